@@ -1,0 +1,164 @@
+//! How things end: deadlines, the session, the client.
+
+use std::task::Waker;
+use std::time::Instant;
+
+use zk_proto::OpCode;
+
+use super::{Closing, Core, Token};
+use crate::slots::Failure;
+use crate::state::State;
+use crate::{Outcome, SessionPolicy};
+
+impl Core {
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let expiry =
+            (self.session.exists() && !self.is_connected()).then(|| self.session.expires_at());
+        let close = match self.closing {
+            Closing::Requested { deadline } => Some(deadline),
+            _ => None,
+        };
+        [self.next_deadline, expiry, close]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The time of [`poll_timeout`](Self::poll_timeout) has come.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.next_deadline.is_some_and(|deadline| deadline <= now) {
+            self.fail_overdue(now);
+        }
+        if self.session.exists() && !self.is_connected() && self.session.expires_at() <= now {
+            self.expire();
+        }
+        if let Closing::Requested { deadline } = self.closing
+            && deadline <= now
+        {
+            self.finish(State::Closed, &Failure::Closed(Outcome::Unknown), false);
+        }
+    }
+
+    /// Fails what is overdue. A request in flight keeps its place in the order of replies; one that
+    /// is parked will not be sent.
+    fn fail_overdue(&mut self, now: Instant) {
+        let (overdue, next) = self.slots.overdue(now);
+        self.next_deadline = next;
+        if overdue.is_empty() {
+            return;
+        }
+        // Parked requests and unsent credentials have not left; everything else is in flight.
+        let in_flight = self.is_connected();
+        for key in overdue {
+            let outcome = if in_flight {
+                Outcome::Unknown
+            } else {
+                Outcome::NotSent
+            };
+            self.slots.complete(
+                key,
+                Err(Failure::DeadlineExceeded(outcome)),
+                &mut self.wakes,
+            );
+        }
+        self.forget_unwanted();
+    }
+
+    /// The session is over: its watches end, and no write made in it will be executed in the next.
+    pub(super) fn expire(&mut self) {
+        let epoch = self.session.epoch();
+        // A handshake under way would bring back the session that is being given up.
+        self.link = None;
+        self.session.handle_expired();
+        self.after_expiry(epoch);
+    }
+
+    /// What follows when the session of `epoch` has ended.
+    pub(super) fn after_expiry(&mut self, epoch: u64) {
+        self.registry.end(&mut self.wakes);
+        self.set_state(State::Expired { epoch });
+        if self.closing != Closing::No {
+            // What was to be achieved by closing has happened by itself.
+            self.finish(State::Closed, &Failure::SessionExpired, true);
+        } else if self.policy == SessionPolicy::Close {
+            self.finish(State::Expired { epoch }, &Failure::SessionExpired, false);
+        } else {
+            let parked = std::mem::take(&mut self.parked);
+            for key in parked {
+                if self.slots.get(key).is_some_and(|slot| slot.replay) {
+                    self.parked.push_back(key);
+                } else {
+                    self.fail(key, Failure::SessionExpired);
+                }
+            }
+        }
+    }
+
+    /// The client is over: every request is answered, every watch ended.
+    pub(super) fn finish(&mut self, state: State, failure: &Failure, acknowledged: bool) {
+        self.registry.end(&mut self.wakes);
+        for key in std::mem::take(&mut self.parked) {
+            self.fail(key, failure.clone());
+        }
+        let waiting: Vec<_> = self
+            .credentials
+            .iter_mut()
+            .filter_map(|credential| credential.waiting.take())
+            .collect();
+        for key in waiting {
+            self.fail(key, failure.clone());
+        }
+        if let Some(link) = self.link.take() {
+            for lost in link.into_lost(u64::MAX, &[]) {
+                if let Token::Call(key) = lost.token {
+                    let failure = match failure {
+                        Failure::Closed(_) => Failure::Closed(Outcome::Unknown),
+                        other => other.clone(),
+                    };
+                    self.fail(key, failure);
+                }
+            }
+        }
+        self.closing = Closing::Done { acknowledged };
+        self.wakes.append(&mut self.close_wakers);
+        self.set_state(state);
+        self.wake_driver();
+    }
+
+    /// Asks for the end: what was submitted is still sent, then the session is closed on the
+    /// server. Does nothing the second time.
+    pub(crate) fn close(&mut self, now: Instant) {
+        if self.closing != Closing::No || self.is_over() {
+            return;
+        }
+        if !self.session.exists() {
+            self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), true);
+            return;
+        }
+        let patience = self.limits.close_timeout.min(self.session.timeout());
+        self.closing = Closing::Requested {
+            deadline: now + patience,
+        };
+        if self.is_connected() {
+            self.send_close(now);
+        }
+        self.wake_driver();
+    }
+
+    pub(super) fn send_close(&mut self, now: Instant) {
+        if let Some(link) = &mut self.link {
+            // A closeSession has no record, so no limit can be too small for it.
+            let _ = link.submit(now, OpCode::CloseSession, Token::Close, usize::MAX, |_| {});
+        }
+    }
+
+    /// Whether the end has been reached, and if so, whether the server has acknowledged it.
+    pub(crate) fn poll_closed(&mut self, waker: &Waker) -> Option<bool> {
+        if let Closing::Done { acknowledged } = self.closing {
+            return Some(acknowledged);
+        }
+        self.close_wakers.push(waker.clone());
+        None
+    }
+}

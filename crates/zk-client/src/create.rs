@@ -1,0 +1,292 @@
+//! Creating znodes.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use zk_proto::records::{Create2Response, CreateRequest, CreateTtlRequest};
+use zk_proto::{Acl, CreateMode, Encode, MAX_TTL_MS, OpCode, Stat};
+
+use crate::call::{Call, Pending, Success, operation};
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::protected::CreateProtected;
+
+/// A znode that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// Its path, with the number a sequential one was given.
+    pub path: String,
+    /// Its stat.
+    pub stat: Stat,
+}
+
+/// Creates a znode: persistent, with the client's default ACL, unless told otherwise.
+///
+/// # Errors
+/// [`NodeExists`](ErrorKind::NodeExists), [`NoNode`](ErrorKind::NoNode) if the parent does not,
+/// [`NoChildrenForEphemerals`](ErrorKind::NoChildrenForEphemerals),
+/// [`InvalidAcl`](ErrorKind::InvalidAcl), [`NoAuth`](ErrorKind::NoAuth),
+/// [`RequestTooLarge`](ErrorKind::RequestTooLarge);
+/// [`Unimplemented`](ErrorKind::Unimplemented) for a TTL unless the servers have
+/// `extendedTypesEnabled`.
+///
+/// # Cancel safety
+/// Dropping the future does not stop a request that is on the wire; whoever must know what became
+/// of the znode awaits it, or creates it [`protected`](Self::protected).
+#[derive(Debug)]
+#[must_use = "operations do nothing unless awaited or submitted"]
+pub struct Create<'a, D> {
+    pub(crate) client: &'a Client,
+    pub(crate) path: &'a str,
+    pub(crate) data: D,
+    pub(crate) options: Options<'a>,
+    deadline: Option<Duration>,
+}
+
+/// What kind of znode to create.
+#[derive(Debug, Clone)]
+pub(crate) struct Options<'a> {
+    ephemeral: bool,
+    sequential: bool,
+    container: bool,
+    ttl: Option<Duration>,
+    acl: Cow<'a, [Acl]>,
+}
+
+impl Options<'_> {
+    pub(crate) fn is_ephemeral(&self) -> bool {
+        self.ephemeral
+    }
+
+    fn mode(&self) -> Result<CreateMode> {
+        Ok(
+            match (
+                self.ephemeral,
+                self.sequential,
+                self.container,
+                self.ttl.is_some(),
+            ) {
+                (false, false, false, false) => CreateMode::Persistent,
+                (true, false, false, false) => CreateMode::Ephemeral,
+                (false, true, false, false) => CreateMode::PersistentSequential,
+                (true, true, false, false) => CreateMode::EphemeralSequential,
+                (false, false, true, false) => CreateMode::Container,
+                (false, false, false, true) => CreateMode::PersistentWithTtl,
+                (false, true, false, true) => CreateMode::PersistentSequentialWithTtl,
+                _ => {
+                    return Err(Error::invalid_argument(
+                        "a container is neither ephemeral nor sequential, and neither it nor an \
+                     ephemeral znode has a TTL",
+                    ));
+                }
+            },
+        )
+    }
+}
+
+impl<'a, D: AsRef<[u8]>> Create<'a, D> {
+    pub(crate) fn new(client: &'a Client, path: &'a str, data: D) -> Self {
+        let options = Options {
+            ephemeral: false,
+            sequential: false,
+            container: false,
+            ttl: None,
+            acl: Cow::Borrowed(client.default_acl()),
+        };
+        Create {
+            client,
+            path,
+            data,
+            options,
+            deadline: None,
+        }
+    }
+
+    /// The znode goes when the session ends. It cannot have children.
+    pub fn ephemeral(mut self) -> Self {
+        self.options.ephemeral = true;
+        self
+    }
+
+    /// The server appends a number to the path: ten digits, counted by the parent.
+    pub fn sequential(mut self) -> Self {
+        self.options.sequential = true;
+        self
+    }
+
+    /// The znode goes some time after its last child is deleted.
+    pub fn container(mut self) -> Self {
+        self.options.container = true;
+        self
+    }
+
+    /// The znode goes when it has no children and has not been changed for this long: between 1 ms
+    /// and about 34 years. The servers must have `extendedTypesEnabled`.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
+        self
+    }
+
+    /// The kind of znode, for who has it as a value. A mode with a TTL needs [`ttl`](Self::ttl) as
+    /// well.
+    pub fn mode(mut self, mode: CreateMode) -> Self {
+        self.options.ephemeral = mode.is_ephemeral();
+        self.options.sequential = mode.is_sequential();
+        self.options.container = mode.is_container();
+        if mode.has_ttl() {
+            self.options.ttl.get_or_insert(Duration::ZERO);
+        }
+        self
+    }
+
+    /// The znode's ACL.
+    pub fn acl(mut self, acl: impl Into<Vec<Acl>>) -> Self {
+        self.options.acl = Cow::Owned(acl.into());
+        self
+    }
+
+    /// Creates the znodes above it as well, persistent, with the same ACL, unless they exist.
+    pub fn parents(self) -> CreateParents<'a, D> {
+        CreateParents { create: self }
+    }
+
+    /// Puts a random id into the znode's name, so that its creation can be told apart from any
+    /// other's: after a lost connection the znode is looked for, and created if it is not there.
+    /// So it is created once, and its name is known, whatever happens to the reply.
+    pub fn protected(self) -> CreateProtected<'a, D> {
+        CreateProtected::new(self)
+    }
+
+    /// Puts the request on the wire.
+    pub fn submit(self) -> Pending<Created> {
+        let path = self.path;
+        self.submit_at(path)
+    }
+
+    /// Puts the request on the wire, for another path.
+    pub(crate) fn submit_at(&self, path: &str) -> Pending<Created> {
+        match self.record(path) {
+            Ok((op, record)) => Call::write(self.client, op, path)
+                .sequential(self.options.sequential)
+                .deadline(self.deadline)
+                .submit(&record, created),
+            Err(error) => {
+                let error = error.at(OpCode::Create, path);
+                Pending::failed(self.client, OpCode::Create, error, created)
+            }
+        }
+    }
+
+    fn record<'r>(&'r self, path: &'r str) -> Result<(OpCode, CreateRecord<'r>)> {
+        let mode = self.options.mode()?;
+        let create = CreateRequest {
+            path: self.client.root().wire(path),
+            data: Some(self.data.as_ref()),
+            acl: Cow::Borrowed(&self.options.acl),
+            flags: mode.flags(),
+        };
+        let Some(ttl) = self.options.ttl else {
+            let op = if mode.is_container() {
+                OpCode::CreateContainer
+            } else {
+                OpCode::Create2
+            };
+            return Ok((op, CreateRecord::Plain(create)));
+        };
+        let ttl_ms = i64::try_from(ttl.as_millis())
+            .ok()
+            .filter(|ms| (1..=MAX_TTL_MS).contains(ms))
+            .ok_or_else(|| {
+                Error::invalid_argument(format!(
+                    "a TTL of {} ms is not between 1 and {MAX_TTL_MS}",
+                    ttl.as_millis()
+                ))
+            })?;
+        let CreateRequest {
+            path,
+            data,
+            acl,
+            flags,
+        } = create;
+        let ttl = CreateTtlRequest {
+            path,
+            data,
+            acl,
+            flags,
+            ttl_ms,
+        };
+        Ok((OpCode::CreateTtl, CreateRecord::Ttl(ttl)))
+    }
+}
+
+operation!(Create<D> -> Created);
+
+enum CreateRecord<'a> {
+    Plain(CreateRequest<'a>),
+    Ttl(CreateTtlRequest<'a>),
+}
+
+impl Encode for CreateRecord<'_> {
+    fn encode(&self, out: &mut BytesMut) {
+        match self {
+            CreateRecord::Plain(create) => create.encode(out),
+            CreateRecord::Ttl(create) => create.encode(out),
+        }
+    }
+}
+
+fn created(reply: &Success, client: &Client) -> Result<Created> {
+    let Create2Response { path, stat } = reply.decode()?;
+    Ok(Created {
+        path: strip(client, path),
+        stat,
+    })
+}
+
+/// The path without the client's chroot. A server answers with the path it was given.
+pub(crate) fn strip(client: &Client, path: String) -> String {
+    match client.root().strip(&path) {
+        Some(stripped) if stripped.len() != path.len() => stripped.to_owned(),
+        _ => path,
+    }
+}
+
+/// [`Create`], and the znodes above it.
+///
+/// # Errors
+/// Those of [`Create`], of the znode or of one above it.
+///
+/// # Cancel safety
+/// Dropping the future leaves the znodes that were created.
+#[derive(Debug)]
+#[must_use = "operations do nothing unless awaited"]
+pub struct CreateParents<'a, D> {
+    create: Create<'a, D>,
+}
+
+impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> IntoFuture for CreateParents<'a, D> {
+    type Output = Result<Created>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Created>> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let create = self.create;
+        Box::pin(async move {
+            let tried = create.submit_at(create.path).await;
+            let parent = zk_proto::path::parent(create.path).filter(|parent| *parent != "/");
+            match (tried, parent) {
+                (Err(error), Some(parent)) if error.kind() == ErrorKind::NoNode => {
+                    create
+                        .client
+                        .ensure_path(parent)
+                        .acl(create.options.acl.to_vec())
+                        .await?;
+                    create.submit_at(create.path).await
+                }
+                (tried, _) => tried,
+            }
+        })
+    }
+}

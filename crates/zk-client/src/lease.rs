@@ -1,0 +1,127 @@
+//! A session as something that can be lost.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use crate::shared::{Shared, now};
+use crate::state::State;
+
+/// One session of a client, the basis of everything that is held only as long as it lives.
+///
+/// A lease is trusted until its [`deadline`](Self::deadline): the time at which the ensemble could
+/// first give away what this session holds, reckoned on this side's monotonic clock from the
+/// submission of the latest request that a server has answered. It moves forward with every reply
+/// and ping, and it passes *before* the session can expire on the server, also when this process
+/// was stopped and has not noticed anything yet.
+pub struct Lease {
+    shared: Arc<Shared>,
+    epoch: u64,
+}
+
+/// A lease can no longer be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseLost {
+    /// The session is over.
+    #[error("the session is over")]
+    SessionEnded,
+    /// No server has been heard for so long that the session may be over.
+    #[error("no server has answered for so long that the session may have expired")]
+    OutOfContact,
+}
+
+impl Lease {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let epoch = shared.with(|core| core.session.epoch());
+        Lease { shared, epoch }
+    }
+
+    /// The session's epoch.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Until when the lease can be trusted, as things stand; `None` once the session is over.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.shared.with(|core| {
+            let live = core.session.epoch() == self.epoch
+                && core.session.exists()
+                && !core.is_over()
+                && !matches!(core.state(), State::Expired { .. });
+            live.then(|| core.session.lease_until())
+        })
+    }
+
+    /// Whether the lease can be trusted now. Asks nobody but the clock.
+    ///
+    /// # Errors
+    /// It can not.
+    pub fn check(&self) -> Result<(), LeaseLost> {
+        match self.deadline() {
+            None => Err(LeaseLost::SessionEnded),
+            Some(deadline) if deadline <= now() => Err(LeaseLost::OutOfContact),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the lease can no longer be trusted.
+    ///
+    /// # Cancel safety
+    /// Can be dropped and called again.
+    pub async fn lost(&self) -> LeaseLost {
+        let reader = self.shared.with(|core| {
+            let state = core.state();
+            core.readers.add(state)
+        });
+        let reader = Reader {
+            shared: &self.shared,
+            id: reader,
+        };
+        let mut timer = pin!(tokio::time::sleep_until(now().into()));
+        poll_fn(|cx| {
+            // A new state is only a reason to look again.
+            while self
+                .shared
+                .with(|core| core.readers.poll(reader.id, cx.waker()))
+                .is_some()
+            {}
+            loop {
+                let Some(deadline) = self.deadline() else {
+                    return Poll::Ready(LeaseLost::SessionEnded);
+                };
+                if deadline <= now() {
+                    return Poll::Ready(LeaseLost::OutOfContact);
+                }
+                timer.as_mut().reset(deadline.into());
+                if timer.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+}
+
+struct Reader<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.shared.with(|core| core.readers.remove(self.id));
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("epoch", &self.epoch)
+            .field("deadline", &self.deadline())
+            .finish_non_exhaustive()
+    }
+}

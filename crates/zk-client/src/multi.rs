@@ -1,0 +1,341 @@
+//! Several operations in one request.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use zk_proto::records::{
+    CheckVersionRequest, Children, CreateRequest, DeleteRequest, GetChildrenRequest,
+    GetDataRequest, MultiHeader, MultiOp, MultiResponse, MultiResult, SetDataRequest,
+};
+use zk_proto::{CreateMode, Encode, ErrorCode, OpCode, PathError, Stat, path};
+
+use crate::call::{Call, Pending, Success, invalid_path, operation};
+use crate::client::Client;
+use crate::create::strip;
+use crate::error::{Error, Result};
+
+/// What an operation of a transaction did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpResult {
+    /// A znode was created.
+    Created {
+        /// Its path, with the number a sequential one was given.
+        path: String,
+        /// Its stat. Servers before 3.9 do not tell (ZOOKEEPER-4026).
+        stat: Option<Stat>,
+    },
+    /// A znode's data were set.
+    Set(Stat),
+    /// A znode was deleted.
+    Deleted,
+    /// A version was right.
+    Checked,
+}
+
+/// Several writes that take effect together or not at all.
+///
+/// # Errors
+/// That of the first operation that fails, and [`Error::failed_op`] says which it was; none took
+/// effect then. An empty transaction succeeds without asking a server (ZOOKEEPER-3895).
+///
+/// # Cancel safety
+/// Dropping the future does not stop a transaction that is on the wire.
+#[derive(Debug)]
+#[must_use = "transactions do nothing unless committed"]
+pub struct Multi<'a> {
+    client: &'a Client,
+    ops: Ops,
+    deadline: Option<Duration>,
+}
+
+/// Operations, encoded as they are added.
+#[derive(Debug, Default)]
+struct Ops {
+    encoded: BytesMut,
+    /// The paths, for errors.
+    paths: String,
+    /// The first path that was invalid.
+    invalid: Option<(String, PathError)>,
+}
+
+impl Ops {
+    fn push(&mut self, path: &str, valid: Result<(), PathError>, op: &MultiOp<'_>) {
+        if let Err(error) = valid {
+            self.invalid.get_or_insert_with(|| (path.to_owned(), error));
+        }
+        op.encode(&mut self.encoded);
+        if !self.paths.is_empty() {
+            self.paths.push(',');
+        }
+        self.paths.push_str(path);
+    }
+
+    fn finish(mut self, op: OpCode) -> Result<(Encoded, String)> {
+        if let Some((path, error)) = self.invalid {
+            return Err(invalid_path(op, &path, error));
+        }
+        MultiHeader::END.encode(&mut self.encoded);
+        Ok((Encoded(self.encoded), self.paths))
+    }
+}
+
+struct Encoded(BytesMut);
+
+impl Encode for Encoded {
+    fn encode(&self, out: &mut BytesMut) {
+        out.extend_from_slice(&self.0);
+    }
+}
+
+impl<'a> Multi<'a> {
+    pub(crate) fn new(client: &'a Client) -> Self {
+        Multi {
+            client,
+            ops: Ops::default(),
+            deadline: None,
+        }
+    }
+
+    /// Fails the transaction unless the znode's data have this version; −1 for any, which only
+    /// requires that it exists.
+    pub fn check(mut self, path: &str, version: i32) -> Self {
+        let request = CheckVersionRequest {
+            path: self.client.root().wire(path),
+            version,
+        };
+        self.ops
+            .push(path, path::validate(path), &MultiOp::Check(request));
+        self
+    }
+
+    /// Creates a persistent znode with the client's default ACL.
+    pub fn create(self, path: &str, data: impl AsRef<[u8]>) -> Self {
+        self.create_mode(path, data, CreateMode::Persistent)
+    }
+
+    /// Creates a znode with the client's default ACL. Modes with a TTL are created without one.
+    pub fn create_mode(mut self, path: &str, data: impl AsRef<[u8]>, mode: CreateMode) -> Self {
+        let request = CreateRequest {
+            path: self.client.root().wire(path),
+            data: Some(data.as_ref()),
+            acl: Cow::Borrowed(self.client.default_acl()),
+            flags: mode.flags(),
+        };
+        let valid = if mode.is_sequential() {
+            path::validate_sequential(path)
+        } else {
+            path::validate(path)
+        };
+        let op = if mode.is_container() {
+            MultiOp::CreateContainer(request)
+        } else {
+            MultiOp::Create2(request)
+        };
+        self.ops.push(path, valid, &op);
+        self
+    }
+
+    /// Replaces a znode's data, whatever their version.
+    pub fn set(self, path: &str, data: impl AsRef<[u8]>) -> Self {
+        self.set_version(path, data, -1)
+    }
+
+    /// Replaces a znode's data if they have this version.
+    pub fn set_version(mut self, path: &str, data: impl AsRef<[u8]>, version: i32) -> Self {
+        let request = SetDataRequest {
+            path: self.client.root().wire(path),
+            data: Some(data.as_ref()),
+            version,
+        };
+        self.ops
+            .push(path, path::validate(path), &MultiOp::SetData(request));
+        self
+    }
+
+    /// Deletes a znode, whatever its version.
+    pub fn delete(self, path: &str) -> Self {
+        self.delete_version(path, -1)
+    }
+
+    /// Deletes a znode if its data have this version.
+    pub fn delete_version(mut self, path: &str, version: i32) -> Self {
+        let request = DeleteRequest {
+            path: self.client.root().wire(path),
+            version,
+        };
+        self.ops
+            .push(path, path::validate(path), &MultiOp::Delete(request));
+        self
+    }
+
+    /// Puts the transaction on the wire. Its results are those of its operations, in order.
+    pub fn commit(self) -> Pending<Vec<OpResult>> {
+        submit(self.client, OpCode::Multi, self.ops, self.deadline, written)
+    }
+
+    /// [`commit`](Self::commit), by the name that other operations have for it.
+    pub fn submit(self) -> Pending<Vec<OpResult>> {
+        self.commit()
+    }
+}
+
+operation!(Multi -> Vec<OpResult>);
+
+fn submit<T>(
+    client: &Client,
+    op: OpCode,
+    ops: Ops,
+    deadline: Option<Duration>,
+    meaning: fn(&Success, &Client) -> Result<T>,
+) -> Pending<T> {
+    if ops.encoded.is_empty() {
+        return Pending::answered(client, op, end(), meaning);
+    }
+    match ops.finish(op) {
+        Ok((record, paths)) => {
+            let call = match op {
+                OpCode::MultiRead => Call::read(client, op, &paths),
+                _ => Call::write(client, op, &paths),
+            };
+            call.deadline(deadline).submit(&record, meaning)
+        }
+        Err(error) => Pending::failed(client, op, error, meaning),
+    }
+}
+
+/// The answer to nothing.
+fn end() -> Bytes {
+    let mut end = BytesMut::new();
+    MultiHeader::END.encode(&mut end);
+    end.freeze()
+}
+
+fn written(reply: &Success, client: &Client) -> Result<Vec<OpResult>> {
+    let response: MultiResponse = reply.decode()?;
+    if let Some((index, code)) = response.failure() {
+        return Err(Error::rejected(code).with_failed_op(index));
+    }
+    response
+        .results
+        .into_iter()
+        .map(|result| op_result(result, client))
+        .collect()
+}
+
+fn op_result(result: MultiResult, client: &Client) -> Result<OpResult> {
+    Ok(match result {
+        MultiResult::Create { path } => OpResult::Created {
+            path: strip(client, path),
+            stat: None,
+        },
+        MultiResult::Create2 { path, stat } => OpResult::Created {
+            path: strip(client, path),
+            stat: Some(stat),
+        },
+        MultiResult::SetData { stat } => OpResult::Set(stat),
+        MultiResult::Delete => OpResult::Deleted,
+        MultiResult::Check => OpResult::Checked,
+        MultiResult::GetData { .. } | MultiResult::Children { .. } | MultiResult::Error(_) => {
+            return Err(Error::unexpected(
+                "a transaction was answered with the result of a read",
+            ));
+        }
+    })
+}
+
+/// Several reads in one request, each with its own result. Needs servers of version 3.6 or newer.
+///
+/// # Errors
+/// Of the request as a whole; what is wrong with one read is in its result.
+///
+/// # Cancel safety
+/// Dropping the future has no effect but that the reply is not seen.
+#[derive(Debug)]
+#[must_use = "operations do nothing unless awaited or submitted"]
+pub struct MultiRead<'a> {
+    client: &'a Client,
+    ops: Ops,
+    deadline: Option<Duration>,
+}
+
+/// What one read of several gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadResult {
+    /// A znode's data and stat. Null data are read as empty.
+    Data(Bytes, Stat),
+    /// The names of a znode's children.
+    Children(Children),
+    /// The server refused this read.
+    Refused(ErrorCode),
+}
+
+impl<'a> MultiRead<'a> {
+    pub(crate) fn new(client: &'a Client) -> Self {
+        MultiRead {
+            client,
+            ops: Ops::default(),
+            deadline: None,
+        }
+    }
+
+    /// Reads a znode's data.
+    pub fn get(mut self, path: &str) -> Self {
+        let request = GetDataRequest {
+            path: self.client.root().wire(path),
+            watch: false,
+        };
+        self.ops
+            .push(path, path::validate(path), &MultiOp::GetData(request));
+        self
+    }
+
+    /// Reads the names of a znode's children.
+    pub fn children(mut self, path: &str) -> Self {
+        let request = GetChildrenRequest {
+            path: self.client.root().wire(path),
+            watch: false,
+        };
+        self.ops
+            .push(path, path::validate(path), &MultiOp::GetChildren(request));
+        self
+    }
+
+    /// Puts the request on the wire. Its results are those of its reads, in order.
+    pub fn submit(self) -> Pending<Vec<ReadResult>> {
+        submit(
+            self.client,
+            OpCode::MultiRead,
+            self.ops,
+            self.deadline,
+            read,
+        )
+    }
+}
+
+operation!(MultiRead -> Vec<ReadResult>);
+
+fn read(reply: &Success, _: &Client) -> Result<Vec<ReadResult>> {
+    let response: MultiResponse = reply.decode()?;
+    response
+        .results
+        .into_iter()
+        .map(|result| match result {
+            MultiResult::GetData { data, stat } => {
+                Ok(ReadResult::Data(data.unwrap_or_default(), stat))
+            }
+            MultiResult::Children { children } => Ok(ReadResult::Children(children)),
+            MultiResult::Error(code) => match ErrorCode::from_i32(code) {
+                Some(code) => Ok(ReadResult::Refused(code)),
+                None => Err(Error::unexpected(
+                    "a read was answered with an error that is none",
+                )),
+            },
+            _ => Err(Error::unexpected(
+                "a read was answered with the result of a write",
+            )),
+        })
+        .collect()
+}

@@ -1,0 +1,255 @@
+//! Creating a znode exactly once, whatever happens to the reply.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use zk_proto::path;
+
+use crate::client::Client;
+use crate::create::{Create, Created};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+
+/// A random id that tells one creation from every other. It stands in the znode's name the way
+/// Curator puts it there: `_c_<uuid>-name`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Guid(u128);
+
+impl Guid {
+    /// A new random id.
+    pub fn random() -> Self {
+        let random = fastrand::u128(..);
+        // Version 4 and variant 1, as UUIDs made by chance say of themselves.
+        let version = (random & !(0xf << 76)) | (0x4 << 76);
+        Guid((version & !(0x3 << 62)) | (0x2 << 62))
+    }
+
+    /// `_c_<uuid>-`, what a protected znode's name begins with.
+    pub fn prefix(&self) -> String {
+        format!("_c_{self}-")
+    }
+}
+
+impl fmt::Display for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = format!("{:032x}", self.0);
+        let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
+        write!(
+            f,
+            "{}-{}-{}-{}-{}",
+            part(0..8),
+            part(8..12),
+            part(12..16),
+            part(16..20),
+            part(20..32)
+        )
+    }
+}
+
+impl fmt::Debug for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// [`Create`], exactly once.
+///
+/// When the connection is lost before the reply, the znode is looked for by its id and created
+/// only if it is not there. An ephemeral znode found to belong to an earlier session of this client
+/// is on its way out; it is deleted, and another created in its place (CURATOR-498).
+///
+/// # Errors
+/// Those of [`Create`]. With an outcome of [`Outcome::Unknown`] the znode may exist, and is looked
+/// for and deleted in the background.
+///
+/// # Cancel safety
+/// Dropping the future deletes the znode in the background, should it come to exist.
+#[must_use = "operations do nothing unless awaited"]
+pub struct CreateProtected<'a, D> {
+    create: Create<'a, D>,
+    guid: Guid,
+}
+
+impl<'a, D: AsRef<[u8]>> CreateProtected<'a, D> {
+    pub(crate) fn new(create: Create<'a, D>) -> Self {
+        CreateProtected {
+            create,
+            guid: Guid::random(),
+        }
+    }
+
+    /// Uses this id. It must not have been used before.
+    pub fn guid(mut self, guid: Guid) -> Self {
+        self.guid = guid;
+        self
+    }
+}
+
+impl<D> fmt::Debug for CreateProtected<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateProtected")
+            .field("path", &self.create.path)
+            .field("guid", &self.guid)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> IntoFuture for CreateProtected<'a, D> {
+    type Output = Result<Created>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Created>> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
+    async fn run(self) -> Result<Created> {
+        let client = self.create.client;
+        let (parent, name) = split(self.create.path);
+        let prefix = self.guid.prefix();
+        let path = path::join(parent, &format!("{prefix}{name}"));
+        let mut orphan = Orphan {
+            client: client.with_deadline(None),
+            parent: parent.to_owned(),
+            prefix: prefix.clone(),
+            armed: true,
+        };
+        loop {
+            let failed = match self.create.submit_at(&path).await {
+                Ok(created) => {
+                    orphan.armed = false;
+                    return Ok(created);
+                }
+                Err(error) => error,
+            };
+            if failed.outcome() != Outcome::Unknown {
+                orphan.armed = false;
+                return Err(failed);
+            }
+            if failed.kind() != ErrorKind::ConnectionLost {
+                return Err(failed);
+            }
+            if let Some(found) = self.find(client, parent, &prefix, &failed).await? {
+                orphan.armed = false;
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The znode, if the creation took effect after all.
+    async fn find(
+        &self,
+        client: &Client,
+        parent: &str,
+        prefix: &str,
+        failed: &Error,
+    ) -> Result<Option<Created>> {
+        // This connection's server may lag behind the one that executed the creation.
+        let unknown = |error: Error| error.with_outcome(failed.outcome());
+        client.sync(parent).await.map_err(unknown)?;
+        let children = match client.children(parent).await {
+            Ok(children) => children,
+            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
+            Err(error) => return Err(unknown(error)),
+        };
+        let Some(name) = children.iter().find(|name| name.starts_with(prefix)) else {
+            return Ok(None);
+        };
+        let path = path::join(parent, name);
+        let Some(stat) = client.exists(&path).await.map_err(unknown)? else {
+            return Ok(None);
+        };
+        if self.create.options.is_ephemeral()
+            && stat
+                .owner()
+                .is_none_or(|owner| owner != client.session().id)
+        {
+            match client.delete(&path).await {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NoNode => {}
+                Err(error) => return Err(unknown(error)),
+            }
+            return Ok(None);
+        }
+        Ok(Some(Created { path, stat }))
+    }
+}
+
+/// The parent of a path, and the name, which for a sequential znode may be empty.
+fn split(path: &str) -> (&str, &str) {
+    match path.rsplit_once('/') {
+        Some(("", name)) => ("/", name),
+        Some((parent, name)) => (parent, name),
+        None => ("/", path),
+    }
+}
+
+/// A creation that nobody waits for any longer. Dropped while armed, it looks for the znode in the
+/// background and deletes it.
+struct Orphan {
+    client: Client,
+    parent: String,
+    prefix: String,
+    armed: bool,
+}
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        let client = self.client.clone();
+        let (parent, prefix) = (
+            std::mem::take(&mut self.parent),
+            std::mem::take(&mut self.prefix),
+        );
+        client.runtime().clone().spawn(async move {
+            if let Err(error) = remove(&client, &parent, &prefix).await {
+                // An ephemeral znode goes with the session whose end this is.
+                tracing::debug!(%error, %parent, %prefix, "gave up looking for an orphan");
+            }
+        });
+    }
+}
+
+async fn remove(client: &Client, parent: &str, prefix: &str) -> Result<()> {
+    loop {
+        // What was submitted is executed before this, and visible after it.
+        client.sync(parent).await?;
+        let children = client.children(parent).await?;
+        let Some(name) = children.iter().find(|name| name.starts_with(prefix)) else {
+            return Ok(());
+        };
+        match client.delete(&path::join(parent, name)).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NoNode => {}
+            Err(error) if error.outcome() == Outcome::Unknown || error.is_retryable() => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guid_looks_like_curators() {
+        let prefix = Guid::random().prefix();
+        assert_eq!(prefix.len(), 40);
+        assert!(
+            prefix.starts_with("_c_") && prefix.ends_with('-'),
+            "{prefix}"
+        );
+        assert_eq!(prefix.get(17..18), Some("4"), "{prefix}");
+        assert_ne!(Guid::random(), Guid::random());
+    }
+
+    #[test]
+    fn a_sequential_znode_may_have_no_name() {
+        assert_eq!(split("/a/b"), ("/a", "b"));
+        assert_eq!(split("/a/"), ("/a", ""));
+        assert_eq!(split("/a"), ("/", "a"));
+    }
+}

@@ -1,0 +1,175 @@
+//! The state of a client's session, as a stream that never loses an expiry.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::task::Waker;
+use std::time::Instant;
+
+use zk_proto::SessionId;
+
+/// Older states are merged once a reader is this far behind.
+const UNREAD_LIMIT: usize = 16;
+
+/// What is known of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// No session has been established yet, or the next one after an expiry is being established.
+    Connecting,
+    /// A server serves the session.
+    Connected {
+        /// The session's id.
+        session: SessionId,
+        /// Counts the sessions of this client, from 1.
+        epoch: u64,
+    },
+    /// A server without a quorum serves reads. Only a client that asked for it gets there.
+    ConnectedReadOnly {
+        /// Counts the sessions of this client, from 1.
+        epoch: u64,
+    },
+    /// The connection is lost; the session may live on.
+    Suspended {
+        /// Until when the session counts as alive on this side. Locks and leaderships end earlier,
+        /// at the time their guard's `deadline()` gives.
+        until: Instant,
+    },
+    /// The session is over; its ephemeral nodes are or will be gone, its watches have ended.
+    ///
+    /// Under [`SessionPolicy::Renew`](crate::SessionPolicy::Renew) a new session follows, with the
+    /// next epoch. Under [`SessionPolicy::Close`](crate::SessionPolicy::Close) this is final.
+    Expired {
+        /// The epoch that ended.
+        epoch: u64,
+    },
+    /// The server refused the credentials. Final.
+    AuthFailed,
+    /// The client was closed. Final.
+    Closed,
+}
+
+impl State {
+    /// Whether requests are being served now.
+    pub fn is_connected(self) -> bool {
+        matches!(
+            self,
+            State::Connected { .. } | State::ConnectedReadOnly { .. }
+        )
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::Connecting => f.write_str("connecting"),
+            State::Connected { session, epoch } => {
+                write!(f, "connected, session {session}, epoch {epoch}")
+            }
+            State::ConnectedReadOnly { epoch } => write!(f, "connected read-only, epoch {epoch}"),
+            State::Suspended { .. } => f.write_str("suspended"),
+            State::Expired { epoch } => write!(f, "session expired, epoch {epoch}"),
+            State::AuthFailed => f.write_str("authentication failed"),
+            State::Closed => f.write_str("closed"),
+        }
+    }
+}
+
+/// The readers of the state and what each has not read yet.
+#[derive(Debug, Default)]
+pub(crate) struct StateReaders {
+    readers: Vec<Reader>,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Reader {
+    id: u64,
+    unread: VecDeque<State>,
+    waker: Option<Waker>,
+}
+
+impl StateReaders {
+    /// A new reader, which first reads `current`.
+    pub(crate) fn add(&mut self, current: State) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.readers.push(Reader {
+            id,
+            unread: VecDeque::from([current]),
+            waker: None,
+        });
+        id
+    }
+
+    pub(crate) fn remove(&mut self, id: u64) {
+        self.readers.retain(|reader| reader.id != id);
+    }
+
+    pub(crate) fn push(&mut self, state: State, wakes: &mut Vec<Waker>) {
+        for reader in &mut self.readers {
+            if reader.unread.len() >= UNREAD_LIMIT {
+                let merged = reader
+                    .unread
+                    .iter()
+                    .position(|state| !matches!(state, State::Expired { .. }))
+                    .unwrap_or(0);
+                reader.unread.remove(merged);
+            }
+            reader.unread.push_back(state);
+            wakes.extend(reader.waker.take());
+        }
+    }
+
+    /// The next unread state of a reader; `waker` is woken when there is one.
+    pub(crate) fn poll(&mut self, id: u64, waker: &Waker) -> Option<State> {
+        let reader = self.readers.iter_mut().find(|reader| reader.id == id)?;
+        let state = reader.unread.pop_front();
+        if state.is_none() {
+            reader.waker = Some(waker.clone());
+        }
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_never_reads_still_learns_of_every_expiry_it_can_hold() {
+        let mut readers = StateReaders::default();
+        let id = readers.add(State::Connecting);
+        for epoch in 1..=5 {
+            readers.push(
+                State::Connected {
+                    session: SessionId(1),
+                    epoch,
+                },
+                &mut Vec::new(),
+            );
+            for _ in 0..10 {
+                readers.push(
+                    State::Suspended {
+                        until: Instant::now(),
+                    },
+                    &mut Vec::new(),
+                );
+                readers.push(
+                    State::Connected {
+                        session: SessionId(1),
+                        epoch,
+                    },
+                    &mut Vec::new(),
+                );
+            }
+            readers.push(State::Expired { epoch }, &mut Vec::new());
+        }
+        let mut expired = Vec::new();
+        while let Some(state) = readers.poll(id, Waker::noop()) {
+            if let State::Expired { epoch } = state {
+                expired.push(epoch);
+            }
+        }
+        assert_eq!(expired, [1, 2, 3, 4, 5]);
+    }
+}

@@ -1,0 +1,61 @@
+//! What a watch tells.
+
+use zk_proto::Zxid;
+
+/// What a watch tells its owner. Look again: an event says that something happened, not what the
+/// znode is like now.
+///
+/// The variants are all there will be, so that a `match` that forgets the gap does not compile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchEvent {
+    /// A znode was changed.
+    Node(NodeEvent),
+    /// The connection was lost and found again, and changes made in between may have gone unseen.
+    /// Read again what matters.
+    Gap {
+        /// The last transaction known to have been seen.
+        since: Zxid,
+    },
+    /// The owner did not keep up and this many events were dropped. Read again what matters.
+    Lagged {
+        /// How many.
+        dropped: u64,
+    },
+    /// The session ended, by expiry or because the client was closed, and the watch with it.
+    SessionEnded,
+}
+
+/// A change of a znode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeEvent {
+    /// What happened.
+    pub kind: NodeEventKind,
+    /// The znode it happened to, as this client sees it: without the chroot.
+    pub path: String,
+    /// The transaction that did it. Servers before 3.9 do not say (ZOOKEEPER-4655), nor does any
+    /// server of what happened while the connection was down.
+    pub zxid: Option<Zxid>,
+}
+
+/// What happened to a znode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NodeEventKind {
+    /// It was created.
+    Created,
+    /// It was deleted.
+    Deleted,
+    /// Its data were set.
+    DataChanged,
+    /// A child was created or deleted.
+    ChildrenChanged,
+}
+
+impl WatchEvent {
+    /// The change, if this is one.
+    pub fn node(&self) -> Option<&NodeEvent> {
+        match self {
+            WatchEvent::Node(event) => Some(event),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Watches: what is armed on the server, and who is told.
+
+mod event;
+mod handle;
+mod registry;
+
+pub use event::{NodeEvent, NodeEventKind, WatchEvent};
+pub use handle::{Watch, WatchMode, WatchStream};
+pub(crate) use registry::{Batch, Registry, SubId, Unread, Unwatch, WatchKind};

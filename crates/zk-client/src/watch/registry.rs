@@ -1,0 +1,446 @@
+//! Which watches are armed on the server, and who is told when one fires.
+//!
+//! The registry outlives connections. It re-arms after a reconnect what it held before, and keeps
+//! with each watch the zxid up to which the server was known to guard it: a server that is given
+//! that zxid back tells what changed since (ZOOKEEPER-4698 lists where it does not; there the
+//! owner is told of a gap).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::Waker;
+
+use zk_proto::records::WatcherType;
+use zk_proto::{EventType, Zxid};
+
+use super::event::{NodeEventKind, WatchEvent};
+
+/// A batch of watches to be re-armed by one request holds at most this many encoded bytes, well
+/// below every server's limit (ZOOKEEPER-706).
+const BATCH_BYTES: usize = 128 * 1024;
+
+/// The kinds of watches a server distinguishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum WatchKind {
+    /// One-shot, on the data of a znode that exists.
+    Data,
+    /// One-shot, on the creation of a znode that does not.
+    Exist,
+    /// One-shot, on the children.
+    Child,
+    /// On data and children, until removed.
+    Persistent,
+    /// On the whole subtree, until removed.
+    Recursive,
+}
+
+impl WatchKind {
+    pub(crate) const ALL: [WatchKind; 5] = [
+        WatchKind::Data,
+        WatchKind::Exist,
+        WatchKind::Child,
+        WatchKind::Persistent,
+        WatchKind::Recursive,
+    ];
+
+    pub(crate) fn is_persistent(self) -> bool {
+        matches!(self, WatchKind::Persistent | WatchKind::Recursive)
+    }
+}
+
+/// Names a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SubId(u64);
+
+/// A watch that the server should forget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unwatch {
+    pub(crate) path: Arc<str>,
+    pub(crate) kind: WatcherType,
+}
+
+/// Watches to be re-armed by one request, all last guarded up to the same zxid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) since: Zxid,
+    pub(crate) watches: Vec<(WatchKind, Arc<str>)>,
+}
+
+impl Batch {
+    pub(crate) fn paths(&self, kind: WatchKind) -> impl Iterator<Item = &str> + Clone {
+        self.watches
+            .iter()
+            .filter(move |(k, _)| *k == kind)
+            .map(|(_, path)| &**path)
+    }
+
+    pub(crate) fn has_persistent(&self) -> bool {
+        self.watches.iter().any(|(kind, _)| kind.is_persistent())
+    }
+}
+
+/// A watch on the server.
+#[derive(Debug, Default)]
+struct Entry {
+    subs: Vec<SubId>,
+    /// `None` while the server guards it over the current connection; otherwise the zxid up to
+    /// which it was guarded, kept until a server has agreed to guard it again.
+    since: Option<Zxid>,
+}
+
+/// Requests under way that will set a watch on a path, should they succeed.
+#[derive(Debug, Default)]
+struct Arming {
+    requests: u32,
+    /// Whether a removal was left out for their sake.
+    removal_owed: bool,
+}
+
+/// Someone who is told.
+#[derive(Debug)]
+struct Sub {
+    kind: WatchKind,
+    path: Arc<str>,
+    capacity: usize,
+    unread: VecDeque<Unread>,
+    dropped: u64,
+    ended: bool,
+    waker: Option<Waker>,
+}
+
+/// An event before its path is made the client's.
+#[derive(Debug, Clone)]
+pub(crate) enum Unread {
+    Node {
+        kind: NodeEventKind,
+        path: Arc<str>,
+        zxid: Option<Zxid>,
+    },
+    Other(WatchEvent),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    data: HashMap<Arc<str>, Entry>,
+    exist: HashMap<Arc<str>, Entry>,
+    child: HashMap<Arc<str>, Entry>,
+    persistent: HashMap<Arc<str>, Entry>,
+    recursive: HashMap<Arc<str>, Entry>,
+    arming: HashMap<Arc<str>, Arming>,
+    subs: HashMap<SubId, Sub>,
+    next_sub: u64,
+}
+
+impl Registry {
+    fn map(&mut self, kind: WatchKind) -> &mut HashMap<Arc<str>, Entry> {
+        match kind {
+            WatchKind::Data => &mut self.data,
+            WatchKind::Exist => &mut self.exist,
+            WatchKind::Child => &mut self.child,
+            WatchKind::Persistent => &mut self.persistent,
+            WatchKind::Recursive => &mut self.recursive,
+        }
+    }
+
+    /// Whether anyone is to be told of `kind` at `path`.
+    pub(crate) fn watches(&self, kind: WatchKind, path: &str) -> bool {
+        match kind {
+            WatchKind::Data => self.data.contains_key(path),
+            WatchKind::Exist => self.exist.contains_key(path),
+            WatchKind::Child => self.child.contains_key(path),
+            WatchKind::Persistent => self.persistent.contains_key(path),
+            WatchKind::Recursive => self.recursive.contains_key(path),
+        }
+    }
+
+    /// Watches on the server, and subscribers.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let watches = self.data.len()
+            + self.exist.len()
+            + self.child.len()
+            + self.persistent.len()
+            + self.recursive.len();
+        (watches, self.subs.len())
+    }
+
+    /// A request that will set a watch on `path` is under way: nothing may be removed there.
+    pub(crate) fn begin_arming(&mut self, path: &Arc<str>) {
+        self.arming.entry(path.clone()).or_default().requests += 1;
+    }
+
+    /// The request has been answered, or will never be. Says whether a removal was left out for its
+    /// sake and is due now, unless the path is watched again.
+    pub(crate) fn end_arming(&mut self, path: &str) -> bool {
+        let Some(arming) = self.arming.get_mut(path) else {
+            return false;
+        };
+        arming.requests -= 1;
+        if arming.requests > 0 {
+            return false;
+        }
+        let owed = arming.removal_owed;
+        self.arming.remove(path);
+        owed
+    }
+
+    /// A server has armed a watch over the current connection.
+    pub(crate) fn subscribe(&mut self, kind: WatchKind, path: Arc<str>, capacity: usize) -> SubId {
+        let id = SubId(self.next_sub);
+        self.next_sub += 1;
+        let entry = self.map(kind).entry(path.clone()).or_default();
+        entry.subs.push(id);
+        entry.since = None;
+        let sub = Sub {
+            kind,
+            path,
+            capacity,
+            unread: VecDeque::new(),
+            dropped: 0,
+            ended: false,
+            waker: None,
+        };
+        self.subs.insert(id, sub);
+        id
+    }
+
+    /// The owner is gone. Says what the server need not guard any longer.
+    pub(crate) fn unsubscribe(&mut self, id: SubId) -> Option<Unwatch> {
+        let sub = self.subs.remove(&id)?;
+        let entry = self.map(sub.kind).get_mut(&sub.path)?;
+        entry.subs.retain(|other| *other != id);
+        if !entry.subs.is_empty() {
+            return None;
+        }
+        self.map(sub.kind).remove(&sub.path);
+        self.unwatch(sub.kind, sub.path)
+    }
+
+    /// What to remove on the server now that nobody is left to be told of `kind` at `path`.
+    ///
+    /// A server before 3.9 keeps one mode per path and connection (ZOOKEEPER-4466) and cannot
+    /// remove persistent watches by kind (ZOOKEEPER-4472), so a removal that could take a watch
+    /// still wanted with it is left out: a needless event costs less than a lost one.
+    pub(crate) fn unwatch(&mut self, kind: WatchKind, path: Arc<str>) -> Option<Unwatch> {
+        if let Some(arming) = self.arming.get_mut(&path) {
+            arming.removal_owed = true;
+            return None;
+        }
+        let held = |kind| self.watches(kind, &path);
+        if !WatchKind::ALL.into_iter().any(held) {
+            return Some(Unwatch {
+                path,
+                kind: WatcherType::Any,
+            });
+        }
+        if held(WatchKind::Persistent) || held(WatchKind::Recursive) {
+            return None;
+        }
+        let kind = match kind {
+            WatchKind::Data if !held(WatchKind::Exist) => WatcherType::Data,
+            WatchKind::Exist if !held(WatchKind::Data) => WatcherType::Data,
+            WatchKind::Child => WatcherType::Children,
+            _ => return None,
+        };
+        Some(Unwatch { path, kind })
+    }
+
+    /// A server's notification.
+    pub(crate) fn fire(
+        &mut self,
+        event: EventType,
+        path: &str,
+        zxid: Option<Zxid>,
+        wakes: &mut Vec<Waker>,
+    ) {
+        use WatchKind::{Child, Data, Exist, Persistent, Recursive};
+        let (kind, one_shots): (_, &[WatchKind]) = match event {
+            EventType::NodeCreated => (NodeEventKind::Created, &[Data, Exist]),
+            EventType::NodeDataChanged => (NodeEventKind::DataChanged, &[Data, Exist]),
+            EventType::NodeChildrenChanged => (NodeEventKind::ChildrenChanged, &[Child]),
+            EventType::NodeDeleted => (NodeEventKind::Deleted, &[Data, Exist, Child]),
+            _ => return,
+        };
+        let mut told: Vec<SubId> = Vec::new();
+        for &one_shot in one_shots {
+            if let Some(entry) = self.map(one_shot).remove(path) {
+                told.extend(entry.subs);
+            }
+        }
+        told.extend(
+            self.map(Persistent)
+                .get(path)
+                .into_iter()
+                .flat_map(|e| &e.subs),
+        );
+        // ZOOKEEPER-4475: a child event is some other watch's and says nothing new to this one.
+        if event != EventType::NodeChildrenChanged && !self.recursive.is_empty() {
+            let mut ancestor = Some(path);
+            while let Some(at) = ancestor {
+                told.extend(
+                    self.map(Recursive)
+                        .get(at)
+                        .into_iter()
+                        .flat_map(|e| &e.subs),
+                );
+                ancestor = zk_proto::path::parent(at);
+            }
+        }
+        if told.is_empty() {
+            return;
+        }
+        let path: Arc<str> = path.into();
+        for id in told {
+            self.push(
+                id,
+                Unread::Node {
+                    kind,
+                    path: path.clone(),
+                    zxid,
+                },
+                wakes,
+            );
+        }
+    }
+
+    fn push(&mut self, id: SubId, event: Unread, wakes: &mut Vec<Waker>) {
+        let Some(sub) = self.subs.get_mut(&id) else {
+            return;
+        };
+        if sub.dropped > 0 || sub.unread.len() >= sub.capacity {
+            sub.dropped += 1;
+        } else {
+            sub.unread.push_back(event);
+        }
+        wakes.extend(sub.waker.take());
+    }
+
+    /// The connection is lost; `last` is the newest transaction it told of.
+    pub(crate) fn handle_disconnect(&mut self, last: Zxid) {
+        for kind in WatchKind::ALL {
+            for entry in self.map(kind).values_mut() {
+                entry.since.get_or_insert(last);
+            }
+        }
+    }
+
+    /// Everything that a new connection has to arm, in requests of bounded size. Subscribers whom
+    /// no server tells what they missed are told that they missed something, before anything the
+    /// new connection brings.
+    pub(crate) fn rearm(&mut self, wakes: &mut Vec<Waker>) -> Vec<Batch> {
+        let mut by_zxid: BTreeMap<Zxid, Vec<(WatchKind, Arc<str>)>> = BTreeMap::new();
+        let mut gaps = Vec::new();
+        for kind in WatchKind::ALL {
+            for (path, entry) in self.map(kind).iter() {
+                let since = entry.since.unwrap_or_default();
+                by_zxid.entry(since).or_default().push((kind, path.clone()));
+                if kind.is_persistent() {
+                    gaps.extend(entry.subs.iter().map(|id| (*id, since)));
+                }
+            }
+        }
+        for (id, since) in gaps {
+            self.gap(id, since, wakes);
+        }
+        let mut batches = Vec::new();
+        for (since, watches) in by_zxid {
+            let mut batch = Batch {
+                since,
+                watches: Vec::new(),
+            };
+            let mut bytes = 0;
+            for (kind, path) in watches {
+                let encoded = 4 + path.len();
+                if bytes + encoded > BATCH_BYTES && !batch.watches.is_empty() {
+                    batches.push(std::mem::replace(
+                        &mut batch,
+                        Batch {
+                            since,
+                            watches: Vec::new(),
+                        },
+                    ));
+                    bytes = 0;
+                }
+                bytes += encoded;
+                batch.watches.push((kind, path));
+            }
+            batches.push(batch);
+        }
+        batches
+    }
+
+    fn gap(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
+        let Some(sub) = self.subs.get_mut(&id) else {
+            return;
+        };
+        // Events dropped or gaps not read yet say the same already.
+        let said = sub.dropped > 0
+            || matches!(
+                sub.unread.back(),
+                Some(Unread::Other(WatchEvent::Gap { .. }))
+            );
+        if !said {
+            self.push(id, Unread::Other(WatchEvent::Gap { since }), wakes);
+        }
+    }
+
+    /// A server has armed the batch. What it reported as changed has been fired before.
+    ///
+    /// A watch for a znode's creation that did not fire may still have missed one: the znode may
+    /// have been created and deleted in between. Its owner is told of the gap, and the watch is
+    /// removed.
+    pub(crate) fn rearmed(&mut self, batch: &Batch, wakes: &mut Vec<Waker>) -> Vec<Unwatch> {
+        let mut unwatches = Vec::new();
+        for (kind, path) in &batch.watches {
+            let Some(entry) = self.map(*kind).get_mut(path) else {
+                continue;
+            };
+            // Armed anew by a read in the meantime, or dropped and armed anew.
+            if entry.since.take().is_none() || *kind != WatchKind::Exist {
+                continue;
+            }
+            let Some(entry) = self.exist.remove(path) else {
+                continue;
+            };
+            for id in entry.subs {
+                self.push(
+                    id,
+                    Unread::Other(WatchEvent::Gap { since: batch.since }),
+                    wakes,
+                );
+            }
+            unwatches.extend(self.unwatch(WatchKind::Exist, path.clone()));
+        }
+        unwatches
+    }
+
+    /// The session is over: every watch ends.
+    pub(crate) fn end(&mut self, wakes: &mut Vec<Waker>) {
+        for kind in WatchKind::ALL {
+            for entry in std::mem::take(self.map(kind)).into_values() {
+                for id in entry.subs {
+                    if let Some(sub) = self.subs.get_mut(&id) {
+                        sub.ended = true;
+                        wakes.extend(sub.waker.take());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next event for a subscriber; `waker` is woken when there is one. After
+    /// [`WatchEvent::SessionEnded`] comes nothing more.
+    pub(crate) fn poll(&mut self, id: SubId, waker: &Waker) -> Option<Unread> {
+        let sub = self.subs.get_mut(&id)?;
+        if let Some(event) = sub.unread.pop_front() {
+            return Some(event);
+        }
+        if sub.dropped > 0 {
+            let dropped = std::mem::take(&mut sub.dropped);
+            return Some(Unread::Other(WatchEvent::Lagged { dropped }));
+        }
+        if sub.ended {
+            return Some(Unread::Other(WatchEvent::SessionEnded));
+        }
+        sub.waker = Some(waker.clone());
+        None
+    }
+}

@@ -1,0 +1,141 @@
+//! Operations that change a znode that exists: set, delete.
+
+use std::time::Duration;
+
+use zk_proto::records::{DeleteRequest, SetDataRequest};
+use zk_proto::{OpCode, Stat};
+
+use crate::call::{Call, Pending, operation};
+use crate::client::Client;
+use crate::error::{ErrorKind, Outcome};
+use crate::read::stat;
+use crate::tree::DeleteRecursive;
+
+/// Any version.
+const ANY: i32 = -1;
+
+/// Replaces a znode's data and returns its new stat.
+///
+/// # Errors
+/// [`NoNode`](ErrorKind::NoNode), [`BadVersion`](ErrorKind::BadVersion),
+/// [`NoAuth`](ErrorKind::NoAuth), [`RequestTooLarge`](ErrorKind::RequestTooLarge).
+///
+/// # Cancel safety
+/// Dropping the future does not stop a request that is on the wire.
+#[derive(Debug)]
+#[must_use = "operations do nothing unless awaited or submitted"]
+pub struct Set<'a, D> {
+    client: &'a Client,
+    path: &'a str,
+    data: D,
+    version: i32,
+    deadline: Option<Duration>,
+}
+
+impl<'a, D: AsRef<[u8]>> Set<'a, D> {
+    pub(crate) fn new(client: &'a Client, path: &'a str, data: D) -> Self {
+        Set {
+            client,
+            path,
+            data,
+            version: ANY,
+            deadline: None,
+        }
+    }
+
+    /// Only if the znode's data have this version; otherwise
+    /// [`BadVersion`](ErrorKind::BadVersion).
+    pub fn version(mut self, version: i32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Puts the request on the wire.
+    pub fn submit(self) -> Pending<Stat> {
+        let record = SetDataRequest {
+            path: self.client.root().wire(self.path),
+            data: Some(self.data.as_ref()),
+            version: self.version,
+        };
+        Call::write(self.client, OpCode::SetData, self.path)
+            .deadline(self.deadline)
+            .submit(&record, |reply, _| stat(reply))
+    }
+}
+
+operation!(Set<D> -> Stat);
+
+/// Deletes a znode.
+///
+/// # Errors
+/// [`NoNode`](ErrorKind::NoNode), [`NotEmpty`](ErrorKind::NotEmpty),
+/// [`BadVersion`](ErrorKind::BadVersion), [`NoAuth`](ErrorKind::NoAuth).
+///
+/// # Cancel safety
+/// Dropping the future does not stop a request that is on the wire.
+#[derive(Debug)]
+#[must_use = "operations do nothing unless awaited or submitted"]
+pub struct Delete<'a> {
+    client: &'a Client,
+    path: &'a str,
+    version: i32,
+    deadline: Option<Duration>,
+}
+
+impl<'a> Delete<'a> {
+    pub(crate) fn new(client: &'a Client, path: &'a str) -> Self {
+        Delete {
+            client,
+            path,
+            version: ANY,
+            deadline: None,
+        }
+    }
+
+    /// Only if the znode's data have this version; otherwise
+    /// [`BadVersion`](ErrorKind::BadVersion).
+    pub fn version(mut self, version: i32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Deletes everything below it first.
+    pub fn recursive(self) -> DeleteRecursive<'a> {
+        DeleteRecursive::new(self.client, self.path)
+    }
+
+    /// Puts the request on the wire.
+    pub fn submit(self) -> Pending<()> {
+        let record = DeleteRequest {
+            path: self.client.root().wire(self.path),
+            version: self.version,
+        };
+        Call::write(self.client, OpCode::Delete, self.path)
+            .deadline(self.deadline)
+            .submit(&record, |_, _| Ok(()))
+    }
+
+    /// Deletes the znode in the background, through lost connections, until it is gone or the
+    /// current session has ended. For znodes that live no longer than the session; returns at once.
+    pub fn guaranteed(self) {
+        let client = self.client.with_deadline(None);
+        let (path, version) = (self.path.to_owned(), self.version);
+        let epoch = client.session().epoch;
+        client.runtime().clone().spawn(async move {
+            while client.session().epoch == epoch {
+                match client.delete(&path).version(version).await {
+                    Ok(()) => return,
+                    Err(error) if error.outcome() == Outcome::Unknown || error.is_retryable() => {}
+                    Err(error) => {
+                        if error.kind() != ErrorKind::NoNode {
+                            tracing::warn!(%error, "cannot delete in the background");
+                        }
+                        return;
+                    }
+                }
+            }
+        });
+    }
+}
+
+operation!(Delete -> ());

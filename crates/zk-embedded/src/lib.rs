@@ -1,0 +1,1 @@
+//! An in-process, in-memory ZooKeeper server for development and tests.

@@ -1,0 +1,224 @@
+//! Access control lists: who may do what with a node.
+
+mod text;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{BitOr, BitOrAssign};
+
+use base64ct::{Base64, Encoding};
+use bytes::{BufMut, BytesMut};
+use sha1::{Digest, Sha1};
+
+use crate::jute::{DecodeError, Decoder};
+use crate::record::{Field, get_vec, put_vec, record, record_field};
+
+pub use text::{AclTextError, display, parse};
+
+/// What an identity may do with a node; a set of bits.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(transparent)
+)]
+pub struct Permissions(pub i32);
+
+impl Permissions {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Read the data and list the children.
+    pub const READ: Self = Self(1);
+    /// Set the data.
+    pub const WRITE: Self = Self(2);
+    /// Create children.
+    pub const CREATE: Self = Self(4);
+    /// Delete children.
+    pub const DELETE: Self = Self(8);
+    /// Set the ACL.
+    pub const ADMIN: Self = Self(16);
+    /// All of these.
+    pub const ALL: Self = Self(31);
+
+    /// The letters of the text form, in its order.
+    pub(crate) const LETTERS: [(char, Self); 5] = [
+        ('c', Self::CREATE),
+        ('d', Self::DELETE),
+        ('r', Self::READ),
+        ('w', Self::WRITE),
+        ('a', Self::ADMIN),
+    ];
+
+    /// The bits on the wire.
+    pub fn bits(self) -> i32 {
+        self.0
+    }
+
+    /// Whether all of `other` is in this set.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Permissions {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Permissions {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// Letters as in ZooKeeper's own shell: `cdrwa`.
+impl fmt::Display for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (letter, permission) in Self::LETTERS {
+            if self.contains(permission) {
+                write!(f, "{letter}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permissions({:#x} {self})", self.0)
+    }
+}
+
+impl<'a> Field<'a> for Permissions {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        input.i32(name).map(Self)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        out.put_i32(self.0);
+    }
+}
+
+record! {
+    /// An identity: a scheme, and a name inside it.
+    #[derive(Hash)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    pub struct Id {
+        /// How the identity is proven: `world`, `auth`, `digest`, `ip`, `x509`, `sasl`, ….
+        pub scheme: String,
+        /// Who it is, in the scheme's own terms.
+        pub id: String,
+    }
+}
+
+record! {
+    /// What one identity may do.
+    #[derive(Hash)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    pub struct Acl {
+        /// What it may do.
+        pub perms: Permissions,
+        /// Who.
+        pub id: Id,
+    }
+}
+
+record_field!(Id, Acl);
+
+impl Id {
+    /// An identity.
+    pub fn new(scheme: impl Into<String>, id: impl Into<String>) -> Self {
+        Self {
+            scheme: scheme.into(),
+            id: id.into(),
+        }
+    }
+}
+
+impl Acl {
+    /// Size in bytes of the smallest entry.
+    pub(crate) const MIN_LEN: usize = 12;
+
+    /// What `id` of `scheme` may do.
+    pub fn new(perms: Permissions, scheme: impl Into<String>, id: impl Into<String>) -> Self {
+        Self {
+            perms,
+            id: Id::new(scheme, id),
+        }
+    }
+
+    /// Everyone may do everything.
+    pub fn open() -> Vec<Self> {
+        vec![Self::new(Permissions::ALL, "world", "anyone")]
+    }
+
+    /// The identities of the connection that creates the node may do everything. The server refuses
+    /// it as invalid on a connection without any.
+    pub fn creator_all() -> Vec<Self> {
+        vec![Self::new(Permissions::ALL, "auth", "")]
+    }
+
+    /// Everyone may read.
+    pub fn read_only() -> Vec<Self> {
+        vec![Self::new(Permissions::READ, "world", "anyone")]
+    }
+}
+
+impl<'a> Field<'a> for Vec<Acl> {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        get_vec(input, name, Acl::MIN_LEN)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        put_vec(out, self);
+    }
+}
+
+impl<'a> Field<'a> for Cow<'a, [Acl]> {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        get_vec(input, name, Acl::MIN_LEN).map(Cow::Owned)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        put_vec(out, self);
+    }
+}
+
+/// The id under which the `digest` scheme knows a user: `user:base64(sha1(user:password))`.
+///
+/// This is what stands in an ACL; the password itself is what goes into an `auth` packet.
+pub fn digest_id(user: &str, password: &str) -> String {
+    let mut hash = Sha1::new();
+    hash.update(user);
+    hash.update(":");
+    hash.update(password);
+    format!("{user}:{}", Base64::encode_string(&hash.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_ids_are_those_of_the_server() {
+        // The first is printed by the server's DigestAuthenticationProvider, the second stands in
+        // ZooKeeper's administrator's guide.
+        assert_eq!(
+            digest_id("bob", "secret"),
+            "bob:fyVmFCwVbTJYrznoSu1koqYEYF0="
+        );
+        assert_eq!(
+            digest_id("super", "test"),
+            "super:D/InIHSb7yEEbrWz8b9l71RjZJU="
+        );
+    }
+
+    #[test]
+    fn permissions_print_as_in_zookeepers_shell() {
+        assert_eq!(Permissions::ALL.to_string(), "cdrwa");
+        assert_eq!((Permissions::READ | Permissions::ADMIN).to_string(), "ra");
+        assert_eq!(Permissions::NONE.to_string(), "");
+        assert_eq!(format!("{:?}", Permissions(33)), "Permissions(0x21 r)");
+        assert!(Permissions::ALL.contains(Permissions::WRITE | Permissions::CREATE));
+        assert!(!Permissions::READ.contains(Permissions::WRITE));
+    }
+}

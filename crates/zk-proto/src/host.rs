@@ -1,0 +1,55 @@
+//! The grammar of hosts and ports, shared by connect strings and configurations.
+
+use std::net::Ipv6Addr;
+
+use nom::branch::alt;
+use nom::bytes::complete::{take_till, take_while1};
+use nom::character::complete::{char, digit1};
+use nom::combinator::{map_opt, verify};
+use nom::sequence::delimited;
+use nom::{IResult, Parser};
+
+/// A name, an IPv4 address, or an IPv6 address in brackets, which are taken off.
+pub(crate) fn host(input: &str) -> IResult<&str, &str> {
+    alt((delimited(char('['), ipv6, char(']')), name)).parse(input)
+}
+
+/// 1 to 65535.
+pub(crate) fn port(input: &str) -> IResult<&str, u16> {
+    map_opt(digit1, |digits: &str| {
+        digits.parse().ok().filter(|&port| port != 0)
+    })
+    .parse(input)
+}
+
+/// An IPv6 address, with or without a zone.
+pub(crate) fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
+    address.parse::<Ipv6Addr>().is_ok()
+        && !zone.is_empty()
+        && zone
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// `host`, in brackets if it has colons.
+pub(crate) fn bracketed(host: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
+}
+
+fn ipv6(input: &str) -> IResult<&str, &str> {
+    verify(take_till(|c| c == ']'), is_ipv6).parse(input)
+}
+
+/// Loose on purpose: what a name may be is for the resolver to say. But it may not hold anything
+/// that is part of the grammars it stands in.
+fn name(input: &str) -> IResult<&str, &str> {
+    take_while1(|c: char| {
+        !c.is_whitespace() && !c.is_control() && !",:;|/@[]=?#\\\"'<>".contains(c)
+    })
+    .parse(input)
+}

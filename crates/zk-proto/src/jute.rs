@@ -1,0 +1,367 @@
+//! Jute, ZooKeeper's serialization: a cursor for reading, `BytesMut` for writing.
+//!
+//! Integers are big-endian; strings, buffers and vectors carry an `i32` length in which −1 means
+//! null. Null is not empty: `Option` says which. Nothing here allocates before the length has been
+//! checked against the bytes that are left, and nothing panics on what a peer sends.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Payloads up to this many bytes are copied out of the frame, so that a small value does not keep
+/// a whole read buffer alive.
+pub const COPY_LIMIT: usize = 256;
+
+/// A record that can be written to the wire.
+pub trait Encode {
+    /// Appends the record to `out`.
+    fn encode(&self, out: &mut BytesMut);
+}
+
+/// A record that can be read from the wire.
+pub trait Decode<'a>: Sized {
+    /// Reads the record at the cursor.
+    ///
+    /// # Errors
+    /// [`DecodeError`] names the record, the field and the offset at which the bytes made no sense.
+    fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError>;
+}
+
+/// Why bytes could not be read as a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{record}.{field} at byte {offset}: {problem}")]
+#[non_exhaustive]
+pub struct DecodeError {
+    /// The record being read.
+    pub record: &'static str,
+    /// The field being read, by the name it has in this crate.
+    pub field: &'static str,
+    /// Offset of the field from the start of the frame, in bytes.
+    pub offset: usize,
+    /// What is wrong there.
+    pub problem: DecodeProblem,
+}
+
+/// What is wrong with the bytes of a field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeProblem {
+    /// The frame ends inside the field.
+    #[error("needs {needed} bytes, {left} left")]
+    Truncated {
+        /// Bytes the field needs.
+        needed: usize,
+        /// Bytes left in the frame.
+        left: usize,
+    },
+    /// A length below −1, or of a vector longer than the bytes left could hold.
+    #[error("impossible length {0}")]
+    BadLength(i32),
+    /// A string that is not UTF-8. Java writes characters outside the BMP as CESU-8, which
+    /// [`Decoder::string`] understands and [`Decoder::str`] cannot.
+    #[error("text is not valid UTF-8")]
+    NotUtf8,
+    /// A null where the protocol has none.
+    #[error("unexpected null")]
+    Null,
+    /// A value outside its domain.
+    #[error("unexpected value {0}")]
+    BadValue(i64),
+    /// Bytes left over after the last field.
+    #[error("{0} bytes left over")]
+    Trailing(usize),
+}
+
+/// A cursor over one frame.
+///
+/// Borrowed values ([`str`](Self::str), [`slice`](Self::slice)) point into the frame; owned ones
+/// ([`bytes`](Self::bytes)) share its buffer when they are large.
+#[derive(Debug, Clone)]
+pub struct Decoder<'a> {
+    frame: &'a Bytes,
+    pos: usize,
+    record: &'static str,
+}
+
+impl<'a> Decoder<'a> {
+    /// Starts at the first byte of `frame`.
+    pub fn new(frame: &'a Bytes) -> Self {
+        Self::at(frame, 0)
+    }
+
+    /// Starts `offset` bytes into `frame`; beyond its end, every read is [`DecodeProblem::Truncated`].
+    pub fn at(frame: &'a Bytes, offset: usize) -> Self {
+        Self {
+            frame,
+            pos: offset.min(frame.len()),
+            record: "frame",
+        }
+    }
+
+    /// Names the record whose fields come next, for errors, and returns the name it replaces.
+    pub fn record(&mut self, name: &'static str) -> &'static str {
+        std::mem::replace(&mut self.record, name)
+    }
+
+    /// Bytes not yet read.
+    pub fn remaining(&self) -> usize {
+        self.frame.len() - self.pos
+    }
+
+    /// Offset of the next byte from the start of the frame.
+    pub fn position(&self) -> usize {
+        self.pos
+    }
+
+    /// Ends the reading of a record that must fill its frame.
+    ///
+    /// # Errors
+    /// [`DecodeProblem::Trailing`] if bytes are left.
+    pub fn finish(self) -> Result<(), DecodeError> {
+        match self.remaining() {
+            0 => Ok(()),
+            left => Err(self.error("end", self.pos, DecodeProblem::Trailing(left))),
+        }
+    }
+
+    /// Reads a boolean. Any byte other than 0 is true, as in Java.
+    ///
+    /// # Errors
+    /// [`DecodeProblem::Truncated`].
+    pub fn bool(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+        Ok(self.array::<1>(field)? != [0])
+    }
+
+    /// Reads a big-endian `i32`.
+    ///
+    /// # Errors
+    /// [`DecodeProblem::Truncated`].
+    pub fn i32(&mut self, field: &'static str) -> Result<i32, DecodeError> {
+        Ok(i32::from_be_bytes(self.array(field)?))
+    }
+
+    /// Reads a big-endian `i64`.
+    ///
+    /// # Errors
+    /// [`DecodeProblem::Truncated`].
+    pub fn i64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
+        Ok(i64::from_be_bytes(self.array(field)?))
+    }
+
+    /// Reads a string that must not be null.
+    ///
+    /// # Errors
+    /// [`DecodeProblem::Null`] and those of [`opt_str`](Self::opt_str).
+    pub fn str(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+        let start = self.pos;
+        self.opt_str(field)?
+            .ok_or_else(|| self.error(field, start, DecodeProblem::Null))
+    }
+
+    /// Reads a string or null.
+    ///
+    /// # Errors
+    /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`], [`DecodeProblem::NotUtf8`].
+    pub fn opt_str(&mut self, field: &'static str) -> Result<Option<&'a str>, DecodeError> {
+        let start = self.pos;
+        let Some(raw) = self.slice(field)? else {
+            return Ok(None);
+        };
+        match std::str::from_utf8(raw) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(self.error(field, start, DecodeProblem::NotUtf8)),
+        }
+    }
+
+    /// Reads an owned string that must not be null, in UTF-8 or, as Java writes characters outside
+    /// the BMP, in CESU-8.
+    ///
+    /// # Errors
+    /// As [`str`](Self::str).
+    pub fn string(&mut self, field: &'static str) -> Result<String, DecodeError> {
+        let start = self.pos;
+        let raw = self
+            .slice(field)?
+            .ok_or_else(|| self.error(field, start, DecodeProblem::Null))?;
+        match std::str::from_utf8(raw) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => {
+                from_cesu8(raw).ok_or_else(|| self.error(field, start, DecodeProblem::NotUtf8))
+            }
+        }
+    }
+
+    /// Reads a buffer in place; `None` is null.
+    ///
+    /// # Errors
+    /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`].
+    pub fn slice(&mut self, field: &'static str) -> Result<Option<&'a [u8]>, DecodeError> {
+        let start = self.pos;
+        let Some(len) = self.length(field)? else {
+            return Ok(None);
+        };
+        self.raw(field, start, len).map(Some)
+    }
+
+    /// Reads an owned buffer; `None` is null. Up to [`COPY_LIMIT`] bytes are copied, more share the
+    /// frame's buffer.
+    ///
+    /// # Errors
+    /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`].
+    pub fn bytes(&mut self, field: &'static str) -> Result<Option<Bytes>, DecodeError> {
+        let Some(raw) = self.slice(field)? else {
+            return Ok(None);
+        };
+        Ok(Some(self.own(raw)))
+    }
+
+    /// Reads the length of a vector whose items take at least `min_item` bytes each; `None` is
+    /// null. A count the bytes left could not hold is refused before anything is allocated for it.
+    ///
+    /// # Errors
+    /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`].
+    pub fn count(
+        &mut self,
+        field: &'static str,
+        min_item: usize,
+    ) -> Result<Option<usize>, DecodeError> {
+        let start = self.pos;
+        let Some(count) = self.length(field)? else {
+            return Ok(None);
+        };
+        if count > self.remaining() / min_item.max(1) {
+            let raw = i32::try_from(count).unwrap_or(i32::MAX);
+            return Err(self.error(field, start, DecodeProblem::BadLength(raw)));
+        }
+        Ok(Some(count))
+    }
+
+    /// An error at `offset`, in the record being read.
+    pub fn error(&self, field: &'static str, offset: usize, problem: DecodeProblem) -> DecodeError {
+        DecodeError {
+            record: self.record,
+            field,
+            offset,
+            problem,
+        }
+    }
+
+    /// `raw`, which lies in this frame, as an owned buffer, by the rule of [`bytes`](Self::bytes).
+    pub(crate) fn own(&self, raw: &[u8]) -> Bytes {
+        if raw.len() > COPY_LIMIT {
+            self.frame.slice_ref(raw)
+        } else {
+            Bytes::copy_from_slice(raw)
+        }
+    }
+
+    /// The bytes between `start` and the cursor.
+    pub(crate) fn since(&self, start: usize) -> &'a [u8] {
+        self.frame.get(start..self.pos).unwrap_or_default()
+    }
+
+    fn length(&mut self, field: &'static str) -> Result<Option<usize>, DecodeError> {
+        let start = self.pos;
+        match self.i32(field)? {
+            -1 => Ok(None),
+            len => usize::try_from(len)
+                .map(Some)
+                .map_err(|_| self.error(field, start, DecodeProblem::BadLength(len))),
+        }
+    }
+
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
+        let start = self.pos;
+        let raw = self.raw(field, start, N)?;
+        raw.first_chunk()
+            .copied()
+            .ok_or_else(|| self.truncated(field, start, N, raw.len()))
+    }
+
+    fn raw(
+        &mut self,
+        field: &'static str,
+        start: usize,
+        len: usize,
+    ) -> Result<&'a [u8], DecodeError> {
+        let rest = self.frame.get(self.pos..).unwrap_or_default();
+        let raw = rest
+            .get(..len)
+            .ok_or_else(|| self.truncated(field, start, len, rest.len()))?;
+        self.pos += len;
+        Ok(raw)
+    }
+
+    #[cold]
+    fn truncated(&self, field: &'static str, at: usize, needed: usize, left: usize) -> DecodeError {
+        self.error(field, at, DecodeProblem::Truncated { needed, left })
+    }
+}
+
+/// Reads a record that starts `offset` bytes into a reply frame.
+///
+/// Bytes after the record are tolerated: newer servers may append fields. Where a record must fill
+/// its frame, use a [`Decoder`] and [`Decoder::finish`].
+///
+/// # Errors
+/// Those of the record's [`Decode`].
+pub fn decode_frame<'a, T: Decode<'a>>(frame: &'a Bytes, offset: usize) -> Result<T, DecodeError> {
+    T::decode(&mut Decoder::at(frame, offset))
+}
+
+/// Appends a boolean.
+pub fn put_bool(out: &mut BytesMut, value: bool) {
+    out.put_u8(u8::from(value));
+}
+
+/// Appends a string.
+pub fn put_str(out: &mut BytesMut, text: &str) {
+    put_buffer(out, Some(text.as_bytes()));
+}
+
+/// Appends a string or null.
+pub fn put_opt_str(out: &mut BytesMut, text: Option<&str>) {
+    put_buffer(out, text.map(str::as_bytes));
+}
+
+/// Appends a buffer or null.
+pub fn put_buffer(out: &mut BytesMut, data: Option<&[u8]>) {
+    match data {
+        Some(data) => {
+            put_count(out, data.len());
+            out.put_slice(data);
+        }
+        None => out.put_i32(-1),
+    }
+}
+
+/// Appends a length. One that does not fit is written as `i32::MAX`: such a record is 2 GiB, which
+/// every frame limit refuses before it is sent.
+pub fn put_count(out: &mut BytesMut, count: usize) {
+    out.put_i32(i32::try_from(count).unwrap_or(i32::MAX));
+}
+
+/// UTF-8 in which characters outside the BMP are two three-byte surrogates.
+fn from_cesu8(raw: &[u8]) -> Option<String> {
+    let mut units = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((&lead, _)) = rest.split_first() {
+        // A surrogate as three bytes: ED A0..BF 80..BF. UTF-8 proper never has it.
+        if let [0xED, second @ 0xA0..=0xBF, third @ 0x80..=0xBF, tail @ ..] = rest {
+            units.push(0xD000 | (u16::from(second & 0x3F) << 6) | u16::from(third & 0x3F));
+            rest = tail;
+            continue;
+        }
+        let len = match lead {
+            0x00..=0x7F => 1,
+            0xC0..=0xDF => 2,
+            0xE0..=0xEF => 3,
+            _ => 4,
+        };
+        let (head, tail) = rest.split_at_checked(len)?;
+        units.extend(std::str::from_utf8(head).ok()?.encode_utf16());
+        rest = tail;
+    }
+    String::from_utf16(&units).ok()
+}
+
+#[cfg(test)]
+mod tests;

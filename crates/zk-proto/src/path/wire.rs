@@ -1,0 +1,127 @@
+//! A path on its way to the server, chroot in front, without a copy.
+
+use std::fmt;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::jute::{DecodeError, Decoder, put_count};
+use crate::record::Field;
+
+/// A path in two parts: a chroot and the path below it, written as one string.
+#[derive(Debug, Clone, Copy)]
+pub struct WirePath<'a> {
+    /// The chroot without a trailing slash; empty for none.
+    pub prefix: &'a str,
+    /// The path below the chroot, with its leading slash.
+    pub rest: &'a str,
+}
+
+impl<'a> WirePath<'a> {
+    /// Puts `rest` below `prefix`. The root below a chroot is the chroot itself.
+    pub fn new(prefix: &'a str, rest: &'a str) -> Self {
+        Self { prefix, rest }
+    }
+
+    /// Length of the whole in bytes.
+    pub fn len(&self) -> usize {
+        self.prefix.len() + self.tail().len()
+    }
+
+    /// Whether there is nothing, which is not a valid path.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn tail(&self) -> &'a str {
+        if self.rest == "/" && !self.prefix.is_empty() {
+            ""
+        } else {
+            self.rest
+        }
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = u8> + 'a {
+        self.prefix.bytes().chain(self.tail().bytes())
+    }
+}
+
+impl<'a> From<&'a str> for WirePath<'a> {
+    fn from(path: &'a str) -> Self {
+        Self {
+            prefix: "",
+            rest: path,
+        }
+    }
+}
+
+impl<'a> From<&'a String> for WirePath<'a> {
+    fn from(path: &'a String) -> Self {
+        Self::from(path.as_str())
+    }
+}
+
+/// Two paths are equal if they are written as the same string, wherever it is parted.
+impl PartialEq for WirePath<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.bytes().eq(other.bytes())
+    }
+}
+
+impl Eq for WirePath<'_> {}
+
+impl PartialEq<str> for WirePath<'_> {
+    fn eq(&self, other: &str) -> bool {
+        *self == WirePath::from(other)
+    }
+}
+
+impl PartialEq<&str> for WirePath<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+impl fmt::Display for WirePath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.prefix)?;
+        f.write_str(self.tail())
+    }
+}
+
+impl<'a> Field<'a> for WirePath<'a> {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        input.str(name).map(Self::from)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        put_count(out, self.len());
+        out.put_slice(self.prefix.as_bytes());
+        out.put_slice(self.tail().as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_are_written_as_one_string() {
+        for (prefix, rest, whole) in [
+            ("", "/", "/"),
+            ("", "/a", "/a"),
+            ("/app", "/a", "/app/a"),
+            ("/app", "/", "/app"),
+            ("/app", "", "/app"),
+        ] {
+            let path = WirePath::new(prefix, rest);
+            assert_eq!(path.to_string(), whole);
+            assert_eq!(path, whole);
+            assert_eq!(path.len(), whole.len());
+            let mut out = BytesMut::new();
+            path.put(&mut out);
+            let mut expected = BytesMut::new();
+            crate::jute::put_str(&mut expected, whole);
+            assert_eq!(out, expected);
+        }
+        assert_ne!(WirePath::new("/a", "/b"), WirePath::new("/a", "/c"));
+    }
+}

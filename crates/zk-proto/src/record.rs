@@ -1,0 +1,177 @@
+//! `record!`: a struct whose fields are read and written in the order they are declared, which is
+//! the order of ZooKeeper's IDL.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::jute::{self, Decode, DecodeError, Decoder, Encode};
+
+/// A type that can be a field of a record.
+pub(crate) trait Field<'a>: Sized {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError>;
+    fn put(&self, out: &mut BytesMut);
+}
+
+macro_rules! record {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident<$lt:lifetime> {
+            $($(#[$field_meta:meta])* pub $field:ident: $ty:ty,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name<$lt> {
+            $($(#[$field_meta])* pub $field: $ty,)*
+        }
+
+        $crate::record::record!(@impl [$lt] $name [<$lt>] $($field)*);
+    };
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($(#[$field_meta:meta])* pub $field:ident: $ty:ty,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$field_meta])* pub $field: $ty,)*
+        }
+
+        $crate::record::record!(@impl ['a] $name [] $($field)*);
+    };
+    (@impl [$lt:lifetime] $name:ident [$($args:tt)*] $($field:ident)*) => {
+        impl<$lt> $crate::jute::Encode for $name $($args)* {
+            fn encode(&self, out: &mut bytes::BytesMut) {
+                $($crate::record::Field::put(&self.$field, out);)*
+            }
+        }
+
+        impl<$lt> $crate::jute::Decode<$lt> for $name $($args)* {
+            fn decode(
+                input: &mut $crate::jute::Decoder<$lt>,
+            ) -> Result<Self, $crate::jute::DecodeError> {
+                let outer = input.record(stringify!($name));
+                let record = Self {
+                    $($field: $crate::record::Field::get(input, stringify!($field))?,)*
+                };
+                input.record(outer);
+                Ok(record)
+            }
+        }
+    };
+}
+pub(crate) use record;
+
+/// Makes a record usable as a field of another one.
+macro_rules! record_field {
+    ($($name:ty),*) => {$(
+        impl<'a> $crate::record::Field<'a> for $name {
+            fn get(
+                input: &mut $crate::jute::Decoder<'a>,
+                _name: &'static str,
+            ) -> Result<Self, $crate::jute::DecodeError> {
+                $crate::jute::Decode::decode(input)
+            }
+            fn put(&self, out: &mut bytes::BytesMut) {
+                $crate::jute::Encode::encode(self, out);
+            }
+        }
+    )*};
+}
+pub(crate) use record_field;
+
+impl<'a> Field<'a> for bool {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        input.bool(name)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        jute::put_bool(out, *self);
+    }
+}
+
+impl<'a> Field<'a> for i32 {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        input.i32(name)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        out.put_i32(*self);
+    }
+}
+
+impl<'a> Field<'a> for i64 {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        input.i64(name)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        out.put_i64(*self);
+    }
+}
+
+impl<'a> Field<'a> for &'a str {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        input.str(name)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        jute::put_str(out, self);
+    }
+}
+
+impl<'a> Field<'a> for Option<&'a str> {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        input.opt_str(name)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        jute::put_opt_str(out, *self);
+    }
+}
+
+impl<'a> Field<'a> for String {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        input.string(name)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        jute::put_str(out, self);
+    }
+}
+
+impl<'a> Field<'a> for Option<&'a [u8]> {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        input.slice(name)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        jute::put_buffer(out, *self);
+    }
+}
+
+impl<'a> Field<'a> for Option<Bytes> {
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        input.bytes(name)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        jute::put_buffer(out, self.as_deref());
+    }
+}
+
+/// Reads a vector of records of at least `min_item` bytes each. Null is read as empty: no operation
+/// of the protocol tells the two apart in a vector.
+pub(crate) fn get_vec<'a, T: Decode<'a>>(
+    input: &mut Decoder<'a>,
+    name: &'static str,
+    min_item: usize,
+) -> Result<Vec<T>, DecodeError> {
+    let count = input.count(name, min_item)?.unwrap_or(0);
+    let mut items = Vec::with_capacity(count);
+    for _ in 0..count {
+        items.push(T::decode(input)?);
+    }
+    Ok(items)
+}
+
+/// Appends a vector of records.
+pub(crate) fn put_vec<T: Encode>(out: &mut BytesMut, items: &[T]) {
+    jute::put_count(out, items.len());
+    for item in items {
+        item.encode(out);
+    }
+}

@@ -1,0 +1,35 @@
+//! The bodies of requests and replies, one module for each family of operations.
+//!
+//! Requests borrow what they carry; replies own it, sharing the frame's buffer where that is large.
+//! Every record can be both written and read, so that a server can be built on the same types.
+//!
+//! Null and empty are different in data and in optional strings. In vectors, null is read as empty:
+//! no operation tells them apart.
+
+mod auth;
+mod children;
+mod connect;
+mod multi;
+mod node;
+mod reconfig;
+mod watch;
+
+pub use auth::{AuthRequest, ClientInfo, SaslRequest, SaslResponse, WhoAmIResponse};
+pub use children::{
+    Children, ChildrenIter, GetAllChildrenNumberRequest, GetAllChildrenNumberResponse,
+    GetChildren2Request, GetChildren2Response, GetChildrenRequest, GetChildrenResponse,
+    GetEphemeralsRequest, GetEphemeralsResponse,
+};
+pub use connect::{ConnectRequest, ConnectResponse};
+pub use multi::{MultiHeader, MultiOp, MultiRequest, MultiResponse, MultiResult};
+pub use node::{
+    CheckVersionRequest, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest,
+    DeleteContainerRequest, DeleteRequest, ErrorResponse, ExistsRequest, ExistsResponse,
+    GetAclRequest, GetAclResponse, GetDataRequest, GetDataResponse, SetAclRequest, SetAclResponse,
+    SetDataRequest, SetDataResponse, StatResponse, SyncRequest, SyncResponse,
+};
+pub use reconfig::{ReconfigRequest, ReconfigResponse};
+pub use watch::{
+    AddWatchMode, AddWatchRequest, CheckWatchesRequest, PathList, RemoveWatchesRequest,
+    SetWatches2Request, SetWatchesRequest, WatcherType,
+};

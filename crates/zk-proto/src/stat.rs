@@ -1,0 +1,130 @@
+//! A node's metadata.
+
+use std::time::Duration;
+
+use crate::ids::{SessionId, Zxid};
+use crate::mode::MAX_TTL_MS;
+use crate::record::{record, record_field};
+
+record! {
+    /// A node's metadata. Times are the leader's wall clock: use zxids and versions for order.
+    #[derive(Copy, Default, Hash)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    pub struct Stat {
+        /// The transaction that created the node.
+        pub czxid: Zxid,
+        /// The transaction that last set its data.
+        pub mzxid: Zxid,
+        /// When it was created, in milliseconds since the Unix epoch.
+        pub ctime: i64,
+        /// When its data was last set, in milliseconds since the Unix epoch.
+        pub mtime: i64,
+        /// How often its data was set.
+        pub version: i32,
+        /// How often its children changed.
+        pub cversion: i32,
+        /// How often its ACL was set.
+        pub aversion: i32,
+        /// The owning session, or a mark for containers and nodes with a time to live; 0 for
+        /// persistent nodes. [`Stat::owner`], [`Stat::is_container`] and [`Stat::ttl`] read it.
+        pub ephemeral_owner: i64,
+        /// Length of its data in bytes.
+        pub data_length: i32,
+        /// Number of its children.
+        pub num_children: i32,
+        /// The transaction that last created or deleted a child.
+        pub pzxid: Zxid,
+    }
+}
+
+record_field!(Stat);
+
+/// The owner of a container.
+const CONTAINER: i64 = i64::MIN;
+/// The bits that must be set in the owner of a node with a time to live …
+const TTL_MARK: i64 = 0xff00_0000_0000_0000_u64.cast_signed();
+/// … and those that are looked at to say so: the 16 between hold the kind of extension, 0 for TTL.
+const TTL_MASK: i64 = !MAX_TTL_MS;
+
+impl Stat {
+    /// Encoded size in bytes.
+    pub const LEN: usize = 68;
+
+    /// Whether the node ends with a session.
+    pub fn is_ephemeral(&self) -> bool {
+        self.owner().is_some()
+    }
+
+    /// The session an ephemeral node ends with.
+    pub fn owner(&self) -> Option<SessionId> {
+        let other = self.ephemeral_owner == 0 || self.is_container() || self.ttl().is_some();
+        (!other).then_some(SessionId(self.ephemeral_owner))
+    }
+
+    /// Whether the node is a container.
+    pub fn is_container(&self) -> bool {
+        self.ephemeral_owner == CONTAINER
+    }
+
+    /// The node's time to live, if it has one.
+    pub fn ttl(&self) -> Option<Duration> {
+        let marked = self.ephemeral_owner & TTL_MASK == TTL_MARK;
+        let ms = (self.ephemeral_owner & MAX_TTL_MS).cast_unsigned();
+        marked.then(|| Duration::from_millis(ms))
+    }
+
+    /// The value [`Stat::ephemeral_owner`] has for a container.
+    pub fn container_owner() -> i64 {
+        CONTAINER
+    }
+
+    /// The value [`Stat::ephemeral_owner`] has for a node with this time to live, if it is in
+    /// 1..=[`MAX_TTL_MS`].
+    pub fn ttl_owner(ttl_ms: i64) -> Option<i64> {
+        (1..=MAX_TTL_MS)
+            .contains(&ttl_ms)
+            .then_some(TTL_MARK | ttl_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(ephemeral_owner: i64) -> Stat {
+        Stat {
+            ephemeral_owner,
+            ..Stat::default()
+        }
+    }
+
+    #[test]
+    fn the_owner_tells_the_kind_of_node() {
+        let kinds = |stat: Stat| (stat.owner(), stat.is_container(), stat.ttl());
+        assert_eq!(kinds(owned(0)), (None, false, None));
+        assert_eq!(
+            kinds(owned(0x100_0000_0001)),
+            (Some(SessionId(0x100_0000_0001)), false, None)
+        );
+        assert_eq!(kinds(owned(i64::MIN)), (None, true, None));
+        let ttl = Stat::ttl_owner(5000).unwrap();
+        assert_eq!(ttl, 0xff00_0000_0000_1388_u64.cast_signed());
+        assert_eq!(
+            kinds(owned(ttl)),
+            (None, false, Some(Duration::from_secs(5)))
+        );
+        // A session made by a server with a high id is negative and still a session.
+        let high = 0xfe01_8a6b_0000_0001_u64.cast_signed();
+        assert_eq!(kinds(owned(high)), (Some(SessionId(high)), false, None));
+        assert!(owned(high).is_ephemeral() && !owned(ttl).is_ephemeral());
+    }
+
+    #[test]
+    fn a_ttl_outside_its_40_bits_has_no_owner_value() {
+        assert_eq!(Stat::ttl_owner(0), None);
+        assert_eq!(Stat::ttl_owner(-1), None);
+        assert_eq!(Stat::ttl_owner(MAX_TTL_MS + 1), None);
+        let most = owned(Stat::ttl_owner(MAX_TTL_MS).unwrap());
+        assert_eq!(most.ttl(), Some(Duration::from_millis(0xff_ffff_ffff)));
+    }
+}

@@ -1,0 +1,155 @@
+//! Splitting a byte stream into frames: `i32` length, then that many bytes.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::Disconnect;
+
+/// Bytes asked for when the size of what comes next is unknown.
+const READ_CHUNK: usize = 16 * 1024;
+
+/// Collects received bytes and yields whole frames, without their length prefix.
+///
+/// Memory follows what was received, not what was announced: a peer that announces a large frame
+/// and sends little of it makes us hold little.
+#[derive(Debug)]
+pub struct FrameReader {
+    buffer: BytesMut,
+    limit: usize,
+}
+
+impl FrameReader {
+    /// A reader that refuses frames of more than `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        FrameReader {
+            buffer: BytesMut::new(),
+            limit,
+        }
+    }
+
+    /// Where received bytes go. Room for at least one more read has been made.
+    pub fn space(&mut self) -> &mut BytesMut {
+        let wanted = match self.announced() {
+            // At most doubling, so that a frame's memory is paid for by bytes that arrived.
+            Some(len) => (len + 4)
+                .saturating_sub(self.buffer.len())
+                .clamp(READ_CHUNK / 4, self.buffer.len().max(READ_CHUNK)),
+            None => READ_CHUNK / 4,
+        };
+        if self.buffer.capacity() - self.buffer.len() < wanted {
+            self.buffer.reserve(wanted.max(READ_CHUNK));
+        }
+        &mut self.buffer
+    }
+
+    /// Adds received bytes; for callers that do not read into [`space`](Self::space).
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The bytes received and not yet returned as a frame.
+    pub fn pending(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    fn announced(&self) -> Option<usize> {
+        let prefix = self.buffer.first_chunk::<4>()?;
+        usize::try_from(i32::from_be_bytes(*prefix)).ok()
+    }
+
+    /// The next whole frame, or `None` until more bytes arrive.
+    ///
+    /// # Errors
+    /// [`Disconnect::NegativeLength`] and [`Disconnect::FrameTooLarge`], as soon as the length has
+    /// arrived. The stream cannot be resynchronised after either.
+    pub fn next_frame(&mut self) -> Result<Option<Bytes>, Disconnect> {
+        let Some(prefix) = self.buffer.first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let announced = i32::from_be_bytes(*prefix);
+        let Ok(len) = usize::try_from(announced) else {
+            return Err(Disconnect::NegativeLength(announced));
+        };
+        if len > self.limit {
+            return Err(Disconnect::FrameTooLarge {
+                len,
+                limit: self.limit,
+            });
+        }
+        if self.buffer.len() - 4 < len {
+            return Ok(None);
+        }
+        self.buffer.advance(4);
+        Ok(Some(self.buffer.split_to(len).freeze()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frames_of(limit: usize, chunks: &[&[u8]]) -> Result<Vec<Bytes>, Disconnect> {
+        let mut reader = FrameReader::new(limit);
+        let mut frames = Vec::new();
+        for chunk in chunks {
+            reader.space();
+            reader.extend(chunk);
+            while let Some(frame) = reader.next_frame()? {
+                frames.push(frame);
+            }
+        }
+        Ok(frames)
+    }
+
+    /// ZOOKEEPER-4281 (B2): exactly the limit must pass.
+    #[test]
+    fn b2_a_frame_of_exactly_the_limit_passes_and_one_more_byte_does_not() {
+        let mut stream = 8i32.to_be_bytes().to_vec();
+        stream.extend([7; 8]);
+        assert_eq!(
+            frames_of(8, &[&stream]).unwrap(),
+            vec![Bytes::from(vec![7; 8])]
+        );
+        assert_eq!(
+            frames_of(7, &[&stream]),
+            Err(Disconnect::FrameTooLarge { len: 8, limit: 7 })
+        );
+        assert_eq!(frames_of(9, &[&stream]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_negative_length_is_refused() {
+        assert_eq!(
+            frames_of(9, &[&(-2i32).to_be_bytes()]),
+            Err(Disconnect::NegativeLength(-2))
+        );
+    }
+
+    #[test]
+    fn an_announced_length_alone_allocates_no_more_than_a_chunk() {
+        let mut reader = FrameReader::new(usize::MAX >> 1);
+        reader.extend(&i32::MAX.to_be_bytes());
+        assert_eq!(reader.next_frame(), Ok(None));
+        assert!(reader.space().capacity() <= 2 * READ_CHUNK);
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_the_stream_yields_the_same_frames(
+            bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8),
+            cuts in prop::collection::vec(0usize..400, 0..12),
+        ) {
+            let mut stream = Vec::new();
+            for body in &bodies {
+                stream.extend(i32::try_from(body.len()).unwrap().to_be_bytes());
+                stream.extend(body);
+            }
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(stream.len())).collect();
+            cuts.extend([0, stream.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|w| &stream[w[0]..w[1]]).collect();
+            let frames = frames_of(64, &chunks).unwrap();
+            prop_assert_eq!(frames, bodies.into_iter().map(Bytes::from).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Which server to try next, and when.
+
+use std::time::{Duration, Instant};
+
+use zk_proto::HostPort;
+
+use crate::{Backoff, BackoffPolicy};
+
+/// A connection that lived this long was a good one: the next loss starts the backoff anew. A
+/// server that accepts and drops at once never gets there, so it cannot make us spin.
+const PROVEN: Duration = Duration::from_secs(1);
+
+/// One attempt to connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The server to try.
+    pub host: HostPort,
+    /// How long to wait first.
+    pub delay: Duration,
+}
+
+/// The servers of the ensemble, in an order shuffled once, tried round robin.
+///
+/// After the loss of a proven connection the next server is tried within a short random delay, so
+/// that the clients of a dead server do not arrive together; after a full fruitless round the
+/// delays back off.
+#[derive(Debug)]
+pub struct Hosts {
+    hosts: Vec<HostPort>,
+    next: usize,
+    /// Attempts since the last proven connection.
+    fruitless: usize,
+    connected_at: Option<Instant>,
+    ever_connected: bool,
+    backoff: Backoff,
+    spread: Duration,
+}
+
+impl Hosts {
+    /// The servers in `hosts`, shuffled by `seed`.
+    pub fn new(mut hosts: Vec<HostPort>, policy: BackoffPolicy, seed: u64) -> Self {
+        fastrand::Rng::with_seed(seed).shuffle(&mut hosts);
+        Hosts {
+            hosts,
+            next: 0,
+            fruitless: 0,
+            connected_at: None,
+            ever_connected: false,
+            backoff: Backoff::new(policy, seed.wrapping_add(1)),
+            spread: policy.initial,
+        }
+    }
+
+    /// How many servers there are.
+    pub fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
+    /// The servers, in the order they are tried.
+    pub fn iter(&self) -> impl Iterator<Item = &HostPort> {
+        self.hosts.iter()
+    }
+
+    /// The next attempt, or `None` if there are no servers.
+    pub fn next_attempt(&mut self) -> Option<Attempt> {
+        let host = self.hosts.get(self.next)?.clone();
+        self.next = (self.next + 1) % self.hosts.len();
+        let delay = if self.fruitless < self.hosts.len() {
+            if self.ever_connected && self.fruitless == 0 {
+                self.backoff.jitter(self.spread)
+            } else {
+                Duration::ZERO
+            }
+        } else {
+            self.backoff.next_delay()
+        };
+        self.fruitless = self.fruitless.saturating_add(1);
+        Some(Attempt { host, delay })
+    }
+
+    /// A session was established over the last attempt's connection.
+    pub fn handle_connected(&mut self, now: Instant) {
+        self.connected_at = Some(now);
+        self.ever_connected = true;
+    }
+
+    /// The last attempt's connection ended, or never came to be.
+    pub fn handle_disconnected(&mut self, now: Instant) {
+        let proven = self
+            .connected_at
+            .take()
+            .is_some_and(|at| now.saturating_duration_since(at) >= PROVEN);
+        if proven {
+            self.fruitless = 0;
+            self.backoff.reset();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(n: u16, seed: u64) -> Hosts {
+        let list = (0..n)
+            .map(|i| HostPort {
+                host: format!("zk{i}"),
+                port: 2181,
+            })
+            .collect();
+        Hosts::new(list, BackoffPolicy::default(), seed)
+    }
+
+    #[test]
+    fn every_host_is_tried_once_without_delay_before_any_is_tried_again() {
+        let mut hosts = hosts(5, 3);
+        let mut seen: Vec<_> = (0..5).map(|_| hosts.next_attempt().unwrap()).collect();
+        assert!(seen.iter().all(|a| a.delay.is_zero()));
+        seen.sort_by(|a, b| a.host.host.cmp(&b.host.host));
+        seen.dedup_by(|a, b| a.host == b.host);
+        assert_eq!(seen.len(), 5);
+        assert!(hosts.next_attempt().unwrap().delay >= Duration::from_millis(50));
+    }
+
+    /// B44: a server that accepts and closes at once must not be hammered.
+    #[test]
+    fn b44_connections_that_die_young_do_not_reset_the_backoff() {
+        let mut hosts = hosts(1, 3);
+        let now = Instant::now();
+        let mut waited = Duration::ZERO;
+        let mut attempts = 0;
+        while waited < Duration::from_secs(60) {
+            waited += hosts.next_attempt().unwrap().delay;
+            attempts += 1;
+            hosts.handle_connected(now);
+            hosts.handle_disconnected(now + Duration::from_millis(10));
+        }
+        assert!(attempts < 30, "{attempts} attempts in a minute");
+    }
+
+    #[test]
+    fn a_proven_connection_starts_the_backoff_anew() {
+        let mut hosts = hosts(3, 9);
+        for _ in 0..20 {
+            hosts.next_attempt();
+        }
+        let now = Instant::now();
+        hosts.handle_connected(now);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        assert!(hosts.next_attempt().unwrap().delay <= Duration::from_millis(100));
+        assert!(hosts.next_attempt().unwrap().delay.is_zero());
+    }
+
+    #[test]
+    fn the_order_depends_on_the_seed() {
+        let first = |seed| hosts(7, seed).next_attempt().unwrap().host;
+        assert!((0..20).map(first).any(|h| h != first(0)));
+    }
+}

@@ -1,0 +1,263 @@
+use super::*;
+use bytes::BufMut;
+use zk_proto::{SessionId, SessionPassword};
+
+const BUDGET: Duration = Duration::from_secs(1);
+
+fn connect_request() -> ConnectRequest {
+    ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen: Zxid::ZERO,
+        timeout_ms: 6000,
+        session_id: SessionId::default(),
+        password: SessionPassword::zero(),
+        read_only: Some(false),
+    }
+}
+
+fn connect_response(timeout_ms: i32) -> Bytes {
+    let mut out = BytesMut::new();
+    ConnectResponse {
+        protocol_version: 0,
+        timeout_ms,
+        session_id: SessionId(7),
+        password: SessionPassword::zero(),
+        read_only: false,
+    }
+    .encode(&mut out);
+    out.freeze()
+}
+
+fn reply(xid: Xid, zxid: i64, err: i32, body: &[u8]) -> Bytes {
+    let mut out = BytesMut::new();
+    ReplyHeader {
+        xid,
+        zxid: Zxid(zxid),
+        err,
+    }
+    .encode(&mut out);
+    out.extend_from_slice(body);
+    out.freeze()
+}
+
+/// An open link with a session of 6 s, its handshake already taken from the output.
+fn open(now: Instant) -> Link<u32> {
+    let mut link = Link::new(now, &connect_request(), BUDGET);
+    link.poll_output(&mut BytesMut::new());
+    link.handle_frame(connect_response(6000)).unwrap();
+    link
+}
+
+fn written(link: &Link<u32>) -> u64 {
+    link.taken
+}
+
+#[test]
+fn b17_a_reply_to_another_xid_ends_the_connection_and_loses_no_request() {
+    let now = Instant::now();
+    let mut link = open(now);
+    for token in 0..3 {
+        link.submit(now, OpCode::GetData, token, usize::MAX, |_| {})
+            .unwrap();
+    }
+    assert_eq!(
+        link.handle_frame(reply(2, 5, 0, b"")).unwrap_err(),
+        Disconnect::XidMismatch {
+            got: 2,
+            expected: 1
+        }
+    );
+    let tokens: Vec<u32> = link.into_lost(0, &[]).map(|lost| lost.token).collect();
+    assert_eq!(tokens, [0, 1, 2]);
+}
+
+#[test]
+fn b19_unasked_ping_replies_are_tolerated() {
+    let mut link = open(Instant::now());
+    for _ in 0..3 {
+        assert!(matches!(
+            link.handle_frame(reply(xid::PING, 1, 0, b"")),
+            Ok(Received::Pong)
+        ));
+    }
+}
+
+#[test]
+fn b16_xids_wrap_to_one() {
+    let now = Instant::now();
+    let mut link = open(now);
+    link.next_xid = i32::MAX - 1;
+    for (token, expected) in [(0, i32::MAX - 1), (1, i32::MAX), (2, 1), (3, 2)] {
+        link.submit(now, OpCode::Exists, token, usize::MAX, |_| {})
+            .unwrap();
+        assert_eq!(link.in_flight.back().unwrap().xid, expected);
+    }
+}
+
+#[test]
+fn an_oversize_request_leaves_no_trace() {
+    let now = Instant::now();
+    let mut link = open(now);
+    let record = |out: &mut BytesMut| out.put_bytes(1, 100);
+    assert_eq!(link.submit(now, OpCode::Create, 1, 107, record), Err(108));
+    assert_eq!((link.pending_output(), link.in_flight()), (0, 0));
+    assert_eq!(link.submit(now, OpCode::Create, 1, 108, record), Ok(()));
+    assert_eq!(link.in_flight.back().unwrap().xid, 1);
+}
+
+#[test]
+fn replies_carry_the_token_the_op_and_the_refusal() {
+    let now = Instant::now();
+    let mut link = open(now);
+    link.submit(now, OpCode::GetData, 4, usize::MAX, |_| {})
+        .unwrap();
+    link.submit(now, OpCode::Delete, 5, usize::MAX, |_| {})
+        .unwrap();
+    let Received::Reply {
+        token: 4,
+        op: OpCode::GetData,
+        zxid,
+        result: Ok(body),
+    } = link.handle_frame(reply(1, 9, 0, b"abc")).unwrap()
+    else {
+        panic!("not the reply")
+    };
+    assert_eq!((zxid, &body[..]), (Zxid(9), &b"abc"[..]));
+    assert!(matches!(
+        link.handle_frame(reply(2, 10, -101, b"")).unwrap(),
+        Received::Reply {
+            token: 5,
+            result: Err(ErrorCode::NoNode),
+            ..
+        }
+    ));
+}
+
+/// kazoo's C1: the auth reply must not be taken for the oldest request's.
+#[test]
+fn an_auth_reply_may_overtake_other_replies() {
+    let now = Instant::now();
+    let mut link = open(now);
+    link.submit(now, OpCode::GetData, 1, usize::MAX, |_| {})
+        .unwrap();
+    link.submit_auth(now, "digest", b"u:p", 2);
+    assert!(matches!(
+        link.handle_frame(reply(xid::AUTH, 0, 0, b"")).unwrap(),
+        Received::Auth {
+            token: 2,
+            refused: None
+        }
+    ));
+    assert!(matches!(
+        link.handle_frame(reply(1, 3, 0, b"")).unwrap(),
+        Received::Reply { token: 1, .. }
+    ));
+}
+
+#[test]
+fn an_idle_link_pings_every_third_of_the_timeout_and_gives_up_after_two() {
+    let start = Instant::now();
+    let mut link = open(start);
+    assert_eq!(link.poll_timeout(), start + Duration::from_secs(2));
+    link.handle_timeout(start + Duration::from_secs(2)).unwrap();
+    let mut sent = BytesMut::new();
+    link.poll_output(&mut sent);
+    assert_eq!(&sent[..], [0, 0, 0, 8, 255, 255, 255, 254, 0, 0, 0, 11]);
+    assert_eq!(link.poll_timeout(), start + Duration::from_secs(4));
+    assert_eq!(
+        link.handle_timeout(start + Duration::from_secs(4)),
+        Err(Disconnect::Silent(Duration::from_secs(4)))
+    );
+}
+
+/// B23: a socket that takes nothing gets one ping, not one per interval.
+#[test]
+fn b23_a_stalled_output_buffer_holds_one_ping() {
+    let start = Instant::now();
+    let mut link = open(start);
+    for second in 2..60 {
+        let now = start + Duration::from_secs(second);
+        link.handle_received(now);
+        link.handle_timeout(now).unwrap();
+    }
+    assert_eq!(link.pending_output(), 12);
+}
+
+/// kazoo's C2: sending does not prove that the peer is there.
+#[test]
+fn a_busy_sender_still_notices_a_silent_peer() {
+    let start = Instant::now();
+    let mut link = open(start);
+    for ms in (0..4000).step_by(100) {
+        let now = start + Duration::from_millis(ms);
+        link.handle_timeout(now).unwrap();
+        link.submit(now, OpCode::Exists, 0, usize::MAX, |_| {})
+            .unwrap();
+    }
+    assert!(link.handle_timeout(start + Duration::from_secs(4)).is_err());
+}
+
+#[test]
+fn the_acknowledged_time_is_that_of_sending() {
+    let start = Instant::now();
+    let mut link = open(start);
+    assert_eq!(link.acknowledged(), start);
+    let sent = start + Duration::from_secs(1);
+    link.submit(sent, OpCode::Exists, 0, usize::MAX, |_| {})
+        .unwrap();
+    link.handle_received(start + Duration::from_secs(3));
+    link.handle_frame(reply(1, 1, 0, b"")).unwrap();
+    assert_eq!(link.acknowledged(), sent);
+}
+
+#[test]
+fn a_handshake_has_a_deadline_of_its_own() {
+    let start = Instant::now();
+    let mut link: Link<u32> = Link::new(start, &connect_request(), BUDGET);
+    link.handle_received(start + BUDGET / 2);
+    assert_eq!(link.poll_timeout(), start + BUDGET);
+    assert_eq!(
+        link.handle_timeout(start + BUDGET),
+        Err(Disconnect::HandshakeTimeout(BUDGET))
+    );
+}
+
+#[test]
+fn a_disconnect_tells_sent_from_unsent_at_every_byte() {
+    let now = Instant::now();
+    let mut whole = 0;
+    let frames = 3 * (PREAMBLE + 5) as u64;
+    for accepted in 0..=frames {
+        let mut link = open(now);
+        let base = written(&link);
+        for token in 0..2 {
+            link.submit(now, OpCode::SetData, token, usize::MAX, |out| {
+                out.put_slice(b"01234")
+            })
+            .unwrap();
+        }
+        let mut taken = BytesMut::new();
+        link.poll_output(&mut taken);
+        link.submit(now, OpCode::SetData, 2, usize::MAX, |out| {
+            out.put_slice(b"abcde")
+        })
+        .unwrap();
+        if accepted > taken.len() as u64 {
+            break;
+        }
+        taken.advance(usize::try_from(accepted).unwrap());
+        for (lost, n) in link.into_lost(base + accepted, &taken).zip(0u64..) {
+            let (start, end) = (n * 17, (n + 1) * 17);
+            match lost.unsent {
+                Unsent::Nothing => assert!(accepted >= end),
+                Unsent::Tail => assert!(start < accepted && accepted < end),
+                Unsent::Whole(record) => {
+                    assert!(accepted <= start);
+                    assert_eq!(&record[..], if n == 2 { b"abcde" } else { b"01234" });
+                    whole += 1;
+                }
+            }
+        }
+    }
+    assert!(whole > 0);
+}

@@ -1,0 +1,183 @@
+//! The loop that moves bytes between a stream and a machine.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use crate::{Disconnect, FrameReader};
+
+/// Output buffers that grew beyond this are given back once they are written.
+const KEEP_OUTPUT: usize = 256 * 1024;
+
+/// The machine at this end of a connection, as the pump sees it.
+///
+/// Methods are called from one task and take `now` from tokio's clock, so that a paused clock in
+/// tests is obeyed.
+pub trait Endpoint {
+    /// Moves what is to be sent into `out`, which is empty; `waker` is woken when there is more.
+    fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut);
+
+    /// Bytes arrived. Takes all whole frames from `frames`.
+    ///
+    /// # Errors
+    /// The connection must be dropped.
+    fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect>;
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    fn poll_timeout(&mut self) -> Instant;
+
+    /// The time of [`poll_timeout`](Self::poll_timeout) has come.
+    ///
+    /// # Errors
+    /// The connection must be dropped.
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect>;
+}
+
+/// How a connection ended, and what it had not said.
+#[derive(Debug)]
+pub struct Ended {
+    /// Why.
+    pub reason: Disconnect,
+    /// Bytes that the stream accepted.
+    pub written: u64,
+    /// Output that was taken from the endpoint and not accepted by the stream.
+    pub rest: BytesMut,
+}
+
+/// Runs a connection until it ends. Reads before it looks at the clock, so that a process that was
+/// stopped and continued hears what had arrived before it judges the silence.
+pub async fn pump<S, E>(stream: S, endpoint: &mut E, frame_limit: usize) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    E: Endpoint,
+{
+    let mut pump = Pump {
+        stream,
+        frames: FrameReader::new(frame_limit),
+        out: BytesMut::new(),
+        written: 0,
+        unflushed: false,
+    };
+    let mut timer = pin!(tokio::time::sleep_until(endpoint.poll_timeout().into()));
+    let reason = poll_fn(|cx| {
+        loop {
+            let wrote = match pump.poll_write(cx, endpoint) {
+                Poll::Ready(Ok(())) => true,
+                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
+                Poll::Pending => false,
+            };
+            let read = match pump.poll_read(cx, endpoint) {
+                Poll::Ready(Ok(())) => true,
+                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
+                Poll::Pending => false,
+            };
+            let due = endpoint.poll_timeout();
+            // Deadlines mostly move away; the timer is moved only when it fires or one comes
+            // nearer, so that a busy connection does not touch it.
+            if timer.deadline().into_std() > due {
+                timer.as_mut().reset(due.into());
+            }
+            let timed = timer.as_mut().poll(cx).is_ready();
+            if timed {
+                let now = tokio::time::Instant::now().into_std();
+                if now >= due
+                    && let Err(reason) = endpoint.handle_timeout(now)
+                {
+                    return Poll::Ready(reason);
+                }
+                timer.as_mut().reset(endpoint.poll_timeout().into());
+            }
+            if !wrote && !read && !timed {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    Ended {
+        reason,
+        written: pump.written,
+        rest: pump.out,
+    }
+}
+
+struct Pump<S> {
+    stream: S,
+    frames: FrameReader,
+    out: BytesMut,
+    written: u64,
+    unflushed: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
+    /// Writes until the stream or the endpoint has no more. Ready if anything was written.
+    fn poll_write<E: Endpoint>(
+        &mut self,
+        cx: &mut Context<'_>,
+        endpoint: &mut E,
+    ) -> Poll<Result<(), Disconnect>> {
+        if self.out.is_empty() {
+            if self.out.capacity() > KEEP_OUTPUT {
+                self.out = BytesMut::new();
+            }
+            endpoint.poll_output(cx.waker(), &mut self.out);
+        }
+        let mut progress = Poll::Pending;
+        while !self.out.is_empty() {
+            let poll = std::pin::Pin::new(&mut self.stream).poll_write(cx, &self.out);
+            match poll {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Disconnect::ClosedByServer)),
+                Poll::Ready(Ok(n)) => {
+                    self.out.advance(n);
+                    self.written += n as u64;
+                    self.unflushed = true;
+                    progress = Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(self.failed(cx, endpoint, e))),
+                Poll::Pending => break,
+            }
+        }
+        if self.unflushed && self.out.is_empty() {
+            match std::pin::Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(self.failed(cx, endpoint, e))),
+                Poll::Pending => {}
+            }
+        }
+        progress
+    }
+
+    /// A failed write must not hide what the server said before it closed: an expired session's
+    /// answer, or replies that make writes known (ZOOKEEPER-1702).
+    fn failed<E: Endpoint>(
+        &mut self,
+        cx: &mut Context<'_>,
+        endpoint: &mut E,
+        error: std::io::Error,
+    ) -> Disconnect {
+        loop {
+            match self.poll_read(cx, endpoint) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(reason)) if reason.is_protocol_violation() => return reason,
+                _ => return Disconnect::Io(error.to_string()),
+            }
+        }
+    }
+
+    fn poll_read<E: Endpoint>(
+        &mut self,
+        cx: &mut Context<'_>,
+        endpoint: &mut E,
+    ) -> Poll<Result<(), Disconnect>> {
+        let read = pin!(self.stream.read_buf(self.frames.space())).poll(cx);
+        let now = tokio::time::Instant::now().into_std();
+        match ready!(read) {
+            Ok(0) => Poll::Ready(Err(Disconnect::ClosedByServer)),
+            Ok(_) => Poll::Ready(endpoint.handle_input(now, &mut self.frames)),
+            Err(e) => Poll::Ready(Err(Disconnect::Io(e.to_string()))),
+        }
+    }
+}

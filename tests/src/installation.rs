@@ -1,0 +1,338 @@
+//! Where Java and ZooKeeper are on this machine, and how to get them.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::error::{Error, Result};
+
+const PACKAGES: [&str; 2] = ["zookeeper", "default-jre-headless"];
+const APT_INSTALL: [&str; 3] = ["install", "-y", "--no-install-recommends"];
+
+// Debian's zookeeper.jar names in its manifest most of what it needs. It leaves out something to
+// log with (this binding writes to standard error, where the harness wants it) and half of Netty,
+// without which a TLS port accepts connections and answers nothing.
+const DEBIAN_JARS: [&str; 5] = [
+    "zookeeper.jar",
+    "slf4j-simple.jar",
+    "netty-codec.jar",
+    "netty-resolver.jar",
+    "netty-transport-native-unix-common.jar",
+];
+
+/// A ZooKeeper that can be started.
+///
+/// Looked for in this order: `ZK_CLASSPATH` (a Java class path), `ZOOKEEPER_HOME` (an unpacked
+/// Apache release), Debian's packages. Java is `JAVA_HOME`'s, else the first one on `PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    java: PathBuf,
+    classpath: OsString,
+    origin: String,
+}
+
+impl Installation {
+    /// Finds what is installed.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingZooKeeper`], which says what is missing and what to do.
+    pub fn find() -> std::result::Result<Self, MissingZooKeeper> {
+        Search::of_this_machine().run()
+    }
+
+    /// Finds what is installed, or installs Debian's packages when run by root on a system with
+    /// `apt-get`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`], which says what is missing, what was tried and what to do.
+    pub fn find_or_install() -> Result<Self> {
+        let mut missing = match Self::find() {
+            Ok(found) => return Ok(found),
+            Err(missing) => missing,
+        };
+        // A location somebody named and got wrong is theirs to put right.
+        if missing.named_by_user || !is_root() || !has_apt_get() {
+            return Err(missing.into());
+        }
+        let mut install = APT_INSTALL.to_vec();
+        install.extend(PACKAGES);
+        // Images ship without package lists, and old lists name packages that are gone.
+        let installed =
+            apt_get(&install).or_else(|_| apt_get(&["update"]).and_then(|()| apt_get(&install)));
+        if let Err(error) = installed {
+            missing
+                .reasons
+                .push(format!("installing it failed ({error:?})"));
+            return Err(missing.into());
+        }
+        Ok(Self::find()?)
+    }
+
+    /// The `java` executable.
+    #[must_use]
+    pub fn java(&self) -> &Path {
+        &self.java
+    }
+
+    /// The class path a server is started with.
+    #[must_use]
+    pub fn classpath(&self) -> &OsStr {
+        &self.classpath
+    }
+
+    /// Where it comes from, in words.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
+/// There is no ZooKeeper, or no Java to run it with. The text says what to do.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MissingZooKeeper {
+    reasons: Vec<String>,
+    named_by_user: bool,
+}
+
+impl fmt::Display for MissingZooKeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}. On Debian or Ubuntu run `apt-get {} {}` as root; elsewhere install a Java \
+             runtime, unpack an Apache ZooKeeper release and set ZOOKEEPER_HOME to its directory",
+            self.reasons.join(", and "),
+            APT_INSTALL.join(" "),
+            PACKAGES.join(" "),
+        )
+    }
+}
+
+/// As `Display`, for the sake of `unwrap()` in tests.
+impl fmt::Debug for MissingZooKeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for MissingZooKeeper {}
+
+struct Search {
+    zk_classpath: Option<OsString>,
+    zookeeper_home: Option<PathBuf>,
+    java_home: Option<PathBuf>,
+    path: OsString,
+    share_java: PathBuf,
+}
+
+impl Search {
+    fn of_this_machine() -> Self {
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+        Self {
+            zk_classpath: set("ZK_CLASSPATH"),
+            zookeeper_home: set("ZOOKEEPER_HOME").map(PathBuf::from),
+            java_home: set("JAVA_HOME").map(PathBuf::from),
+            path: env::var_os("PATH").unwrap_or_default(),
+            share_java: PathBuf::from("/usr/share/java"),
+        }
+    }
+
+    fn run(&self) -> std::result::Result<Installation, MissingZooKeeper> {
+        match (self.java(), self.classpath()) {
+            (Ok(java), Ok((classpath, origin))) => Ok(Installation {
+                java,
+                classpath,
+                origin,
+            }),
+            (java, classpath) => Err(MissingZooKeeper {
+                reasons: java.err().into_iter().chain(classpath.err()).collect(),
+                named_by_user: self.zk_classpath.is_some()
+                    || self.zookeeper_home.is_some()
+                    || self.java_home.is_some(),
+            }),
+        }
+    }
+
+    fn java(&self) -> std::result::Result<PathBuf, String> {
+        if let Some(home) = &self.java_home {
+            let java = home.join("bin/java");
+            return if java.is_file() {
+                Ok(java)
+            } else {
+                Err(format!("JAVA_HOME has no {}", java.display()))
+            };
+        }
+        env::split_paths(&self.path)
+            .map(|directory| directory.join("java"))
+            .find(|java| java.is_file())
+            .ok_or_else(|| "there is no `java` on PATH".to_owned())
+    }
+
+    fn classpath(&self) -> std::result::Result<(OsString, String), String> {
+        if let Some(classpath) = &self.zk_classpath {
+            return Ok((classpath.clone(), "ZK_CLASSPATH".to_owned()));
+        }
+        if let Some(home) = &self.zookeeper_home {
+            let lib = home.join("lib");
+            if !holds_zookeeper(&lib) {
+                return Err(format!(
+                    "ZOOKEEPER_HOME has no {}/zookeeper-*.jar",
+                    lib.display()
+                ));
+            }
+            // Java itself expands the trailing star to the jars of a directory.
+            return Ok((
+                lib.join("*").into_os_string(),
+                format!("{}", home.display()),
+            ));
+        }
+        let mut classpath = OsString::new();
+        for name in DEBIAN_JARS {
+            let jar = self.share_java.join(name);
+            if !jar.is_file() {
+                return Err(format!("there is no {}", jar.display()));
+            }
+            if !classpath.is_empty() {
+                classpath.push(":");
+            }
+            classpath.push(jar);
+        }
+        Ok((classpath, "Debian's packages".to_owned()))
+    }
+}
+
+fn holds_zookeeper(lib: &Path) -> bool {
+    // Unreadable and absent come to the same here: no jars to start from.
+    fs::read_dir(lib).is_ok_and(|entries| {
+        entries.flatten().any(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let version = name
+                .strip_prefix("zookeeper-")
+                .and_then(|n| n.strip_suffix(".jar"));
+            version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+        })
+    })
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn has_apt_get() -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|directory| directory.join("apt-get").is_file())
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let command = format!("apt-get {}", arguments.join(" "));
+    let status = Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|source| Error::io(format!("run `{command}`"), source))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::Command {
+            command,
+            outcome: status.to_string(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_directory::ServerDirectory;
+
+    fn nothing_installed(root: &Path) -> Search {
+        Search {
+            zk_classpath: None,
+            zookeeper_home: None,
+            java_home: None,
+            path: root.join("bin").into_os_string(),
+            share_java: root.join("share"),
+        }
+    }
+
+    fn touch(path: &Path) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"").unwrap();
+    }
+
+    #[test]
+    fn a_bare_machine_is_told_both_things_it_lacks_and_the_command() {
+        let root = ServerDirectory::create("installation").unwrap();
+        let missing = nothing_installed(root.path()).run().unwrap_err();
+        let text = missing.to_string();
+        assert!(text.contains("no `java` on PATH"), "{text}");
+        assert!(text.contains("zookeeper.jar"), "{text}");
+        assert!(
+            text.contains(
+                "apt-get install -y --no-install-recommends zookeeper default-jre-headless"
+            ),
+            "{text}"
+        );
+        assert!(!missing.named_by_user);
+    }
+
+    #[test]
+    fn debian_s_jars_are_found_and_every_one_is_needed() {
+        let root = ServerDirectory::create("installation").unwrap();
+        touch(&root.path().join("bin/java"));
+        let search = nothing_installed(root.path());
+        for jar in DEBIAN_JARS {
+            let missing = search.run().unwrap_err();
+            assert!(missing.to_string().contains(jar), "{missing}");
+            touch(&search.share_java.join(jar));
+        }
+        let found = search.run().unwrap();
+        assert_eq!(found.java(), root.path().join("bin/java"));
+        let jars: Vec<_> = env::split_paths(found.classpath()).collect();
+        assert_eq!(jars, DEBIAN_JARS.map(|jar| search.share_java.join(jar)));
+    }
+
+    #[test]
+    fn an_apache_release_goes_before_debian_and_must_hold_a_server() {
+        let root = ServerDirectory::create("installation").unwrap();
+        touch(&root.path().join("bin/java"));
+        for jar in DEBIAN_JARS {
+            touch(&root.path().join("share").join(jar));
+        }
+        let home = root.path().join("apache-zookeeper-3.9.5-bin");
+        touch(&home.join("lib/zookeeper-jute-3.9.5.jar"));
+        let mut search = nothing_installed(root.path());
+        search.zookeeper_home = Some(home.clone());
+        assert!(search.run().unwrap_err().named_by_user);
+        touch(&home.join("lib/zookeeper-3.9.5.jar"));
+        assert_eq!(
+            search.run().unwrap().classpath(),
+            home.join("lib/*").as_os_str()
+        );
+        search.zk_classpath = Some("/my/classes".into());
+        assert_eq!(search.run().unwrap().classpath(), OsStr::new("/my/classes"));
+    }
+
+    #[test]
+    fn a_java_home_without_java_is_not_replaced_by_another_java() {
+        let root = ServerDirectory::create("installation").unwrap();
+        touch(&root.path().join("bin/java"));
+        let mut search = nothing_installed(root.path());
+        search.java_home = Some(root.path().join("jdk"));
+        let missing = search.run().unwrap_err();
+        assert!(missing.to_string().contains("JAVA_HOME"), "{missing}");
+        assert!(
+            missing.named_by_user,
+            "installing a package would not mend it"
+        );
+        touch(&root.path().join("jdk/bin/java"));
+        assert_eq!(search.java().unwrap(), root.path().join("jdk/bin/java"));
+    }
+}

@@ -1,0 +1,66 @@
+//! Starts real Apache ZooKeeper servers for tests, and breaks them on request.
+//!
+//! The layer above is the integration tests in `tests/tests/` and `cargo xtask servers`; below are
+//! only `std`, a Java runtime and ZooKeeper's jars. Nothing here speaks the client protocol, so a
+//! bug in the client cannot hide in its harness.
+//!
+//! ```no_run
+//! use zk_tests::{Ensemble, ServerOptions, Standalone};
+//!
+//! # fn main() -> zk_tests::Result<()> {
+//! let server = Standalone::start(ServerOptions::default())?;
+//! server.kill()?; // kill -9
+//! server.restart()?; // same port, same data
+//!
+//! let ensemble = Ensemble::start(3, ServerOptions::default())?;
+//! let leader = ensemble.leader()?;
+//! leader.pause()?; // SIGSTOP
+//! leader.resume()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is left behind
+//!
+//! Nothing, whether the process returns, panics, aborts or is killed with SIGKILL: dropping a
+//! [`Standalone`] or [`Ensemble`] kills its servers and removes its directory, and what is not
+//! dropped falls to a janitor process that outlives this one by a moment ([`run_directory`]).
+//! `ZK_TESTS_KEEP=1` keeps the directories (configuration, data, `server.log`) and still ends the
+//! servers.
+//!
+//! # Tests that use it
+//!
+//! Every file in `tests/tests/` is taken to need a real server, and is left out where there is
+//! none, unless its name begins with `offline_`. A test simply starts what it needs and unwraps:
+//! the error says what to install, or ends with the server's log.
+//!
+//! # Layout
+//!
+//! - [`installation`]: where Java and ZooKeeper are, and how to get them
+//! - [`options`]: what a server is started with, and the `zoo.cfg` made of it
+//! - [`server`]: one server process: kill, pause, restart, ask
+//! - [`standalone`], [`ensemble`]: servers with a life time and a directory
+//! - [`four_letter`]: `srvr` and its kin
+//! - [`proxy`]: a TCP proxy that cuts, refuses and stalls
+//! - [`ports`], [`run_directory`], [`signal`]: loopback ports, clean-up, signals without `unsafe`
+
+pub mod ensemble;
+pub mod error;
+pub mod four_letter;
+pub mod installation;
+pub mod options;
+pub mod ports;
+pub mod proxy;
+pub mod run_directory;
+pub mod server;
+pub mod signal;
+pub mod standalone;
+
+pub use ensemble::Ensemble;
+pub use error::{Error, Result};
+pub use four_letter::{Mode, Srvr};
+pub use installation::{Installation, MissingZooKeeper};
+pub use options::{SUPER_CREDENTIALS, ServerOptions};
+pub use proxy::{Direction, Proxy};
+pub use server::Server;
+pub use standalone::Standalone;

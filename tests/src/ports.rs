@@ -1,0 +1,84 @@
+//! Free loopback ports that stay free while their server is down.
+//!
+//! The kernel's own choice (port 0) comes from the range it also gives to outgoing connections,
+//! so between a kill and a restart any client on the machine may sit down on such a port. These
+//! come from below that range, from a block picked by process id so that test binaries running
+//! side by side begin in different places. A port that is taken all the same shows when the server
+//! binds; starting again with other ports is the caller's part.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const FIRST: u32 = 10_000;
+const BLOCK: u32 = 64;
+
+/// Distinct ports of 127.0.0.1 that nothing listens on.
+///
+/// # Errors
+///
+/// If the machine has no free port left to offer.
+pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
+    // All stay bound until the last is found, or the same one could be offered twice.
+    let mut held = Vec::with_capacity(N);
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let (number, listener) = bind_free()?;
+        *port = number;
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+fn bind_free() -> io::Result<(u16, TcpListener)> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+
+    let span = ephemeral_floor().saturating_sub(FIRST);
+    if span >= 4 * BLOCK {
+        let start = (std::process::id() % (span / BLOCK)) * BLOCK;
+        for _ in 0..span {
+            let offset = (start + NEXT.fetch_add(1, Ordering::Relaxed)) % span;
+            let Ok(port) = u16::try_from(FIRST + offset) else {
+                continue;
+            };
+            // Taken, reserved or forbidden: the next one is as good.
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                return Ok((port, listener));
+            }
+        }
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok((listener.local_addr()?.port(), listener))
+}
+
+/// The first port the kernel hands to outgoing connections.
+fn ephemeral_floor() -> u32 {
+    const LINUX_DEFAULT: u32 = 32_768;
+    fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")
+        .ok()
+        .and_then(|range| range.split_whitespace().next()?.parse().ok())
+        .unwrap_or(LINUX_DEFAULT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_distinct_and_free() {
+        let mut ports = free_ports::<9>().unwrap();
+        for port in ports {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        }
+        ports.sort_unstable();
+        assert!(ports.windows(2).all(|pair| pair[0] != pair[1]), "{ports:?}");
+    }
+
+    #[test]
+    fn a_port_in_use_is_not_offered() {
+        let [port] = free_ports().unwrap();
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        assert!(!free_ports::<64>().unwrap().contains(&port));
+    }
+}

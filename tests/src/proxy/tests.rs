@@ -1,0 +1,206 @@
+use super::*;
+use crate::server::poll;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const A_MOMENT: Duration = Duration::from_millis(50);
+
+/// A server that says everything back, to any number of clients.
+fn echo_server() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || io::copy(&mut stream.try_clone().unwrap(), &mut stream));
+        }
+    });
+    address
+}
+
+fn connect(proxy: &Proxy) -> TcpStream {
+    let stream = TcpStream::connect(proxy.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn say(mut stream: &TcpStream, text: &[u8]) {
+    stream.write_all(text).unwrap();
+}
+
+fn hear(mut stream: &TcpStream, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+/// Whatever arrives until the connection ends; a reset is an end as well.
+fn hear_to_the_end(mut stream: &TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => bytes,
+        Err(error) => panic!("still open: {error}"),
+    }
+}
+
+fn assert_silent(stream: &TcpStream) {
+    stream.set_read_timeout(Some(A_MOMENT)).unwrap();
+    let error = { stream }.read(&mut [0; 1]).unwrap_err();
+    assert!(
+        matches!(
+            error.kind(),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+        ),
+        "{error}"
+    );
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+}
+
+#[test]
+fn bytes_pass_both_ways_and_are_counted() {
+    let proxy = Proxy::start(echo_server()).unwrap();
+    let stream = connect(&proxy);
+    say(&stream, b"hello");
+    assert_eq!(hear(&stream, 5), b"hello");
+    assert_eq!(proxy.forwarded(Direction::ToServer), 5);
+    assert_eq!(proxy.forwarded(Direction::ToClient), 5);
+    assert_eq!((proxy.accepted(), proxy.open()), (1, 1));
+}
+
+#[test]
+fn a_half_closed_connection_still_carries_the_answer() {
+    let proxy = Proxy::start(echo_server()).unwrap();
+    let stream = connect(&proxy);
+    say(&stream, b"last words");
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(hear_to_the_end(&stream), b"last words");
+    assert!(poll(PATIENCE, || (proxy.open() == 0).then_some(())).is_some());
+}
+
+#[test]
+fn cut_all_ends_every_connection_and_welcomes_new_ones() {
+    let proxy = Proxy::start(echo_server()).unwrap();
+    let streams = [connect(&proxy), connect(&proxy)];
+    for stream in &streams {
+        say(stream, b"x");
+        hear(stream, 1);
+    }
+    assert_eq!(proxy.cut_all(), 2);
+    for stream in &streams {
+        assert_eq!(hear_to_the_end(stream), b"");
+    }
+    let stream = connect(&proxy);
+    say(&stream, b"again");
+    assert_eq!(hear(&stream, 5), b"again");
+}
+
+#[test]
+fn a_refusing_proxy_refuses_and_keeps_what_is_open() {
+    let proxy = Proxy::start(echo_server()).unwrap();
+    let stream = connect(&proxy);
+    say(&stream, b"x");
+    hear(&stream, 1);
+    for _ in 0..3 {
+        proxy.refuse(true).unwrap();
+        let error = TcpStream::connect(proxy.address()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        say(&stream, b"still here");
+        assert_eq!(hear(&stream, 10), b"still here");
+        proxy.refuse(false).unwrap();
+        let other = connect(&proxy);
+        say(&other, b"new");
+        assert_eq!(hear(&other, 3), b"new");
+    }
+}
+
+#[test]
+fn a_port_taken_while_refusing_is_an_error_and_can_be_tried_again() {
+    let proxy = Proxy::start(echo_server()).unwrap();
+    proxy.refuse(true).unwrap();
+    let thief = TcpListener::bind(proxy.address()).unwrap();
+    assert!(proxy.refuse(false).is_err());
+    drop(thief);
+    proxy.refuse(false).unwrap();
+    let stream = connect(&proxy);
+    say(&stream, b"x");
+    assert_eq!(hear(&stream, 1), b"x");
+}
+
+#[test]
+fn a_stalled_proxy_holds_bytes_and_then_delivers_them() {
+    let proxy = Proxy::start(echo_server()).unwrap();
+    let stream = connect(&proxy);
+    say(&stream, b"x");
+    hear(&stream, 1);
+    proxy.stall(true);
+    say(&stream, b"held");
+    let newcomer = connect(&proxy);
+    say(&newcomer, b"me too");
+    assert_silent(&stream);
+    assert_silent(&newcomer);
+    assert_eq!(proxy.forwarded(Direction::ToServer), 1);
+    proxy.stall(false);
+    assert_eq!(hear(&stream, 4), b"held");
+    assert_eq!(hear(&newcomer, 6), b"me too");
+}
+
+#[test]
+fn a_stalled_connection_can_be_cut() {
+    let proxy = Proxy::start(echo_server()).unwrap();
+    let stream = connect(&proxy);
+    say(&stream, b"x");
+    hear(&stream, 1);
+    proxy.stall(true);
+    say(&stream, b"held");
+    assert_eq!(proxy.cut_all(), 1);
+    assert_eq!(hear_to_the_end(&stream), b"");
+}
+
+#[test]
+fn the_cut_comes_after_exactly_so_many_bytes_and_once() {
+    for direction in [Direction::ToServer, Direction::ToClient] {
+        for bytes in [0_usize, 1, 7, 10] {
+            let proxy = Proxy::start(echo_server()).unwrap();
+            let stream = connect(&proxy);
+            say(&stream, b"before");
+            hear(&stream, 6);
+            let allowed = u64::try_from(bytes).unwrap();
+            proxy.cut_after(direction, allowed);
+            say(&stream, b"0123456789");
+            let heard = hear_to_the_end(&stream);
+            assert_eq!(
+                proxy.forwarded(direction),
+                6 + allowed,
+                "{direction:?} {bytes}"
+            );
+            if direction == Direction::ToClient {
+                assert_eq!(heard, b"0123456789"[..bytes]);
+            }
+            let next = connect(&proxy);
+            say(&next, b"after the cut");
+            assert_eq!(hear(&next, 13), b"after the cut");
+        }
+    }
+}
+
+#[test]
+fn a_dropped_proxy_leaves_neither_port_nor_connection() {
+    let proxy = Proxy::start(echo_server()).unwrap();
+    let stream = connect(&proxy);
+    say(&stream, b"x");
+    hear(&stream, 1);
+    let address = proxy.address();
+    drop(proxy);
+    assert_eq!(hear_to_the_end(&stream), b"");
+    assert_eq!(
+        TcpStream::connect(address).unwrap_err().kind(),
+        io::ErrorKind::ConnectionRefused
+    );
+}
+
+#[test]
+fn a_server_that_is_down_shows_as_a_closed_connection() {
+    let [nobody] = free_ports().unwrap();
+    let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, nobody))).unwrap();
+    assert_eq!(hear_to_the_end(&connect(&proxy)), b"");
+    assert_eq!(proxy.open(), 0);
+}

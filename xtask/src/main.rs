@@ -1,0 +1,82 @@
+//! The project's own commands: `cargo xtask test`, `ci`, `servers`.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program people and CI read"
+)]
+
+mod ci;
+mod report;
+mod servers;
+mod suites;
+mod test;
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+commands:
+  test [--no-server] [FILTER…]
+      Runs every test of the workspace and prints one summary. Tests that need a real ZooKeeper
+      are skipped, and the summary says why, where there is none. With FILTERs, only the tests
+      whose names contain one of them.
+  ci
+      What .ci/run runs: format, clippy, docs, cargo-deny where it is installed, and the tests.
+  servers [--ensemble] [--keep] [--until-signal]
+      Starts a standalone ZooKeeper, or an ensemble of three, on free loopback ports and runs it
+      until standard input ends (Ctrl-D) or the program is interrupted (Ctrl-C). --keep leaves
+      data and logs behind; --until-signal does not read standard input.
+
+environment:
+  ZOOKEEPER_HOME   an unpacked Apache ZooKeeper release to use instead of Debian's package
+  ZK_CLASSPATH     a Java class path to use instead of either
+  JAVA_HOME        the Java runtime to use instead of the first on PATH
+  ZK_TESTS_KEEP=1  keep the directories of the servers tests start
+  CI=true          a missing ZooKeeper is a failure";
+
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        Some((command, rest)) => match command.as_str() {
+            "test" => test::main(rest),
+            "ci" => ci::main(rest),
+            "servers" => servers::main(rest),
+            "help" | "--help" | "-h" => {
+                println!("{USAGE}");
+                Ok(ExitCode::SUCCESS)
+            }
+            other => Err(format!("there is no command {other:?}\n\n{USAGE}").into()),
+        },
+        None => Err(USAGE.into()),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("xtask: {error}");
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            eprintln!("  because: {error}");
+            cause = error.source();
+        }
+        ExitCode::from(2)
+    })
+}
+
+/// The repository's root: cargo runs an alias wherever the person stands.
+fn enter_workspace() -> io::Result<()> {
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
+
+/// The cargo that runs this program, so that a `+toolchain` applies to what it starts.
+fn cargo() -> std::process::Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    std::process::Command::new(cargo)
+}

@@ -1,0 +1,274 @@
+//! Reads what `cargo test` prints, and sums it up.
+
+use std::fmt;
+
+/// The tests of one binary, or the documentation tests of one crate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Suite {
+    pub(crate) name: String,
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
+    /// What a reader must know about it: why tests were skipped, or that it never finished.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Everything that ran, or did not.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) suites: Vec<Suite>,
+    /// Lines about checks other than tests, worst news first.
+    pub(crate) checks: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn failed(&self) -> bool {
+        self.suites.iter().any(|suite| suite.failed > 0)
+    }
+
+    fn total(&self, count: impl Fn(&Suite) -> u64) -> u64 {
+        self.suites.iter().map(count).sum()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n──── summary ────")?;
+        for suite in &self.suites {
+            let Suite {
+                name,
+                passed,
+                failed,
+                skipped,
+                remarks,
+            } = suite;
+            if passed + failed + skipped == 0 && remarks.is_empty() {
+                continue;
+            }
+            let verdict = match (failed, passed) {
+                (1.., _) => "FAILED",
+                (0, 0) => "SKIPPED",
+                (0, 1..) => "ok",
+            };
+            writeln!(
+                f,
+                "{verdict:>7}  {name}: {passed} passed, {failed} failed, {skipped} skipped"
+            )?;
+            for remark in remarks {
+                writeln!(f, "           {remark}")?;
+            }
+        }
+        for check in &self.checks {
+            writeln!(f, "{check}")?;
+        }
+        writeln!(
+            f,
+            "{} passed, {} failed, {} skipped",
+            self.total(|suite| suite.passed),
+            self.total(|suite| suite.failed),
+            self.total(|suite| suite.skipped)
+        )
+    }
+}
+
+/// Follows the output of one `cargo test`, line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    done: Vec<Suite>,
+    /// The binary that has been started and has not printed its result yet.
+    current: Option<Suite>,
+}
+
+impl Reader {
+    pub(crate) fn line(&mut self, line: &str) {
+        let line = without_escapes(line);
+        let text = line.trim();
+        if let Some(name) = suite_name(text) {
+            self.close();
+            self.current = Some(Suite {
+                name,
+                ..Suite::default()
+            });
+        } else if let Some(counts) = text.strip_prefix("test result: ") {
+            let Some(mut suite) = self.current.take() else {
+                return;
+            };
+            suite.passed = count(counts, "passed");
+            suite.failed = count(counts, "failed");
+            suite.skipped = count(counts, "ignored");
+            self.done.push(suite);
+        } else if let Some(suite) = &mut self.current
+            && let Some((test, ignored)) = text
+                .strip_prefix("test ")
+                .and_then(|test| test.split_once(" ... ignored"))
+        {
+            let why = ignored
+                .strip_prefix(", ")
+                .unwrap_or("marked as ignored, without a reason");
+            suite.remarks.push(format!("skipped {test}: {why}"));
+        }
+    }
+
+    /// The suites that ran. `what` names the command, `succeeded` is its exit status: a failure no
+    /// test accounts for (it did not compile, it crashed) counts as one.
+    pub(crate) fn finish(mut self, what: &str, succeeded: bool) -> Vec<Suite> {
+        self.close();
+        if !succeeded && self.done.iter().all(|suite| suite.failed == 0) {
+            self.done.push(Suite {
+                name: what.to_owned(),
+                failed: 1,
+                remarks: vec!["did not build, or ended before its tests; see above".to_owned()],
+                ..Suite::default()
+            });
+        }
+        self.done
+    }
+
+    fn close(&mut self) {
+        if let Some(mut suite) = self.current.take() {
+            suite.failed = 1;
+            suite
+                .remarks
+                .push("ended without a result: it crashed, or was killed".to_owned());
+            self.done.push(suite);
+        }
+    }
+}
+
+/// `Running unittests src/lib.rs (target/debug/deps/zk_proto-0123456789abcdef)`, or
+/// `Doc-tests zk_proto`.
+fn suite_name(line: &str) -> Option<String> {
+    if let Some(name) = line.strip_prefix("Doc-tests ") {
+        return Some(format!("{name} (documentation)"));
+    }
+    let (source, binary) = line.strip_prefix("Running ")?.split_once(" (")?;
+    let binary = binary.strip_suffix(')')?;
+    let file = binary.rsplit(['/', '\\']).next()?;
+    let name = file.rsplit_once('-').map_or(file, |(name, _hash)| name);
+    Some(match source.strip_prefix("unittests ") {
+        Some(_) => format!("{name} (unit tests)"),
+        None => format!("{name} ({source})"),
+    })
+}
+
+fn count(counts: &str, what: &str) -> u64 {
+    counts
+        .split([';', '.'])
+        .find_map(|part| part.trim().strip_suffix(what)?.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// The line without terminal colours.
+fn without_escapes(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            // ESC [ parameters letter
+            characters.by_ref().skip(1).find(char::is_ascii_alphabetic);
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "\
+   Compiling zk-proto v0.1.0
+    Finished `test` profile [unoptimized + debuginfo] target(s) in 1.02s
+\u{1b}[1m\u{1b}[32m     Running\u{1b}[0m unittests src/lib.rs (target/debug/deps/zk_proto-94bd)
+
+running 3 tests
+test a ... ok
+test b::slow ... ignored, needs a machine with 64 GiB
+test c ... ok
+
+test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
+
+     Running tests/golden-bytes.rs (target/debug/deps/golden_bytes-01ab)
+test d ... FAILED
+test result: FAILED. 7 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.01s
+
+   Doc-tests zk_proto
+test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+";
+
+    fn read(output: &str, succeeded: bool) -> Report {
+        let mut reader = Reader::default();
+        output.lines().for_each(|line| reader.line(line));
+        Report {
+            suites: reader.finish("all of it", succeeded),
+            checks: Vec::new(),
+        }
+    }
+
+    fn last_line(report: &Report) -> String {
+        report.to_string().lines().last().unwrap().to_owned()
+    }
+
+    #[test]
+    fn suites_are_named_and_counted() {
+        let report = read(OUTPUT, false);
+        let names: Vec<_> = report
+            .suites
+            .iter()
+            .map(|suite| suite.name.as_str())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "zk_proto (unit tests)",
+                "golden_bytes (tests/golden-bytes.rs)",
+                "zk_proto (documentation)"
+            ]
+        );
+        assert_eq!(last_line(&report), "13 passed, 2 failed, 1 skipped");
+        assert!(report.failed());
+        let text = report.to_string();
+        assert!(
+            text.contains("skipped b::slow: needs a machine with 64 GiB"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_binary_that_crashes_is_a_failure() {
+        let crashed = OUTPUT.replace("test result: FAILED. 7 passed; 2 failed", "Killed");
+        let report = read(&crashed, false);
+        assert_eq!(last_line(&report), "6 passed, 1 failed, 1 skipped");
+        assert!(
+            report.to_string().contains("ended without a result"),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn a_build_that_fails_is_a_failure() {
+        let report = read("error[E0308]: mismatched types\n", false);
+        assert_eq!(last_line(&report), "0 passed, 1 failed, 0 skipped");
+        assert!(report.to_string().contains("FAILED  all of it"), "{report}");
+    }
+
+    #[test]
+    fn a_green_run_is_green_and_empty_suites_are_not_mentioned() {
+        let empty = "     Running unittests src/main.rs (target/debug/deps/zkctl-1)\n\
+            test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        let report = read(empty, true);
+        assert!(!report.failed());
+        assert!(!report.to_string().contains("zkctl"), "{report}");
+        assert_eq!(last_line(&report), "0 passed, 0 failed, 0 skipped");
+    }
+
+    #[test]
+    fn output_a_test_prints_does_not_count_twice() {
+        let twice = format!("{OUTPUT}test result: ok. 100 passed; 0 failed; 0 ignored\n");
+        assert_eq!(
+            last_line(&read(&twice, false)),
+            "13 passed, 2 failed, 1 skipped"
+        );
+    }
+}

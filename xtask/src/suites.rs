@@ -1,0 +1,74 @@
+//! Which test binaries of `zk-tests` need a real server.
+//!
+//! Those in `tests/tests/` do, unless their name begins with `offline_`: simulations, budgets and
+//! replays live in the same package and run everywhere.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+const DIRECTORY: &str = "tests/tests";
+const OFFLINE_PREFIX: &str = "offline_";
+
+/// The names of the test targets, as `cargo test --test` takes them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Targets {
+    pub(crate) offline: Vec<String>,
+    pub(crate) with_server: Vec<String>,
+}
+
+impl Targets {
+    /// Those of the workspace in the current directory.
+    pub(crate) fn find() -> io::Result<Self> {
+        let mut targets = Self::default();
+        for entry in fs::read_dir(DIRECTORY)? {
+            if let Some(name) = target_name(&entry?.path()) {
+                targets.add(name);
+            }
+        }
+        targets.offline.sort_unstable();
+        targets.with_server.sort_unstable();
+        Ok(targets)
+    }
+
+    fn add(&mut self, name: String) {
+        if name.starts_with(OFFLINE_PREFIX) {
+            self.offline.push(name);
+        } else {
+            self.with_server.push(name);
+        }
+    }
+}
+
+/// As cargo discovers them: `name.rs`, or a directory `name` with a `main.rs`.
+fn target_name(path: &Path) -> Option<String> {
+    let is_target = match path.extension() {
+        Some(extension) => extension == "rs",
+        None => path.join("main.rs").is_file(),
+    };
+    is_target
+        .then(|| path.file_stem()?.to_str().map(str::to_owned))
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_says_what_a_suite_needs() {
+        let mut targets = Targets::default();
+        for file in [
+            "harness.rs",
+            "offline_budget.rs",
+            "notes.md",
+            "no-such-directory",
+        ] {
+            target_name(Path::new(file))
+                .into_iter()
+                .for_each(|name| targets.add(name));
+        }
+        assert_eq!(targets.offline, ["offline_budget"]);
+        assert_eq!(targets.with_server, ["harness"]);
+    }
+}
