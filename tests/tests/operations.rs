@@ -42,10 +42,11 @@ async fn every_create_mode_makes_what_it_says() {
     let second = zk.create("/p/s-", b"").sequential().ephemeral().await.unwrap();
     assert_eq!((&*first.path, &*second.path), ("/p/s-0000000000", "/p/s-0000000001"));
     assert_eq!(zk.create("/p/", b"").sequential().await.unwrap().path, "/p/0000000002");
-    let container = zk.create("/c", b"").container().await.unwrap();
-    assert!(container.stat.is_container());
-    let ttl = zk.create("/t", b"").ttl(Duration::from_secs(3600)).await.unwrap();
-    assert_eq!(ttl.stat.ttl(), Some(Duration::from_secs(3600)));
+    zk.create("/c", b"").container().await.unwrap();
+    let container = zk.exists("/c").await.unwrap().unwrap();
+    zk.create("/t", b"").ttl(Duration::from_secs(3600)).await.unwrap();
+    let ttl = zk.exists("/t").await.unwrap().unwrap();
+    assert_eq!((container.ephemeral_owner, ttl.ephemeral_owner), (1,1));
     let refused = zk.create("/e/x", b"").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NoChildrenForEphemerals);
     let nonsense = zk.create("/x", b"").container().ephemeral().await.unwrap_err();

@@ -25,8 +25,9 @@ record! {
         pub cversion: i32,
         /// How often its ACL was set.
         pub aversion: i32,
-        /// The owning session, or a mark for containers and nodes with a time to live; 0 for
-        /// persistent nodes. [`Stat::owner`], [`Stat::is_container`] and [`Stat::ttl`] read it.
+        /// The session an ephemeral node ends with; otherwise 0. Inside a server, containers and
+        /// nodes with a time to live have a mark here; Apache servers (seen with 3.8) show clients
+        /// a 0 instead, so a client cannot tell them from persistent nodes.
         pub ephemeral_owner: i64,
         /// Length of its data in bytes.
         pub data_length: i32,
@@ -61,12 +62,13 @@ impl Stat {
         (!other).then_some(SessionId(self.ephemeral_owner))
     }
 
-    /// Whether the node is a container.
+    /// Whether the node is marked as a container, which [`Stat::ephemeral_owner`] says who can see.
     pub fn is_container(&self) -> bool {
         self.ephemeral_owner == CONTAINER
     }
 
-    /// The node's time to live, if it has one.
+    /// The node's time to live, if it is marked with one, which [`Stat::ephemeral_owner`] says who
+    /// can see.
     pub fn ttl(&self) -> Option<Duration> {
         let marked = self.ephemeral_owner & TTL_MASK == TTL_MARK;
         let ms = (self.ephemeral_owner & MAX_TTL_MS).cast_unsigned();
@@ -116,6 +118,12 @@ mod tests {
         // A session made by a server with a high id is negative and still a session.
         let high = 0xfe01_8a6b_0000_0001_u64.cast_signed();
         assert_eq!(kinds(owned(high)), (Some(SessionId(high)), false, None));
+        // Even of server 255, whose ids begin as a time to live does.
+        let highest = 0xff01_8a6b_0000_0001_u64.cast_signed();
+        assert_eq!(
+            kinds(owned(highest)),
+            (Some(SessionId(highest)), false, None)
+        );
         assert!(owned(high).is_ephemeral() && !owned(ttl).is_ephemeral());
     }
 

@@ -32,7 +32,7 @@ pub fn sequence_after(name: &str, prefix: &str) -> Option<i32> {
     let digits = name.strip_prefix(prefix)?;
     let number: i32 = digits.parse().ok()?;
     // Whatever else parses, a plus sign or too few digits, was not written by `%010d`.
-    (digits.len() >= 10 && format!("{number:010}") == digits).then_some(number)
+    (format!("{number:010}") == digits).then_some(number)
 }
 
 #[cfg(test)]

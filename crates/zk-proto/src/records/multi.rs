@@ -242,16 +242,11 @@ pub struct MultiResponse {
 }
 
 impl MultiResponse {
-    /// Of a `multi` that failed, which operation failed and why: the first error that is not there
-    /// on account of another one.
+    /// Of a `multi` that failed, which operation failed and why. That is the first with an error:
+    /// the operations before it have the 0 of [`MultiResult::Error`], those after it have −2.
     pub fn failure(&self) -> Option<(usize, ErrorCode)> {
-        let errors = || {
-            let numbered = self.results.iter().enumerate();
-            numbered.filter_map(|(index, result)| Some((index, result.error()?)))
-        };
-        errors()
-            .find(|&(_, code)| code != ErrorCode::RuntimeInconsistency)
-            .or_else(|| errors().next())
+        let mut numbered = self.results.iter().enumerate();
+        numbered.find_map(|(index, result)| Some((index, result.error()?)))
     }
 
     /// Reads a response with at most `limit` results, the number of operations asked for.

@@ -1,0 +1,255 @@
+//! The watches of one member: which connection is told when a node, or one below it, changes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use zk_proto::path;
+
+use super::connection::ConnectionId;
+
+/// The kinds of watch one connection has on one path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Modes(u8);
+
+impl Modes {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const STANDARD: Self = Self(1);
+    pub(crate) const PERSISTENT: Self = Self(2);
+    pub(crate) const RECURSIVE: Self = Self(4);
+    pub(crate) const ANY: Self = Self(7);
+
+    pub(crate) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+    fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+/// Watches on one aspect of nodes: their data, or their children.
+#[derive(Debug, Default)]
+pub(crate) struct WatchTable {
+    by_path: HashMap<Arc<str>, BTreeMap<ConnectionId, Modes>>,
+    by_connection: HashMap<ConnectionId, HashSet<Arc<str>>>,
+    recursive: usize,
+    /// Before 3.9 a connection has one kind of watch on a path: the last one set (ZOOKEEPER-4466).
+    single_mode: bool,
+}
+
+impl WatchTable {
+    pub(crate) fn new(single_mode: bool) -> Self {
+        Self {
+            single_mode,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn add(&mut self, path: &str, connection: ConnectionId, mode: Modes) {
+        let path: Arc<str> = match self.by_path.get_key_value(path) {
+            Some((path, _)) => path.clone(),
+            None => path.into(),
+        };
+        let watchers = self.by_path.entry(path.clone()).or_default();
+        let before = watchers.get(&connection).copied().unwrap_or(Modes::NONE);
+        let after = if self.single_mode {
+            mode
+        } else {
+            before.with(mode)
+        };
+        watchers.insert(connection, after);
+        self.recount(before, after);
+        let paths = self.by_connection.entry(connection).or_default();
+        paths.insert(path);
+    }
+
+    /// Whether the connection has any of `modes` on `path`.
+    pub(crate) fn contains(&self, path: &str, connection: ConnectionId, modes: Modes) -> bool {
+        let watchers = self.by_path.get(path);
+        watchers
+            .and_then(|watchers| watchers.get(&connection))
+            .is_some_and(|has| has.has(modes))
+    }
+
+    /// Takes `modes` away; whether any was there.
+    pub(crate) fn remove(&mut self, path: &str, connection: ConnectionId, modes: Modes) -> bool {
+        let Some(watchers) = self.by_path.get_mut(path) else {
+            return false;
+        };
+        let Some(&before) = watchers.get(&connection) else {
+            return false;
+        };
+        let after = before.without(modes);
+        if after == Modes::NONE {
+            watchers.remove(&connection);
+            if watchers.is_empty() {
+                self.by_path.remove(path);
+            }
+            self.forget(path, connection);
+        } else {
+            watchers.insert(connection, after);
+        }
+        self.recount(before, after);
+        before != after
+    }
+
+    pub(crate) fn remove_connection(&mut self, connection: ConnectionId) {
+        for path in self.by_connection.remove(&connection).unwrap_or_default() {
+            let Some(watchers) = self.by_path.get_mut(&path) else {
+                continue;
+            };
+            let before = watchers.remove(&connection).unwrap_or(Modes::NONE);
+            if watchers.is_empty() {
+                self.by_path.remove(&path);
+            }
+            self.recount(before, Modes::NONE);
+        }
+    }
+
+    /// The connections to tell that something happened to `path`, each once; their one-shot watches
+    /// are used up.
+    pub(crate) fn trigger(&mut self, path: &str) -> Vec<ConnectionId> {
+        let mut told = Vec::new();
+        let mut spent = Vec::new();
+        if let Some(watchers) = self.by_path.get_mut(path) {
+            watchers.retain(|&connection, modes| {
+                told.push(connection);
+                *modes = modes.without(Modes::STANDARD);
+                if *modes == Modes::NONE {
+                    spent.push(connection);
+                }
+                *modes != Modes::NONE
+            });
+            if watchers.is_empty() {
+                self.by_path.remove(path);
+            }
+        }
+        for connection in spent {
+            self.forget(path, connection);
+        }
+        if self.recursive > 0 {
+            let mut above = path::parent(path);
+            while let Some(path) = above {
+                if let Some(watchers) = self.by_path.get(path) {
+                    let recursive = watchers.iter().filter(|(_, m)| m.has(Modes::RECURSIVE));
+                    told.extend(recursive.map(|(&connection, _)| connection));
+                }
+                above = path::parent(path);
+            }
+            told.sort_unstable();
+            told.dedup();
+        }
+        told
+    }
+
+    /// Watches: one for each path and connection.
+    pub(crate) fn len(&self) -> usize {
+        self.by_path.values().map(BTreeMap::len).sum()
+    }
+
+    pub(crate) fn path_count(&self) -> usize {
+        self.by_path.len()
+    }
+
+    pub(crate) fn connection_count(&self) -> usize {
+        self.by_connection.len()
+    }
+
+    pub(crate) fn by_path(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = ConnectionId>)> {
+        let paths = self.by_path.iter();
+        paths.map(|(path, watchers)| (&**path, watchers.keys().copied()))
+    }
+
+    pub(crate) fn by_connection(
+        &self,
+    ) -> impl Iterator<Item = (ConnectionId, impl Iterator<Item = &str>)> {
+        let connections = self.by_connection.iter();
+        connections.map(|(&connection, paths)| (connection, paths.iter().map(|path| &**path)))
+    }
+
+    fn forget(&mut self, path: &str, connection: ConnectionId) {
+        if let Some(paths) = self.by_connection.get_mut(&connection) {
+            paths.remove(path);
+            if paths.is_empty() {
+                self.by_connection.remove(&connection);
+            }
+        }
+    }
+
+    fn recount(&mut self, before: Modes, after: Modes) {
+        match (before.has(Modes::RECURSIVE), after.has(Modes::RECURSIVE)) {
+            (false, true) => self.recursive += 1,
+            (true, false) => self.recursive = self.recursive.saturating_sub(1),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: ConnectionId = ConnectionId(1);
+    const B: ConnectionId = ConnectionId(2);
+
+    #[test]
+    fn a_standard_watch_fires_once_and_a_persistent_one_again() {
+        let mut table = WatchTable::new(false);
+        table.add("/a", A, Modes::STANDARD);
+        table.add("/a", B, Modes::PERSISTENT);
+        assert_eq!(table.trigger("/a"), [A, B]);
+        assert_eq!(table.trigger("/a"), [B]);
+        assert_eq!((table.len(), table.connection_count()), (1, 1));
+    }
+
+    #[test]
+    fn one_event_however_many_watches_match() {
+        let mut table = WatchTable::new(false);
+        for path in ["/", "/a", "/a/b"] {
+            table.add(path, A, Modes::RECURSIVE);
+        }
+        table.add("/a/b", A, Modes::STANDARD);
+        table.add("/a/b", A, Modes::PERSISTENT);
+        assert_eq!(table.trigger("/a/b"), [A]);
+        assert_eq!(table.trigger("/a/b/c"), [A]);
+        assert!(!table.contains("/a/b", A, Modes::STANDARD));
+        assert!(table.contains("/a/b", A, Modes::PERSISTENT));
+    }
+
+    #[test]
+    fn recursive_watches_see_below_and_not_above_or_beside() {
+        let mut table = WatchTable::new(false);
+        table.add("/a", A, Modes::RECURSIVE);
+        assert_eq!(table.trigger("/a/b/c"), [A]);
+        assert!(table.trigger("/").is_empty());
+        assert!(table.trigger("/ab").is_empty());
+        table.remove_connection(A);
+        assert!(table.trigger("/a").is_empty());
+        assert_eq!((table.len(), table.path_count(), table.recursive), (0, 0, 0));
+    }
+
+    #[test]
+    fn removal_takes_what_is_named_and_says_whether_it_was_there() {
+        let mut table = WatchTable::new(false);
+        table.add("/a", A, Modes::STANDARD);
+        table.add("/a", A, Modes::RECURSIVE);
+        assert!(!table.remove("/a", A, Modes::PERSISTENT));
+        assert!(!table.remove("/a", B, Modes::ANY));
+        assert!(table.remove("/a", A, Modes::STANDARD));
+        assert!(!table.remove("/a", A, Modes::STANDARD));
+        assert!(table.remove("/a", A, Modes::ANY));
+        assert_eq!((table.len(), table.recursive), (0, 0));
+    }
+
+    #[test]
+    fn before_3_9_the_last_kind_set_is_the_only_one() {
+        let mut table = WatchTable::new(true);
+        table.add("/a", A, Modes::RECURSIVE);
+        table.add("/a", A, Modes::STANDARD);
+        assert!(table.trigger("/a/b").is_empty());
+        assert_eq!(table.trigger("/a"), [A]);
+        assert_eq!((table.len(), table.recursive), (0, 0));
+    }
+}

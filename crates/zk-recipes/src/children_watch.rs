@@ -1,0 +1,93 @@
+//! The latest children of a znode, for ever.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use zk_client::{Client, Stat, Watch};
+
+use crate::error::Result;
+use crate::follow::{Followed, follow};
+use crate::latest::Latest;
+
+/// The children of a znode at some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChildrenState {
+    /// The znode does not exist.
+    Absent,
+    /// The znode exists.
+    Present {
+        /// The names of its children, sorted.
+        names: Vec<String>,
+        /// Its stat.
+        stat: Stat,
+    },
+}
+
+/// A stream of a znode's children: their names now, and then the latest whenever a child has been
+/// created or deleted, the znode has been deleted, or created.
+///
+/// It yields states, not changes: one that is overtaken before it is read is skipped, and the last
+/// one is always yielded. It ends when the client is closed, or after an error.
+///
+/// # Losing the session
+///
+/// The stream goes on in the next session, and yields what has changed meanwhile. While there is
+/// no connection it yields nothing; [`Client::states`] tells that.
+///
+/// # Cost
+///
+/// One task, one watch, and one read for each change.
+#[derive(Debug)]
+pub struct ChildrenWatch {
+    latest: Latest<Result<ChildrenState>>,
+}
+
+impl ChildrenWatch {
+    /// Watches the children of `path`, which need not exist.
+    pub fn new(client: &Client, path: &str) -> Self {
+        ChildrenWatch {
+            latest: follow(client, path),
+        }
+    }
+
+    /// The next state; `None` at the end.
+    ///
+    /// # Errors
+    /// The ensemble refuses to let the znode be read. Nothing follows an error.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<ChildrenState>> {
+        std::future::poll_fn(|cx| Pin::new(&mut self.latest).poll_next(cx)).await
+    }
+}
+
+impl Stream for ChildrenWatch {
+    type Item = Result<ChildrenState>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.latest).poll_next(cx)
+    }
+}
+
+impl Followed for ChildrenState {
+    const ABSENT: Self = ChildrenState::Absent;
+
+    async fn read(client: &Client, path: &str) -> zk_client::Result<(Self, Watch)> {
+        let (children, stat, watch) = client.children(path).watch().await?;
+        let mut names = children.to_vec();
+        names.sort_unstable();
+        Ok((ChildrenState::Present { names, stat }, watch))
+    }
+
+    /// The same transaction was the last on the same znode's children, whatever has become of the
+    /// data.
+    fn is_known(&self, known: &Self) -> bool {
+        let written = |state: &Self| match state {
+            ChildrenState::Absent => None,
+            ChildrenState::Present { stat, .. } => Some((stat.czxid, stat.pzxid)),
+        };
+        written(self) == written(known)
+    }
+}
