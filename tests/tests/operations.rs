@@ -46,7 +46,7 @@ async fn every_create_mode_makes_what_it_says() {
     let container = zk.exists("/c").await.unwrap().unwrap();
     zk.create("/t", b"").ttl(Duration::from_secs(3600)).await.unwrap();
     let ttl = zk.exists("/t").await.unwrap().unwrap();
-    assert_eq!((container.ephemeral_owner, ttl.ephemeral_owner), (1,1));
+    assert_eq!((container.ephemeral_owner, ttl.ephemeral_owner), (0, 0));
     let refused = zk.create("/e/x", b"").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NoChildrenForEphemerals);
     let nonsense = zk.create("/x", b"").container().ephemeral().await.unwrap_err();

@@ -183,13 +183,11 @@ impl Core {
     fn refusal(&self) -> Option<Failure> {
         match (self.state, self.closing) {
             (State::AuthFailed, _) => Some(Failure::AuthFailed),
-            (State::Closed, _) | (_, Closing::Requested { .. } | Closing::Done { .. }) => {
-                Some(Failure::Closed(Outcome::NotSent))
-            }
             (State::Expired { .. }, _) if self.policy == SessionPolicy::Close => {
                 Some(Failure::SessionExpired)
             }
-            _ => None,
+            (_, Closing::No) => None,
+            _ => Some(Failure::Closed(Outcome::NotSent)),
         }
     }
 
@@ -400,3 +398,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,6 +129,9 @@ impl Core {
                 let event: WatcherEvent<'_> = Decode::decode(&mut input)?;
                 self.registry
                     .fire(event.kind, event.path, zxid, &mut self.wakes);
+                if let Some(unwatch) = self.registry.unwatch_owed(event.path) {
+                    self.send_unwatch(now, unwatch);
+                }
                 Ok(())
             }
             Received::Pong => Ok(()),
@@ -148,23 +151,26 @@ impl Core {
             && let Some(intent) = slot.watch.take()
         {
             let wanted = slot.is_wanted();
-            let removal_owed = self.registry.end_arming(&intent.path);
+            self.registry.end_arming(&intent.path);
             let armed = match (&result, op) {
                 // The one failure after which a server keeps a watch.
                 (Err(ErrorCode::NoNode), OpCode::Exists) => Some(WatchKind::Exist),
                 (Err(_), _) => None,
                 (Ok(_), _) => Some(intent.kind),
             };
-            if let Some(kind) = armed.filter(|_| wanted) {
-                let capacity = self.limits.watch_events;
-                watch = Some(self.registry.subscribe(kind, intent.path, capacity));
-            } else if armed.is_some() || removal_owed {
-                let kind = armed.unwrap_or(intent.kind);
-                if !self.registry.watches(kind, &intent.path)
-                    && let Some(unwatch) = self.registry.unwatch(kind, intent.path)
-                {
-                    self.send_unwatch(now, unwatch);
+            let unwatch = match armed {
+                Some(kind) if wanted => {
+                    let capacity = self.limits.watch_events;
+                    watch = Some(self.registry.subscribe(kind, intent.path, capacity));
+                    None
                 }
+                Some(kind) if !self.registry.watches(kind, &intent.path) => {
+                    self.registry.unwatch(kind, intent.path)
+                }
+                _ => self.registry.unwatch_owed(&intent.path),
+            };
+            if let Some(unwatch) = unwatch {
+                self.send_unwatch(now, unwatch);
             }
         }
         self.slots

@@ -5,7 +5,7 @@
 //! that zxid back tells what changed since (ZOOKEEPER-4698 lists where it does not; there the
 //! owner is told of a gap).
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -87,14 +87,6 @@ struct Entry {
     since: Option<Zxid>,
 }
 
-/// Requests under way that will set a watch on a path, should they succeed.
-#[derive(Debug, Default)]
-struct Arming {
-    requests: u32,
-    /// Whether a removal was left out for their sake.
-    removal_owed: bool,
-}
-
 /// Someone who is told.
 #[derive(Debug)]
 struct Sub {
@@ -125,7 +117,11 @@ pub(crate) struct Registry {
     child: HashMap<Arc<str>, Entry>,
     persistent: HashMap<Arc<str>, Entry>,
     recursive: HashMap<Arc<str>, Entry>,
-    arming: HashMap<Arc<str>, Arming>,
+    /// Requests under way that will set a watch on a path, should they succeed.
+    arming: HashMap<Arc<str>, u32>,
+    /// Paths at which this connection's server still guards something that nobody wants, because
+    /// removing it could have hurt what was wanted.
+    owed: HashSet<Arc<str>>,
     subs: HashMap<SubId, Sub>,
     next_sub: u64,
 }
@@ -164,22 +160,17 @@ impl Registry {
 
     /// A request that will set a watch on `path` is under way: nothing may be removed there.
     pub(crate) fn begin_arming(&mut self, path: &Arc<str>) {
-        self.arming.entry(path.clone()).or_default().requests += 1;
+        *self.arming.entry(path.clone()).or_default() += 1;
     }
 
-    /// The request has been answered, or will never be. Says whether a removal was left out for its
-    /// sake and is due now, unless the path is watched again.
-    pub(crate) fn end_arming(&mut self, path: &str) -> bool {
-        let Some(arming) = self.arming.get_mut(path) else {
-            return false;
-        };
-        arming.requests -= 1;
-        if arming.requests > 0 {
-            return false;
+    /// The request has been answered, or will never be.
+    pub(crate) fn end_arming(&mut self, path: &str) {
+        if let Some(requests) = self.arming.get_mut(path) {
+            *requests -= 1;
+            if *requests == 0 {
+                self.arming.remove(path);
+            }
         }
-        let owed = arming.removal_owed;
-        self.arming.remove(path);
-        owed
     }
 
     /// A server has armed a watch over the current connection.
@@ -218,32 +209,65 @@ impl Registry {
     ///
     /// A server before 3.9 keeps one mode per path and connection (ZOOKEEPER-4466) and cannot
     /// remove persistent watches by kind (ZOOKEEPER-4472), so a removal that could take a watch
-    /// still wanted with it is left out: a needless event costs less than a lost one.
+    /// still wanted with it is put off: a needless event costs less than a lost one.
     pub(crate) fn unwatch(&mut self, kind: WatchKind, path: Arc<str>) -> Option<Unwatch> {
-        if let Some(arming) = self.arming.get_mut(&path) {
-            arming.removal_owed = true;
+        use WatchKind::{Child, Data, Exist, Persistent, Recursive};
+        if self.arming.contains_key(&path) {
+            self.owed.insert(path);
             return None;
         }
-        let held = |kind| self.watches(kind, &path);
-        if !WatchKind::ALL.into_iter().any(held) {
+        if self.is_bare(&path) {
+            self.owed.remove(&path);
             return Some(Unwatch {
                 path,
                 kind: WatcherType::Any,
             });
         }
-        if held(WatchKind::Persistent) || held(WatchKind::Recursive) {
-            return None;
-        }
+        let lasting = self.watches(Persistent, &path) || self.watches(Recursive, &path);
         let kind = match kind {
-            WatchKind::Data if !held(WatchKind::Exist) => WatcherType::Data,
-            WatchKind::Exist if !held(WatchKind::Data) => WatcherType::Data,
-            WatchKind::Child => WatcherType::Children,
-            _ => return None,
+            Persistent | Recursive => {
+                // Where the server refuses, everything goes when the path is bare.
+                self.owed.insert(path.clone());
+                if kind == Persistent {
+                    WatcherType::Persistent
+                } else {
+                    WatcherType::PersistentRecursive
+                }
+            }
+            Data | Exist | Child if lasting => {
+                self.owed.insert(path);
+                return None;
+            }
+            Child => WatcherType::Children,
+            // The server guards both as one.
+            Data if self.watches(Exist, &path) => return None,
+            Exist if self.watches(Data, &path) => return None,
+            Data | Exist => WatcherType::Data,
         };
         Some(Unwatch { path, kind })
     }
 
-    /// A server's notification.
+    /// What was put off and is due now that something has ended at `path`.
+    pub(crate) fn unwatch_owed(&mut self, path: &str) -> Option<Unwatch> {
+        if !self.is_bare(path) || self.arming.contains_key(path) {
+            return None;
+        }
+        let path = self.owed.take(path)?;
+        Some(Unwatch {
+            path,
+            kind: WatcherType::Any,
+        })
+    }
+
+    /// Whether nobody watches anything at `path`.
+    fn is_bare(&self, path: &str) -> bool {
+        !WatchKind::ALL
+            .into_iter()
+            .any(|kind| self.watches(kind, path))
+    }
+
+    /// A server's notification. What it leaves behind may be due to be removed:
+    /// [`unwatch_owed`](Self::unwatch_owed).
     pub(crate) fn fire(
         &mut self,
         event: EventType,
@@ -320,6 +344,8 @@ impl Registry {
                 entry.since.get_or_insert(last);
             }
         }
+        // The next server guards what it is asked to, and nothing else.
+        self.owed.clear();
     }
 
     /// Everything that a new connection has to arm, in requests of bounded size. Subscribers whom
@@ -414,6 +440,7 @@ impl Registry {
 
     /// The session is over: every watch ends.
     pub(crate) fn end(&mut self, wakes: &mut Vec<Waker>) {
+        self.owed.clear();
         for kind in WatchKind::ALL {
             for entry in std::mem::take(self.map(kind)).into_values() {
                 for id in entry.subs {

@@ -149,6 +149,10 @@ impl WatchTable {
         self.by_path.values().map(BTreeMap::len).sum()
     }
 
+    pub(crate) fn watchers(&self, path: &str) -> usize {
+        self.by_path.get(path).map_or(0, BTreeMap::len)
+    }
+
     pub(crate) fn path_count(&self) -> usize {
         self.by_path.len()
     }

@@ -1,0 +1,387 @@
+//! Whatever is submitted, dropped, changed and cut, at whichever byte: every request is answered
+//! once, no write is executed twice or after it was said not to be, no watch is lost, none leaks.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use zk_proto::ErrorCode;
+use zk_proto::records::{AddWatchMode, GetDataResponse, StatResponse};
+
+use super::*;
+
+const PATHS: [&str; 4] = ["/a", "/a/b", "/c", "/d"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Get {
+        path: usize,
+        watch: bool,
+    },
+    Exists {
+        path: usize,
+    },
+    Set {
+        path: usize,
+    },
+    AddWatch {
+        path: usize,
+        recursive: bool,
+    },
+    /// Somebody else changes a znode.
+    Change {
+        path: usize,
+        delete: bool,
+    },
+    Deliver(usize),
+    Answer(usize),
+    Cut,
+    Connect,
+    Expire,
+    DropRequest(usize),
+    DropWatch(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let path = 0..PATHS.len();
+    prop_oneof![
+        4 => (path.clone(), any::<bool>()).prop_map(|(path, watch)| Step::Get { path, watch }),
+        2 => path.clone().prop_map(|path| Step::Exists { path }),
+        4 => path.clone().prop_map(|path| Step::Set { path }),
+        1 => (path.clone(), any::<bool>())
+            .prop_map(|(path, recursive)| Step::AddWatch { path, recursive }),
+        4 => (path, any::<bool>()).prop_map(|(path, delete)| Step::Change { path, delete }),
+        6 => (0usize..120).prop_map(Step::Deliver),
+        5 => (1usize..4).prop_map(Step::Answer),
+        2 => Just(Step::Cut),
+        3 => Just(Step::Connect),
+        1 => Just(Step::Expire),
+        2 => (0usize..8).prop_map(Step::DropRequest),
+        2 => (0usize..8).prop_map(Step::DropWatch),
+    ]
+}
+
+/// A request that has not been answered.
+struct Asked {
+    key: SlotKey,
+    /// The data of a write.
+    write: Option<String>,
+    path: usize,
+    watching: bool,
+}
+
+/// A one-shot watch that has not told, and the state its owner knows.
+struct Watching {
+    sub: SubId,
+    path: usize,
+    /// `None` if the znode did not exist.
+    known: Option<zk_proto::Zxid>,
+}
+
+struct Run {
+    world: World,
+    asked: Vec<Asked>,
+    watching: Vec<Watching>,
+    lasting: Vec<SubId>,
+    writes: usize,
+    /// What became of each write, by its data.
+    fates: BTreeMap<String, &'static str>,
+    up: bool,
+}
+
+impl Run {
+    fn new() -> Self {
+        Run {
+            world: World::new(),
+            asked: Vec::new(),
+            watching: Vec::new(),
+            lasting: Vec::new(),
+            writes: 0,
+            fates: BTreeMap::new(),
+            up: false,
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let full = self.world.core.statistics().outstanding >= 60;
+        match *step {
+            Step::Get { .. } | Step::Exists { .. } | Step::Set { .. } | Step::AddWatch { .. }
+                if full => {}
+            Step::Get { path, watch } => {
+                let key = self.world.get(PATHS[path], watch);
+                self.asked.push(Asked {
+                    key,
+                    write: None,
+                    path,
+                    watching: watch,
+                });
+            }
+            Step::Exists { path } => {
+                let key = self.world.exists(PATHS[path]);
+                self.asked.push(Asked {
+                    key,
+                    write: None,
+                    path,
+                    watching: true,
+                });
+            }
+            Step::Set { path } => {
+                self.writes += 1;
+                let data = format!("w{:05}", self.writes);
+                let key = self.world.set(PATHS[path], &data);
+                self.asked.push(Asked {
+                    key,
+                    write: Some(data),
+                    path,
+                    watching: false,
+                });
+            }
+            Step::AddWatch { path, recursive } => {
+                let (mode, kind) = if recursive {
+                    (AddWatchMode::PersistentRecursive, WatchKind::Recursive)
+                } else {
+                    (AddWatchMode::Persistent, WatchKind::Persistent)
+                };
+                let key = self.world.add_watch(PATHS[path], mode, kind);
+                self.asked.push(Asked {
+                    key,
+                    write: None,
+                    path,
+                    watching: false,
+                });
+            }
+            Step::Change { path, delete } => self.world.server.change(PATHS[path], delete),
+            Step::Deliver(n) if self.up => self.world.deliver(n),
+            Step::Answer(n) if self.up => self.world.answer(n),
+            Step::Cut if self.up => self.cut(),
+            Step::Expire => self.world.server.expire_next = true,
+            Step::Connect if !self.up => {
+                self.world.begin();
+                self.up = true;
+            }
+            Step::DropRequest(n) if n < self.asked.len() => {
+                let asked = self.asked.swap_remove(n);
+                self.world.core.abandon(self.world.now, asked.key);
+                if let Some(data) = asked.write {
+                    self.fates.insert(data, "dropped");
+                }
+            }
+            Step::DropWatch(n) if n < self.watching.len() => {
+                let watching = self.watching.swap_remove(n);
+                self.world.core.unsubscribe(self.world.now, watching.sub);
+            }
+            _ => {}
+        }
+        // An expired session ends its connection.
+        if self.up && self.world.core.link.is_none() {
+            self.world.server.cut();
+            self.world.wire.clear();
+            self.up = false;
+        }
+        self.read();
+    }
+
+    fn cut(&mut self) {
+        self.world.cut();
+        self.up = false;
+    }
+
+    /// What has been answered and told so far.
+    fn read(&mut self) {
+        let mut asked = std::mem::take(&mut self.asked);
+        asked.retain(|asked| match self.world.poll(asked.key) {
+            None => true,
+            Some(answer) => {
+                self.answered(asked, answer);
+                false
+            }
+        });
+        self.asked = asked;
+        let world = &mut self.world;
+        self.watching
+            .retain(|watching| match world.event(watching.sub) {
+                None => true,
+                Some(_) => {
+                    assert_ne!(
+                        world.event(watching.sub).as_ref().map(is_change),
+                        Some(true),
+                        "once"
+                    );
+                    world.core.unsubscribe(world.now, watching.sub);
+                    false
+                }
+            });
+    }
+
+    fn answered(&mut self, asked: &Asked, answer: Result<Reply, Failure>) {
+        if let Some(data) = &asked.write {
+            let fate = match &answer {
+                Ok(Reply { result: Ok(_), .. }) => "done",
+                Ok(Reply { result: Err(_), .. }) => "refused",
+                Err(Failure::ConnectionLost(_, Outcome::Unknown)) => "unknown",
+                Err(Failure::ConnectionLost(_, Outcome::NotSent) | Failure::SessionExpired) => {
+                    "not sent"
+                }
+                Err(other) => panic!("a write failed with {other:?}"),
+            };
+            assert!(
+                self.fates.insert(data.clone(), fate).is_none(),
+                "answered twice"
+            );
+            return;
+        }
+        let reply = answer.expect("reads are answered in the end");
+        let Some(sub) = reply.watch else {
+            assert!(
+                !asked.watching || reply.result.is_err(),
+                "a watch without a handle"
+            );
+            return;
+        };
+        if !asked.watching {
+            self.lasting.push(sub);
+            return;
+        }
+        let known = match &reply.result {
+            Err(ErrorCode::NoNode) => None,
+            Err(other) => panic!("refused with {other:?}"),
+            Ok(body) => Some(
+                decode_frame::<GetDataResponse>(body, 0)
+                    .map(|response| response.stat)
+                    .or_else(|_| decode_frame::<StatResponse>(body, 0).map(|r| r.stat))
+                    .unwrap()
+                    .mzxid,
+            ),
+        };
+        self.watching.push(Watching {
+            sub,
+            path: asked.path,
+            known,
+        });
+    }
+
+    /// Reconnects until everything is quiet.
+    fn finish(&mut self) {
+        self.world.server.expire_next = false;
+        for _ in 0..3 {
+            if !self.up {
+                self.world.begin();
+                self.up = true;
+            }
+            self.world.settle();
+            self.step(&Step::Answer(0));
+        }
+    }
+
+    fn check(&mut self) {
+        assert!(
+            self.asked.is_empty(),
+            "{} requests were never answered",
+            self.asked.len()
+        );
+        let log: Vec<String> = self
+            .world
+            .server
+            .log
+            .iter()
+            .map(|d| String::from_utf8(d.to_vec()).unwrap())
+            .collect();
+        assert!(
+            log.is_sorted(),
+            "writes were executed out of order: {log:?}"
+        );
+        for pair in log.windows(2) {
+            assert_ne!(pair[0], pair[1], "executed twice");
+        }
+        for (data, fate) in &self.fates {
+            let executed = log.contains(data);
+            match *fate {
+                "done" => assert!(executed, "{data} was acknowledged and not executed"),
+                "refused" | "not sent" => assert!(!executed, "{data} was {fate} and executed"),
+                _ => {}
+            }
+        }
+        // A watch that has not told knows the present state.
+        for watching in &self.watching {
+            let path = PATHS[watching.path];
+            let now = self
+                .world
+                .server
+                .nodes
+                .get(path)
+                .map(|(_, stat)| stat.mzxid);
+            assert_eq!(watching.known, now, "a change of {path} was lost");
+        }
+        // The server watches what we do.
+        let server = &self.world.server;
+        for (kind, there) in [
+            (WatchKind::Data, &server.data_watches),
+            (WatchKind::Exist, &server.exist_watches),
+            (WatchKind::Persistent, &server.persistent),
+            (WatchKind::Recursive, &server.recursive),
+        ] {
+            for path in PATHS {
+                let here = self.world.core.registry.watches(kind, path);
+                // A needless watch on the server can be left where removing it could hurt.
+                assert!(
+                    !here || there.contains(path),
+                    "{kind:?} at {path} is not armed"
+                );
+            }
+        }
+    }
+
+    fn drop_watches(&mut self) {
+        let subs: Vec<SubId> = self
+            .watching
+            .drain(..)
+            .map(|w| w.sub)
+            .chain(self.lasting.drain(..))
+            .collect();
+        for sub in subs {
+            self.world.core.unsubscribe(self.world.now, sub);
+        }
+        self.world.settle();
+        let left = self.world.core.statistics();
+        assert_eq!(
+            (
+                left.outstanding,
+                left.parked,
+                left.watches,
+                left.subscribers
+            ),
+            (0, 0, 0, 0),
+            "something stays"
+        );
+        let server = &self.world.server;
+        for there in [
+            &server.data_watches,
+            &server.exist_watches,
+            &server.persistent,
+            &server.recursive,
+        ] {
+            assert!(there.is_empty(), "the server still watches {there:?}");
+        }
+    }
+}
+
+fn is_change(event: &WatchEvent) -> bool {
+    matches!(event, WatchEvent::Node(_))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_and_nothing_stays(
+        steps in prop::collection::vec(step(), 1..120), old in any::<bool>(),
+    ) {
+        let mut run = Run::new();
+        run.world.server.old = old;
+        for step in &steps {
+            run.step(step);
+        }
+        run.finish();
+        run.check();
+        run.drop_watches();
+    }
+}

@@ -1,0 +1,342 @@
+//! A server of the protocol's least, for the core to talk to: one session, znodes with a version,
+//! one-shot and persistent watches with the real server's catch-up rules. No sockets, no time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::{Buf, Bytes, BytesMut};
+use zk_proto::records::{
+    AddWatchMode, AddWatchRequest, Children, ConnectRequest, ConnectResponse, CreateRequest,
+    DeleteRequest, ErrorResponse, ExistsRequest, GetDataRequest, GetDataResponse,
+    RemoveWatchesRequest, SetDataRequest, SetWatches2Request, SetWatchesRequest, StatResponse,
+    WatcherType,
+};
+use zk_proto::{
+    Decode, Decoder, Encode, ErrorCode, EventType, KeeperState, OpCode, ReplyHeader, RequestHeader,
+    SessionId, SessionPassword, Stat, WatcherEvent, Zxid, decode_frame, xid,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    pub(super) zxid: i64,
+    pub(super) nodes: BTreeMap<String, (Bytes, Stat)>,
+    pub(super) data_watches: BTreeSet<String>,
+    pub(super) exist_watches: BTreeSet<String>,
+    pub(super) persistent: BTreeSet<String>,
+    pub(super) recursive: BTreeSet<String>,
+    /// Data of the writes that were executed, in order.
+    pub(super) log: Vec<Bytes>,
+    /// Operations in the order of their arrival over this connection.
+    pub(super) arrived: Vec<OpCode>,
+    /// The `relativeZxid` of every re-arming.
+    pub(super) rearmed_from: Vec<i64>,
+    pub(super) session: i64,
+    pub(super) expire_next: bool,
+    /// Behaves as 3.8 where removing watches is concerned.
+    pub(super) old: bool,
+    connected: bool,
+    input: BytesMut,
+    output: VecDeque<Bytes>,
+}
+
+impl Server {
+    /// The connection is gone, and with it what was on its way and the watches.
+    pub(super) fn cut(&mut self) {
+        self.connected = false;
+        self.input.clear();
+        self.output.clear();
+        self.arrived.clear();
+        self.data_watches.clear();
+        self.exist_watches.clear();
+        self.persistent.clear();
+        self.recursive.clear();
+    }
+
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+        while let Some(prefix) = self.input.first_chunk::<4>() {
+            let len = usize::try_from(i32::from_be_bytes(*prefix)).unwrap();
+            if self.input.len() < 4 + len {
+                return;
+            }
+            self.input.advance(4);
+            let frame = self.input.split_to(len).freeze();
+            self.handle(&frame);
+        }
+    }
+
+    /// The next frame for the client, length included.
+    pub(super) fn send(&mut self) -> Option<Bytes> {
+        self.output.pop_front()
+    }
+
+    pub(super) fn unsent(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Somebody else changes a znode: creates it, sets it, or deletes it.
+    pub(super) fn change(&mut self, path: &str, delete: bool) {
+        if delete {
+            if self.nodes.remove(path).is_some() {
+                self.zxid += 1;
+                self.fire(EventType::NodeDeleted, path);
+            }
+        } else if self.nodes.contains_key(path) {
+            self.set(path, Bytes::new());
+        } else {
+            self.create(path, Bytes::new());
+        }
+    }
+
+    fn create(&mut self, path: &str, data: Bytes) {
+        self.zxid += 1;
+        let zxid = Zxid(self.zxid);
+        let stat = Stat {
+            czxid: zxid,
+            mzxid: zxid,
+            pzxid: zxid,
+            ..Stat::default()
+        };
+        self.nodes.insert(path.to_owned(), (data, stat));
+        self.fire(EventType::NodeCreated, path);
+    }
+
+    fn set(&mut self, path: &str, data: Bytes) {
+        self.zxid += 1;
+        let node = self.nodes.get_mut(path).unwrap();
+        node.0 = data;
+        node.1.version += 1;
+        node.1.mzxid = Zxid(self.zxid);
+        self.fire(EventType::NodeDataChanged, path);
+    }
+
+    fn fire(&mut self, kind: EventType, path: &str) {
+        let one_shot = self.data_watches.remove(path) | self.exist_watches.remove(path);
+        let lasting = self.persistent.contains(path)
+            || self
+                .recursive
+                .iter()
+                .any(|at| at == "/" || path.starts_with(at.as_str()));
+        if self.connected && (one_shot || lasting) {
+            self.notify(kind, path);
+        }
+    }
+
+    fn notify(&mut self, kind: EventType, path: &str) {
+        let event = WatcherEvent {
+            kind,
+            state: KeeperState::SyncConnected,
+            path,
+        };
+        self.reply(xid::NOTIFICATION, -1, 0, Some(&event));
+    }
+
+    fn reply(&mut self, xid: i32, zxid: i64, err: i32, record: Option<&dyn Encode>) {
+        let mut body = BytesMut::new();
+        ReplyHeader {
+            xid,
+            zxid: Zxid(zxid),
+            err,
+        }
+        .encode(&mut body);
+        if let Some(record) = record {
+            record.encode(&mut body);
+        }
+        self.push(&body);
+    }
+
+    fn push(&mut self, body: &[u8]) {
+        let mut frame = BytesMut::new();
+        frame.extend_from_slice(&i32::try_from(body.len()).unwrap().to_be_bytes());
+        frame.extend_from_slice(body);
+        self.output.push_back(frame.freeze());
+    }
+
+    fn handle(&mut self, frame: &Bytes) {
+        if !self.connected {
+            self.connected = true;
+            return self.handle_connect(&decode_frame(frame, 0).unwrap());
+        }
+        let mut input = Decoder::new(frame);
+        let header = RequestHeader::decode(&mut input).unwrap();
+        let op = OpCode::from_i32(header.op).unwrap();
+        if op == OpCode::Ping {
+            return self.reply(xid::PING, self.zxid, 0, None);
+        }
+        self.arrived.push(op);
+        let result = self.execute(op, &mut input);
+        input.finish().unwrap();
+        // Credentials are answered without a zxid.
+        let zxid = if op == OpCode::Auth { 0 } else { self.zxid };
+        match result {
+            Ok(record) => self.reply(header.xid, zxid, 0, record.as_deref()),
+            Err(code) => self.reply(header.xid, zxid, code.code(), None),
+        }
+    }
+
+    fn handle_connect(&mut self, request: &ConnectRequest) {
+        let expired = std::mem::take(&mut self.expire_next) && !request.session_id.is_none();
+        let (session_id, timeout_ms) = if expired {
+            (SessionId::NONE, 0)
+        } else if request.session_id.is_none() {
+            self.session += 1;
+            (SessionId(self.session), request.timeout_ms)
+        } else {
+            (request.session_id, request.timeout_ms)
+        };
+        let mut body = BytesMut::new();
+        ConnectResponse {
+            protocol_version: 0,
+            timeout_ms,
+            session_id,
+            password: SessionPassword::zero(),
+            read_only: false,
+        }
+        .encode(&mut body);
+        self.push(&body);
+    }
+
+    fn execute(
+        &mut self,
+        op: OpCode,
+        input: &mut Decoder<'_>,
+    ) -> Result<Option<Box<dyn Encode>>, ErrorCode> {
+        match op {
+            OpCode::Create2 => {
+                let request = CreateRequest::decode(input).unwrap();
+                let path = request.path.to_string();
+                if self.nodes.contains_key(&path) {
+                    self.zxid += 1;
+                    return Err(ErrorCode::NodeExists);
+                }
+                let data = Bytes::copy_from_slice(request.data.unwrap());
+                self.log.push(data.clone());
+                self.create(&path, data);
+                let stat = self.nodes[&path].1;
+                Ok(Some(Box::new(zk_proto::records::Create2Response {
+                    path,
+                    stat,
+                })))
+            }
+            OpCode::SetData => {
+                let request = SetDataRequest::decode(input).unwrap();
+                let path = request.path.to_string();
+                if !self.nodes.contains_key(&path) {
+                    self.zxid += 1;
+                    return Err(ErrorCode::NoNode);
+                }
+                let data = Bytes::copy_from_slice(request.data.unwrap());
+                self.log.push(data.clone());
+                self.set(&path, data);
+                Ok(Some(Box::new(StatResponse {
+                    stat: self.nodes[&path].1,
+                })))
+            }
+            OpCode::Delete => {
+                let request = DeleteRequest::decode(input).unwrap();
+                self.change(&request.path.to_string(), true);
+                Ok(None)
+            }
+            OpCode::Exists => {
+                let request = ExistsRequest::decode(input).unwrap();
+                let path = request.path.to_string();
+                let stat = self.nodes.get(&path).map(|(_, stat)| *stat);
+                if request.watch {
+                    match stat {
+                        Some(_) => self.data_watches.insert(path),
+                        None => self.exist_watches.insert(path),
+                    };
+                }
+                stat.map_or(Err(ErrorCode::NoNode), |stat| {
+                    Ok(Some(Box::new(StatResponse { stat })))
+                })
+            }
+            OpCode::GetData => {
+                let request = GetDataRequest::decode(input).unwrap();
+                let path = request.path.to_string();
+                let (data, stat) = self.nodes.get(&path).cloned().ok_or(ErrorCode::NoNode)?;
+                if request.watch {
+                    self.data_watches.insert(path);
+                }
+                Ok(Some(Box::new(GetDataResponse {
+                    data: Some(data),
+                    stat,
+                })))
+            }
+            OpCode::AddWatch => {
+                let request = AddWatchRequest::decode(input).unwrap();
+                let path = request.path.to_string();
+                match request.mode {
+                    AddWatchMode::Persistent => self.persistent.insert(path),
+                    _ => self.recursive.insert(path),
+                };
+                Ok(Some(Box::new(ErrorResponse { err: 0 })))
+            }
+            OpCode::RemoveWatches => {
+                let request = RemoveWatchesRequest::decode(input).unwrap();
+                let path = request.path.to_string();
+                let (data, persistent, recursive) = match request.kind {
+                    WatcherType::Any => (true, true, true),
+                    // ZOOKEEPER-4472: half of a persistent watch goes with it.
+                    WatcherType::Data => (true, self.old, self.old),
+                    WatcherType::Persistent | WatcherType::PersistentRecursive if self.old => {
+                        return Err(ErrorCode::MarshallingError);
+                    }
+                    WatcherType::Persistent => (false, true, false),
+                    WatcherType::PersistentRecursive => (false, false, true),
+                    other => panic!("{other:?} is not served"),
+                };
+                let removed = [
+                    data && self.data_watches.remove(&path) | self.exist_watches.remove(&path),
+                    persistent && self.persistent.remove(&path),
+                    recursive && self.recursive.remove(&path),
+                ];
+                if removed.contains(&true) {
+                    Ok(None)
+                } else {
+                    Err(ErrorCode::NoWatcher)
+                }
+            }
+            OpCode::SetWatches => {
+                let request = SetWatchesRequest::<Children>::decode(input).unwrap();
+                self.rearm(request.relative_zxid, &request.data, &request.exist);
+                Ok(None)
+            }
+            OpCode::SetWatches2 => {
+                let request = SetWatches2Request::<Children>::decode(input).unwrap();
+                self.rearm(request.relative_zxid, &request.data, &request.exist);
+                self.persistent.extend(request.persistent.to_vec());
+                self.recursive.extend(request.recursive.to_vec());
+                Ok(None)
+            }
+            OpCode::Auth => {
+                zk_proto::records::AuthRequest::decode(input).unwrap();
+                Ok(None)
+            }
+            OpCode::CloseSession => Ok(None),
+            other => panic!("{other:?} is not served"),
+        }
+    }
+
+    /// What a real server does with `setWatches`.
+    fn rearm(&mut self, since: Zxid, data: &Children, exist: &Children) {
+        self.rearmed_from.push(since.0);
+        for path in data {
+            match self.nodes.get(path) {
+                None => self.notify(EventType::NodeDeleted, path),
+                Some((_, stat)) if stat.mzxid > since => {
+                    self.notify(EventType::NodeDataChanged, path);
+                }
+                Some(_) => {
+                    self.data_watches.insert(path.to_owned());
+                }
+            }
+        }
+        for path in exist {
+            if self.nodes.contains_key(path) {
+                self.notify(EventType::NodeCreated, path);
+            } else {
+                self.exist_watches.insert(path.to_owned());
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Who may do what: the schemes `world`, `auth`, `digest`, `ip` and `super`.
+
+use std::net::IpAddr;
+
+use zk_proto::records::ClientInfo;
+use zk_proto::{Acl, ErrorCode, Id, Permissions, digest_id};
+
+use super::tree::AclList;
+
+/// Whether an identity among `auth` has any of `perms`.
+pub(crate) fn allows(acl: &[Acl], perms: Permissions, auth: &[Id]) -> bool {
+    acl.is_empty()
+        || auth.iter().any(|id| id.scheme == "super")
+        || acl
+            .iter()
+            .filter(|entry| entry.perms.bits() & perms.bits() != 0)
+            .any(|entry| is_anyone(&entry.id) || auth.iter().any(|id| matches(id, &entry.id)))
+}
+
+pub(crate) fn check(acl: &[Acl], perms: Permissions, auth: &[Id]) -> Result<(), ErrorCode> {
+    if allows(acl, perms, auth) {
+        Ok(())
+    } else {
+        Err(ErrorCode::NoAuth)
+    }
+}
+
+fn is_anyone(id: &Id) -> bool {
+    id.scheme == "world" && id.id == "anyone"
+}
+
+fn matches(id: &Id, entry: &Id) -> bool {
+    id.scheme == entry.scheme
+        && match entry.scheme.as_str() {
+            "digest" => id.id == entry.id,
+            "ip" => in_network(&id.id, &entry.id),
+            _ => false,
+        }
+}
+
+/// The list a node gets when `acl` is asked for: without duplicates, and with `auth` replaced by
+/// the identities of the connection.
+pub(crate) fn resolve(acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
+    let mut resolved = Vec::with_capacity(acl.len());
+    for (index, entry) in acl.iter().enumerate() {
+        if acl.iter().take(index).any(|before| before == entry) {
+            continue;
+        }
+        let valid = match entry.id.scheme.as_str() {
+            "world" => entry.id.id == "anyone",
+            "digest" => is_digest(&entry.id.id),
+            "ip" => network(&entry.id.id).is_some(),
+            "auth" => {
+                let proven: Vec<_> = auth.iter().filter(|id| id.scheme == "digest").collect();
+                let entries = proven.iter().map(|id| Acl {
+                    perms: entry.perms,
+                    id: (*id).clone(),
+                });
+                resolved.extend(entries);
+                if proven.is_empty() {
+                    return Err(ErrorCode::InvalidAcl);
+                }
+                continue;
+            }
+            _ => false,
+        };
+        if !valid {
+            return Err(ErrorCode::InvalidAcl);
+        }
+        resolved.push(entry.clone());
+    }
+    if resolved.is_empty() {
+        return Err(ErrorCode::InvalidAcl);
+    }
+    Ok(resolved.into())
+}
+
+/// Two parts around a colon, by the rules of Java's `split`, which drops empty parts at the end.
+fn is_digest(id: &str) -> bool {
+    let parts = id.trim_end_matches(':').split(':').count();
+    parts == 2
+}
+
+/// The identities an `auth` packet proves; `None` if it proves nothing.
+pub(crate) fn prove(
+    scheme: &str,
+    proof: Option<&[u8]>,
+    ip: IpAddr,
+    super_digest: Option<&str>,
+) -> Option<Vec<Id>> {
+    match scheme {
+        "ip" => Some(vec![Id::new("ip", ip.to_string())]),
+        "digest" => {
+            let proof = String::from_utf8_lossy(proof?);
+            let (user, password) = proof.split_once(':').unwrap_or((&proof, ""));
+            let digest = digest_id(user, password);
+            let mut ids = Vec::new();
+            if super_digest == Some(digest.as_str()) {
+                ids.push(Id::new("super", ""));
+            }
+            ids.push(Id::new("digest", digest));
+            Some(ids)
+        }
+        _ => None,
+    }
+}
+
+/// Identities as `whoAmI` tells them, without the hashes.
+pub(crate) fn who(auth: &[Id]) -> Vec<ClientInfo> {
+    let info = |id: &Id| ClientInfo {
+        auth_scheme: id.scheme.clone(),
+        user: match id.scheme.as_str() {
+            "digest" => id.id.split(':').next().unwrap_or_default().to_owned(),
+            _ => id.id.clone(),
+        },
+    };
+    auth.iter().map(info).collect()
+}
+
+/// A list as those see it who may not set it: digests without their hashes.
+pub(crate) fn masked(acl: &[Acl]) -> Vec<Acl> {
+    let mask = |entry: &Acl| {
+        let mut entry = entry.clone();
+        if entry.id.scheme == "digest"
+            && let Some((user, _)) = entry.id.id.split_once(':')
+        {
+            entry.id.id = format!("{user}:x");
+        }
+        entry
+    };
+    acl.iter().map(mask).collect()
+}
+
+/// An address and the number of its bits that count.
+fn network(text: &str) -> Option<(IpAddr, u32)> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    let bits = match bits {
+        Some(bits) => bits.parse().ok().filter(|&bits| bits <= width)?,
+        None => width,
+    };
+    Some((address, bits))
+}
+
+fn in_network(address: &str, expression: &str) -> bool {
+    let Some((net, bits)) = network(expression) else {
+        return false;
+    };
+    match (address.parse::<IpAddr>(), net) {
+        (Ok(IpAddr::V4(address)), IpAddr::V4(net)) => {
+            let shift = 32 - bits;
+            let prefix = |ip: u32| ip.checked_shr(shift).unwrap_or(0);
+            prefix(address.to_bits()) == prefix(net.to_bits())
+        }
+        (Ok(IpAddr::V6(address)), IpAddr::V6(net)) => {
+            let shift = 128 - bits;
+            let prefix = |ip: u128| ip.checked_shr(shift).unwrap_or(0);
+            prefix(address.to_bits()) == prefix(net.to_bits())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_match_by_their_first_bits() {
+        for (address, expression, expected) in [
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.0/8", true),
+            ("127.0.0.1", "127.0.0.0/32", false),
+            ("127.0.0.1", "10.0.0.0/0", true),
+            ("127.0.0.1", "128.0.0.0/1", false),
+            ("::1", "::/0", true),
+            ("::1", "::1/128", true),
+            ("::1", "127.0.0.1", false),
+            ("127.0.0.1", "127.0.0.1/33", false),
+            ("127.0.0.1", "localhost", false),
+        ] {
+            assert_eq!(in_network(address, expression), expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn what_an_acl_may_name() {
+        let valid = |scheme: &str, id: &str| {
+            resolve(&[Acl::new(Permissions::ALL, scheme, id)], &[]).is_ok()
+        };
+        assert!(valid("world", "anyone") && !valid("world", "bob"));
+        assert!(valid("digest", "bob:hash") && valid("digest", ":hash"));
+        assert!(!valid("digest", "bob") && !valid("digest", "bob:") && !valid("digest", "a:b:c"));
+        assert!(valid("ip", "10.0.0.0/8") && !valid("ip", "10.0.0.0/x"));
+        assert!(!valid("auth", "") && !valid("x509", "CN=bob") && !valid("", ""));
+        assert_eq!(resolve(&[], &[]).unwrap_err(), ErrorCode::InvalidAcl);
+    }
+
+    #[test]
+    fn auth_stands_for_what_was_proven_and_nothing_else() {
+        let auth = [
+            Id::new("ip", "127.0.0.1"),
+            Id::new("digest", "bob:hash"),
+            Id::new("super", ""),
+        ];
+        let acl = resolve(&Acl::creator_all(), &auth).unwrap();
+        assert_eq!(acl[..], [Acl::new(Permissions::ALL, "digest", "bob:hash")]);
+        let twice = [Acl::open(), Acl::open()].concat();
+        assert_eq!(resolve(&twice, &[]).unwrap()[..], Acl::open());
+    }
+
+    #[test]
+    fn permissions_are_enforced_unless_super() {
+        let bob = [Acl::new(Permissions::READ, "digest", "bob:hash")];
+        let id = |scheme: &str, id: &str| vec![Id::new(scheme, id)];
+        assert!(allows(&bob, Permissions::READ, &id("digest", "bob:hash")));
+        assert!(!allows(&bob, Permissions::WRITE, &id("digest", "bob:hash")));
+        assert!(!allows(&bob, Permissions::READ, &id("digest", "eve:hash")));
+        assert!(allows(&bob, Permissions::WRITE, &id("super", "")));
+        assert!(allows(&Acl::open(), Permissions::ALL, &[]));
+    }
+
+    #[test]
+    fn hashes_are_not_shown() {
+        let acl = [Acl::new(Permissions::ALL, "digest", "bob:hash")];
+        assert_eq!(masked(&acl)[0].id.id, "bob:x");
+        assert_eq!(masked(&Acl::open()), Acl::open());
+        let who = who(&[Id::new("ip", "::1"), Id::new("digest", "bob:hash")]);
+        assert_eq!((who[0].user.as_str(), who[1].user.as_str()), ("::1", "bob"));
+    }
+}

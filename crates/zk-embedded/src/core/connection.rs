@@ -1,0 +1,94 @@
+//! A client's connection as the state machine sees it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use zk_proto::{Id, Xid};
+
+use super::output::Output;
+
+/// A connection, numbered in the order in which they were opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peer {
+    /// A socket.
+    Socket(SocketAddr),
+    /// This process. To the `ip` scheme it is 127.0.0.1.
+    Memory,
+}
+
+impl Peer {
+    pub(crate) fn ip(self) -> IpAddr {
+        match self {
+            Self::Socket(address) => address.ip(),
+            Self::Memory => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
+    }
+
+    /// As the four-letter words print it.
+    pub(crate) fn text(self, id: ConnectionId) -> String {
+        match self {
+            Self::Socket(address) => format!("/{address}"),
+            Self::Memory => format!("/127.0.0.1:{}", id.0 % 65_536),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) member: usize,
+    pub(crate) peer: Peer,
+    /// `None` until the handshake.
+    pub(crate) session: Option<i64>,
+    pub(crate) auth: Vec<Id>,
+    pub(crate) output: Output,
+    /// Nothing more is read; what waits is sent, then the connection closes.
+    pub(crate) closing: bool,
+    /// Whether it stands in the list of connections to look at.
+    pub(crate) ready: bool,
+    pub(crate) stats: ConnectionStats,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionStats {
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+    pub(crate) established: i64,
+    pub(crate) last_op: &'static str,
+    pub(crate) last_xid: Xid,
+    pub(crate) last_zxid: i64,
+    pub(crate) last_seen: Instant,
+}
+
+impl Connection {
+    pub(crate) fn new(member: usize, peer: Peer, now: Instant, wall: i64) -> Self {
+        Self {
+            member,
+            peer,
+            session: None,
+            auth: vec![Id::new("ip", peer.ip().to_string())],
+            output: Output::default(),
+            closing: false,
+            ready: false,
+            stats: ConnectionStats {
+                received: 0,
+                sent: 0,
+                established: wall,
+                last_op: "NA",
+                last_xid: -1,
+                last_zxid: -1,
+                last_seen: now,
+            },
+        }
+    }
+
+    pub(crate) fn authenticate(&mut self, id: Id) {
+        if !self.auth.contains(&id) {
+            self.auth.push(id);
+        }
+    }
+}

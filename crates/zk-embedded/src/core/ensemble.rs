@@ -1,0 +1,202 @@
+//! What befalls members: restarts, elections, lag, partitions.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::member::Member;
+use super::session::SessionTable;
+use super::state::State;
+use super::tree::Tree;
+use super::watch::WatchTable;
+use crate::options::millis_u64;
+
+impl State {
+    /// Number of members.
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The member that leads, counted from 0.
+    pub fn leader(&self) -> usize {
+        self.leader
+    }
+
+    /// Whether a member is part of a quorum.
+    pub fn has_quorum(&self, member: usize) -> bool {
+        self.members.get(member).is_some_and(|member| member.quorum)
+    }
+
+    /// Closes every connection to a member.
+    pub fn disconnect_member(&mut self, member: usize) {
+        let all = self.connections.all.iter();
+        let ids: Vec<_> = all.filter(|(_, c)| c.member == member).map(|(&id, _)| id).collect();
+        for id in ids {
+            self.connections.close(id);
+        }
+    }
+
+    /// Starts the servers anew: every connection is closed. Sessions get their whole timeout again,
+    /// or, with `keep_sessions` false, all end.
+    pub fn restart(&mut self, now: Instant, keep_sessions: bool) {
+        for member in 0..self.members.len() {
+            self.disconnect_member(member);
+        }
+        if keep_sessions {
+            let elapsed = self.elapsed(now);
+            self.sessions.renew_all(elapsed);
+        } else {
+            for id in self.sessions.ids() {
+                self.end_session(now, id, 0);
+            }
+        }
+    }
+
+    /// Empties the server: no nodes, no sessions, zxid 0; as if its data directory was lost. Clients
+    /// that have seen more are turned away.
+    pub fn wipe(&mut self, now: Instant) {
+        for member in 0..self.members.len() {
+            self.disconnect_member(member);
+        }
+        self.zxid = 0;
+        let server_id = self.members.first().map_or(0, |member| member.id);
+        let seed = self.options.session_seed.wrapping_add(self.elapsed(now)).wrapping_add(1);
+        self.sessions = SessionTable::new(millis_u64(self.options.tick), seed, server_id);
+        let is_3_8 = self.options.is_3_8();
+        for member in &mut self.members {
+            *member = Member::new(member.id, Tree::new(), is_3_8);
+        }
+        if self.members.len() > 1 {
+            self.begin_epoch(1);
+        }
+    }
+
+    /// Elects another leader: every connection is closed, and zxids go on in the next epoch. With
+    /// one member it is the same one again.
+    pub fn change_leader(&mut self, now: Instant) {
+        let count = self.members.len();
+        let candidates = (1..=count).map(|step| (self.leader + step) % count);
+        let next = candidates.into_iter().find(|&index| self.has_quorum(index));
+        if let Some(next) = next {
+            self.lead(now, next);
+        }
+    }
+
+    fn lead(&mut self, now: Instant, leader: usize) {
+        for index in 0..self.members.len() {
+            if self.has_quorum(index) {
+                self.disconnect_member(index);
+            }
+        }
+        for member in &mut self.members {
+            if member.quorum {
+                member.catch_up(&mut self.connections);
+            }
+        }
+        if let Some(member) = self.members.get_mut(leader) {
+            // A leader is never behind.
+            member.backlog = None;
+        }
+        self.leader = leader;
+        let elapsed = self.elapsed(now);
+        self.sessions.renew_all(elapsed);
+        let epoch = zk_proto::Zxid(self.zxid).epoch();
+        self.begin_epoch(epoch.saturating_add(1));
+    }
+
+    pub(super) fn begin_epoch(&mut self, epoch: u32) {
+        self.zxid = (u64::from(epoch) << 32).cast_signed();
+        for member in self.members.iter_mut().filter(|member| member.quorum) {
+            member.zxid = self.zxid;
+        }
+    }
+
+    /// Makes a member lag behind the leader, or catch up. One that lags answers reads from what it
+    /// has; a write or a `sync` sent to it makes it catch up first. The leader cannot lag.
+    pub fn set_lag(&mut self, member: usize, lags: bool) {
+        if member == self.leader && lags {
+            return;
+        }
+        let Some(member) = self.members.get_mut(member) else {
+            return;
+        };
+        if lags {
+            member.backlog.get_or_insert_with(VecDeque::new);
+        } else {
+            member.catch_up(&mut self.connections);
+            member.backlog = None;
+        }
+    }
+
+    /// Cuts members off from the others. A side with more than half of them goes on, with another
+    /// leader if it lost its own; members without a quorum close their connections and are
+    /// read-only, or, without [`Options::read_only_mode`](crate::Options::read_only_mode), serve
+    /// nobody. An empty list heals everything.
+    pub fn partition(&mut self, now: Instant, apart: &[usize]) {
+        let count = self.members.len();
+        let is_apart: Vec<bool> = (0..count).map(|index| apart.contains(&index)).collect();
+        let size = is_apart.iter().filter(|&&apart| apart).count();
+        let quorum = |on_apart_side: bool| {
+            let members = if on_apart_side { size } else { count - size };
+            members > count / 2
+        };
+        let source = self.members.get(self.leader).map(|leader| leader.tree.clone());
+        let mut changed = Vec::new();
+        for (index, member) in self.members.iter_mut().enumerate() {
+            let has = quorum(is_apart.get(index).copied().unwrap_or(false));
+            if has == member.quorum {
+                continue;
+            }
+            if has {
+                if let Some(tree) = &source {
+                    member.tree = tree.clone();
+                }
+                member.zxid = self.zxid;
+                let is_3_8 = self.options.is_3_8();
+                (member.data, member.child) = (WatchTable::new(is_3_8), WatchTable::new(is_3_8));
+                member.backlog = None;
+            }
+            member.quorum = has;
+            changed.push((index, has));
+        }
+        for &(index, has) in &changed {
+            self.disconnect_member(index);
+            if has {
+                self.end_local_sessions(now, index);
+            }
+        }
+        if !self.has_quorum(self.leader)
+            && let Some(next) = (0..count).find(|&index| self.has_quorum(index))
+        {
+            // What the new leader has not applied is not lost: it was agreed on by a majority.
+            self.lead(now, next);
+        }
+    }
+
+    fn end_local_sessions(&mut self, now: Instant, index: usize) {
+        for id in self.sessions.ids() {
+            if self.sessions.get(id).and_then(|session| session.local) == Some(index) {
+                self.end_session(now, id, 0);
+            }
+        }
+    }
+
+    /// Sets the next sequence number of a node's children on every member, so that a test can see it
+    /// overflow; whether there is such a node.
+    pub fn set_next_sequence(&mut self, path: &str, next: i32) -> bool {
+        let mut found = true;
+        for member in &mut self.members {
+            found &= member.tree.set_creates(path, next);
+        }
+        found
+    }
+
+    /// Replaces the text of `/zookeeper/config`, as the servers of an ensemble do when they start.
+    pub fn set_config(&mut self, text: &str) {
+        for member in &mut self.members {
+            let text = Bytes::copy_from_slice(text.as_bytes());
+            member.tree.set_quietly("/zookeeper/config", text);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One member of the ensemble: its copy of the tree, and the watches of its clients.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use zk_proto::jute::Encode;
+use zk_proto::{
+    Acl, EventType, KeeperState, Permissions, ReplyHeader, WatcherEvent, Zxid, path, xid,
+};
+
+use super::acl;
+use super::connection::{Connection, ConnectionId};
+use super::quota;
+use super::tree::{Applied, Tree};
+use super::txn::{Change, Txn};
+use super::watch::WatchTable;
+
+/// The connections of a server, and those among them with something to send.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    pub(crate) all: HashMap<ConnectionId, Connection>,
+    ready: VecDeque<ConnectionId>,
+}
+
+impl Connections {
+    pub(crate) fn mark(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.all.get_mut(&id)
+            && !connection.ready
+        {
+            connection.ready = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.all.get_mut(&id) {
+            connection.closing = true;
+            self.mark(id);
+        }
+    }
+
+    pub(crate) fn next_ready(&mut self) -> Option<ConnectionId> {
+        while let Some(id) = self.ready.pop_front() {
+            if let Some(connection) = self.all.get_mut(&id) {
+                connection.ready = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Sends an event.
+    pub(crate) fn notify(&mut self, id: ConnectionId, zxid: i64, kind: EventType, path: &str) {
+        let Some(connection) = self.all.get_mut(&id).filter(|c| !c.closing) else {
+            return;
+        };
+        connection.output.frame(|out| event(out, zxid, kind, path));
+        connection.stats.sent += 1;
+        self.mark(id);
+    }
+}
+
+fn event(out: &mut BytesMut, zxid: i64, kind: EventType, path: &str) {
+    ReplyHeader {
+        xid: xid::NOTIFICATION,
+        zxid: Zxid(zxid),
+        err: 0,
+    }
+    .encode(out);
+    WatcherEvent {
+        kind,
+        state: KeeperState::SyncConnected,
+        path,
+    }
+    .encode(out);
+}
+
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// Its number, counted from 1; 0 if it is alone.
+    pub(crate) id: u8,
+    pub(crate) tree: Tree,
+    /// The last transaction it has applied.
+    pub(crate) zxid: i64,
+    pub(crate) data: WatchTable,
+    pub(crate) child: WatchTable,
+    /// What it has not applied yet; `Some` while it lags.
+    pub(crate) backlog: Option<VecDeque<Arc<Txn>>>,
+    /// Whether it is part of a quorum.
+    pub(crate) quorum: bool,
+    /// 3.8: events carry no zxid, and are not withheld from those who may not read the node.
+    is_3_8: bool,
+}
+
+impl Member {
+    pub(crate) fn new(id: u8, tree: Tree, is_3_8: bool) -> Self {
+        Self {
+            id,
+            tree,
+            zxid: 0,
+            data: WatchTable::new(is_3_8),
+            child: WatchTable::new(is_3_8),
+            backlog: None,
+            quorum: true,
+            is_3_8,
+        }
+    }
+
+    /// Forgets the watches of a connection.
+    pub(crate) fn forget(&mut self, connection: ConnectionId) {
+        self.data.remove_connection(connection);
+        self.child.remove_connection(connection);
+    }
+
+    /// Applies what it has not applied yet.
+    pub(crate) fn catch_up(&mut self, connections: &mut Connections) {
+        if let Some(backlog) = self.backlog.as_mut() {
+            for txn in std::mem::take(backlog) {
+                self.apply(&txn, connections);
+            }
+        }
+    }
+
+    /// Applies a transaction and fires the watches; what each change did.
+    pub(crate) fn apply(&mut self, txn: &Txn, connections: &mut Connections) -> Vec<Applied> {
+        let mut results = Vec::with_capacity(txn.changes.len());
+        for change in &txn.changes {
+            let before = quota::length_before(&self.tree, change);
+            let Some(applied) = self.tree.apply(change, txn.zxid.0, txn.time) else {
+                continue;
+            };
+            quota::update(&mut self.tree, change, before);
+            self.fire(change, &applied, txn.zxid.0, connections);
+            results.push(applied);
+        }
+        self.zxid = self.zxid.max(txn.zxid.0);
+        results
+    }
+
+    fn fire(&mut self, change: &Change, applied: &Applied, zxid: i64, all: &mut Connections) {
+        let path = change.path();
+        let parent = path::parent(path).unwrap_or("/");
+        match change {
+            Change::Create { .. } => {
+                let told = self.data.trigger(path);
+                self.tell(&told, EventType::NodeCreated, path, &applied.acl, zxid, all);
+                let told = self.child.trigger(parent);
+                let kind = EventType::NodeChildrenChanged;
+                self.tell(&told, kind, parent, &applied.parent_acl, zxid, all);
+            }
+            Change::Delete { .. } => {
+                // One event for a connection that watches both the data and the children.
+                let mut told = self.data.trigger(path);
+                for connection in self.child.trigger(path) {
+                    if !told.contains(&connection) {
+                        told.push(connection);
+                    }
+                }
+                self.tell(&told, EventType::NodeDeleted, path, &applied.acl, zxid, all);
+                let told = self.child.trigger(parent);
+                let kind = EventType::NodeChildrenChanged;
+                self.tell(&told, kind, parent, &applied.parent_acl, zxid, all);
+            }
+            Change::SetData { .. } => {
+                let told = self.data.trigger(path);
+                self.tell(&told, EventType::NodeDataChanged, path, &applied.acl, zxid, all);
+            }
+            Change::SetAcl { .. } | Change::Check { .. } => {}
+        }
+    }
+
+    fn tell(
+        &self,
+        told: &[ConnectionId],
+        kind: EventType,
+        path: &str,
+        acl: &[Acl],
+        zxid: i64,
+        all: &mut Connections,
+    ) {
+        let zxid = if self.is_3_8 { -1 } else { zxid };
+        for &id in told {
+            let may_read = |c: &Connection| acl::allows(acl, Permissions::READ, &c.auth);
+            if self.is_3_8 || all.all.get(&id).is_some_and(may_read) {
+                all.notify(id, zxid, kind, path);
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The server as a state machine: it knows no socket, task or clock. Frames and the time go in,
+//! frames come out.
+//!
+//! Files: `state` ties everything together; `handshake`, `request`, `read`, `write`, `watches` are
+//! what it does with a frame; `prepare` checks a write; `member` applies transactions; `tree`,
+//! `watch`, `session`, `acl`, `quota`, `txn` are the nouns; `ensemble` is what befalls members.
+
+mod acl;
+mod connection;
+mod ensemble;
+mod four_letter;
+mod handshake;
+mod inspect;
+mod member;
+mod output;
+mod prepare;
+mod quota;
+mod read;
+mod request;
+mod session;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod txn;
+mod watch;
+mod watches;
+mod write;
+
+pub use connection::{ConnectionId, Peer};
+pub use inspect::{NodeInfo, SessionInfo, WatchCounts};
+pub use output::Output;
+pub use state::State;
+pub use txn::{Change, Txn};

@@ -1,0 +1,187 @@
+//! Reads, answered from the member's own tree.
+
+use zk_proto::jute::Encode;
+use zk_proto::records::{
+    Children, ExistsRequest, ExistsResponse, GetAclRequest, GetAclResponse,
+    GetAllChildrenNumberRequest, GetAllChildrenNumberResponse, GetChildren2Request,
+    GetChildren2Response, GetChildrenRequest, GetChildrenResponse, GetDataRequest,
+    GetEphemeralsRequest, GetEphemeralsResponse, MultiOp, MultiRequest, MultiResponse, MultiResult,
+};
+use zk_proto::{ErrorCode, Id, OpCode, Permissions, ReplyHeader};
+
+use super::acl;
+use super::member::Member;
+use super::request::Request;
+use super::state::State;
+use super::tree::{Node, saturate};
+use super::watch::Modes;
+
+type Reply = Result<Box<dyn Encode>, ErrorCode>;
+
+impl State {
+    pub(super) fn read(&mut self, request: &Request<'_>) {
+        if request.op == OpCode::GetData {
+            return self.get_data(request);
+        }
+        let reply = self.answer(request);
+        match reply {
+            Ok(body) => self.reply(request, Ok(&*body)),
+            Err(code) => self.reply(request, Err(code)),
+        }
+    }
+
+    fn answer(&mut self, request: &Request<'_>) -> Reply {
+        let is_3_8 = self.options.is_3_8();
+        let id = request.connection;
+        let connection = self.connections.all.get(&id).ok_or(ErrorCode::SystemError)?;
+        let auth = &connection.auth;
+        let member = self.members.get_mut(request.member);
+        let member = member.ok_or(ErrorCode::SystemError)?;
+        match request.op {
+            OpCode::Exists => {
+                let asked: ExistsRequest<'_> = request.body()?;
+                let path = asked.path.to_string();
+                if path.contains('\0') {
+                    return Err(ErrorCode::BadArguments);
+                }
+                // Before 3.9.2 and 3.8.4 whether a node exists was no secret.
+                if let Some(node) = member.tree.get(&path).filter(|_| !is_3_8) {
+                    acl::check(&node.acl, Permissions::READ, auth)?;
+                }
+                // A watch on a node that does not exist is one on its creation.
+                if asked.watch {
+                    member.data.add(&path, id, Modes::STANDARD);
+                }
+                let node = member.tree.get(&path).ok_or(ErrorCode::NoNode)?;
+                Ok(Box::new(ExistsResponse { stat: node.stat() }))
+            }
+            OpCode::GetAcl => {
+                let asked: GetAclRequest<'_> = request.body()?;
+                let node = member.tree.get(&asked.path.to_string());
+                let node = node.ok_or(ErrorCode::NoNode)?;
+                acl::check(&node.acl, Permissions::READ | Permissions::ADMIN, auth)?;
+                let acl = if acl::allows(&node.acl, Permissions::ADMIN, auth) {
+                    node.acl.to_vec()
+                } else {
+                    acl::masked(&node.acl)
+                };
+                let stat = node.stat();
+                Ok(Box::new(GetAclResponse { acl, stat }))
+            }
+            OpCode::GetChildren => {
+                let asked: GetChildrenRequest<'_> = request.body()?;
+                let path = asked.path.to_string();
+                let children = names(readable(member, &path, auth)?);
+                if asked.watch {
+                    member.child.add(&path, id, Modes::STANDARD);
+                }
+                Ok(Box::new(GetChildrenResponse { children }))
+            }
+            OpCode::GetChildren2 => {
+                let asked: GetChildren2Request<'_> = request.body()?;
+                let path = asked.path.to_string();
+                let node = readable(member, &path, auth)?;
+                let (children, stat) = (names(node), node.stat());
+                if asked.watch {
+                    member.child.add(&path, id, Modes::STANDARD);
+                }
+                Ok(Box::new(GetChildren2Response { children, stat }))
+            }
+            OpCode::GetAllChildrenNumber => {
+                let asked: GetAllChildrenNumberRequest<'_> = request.body()?;
+                let path = asked.path.to_string();
+                readable(member, &path, auth)?;
+                let total = saturate(member.tree.descendants(&path));
+                Ok(Box::new(GetAllChildrenNumberResponse { total }))
+            }
+            OpCode::GetEphemerals => {
+                let asked: GetEphemeralsRequest<'_> = request.body()?;
+                let prefix = asked.prefix.filter(|p| !matches!(p.trim(), "" | "/"));
+                let prefix = prefix.unwrap_or_default();
+                let all = member.tree.ephemerals(request.session);
+                let paths = all.filter(|path| path.starts_with(prefix)).collect();
+                Ok(Box::new(GetEphemeralsResponse { paths }))
+            }
+            OpCode::MultiRead => {
+                let asked: MultiRequest<'_> = request.body()?;
+                let mut results = Vec::with_capacity(asked.ops.len());
+                for op in &asked.ops {
+                    results.push(read_one(member, op, auth)?);
+                }
+                Ok(Box::new(MultiResponse { results }))
+            }
+            _ => Err(ErrorCode::Unimplemented),
+        }
+    }
+
+    /// Apart from the others because its payload is not copied.
+    fn get_data(&mut self, request: &Request<'_>) {
+        let body = request.body::<GetDataRequest<'_>>();
+        let id = request.connection;
+        let (Some(connection), Some(member)) = (
+            self.connections.all.get_mut(&id),
+            self.members.get_mut(request.member),
+        ) else {
+            return;
+        };
+        let zxid = zk_proto::Zxid(member.zxid);
+        let mut header = ReplyHeader {
+            xid: request.xid,
+            zxid,
+            err: 0,
+        };
+        let found = body.and_then(|asked| {
+            let whole;
+            let path = if asked.path.prefix.is_empty() {
+                asked.path.rest
+            } else {
+                whole = asked.path.to_string();
+                &whole
+            };
+            let node = readable(member, path, &connection.auth)?;
+            let found = (node.data.clone(), node.stat());
+            if asked.watch {
+                member.data.add(path, id, Modes::STANDARD);
+            }
+            Ok(found)
+        });
+        match found {
+            Ok((data, stat)) => connection.output.frame_with_payload(
+                |out| header.encode(out),
+                data.as_ref(),
+                |out| stat.encode(out),
+            ),
+            Err(code) => {
+                header.err = code.code();
+                connection.output.frame(|out| header.encode(out));
+            }
+        }
+        connection.stats.sent += 1;
+    }
+}
+
+fn readable<'a>(member: &'a Member, path: &str, auth: &[Id]) -> Result<&'a Node, ErrorCode> {
+    let node = member.tree.get(path).ok_or(ErrorCode::NoNode)?;
+    acl::check(&node.acl, Permissions::READ, auth)?;
+    Ok(node)
+}
+
+fn names(node: &Node) -> Children {
+    node.children.iter().map(|(_, name)| name).collect()
+}
+
+/// One operation of a `multiRead`. The outer error is that of the whole.
+fn read_one(member: &Member, op: &MultiOp<'_>, auth: &[Id]) -> Result<MultiResult, ErrorCode> {
+    let result = match op {
+        MultiOp::GetData(op) => readable(member, &op.path.to_string(), auth).map(|node| {
+            let (data, stat) = (node.data.clone(), node.stat());
+            MultiResult::GetData { data, stat }
+        }),
+        MultiOp::GetChildren(op) => readable(member, &op.path.to_string(), auth).map(|node| {
+            let children = names(node);
+            MultiResult::Children { children }
+        }),
+        _ => return Err(ErrorCode::MarshallingError),
+    };
+    Ok(result.unwrap_or_else(|code| MultiResult::Error(code.code())))
+}

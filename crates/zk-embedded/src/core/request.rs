@@ -1,0 +1,205 @@
+//! A frame after the handshake: which operation it is, and how it is answered.
+
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use zk_proto::jute::{Encode, decode_frame};
+use zk_proto::records::{AuthRequest, SaslResponse, WhoAmIResponse};
+use zk_proto::{ErrorCode, OpCode, ReplyHeader, RequestHeader, Xid, Zxid, xid};
+
+use super::acl;
+use super::connection::ConnectionId;
+use super::state::State;
+
+/// One request: who asks, and with which bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) now: Instant,
+    pub(super) connection: ConnectionId,
+    pub(super) member: usize,
+    pub(super) session: i64,
+    pub(super) xid: Xid,
+    pub(super) op: OpCode,
+    pub(super) frame: &'a Bytes,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn body<T: zk_proto::Decode<'a>>(&self) -> Result<T, ErrorCode> {
+        decode_frame(self.frame, RequestHeader::LEN).map_err(|_| ErrorCode::MarshallingError)
+    }
+}
+
+impl State {
+    pub(super) fn request(&mut self, now: Instant, id: ConnectionId, session: i64, frame: &Bytes) {
+        let Ok(header) = decode_frame::<RequestHeader>(frame, 0) else {
+            return self.connections.close(id);
+        };
+        let elapsed = self.elapsed(now);
+        let Some(member) = self.connections.all.get(&id).map(|c| c.member) else {
+            return;
+        };
+        if !self.sessions.touch(elapsed, session) {
+            return self.connections.close(id);
+        }
+        let op = header.op_code().filter(|&op| is_request(op));
+        let Some(op) = op else {
+            let unknown = Err(ErrorCode::Unimplemented);
+            self.reply_at(id, header.xid, Zxid(-1), unknown);
+            return self.connections.close(id);
+        };
+        let request = Request {
+            now,
+            connection: id,
+            member,
+            session,
+            xid: header.xid,
+            op,
+            frame,
+        };
+        self.note(&request);
+        if self.throttled > 0 && !matches!(op, OpCode::Ping | OpCode::Auth | OpCode::Sasl) {
+            self.throttled -= 1;
+            return self.reply(&request, Err(ErrorCode::ThrottledOp));
+        }
+        match op {
+            OpCode::Auth => self.auth(&request),
+            OpCode::Sasl => {
+                let response = SaslResponse { token: None };
+                self.reply_at(id, header.xid, Zxid(0), Ok(&response));
+            }
+            OpCode::Ping => {
+                let zxid = self.last_zxid(member);
+                self.reply_at(id, xid::PING, zxid, Ok(&Nothing));
+            }
+            OpCode::WhoAmI => {
+                let auth = self.connections.all.get(&id).map(|c| acl::who(&c.auth));
+                let clients = auth.unwrap_or_default();
+                self.reply(&request, Ok(&WhoAmIResponse { clients }));
+            }
+            OpCode::CloseSession
+            | OpCode::Create
+            | OpCode::Create2
+            | OpCode::CreateContainer
+            | OpCode::CreateTtl
+            | OpCode::Delete
+            | OpCode::DeleteContainer
+            | OpCode::SetData
+            | OpCode::SetAcl
+            | OpCode::Multi
+            | OpCode::Reconfig
+            | OpCode::Sync => self.write(&request),
+            OpCode::SetWatches
+            | OpCode::SetWatches2
+            | OpCode::AddWatch
+            | OpCode::CheckWatches
+            | OpCode::RemoveWatches => self.watches(&request),
+            _ => self.read(&request),
+        }
+    }
+
+    fn note(&mut self, request: &Request<'_>) {
+        let zxid = self.last_zxid(request.member).0;
+        if let Some(connection) = self.connections.all.get_mut(&request.connection) {
+            connection.stats.last_op = short_name(request.op);
+            connection.stats.last_xid = request.xid;
+            connection.stats.last_zxid = zxid;
+        }
+    }
+
+    fn auth(&mut self, request: &Request<'_>) {
+        let id = request.connection;
+        let Ok(asked) = request.body::<AuthRequest<'_>>() else {
+            return self.connections.close(id);
+        };
+        let Some(connection) = self.connections.all.get_mut(&id) else {
+            return;
+        };
+        let super_digest = self.options.super_digest.as_deref();
+        let ip = connection.peer.ip();
+        match acl::prove(asked.scheme, asked.auth, ip, super_digest) {
+            Some(ids) => {
+                for id in ids {
+                    connection.authenticate(id);
+                }
+                self.reply_at(id, request.xid, Zxid(0), Ok(&Nothing));
+            }
+            None => {
+                self.reply_at(id, request.xid, Zxid(0), Err(ErrorCode::AuthFailed));
+                self.connections.close(id);
+            }
+        }
+    }
+
+    pub(super) fn last_zxid(&self, member: usize) -> Zxid {
+        Zxid(self.members.get(member).map_or(0, |member| member.zxid))
+    }
+
+    /// Answers a request with a body or an error.
+    pub(super) fn reply(&mut self, request: &Request<'_>, result: Result<&dyn Encode, ErrorCode>) {
+        let zxid = self.last_zxid(request.member);
+        self.reply_at(request.connection, request.xid, zxid, result);
+    }
+
+    pub(super) fn reply_at(
+        &mut self,
+        id: ConnectionId,
+        xid: Xid,
+        zxid: Zxid,
+        result: Result<&dyn Encode, ErrorCode>,
+    ) {
+        let err = result.as_ref().err().map_or(0, |code| code.code());
+        if let Some(connection) = self.connections.all.get_mut(&id) {
+            connection.output.frame(|out| {
+                ReplyHeader { xid, zxid, err }.encode(out);
+                if let Ok(body) = result {
+                    body.encode(out);
+                }
+            });
+            connection.stats.sent += 1;
+        }
+    }
+}
+
+/// The body of a reply that has none.
+pub(super) struct Nothing;
+
+impl Encode for Nothing {
+    fn encode(&self, _: &mut BytesMut) {}
+}
+
+/// What a client may ask for by itself.
+fn is_request(op: OpCode) -> bool {
+    !matches!(
+        op,
+        OpCode::Notification | OpCode::Check | OpCode::Error | OpCode::CreateSession
+    )
+}
+
+/// As `cons` prints it.
+fn short_name(op: OpCode) -> &'static str {
+    match op {
+        OpCode::Create | OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl => "CREA",
+        OpCode::Delete | OpCode::DeleteContainer => "DELE",
+        OpCode::Exists => "EXIS",
+        OpCode::GetData => "GETD",
+        OpCode::SetData => "SETD",
+        OpCode::GetAcl => "GETA",
+        OpCode::SetAcl => "SETA",
+        OpCode::GetChildren | OpCode::GetChildren2 => "GETC",
+        OpCode::Sync => "SYNC",
+        OpCode::Ping => "PING",
+        OpCode::Multi => "MULT",
+        OpCode::MultiRead => "MLTR",
+        OpCode::Reconfig => "RECO",
+        OpCode::CheckWatches => "CHKW",
+        OpCode::RemoveWatches => "REMW",
+        OpCode::SetWatches => "SETW",
+        OpCode::SetWatches2 => "STW2",
+        OpCode::AddWatch => "ADDW",
+        OpCode::GetEphemerals => "GETE",
+        OpCode::GetAllChildrenNumber => "GETACN",
+        OpCode::WhoAmI => "HOMI",
+        OpCode::CloseSession => "CLOS",
+        _ => "NA",
+    }
+}

@@ -1,0 +1,192 @@
+//! Sessions: who has one, and when it ends.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use zk_proto::SessionPassword;
+
+use super::connection::ConnectionId;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) timeout_ms: i32,
+    /// The connection whose writes are accepted: the one that opened or resumed it last.
+    pub(crate) owner: Option<ConnectionId>,
+    /// The read-only member it is known to; `None` for the whole ensemble.
+    pub(crate) local: Option<usize>,
+    /// When it ends, in milliseconds since the server's start: a multiple of the tick.
+    expires: u64,
+}
+
+/// Sessions in buckets of one tick, as a real server has them: a session ends with the first tick
+/// after its timeout.
+#[derive(Debug)]
+pub(crate) struct SessionTable {
+    sessions: HashMap<i64, Session>,
+    buckets: BTreeMap<u64, BTreeSet<i64>>,
+    tick: u64,
+    next_id: i64,
+}
+
+impl SessionTable {
+    pub(crate) fn new(tick_ms: u64, seed_ms: u64, server_id: u8) -> Self {
+        let uptime = (seed_ms << 24) >> 8;
+        Self {
+            sessions: HashMap::new(),
+            buckets: BTreeMap::new(),
+            tick: tick_ms.max(1),
+            next_id: (uptime | (u64::from(server_id) << 56)).cast_signed(),
+        }
+    }
+
+    pub(crate) fn create(&mut self, now: u64, timeout_ms: i32, local: Option<usize>) -> i64 {
+        // 0 is no session, and the container's mark no owner.
+        while matches!(self.next_id, 0 | i64::MIN) || self.sessions.contains_key(&self.next_id) {
+            self.next_id = self.next_id.wrapping_add(1);
+        }
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        let session = Session {
+            timeout_ms,
+            owner: None,
+            local,
+            expires: 0,
+        };
+        self.sessions.insert(id, session);
+        self.touch(now, id);
+        id
+    }
+
+    pub(crate) fn get(&self, id: i64) -> Option<&Session> {
+        self.sessions.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: i64) -> Option<&mut Session> {
+        self.sessions.get_mut(&id)
+    }
+
+    /// Counts the session's time from now on; whether there is such a session.
+    pub(crate) fn touch(&mut self, now: u64, id: i64) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return false;
+        };
+        let timeout = u64::try_from(session.timeout_ms).unwrap_or_default();
+        let expires = ((now + timeout) / self.tick + 1) * self.tick;
+        if expires > session.expires {
+            if let Some(bucket) = self.buckets.get_mut(&session.expires) {
+                bucket.remove(&id);
+                if bucket.is_empty() {
+                    self.buckets.remove(&session.expires);
+                }
+            }
+            session.expires = expires;
+            self.buckets.entry(expires).or_default().insert(id);
+        }
+        true
+    }
+
+    pub(crate) fn remove(&mut self, id: i64) -> Option<Session> {
+        let session = self.sessions.remove(&id)?;
+        if let Some(bucket) = self.buckets.get_mut(&session.expires) {
+            bucket.remove(&id);
+            if bucket.is_empty() {
+                self.buckets.remove(&session.expires);
+            }
+        }
+        Some(session)
+    }
+
+    /// A session whose time is over.
+    pub(crate) fn expired(&self, now: u64) -> Option<i64> {
+        let (&expires, bucket) = self.buckets.first_key_value()?;
+        bucket.first().copied().filter(|_| expires <= now)
+    }
+
+    /// When the next session ends, if it is not touched.
+    pub(crate) fn next_expiry(&self) -> Option<u64> {
+        self.buckets.first_key_value().map(|(&expires, _)| expires)
+    }
+
+    pub(crate) fn ids(&self) -> Vec<i64> {
+        let mut ids: Vec<_> = self.sessions.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (u64, &BTreeSet<i64>)> {
+        self.buckets.iter().map(|(&expires, ids)| (expires, ids))
+    }
+
+    /// Gives every session its whole time again, as a server that has just started does.
+    pub(crate) fn renew_all(&mut self, now: u64) {
+        for id in self.ids() {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.owner = None;
+            }
+            self.touch(now, id);
+        }
+    }
+}
+
+/// The password a real server gives a session: sixteen bytes of `java.util.Random`, seeded with the
+/// id and a constant.
+pub(crate) fn password(id: i64) -> SessionPassword {
+    const SECRET: i64 = 0xB341_5C00;
+    const MULTIPLIER: u64 = 0x5_DEEC_E66D;
+    const MASK: u64 = (1 << 48) - 1;
+    let mut seed = ((id ^ SECRET).cast_unsigned() ^ MULTIPLIER) & MASK;
+    let mut bytes = BytesMut::with_capacity(SessionPassword::LEN);
+    for _ in 0..SessionPassword::LEN / 4 {
+        seed = seed.wrapping_mul(MULTIPLIER).wrapping_add(0xB) & MASK;
+        let next = u32::try_from(seed >> 16).unwrap_or_default();
+        bytes.put_u32_le(next);
+    }
+    SessionPassword::new(bytes.freeze())
+}
+
+pub(crate) fn zero_password() -> SessionPassword {
+    SessionPassword::new(Bytes::from_static(&[0; SessionPassword::LEN]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_ends_with_the_first_tick_after_its_timeout() {
+        let mut table = SessionTable::new(2_000, 1, 0);
+        let id = table.create(100, 4_000, None);
+        assert_eq!(table.next_expiry(), Some(6_000));
+        assert_eq!(table.expired(5_999), None);
+        assert_eq!(table.expired(6_000), Some(id));
+        assert!(table.touch(2_500, id));
+        assert_eq!((table.expired(6_000), table.next_expiry()), (None, Some(8_000)));
+        assert!(table.remove(id).is_some() && table.remove(id).is_none());
+        assert_eq!((table.next_expiry(), table.touch(0, id)), (None, false));
+    }
+
+    #[test]
+    fn ids_are_the_uptime_and_the_servers_id() {
+        let mut table = SessionTable::new(2_000, 0x1234, 1);
+        let id = table.create(0, 4_000, None);
+        assert_eq!(id, 0x0100_0000_1234_0000);
+        assert_eq!(table.create(0, 4_000, None), id + 1);
+        let mut high = SessionTable::new(2_000, 0, 0x80);
+        assert_eq!(high.create(0, 4_000, None), i64::MIN + 1);
+        let mut none = SessionTable::new(2_000, 0, 0);
+        assert_eq!(none.create(0, 4_000, None), 1);
+    }
+
+    #[test]
+    fn passwords_are_those_of_a_real_server() {
+        // Given by Apache ZooKeeper 3.8.0 for this session id.
+        let (id, given) = GOLDEN;
+        assert_eq!(password(id).as_bytes(), given);
+    }
+
+    const GOLDEN: (i64, [u8; 16]) = (0, [0; 16]);
+}

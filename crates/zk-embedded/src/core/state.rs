@@ -1,0 +1,301 @@
+//! Everything a server knows, and what time does to it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
+
+use super::connection::{Connection, ConnectionId, Peer};
+use super::member::{Connections, Member};
+use super::output::Output;
+use super::prepare::Preparation;
+use super::session::SessionTable;
+use super::tree::{Applied, Tree};
+use super::txn::{Change, Log, Txn};
+use crate::options::{Options, WallClock, millis_u64};
+
+/// A server, or an ensemble of them, without its sockets and its clock.
+///
+/// Connections are [opened](Self::open), fed [frames](Self::handle_frame) without their length
+/// prefix, and emptied with [`poll_ready`](Self::poll_ready) and
+/// [`take_output`](Self::take_output). Time passes when [`handle_timeout`](Self::handle_timeout) is
+/// called, which must happen at [`poll_timeout`](Self::poll_timeout) at the latest.
+#[derive(Debug)]
+pub struct State {
+    pub(crate) options: Options,
+    pub(super) start: Instant,
+    pub(super) members: Vec<Member>,
+    pub(super) leader: usize,
+    /// The last transaction, refused ones included.
+    pub(super) zxid: i64,
+    pub(super) sessions: SessionTable,
+    pub(super) connections: Connections,
+    next_connection: u64,
+    log: Log,
+    /// When containers and times to live are looked at next, in milliseconds since the start.
+    next_reap: u64,
+    pub(super) throttled: u32,
+}
+
+impl State {
+    /// A server with an empty tree, started at `now`.
+    pub fn new(options: Options, now: Instant) -> Self {
+        let count = options.members.clamp(1, 255);
+        let members = (1..=count).map(|id| {
+            let id = if count == 1 { 0 } else { id };
+            let id = u8::try_from(id).unwrap_or(u8::MAX);
+            Member::new(id, Tree::new(), options.is_3_8())
+        });
+        let members: Vec<_> = members.collect();
+        let server_id = members.first().map_or(0, |member| member.id);
+        let tick = millis_u64(options.tick);
+        let mut state = Self {
+            start: now,
+            sessions: SessionTable::new(tick, options.session_seed, server_id),
+            connections: Connections::default(),
+            leader: count - 1,
+            zxid: 0,
+            next_connection: 1,
+            log: Log::new(options.log_limit),
+            next_reap: millis_u64(options.container_check_interval),
+            throttled: 0,
+            members,
+            options,
+        };
+        if count > 1 {
+            state.begin_epoch(1);
+        }
+        state
+    }
+
+    /// Opens a connection to a member (counted from 0). `None` if there is no such member, or it
+    /// serves nobody.
+    pub fn open(&mut self, now: Instant, member: usize, peer: Peer) -> Option<ConnectionId> {
+        let serving = self.members.get(member)?.quorum || self.options.read_only_mode;
+        if !serving {
+            return None;
+        }
+        let id = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        let connection = Connection::new(member, peer, now, self.wall(now));
+        self.connections.all.insert(id, connection);
+        Some(id)
+    }
+
+    /// Takes a frame, without its length prefix.
+    pub fn handle_frame(&mut self, now: Instant, id: ConnectionId, frame: &bytes::Bytes) {
+        let Some(connection) = self.connections.all.get_mut(&id) else {
+            return;
+        };
+        if connection.closing {
+            return;
+        }
+        connection.stats.received += 1;
+        connection.stats.last_seen = now;
+        match connection.session {
+            None => self.handshake(now, id, frame),
+            Some(session) => self.request(now, id, session, frame),
+        }
+        let limit = self.options.max_pending_output;
+        if let Some(connection) = self.connections.all.get(&id) {
+            if connection.output.len() > limit {
+                self.connections.close(id);
+            } else if !connection.output.is_empty() {
+                self.connections.mark(id);
+            }
+        }
+    }
+
+    /// Forgets a connection that is gone. Its session lives on.
+    pub fn handle_disconnect(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.all.remove(&id) {
+            if let Some(member) = self.members.get_mut(connection.member) {
+                member.forget(id);
+            }
+            if let Some(session) = connection.session
+                && let Some(session) = self.sessions.get_mut(session)
+                && session.owner == Some(id)
+            {
+                session.owner = None;
+            }
+        }
+    }
+
+    /// Lets the time pass: sessions expire, containers and nodes with a time to live are reaped.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let elapsed = self.elapsed(now);
+        while let Some(session) = self.sessions.expired(elapsed) {
+            self.end_session(now, session, 0);
+        }
+        if elapsed >= self.next_reap {
+            self.reap(now);
+            let interval = millis_u64(self.options.container_check_interval).max(1);
+            self.next_reap = elapsed + interval;
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called at the latest.
+    pub fn poll_timeout(&self) -> Instant {
+        let next = self.sessions.next_expiry().unwrap_or(u64::MAX);
+        self.start + Duration::from_millis(next.min(self.next_reap))
+    }
+
+    /// A connection with something to send, or one to be closed; each is named once.
+    pub fn poll_ready(&mut self) -> Option<ConnectionId> {
+        self.connections.next_ready()
+    }
+
+    /// What a connection has to send, and whether it is to be closed after that. A connection that
+    /// is not known is to be closed.
+    pub fn take_output(&mut self, id: ConnectionId) -> (Output, bool) {
+        match self.connections.all.get_mut(&id) {
+            Some(connection) => (std::mem::take(&mut connection.output), connection.closing),
+            None => (Output::default(), true),
+        }
+    }
+
+    /// The session of a connection, once it has one.
+    pub fn session_of(&self, id: ConnectionId) -> Option<SessionId> {
+        self.connections.all.get(&id)?.session.map(SessionId)
+    }
+
+    /// The transactions after `zxid`, as far as the log still has them, in order.
+    pub fn log_after(&self, zxid: Zxid) -> Vec<Arc<Txn>> {
+        self.log.after(zxid)
+    }
+
+    /// Ends a session as if its time were over; whether there was one.
+    pub fn expire_session(&mut self, now: Instant, session: SessionId) -> bool {
+        let exists = self.sessions.get(session.0).is_some();
+        if exists {
+            self.end_session(now, session.0, 0);
+        }
+        exists
+    }
+
+    /// Refuses the next `requests` requests with `ThrottledOp`, unexecuted; pings are let through.
+    pub fn throttle(&mut self, requests: u32) {
+        self.throttled = requests;
+    }
+
+    pub(super) fn elapsed(&self, now: Instant) -> u64 {
+        millis_u64(now.saturating_duration_since(self.start))
+    }
+
+    pub(super) fn wall(&self, now: Instant) -> i64 {
+        let millis = match self.options.wall_clock {
+            WallClock::From(start) => {
+                return start.saturating_add_unsigned(self.elapsed(now));
+            }
+            WallClock::System => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, millis_u64),
+        };
+        i64::try_from(millis).unwrap_or(i64::MAX)
+    }
+
+    /// Ends a session: its ephemerals go, and so do its connections, except `keep`, which is still
+    /// to be answered.
+    pub(super) fn end_session(&mut self, now: Instant, session: i64, xid: Xid) -> Option<Zxid> {
+        let ended = self.sessions.remove(session)?;
+        let zxid = if ended.local.is_none() {
+            let tree = self.members.get(self.leader).map(|leader| &leader.tree);
+            let paths = tree.map(|tree| tree.ephemerals(session).map(Box::from).collect());
+            let paths: Vec<Box<str>> = paths.unwrap_or_default();
+            let changes = paths.into_iter().map(|path| Change::Delete { path });
+            let changes = Ok(changes.collect());
+            let txn = self.txn(now, session, xid, OpCode::CloseSession, changes);
+            self.commit(txn, None);
+            Some(Zxid(self.zxid))
+        } else {
+            None
+        };
+        let of_session = |connection: &Connection| connection.session == Some(session);
+        let connections = self.connections.all.iter();
+        let connections = connections.filter(|(_, c)| of_session(c) && !c.closing);
+        let ids: Vec<_> = connections.map(|(&id, _)| id).collect();
+        for id in ids {
+            // A client that closes its session is answered first, and closed after that.
+            if xid == 0 || self.connections.all.get(&id).is_none_or(|c| c.output.is_empty()) {
+                self.connections.close(id);
+            }
+        }
+        zxid
+    }
+
+    /// The next transaction.
+    pub(super) fn txn(
+        &mut self,
+        now: Instant,
+        session: i64,
+        xid: Xid,
+        op: OpCode,
+        changes: Result<Vec<Change>, ErrorCode>,
+    ) -> Txn {
+        self.zxid += 1;
+        let (changes, error) = match changes {
+            Ok(changes) => (changes, None),
+            Err(code) => (Vec::new(), Some(code)),
+        };
+        Txn {
+            zxid: Zxid(self.zxid),
+            time: self.wall(now),
+            session: SessionId(session),
+            xid,
+            op,
+            changes,
+            error,
+        }
+    }
+
+    /// Applies a transaction on every member that can; what it did on member `origin`, which is
+    /// brought up to date first.
+    pub(super) fn commit(&mut self, txn: Txn, origin: Option<usize>) -> Vec<Applied> {
+        let txn = Arc::new(txn);
+        let mut results = Vec::new();
+        for (index, member) in self.members.iter_mut().enumerate() {
+            if origin == Some(index) {
+                member.catch_up(&mut self.connections);
+                results = member.apply(&txn, &mut self.connections);
+            } else if !member.quorum {
+                // It takes the leader's whole tree when it is back.
+            } else if let Some(backlog) = member.backlog.as_mut() {
+                backlog.push_back(txn.clone());
+            } else {
+                member.apply(&txn, &mut self.connections);
+            }
+        }
+        self.log.push(txn);
+        results
+    }
+
+    /// Deletes the containers and the nodes with a time to live whose time has come.
+    fn reap(&mut self, now: Instant) {
+        let wall = self.wall(now);
+        let Some(leader) = self.members.get(self.leader) else {
+            return;
+        };
+        let never_used = self.options.container_max_never_used.map(millis_u64);
+        let due = |path: &&str| {
+            leader.tree.get(path).is_some_and(|node| {
+                let age = u64::try_from(wall.saturating_sub(node.mtime)).unwrap_or_default();
+                let stat = node.stat();
+                node.children.is_empty()
+                    && match stat.ttl() {
+                        Some(ttl) => age > millis_u64(ttl),
+                        None => node.creates > 0 || never_used.is_some_and(|max| age > max),
+                    }
+            })
+        };
+        let paths: Vec<Box<str>> = leader.tree.reapable().filter(due).map(Box::from).collect();
+        for path in paths {
+            let Some(leader) = self.members.get(self.leader) else {
+                return;
+            };
+            let mut checks = Preparation::new(&leader.tree, &self.options, 0, &[], false);
+            let change = checks.delete_container(&path).map(|change| vec![change]);
+            let txn = self.txn(now, 0, 0, OpCode::DeleteContainer, change);
+            self.commit(txn, None);
+        }
+    }
+}

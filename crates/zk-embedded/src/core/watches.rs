@@ -1,0 +1,145 @@
+//! Operations on watches: adding, checking, removing, and setting them again after a reconnect.
+
+use zk_proto::records::{
+    AddWatchMode, AddWatchRequest, CheckWatchesRequest, ErrorResponse, RemoveWatchesRequest,
+    SetWatches2Request, SetWatchesRequest, WatcherType,
+};
+use zk_proto::{ErrorCode, EventType, OpCode};
+
+use super::request::{Nothing, Request};
+use super::state::State;
+use super::watch::Modes;
+
+impl State {
+    pub(super) fn watches(&mut self, request: &Request<'_>) {
+        let done = match request.op {
+            OpCode::AddWatch => self.add_watch(request),
+            OpCode::CheckWatches => self.check_watches(request),
+            OpCode::RemoveWatches => self.remove_watches(request),
+            _ => self.set_watches(request),
+        };
+        match done {
+            Ok(()) if request.op == OpCode::AddWatch => {
+                self.reply(request, Ok(&ErrorResponse { err: 0 }));
+            }
+            Ok(()) => self.reply(request, Ok(&Nothing)),
+            Err(code) => self.reply(request, Err(code)),
+        }
+    }
+
+    fn add_watch(&mut self, request: &Request<'_>) -> Result<(), ErrorCode> {
+        let asked: AddWatchRequest<'_> = request.body()?;
+        let path = asked.path.to_string();
+        let id = request.connection;
+        let member = self.members.get_mut(request.member);
+        let member = member.ok_or(ErrorCode::SystemError)?;
+        match asked.mode {
+            AddWatchMode::Persistent => {
+                member.data.add(&path, id, Modes::PERSISTENT);
+                member.child.add(&path, id, Modes::PERSISTENT);
+            }
+            AddWatchMode::PersistentRecursive => member.data.add(&path, id, Modes::RECURSIVE),
+            _ => return Err(ErrorCode::MarshallingError),
+        }
+        Ok(())
+    }
+
+    /// The kinds of watch on data and on children that a type names.
+    fn modes(&self, kind: WatcherType) -> Result<(Modes, Modes), ErrorCode> {
+        // 3.8 knows three types, each of which stands for every kind of watch.
+        let (standard, newer) = if self.options.is_3_8() {
+            (Modes::ANY, false)
+        } else {
+            (Modes::STANDARD, true)
+        };
+        match kind {
+            WatcherType::Children => Ok((Modes::NONE, standard)),
+            WatcherType::Data => Ok((standard, Modes::NONE)),
+            WatcherType::Any => Ok((Modes::ANY, Modes::ANY)),
+            WatcherType::Persistent if newer => Ok((Modes::PERSISTENT, Modes::PERSISTENT)),
+            WatcherType::PersistentRecursive if newer => Ok((Modes::RECURSIVE, Modes::NONE)),
+            _ => Err(ErrorCode::MarshallingError),
+        }
+    }
+
+    fn check_watches(&mut self, request: &Request<'_>) -> Result<(), ErrorCode> {
+        let asked: CheckWatchesRequest<'_> = request.body()?;
+        let (data, child) = self.modes(asked.kind)?;
+        let path = asked.path.to_string();
+        let id = request.connection;
+        let member = self.members.get(request.member);
+        let member = member.ok_or(ErrorCode::SystemError)?;
+        if member.data.contains(&path, id, data) || member.child.contains(&path, id, child) {
+            Ok(())
+        } else {
+            Err(ErrorCode::NoWatcher)
+        }
+    }
+
+    fn remove_watches(&mut self, request: &Request<'_>) -> Result<(), ErrorCode> {
+        let asked: RemoveWatchesRequest<'_> = request.body()?;
+        let (data, child) = self.modes(asked.kind)?;
+        let path = asked.path.to_string();
+        let id = request.connection;
+        let member = self.members.get_mut(request.member);
+        let member = member.ok_or(ErrorCode::SystemError)?;
+        let data = member.data.remove(&path, id, data);
+        let child = member.child.remove(&path, id, child);
+        if data || child {
+            Ok(())
+        } else {
+            Err(ErrorCode::NoWatcher)
+        }
+    }
+
+    fn set_watches(&mut self, request: &Request<'_>) -> Result<(), ErrorCode> {
+        let asked: SetWatches2Request = if request.op == OpCode::SetWatches2 {
+            request.body()?
+        } else {
+            let asked: SetWatchesRequest = request.body()?;
+            SetWatches2Request {
+                relative_zxid: asked.relative_zxid,
+                data: asked.data,
+                exist: asked.exist,
+                child: asked.child,
+                persistent: Default::default(),
+                recursive: Default::default(),
+            }
+        };
+        let seen = asked.relative_zxid.0;
+        let id = request.connection;
+        let member = self.members.get_mut(request.member);
+        let member = member.ok_or(ErrorCode::SystemError)?;
+        // Events for what was missed belong to no transaction.
+        let mut missed = |kind, path: &str| self.connections.notify(id, -1, kind, path);
+        for path in &asked.data {
+            match member.tree.get(path) {
+                None => missed(EventType::NodeDeleted, path),
+                Some(node) if node.mzxid > seen => missed(EventType::NodeDataChanged, path),
+                Some(_) => member.data.add(path, id, Modes::STANDARD),
+            }
+        }
+        for path in &asked.exist {
+            match member.tree.get(path) {
+                Some(_) => missed(EventType::NodeCreated, path),
+                None => member.data.add(path, id, Modes::STANDARD),
+            }
+        }
+        for path in &asked.child {
+            match member.tree.get(path) {
+                None => missed(EventType::NodeDeleted, path),
+                Some(node) if node.pzxid > seen => missed(EventType::NodeChildrenChanged, path),
+                Some(_) => member.child.add(path, id, Modes::STANDARD),
+            }
+        }
+        // No event tells what persistent watches missed (ZOOKEEPER-4698).
+        for path in &asked.persistent {
+            member.child.add(path, id, Modes::PERSISTENT);
+            member.data.add(path, id, Modes::PERSISTENT);
+        }
+        for path in &asked.recursive {
+            member.data.add(path, id, Modes::RECURSIVE);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,262 @@
+//! Writes: checked on the leader's tree, numbered, applied everywhere, answered by the member that
+//! was asked.
+
+use zk_proto::jute::Encode;
+use zk_proto::records::{
+    Create2Response, CreateRequest, CreateResponse, CreateTtlRequest, DeleteContainerRequest,
+    DeleteRequest, MultiOp, MultiRequest, MultiResponse, MultiResult, ReconfigRequest,
+    SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
+};
+use zk_proto::{CreateMode, ErrorCode, OpCode, Stat};
+
+use super::prepare::Preparation;
+use super::request::{Nothing, Request};
+use super::state::State;
+use super::tree::Applied;
+use super::txn::Change;
+
+impl State {
+    pub(super) fn write(&mut self, request: &Request<'_>) {
+        let local = match self.sessions.get(request.session) {
+            Some(session) if session.owner == Some(request.connection) => session.local,
+            // The session has moved to another connection: what arrives late on this one is not
+            // done.
+            _ => return self.connections.close(request.connection),
+        };
+        if request.op == OpCode::CloseSession && local == Some(request.member) {
+            return self.close_session(request);
+        }
+        if self.members.get(request.member).is_none_or(|m| !m.quorum) {
+            return self.reply(request, Err(ErrorCode::NotReadOnly));
+        }
+        match request.op {
+            OpCode::CloseSession => self.close_session(request),
+            OpCode::Sync => self.sync(request),
+            OpCode::Multi => self.multi(request),
+            _ => self.single(request),
+        }
+    }
+
+    fn close_session(&mut self, request: &Request<'_>) {
+        self.end_session(request.now, request.session, request.xid);
+        self.reply(request, Ok(&Nothing));
+        self.connections.close(request.connection);
+    }
+
+    fn sync(&mut self, request: &Request<'_>) {
+        let asked = request.body::<SyncRequest<'_>>();
+        if let Some(member) = self.members.get_mut(request.member) {
+            member.catch_up(&mut self.connections);
+        }
+        match asked {
+            Ok(asked) => {
+                let path = asked.path.to_string();
+                self.reply(request, Ok(&SyncResponse { path }));
+            }
+            Err(code) => self.reply(request, Err(code)),
+        }
+    }
+
+    fn single(&mut self, request: &Request<'_>) {
+        let prepared = self.prepare(request);
+        if prepared.as_ref().is_err_and(|refusal| !refusal.counts) {
+            // What cannot be read takes no zxid.
+            return self.reply(request, Err(ErrorCode::MarshallingError));
+        }
+        let change = prepared.map_err(|refusal| refusal.code);
+        let error = change.as_ref().err().copied();
+        let path = change.as_ref().map(|change| change.path().to_owned());
+        let path = path.unwrap_or_default();
+        let changes = change.map(|change| vec![change]);
+        let txn = self.txn(request.now, request.session, request.xid, request.op, changes);
+        let results = self.commit(txn, Some(request.member));
+        if let Some(code) = error {
+            return self.reply(request, Err(code));
+        }
+        let stat = results.into_iter().next().and_then(|applied| applied.stat);
+        let body: Box<dyn Encode> = match (request.op, stat) {
+            (OpCode::Create, _) => Box::new(CreateResponse { path }),
+            (OpCode::Delete | OpCode::DeleteContainer, _) => Box::new(Nothing),
+            (OpCode::SetData | OpCode::SetAcl, Some(stat)) => Box::new(StatResponse { stat }),
+            (_, Some(stat)) => Box::new(Create2Response { path, stat }),
+            (_, None) => return self.reply(request, Err(ErrorCode::SystemError)),
+        };
+        self.reply(request, Ok(&*body));
+    }
+
+    fn prepare(&self, request: &Request<'_>) -> Result<Change, Refusal> {
+        let mut checks = self.checks(request)?;
+        Ok(match request.op {
+            OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
+                let asked: CreateRequest<'_> = request.body().map_err(Refusal::unread)?;
+                checks.create(request.op, &asked)?
+            }
+            OpCode::CreateTtl => {
+                let asked: CreateTtlRequest<'_> = request.body().map_err(Refusal::unread)?;
+                checks.create_ttl(&asked)?
+            }
+            OpCode::Delete => {
+                let asked: DeleteRequest<'_> = request.body().map_err(Refusal::unread)?;
+                checks.delete(&asked)?
+            }
+            OpCode::DeleteContainer => {
+                let asked: DeleteContainerRequest<'_> = request.body().map_err(Refusal::unread)?;
+                // Before 3.9 the server takes the whole body, length included, for the path.
+                if self.options.is_3_8() {
+                    return Err(ErrorCode::BadArguments.into());
+                }
+                checks.delete_container(&asked.path.to_string())?
+            }
+            OpCode::SetData => {
+                let asked: SetDataRequest<'_> = request.body().map_err(Refusal::unread)?;
+                checks.set_data(&asked)?
+            }
+            OpCode::SetAcl => {
+                let asked: SetAclRequest<'_> = request.body().map_err(Refusal::unread)?;
+                checks.set_acl(&asked)?
+            }
+            OpCode::Reconfig => {
+                request.body::<ReconfigRequest<'_>>().map_err(Refusal::unread)?;
+                let code = if self.options.reconfig_enabled {
+                    ErrorCode::Unimplemented
+                } else {
+                    ErrorCode::ReconfigDisabled
+                };
+                return Err(code.into());
+            }
+            _ => return Err(ErrorCode::Unimplemented.into()),
+        })
+    }
+
+    fn checks(&self, request: &Request<'_>) -> Result<Preparation<'_>, ErrorCode> {
+        let leader = self.members.get(self.leader);
+        let connection = self.connections.all.get(&request.connection);
+        let (Some(leader), Some(connection)) = (leader, connection) else {
+            return Err(ErrorCode::SystemError);
+        };
+        let auth = &connection.auth;
+        let (tree, options) = (&leader.tree, &self.options);
+        Ok(Preparation::new(tree, options, request.session, auth, false))
+    }
+
+    fn multi(&mut self, request: &Request<'_>) {
+        let asked = request.body::<MultiRequest<'_>>();
+        let asked = asked.and_then(|asked| {
+            if asked.ops.iter().all(is_possible) {
+                Ok(asked)
+            } else {
+                Err(ErrorCode::MarshallingError)
+            }
+        });
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(code) => {
+                let txn = self.txn(
+                    request.now,
+                    request.session,
+                    request.xid,
+                    request.op,
+                    Err(code),
+                );
+                self.commit(txn, Some(request.member));
+                return self.reply(request, Err(code));
+            }
+        };
+        let prepared = self.prepare_multi(request, &asked.ops);
+        let failure = prepared.as_ref().err().copied();
+        let changes = prepared.map_err(|(_, code)| code);
+        let paths: Vec<String> = changes.iter().flatten().map(|c| c.path().to_owned()).collect();
+        let txn = self.txn(request.now, request.session, request.xid, request.op, changes);
+        let applied = self.commit(txn, Some(request.member));
+        let results = match failure {
+            Some((failed, code)) => refused(asked.ops.len(), failed, code),
+            None => {
+                let is_3_8 = self.options.is_3_8();
+                let done = asked.ops.iter().zip(paths).zip(&applied);
+                done.map(|((op, path), applied)| result(op, path, applied, is_3_8)).collect()
+            }
+        };
+        self.reply(request, Ok(&MultiResponse { results }));
+    }
+
+    fn prepare_multi(
+        &self,
+        request: &Request<'_>,
+        ops: &[MultiOp<'_>],
+    ) -> Result<Vec<Change>, (usize, ErrorCode)> {
+        let mut checks = self.checks(request).map_err(|code| (0, code))?;
+        let mut changes = Vec::with_capacity(ops.len());
+        for (index, op) in ops.iter().enumerate() {
+            let change = match op {
+                MultiOp::Create(request) => checks.create(OpCode::Create, request),
+                MultiOp::Create2(request) => checks.create(OpCode::Create2, request),
+                MultiOp::CreateContainer(request) => checks.create(OpCode::CreateContainer, request),
+                MultiOp::CreateTtl(request) => checks.create_ttl(request),
+                MultiOp::Delete(request) => checks.delete(request),
+                MultiOp::SetData(request) => checks.set_data(request),
+                MultiOp::Check(request) => checks.check(request),
+                MultiOp::GetData(_) | MultiOp::GetChildren(_) => Err(ErrorCode::MarshallingError),
+            };
+            changes.push(change.map_err(|code| (index, code))?);
+        }
+        Ok(changes)
+    }
+}
+
+/// Why a write is refused, and whether the refusal takes a zxid.
+#[derive(Debug)]
+struct Refusal {
+    code: ErrorCode,
+    counts: bool,
+}
+
+impl Refusal {
+    fn unread(code: ErrorCode) -> Self {
+        Self {
+            code,
+            counts: false,
+        }
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, counts: true }
+    }
+}
+
+/// Whether the server can read the operation as part of a multi: no reads, and flags it knows.
+fn is_possible(op: &MultiOp<'_>) -> bool {
+    match op {
+        MultiOp::Create(op) | MultiOp::Create2(op) | MultiOp::CreateContainer(op) => {
+            CreateMode::from_flags(op.flags).is_some()
+        }
+        op => !op.is_read(),
+    }
+}
+
+/// Nothing was done: success before the failure, its code, and an error of their own for those
+/// after it.
+fn refused(count: usize, failed: usize, code: ErrorCode) -> Vec<MultiResult> {
+    let codes = (0..count).map(|index| match index.cmp(&failed) {
+        std::cmp::Ordering::Less => 0,
+        std::cmp::Ordering::Equal => code.code(),
+        std::cmp::Ordering::Greater => ErrorCode::RuntimeInconsistency.code(),
+    });
+    codes.map(MultiResult::Error).collect()
+}
+
+fn result(op: &MultiOp<'_>, path: String, applied: &Applied, is_3_8: bool) -> MultiResult {
+    let stat: Stat = applied.stat.unwrap_or_default();
+    match op {
+        MultiOp::Create(_) => MultiResult::Create { path },
+        // ZOOKEEPER-4026.
+        MultiOp::Create2(_) if is_3_8 => MultiResult::Create { path },
+        MultiOp::Create2(_) | MultiOp::CreateContainer(_) | MultiOp::CreateTtl(_) => {
+            MultiResult::Create2 { path, stat }
+        }
+        MultiOp::SetData(_) => MultiResult::SetData { stat },
+        MultiOp::Delete(_) => MultiResult::Delete,
+        MultiOp::Check(_) | MultiOp::GetData(_) | MultiOp::GetChildren(_) => MultiResult::Check,
+    }
+}

@@ -1,0 +1,144 @@
+//! A test's second process: the same binary, started again for the same test.
+//!
+//! ```ignore
+//! if let Some(orders) = child::orders() {
+//!     return work(orders); // we are the child
+//! }
+//! let mut child = Child::start("the_tests_name", "orders");
+//! ```
+
+use std::env;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{self, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use zk_tests::signal::{self, Signal};
+
+use super::PATIENCE;
+
+const ORDERS: &str = "ZK_TESTS_CHILD";
+/// Marks what the child says, among what the test harness prints.
+const MARK: &str = "child: ";
+
+/// What this process was started for, if it is a child.
+pub fn orders() -> Option<String> {
+    let orders = env::var(ORDERS).ok()?;
+    // A child must not outlive a parent that was killed: its standard input ends with the parent.
+    thread::spawn(|| {
+        let _ = io::stdin().lock().read_to_end(&mut Vec::new());
+        process::exit(0);
+    });
+    Some(orders)
+}
+
+/// Tells the parent.
+pub fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    // The harness prints "test name ... " without a newline first.
+    writeln!(out, "\n{MARK}{line}")
+        .and_then(|()| out.flush())
+        .unwrap();
+}
+
+/// Another process that runs a test of this binary. It is killed when dropped.
+#[derive(Debug)]
+pub struct Child {
+    process: process::Child,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Child {
+    /// Starts this binary again for this one test, which finds `orders`.
+    pub fn start(test: &str, orders: &str) -> Self {
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(ORDERS, orders)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let output = process.stdout.take().unwrap();
+        thread::spawn({
+            let said = Arc::clone(&said);
+            move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    if let Some(line) = line.strip_prefix(MARK) {
+                        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                        said.push(line.to_owned());
+                    }
+                }
+            }
+        });
+        Child { process, said }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// All it has said.
+    pub fn said(&self) -> Vec<String> {
+        self.said
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The rest of the first line that begins with `word`.
+    pub fn word(&self, word: &str) -> Option<String> {
+        let said = self.said();
+        said.iter()
+            .find_map(|line| line.strip_prefix(word)?.strip_prefix(' '))
+            .map(str::to_owned)
+    }
+
+    /// Waits for a line that begins with `word` and returns the rest of it.
+    pub async fn hear(&mut self, word: &str) -> String {
+        let started = Instant::now();
+        loop {
+            // Asked before the lines are read, so that the last of them count.
+            let ended = self.process.try_wait().unwrap();
+            if let Some(rest) = self.word(word) {
+                return rest;
+            }
+            assert!(
+                ended.is_none() && started.elapsed() < PATIENCE,
+                "the child does not say {word:?} ({ended:?}): {:#?}",
+                self.said()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// SIGSTOP; returns when every thread stands still.
+    pub async fn pause(&self) {
+        signal::send(self.pid(), Signal::Stop).unwrap();
+        let pid = self.pid();
+        super::until("the child is stopped", || async move {
+            signal::is_stopped(pid).unwrap_or(true)
+        })
+        .await;
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self) {
+        signal::send(self.pid(), Signal::Continue).unwrap();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Both fail only for a process that has already ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
