@@ -25,12 +25,15 @@ pub(crate) struct Call<'a> {
     replay: bool,
     watch: Option<WatchKind>,
     deadline: Option<Duration>,
+    ops: usize,
 }
 
 /// A server's successful answer, with the watch it set.
 pub(crate) struct Success {
     pub(crate) body: Bytes,
     pub(crate) watch: Option<SubId>,
+    /// How many operations were asked for in one.
+    pub(crate) ops: usize,
 }
 
 impl Success {
@@ -61,12 +64,18 @@ impl<'a> Call<'a> {
             replay: false,
             watch: None,
             deadline: None,
+            ops: 1,
         }
     }
 
     /// The path gets a number added, so it may end in a slash.
     pub(crate) fn sequential(self, sequential: bool) -> Self {
         Call { sequential, ..self }
+    }
+
+    /// The request holds this many operations.
+    pub(crate) fn ops(self, ops: usize) -> Self {
+        Call { ops, ..self }
     }
 
     pub(crate) fn watch(self, kind: WatchKind) -> Self {
@@ -93,7 +102,7 @@ impl<'a> Call<'a> {
         missing: Option<Meaning<T>>,
     ) -> Pending<T> {
         let client = self.client.clone();
-        let op = self.op;
+        let (op, ops) = (self.op, self.ops);
         let state = match self.into_core(record) {
             Ok(key) => Progress::Waiting(key),
             Err(error) => Progress::Failed(error),
@@ -101,6 +110,7 @@ impl<'a> Call<'a> {
         Pending {
             client,
             op,
+            ops,
             state,
             meaning,
             missing,
@@ -158,6 +168,7 @@ pub(crate) fn invalid_path(op: OpCode, path: &str, error: zk_proto::PathError) -
 pub struct Pending<T> {
     client: Client,
     op: OpCode,
+    ops: usize,
     state: Progress,
     meaning: Meaning<T>,
     missing: Option<Meaning<T>>,
@@ -184,6 +195,7 @@ impl Pending<()> {
         Pending {
             client: client.clone(),
             op: OpCode::Auth,
+            ops: 1,
             state,
             meaning: |_, _| Ok(()),
             missing: None,
@@ -198,6 +210,7 @@ impl<T> Pending<T> {
         Pending {
             client: client.clone(),
             op,
+            ops: 1,
             state: Progress::Failed(error),
             meaning,
             missing: None,
@@ -210,6 +223,7 @@ impl<T> Pending<T> {
         Pending {
             client: client.clone(),
             op,
+            ops: 1,
             state: Progress::Answered(body),
             meaning,
             missing: None,
@@ -220,11 +234,19 @@ impl<T> Pending<T> {
     fn interpret(&self, reply: Reply, path: &str) -> Result<T> {
         let (result, watch) = (reply.result, reply.watch);
         let meant = match (result, self.missing) {
-            (Ok(body), _) => (self.meaning)(&Success { body, watch }, &self.client),
+            (Ok(body), _) => (self.meaning)(
+                &Success {
+                    body,
+                    watch,
+                    ops: self.ops,
+                },
+                &self.client,
+            ),
             (Err(zk_proto::ErrorCode::NoNode), Some(missing)) => missing(
                 &Success {
                     body: Bytes::new(),
                     watch,
+                    ops: self.ops,
                 },
                 &self.client,
             ),
@@ -266,7 +288,11 @@ impl<T> Future for Pending<T> {
             }
             Progress::Failed(error) => Poll::Ready(Err(error)),
             Progress::Answered(body) => {
-                let success = Success { body, watch: None };
+                let success = Success {
+                    body,
+                    watch: None,
+                    ops: 0,
+                };
                 Poll::Ready((self.meaning)(&success, &self.client))
             }
             Progress::Done => Poll::Pending,

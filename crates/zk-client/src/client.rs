@@ -227,15 +227,18 @@ impl Client {
     /// Can be dropped and called again.
     pub async fn connected(&self) -> Result<()> {
         let mut states = self.states();
+        let mut last = None;
         while let Some(state) = states.next().await {
-            match state {
-                State::Connected { .. } | State::ConnectedReadOnly { .. } => return Ok(()),
-                State::AuthFailed => return Err(self.over(ErrorKind::AuthFailed)),
-                State::Closed => break,
-                _ => {}
+            if state.is_connected() {
+                return Ok(());
             }
+            last = Some(state);
         }
-        Err(self.over(ErrorKind::Closed))
+        Err(self.over(match last {
+            Some(State::AuthFailed) => ErrorKind::AuthFailed,
+            Some(State::Expired { .. }) => ErrorKind::SessionExpired,
+            _ => ErrorKind::Closed,
+        }))
     }
 
     fn over(&self, kind: ErrorKind) -> Error {

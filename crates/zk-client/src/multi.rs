@@ -8,7 +8,7 @@ use zk_proto::records::{
     CheckVersionRequest, Children, CreateRequest, DeleteRequest, GetChildrenRequest,
     GetDataRequest, MultiHeader, MultiOp, MultiResponse, MultiResult, SetDataRequest,
 };
-use zk_proto::{CreateMode, Encode, ErrorCode, OpCode, PathError, Stat, path};
+use zk_proto::{CreateMode, Decoder, Encode, ErrorCode, OpCode, PathError, Stat, path};
 
 use crate::call::{Call, Pending, Success, invalid_path, operation};
 use crate::client::Client;
@@ -54,6 +54,7 @@ pub struct Multi<'a> {
 #[derive(Debug, Default)]
 struct Ops {
     encoded: BytesMut,
+    count: usize,
     /// The paths, for errors.
     paths: String,
     /// The first path that was invalid.
@@ -66,6 +67,7 @@ impl Ops {
             self.invalid.get_or_insert_with(|| (path.to_owned(), error));
         }
         op.encode(&mut self.encoded);
+        self.count += 1;
         if !self.paths.is_empty() {
             self.paths.push(',');
         }
@@ -193,13 +195,14 @@ fn submit<T>(
     if ops.encoded.is_empty() {
         return Pending::answered(client, op, end(), meaning);
     }
+    let count = ops.count;
     match ops.finish(op) {
         Ok((record, paths)) => {
             let call = match op {
                 OpCode::MultiRead => Call::read(client, op, &paths),
                 _ => Call::write(client, op, &paths),
             };
-            call.deadline(deadline).submit(&record, meaning)
+            call.ops(count).deadline(deadline).submit(&record, meaning)
         }
         Err(error) => Pending::failed(client, op, error, meaning),
     }
@@ -213,7 +216,7 @@ fn end() -> Bytes {
 }
 
 fn written(reply: &Success, client: &Client) -> Result<Vec<OpResult>> {
-    let response: MultiResponse = reply.decode()?;
+    let response = response(reply)?;
     if let Some((index, code)) = response.failure() {
         return Err(Error::rejected(code).with_failed_op(index));
     }
@@ -222,6 +225,19 @@ fn written(reply: &Success, client: &Client) -> Result<Vec<OpResult>> {
         .into_iter()
         .map(|result| op_result(result, client))
         .collect()
+}
+
+/// The results, as many as there were operations.
+fn response(reply: &Success) -> Result<MultiResponse> {
+    let response = MultiResponse::decode_at_most(&mut Decoder::new(&reply.body), reply.ops)
+        .map_err(Error::malformed)?;
+    if response.results.len() == reply.ops {
+        Ok(response)
+    } else {
+        Err(Error::unexpected(
+            "the reply has fewer results than the request had operations",
+        ))
+    }
 }
 
 fn op_result(result: MultiResult, client: &Client) -> Result<OpResult> {
@@ -318,8 +334,7 @@ impl<'a> MultiRead<'a> {
 operation!(MultiRead -> Vec<ReadResult>);
 
 fn read(reply: &Success, _: &Client) -> Result<Vec<ReadResult>> {
-    let response: MultiResponse = reply.decode()?;
-    response
+    response(reply)?
         .results
         .into_iter()
         .map(|result| match result {

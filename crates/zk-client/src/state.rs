@@ -14,7 +14,7 @@ const UNREAD_LIMIT: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// No session has been established yet, or the next one after an expiry is being established.
+    /// No session has been established yet.
     Connecting,
     /// A server serves the session.
     Connected {
@@ -36,8 +36,8 @@ pub enum State {
     },
     /// The session is over; its ephemeral nodes are or will be gone, its watches have ended.
     ///
-    /// Under [`SessionPolicy::Renew`](crate::SessionPolicy::Renew) a new session follows, with the
-    /// next epoch. Under [`SessionPolicy::Close`](crate::SessionPolicy::Close) this is final.
+    /// Under [`SessionPolicy::Renew`](crate::SessionPolicy::Renew) this is the state until a new
+    /// session is established, with the next epoch. Under [`SessionPolicy::Close`](crate::SessionPolicy::Close) this is final.
     Expired {
         /// The epoch that ended.
         epoch: u64,
