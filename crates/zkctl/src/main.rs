@@ -1,1 +1,59 @@
-fn main() {}
+//! `zkctl`: look at a ZooKeeper ensemble, edit it, watch it, and run programs under its locks.
+//!
+//! Everything a library should have is in `zk-client` and `zk-recipes`; what is here is how a
+//! person or a script is spoken to.
+//!
+//! # Layout
+//! - [`args`]: the command line.
+//! - [`run`]: one invocation, from connecting to closing the session.
+//! - [`commands`]: a module for each family of commands.
+//! - [`child`], [`keeper`]: the program that `lock` and `elect` run, and its end.
+//! - [`signals`]: those this process is sent.
+//! - [`output`], [`failure`], [`changes`], [`node_text`], [`time`]: what is said, and how.
+
+mod args;
+mod base64;
+mod changes;
+mod child;
+mod commands;
+mod failure;
+mod input;
+mod keeper;
+mod node_text;
+mod output;
+mod run;
+mod signals;
+mod time;
+mod walk;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if matches!(cli.command, Command::Keeper) {
+        return keeper::main();
+    }
+    // Before there is a session to keep alive and while signals still just end the process.
+    let prepared = match run::prepare(cli) {
+        Ok(prepared) => prepared,
+        Err(failure) => return failure.report(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::Failure::io("start", error).report(),
+    };
+    let outcome = runtime.block_on(run::run(prepared));
+    // A name that is still being resolved, or a pipe that nobody reads, must not delay the end.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

@@ -139,7 +139,8 @@ impl State {
         let size = is_apart.iter().filter(|&&apart| apart).count();
         let quorum = |on_apart_side: bool| {
             let members = if on_apart_side { size } else { count - size };
-            members > count / 2
+            // A server alone loses its quorum by being named.
+            members > count / 2 && !(count == 1 && on_apart_side)
         };
         let source = self.members.get(self.leader).map(|leader| leader.tree.clone());
         let mut changed = Vec::new();

@@ -77,13 +77,6 @@ impl Output {
         self.tail.put_slice(&body);
     }
 
-    /// Appends bytes that are no frame.
-    pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        self.tail.put_slice(bytes);
-        self.frames.push(bytes.len());
-        self.len += bytes.len();
-    }
-
     fn begin(&mut self) -> usize {
         let start = self.tail.len();
         self.tail.put_i32(0);

@@ -1,0 +1,300 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use zk_client::{Acl, path};
+use zk_proto::{ConnectString, PathError, connect_string};
+
+use crate::time::{duration, session_timeout};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed (for `exists` also: there is no such znode), 2 usage.
+`lock` and `elect` exit with COMMAND's code, 128+N if signal N ended it, 126 or 127 if it cannot
+be run, 75 if the lock was lost or not obtained. After SIGINT or SIGTERM: 130 or 143.
+
+Durations: 500ms, 10s, 2m, 1h; a bare number is seconds.";
+
+/// Look at a ZooKeeper ensemble, edit it, watch it, run programs under its locks.
+#[derive(Parser)]
+#[command(name = "zkctl", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Connection and output")]
+pub(crate) struct Global {
+    /// The ensemble, and the znode to take for the root: host:port,host:port/chroot
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOSTS",
+        env = "ZK_SERVER",
+        default_value = "127.0.0.1:2181",
+        value_parser = hosts
+    )]
+    pub(crate) server: String,
+    /// The session timeout to ask for; servers clamp it
+    #[arg(
+        long,
+        global = true,
+        value_name = "D",
+        default_value = "10s",
+        value_parser = session_timeout
+    )]
+    pub(crate) session_timeout: Duration,
+    /// How long to try to get a session
+    #[arg(long, global = true, value_name = "D", default_value = "5s", value_parser = duration)]
+    pub(crate) connect_timeout: Duration,
+    /// How long one request may take, once there is a session
+    #[arg(long, global = true, value_name = "D", default_value = "10s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Credentials, as in digest:user:password; may be given several times. Other users of the
+    /// machine can see command lines, so prefer the environment
+    #[arg(
+        long,
+        global = true,
+        value_name = "SCHEME:CRED",
+        env = "ZK_AUTH",
+        hide_env_values = true
+    )]
+    pub(crate) auth: Vec<String>,
+    /// For people, or one JSON object a line for programs
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Plain,
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// List a znode's children
+    Ls(Ls),
+    /// Draw a znode and what is below it
+    Tree(Tree),
+    /// Print a znode's data
+    Get(Get),
+    /// Replace a znode's data
+    Set(Set),
+    /// Create a znode and print its path
+    Create(Create),
+    /// Delete znodes
+    Delete(Delete),
+    /// Show a znode's metadata
+    Stat(Node),
+    /// Say whether a znode exists: true and exit code 0, or false and 1
+    Exists(Node),
+    /// Print what happens to znodes until interrupted, through lost connections and sessions
+    Watch(Watch),
+    /// Run a command while holding a lock
+    Lock(Lock),
+    /// Run a command while leading, once elected
+    Elect(Elect),
+    /// Ends the command of a zkctl that was killed; started by zkctl itself
+    #[command(name = "__keeper", hide = true)]
+    Keeper,
+}
+
+#[derive(Args)]
+pub(crate) struct Node {
+    /// The znode
+    #[arg(value_parser = znode)]
+    pub(crate) path: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Ls {
+    /// The znode
+    #[arg(value_parser = znode, default_value = "/")]
+    pub(crate) path: String,
+    /// Everything below it, and itself, by full paths
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+    /// With kind (e is ephemeral), version, number of children, size, time of the last change
+    #[arg(short, long)]
+    pub(crate) long: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Tree {
+    /// The znode
+    #[arg(value_parser = znode, default_value = "/")]
+    pub(crate) path: String,
+    /// How many levels below it to show
+    #[arg(long, value_name = "N")]
+    pub(crate) depth: Option<usize>,
+}
+
+#[derive(Args)]
+pub(crate) struct Get {
+    /// The znode
+    #[arg(value_parser = znode)]
+    pub(crate) path: String,
+    /// Also show the metadata, on standard error
+    #[arg(short = 'l', long)]
+    pub(crate) stat: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Set {
+    /// The znode
+    #[arg(value_parser = znode)]
+    pub(crate) path: String,
+    /// The data; read from standard input if absent or -
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) data: Option<OsString>,
+    /// Only if the data have this version
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) version: Option<i32>,
+}
+
+#[derive(Args)]
+pub(crate) struct Create {
+    /// The znode; for a sequential one its beginning, which may end in a slash
+    pub(crate) path: String,
+    /// The data; empty if absent, read from standard input if -
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) data: Option<OsString>,
+    /// It lives as long as this command runs
+    #[arg(short, long)]
+    pub(crate) ephemeral: bool,
+    /// The server appends a number to its name
+    #[arg(short, long)]
+    pub(crate) sequential: bool,
+    /// It goes some time after its last child
+    #[arg(short, long, conflicts_with_all = ["ephemeral", "sequential", "ttl"])]
+    pub(crate) container: bool,
+    /// It goes when it has had no child and no change for this long
+    #[arg(long, value_name = "D", value_parser = duration, conflicts_with = "ephemeral")]
+    pub(crate) ttl: Option<Duration>,
+    /// Create what is missing above it as well
+    #[arg(short, long)]
+    pub(crate) parents: bool,
+    /// Who may do what: scheme:id:permissions, separated by commas, as in world:anyone:cdrwa
+    #[arg(long, value_name = "ACL", value_parser = acl)]
+    pub(crate) acl: Option<AclList>,
+}
+
+#[derive(Args)]
+pub(crate) struct Delete {
+    /// The znodes
+    #[arg(required = true, value_name = "PATH", value_parser = deletable)]
+    pub(crate) paths: Vec<String>,
+    /// With everything below them
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Only if the data have this version
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(i32).range(0..),
+        conflicts_with = "recursive"
+    )]
+    pub(crate) version: Option<i32>,
+}
+
+#[derive(Args)]
+pub(crate) struct Watch {
+    /// The znodes; they need not exist
+    #[arg(required = true, value_name = "PATH", value_parser = znode)]
+    pub(crate) paths: Vec<String>,
+    /// Everything below them too
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Lock {
+    /// Give up after this long, with exit code 75
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Give up at once if somebody has the lock or waits for it, with exit code 75
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) no_wait: bool,
+    #[command(flatten)]
+    pub(crate) guarded: Guarded,
+}
+
+#[derive(Args)]
+pub(crate) struct Elect {
+    #[command(flatten)]
+    pub(crate) guarded: Guarded,
+}
+
+#[derive(Args)]
+pub(crate) struct Guarded {
+    /// Who is asking, for others to see; user@host:pid unless given
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) identifier: Option<String>,
+    /// COMMAND may use the terminal. Only it is ended when the lock is lost, not what it has
+    /// started
+    #[arg(long)]
+    pub(crate) foreground: bool,
+    /// The znode that stands for it
+    #[arg(value_parser = znode)]
+    pub(crate) path: String,
+    /// Runs with ZK_FENCING_TOKEN set to a number that grows from holder to holder; sent SIGTERM,
+    /// then SIGKILL, before anybody else can have the lock
+    #[arg(last = true, required = true, num_args = 1.., value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// More than one value, but one argument: a bare `Vec` would mean many arguments to clap.
+#[derive(Clone)]
+pub(crate) struct AclList(pub(crate) Vec<Acl>);
+
+fn acl(text: &str) -> Result<AclList, zk_proto::acl::AclTextError> {
+    zk_proto::acl::parse(text).map(AclList)
+}
+
+fn hosts(text: &str) -> Result<String, connect_string::ConnectStringError> {
+    text.parse::<ConnectString>().map(|_| text.to_owned())
+}
+
+fn znode(text: &str) -> Result<String, PathError> {
+    path::validate(text).map(|()| text.to_owned())
+}
+
+/// A slip of the finger should not empty an ensemble.
+fn deletable(text: &str) -> Result<String, String> {
+    if text == "/" {
+        return Err("the root cannot be deleted; name the znodes below it".to_owned());
+    }
+    znode(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_may_follow_the_command_and_names_do_not_clash() {
+        let cli = Cli::try_parse_from([
+            "zkctl", "set", "/a", "-5", "--version", "3", "--server", "h:1/c", "-o", "json",
+        ])
+        .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((cli.global.server.as_str(), cli.global.output), ("h:1/c", Format::Json));
+        let Command::Set(set) = cli.command else {
+            panic!("not set")
+        };
+        assert_eq!(set.version, Some(3));
+        assert_eq!(set.data.as_deref(), Some("-5".as_ref()));
+    }
+}

@@ -1,0 +1,90 @@
+//! The signals this process is sent.
+
+use std::future::poll_fn;
+use std::io;
+use std::process::ExitCode;
+use std::task::Poll;
+
+use tokio::signal::unix::{self, SignalKind};
+
+/// A signal that asks for the end, or, for [`Suspend`](Self::Suspend), for a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Hangup,
+    Interrupt,
+    Quit,
+    Terminate,
+    /// Ctrl-Z.
+    Suspend,
+}
+
+impl Signal {
+    const ENDING: [Signal; 4] = [
+        Signal::Hangup,
+        Signal::Interrupt,
+        Signal::Quit,
+        Signal::Terminate,
+    ];
+
+    /// As the operating system knows it.
+    pub(crate) fn raw(self) -> rustix::process::Signal {
+        use rustix::process::Signal as Raw;
+        match self {
+            Signal::Hangup => Raw::HUP,
+            Signal::Interrupt => Raw::INT,
+            Signal::Quit => Raw::QUIT,
+            Signal::Terminate => Raw::TERM,
+            Signal::Suspend => Raw::TSTP,
+        }
+    }
+
+    /// The exit code of a process that this signal ended, as shells have it.
+    pub(crate) fn exit_code(self) -> ExitCode {
+        ExitCode::from(ended_by(self.raw().as_raw()))
+    }
+}
+
+/// The exit code that says that a signal ended a process, as shells have it.
+pub(crate) fn ended_by(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
+}
+
+/// Receives signals instead of letting them end the process.
+pub(crate) struct Signals {
+    caught: Vec<(Signal, unix::Signal)>,
+}
+
+impl Signals {
+    /// Catches what would end the process, from now on.
+    pub(crate) fn catch() -> io::Result<Self> {
+        let mut signals = Signals { caught: Vec::new() };
+        for signal in Signal::ENDING {
+            signals.add(signal)?;
+        }
+        Ok(signals)
+    }
+
+    /// Catches Ctrl-Z as well.
+    pub(crate) fn catch_suspend(&mut self) -> io::Result<()> {
+        self.add(Signal::Suspend)
+    }
+
+    fn add(&mut self, signal: Signal) -> io::Result<()> {
+        let kind = SignalKind::from_raw(signal.raw().as_raw());
+        self.caught.push((signal, unix::signal(kind)?));
+        Ok(())
+    }
+
+    /// The next signal. Dropping the future loses none.
+    pub(crate) async fn next(&mut self) -> Signal {
+        poll_fn(|cx| {
+            for (signal, stream) in &mut self.caught {
+                if stream.poll_recv(cx).is_ready() {
+                    return Poll::Ready(*signal);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}

@@ -1,0 +1,165 @@
+//! Leadership passes on when the leader dies or is cut off, and nobody leads beside another.
+
+mod common;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use common::child::{self, Child};
+use common::{Proxies, blocking, soon, until};
+use zk_client::{Client, State};
+use zk_recipes::{Election, Lost, Term};
+
+const SESSION: Duration = Duration::from_secs(2);
+
+async fn candidate(hosts: &str, root: &str) -> Client {
+    let zk = Client::builder(hosts)
+        .session_timeout(SESSION)
+        .connect_timeout(common::PATIENCE)
+        .backoff(common::impatient())
+        .connect()
+        .await
+        .unwrap();
+    zk.chroot(root).unwrap()
+}
+
+/// Microseconds by a clock that all processes share.
+fn micros() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()
+}
+
+/// A candidate's process: leads when it can, and says at which times it still led.
+async fn campaign(orders: &str) {
+    let mut words = orders.split(' ');
+    let (hosts, root, name) =
+        (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+    let zk = candidate(hosts, root).await;
+    let election = Election::new(&zk, "/election").identifier(name);
+    child::say("ready");
+    let term = election.campaign().await.unwrap();
+    let started = micros();
+    let token = term.token();
+    let mut beat = tokio::time::interval(Duration::from_millis(5));
+    loop {
+        beat.tick().await;
+        // Taken before the check: what holds after it has held then.
+        let at = micros();
+        if term.check().is_err() {
+            return;
+        }
+        child::say(&format!("leads {token} from {started} to {at}"));
+    }
+}
+
+/// What a candidate that led has said last: token, first and last moment.
+fn reign(candidate: &Child) -> Option<(i64, u128, u128)> {
+    let said = candidate.said();
+    let last = said.iter().rfind(|line| line.starts_with("leads "))?;
+    let words: Vec<_> = last.split(' ').collect();
+    Some((words[1].parse().unwrap(), words[3].parse().unwrap(), words[5].parse().unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_passes_on_when_the_leaders_process_is_killed() {
+    if let Some(orders) = child::orders() {
+        return campaign(&orders).await;
+    }
+    let ensemble = blocking(common::ensemble);
+    let hosts = ensemble.connect_string();
+    let zk = common::client_of(&hosts).await;
+    let election = Election::new(&zk, "/election");
+    let mut candidates = Vec::new();
+    for n in 0..4 {
+        let orders = format!("{hosts} {} candidate-{n}", zk.root());
+        let test = "leadership_passes_on_when_the_leaders_process_is_killed";
+        let mut candidate = Child::start(test, &orders);
+        candidate.hear("ready").await;
+        candidates.push(candidate);
+    }
+    until("all stand for election", || async {
+        election.candidates().await.unwrap().len() == 4
+    })
+    .await;
+
+    let mut reigns = Vec::new();
+    let mut order = Vec::new();
+    while order.len() < 4 {
+        let leads = |(n, candidate): (usize, &Child)| {
+            (!order.contains(&n) && reign(candidate).is_some()).then_some(n)
+        };
+        until("somebody leads", || async {
+            candidates.iter().enumerate().find_map(leads).is_some()
+        })
+        .await;
+        let n = candidates.iter().enumerate().find_map(leads).unwrap();
+        let (token, ..) = reign(&candidates[n]).unwrap();
+        let leader = election.leader().await.unwrap().expect("the one who says so");
+        assert_eq!(leader.identifier, format!("candidate-{n}"));
+        assert_eq!(leader.token.get(), token);
+        candidates[n].kill();
+        order.push(n);
+    }
+    for n in order {
+        reigns.push(reign(&candidates[n]).unwrap());
+    }
+    for pair in reigns.windows(2) {
+        let [(token, _, end), (next_token, start, _)] = pair else { unreachable!() };
+        assert!(token < next_token, "{reigns:?}");
+        assert!(end < start, "two led at a time: {reigns:?}");
+    }
+    until("nobody leads", || async { election.leader().await.unwrap().is_none() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_passes_on_when_the_leaders_session_expires() {
+    let ensemble = blocking(common::ensemble);
+    let hosts = ensemble.connect_string();
+    let admin = common::client_of(&hosts).await;
+    let root = admin.root().as_str();
+    let proxies = [Proxies::start(&ensemble), Proxies::start(&ensemble)];
+    let mut clients = Vec::new();
+    for proxies in &proxies {
+        clients.push(candidate(&proxies.connect_string(), root).await);
+    }
+    let elections = [0, 1].map(|n: usize| {
+        Election::new(&clients[n], "/election").identifier(format!("candidate-{n}"))
+    });
+
+    let mut term: Term = soon("the first term", elections[0].campaign()).await.unwrap();
+    for round in 0..4 {
+        let (leading, waiting) = (round % 2, 1 - round % 2);
+        let mut states = clients[leading].states();
+        let successor = tokio::spawn({
+            let election = elections[waiting].clone();
+            async move { (election.campaign().await.unwrap(), Instant::now()) }
+        });
+        until("the other stands, too", || async {
+            elections[waiting].candidates().await.unwrap().len() == 2
+        })
+        .await;
+        assert!(!successor.is_finished());
+        term.check().unwrap();
+        let leader = elections[waiting].leader().await.unwrap().unwrap();
+        assert_eq!(leader.token, term.token());
+
+        proxies[leading].stall(true);
+        let lost = soon("the term to end", term.lost()).await;
+        let ended = Instant::now();
+        assert_eq!(lost, Lost::OutOfContact, "before anybody has told");
+        let (next, started) = soon("the next term", successor).await.unwrap();
+        assert!(ended < started, "the two terms overlap by {:?}", ended - started);
+        assert!(term.token() < next.token());
+        assert_eq!(term.check().unwrap_err(), lost, "what is lost stays lost");
+        next.check().unwrap();
+
+        let expired = |state: &State| matches!(state, State::Expired { .. });
+        common::states_until(&mut states, "the session to expire", expired).await;
+        proxies[leading].stall(false);
+        let renewed = |state: &State| matches!(state, State::Connected { .. });
+        common::states_until(&mut states, "the next session", renewed).await;
+        assert!(term.check().is_err(), "a new session does not bring it back");
+        drop(term);
+        term = next;
+    }
+    term.resign().await.unwrap();
+    assert_eq!(elections[0].leader().await.unwrap(), None);
+}

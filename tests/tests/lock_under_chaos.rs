@@ -1,0 +1,219 @@
+//! One lock, eight workers, an ensemble whose servers are killed all the time: no update is lost.
+
+mod common;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{blocking, soon, until};
+use zk_client::{Client, ErrorKind, Outcome, SessionId};
+use zk_recipes::{Error, Lock, LockGuard, Token};
+use zk_tests::Ensemble;
+
+const WORKERS: usize = 8;
+const INCREMENTS: usize = 2000;
+/// Increments between one server's return and the next one's death.
+const CALM: usize = 150;
+
+/// What all workers and the test see.
+#[derive(Default)]
+struct Ledger {
+    /// In the order of acquisition.
+    tokens: Mutex<Vec<Token>>,
+    counted: AtomicUsize,
+    unknown: AtomicUsize,
+    lost: AtomicUsize,
+}
+
+/// What became of an increment.
+enum Increment {
+    Applied,
+    NotApplied,
+    /// The guard was lost and the write's fate with it; only the next holder can tell.
+    Unresolved,
+}
+
+struct Worker {
+    zk: Client,
+    lock: Lock,
+    /// Written in the transaction that increments the counter, with the number of the attempt: what
+    /// tells afterwards whether that transaction took effect.
+    mark: String,
+    attempts: u32,
+    ledger: Arc<Ledger>,
+}
+
+impl Worker {
+    async fn work(mut self, increments: usize) {
+        let mut done = 0;
+        let mut unresolved = false;
+        while done < increments {
+            let guard = self.lock.acquire().await.unwrap();
+            self.enter(&guard);
+            // Whoever made the earlier attempt has lost its lock, so it takes effect no more.
+            let mut outcome = match unresolved {
+                true => self.resolve(&guard).await,
+                false => self.increment(&guard).await,
+            };
+            while matches!(outcome, Increment::Unresolved) && guard.check().is_ok() {
+                outcome = self.resolve(&guard).await;
+            }
+            if let Increment::Applied = outcome {
+                done += 1;
+                self.ledger.counted.fetch_add(1, Ordering::Relaxed);
+            }
+            unresolved = matches!(outcome, Increment::Unresolved);
+            if guard.check().is_err() {
+                self.ledger.lost.fetch_add(1, Ordering::Relaxed);
+            }
+            guard.release().await.unwrap();
+        }
+        self.zk.close().await.unwrap();
+    }
+
+    /// Notes the acquisition, if it still counts: the lock is held while the check says so, so what
+    /// was noted before was acquired before.
+    fn enter(&self, guard: &LockGuard) {
+        let mut tokens = self.ledger.tokens.lock().unwrap();
+        if guard.check().is_ok() {
+            if let Some(last) = tokens.last() {
+                assert!(*last < guard.token(), "{last} was given before {}", guard.token());
+            }
+            tokens.push(guard.token());
+        }
+    }
+
+    /// Reads, adds one and writes, with nothing but the lock to keep others out.
+    async fn increment(&mut self, guard: &LockGuard) -> Increment {
+        let count = number(&self.zk, "/counter").await;
+        self.attempts += 1;
+        let written = guard
+            .fenced()
+            .set("/counter", (count + 1).to_string())
+            .set(&self.mark, self.attempts.to_string())
+            .commit()
+            .await;
+        match written {
+            Ok(_) => Increment::Applied,
+            Err(Error::Lost(_)) => Increment::NotApplied,
+            Err(Error::Client(error)) => match error.outcome() {
+                Outcome::Unknown => {
+                    assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
+                    self.ledger.unknown.fetch_add(1, Ordering::Relaxed);
+                    Increment::Unresolved
+                }
+                Outcome::NotSent => Increment::NotApplied,
+                Outcome::Rejected => panic!("{error}"),
+            },
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Whether the last attempt took effect, asked of the leader and under the lock.
+    async fn resolve(&self, guard: &LockGuard) -> Increment {
+        self.zk.sync("/").await.unwrap();
+        let applied = number(&self.zk, &self.mark).await == self.attempts;
+        match (guard.check(), applied) {
+            (_, true) => Increment::Applied,
+            (Ok(()), false) => Increment::NotApplied,
+            // This session may be another than that of the attempt, or the lock somebody else's.
+            (Err(_), false) => Increment::Unresolved,
+        }
+    }
+}
+
+async fn number(zk: &Client, path: &str) -> u32 {
+    let (data, _) = zk.get(path).await.unwrap();
+    std::str::from_utf8(&data).unwrap().parse().unwrap()
+}
+
+/// Kills a server that clients are connected to, lets the work go on without it, and brings it
+/// back; again and again until the work is done. Returns how many followers and leaders it killed.
+async fn wreak_havoc(ensemble: &Ensemble, sessions: &[SessionId], ledger: &Ledger) -> [usize; 2] {
+    let counted = || ledger.counted.load(Ordering::Relaxed);
+    let mut killed = [0, 0];
+    while counted() < INCREMENTS {
+        let before = counted();
+        // Leaders and followers in turn, whoever they are by now.
+        let kind = usize::from(killed[0] > killed[1]);
+        let server = blocking(|| {
+            let leader = ensemble.leader().unwrap().id();
+            let mut servers: Vec<_> =
+                ensemble.servers().iter().filter(|s| (s.id() == leader) == (kind == 1)).collect();
+            servers.sort_by_key(|server| {
+                let connections = server.four_letter("cons").unwrap_or_default();
+                sessions.iter().filter(|id| connections.contains(&format!("sid={id},"))).count()
+            });
+            let server = servers.pop().unwrap();
+            server.kill().unwrap();
+            server
+        });
+        killed[kind] += 1;
+        until("the work goes on without a server", || async {
+            counted() >= (before + CALM / 2).min(INCREMENTS)
+        })
+        .await;
+        blocking(|| server.restart().unwrap());
+        until("the work goes on", || async { counted() >= (before + CALM).min(INCREMENTS) }).await;
+    }
+    killed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_update_is_lost_under_a_lock_while_servers_are_killed() {
+    let ensemble = blocking(common::ensemble);
+    let hosts = ensemble.connect_string();
+    let zk = common::client_of(&hosts).await;
+    zk.create("/counter", "0").await.unwrap();
+
+    let ledger = Arc::new(Ledger::default());
+    let mut sessions = Vec::new();
+    let mut workers = Vec::new();
+    for n in 0..WORKERS {
+        let own = Client::builder(&hosts)
+            .session_timeout(Duration::from_secs(2))
+            .connect_timeout(common::PATIENCE)
+            .deadline(common::PATIENCE)
+            .backoff(common::impatient())
+            .connect()
+            .await
+            .unwrap()
+            .chroot(zk.root().as_str())
+            .unwrap();
+        sessions.push(own.session().id);
+        let mark = format!("/mark-{n}");
+        own.create(&mark, "0").await.unwrap();
+        let worker = Worker {
+            lock: Lock::new(&own, "/lock").identifier(format!("worker-{n}")),
+            zk: own,
+            mark,
+            attempts: 0,
+            ledger: ledger.clone(),
+        };
+        workers.push(tokio::spawn(worker.work(INCREMENTS / WORKERS)));
+    }
+
+    let killed = wreak_havoc(&ensemble, &sessions, &ledger).await;
+    for worker in workers {
+        soon("a worker to finish", worker).await.unwrap();
+    }
+    zk.sync("/").await.unwrap();
+    assert_eq!(number(&zk, "/counter").await as usize, INCREMENTS);
+    assert_eq!(ledger.counted.load(Ordering::Relaxed), INCREMENTS);
+    let [followers, leaders] = killed;
+    let unknown = ledger.unknown.load(Ordering::Relaxed);
+    let lost = ledger.lost.load(Ordering::Relaxed);
+    println!("killed {followers} followers, {leaders} leaders; {unknown} unknown, {lost} lost");
+    assert!(followers >= 3 && leaders >= 2, "{killed:?}: too little havoc");
+    let tokens = ledger.tokens.lock().unwrap().len();
+    assert!(tokens + lost >= INCREMENTS, "{tokens} tokens, {lost} guards lost");
+    until("no lock node is left", || async {
+        match zk.children("/lock").await {
+            Ok(left) => left.is_empty(),
+            // Containers go when they are empty.
+            Err(error) => error.kind() == ErrorKind::NoNode,
+        }
+    })
+    .await;
+}
