@@ -1,5 +1,13 @@
 //! Leadership passes on when the leader dies or is cut off, and nobody leads beside another.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
 mod common;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -24,14 +32,20 @@ async fn candidate(hosts: &str, root: &str) -> Client {
 
 /// Microseconds by a clock that all processes share.
 fn micros() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_micros()
 }
 
 /// A candidate's process: leads when it can, and says at which times it still led.
 async fn campaign(orders: &str) {
     let mut words = orders.split(' ');
-    let (hosts, root, name) =
-        (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+    let (hosts, root, name) = (
+        words.next().unwrap(),
+        words.next().unwrap(),
+        words.next().unwrap(),
+    );
     let zk = candidate(hosts, root).await;
     let election = Election::new(&zk, "/election").identifier(name);
     child::say("ready");
@@ -55,7 +69,11 @@ fn reign(candidate: &Child) -> Option<(i64, u128, u128)> {
     let said = candidate.said();
     let last = said.iter().rfind(|line| line.starts_with("leads "))?;
     let words: Vec<_> = last.split(' ').collect();
-    Some((words[1].parse().unwrap(), words[3].parse().unwrap(), words[5].parse().unwrap()))
+    Some((
+        words[1].parse().unwrap(),
+        words[3].parse().unwrap(),
+        words[5].parse().unwrap(),
+    ))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +110,12 @@ async fn leadership_passes_on_when_the_leaders_process_is_killed() {
         .await;
         let n = candidates.iter().enumerate().find_map(leads).unwrap();
         let (token, ..) = reign(&candidates[n]).unwrap();
-        let leader = election.leader().await.unwrap().expect("the one who says so");
+        zk.sync("/").await.unwrap();
+        let leader = election
+            .leader()
+            .await
+            .unwrap()
+            .expect("the one who says so");
         assert_eq!(leader.identifier, format!("candidate-{n}"));
         assert_eq!(leader.token.get(), token);
         candidates[n].kill();
@@ -102,11 +125,16 @@ async fn leadership_passes_on_when_the_leaders_process_is_killed() {
         reigns.push(reign(&candidates[n]).unwrap());
     }
     for pair in reigns.windows(2) {
-        let [(token, _, end), (next_token, start, _)] = pair else { unreachable!() };
+        let [(token, _, end), (next_token, start, _)] = pair else {
+            unreachable!()
+        };
         assert!(token < next_token, "{reigns:?}");
         assert!(end < start, "two led at a time: {reigns:?}");
     }
-    until("nobody leads", || async { election.leader().await.unwrap().is_none() }).await;
+    until("nobody leads", || async {
+        election.leader().await.unwrap().is_none()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +152,9 @@ async fn leadership_passes_on_when_the_leaders_session_expires() {
         Election::new(&clients[n], "/election").identifier(format!("candidate-{n}"))
     });
 
-    let mut term: Term = soon("the first term", elections[0].campaign()).await.unwrap();
+    let mut term: Term = soon("the first term", elections[0].campaign())
+        .await
+        .unwrap();
     for round in 0..4 {
         let (leading, waiting) = (round % 2, 1 - round % 2);
         let mut states = clients[leading].states();
@@ -146,7 +176,11 @@ async fn leadership_passes_on_when_the_leaders_session_expires() {
         let ended = Instant::now();
         assert_eq!(lost, Lost::OutOfContact, "before anybody has told");
         let (next, started) = soon("the next term", successor).await.unwrap();
-        assert!(ended < started, "the two terms overlap by {:?}", ended - started);
+        assert!(
+            ended < started,
+            "the two terms overlap by {:?}",
+            ended - started
+        );
         assert!(term.token() < next.token());
         assert_eq!(term.check().unwrap_err(), lost, "what is lost stays lost");
         next.check().unwrap();
@@ -156,7 +190,10 @@ async fn leadership_passes_on_when_the_leaders_session_expires() {
         proxies[leading].stall(false);
         let renewed = |state: &State| matches!(state, State::Connected { .. });
         common::states_until(&mut states, "the next session", renewed).await;
-        assert!(term.check().is_err(), "a new session does not bring it back");
+        assert!(
+            term.check().is_err(),
+            "a new session does not bring it back"
+        );
         drop(term);
         term = next;
     }

@@ -1,5 +1,13 @@
 //! One lock, eight workers, an ensemble whose servers are killed all the time: no update is lost.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,7 +86,11 @@ impl Worker {
         let mut tokens = self.ledger.tokens.lock().unwrap();
         if guard.check().is_ok() {
             if let Some(last) = tokens.last() {
-                assert!(*last < guard.token(), "{last} was given before {}", guard.token());
+                assert!(
+                    *last < guard.token(),
+                    "{last} was given before {}",
+                    guard.token()
+                );
             }
             tokens.push(guard.token());
         }
@@ -139,11 +151,17 @@ async fn wreak_havoc(ensemble: &Ensemble, sessions: &[SessionId], ledger: &Ledge
         let kind = usize::from(killed[0] > killed[1]);
         let server = blocking(|| {
             let leader = ensemble.leader().unwrap().id();
-            let mut servers: Vec<_> =
-                ensemble.servers().iter().filter(|s| (s.id() == leader) == (kind == 1)).collect();
+            let mut servers: Vec<_> = ensemble
+                .servers()
+                .iter()
+                .filter(|s| (s.id() == leader) == (kind == 1))
+                .collect();
             servers.sort_by_key(|server| {
                 let connections = server.four_letter("cons").unwrap_or_default();
-                sessions.iter().filter(|id| connections.contains(&format!("sid={id},"))).count()
+                sessions
+                    .iter()
+                    .filter(|id| connections.contains(&format!("sid={id},")))
+                    .count()
             });
             let server = servers.pop().unwrap();
             server.kill().unwrap();
@@ -155,7 +173,10 @@ async fn wreak_havoc(ensemble: &Ensemble, sessions: &[SessionId], ledger: &Ledge
         })
         .await;
         blocking(|| server.restart().unwrap());
-        until("the work goes on", || async { counted() >= (before + CALM).min(INCREMENTS) }).await;
+        until("the work goes on", || async {
+            counted() >= (before + CALM).min(INCREMENTS)
+        })
+        .await;
     }
     killed
 }
@@ -205,9 +226,15 @@ async fn no_update_is_lost_under_a_lock_while_servers_are_killed() {
     let unknown = ledger.unknown.load(Ordering::Relaxed);
     let lost = ledger.lost.load(Ordering::Relaxed);
     println!("killed {followers} followers, {leaders} leaders; {unknown} unknown, {lost} lost");
-    assert!(followers >= 3 && leaders >= 2, "{killed:?}: too little havoc");
+    assert!(
+        followers >= 3 && leaders >= 2,
+        "{killed:?}: too little havoc"
+    );
     let tokens = ledger.tokens.lock().unwrap().len();
-    assert!(tokens + lost >= INCREMENTS, "{tokens} tokens, {lost} guards lost");
+    assert!(
+        tokens + lost >= INCREMENTS,
+        "{tokens} tokens, {lost} guards lost"
+    );
     until("no lock node is left", || async {
         match zk.children("/lock").await {
             Ok(left) => left.is_empty(),

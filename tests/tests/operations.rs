@@ -1,5 +1,7 @@
 //! Every operation of the client, against a real server.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
 mod common;
 
 use std::time::Duration;

@@ -123,6 +123,7 @@ impl<'a> Call<'a> {
         let watch = self.watch.map(|kind| WatchIntent {
             kind,
             path: self.client.root().join(self.path).into(),
+            changed: false,
         });
         let request = Request {
             op: self.op,

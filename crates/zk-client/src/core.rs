@@ -100,6 +100,8 @@ pub(crate) struct Core {
     state: State,
     policy: SessionPolicy,
     read_only: bool,
+    /// Whether the server that serves the session is read-only.
+    on_read_only: bool,
     limits: Limits,
     link: Option<Link<Token>>,
     slots: Slots,
@@ -130,6 +132,7 @@ impl Core {
             state: State::Connecting,
             policy,
             read_only,
+            on_read_only: false,
             limits,
             link: None,
             slots: Slots::default(),
@@ -215,23 +218,34 @@ impl Core {
                 return Err(Failure::QueueFull);
             }
         }
-        if let Some(intent) = &request.watch {
-            self.registry.begin_arming(&intent.path);
-        }
+        let mut watch = request.watch;
+        let precaution = watch.as_mut().and_then(|intent| {
+            let precaution = self.registry.precaution(intent.kind, &intent.path);
+            intent.changed = precaution.is_some();
+            self.registry.begin_arming(intent);
+            precaution
+        });
         let limit = self.limits.request_bytes;
+        let open = self.is_connected();
         let key = self.slots.insert(
             request.op,
             request.path,
             request.replay,
-            request.watch,
+            watch,
             request.deadline,
         );
         let Some(slot) = self.slots.get_mut(key) else {
             return Err(Failure::QueueFull);
         };
+        if request.replay || !open {
+            request.record.encode(&mut slot.record);
+            // Every request that sets a watch can be sent again, and says so in its last byte.
+            if let (Some(byte), Some(last)) = (precaution, slot.record.last_mut()) {
+                *last = byte;
+            }
+        }
         let size = match self.link.as_mut().filter(|link| link.is_open()) {
             Some(link) if request.replay => {
-                request.record.encode(&mut slot.record);
                 let record = &slot.record;
                 link.submit(now, request.op, Token::Call(key), limit, |out| {
                     out.extend_from_slice(record);
@@ -241,7 +255,6 @@ impl Core {
                 request.record.encode(out);
             }),
             None => {
-                request.record.encode(&mut slot.record);
                 // The header's two integers count.
                 let size = 8 + slot.record.len();
                 if size > limit {
@@ -313,7 +326,7 @@ impl Core {
     /// The link or the parked queue lets go of a request, together with the watch it was to set.
     fn let_go(&mut self, key: SlotKey) {
         if let Some(intent) = self.slots.get_mut(key).and_then(|slot| slot.watch.take()) {
-            self.registry.end_arming(&intent.path);
+            self.registry.end_arming(&intent);
         }
         self.slots.unqueue(key);
     }

@@ -162,7 +162,10 @@ impl Endpoint for CoreEndpoint<'_> {
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
         let (result, opened) = self.shared.with(|core| {
             let result = core.handle_input(now, frames);
-            (result, core.is_connected().then(|| core.state()))
+            (
+                result,
+                Some(core.state()).filter(|state| state.is_connected()),
+            )
         });
         if let Some(state) = opened
             && self.opened_at.is_none()

@@ -29,6 +29,8 @@ pub(crate) struct WatchIntent {
     pub(crate) kind: WatchKind,
     /// The full path, chroot included.
     pub(crate) path: Arc<str>,
+    /// Whether the request was changed as a precaution, and does not ask for just this.
+    pub(crate) changed: bool,
 }
 
 /// A server's answer, not decoded yet.

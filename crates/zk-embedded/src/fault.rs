@@ -86,7 +86,9 @@ impl Matcher {
             (Kind::Any, op) => op.is_some_and(|op| !matches!(op, OpCode::Ping | OpCode::Auth)),
             (Kind::Op(op), other) => Some(op) == other,
         };
-        kind && self.session.is_none_or(|session| request.session == Some(session))
+        kind && self
+            .session
+            .is_none_or(|session| request.session == Some(session))
             && self.path.as_deref().is_none_or(|path| request.names(path))
     }
 }
@@ -175,6 +177,10 @@ impl Cut {
     pub fn reset(mut self) -> Self {
         self.reset = true;
         self
+    }
+
+    pub(crate) fn byte(self) -> usize {
+        self.byte
     }
 
     pub(crate) fn is_reset(self) -> bool {
@@ -273,19 +279,22 @@ impl Script {
         None
     }
 
-    /// Takes the cut that falls into the given frame.
+    /// Takes the cut that falls into the given frame, once `available` bytes of it are there.
     pub(crate) fn cut(
         &mut self,
         member: usize,
         direction: Direction,
         frame: u64,
-    ) -> Option<(usize, Cut)> {
+        available: usize,
+    ) -> Option<Cut> {
         let falls = |(members, cut): &(Vec<usize>, Cut)| {
-            members.contains(&member) && cut.direction == direction && cut.frame == frame
+            members.contains(&member)
+                && cut.direction == direction
+                && cut.frame == frame
+                && cut.byte <= available
         };
         let index = self.cuts.iter().position(falls)?;
-        let (_, cut) = self.cuts.remove(index);
-        Some((cut.byte, cut))
+        Some(self.cuts.remove(index).1)
     }
 }
 
@@ -317,7 +326,10 @@ mod tests {
     #[test]
     fn a_rule_applies_as_often_as_it_says_and_after_as_many_as_it_says() {
         let mut script = Script::default();
-        script.add(vec![0], on(OpCode::Exists).after(1).then(Action::Close).times(2));
+        script.add(
+            vec![0],
+            on(OpCode::Exists).after(1).then(Action::Close).times(2),
+        );
         let frame = exists("/a");
         let decisions: Vec<_> = (0..4).map(|_| script.decide(0, &seen(&frame))).collect();
         let close = Some(Action::Close);
@@ -331,7 +343,12 @@ mod tests {
         let decided = |on: Matcher| {
             let mut script = Script::default();
             script.add(vec![0], on.then(Action::Close));
-            (script.decide(1, &seen(&frame)), script.decide(0, &seen(&frame))).1.is_some()
+            (
+                script.decide(1, &seen(&frame)),
+                script.decide(0, &seen(&frame)),
+            )
+                .1
+                .is_some()
         };
         assert!(decided(on_any()) && decided(on(OpCode::Exists).path("/a")));
         assert!(decided(on_any().session(SessionId(7))));

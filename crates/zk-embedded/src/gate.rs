@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+/// A member's port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    Closed,
+    Open,
+    /// Somebody else has taken it.
+    Lost,
+}
+
 /// Watched by every task of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Gate {
@@ -19,6 +28,8 @@ pub(crate) struct Gate {
     pub(crate) delay: Duration,
     /// Bytes are sent one at a time, this far apart.
     pub(crate) dribble: Duration,
+    /// Where the listener is with what the others ask of it.
+    pub(crate) port: Port,
 }
 
 impl Gate {
@@ -30,6 +41,7 @@ impl Gate {
         slam: false,
         delay: Duration::ZERO,
         dribble: Duration::ZERO,
+        port: Port::Closed,
     };
 
     pub(crate) fn listens(&self) -> bool {

@@ -1,6 +1,100 @@
 //! An in-process, in-memory ZooKeeper server for development and tests.
+//!
+//! It speaks ZooKeeper's protocol on real sockets or inside the process, behaves as Apache ZooKeeper
+//! 3.9 does (or 3.8, where they differ: [`Compat`]), and does what a real server cannot be made to
+//! do: [lose a reply after applying a write](Faults::drop_reply_after_apply),
+//! [expire a session now](Faults::expire_session), [cut a connection](Faults::cut) at any byte of
+//! any frame. It needs no JVM and is up in about a millisecond.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let server = zk_embedded::Server::start().await?;
+//! let hosts = server.connect_string(); // for any client
+//! # assert!(hosts.starts_with("127.0.0.1:"));
+//! // … the code under test …
+//! assert!(server.node("/zookeeper").is_some());
+//! server.faults().lose_next_reply(); // the next write happens, and nobody hears of it
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Time
+//!
+//! Time is tokio's. In a test with `#[tokio::test(start_paused = true)]`, waiting for a session of
+//! 30 seconds to expire takes a millisecond. Real sockets and a paused clock do not go together:
+//! tokio advances the clock while bytes are on their way. Use
+//! [`in_memory`](Builder::in_memory) and [`connect_in_memory`](Server::connect_in_memory) there.
+//! The times in stats are the system's, or with [`WallClock::From`] those of the same clock.
+//!
+//! # Ensembles
+//!
+//! [`Builder::members`] starts several members on one state: each has a port, a copy of the tree
+//! and the watches of its clients. They do not run an election or a quorum protocol; they do what a
+//! client could see of one when told to: [lag](Server::set_lag),
+//! [change their leader](Server::change_leader), [fall apart](Server::partition), be
+//! [stopped](Faults::stop) one by one.
+//!
+//! # Faults
+//!
+//! [`Server::faults`] is the handle for all members, [`Server::member`] for one. Whole connections:
+//! refuse, slam, never answer, freeze, delay, dribble, half-open. Single requests: a script of
+//! [rules](fault::Rule), each a [matcher](fault::Matcher) and an [action](fault::Action):
+//!
+//! ```
+//! use zk_embedded::fault::{Action, on};
+//! use zk_proto::{ErrorCode, OpCode};
+//!
+//! # async fn demo(server: zk_embedded::Server) {
+//! server.faults().script([
+//!     on(OpCode::Create).path("/lock").then(Action::DropReply),
+//!     on(OpCode::GetData).after(2).then(Action::Refuse(ErrorCode::ThrottledOp)).times(3),
+//! ]);
+//! # }
+//! ```
+//!
+//! # Layout
+//!
+//! - [`core`]: the server as a state machine without sockets, tasks or a clock; drive it yourself
+//!   for a simulation
+//! - `server`, `listener`, `connection`, `stream`: the machine on tokio
+//! - [`fault`], `faults`, `gate`: what can go wrong, and how it is told to
+//! - `shared`: the lock between them, and the task that lets time pass
+//!
+//! The layer below is [`zk_proto`], the records.
+//!
+//! # What it is not
+//!
+//! A production store. Everything is in memory and gone when it is dropped, there is one lock, no
+//! replication, no TLS and no SASL. Production is an Apache ZooKeeper ensemble.
+//!
+//! # Differences from Apache ZooKeeper
+//!
+//! - All four-letter words are allowed, and nodes with a time to live enabled, by default.
+//! - The order of children is the same in every run; it is not sorted, and not Java's.
+//! - A path that is not valid UTF-8 (Java's CESU-8 included) is `MarshallingError`, even for reads.
+//! - An `auth` packet for `digest` without a colon is hashed as if it ended in one.
+//! - A `createSession` sent by a client is refused as unknown; Apache answers with a handshake.
+//! - Null lists in `setWatches`, and null ids in an ACL, are not told apart from what is near them.
+//! - Sequence numbers overflow from 2147483647 to -2147483648, as the documentation of ZooKeeper
+//!   says; servers of today stop counting instead.
+//! - A member that lags catches up when a write or a `sync` is sent to it, and lags again after it.
+//! - `reconfig` is refused as a standalone server refuses it, by ensembles too.
+//! - Latencies in four-letter words are 0; `dirs`, `hash`, `lead`, `stmk` and `zabs` say little.
+//! - Audit logs, metrics providers, the admin server, request throttling by size, local sessions
+//!   outside read-only mode, and the schemes `x509`, `key`, `ensemble` and `sasl` do not exist.
 
+mod connection;
 pub mod core;
+pub mod fault;
+mod faults;
+mod gate;
+mod listener;
 mod options;
+mod server;
+mod shared;
+mod stream;
 
+pub use faults::Faults;
 pub use options::{Compat, Options, WallClock};
+pub use server::{Builder, Server};

@@ -117,9 +117,11 @@ impl Options {
     }
 
     pub(crate) fn allows(&self, word: &str) -> bool {
-        self.four_letter_words
-            .as_ref()
-            .is_none_or(|words| words.iter().any(|allowed| allowed == word || allowed == "*"))
+        self.four_letter_words.as_ref().is_none_or(|words| {
+            words
+                .iter()
+                .any(|allowed| allowed == word || allowed == "*")
+        })
     }
 }
 

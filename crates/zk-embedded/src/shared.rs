@@ -21,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) gates: Vec<watch::Sender<Gate>>,
     /// Wakes the clock when the next timeout comes earlier than it thinks.
     pub(crate) clock: Notify,
+    sockets: bool,
 }
 
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) state: State,
     tasks: HashMap<ConnectionId, Arc<Notify>>,
     pub(crate) half_open: HashSet<ConnectionId>,
+    /// Members cut off from the others by a partition.
+    pub(crate) apart: Vec<usize>,
     /// When the clock will wake by itself.
     pub(crate) armed_for: Option<Instant>,
 }
@@ -38,20 +41,28 @@ pub(crate) fn now() -> Instant {
 }
 
 impl Shared {
-    pub(crate) fn new(state: State) -> Self {
-        let gates = (0..state.member_count()).map(|_| watch::Sender::new(Gate::OPEN)).collect();
+    pub(crate) fn new(state: State, sockets: bool) -> Self {
+        let gates = (0..state.member_count())
+            .map(|_| watch::Sender::new(Gate::OPEN))
+            .collect();
         Self {
             inner: Mutex::new(Inner {
                 state,
                 tasks: HashMap::new(),
                 half_open: HashSet::new(),
+                apart: Vec::new(),
                 armed_for: None,
             }),
             armed: AtomicBool::new(false),
             script: Mutex::default(),
             gates,
             clock: Notify::new(),
+            sockets,
         }
+    }
+
+    pub(crate) fn has_sockets(&self) -> bool {
+        self.sockets
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -104,9 +115,12 @@ impl Shared {
         });
     }
 
-    /// The script, if there is anything in it.
-    pub(crate) fn armed_script(&self) -> Option<MutexGuard<'_, Script>> {
-        self.armed.load(Ordering::Acquire).then(|| self.script())
+    /// Asks the script, if there is anything in it.
+    pub(crate) fn consult<T>(&self, ask: impl FnOnce(&mut Script) -> Option<T>) -> Option<T> {
+        if !self.armed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.edit_script(ask)
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -120,6 +134,21 @@ impl Shared {
         result
     }
 
+    /// Tells the state machine which members are cut off: by a partition, or because they are
+    /// stopped while others are not.
+    pub(crate) fn regroup(&self) {
+        let stopped = |&member: &usize| self.gates.get(member).is_some_and(|g| !g.borrow().running);
+        let stopped: Vec<_> = (0..self.gates.len()).filter(stopped).collect();
+        self.with(|inner| {
+            let mut apart = inner.apart.clone();
+            if stopped.len() < self.gates.len() {
+                apart.extend(stopped);
+            }
+            inner.state.partition(now(), &apart);
+        });
+        self.clock.notify_one();
+    }
+
     /// Whether time passes for sessions: not while the leader is stopped.
     pub(crate) fn clock_runs(&self) -> bool {
         let leader = self.look(|inner| inner.state.leader());
@@ -130,13 +159,11 @@ impl Shared {
     }
 }
 
-/// Lets sessions expire, until the server is gone.
-pub(crate) async fn run_clock(shared: std::sync::Weak<Shared>) {
+/// Lets sessions expire. Never returns; whoever starts it ends it.
+pub(crate) async fn run_clock(server: Arc<Shared>) {
     loop {
-        let Some(server) = shared.upgrade() else {
-            return;
-        };
-        if server.clock_runs() {
+        let runs = server.clock_runs();
+        if runs {
             server.with(|inner| {
                 let now = now();
                 if inner.state.poll_timeout() <= now {
@@ -146,7 +173,6 @@ pub(crate) async fn run_clock(shared: std::sync::Weak<Shared>) {
             });
         }
         let next = server.look(|inner| inner.armed_for);
-        let runs = server.clock_runs();
         tokio::select! {
             () = tokio::time::sleep_until(next.unwrap_or_else(now).into()), if runs => {}
             () = server.clock.notified() => {}

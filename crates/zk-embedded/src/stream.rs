@@ -1,7 +1,7 @@
 //! What a connection runs over.
 
-use std::io::IoSlice;
 use std::collections::VecDeque;
+use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -15,8 +15,11 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
 impl Stream for TcpStream {
     fn reset_on_close(&self) {
-        // An error means that the connection is gone already, which is what was wanted.
-        let _ = self.set_zero_linger();
+        // Deprecated because a linger time other than zero blocks on drop; this one is zero. The
+        // method that replaces it is younger than the oldest tokio we allow. An error means that
+        // the connection is gone already, which is what was wanted.
+        #[allow(deprecated)]
+        let _ = self.set_linger(Some(std::time::Duration::ZERO));
     }
 }
 
@@ -77,7 +80,9 @@ impl Buf for Chunks {
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let pairs = slices.iter_mut().zip(&self.0);
-        pairs.map(|(slice, chunk)| *slice = IoSlice::new(chunk)).count()
+        pairs
+            .map(|(slice, chunk)| *slice = IoSlice::new(chunk))
+            .count()
     }
 
     fn advance(&mut self, mut count: usize) {

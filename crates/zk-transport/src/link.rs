@@ -146,6 +146,11 @@ impl<T> Link<T> {
         matches!(self.phase, Phase::Open { .. })
     }
 
+    /// Whether credentials have been submitted and not answered.
+    pub fn awaits_auth(&self) -> bool {
+        !self.auths.is_empty()
+    }
+
     /// Requests submitted and not yet answered.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
@@ -395,11 +400,6 @@ impl<T> Link<T> {
                 unsent,
             }
         })
-    }
-
-    /// The tokens of credentials that were not answered.
-    pub fn unanswered_auths(&mut self) -> impl Iterator<Item = T> {
-        self.auths.drain(..).map(|(token, _)| token)
     }
 }
 

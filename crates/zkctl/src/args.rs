@@ -65,7 +65,14 @@ pub(crate) struct Global {
     )]
     pub(crate) auth: Vec<String>,
     /// For people, or one JSON object a line for programs
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t
+    )]
     pub(crate) output: Format,
 }
 
@@ -287,10 +294,22 @@ mod tests {
     #[test]
     fn options_may_follow_the_command_and_names_do_not_clash() {
         let cli = Cli::try_parse_from([
-            "zkctl", "set", "/a", "-5", "--version", "3", "--server", "h:1/c", "-o", "json",
+            "zkctl",
+            "set",
+            "/a",
+            "-5",
+            "--version",
+            "3",
+            "--server",
+            "h:1/c",
+            "-o",
+            "json",
         ])
         .unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!((cli.global.server.as_str(), cli.global.output), ("h:1/c", Format::Json));
+        assert_eq!(
+            (cli.global.server.as_str(), cli.global.output),
+            ("h:1/c", Format::Json)
+        );
         let Command::Set(set) = cli.command else {
             panic!("not set")
         };

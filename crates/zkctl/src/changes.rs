@@ -7,8 +7,12 @@ use zk_client::{SessionId, State};
 pub(crate) enum Change {
     ConnectionLost,
     ConnectionRestored,
-    SessionExpired { epoch: u64 },
-    SessionRenewed { session: SessionId },
+    SessionExpired {
+        epoch: u64,
+    },
+    SessionRenewed {
+        session: SessionId,
+    },
     /// The credentials were refused. Final.
     AuthFailed,
     /// Final.
@@ -22,9 +26,7 @@ impl Change {
                 "connection lost; the session lives on for now, looking for a server".to_owned()
             }
             Change::ConnectionRestored => "connection restored, with the session".to_owned(),
-            Change::SessionExpired { .. } => {
-                "session expired; what it held is gone".to_owned()
-            }
+            Change::SessionExpired { .. } => "session expired; what it held is gone".to_owned(),
             Change::SessionRenewed { session } => format!("new session {session}"),
             Change::AuthFailed => "the server refused the credentials".to_owned(),
             Change::Closed => "the client is closed".to_owned(),

@@ -23,7 +23,10 @@ pub(crate) fn stdin() -> Result<Vec<u8>, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         // Without it there is still the blinking cursor.
-        let _ = writeln!(io::stderr(), "zkctl: reading the data; end them with Ctrl-D");
+        let _ = writeln!(
+            io::stderr(),
+            "zkctl: reading the data; end them with Ctrl-D"
+        );
     }
     let mut data = Vec::new();
     stdin

@@ -60,7 +60,7 @@ pub(crate) fn add_data(object: &mut Map<String, Value>, data: &[u8]) {
 /// One line, as in `ls -l`; `None` for a znode that may not be looked at.
 pub(crate) fn stat_columns(stat: Option<&Stat>) -> String {
     let Some(stat) = stat else {
-        return format!("{:<64}", "?  not permitted");
+        return format!("{:<65}", "?  not permitted");
     };
     format!(
         "{}  {:<5} {:>6} children {:>8} bytes  {}",

@@ -44,7 +44,10 @@ pub(crate) fn session_timeout(text: &str) -> Result<Duration, String> {
 
 /// A number of milliseconds since the Unix epoch as ISO 8601, in UTC.
 pub(crate) fn iso_8601(unix_ms: i64) -> String {
-    let (days, ms_of_day) = (unix_ms.div_euclid(86_400_000), unix_ms.rem_euclid(86_400_000));
+    let (days, ms_of_day) = (
+        unix_ms.div_euclid(86_400_000),
+        unix_ms.rem_euclid(86_400_000),
+    );
     let (year, month, day) = civil(days);
     let (seconds, ms) = (ms_of_day / 1000, ms_of_day % 1000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -69,10 +72,15 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let year_of_cycle = (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524
         - day_of_cycle / 146_096)
         / 365;
-    let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    let day_of_year =
+        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
     let from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     let year = cycle * 400 + year_of_cycle + i64::from(month <= 2);
     (year, month, day)
 }
@@ -89,7 +97,17 @@ mod tests {
         assert_eq!(read("2m"), Duration::from_secs(120));
         assert_eq!(read("1h"), Duration::from_secs(3600));
         assert_eq!(read("0"), Duration::ZERO);
-        for nonsense in ["", "s", "-1s", "1.5s", "1 s", "10d", "10S", "99999999999999999999", "99999999999h"] {
+        for nonsense in [
+            "",
+            "s",
+            "-1s",
+            "1.5s",
+            "1 s",
+            "10d",
+            "10S",
+            "99999999999999999999",
+            "99999999999h",
+        ] {
             assert!(duration(nonsense).is_err(), "{nonsense:?}");
         }
         assert!(session_timeout("0").is_err() && session_timeout("597h").is_err());

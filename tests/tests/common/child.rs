@@ -42,6 +42,11 @@ pub fn say(line: &str) {
         .unwrap();
 }
 
+/// SIGSTOP to ourselves: this returns when the parent says [`Child::go_on`], and not before.
+pub fn stop() {
+    signal::send(process::id(), Signal::Stop).unwrap();
+}
+
 /// Another process that runs a test of this binary. It is killed when dropped.
 #[derive(Debug)]
 pub struct Child {
@@ -91,8 +96,8 @@ impl Child {
     pub fn word(&self, word: &str) -> Option<String> {
         let said = self.said();
         said.iter()
-            .find_map(|line| line.strip_prefix(word)?.strip_prefix(' '))
-            .map(str::to_owned)
+            .find_map(|line| line.strip_prefix(word))
+            .map(|rest| rest.trim_start().to_owned())
     }
 
     /// Waits for a line that begins with `word` and returns the rest of it.
@@ -106,8 +111,8 @@ impl Child {
             }
             assert!(
                 ended.is_none() && started.elapsed() < PATIENCE,
-                "the child does not say {word:?} ({ended:?}): {:#?}",
-                self.said()
+                "the child does not say {word:?} ({ended:?}) but {:#?}",
+                self.said().iter().rev().take(5).collect::<Vec<_>>()
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -119,9 +124,8 @@ impl Child {
         self.process.wait().unwrap();
     }
 
-    /// SIGSTOP; returns when every thread stands still.
-    pub async fn pause(&self) {
-        signal::send(self.pid(), Signal::Stop).unwrap();
+    /// Waits until every thread of it stands still.
+    pub async fn stopped(&self) {
         let pid = self.pid();
         super::until("the child is stopped", || async move {
             signal::is_stopped(pid).unwrap_or(true)

@@ -92,17 +92,14 @@ pub fn impatient() -> BackoffPolicy {
 pub async fn until<F: Future<Output = bool>>(what: &str, mut fact: impl FnMut() -> F) {
     let started = Instant::now();
     while !fact().await {
-        assert!(
-            started.elapsed() < PATIENCE,
-            "waited in vain until {what}"
-        );
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// Fails instead of hanging.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
+pub async fn soon<T>(what: &str, future: impl IntoFuture<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future.into_future()).await {
         Ok(value) => value,
         Err(_) => panic!("waited in vain for {what}"),
     }

@@ -151,7 +151,7 @@ impl Core {
             && let Some(intent) = slot.watch.take()
         {
             let wanted = slot.is_wanted();
-            self.registry.end_arming(&intent.path);
+            self.registry.end_arming(&intent);
             let armed = match (&result, op) {
                 // The one failure after which a server keeps a watch.
                 (Err(ErrorCode::NoNode), OpCode::Exists) => Some(WatchKind::Exist),
@@ -161,7 +161,13 @@ impl Core {
             let unwatch = match armed {
                 Some(kind) if wanted => {
                     let capacity = self.limits.watch_events;
-                    watch = Some(self.registry.subscribe(kind, intent.path, capacity));
+                    let id = self.registry.subscribe(kind, intent.path, capacity);
+                    if intent.changed {
+                        let since = self.session.last_zxid();
+                        self.registry
+                            .subscribed_with_precaution(id, since, &mut self.wakes);
+                    }
+                    watch = Some(id);
                     None
                 }
                 Some(kind) if !self.registry.watches(kind, &intent.path) => {
@@ -202,6 +208,7 @@ impl Core {
             self.slots.complete(key, Ok(reply), &mut self.wakes);
             self.slots.unqueue(key);
         }
+        self.announce();
         Ok(())
     }
 
@@ -229,8 +236,20 @@ impl Core {
                 self.link = link;
             }
         }
+        self.on_read_only = response.read_only;
+        self.prime(now);
+        self.announce();
+        Ok(())
+    }
+
+    /// Says that the session is served, once the server has accepted all credentials.
+    fn announce(&mut self) {
+        let unanswered = self.link.as_ref().is_none_or(Link::awaits_auth);
+        if unanswered || self.state.is_connected() {
+            return;
+        }
         let epoch = self.session.epoch();
-        self.set_state(if response.read_only {
+        self.set_state(if self.on_read_only {
             State::ConnectedReadOnly { epoch }
         } else {
             State::Connected {
@@ -238,8 +257,6 @@ impl Core {
                 epoch,
             }
         });
-        self.prime(now);
-        Ok(())
     }
 
     /// Credentials, then watches, then requests: a server delivers events only to who may read, and

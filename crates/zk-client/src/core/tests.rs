@@ -7,9 +7,10 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use server::Server;
+use server::{Mode, Server};
 use zk_proto::records::{
-    AddWatchMode, AddWatchRequest, CreateRequest, ExistsRequest, GetDataRequest, SetDataRequest,
+    AddWatchMode, AddWatchRequest, CreateRequest, ExistsRequest, GetChildren2Request,
+    GetDataRequest, SetDataRequest,
 };
 use zk_proto::{Acl, Encode, ErrorCode, OpCode, Stat, decode_frame};
 use zk_transport::{Disconnect, FrameReader};
@@ -138,6 +139,7 @@ impl World {
         let watch = watch.map(|kind| WatchIntent {
             kind,
             path: path.into(),
+            changed: false,
         });
         let request = Request {
             op,
@@ -157,6 +159,16 @@ impl World {
         };
         let kind = watch.then_some(WatchKind::Data);
         self.submit(OpCode::GetData, path, &record, true, kind)
+            .unwrap()
+    }
+
+    fn children(&mut self, path: &str) -> SlotKey {
+        let record = GetChildren2Request {
+            path: path.into(),
+            watch: true,
+        };
+        let kind = Some(WatchKind::Child);
+        self.submit(OpCode::GetChildren2, path, &record, true, kind)
             .unwrap()
     }
 
@@ -491,7 +503,7 @@ fn a40_a_znode_created_and_deleted_meanwhile_is_a_gap() {
     assert!(is_node(world.event(born).as_ref()));
     assert!(matches!(world.event(never), Some(WatchEvent::Gap { .. })));
     assert!(
-        world.server.exist_watches.is_empty(),
+        world.server.data_watches.is_empty(),
         "nobody is left to be told"
     );
     assert_eq!(world.core.statistics().watches, 0);
@@ -514,6 +526,82 @@ fn a_slow_reader_of_events_is_told_how_many_it_missed() {
     world.server.change("/p", false);
     world.settle();
     assert!(is_node(world.event(watch).as_ref()));
+}
+
+/// ZOOKEEPER-4466: a server before 3.9 keeps one mode per path, the last.
+#[test]
+fn b65_a_one_shot_watch_does_not_end_a_lasting_one_on_the_same_path() {
+    let mut world = World::connected();
+    world.server.old = true;
+    world.server.change("/p", false);
+    let lasting = world.add_watch("/p", AddWatchMode::Persistent, WatchKind::Persistent);
+    // While the lasting one is on its way, and after it has come.
+    let early = world.get("/p", true);
+    world.settle();
+    let late = world.children("/p");
+    world.settle();
+    let (lasting, early, late) = (world.watch(lasting), world.watch(early), world.watch(late));
+    world.server.change("/p", false);
+    world.server.change("/p/child", false);
+    world.settle();
+    assert!(is_node(world.event(early).as_ref()));
+    assert!(is_node(world.event(late).as_ref()));
+    for _ in 0..2 {
+        assert!(is_node(world.event(lasting).as_ref()));
+    }
+    world.server.change("/p", false);
+    world.settle();
+    assert!(is_node(world.event(lasting).as_ref()), "it lasts");
+}
+
+#[test]
+fn b65_a_persistent_and_a_recursive_watch_on_one_path_are_told_what_is_theirs() {
+    for (old, recursive_first) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut world = World::connected();
+        world.server.old = old;
+        world.server.change("/p", false);
+        let mut keys = [WatchKind::Persistent, WatchKind::Recursive];
+        if recursive_first {
+            keys.reverse();
+        }
+        let mut subs = keys.map(|kind| {
+            let mode = match kind {
+                WatchKind::Recursive => AddWatchMode::PersistentRecursive,
+                _ => AddWatchMode::Persistent,
+            };
+            let key = world.add_watch("/p", mode, kind);
+            world.settle();
+            world.watch(key)
+        });
+        if recursive_first {
+            subs.reverse();
+        }
+        let [persistent, recursive] = subs;
+        world.server.change("/p/x", false);
+        world.settle();
+        let told = |event: Option<WatchEvent>| match event {
+            Some(WatchEvent::Node(event)) => (event.kind, event.path),
+            other => panic!("{other:?}"),
+        };
+        let children = (crate::NodeEventKind::ChildrenChanged, "/p".to_owned());
+        let created = (crate::NodeEventKind::Created, "/p/x".to_owned());
+        assert_eq!(told(world.event(persistent)), children);
+        assert_eq!(told(world.event(recursive)), created);
+        assert_eq!(
+            (world.event(persistent), world.event(recursive)),
+            (None, None)
+        );
+
+        // The one that stays is told as before.
+        world.core.unsubscribe(world.now, recursive);
+        world.server.change("/p/y", false);
+        world.settle();
+        assert_eq!(told(world.event(persistent)), children);
+        assert_eq!(world.event(persistent), None);
+        world.core.unsubscribe(world.now, persistent);
+        world.settle();
+        assert!(world.server.data_watches.is_empty() && world.server.child_watches.is_empty());
+    }
 }
 
 #[test]
@@ -582,7 +670,7 @@ fn b63_a_watch_being_set_is_not_removed_by_the_end_of_another() {
     world.core.unsubscribe(world.now, first);
     world.settle();
     let second = world.watch(second);
-    assert!(world.server.data_watches.contains("/a"));
+    assert!(world.server.data_watches.has("/a", Mode::OneShot));
     world.core.unsubscribe(world.now, second);
     world.settle();
     assert!(world.server.data_watches.is_empty());

@@ -5,12 +5,14 @@
 //! that zxid back tells what changed since (ZOOKEEPER-4698 lists where it does not; there the
 //! owner is told of a gap).
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 
 use zk_proto::records::WatcherType;
 use zk_proto::{EventType, Zxid};
+
+use crate::slots::WatchIntent;
 
 use super::event::{NodeEventKind, WatchEvent};
 
@@ -87,6 +89,37 @@ struct Entry {
     since: Option<Zxid>,
 }
 
+#[derive(Debug, Default)]
+struct Arming {
+    requests: u32,
+    persistent: u32,
+    recursive: u32,
+}
+
+impl Arming {
+    /// Counts a request up or down by `by`.
+    fn count(&mut self, intent: &WatchIntent, by: i32) {
+        let add = |count: &mut u32| *count = count.saturating_add_signed(by);
+        add(&mut self.requests);
+        match intent.kind {
+            WatchKind::Persistent => {
+                add(&mut self.persistent);
+                if intent.changed {
+                    add(&mut self.recursive);
+                }
+            }
+            WatchKind::Recursive => add(&mut self.recursive),
+            _ => {}
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Left {
+    persistent: bool,
+    recursive: bool,
+}
+
 /// Someone who is told.
 #[derive(Debug)]
 struct Sub {
@@ -118,10 +151,10 @@ pub(crate) struct Registry {
     persistent: HashMap<Arc<str>, Entry>,
     recursive: HashMap<Arc<str>, Entry>,
     /// Requests under way that will set a watch on a path, should they succeed.
-    arming: HashMap<Arc<str>, u32>,
-    /// Paths at which this connection's server still guards something that nobody wants, because
-    /// removing it could have hurt what was wanted.
-    owed: HashSet<Arc<str>>,
+    arming: HashMap<Arc<str>, Arming>,
+    /// What this connection's server still guards although nobody is to be told, because removing
+    /// it could have hurt what somebody is to be told of.
+    left: HashMap<Arc<str>, Left>,
     subs: HashMap<SubId, Sub>,
     next_sub: u64,
 }
@@ -158,18 +191,84 @@ impl Registry {
         (watches, self.subs.len())
     }
 
-    /// A request that will set a watch on `path` is under way: nothing may be removed there.
-    pub(crate) fn begin_arming(&mut self, path: &Arc<str>) {
-        *self.arming.entry(path.clone()).or_default() += 1;
+    /// A request that will set a watch is under way: nothing may be removed at its path.
+    pub(crate) fn begin_arming(&mut self, intent: &WatchIntent) {
+        let arming = self.arming.entry(intent.path.clone()).or_default();
+        arming.count(intent, 1);
     }
 
     /// The request has been answered, or will never be.
-    pub(crate) fn end_arming(&mut self, path: &str) {
-        if let Some(requests) = self.arming.get_mut(path) {
-            *requests -= 1;
-            if *requests == 0 {
-                self.arming.remove(path);
+    pub(crate) fn end_arming(&mut self, intent: &WatchIntent) {
+        if let Some(arming) = self.arming.get_mut(&intent.path) {
+            arming.count(intent, -1);
+            if arming.requests == 0 {
+                self.arming.remove(&intent.path);
             }
+        }
+    }
+
+    /// How a request that sets a watch of `kind` on `path` has to be changed so as not to hurt a
+    /// watch that lasts: the last byte of its record.
+    ///
+    /// A server before 3.9 keeps one mode per path and connection (ZOOKEEPER-4466): a one-shot
+    /// watch there makes a persistent one end with the next event, and a persistent one makes a
+    /// recursive one forget the subtree, without a word. So a one-shot watch rides on the lasting
+    /// one, which tells all that it would: it is not asked for. And beside a recursive watch a
+    /// persistent one is asked for as another recursive one; what became of children is told by
+    /// what became of each child.
+    pub(crate) fn precaution(&self, kind: WatchKind, path: &str) -> Option<u8> {
+        let arming = self.arming.get(path);
+        let persistent = self.guards(WatchKind::Persistent, path)
+            || arming.is_some_and(|arming| arming.persistent > 0);
+        let recursive = self.guards(WatchKind::Recursive, path)
+            || arming.is_some_and(|arming| arming.recursive > 0);
+        match kind {
+            WatchKind::Data | WatchKind::Exist => (persistent || recursive).then_some(0),
+            WatchKind::Child => persistent.then_some(0),
+            WatchKind::Persistent => recursive.then_some(1),
+            WatchKind::Recursive => None,
+        }
+    }
+
+    /// Whether the server guards a lasting watch of `kind`, wanted or left.
+    fn guards(&self, kind: WatchKind, path: &str) -> bool {
+        self.watches(kind, path)
+            || self.left.get(path).is_some_and(|left| match kind {
+                WatchKind::Persistent => left.persistent,
+                WatchKind::Recursive => left.recursive,
+                _ => false,
+            })
+    }
+
+    /// Whether what a one-shot watch of `kind` would tell is told by a lasting one.
+    fn is_covered(&self, kind: WatchKind, path: &str) -> bool {
+        self.guards(WatchKind::Persistent, path)
+            || (kind != WatchKind::Child && self.guards(WatchKind::Recursive, path))
+    }
+
+    /// A server has answered a request that was changed as a [`precaution`](Self::precaution), and
+    /// its owner has been subscribed.
+    pub(crate) fn subscribed_with_precaution(
+        &mut self,
+        id: SubId,
+        since: Zxid,
+        wakes: &mut Vec<Waker>,
+    ) {
+        let Some(sub) = self.subs.get(&id) else {
+            return;
+        };
+        let (kind, path) = (sub.kind, sub.path.clone());
+        if kind == WatchKind::Persistent {
+            self.left.entry(path).or_default().recursive = true;
+        } else if !self.is_covered(kind, &path) {
+            // What it was to ride on has gone, or never came: nobody guards it.
+            if let Some(entry) = self.map(kind).get_mut(&path) {
+                entry.subs.retain(|other| *other != id);
+                if entry.subs.is_empty() {
+                    self.map(kind).remove(&path);
+                }
+            }
+            self.push(id, Unread::Other(WatchEvent::Gap { since }), wakes);
         }
     }
 
@@ -207,42 +306,32 @@ impl Registry {
 
     /// What to remove on the server now that nobody is left to be told of `kind` at `path`.
     ///
-    /// A server before 3.9 keeps one mode per path and connection (ZOOKEEPER-4466) and cannot
-    /// remove persistent watches by kind (ZOOKEEPER-4472), so a removal that could take a watch
-    /// still wanted with it is put off: a needless event costs less than a lost one.
+    /// A server before 3.9 cannot remove lasting watches by kind and takes half of one with a
+    /// one-shot watch (ZOOKEEPER-4472), and one-shot watches ride on lasting ones; so where
+    /// anything else is watched, a removal is put off: a needless event costs less than a lost one.
     pub(crate) fn unwatch(&mut self, kind: WatchKind, path: Arc<str>) -> Option<Unwatch> {
         use WatchKind::{Child, Data, Exist, Persistent, Recursive};
-        if self.arming.contains_key(&path) {
-            self.owed.insert(path);
-            return None;
-        }
-        if self.is_bare(&path) {
-            self.owed.remove(&path);
+        let arming = self.arming.contains_key(&path);
+        if !arming && self.is_bare(&path) {
+            self.left.remove(&path);
             return Some(Unwatch {
                 path,
                 kind: WatcherType::Any,
             });
         }
-        let lasting = self.watches(Persistent, &path) || self.watches(Recursive, &path);
+        let lasting = self.guards(Persistent, &path) || self.guards(Recursive, &path);
+        if arming || lasting || kind.is_persistent() {
+            let left = self.left.entry(path).or_default();
+            left.persistent |= kind == Persistent;
+            left.recursive |= kind == Recursive;
+            return None;
+        }
         let kind = match kind {
-            Persistent | Recursive => {
-                // Where the server refuses, everything goes when the path is bare.
-                self.owed.insert(path.clone());
-                if kind == Persistent {
-                    WatcherType::Persistent
-                } else {
-                    WatcherType::PersistentRecursive
-                }
-            }
-            Data | Exist | Child if lasting => {
-                self.owed.insert(path);
-                return None;
-            }
             Child => WatcherType::Children,
             // The server guards both as one.
             Data if self.watches(Exist, &path) => return None,
             Exist if self.watches(Data, &path) => return None,
-            Data | Exist => WatcherType::Data,
+            _ => WatcherType::Data,
         };
         Some(Unwatch { path, kind })
     }
@@ -252,7 +341,7 @@ impl Registry {
         if !self.is_bare(path) || self.arming.contains_key(path) {
             return None;
         }
-        let path = self.owed.take(path)?;
+        let (path, _) = self.left.remove_entry(path)?;
         Some(Unwatch {
             path,
             kind: WatcherType::Any,
@@ -283,36 +372,58 @@ impl Registry {
             EventType::NodeDeleted => (NodeEventKind::Deleted, &[Data, Exist, Child]),
             _ => return,
         };
-        let mut told: Vec<SubId> = Vec::new();
-        for &one_shot in one_shots {
-            if let Some(entry) = self.map(one_shot).remove(path) {
-                told.extend(entry.subs);
-            }
+        let mut told = self.take_one_shots(one_shots, path);
+        let of_children = event == EventType::NodeChildrenChanged;
+        // Beside a recursive watch, a persistent one is told of its children below.
+        if !of_children || !self.guards(Recursive, path) {
+            told.extend(self.subscribed(Persistent, path));
         }
-        told.extend(
-            self.map(Persistent)
-                .get(path)
-                .into_iter()
-                .flat_map(|e| &e.subs),
-        );
         // ZOOKEEPER-4475: a child event is some other watch's and says nothing new to this one.
-        if event != EventType::NodeChildrenChanged && !self.recursive.is_empty() {
+        if !of_children && !self.recursive.is_empty() {
             let mut ancestor = Some(path);
             while let Some(at) = ancestor {
-                told.extend(
-                    self.map(Recursive)
-                        .get(at)
-                        .into_iter()
-                        .flat_map(|e| &e.subs),
-                );
+                told.extend(self.subscribed(Recursive, at));
                 ancestor = zk_proto::path::parent(at);
             }
         }
-        if told.is_empty() {
+        self.tell(told, kind, path, zxid, wakes);
+        let of_a_child = matches!(event, EventType::NodeCreated | EventType::NodeDeleted);
+        if let Some(parent) = zk_proto::path::parent(path)
+            && of_a_child
+            && self.guards(Recursive, parent)
+            && self.guards(Persistent, parent)
+        {
+            let mut told = self.take_one_shots(&[Child], parent);
+            told.extend(self.subscribed(Persistent, parent));
+            self.tell(told, NodeEventKind::ChildrenChanged, parent, zxid, wakes);
+        }
+    }
+
+    fn take_one_shots(&mut self, kinds: &[WatchKind], path: &str) -> Vec<SubId> {
+        let taken = kinds.iter().filter_map(|&kind| self.map(kind).remove(path));
+        taken.flat_map(|entry| entry.subs).collect()
+    }
+
+    fn subscribed(&mut self, kind: WatchKind, path: &str) -> impl Iterator<Item = SubId> {
+        let entry = self.map(kind).get(path);
+        entry
+            .into_iter()
+            .flat_map(|entry| entry.subs.iter().copied())
+    }
+
+    fn tell(
+        &mut self,
+        subs: Vec<SubId>,
+        kind: NodeEventKind,
+        path: &str,
+        zxid: Option<Zxid>,
+        wakes: &mut Vec<Waker>,
+    ) {
+        if subs.is_empty() {
             return;
         }
         let path: Arc<str> = path.into();
-        for id in told {
+        for id in subs {
             self.push(
                 id,
                 Unread::Node {
@@ -345,52 +456,38 @@ impl Registry {
             }
         }
         // The next server guards what it is asked to, and nothing else.
-        self.owed.clear();
+        self.left.clear();
     }
 
     /// Everything that a new connection has to arm, in requests of bounded size. Subscribers whom
     /// no server tells what they missed are told that they missed something, before anything the
     /// new connection brings.
     pub(crate) fn rearm(&mut self, wakes: &mut Vec<Waker>) -> Vec<Batch> {
-        let mut by_zxid: BTreeMap<Zxid, Vec<(WatchKind, Arc<str>)>> = BTreeMap::new();
+        let mut one_shots: BTreeMap<Zxid, Vec<(WatchKind, Arc<str>)>> = BTreeMap::new();
+        let mut lasting = Vec::new();
         let mut gaps = Vec::new();
         for kind in WatchKind::ALL {
             for (path, entry) in self.map(kind).iter() {
                 let since = entry.since.unwrap_or_default();
-                by_zxid.entry(since).or_default().push((kind, path.clone()));
+                let watch = (kind, path.clone());
                 if kind.is_persistent() {
+                    lasting.push(watch);
                     gaps.extend(entry.subs.iter().map(|id| (*id, since)));
+                } else {
+                    one_shots.entry(since).or_default().push(watch);
                 }
             }
         }
         for (id, since) in gaps {
             self.gap(id, since, wakes);
         }
-        let mut batches = Vec::new();
-        for (since, watches) in by_zxid {
-            let mut batch = Batch {
-                since,
-                watches: Vec::new(),
-            };
-            let mut bytes = 0;
-            for (kind, path) in watches {
-                let encoded = 4 + path.len();
-                if bytes + encoded > BATCH_BYTES && !batch.watches.is_empty() {
-                    batches.push(std::mem::replace(
-                        &mut batch,
-                        Batch {
-                            since,
-                            watches: Vec::new(),
-                        },
-                    ));
-                    bytes = 0;
-                }
-                bytes += encoded;
-                batch.watches.push((kind, path));
-            }
-            batches.push(batch);
-        }
-        batches
+        // The last mode of a path is the one that an old server keeps (ZOOKEEPER-4466). Lasting
+        // watches are told nothing of the past, so they need no zxid of their own.
+        one_shots
+            .into_iter()
+            .chain([(Zxid::ZERO, lasting)])
+            .flat_map(|(since, watches)| in_batches(since, watches))
+            .collect()
     }
 
     fn gap(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
@@ -440,7 +537,7 @@ impl Registry {
 
     /// The session is over: every watch ends.
     pub(crate) fn end(&mut self, wakes: &mut Vec<Waker>) {
-        self.owed.clear();
+        self.left.clear();
         for kind in WatchKind::ALL {
             for entry in std::mem::take(self.map(kind)).into_values() {
                 for id in entry.subs {
@@ -470,4 +567,25 @@ impl Registry {
         sub.waker = Some(waker.clone());
         None
     }
+}
+
+/// Splits what has the same zxid into requests of bounded size, in order.
+fn in_batches(since: Zxid, watches: Vec<(WatchKind, Arc<str>)>) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    let mut room = 0;
+    for (kind, path) in watches {
+        let encoded = 4 + path.len();
+        match batches.last_mut() {
+            Some(batch) if encoded <= room => batch.watches.push((kind, path)),
+            _ => {
+                room = BATCH_BYTES;
+                batches.push(Batch {
+                    since,
+                    watches: vec![(kind, path)],
+                });
+            }
+        }
+        room = room.saturating_sub(encoded);
+    }
+    batches
 }

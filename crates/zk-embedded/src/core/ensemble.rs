@@ -31,7 +31,10 @@ impl State {
     /// Closes every connection to a member.
     pub fn disconnect_member(&mut self, member: usize) {
         let all = self.connections.all.iter();
-        let ids: Vec<_> = all.filter(|(_, c)| c.member == member).map(|(&id, _)| id).collect();
+        let ids: Vec<_> = all
+            .filter(|(_, c)| c.member == member)
+            .map(|(&id, _)| id)
+            .collect();
         for id in ids {
             self.connections.close(id);
         }
@@ -59,13 +62,24 @@ impl State {
         for member in 0..self.members.len() {
             self.disconnect_member(member);
         }
+        let config = self
+            .node("/zookeeper/config")
+            .and_then(|config| config.data);
         self.zxid = 0;
         let server_id = self.members.first().map_or(0, |member| member.id);
-        let seed = self.options.session_seed.wrapping_add(self.elapsed(now)).wrapping_add(1);
+        let seed = self
+            .options
+            .session_seed
+            .wrapping_add(self.elapsed(now))
+            .wrapping_add(1);
         self.sessions = SessionTable::new(millis_u64(self.options.tick), seed, server_id);
         let is_3_8 = self.options.is_3_8();
         for member in &mut self.members {
             *member = Member::new(member.id, Tree::new(), is_3_8);
+            // This is in the servers' own configuration too, and comes back from there.
+            if let Some(config) = &config {
+                member.tree.set_quietly("/zookeeper/config", config.clone());
+            }
         }
         if self.members.len() > 1 {
             self.begin_epoch(1);
@@ -142,7 +156,10 @@ impl State {
             // A server alone loses its quorum by being named.
             members > count / 2 && !(count == 1 && on_apart_side)
         };
-        let source = self.members.get(self.leader).map(|leader| leader.tree.clone());
+        let source = self
+            .members
+            .get(self.leader)
+            .map(|leader| leader.tree.clone());
         let mut changed = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
             let has = quorum(is_apart.get(index).copied().unwrap_or(false));

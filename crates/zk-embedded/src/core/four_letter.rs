@@ -127,7 +127,11 @@ impl State {
         let connections = self.of_member(member);
         let received: u64 = connections.iter().map(|(_, c)| c.stats.received).sum();
         let sent: u64 = connections.iter().map(|(_, c)| c.stats.sent).sum();
-        let ephemerals: usize = this.tree.ephemeral_owners().map(|(_, paths)| paths.len()).sum();
+        let ephemerals: usize = this
+            .tree
+            .ephemeral_owners()
+            .map(|(_, paths)| paths.len())
+            .sum();
         let mut values = vec![
             ("version", self.options.compat.version().to_owned()),
             ("server_state", self.mode_text(member).to_owned()),
@@ -142,7 +146,10 @@ impl State {
             ("local_sessions", "0".to_owned()),
             ("packets_sent", sent.to_string()),
             ("packets_received", received.to_string()),
-            ("watch_count", (this.data.len() + this.child.len()).to_string()),
+            (
+                "watch_count",
+                (this.data.len() + this.child.len()).to_string(),
+            ),
             ("approximate_data_size", this.tree.data_size().to_string()),
             ("uptime", self.elapsed(now).to_string()),
         ];

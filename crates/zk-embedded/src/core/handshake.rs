@@ -121,7 +121,8 @@ impl State {
         let reachable = session.local.is_none_or(|local| local == index);
         let proven = asked.password == Some(password(asked.session).as_bytes());
         let elapsed = self.elapsed(now);
-        (reachable && proven && self.sessions.touch(elapsed, asked.session)).then_some(asked.session)
+        (reachable && proven && self.sessions.touch(elapsed, asked.session))
+            .then_some(asked.session)
     }
 
     fn adopt(&mut self, id: ConnectionId, session: i64, timeout_ms: i32) {

@@ -1,5 +1,7 @@
 //! Looking at a server from outside, without a client.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use zk_proto::{Acl, SessionId, Stat, Zxid};
 
@@ -13,8 +15,12 @@ pub struct NodeInfo {
     pub path: String,
     /// Its data; null is not empty.
     pub data: Option<Bytes>,
-    /// Its metadata.
+    /// Its metadata, as clients see it.
     pub stat: Stat,
+    /// Whether it is a container, which its metadata does not say.
+    pub is_container: bool,
+    /// Its time to live, which its metadata does not say.
+    pub ttl: Option<Duration>,
     /// Its ACL.
     pub acl: Vec<Acl>,
 }
@@ -51,6 +57,8 @@ impl State {
             path: path.to_owned(),
             data: node.data.clone(),
             stat: node.stat(),
+            is_container: node.is_container(),
+            ttl: node.ttl(),
             acl: node.acl.to_vec(),
         })
     }

@@ -89,7 +89,7 @@ pub(crate) struct Member {
     pub(crate) backlog: Option<VecDeque<Arc<Txn>>>,
     /// Whether it is part of a quorum.
     pub(crate) quorum: bool,
-    /// 3.8: events carry no zxid, and are not withheld from those who may not read the node.
+    /// Before 3.9 events carry no zxid.
     is_3_8: bool,
 }
 
@@ -164,7 +164,14 @@ impl Member {
             }
             Change::SetData { .. } => {
                 let told = self.data.trigger(path);
-                self.tell(&told, EventType::NodeDataChanged, path, &applied.acl, zxid, all);
+                self.tell(
+                    &told,
+                    EventType::NodeDataChanged,
+                    path,
+                    &applied.acl,
+                    zxid,
+                    all,
+                );
             }
             Change::SetAcl { .. } | Change::Check { .. } => {}
         }
@@ -182,7 +189,7 @@ impl Member {
         let zxid = if self.is_3_8 { -1 } else { zxid };
         for &id in told {
             let may_read = |c: &Connection| acl::allows(acl, Permissions::READ, &c.auth);
-            if self.is_3_8 || all.all.get(&id).is_some_and(may_read) {
+            if all.all.get(&id).is_some_and(may_read) {
                 all.notify(id, zxid, kind, path);
             }
         }

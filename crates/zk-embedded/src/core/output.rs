@@ -129,7 +129,11 @@ mod tests {
         let mut output = Output::default();
         output.frame_with_payload(|_| {}, Some(&payload), |_| {});
         let chunks = output.into_chunks();
-        assert!(chunks.iter().any(|chunk| chunk.as_ptr() == payload.as_ptr()));
+        assert!(
+            chunks
+                .iter()
+                .any(|chunk| chunk.as_ptr() == payload.as_ptr())
+        );
     }
 
     #[test]

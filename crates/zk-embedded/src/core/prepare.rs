@@ -74,7 +74,10 @@ impl<'a> Preparation<'a> {
         )
     }
 
-    pub(crate) fn create_ttl(&mut self, request: &CreateTtlRequest<'_>) -> Result<Change, ErrorCode> {
+    pub(crate) fn create_ttl(
+        &mut self,
+        request: &CreateTtlRequest<'_>,
+    ) -> Result<Change, ErrorCode> {
         self.create_node(
             OpCode::CreateTtl,
             &request.path.to_string(),

@@ -31,7 +31,9 @@ impl Track {
 
     fn parse(data: Option<&Bytes>) -> Self {
         let mut track = Self::NONE;
-        let text = data.map(|data| String::from_utf8_lossy(data)).unwrap_or_default();
+        let text = data
+            .map(|data| String::from_utf8_lossy(data))
+            .unwrap_or_default();
         for pair in text.split([',', ';']) {
             let Some((key, value)) = pair.split_once('=') else {
                 continue;
@@ -128,7 +130,8 @@ fn check(
 /// The length of the data a change replaces or removes; asked before it is applied.
 pub(crate) fn length_before(tree: &Tree, change: &Change) -> usize {
     let node = tree.get(change.path());
-    node.and_then(|node| node.data.as_ref()).map_or(0, Bytes::len)
+    node.and_then(|node| node.data.as_ref())
+        .map_or(0, Bytes::len)
 }
 
 /// Keeps the count of what is used, after `change` was applied.

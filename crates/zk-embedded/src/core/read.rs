@@ -23,6 +23,9 @@ impl State {
         if request.op == OpCode::GetData {
             return self.get_data(request);
         }
+        if request.op == OpCode::MultiRead {
+            return self.multi_read(request);
+        }
         let reply = self.answer(request);
         match reply {
             Ok(body) => self.reply(request, Ok(&*body)),
@@ -33,7 +36,11 @@ impl State {
     fn answer(&mut self, request: &Request<'_>) -> Reply {
         let is_3_8 = self.options.is_3_8();
         let id = request.connection;
-        let connection = self.connections.all.get(&id).ok_or(ErrorCode::SystemError)?;
+        let connection = self
+            .connections
+            .all
+            .get(&id)
+            .ok_or(ErrorCode::SystemError)?;
         let auth = &connection.auth;
         let member = self.members.get_mut(request.member);
         let member = member.ok_or(ErrorCode::SystemError)?;
@@ -102,16 +109,33 @@ impl State {
                 let paths = all.filter(|path| path.starts_with(prefix)).collect();
                 Ok(Box::new(GetEphemeralsResponse { paths }))
             }
-            OpCode::MultiRead => {
-                let asked: MultiRequest<'_> = request.body()?;
-                let mut results = Vec::with_capacity(asked.ops.len());
-                for op in &asked.ops {
-                    results.push(read_one(member, op, auth)?);
-                }
-                Ok(Box::new(MultiResponse { results }))
-            }
             _ => Err(ErrorCode::Unimplemented),
         }
+    }
+
+    fn multi_read(&mut self, request: &Request<'_>) {
+        let asked = match request.body::<MultiRequest<'_>>() {
+            Ok(asked) => asked,
+            Err(code) => return self.reply(request, Err(code)),
+        };
+        let connection = self.connections.all.get(&request.connection);
+        let (Some(connection), Some(member)) = (connection, self.members.get(request.member))
+        else {
+            return;
+        };
+        let mut response = MultiResponse::default();
+        let mut error = None;
+        for op in &asked.ops {
+            match read_one(member, op, &connection.auth) {
+                Ok(result) => response.results.push(result),
+                Err(code) => {
+                    error = Some(code);
+                    break;
+                }
+            }
+        }
+        // The only error that comes with a body: what was read before a write was met.
+        self.reply_with(request, error, &response);
     }
 
     /// Apart from the others because its payload is not copied.

@@ -41,7 +41,9 @@ impl State {
         if !self.sessions.touch(elapsed, session) {
             return self.connections.close(id);
         }
-        let op = header.op_code().filter(|&op| is_request(op));
+        let op = header
+            .op_code()
+            .filter(|&op| is_request(op, self.options.is_3_8()));
         let Some(op) = op else {
             let unknown = Err(ErrorCode::Unimplemented);
             self.reply_at(id, header.xid, Zxid(-1), unknown);
@@ -85,6 +87,7 @@ impl State {
             | OpCode::DeleteContainer
             | OpCode::SetData
             | OpCode::SetAcl
+            | OpCode::Check
             | OpCode::Multi
             | OpCode::Reconfig
             | OpCode::Sync => self.write(&request),
@@ -140,6 +143,27 @@ impl State {
         self.reply_at(request.connection, request.xid, zxid, result);
     }
 
+    /// Answers a request with a body, error or not.
+    pub(super) fn reply_with(
+        &mut self,
+        request: &Request<'_>,
+        error: Option<ErrorCode>,
+        body: &dyn Encode,
+    ) {
+        let header = ReplyHeader {
+            xid: request.xid,
+            zxid: self.last_zxid(request.member),
+            err: error.map_or(0, ErrorCode::code),
+        };
+        if let Some(connection) = self.connections.all.get_mut(&request.connection) {
+            connection.output.frame(|out| {
+                header.encode(out);
+                body.encode(out);
+            });
+            connection.stats.sent += 1;
+        }
+    }
+
     pub(super) fn reply_at(
         &mut self,
         id: ConnectionId,
@@ -168,11 +192,12 @@ impl Encode for Nothing {
 }
 
 /// What a client may ask for by itself.
-fn is_request(op: OpCode) -> bool {
-    !matches!(
-        op,
-        OpCode::Notification | OpCode::Check | OpCode::Error | OpCode::CreateSession
-    )
+fn is_request(op: OpCode, is_3_8: bool) -> bool {
+    match op {
+        OpCode::Check => is_3_8,
+        OpCode::Notification | OpCode::Error | OpCode::CreateSession => false,
+        _ => true,
+    }
 }
 
 /// As `cons` prints it.

@@ -164,7 +164,10 @@ mod tests {
         assert_eq!(table.expired(5_999), None);
         assert_eq!(table.expired(6_000), Some(id));
         assert!(table.touch(2_500, id));
-        assert_eq!((table.expired(6_000), table.next_expiry()), (None, Some(8_000)));
+        assert_eq!(
+            (table.expired(6_000), table.next_expiry()),
+            (None, Some(8_000))
+        );
         assert!(table.remove(id).is_some() && table.remove(id).is_none());
         assert_eq!((table.next_expiry(), table.touch(0, id)), (None, false));
     }
@@ -188,5 +191,11 @@ mod tests {
         assert_eq!(password(id).as_bytes(), given);
     }
 
-    const GOLDEN: (i64, [u8; 16]) = (0, [0; 16]);
+    const GOLDEN: (i64, [u8; 16]) = (
+        0x0100_0028_b2a1_0006,
+        [
+            0x8b, 0x0c, 0x69, 0x97, 0xce, 0xb3, 0x00, 0xec, 0x36, 0x0e, 0x85, 0xb1, 0x2e, 0xc4,
+            0x1a, 0x7d,
+        ],
+    );
 }

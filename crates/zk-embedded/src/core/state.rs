@@ -159,6 +159,18 @@ impl State {
         self.connections.all.get(&id)?.session.map(SessionId)
     }
 
+    /// The open connections of a session.
+    pub fn connections_of(&self, session: SessionId) -> Vec<ConnectionId> {
+        let all = self.connections.all.iter();
+        let found = all.filter(|(_, c)| c.session == Some(session.0) && !c.closing);
+        found.map(|(&id, _)| id).collect()
+    }
+
+    /// Closes a connection.
+    pub fn disconnect(&mut self, id: ConnectionId) {
+        self.connections.close(id);
+    }
+
     /// The transactions after `zxid`, as far as the log still has them, in order.
     pub fn log_after(&self, zxid: Zxid) -> Vec<Arc<Txn>> {
         self.log.after(zxid)
@@ -216,7 +228,13 @@ impl State {
         let ids: Vec<_> = connections.map(|(&id, _)| id).collect();
         for id in ids {
             // A client that closes its session is answered first, and closed after that.
-            if xid == 0 || self.connections.all.get(&id).is_none_or(|c| c.output.is_empty()) {
+            if xid == 0
+                || self
+                    .connections
+                    .all
+                    .get(&id)
+                    .is_none_or(|c| c.output.is_empty())
+            {
                 self.connections.close(id);
             }
         }
@@ -279,9 +297,8 @@ impl State {
         let due = |path: &&str| {
             leader.tree.get(path).is_some_and(|node| {
                 let age = u64::try_from(wall.saturating_sub(node.mtime)).unwrap_or_default();
-                let stat = node.stat();
                 node.children.is_empty()
-                    && match stat.ttl() {
+                    && match node.ttl() {
                         Some(ttl) => age > millis_u64(ttl),
                         None => node.creates > 0 || never_used.is_some_and(|max| age > max),
                     }

@@ -1,0 +1,191 @@
+//! The state machine on its own: no runtime, and time is whatever we say it is.
+
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use proptest::prelude::*;
+use zk_proto::records::{ConnectRequest, CreateRequest};
+use zk_proto::{Acl, Encode, OpCode, RequestHeader, SessionId, SessionPassword, Zxid};
+
+use super::{ConnectionId, Peer, State};
+use crate::Options;
+
+fn connect() -> Bytes {
+    let mut out = BytesMut::new();
+    ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen: Zxid(0),
+        timeout_ms: 10_000,
+        session_id: SessionId::NONE,
+        password: SessionPassword::zero(),
+        read_only: Some(false),
+    }
+    .encode(&mut out);
+    out.freeze()
+}
+
+fn create(path: &str, flags: i32) -> Bytes {
+    let mut out = BytesMut::new();
+    RequestHeader::new(1, OpCode::Create).encode(&mut out);
+    let request = CreateRequest {
+        path: path.into(),
+        data: Some(b"data"),
+        acl: Acl::open().into(),
+        flags,
+    };
+    request.encode(&mut out);
+    out.freeze()
+}
+
+fn open(state: &mut State, now: Instant) -> ConnectionId {
+    let id = state.open(now, 0, Peer::Memory).unwrap();
+    state.handle_frame(now, id, &connect());
+    assert!(!state.take_output(id).0.is_empty());
+    id
+}
+
+#[test]
+fn a_session_ends_when_the_time_it_is_told_says_so() {
+    let start = Instant::now();
+    let mut state = State::new(Options::default(), start);
+    let id = open(&mut state, start);
+    state.handle_frame(start, id, &create("/e", 1));
+    let ends = start + Duration::from_secs(12);
+    assert_eq!(state.poll_timeout(), ends);
+    state.handle_timeout(ends - Duration::from_millis(1));
+    assert!(state.node("/e").is_some());
+    state.handle_timeout(ends);
+    assert!(state.node("/e").is_none() && state.sessions().is_empty());
+    assert!(state.take_output(id).1);
+}
+
+#[test]
+fn the_log_has_every_transaction_in_order_and_no_more_than_its_limit() {
+    let now = Instant::now();
+    let options = Options {
+        log_limit: 3,
+        ..Options::default()
+    };
+    let mut state = State::new(options, now);
+    let id = open(&mut state, now);
+    for path in ["/a", "/b", "/b", "/c"] {
+        state.handle_frame(now, id, &create(path, 0));
+    }
+    let zxids = |after| {
+        let log = state.log_after(Zxid(after));
+        log.iter()
+            .map(|txn| (txn.zxid.0, txn.error.is_some()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(zxids(0), [(3, false), (4, true), (5, false)]);
+    assert_eq!(zxids(4), [(5, false)]);
+    assert_eq!(state.zxid(), Zxid(5));
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_closed_at_the_limit() {
+    let now = Instant::now();
+    let options = Options {
+        max_pending_output: 1_000,
+        ..Options::default()
+    };
+    let mut state = State::new(options, now);
+    let id = state.open(now, 0, Peer::Memory).unwrap();
+    state.handle_frame(now, id, &connect());
+    for _ in 0..100 {
+        state.handle_frame(now, id, &create("/a", 0));
+    }
+    let (output, closing) = state.take_output(id);
+    assert!(closing && output.len() < 1_100);
+}
+
+#[test]
+fn what_goes_away_takes_its_watches_along() {
+    let now = Instant::now();
+    let mut state = State::new(Options::default(), now);
+    let id = open(&mut state, now);
+    let mut frame = BytesMut::new();
+    RequestHeader::new(1, OpCode::Exists).encode(&mut frame);
+    zk_proto::jute::put_str(&mut frame, "/a");
+    frame.put_u8(1);
+    state.handle_frame(now, id, &frame.freeze());
+    assert_eq!(state.watches_on("/a").data, 1);
+    state.handle_disconnect(id);
+    assert_eq!(state.watch_counts(), Default::default());
+    assert_eq!((state.connection_count(), state.sessions().len()), (0, 1));
+}
+
+/// Frames with a known operation and anything at all behind it.
+fn frame() -> impl Strategy<Value = Bytes> {
+    let ops = prop::sample::select(OpCode::ALL.to_vec());
+    let path = prop::sample::select(vec!["/", "", "/a", "/a/b", "nope", "/a/", "/zookeeper"]);
+    let tail = prop::collection::vec(
+        prop::sample::select(vec![0_u8, 0, 0, 1, 2, 4, 31, 255]),
+        0..60,
+    );
+    (ops, path, any::<bool>(), tail).prop_map(|(op, path, with_path, tail)| {
+        let mut out = BytesMut::new();
+        RequestHeader::new(1, op).encode(&mut out);
+        if with_path {
+            zk_proto::jute::put_str(&mut out, path);
+        }
+        out.put_slice(&tail);
+        out.freeze()
+    })
+}
+
+proptest! {
+    #[test]
+    fn nothing_a_client_sends_panics(
+        first in prop::collection::vec(any::<u8>(), 0..60),
+        frames in prop::collection::vec(frame(), 0..40),
+        raw in prop::collection::vec(any::<u8>(), 0..60),
+        members in 1_usize..4,
+    ) {
+        let now = Instant::now();
+        let options = Options { members, ..Options::default() };
+        let mut state = State::new(options, now);
+        let id = state.open(now, 0, Peer::Memory).unwrap();
+        state.handle_frame(now, id, &Bytes::from(first));
+        for frame in frames {
+            let id = open(&mut state, now);
+            state.handle_frame(now, id, &create("/a", 0));
+            state.handle_frame(now, id, &frame);
+            state.handle_frame(now, id, &Bytes::copy_from_slice(&raw));
+        }
+        state.handle_timeout(now + Duration::from_secs(100_000));
+        prop_assert!(state.sessions().is_empty());
+        for id in 0..1_000 {
+            state.handle_disconnect(ConnectionId(id));
+        }
+        prop_assert_eq!(state.watch_counts(), Default::default());
+    }
+
+    /// Every member has the same tree, whatever was asked of which.
+    #[test]
+    fn members_agree(writes in prop::collection::vec(
+        (0_usize..3, 0_i32..4, prop::sample::select(vec!["/a", "/b", "/a/b", "/a/c"])), 0..40,
+    )) {
+        let now = Instant::now();
+        let options = Options { members: 3, ..Options::default() };
+        let mut state = State::new(options, now);
+        let connections: Vec<_> = (0..3).map(|member| {
+            let id = state.open(now, member, Peer::Memory).unwrap();
+            state.handle_frame(now, id, &connect());
+            id
+        }).collect();
+        state.set_lag(0, true);
+        for (member, flags, path) in writes {
+            state.handle_frame(now, connections[member], &create(path, flags));
+        }
+        state.set_lag(0, false);
+        let shown = |member: usize| {
+            let tree = &state.members[member].tree;
+            let mut nodes: Vec<_> = tree.paths().map(|(path, node)| (path, node.stat())).collect();
+            nodes.sort_by_key(|(path, _)| *path);
+            (nodes, state.members[member].zxid)
+        };
+        prop_assert_eq!(shown(0), shown(1));
+        prop_assert_eq!(shown(1), shown(2));
+    }
+}

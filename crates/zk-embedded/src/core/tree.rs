@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use zk_proto::path;
@@ -52,6 +53,26 @@ impl Node {
         }
     }
 
+    /// What a container or a time to live is marked with is no session.
+    fn marks(&self) -> Stat {
+        Stat {
+            ephemeral_owner: self.owner,
+            ..Stat::default()
+        }
+    }
+
+    pub(crate) fn is_ephemeral(&self) -> bool {
+        self.marks().is_ephemeral()
+    }
+
+    pub(crate) fn is_container(&self) -> bool {
+        self.marks().is_container()
+    }
+
+    pub(crate) fn ttl(&self) -> Option<Duration> {
+        self.marks().ttl()
+    }
+
     pub(crate) fn stat(&self) -> Stat {
         let children = saturate(self.children.len());
         Stat {
@@ -63,7 +84,8 @@ impl Node {
             // Every creation had a deletion, except those of the children that are there.
             cversion: self.creates.wrapping_mul(2).wrapping_sub(children),
             aversion: self.aversion,
-            ephemeral_owner: self.owner,
+            // Clients are not shown what makes a container, or a time to live.
+            ephemeral_owner: if self.is_ephemeral() { self.owner } else { 0 },
             data_length: self.data.as_ref().map_or(0, |data| saturate(data.len())),
             num_children: children,
             pzxid: Zxid(self.pzxid),
@@ -240,8 +262,7 @@ impl Tree {
             acl: node.acl.clone(),
             parent_acl: parent.acl.clone(),
         };
-        let stat = node.stat();
-        if stat.is_container() || stat.ttl().is_some() {
+        if node.is_container() || node.ttl().is_some() {
             self.reapable.insert(path.into());
         } else if node.owner != 0 {
             let paths = self.ephemerals.entry(node.owner).or_default();
@@ -311,13 +332,19 @@ mod tests {
         tree.apply(&create("/a", 0, 1), 1, 10).unwrap();
         tree.apply(&create("/a/b", 0, 1), 2, 20).unwrap();
         let stat = tree.get("/a").unwrap().stat();
-        assert_eq!((stat.cversion, stat.num_children, stat.pzxid), (1, 1, Zxid(2)));
+        assert_eq!(
+            (stat.cversion, stat.num_children, stat.pzxid),
+            (1, 1, Zxid(2))
+        );
         let gone = Change::Delete {
             path: "/a/b".into(),
         };
         tree.apply(&gone, 3, 30).unwrap();
         let stat = tree.get("/a").unwrap().stat();
-        assert_eq!((stat.cversion, stat.num_children, stat.pzxid), (2, 0, Zxid(3)));
+        assert_eq!(
+            (stat.cversion, stat.num_children, stat.pzxid),
+            (2, 0, Zxid(3))
+        );
         assert!(tree.apply(&gone, 4, 40).is_none());
     }
 
@@ -327,13 +354,16 @@ mod tests {
         let (size, count) = (tree.data_size(), tree.count());
         assert_eq!((size, count), (44, 5));
         tree.apply(&create("/e", 7, 1), 1, 0).unwrap();
-        tree.apply(&create("/c", Stat::container_owner(), 2), 2, 0).unwrap();
-        tree.apply(&create("/t", Stat::ttl_owner(5).unwrap(), 3), 3, 0).unwrap();
+        tree.apply(&create("/c", Stat::container_owner(), 2), 2, 0)
+            .unwrap();
+        tree.apply(&create("/t", Stat::ttl_owner(5).unwrap(), 3), 3, 0)
+            .unwrap();
         assert_eq!(tree.ephemerals(7).collect::<Vec<_>>(), ["/e"]);
         assert_eq!(tree.reapable().collect::<Vec<_>>(), ["/c", "/t"]);
         assert_eq!(tree.data_size(), size + 9);
         for path in ["/e", "/c", "/t"] {
-            tree.apply(&Change::Delete { path: path.into() }, 9, 0).unwrap();
+            tree.apply(&Change::Delete { path: path.into() }, 9, 0)
+                .unwrap();
         }
         assert_eq!(tree.ephemeral_owners().count(), 0);
         assert_eq!(tree.reapable().count(), 0);

@@ -161,7 +161,9 @@ impl WatchTable {
         self.by_connection.len()
     }
 
-    pub(crate) fn by_path(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = ConnectionId>)> {
+    pub(crate) fn by_path(
+        &self,
+    ) -> impl Iterator<Item = (&str, impl Iterator<Item = ConnectionId>)> {
         let paths = self.by_path.iter();
         paths.map(|(path, watchers)| (&**path, watchers.keys().copied()))
     }
@@ -231,7 +233,10 @@ mod tests {
         assert!(table.trigger("/ab").is_empty());
         table.remove_connection(A);
         assert!(table.trigger("/a").is_empty());
-        assert_eq!((table.len(), table.path_count(), table.recursive), (0, 0, 0));
+        assert_eq!(
+            (table.len(), table.path_count(), table.recursive),
+            (0, 0, 0)
+        );
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 use zk_proto::jute::Encode;
 use zk_proto::records::{
-    Create2Response, CreateRequest, CreateResponse, CreateTtlRequest, DeleteContainerRequest,
-    DeleteRequest, MultiOp, MultiRequest, MultiResponse, MultiResult, ReconfigRequest,
-    SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
+    CheckVersionRequest, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest,
+    DeleteContainerRequest, DeleteRequest, MultiOp, MultiRequest, MultiResponse, MultiResult,
+    ReconfigRequest, SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
 };
 use zk_proto::{CreateMode, ErrorCode, OpCode, Stat};
 
@@ -59,7 +59,8 @@ impl State {
 
     fn single(&mut self, request: &Request<'_>) {
         let prepared = self.prepare(request);
-        if prepared.as_ref().is_err_and(|refusal| !refusal.counts) {
+        let unread = prepared.as_ref().is_err_and(|refusal| refusal.unread);
+        if unread && !self.options.is_3_8() {
             // What cannot be read takes no zxid.
             return self.reply(request, Err(ErrorCode::MarshallingError));
         }
@@ -68,7 +69,13 @@ impl State {
         let path = change.as_ref().map(|change| change.path().to_owned());
         let path = path.unwrap_or_default();
         let changes = change.map(|change| vec![change]);
-        let txn = self.txn(request.now, request.session, request.xid, request.op, changes);
+        let txn = self.txn(
+            request.now,
+            request.session,
+            request.xid,
+            request.op,
+            changes,
+        );
         let results = self.commit(txn, Some(request.member));
         if let Some(code) = error {
             return self.reply(request, Err(code));
@@ -76,6 +83,8 @@ impl State {
         let stat = results.into_iter().next().and_then(|applied| applied.stat);
         let body: Box<dyn Encode> = match (request.op, stat) {
             (OpCode::Create, _) => Box::new(CreateResponse { path }),
+            // Before 3.9 a `check` by itself is executed, and never answered unless it fails.
+            (OpCode::Check, _) => return,
             (OpCode::Delete | OpCode::DeleteContainer, _) => Box::new(Nothing),
             (OpCode::SetData | OpCode::SetAcl, Some(stat)) => Box::new(StatResponse { stat }),
             (_, Some(stat)) => Box::new(Create2Response { path, stat }),
@@ -115,8 +124,14 @@ impl State {
                 let asked: SetAclRequest<'_> = request.body().map_err(Refusal::unread)?;
                 checks.set_acl(&asked)?
             }
+            OpCode::Check => {
+                let asked: CheckVersionRequest<'_> = request.body().map_err(Refusal::unread)?;
+                checks.check(&asked)?
+            }
             OpCode::Reconfig => {
-                request.body::<ReconfigRequest<'_>>().map_err(Refusal::unread)?;
+                request
+                    .body::<ReconfigRequest<'_>>()
+                    .map_err(Refusal::unread)?;
                 let code = if self.options.reconfig_enabled {
                     ErrorCode::Unimplemented
                 } else {
@@ -136,13 +151,23 @@ impl State {
         };
         let auth = &connection.auth;
         let (tree, options) = (&leader.tree, &self.options);
-        Ok(Preparation::new(tree, options, request.session, auth, false))
+        Ok(Preparation::new(
+            tree,
+            options,
+            request.session,
+            auth,
+            false,
+        ))
     }
 
     fn multi(&mut self, request: &Request<'_>) {
         let asked = request.body::<MultiRequest<'_>>();
         let asked = asked.and_then(|asked| {
-            if asked.ops.iter().all(is_possible) {
+            if asked
+                .ops
+                .iter()
+                .all(|op| is_possible(op, self.options.is_3_8()))
+            {
                 Ok(asked)
             } else {
                 Err(ErrorCode::MarshallingError)
@@ -165,15 +190,26 @@ impl State {
         let prepared = self.prepare_multi(request, &asked.ops);
         let failure = prepared.as_ref().err().copied();
         let changes = prepared.map_err(|(_, code)| code);
-        let paths: Vec<String> = changes.iter().flatten().map(|c| c.path().to_owned()).collect();
-        let txn = self.txn(request.now, request.session, request.xid, request.op, changes);
+        let paths: Vec<String> = changes
+            .iter()
+            .flatten()
+            .map(|c| c.path().to_owned())
+            .collect();
+        let txn = self.txn(
+            request.now,
+            request.session,
+            request.xid,
+            request.op,
+            changes,
+        );
         let applied = self.commit(txn, Some(request.member));
         let results = match failure {
             Some((failed, code)) => refused(asked.ops.len(), failed, code),
             None => {
                 let is_3_8 = self.options.is_3_8();
                 let done = asked.ops.iter().zip(paths).zip(&applied);
-                done.map(|((op, path), applied)| result(op, path, applied, is_3_8)).collect()
+                done.map(|((op, path), applied)| result(op, path, applied, is_3_8))
+                    .collect()
             }
         };
         self.reply(request, Ok(&MultiResponse { results }));
@@ -188,9 +224,12 @@ impl State {
         let mut changes = Vec::with_capacity(ops.len());
         for (index, op) in ops.iter().enumerate() {
             let change = match op {
-                MultiOp::Create(request) => checks.create(OpCode::Create, request),
-                MultiOp::Create2(request) => checks.create(OpCode::Create2, request),
-                MultiOp::CreateContainer(request) => checks.create(OpCode::CreateContainer, request),
+                MultiOp::Create(asked)
+                | MultiOp::Create2(asked)
+                | MultiOp::CreateContainer(asked) => {
+                    let is_3_8 = self.options.is_3_8();
+                    checks.create(creation(op.op_code(), asked.flags, is_3_8), asked)
+                }
                 MultiOp::CreateTtl(request) => checks.create_ttl(request),
                 MultiOp::Delete(request) => checks.delete(request),
                 MultiOp::SetData(request) => checks.set_data(request),
@@ -203,35 +242,52 @@ impl State {
     }
 }
 
-/// Why a write is refused, and whether the refusal takes a zxid.
+/// Why a write is refused, and whether that is because it cannot be read.
 #[derive(Debug)]
 struct Refusal {
     code: ErrorCode,
-    counts: bool,
+    unread: bool,
 }
 
 impl Refusal {
     fn unread(code: ErrorCode) -> Self {
-        Self {
-            code,
-            counts: false,
-        }
+        Self { code, unread: true }
     }
 }
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Self {
-        Self { code, counts: true }
+        Self {
+            code,
+            unread: false,
+        }
     }
 }
 
 /// Whether the server can read the operation as part of a multi: no reads, and flags it knows.
-fn is_possible(op: &MultiOp<'_>) -> bool {
+fn is_possible(op: &MultiOp<'_>, is_3_8: bool) -> bool {
     match op {
         MultiOp::Create(op) | MultiOp::Create2(op) | MultiOp::CreateContainer(op) => {
-            CreateMode::from_flags(op.flags).is_some()
+            match CreateMode::from_flags(op.flags) {
+                Some(CreateMode::PersistentWithTtl | CreateMode::PersistentSequentialWithTtl) => {
+                    false
+                }
+                Some(_) => true,
+                // 3.8 finds out when it executes it.
+                None => is_3_8,
+            }
         }
         op => !op.is_read(),
+    }
+}
+
+/// What the server makes of a creation in a multi: the flags can make it one of a container, and
+/// before 3.9 decide alone (ZOOKEEPER-4026).
+fn creation(op: OpCode, flags: i32, is_3_8: bool) -> OpCode {
+    match CreateMode::from_flags(flags) {
+        Some(CreateMode::Container) => OpCode::CreateContainer,
+        _ if is_3_8 => OpCode::Create,
+        _ => op,
     }
 }
 
@@ -249,12 +305,13 @@ fn refused(count: usize, failed: usize, code: ErrorCode) -> Vec<MultiResult> {
 fn result(op: &MultiOp<'_>, path: String, applied: &Applied, is_3_8: bool) -> MultiResult {
     let stat: Stat = applied.stat.unwrap_or_default();
     match op {
-        MultiOp::Create(_) => MultiResult::Create { path },
-        // ZOOKEEPER-4026.
-        MultiOp::Create2(_) if is_3_8 => MultiResult::Create { path },
-        MultiOp::Create2(_) | MultiOp::CreateContainer(_) | MultiOp::CreateTtl(_) => {
-            MultiResult::Create2 { path, stat }
+        MultiOp::Create(asked) | MultiOp::Create2(asked) | MultiOp::CreateContainer(asked) => {
+            match creation(op.op_code(), asked.flags, is_3_8) {
+                OpCode::Create => MultiResult::Create { path },
+                _ => MultiResult::Create2 { path, stat },
+            }
         }
+        MultiOp::CreateTtl(_) => MultiResult::Create2 { path, stat },
         MultiOp::SetData(_) => MultiResult::SetData { stat },
         MultiOp::Delete(_) => MultiResult::Delete,
         MultiOp::Check(_) | MultiOp::GetData(_) | MultiOp::GetChildren(_) => MultiResult::Check,

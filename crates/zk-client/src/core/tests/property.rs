@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use zk_proto::ErrorCode;
-use zk_proto::records::{AddWatchMode, GetDataResponse, StatResponse};
+use zk_proto::records::{AddWatchMode, GetChildren2Response, GetDataResponse, StatResponse};
 
 use super::*;
+use crate::NodeEventKind;
 
 const PATHS: [&str; 4] = ["/a", "/a/b", "/c", "/d"];
 
@@ -18,6 +19,9 @@ enum Step {
         watch: bool,
     },
     Exists {
+        path: usize,
+    },
+    Children {
         path: usize,
     },
     Set {
@@ -46,6 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (path.clone(), any::<bool>()).prop_map(|(path, watch)| Step::Get { path, watch }),
         2 => path.clone().prop_map(|path| Step::Exists { path }),
+        2 => path.clone().prop_map(|path| Step::Children { path }),
         4 => path.clone().prop_map(|path| Step::Set { path }),
         1 => (path.clone(), any::<bool>())
             .prop_map(|(path, recursive)| Step::AddWatch { path, recursive }),
@@ -66,13 +71,14 @@ struct Asked {
     /// The data of a write.
     write: Option<String>,
     path: usize,
-    watching: bool,
+    watching: Option<WatchKind>,
 }
 
 /// A one-shot watch that has not told, and the state its owner knows.
 struct Watching {
     sub: SubId,
     path: usize,
+    kind: WatchKind,
     /// `None` if the znode did not exist.
     known: Option<zk_proto::Zxid>,
 }
@@ -81,7 +87,7 @@ struct Run {
     world: World,
     asked: Vec<Asked>,
     watching: Vec<Watching>,
-    lasting: Vec<SubId>,
+    lasting: Vec<(SubId, usize, WatchKind)>,
     writes: usize,
     /// What became of each write, by its data.
     fates: BTreeMap<String, &'static str>,
@@ -104,7 +110,11 @@ impl Run {
     fn step(&mut self, step: &Step) {
         let full = self.world.core.statistics().outstanding >= 60;
         match *step {
-            Step::Get { .. } | Step::Exists { .. } | Step::Set { .. } | Step::AddWatch { .. }
+            Step::Get { .. }
+            | Step::Exists { .. }
+            | Step::Children { .. }
+            | Step::Set { .. }
+            | Step::AddWatch { .. }
                 if full => {}
             Step::Get { path, watch } => {
                 let key = self.world.get(PATHS[path], watch);
@@ -112,7 +122,7 @@ impl Run {
                     key,
                     write: None,
                     path,
-                    watching: watch,
+                    watching: watch.then_some(WatchKind::Data),
                 });
             }
             Step::Exists { path } => {
@@ -121,7 +131,16 @@ impl Run {
                     key,
                     write: None,
                     path,
-                    watching: true,
+                    watching: Some(WatchKind::Data),
+                });
+            }
+            Step::Children { path } => {
+                let key = self.world.children(PATHS[path]);
+                self.asked.push(Asked {
+                    key,
+                    write: None,
+                    path,
+                    watching: Some(WatchKind::Child),
                 });
             }
             Step::Set { path } => {
@@ -132,7 +151,7 @@ impl Run {
                     key,
                     write: Some(data),
                     path,
-                    watching: false,
+                    watching: None,
                 });
             }
             Step::AddWatch { path, recursive } => {
@@ -146,7 +165,7 @@ impl Run {
                     key,
                     write: None,
                     path,
-                    watching: false,
+                    watching: Some(kind),
                 });
             }
             Step::Change { path, delete } => self.world.server.change(PATHS[path], delete),
@@ -232,18 +251,23 @@ impl Run {
         let reply = answer.expect("reads are answered in the end");
         let Some(sub) = reply.watch else {
             assert!(
-                !asked.watching || reply.result.is_err(),
+                asked.watching.is_none() || reply.result.is_err(),
                 "a watch without a handle"
             );
             return;
         };
-        if !asked.watching {
-            self.lasting.push(sub);
+        let kind = asked.watching.expect("no watch was asked for");
+        if kind.is_persistent() {
+            self.lasting.push((sub, asked.path, kind));
             return;
         }
         let known = match &reply.result {
             Err(ErrorCode::NoNode) => None,
             Err(other) => panic!("refused with {other:?}"),
+            Ok(body) if kind == WatchKind::Child => {
+                let response: GetChildren2Response = decode_frame(body, 0).unwrap();
+                Some(response.stat.pzxid)
+            }
             Ok(body) => Some(
                 decode_frame::<GetDataResponse>(body, 0)
                     .map(|response| response.stat)
@@ -255,6 +279,7 @@ impl Run {
         self.watching.push(Watching {
             sub,
             path: asked.path,
+            kind,
             known,
         });
     }
@@ -308,23 +333,64 @@ impl Run {
                 .server
                 .nodes
                 .get(path)
-                .map(|(_, stat)| stat.mzxid);
+                .map(|(_, stat)| match watching.kind {
+                    WatchKind::Child => stat.pzxid,
+                    _ => stat.mzxid,
+                });
             assert_eq!(watching.known, now, "a change of {path} was lost");
         }
-        // The server watches what we do.
-        let server = &self.world.server;
-        for (kind, there) in [
-            (WatchKind::Data, &server.data_watches),
-            (WatchKind::Exist, &server.exist_watches),
-            (WatchKind::Persistent, &server.persistent),
-            (WatchKind::Recursive, &server.recursive),
-        ] {
-            for path in PATHS {
-                let here = self.world.core.registry.watches(kind, path);
-                // A needless watch on the server can be left where removing it could hurt.
-                assert!(
-                    !here || there.contains(path),
-                    "{kind:?} at {path} is not armed"
+        self.probe();
+    }
+
+    /// Lasting watches that have not ended tell each change of what they watch, once.
+    fn probe(&mut self) {
+        self.lasting.retain(|&(sub, _, _)| {
+            loop {
+                match self.world.event(sub) {
+                    None => break true,
+                    Some(WatchEvent::SessionEnded) => {
+                        self.world.core.unsubscribe(self.world.now, sub);
+                        break false;
+                    }
+                    Some(_) => {}
+                }
+            }
+        });
+        for (path, child) in [("/a", "/a/new"), ("/a/b", "/a/b/new"), ("/c", "/c/new")] {
+            self.world.server.change(path, false);
+            self.world.server.change(child, false);
+            self.world.settle();
+            let changed = |event: &crate::NodeEvent| {
+                event.path == path && event.kind != NodeEventKind::ChildrenChanged
+            };
+            for &(sub, at, kind) in &self.lasting {
+                let mut events = Vec::new();
+                while let Some(event) = self.world.event(sub) {
+                    events.push(event.node().expect("a change").clone());
+                }
+                let count = |of: &dyn Fn(&crate::NodeEvent) -> bool| {
+                    events.iter().filter(|event| of(event)).count()
+                };
+                let of_child = |event: &crate::NodeEvent| match kind {
+                    WatchKind::Recursive => event.path == child,
+                    _ => event.path == path && event.kind == NodeEventKind::ChildrenChanged,
+                };
+                let watched = match kind {
+                    WatchKind::Recursive => path.starts_with(PATHS[at]),
+                    _ => path == PATHS[at],
+                };
+                let expected = usize::from(watched);
+                assert_eq!(
+                    count(&changed),
+                    expected,
+                    "{kind:?} {}: {events:?}",
+                    PATHS[at]
+                );
+                assert_eq!(
+                    count(&of_child),
+                    expected,
+                    "{kind:?} {}: {events:?}",
+                    PATHS[at]
                 );
             }
         }
@@ -335,7 +401,7 @@ impl Run {
             .watching
             .drain(..)
             .map(|w| w.sub)
-            .chain(self.lasting.drain(..))
+            .chain(self.lasting.drain(..).map(|lasting| lasting.0))
             .collect();
         for sub in subs {
             self.world.core.unsubscribe(self.world.now, sub);
@@ -353,12 +419,7 @@ impl Run {
             "something stays"
         );
         let server = &self.world.server;
-        for there in [
-            &server.data_watches,
-            &server.exist_watches,
-            &server.persistent,
-            &server.recursive,
-        ] {
+        for there in [&server.data_watches, &server.child_watches] {
             assert!(there.is_empty(), "the server still watches {there:?}");
         }
     }

@@ -6,23 +6,80 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::{Buf, Bytes, BytesMut};
 use zk_proto::records::{
     AddWatchMode, AddWatchRequest, Children, ConnectRequest, ConnectResponse, CreateRequest,
-    DeleteRequest, ErrorResponse, ExistsRequest, GetDataRequest, GetDataResponse,
-    RemoveWatchesRequest, SetDataRequest, SetWatches2Request, SetWatchesRequest, StatResponse,
-    WatcherType,
+    DeleteRequest, ErrorResponse, ExistsRequest, GetChildren2Request, GetChildren2Response,
+    GetDataRequest, GetDataResponse, RemoveWatchesRequest, SetDataRequest, SetWatches2Request,
+    SetWatchesRequest, StatResponse, WatcherType,
 };
 use zk_proto::{
     Decode, Decoder, Encode, ErrorCode, EventType, KeeperState, OpCode, ReplyHeader, RequestHeader,
     SessionId, SessionPassword, Stat, WatcherEvent, Zxid, decode_frame, xid,
 };
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mode {
+    OneShot,
+    Persistent,
+    Recursive,
+}
+
+/// One of a server's two tables of watches.
+#[derive(Debug, Default)]
+pub(super) struct Watches(BTreeMap<String, BTreeSet<Mode>>);
+
+impl Watches {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn has(&self, path: &str, mode: Mode) -> bool {
+        self.0.get(path).is_some_and(|modes| modes.contains(&mode))
+    }
+
+    fn add(&mut self, path: &str, mode: Mode, old: bool) {
+        let modes = self.0.entry(path.to_owned()).or_default();
+        if old {
+            // ZOOKEEPER-4466.
+            modes.clear();
+        }
+        modes.insert(mode);
+    }
+
+    /// Whether it had any of the modes.
+    fn remove(&mut self, path: &str, modes: &[Mode]) -> bool {
+        let Some(there) = self.0.get_mut(path) else {
+            return false;
+        };
+        let before = there.len();
+        there.retain(|mode| !modes.contains(mode));
+        let removed = there.len() < before;
+        if there.is_empty() {
+            self.0.remove(path);
+        }
+        removed
+    }
+
+    /// Whether anything watches; one-shot watches go.
+    fn trigger(&mut self, path: &str, of_children: bool) -> bool {
+        let one_shot = self.remove(path, &[Mode::OneShot]);
+        let persistent = self.has(path, Mode::Persistent);
+        let mut recursive = false;
+        let mut at = (!of_children).then_some(path);
+        while let Some(ancestor) = at {
+            recursive |= self.has(ancestor, Mode::Recursive);
+            at = zk_proto::path::parent(ancestor);
+        }
+        one_shot || persistent || recursive
+    }
+}
+
+const EVERY: [Mode; 3] = [Mode::OneShot, Mode::Persistent, Mode::Recursive];
+
 #[derive(Debug, Default)]
 pub(super) struct Server {
     pub(super) zxid: i64,
     pub(super) nodes: BTreeMap<String, (Bytes, Stat)>,
-    pub(super) data_watches: BTreeSet<String>,
-    pub(super) exist_watches: BTreeSet<String>,
-    pub(super) persistent: BTreeSet<String>,
-    pub(super) recursive: BTreeSet<String>,
+    pub(super) data_watches: Watches,
+    pub(super) child_watches: Watches,
     /// Data of the writes that were executed, in order.
     pub(super) log: Vec<Bytes>,
     /// Operations in the order of their arrival over this connection.
@@ -31,7 +88,7 @@ pub(super) struct Server {
     pub(super) rearmed_from: Vec<i64>,
     pub(super) session: i64,
     pub(super) expire_next: bool,
-    /// Behaves as 3.8 where removing watches is concerned.
+    /// Behaves as 3.8 where it keeps one mode per path, and cannot remove by mode.
     pub(super) old: bool,
     connected: bool,
     input: BytesMut,
@@ -45,10 +102,8 @@ impl Server {
         self.input.clear();
         self.output.clear();
         self.arrived.clear();
-        self.data_watches.clear();
-        self.exist_watches.clear();
-        self.persistent.clear();
-        self.recursive.clear();
+        self.data_watches.0.clear();
+        self.child_watches.0.clear();
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8]) {
@@ -76,10 +131,7 @@ impl Server {
     /// Somebody else changes a znode: creates it, sets it, or deletes it.
     pub(super) fn change(&mut self, path: &str, delete: bool) {
         if delete {
-            if self.nodes.remove(path).is_some() {
-                self.zxid += 1;
-                self.fire(EventType::NodeDeleted, path);
-            }
+            self.delete(path);
         } else if self.nodes.contains_key(path) {
             self.set(path, Bytes::new());
         } else {
@@ -97,7 +149,8 @@ impl Server {
             ..Stat::default()
         };
         self.nodes.insert(path.to_owned(), (data, stat));
-        self.fire(EventType::NodeCreated, path);
+        self.fire_data(EventType::NodeCreated, path);
+        self.fire_children(path);
     }
 
     fn set(&mut self, path: &str, data: Bytes) {
@@ -106,22 +159,44 @@ impl Server {
         node.0 = data;
         node.1.version += 1;
         node.1.mzxid = Zxid(self.zxid);
-        self.fire(EventType::NodeDataChanged, path);
+        self.fire_data(EventType::NodeDataChanged, path);
     }
 
-    fn fire(&mut self, kind: EventType, path: &str) {
-        let one_shot = self.data_watches.remove(path) | self.exist_watches.remove(path);
-        let lasting = self.persistent.contains(path)
-            || self
-                .recursive
-                .iter()
-                .any(|at| at == "/" || path.starts_with(at.as_str()));
-        if self.connected && (one_shot || lasting) {
+    fn delete(&mut self, path: &str) {
+        if self.nodes.remove(path).is_none() {
+            return;
+        }
+        self.zxid += 1;
+        let told = self.fire_data(EventType::NodeDeleted, path);
+        // Recursive watches are in both tables and told once.
+        if self.child_watches.trigger(path, false) && !told {
+            self.notify(EventType::NodeDeleted, path);
+        }
+        self.fire_children(path);
+    }
+
+    fn fire_data(&mut self, kind: EventType, path: &str) -> bool {
+        let told = self.data_watches.trigger(path, false);
+        if told {
             self.notify(kind, path);
+        }
+        told
+    }
+
+    fn fire_children(&mut self, path: &str) {
+        let Some(parent) = zk_proto::path::parent(path) else {
+            return;
+        };
+        if let Some((_, stat)) = self.nodes.get_mut(parent) {
+            stat.pzxid = Zxid(self.zxid);
+        }
+        if self.child_watches.trigger(parent, true) {
+            self.notify(EventType::NodeChildrenChanged, parent);
         }
     }
 
     fn notify(&mut self, kind: EventType, path: &str) {
+        assert!(self.connected, "watches end with their connection");
         let event = WatcherEvent {
             kind,
             state: KeeperState::SyncConnected,
@@ -233,7 +308,7 @@ impl Server {
             }
             OpCode::Delete => {
                 let request = DeleteRequest::decode(input).unwrap();
-                self.change(&request.path.to_string(), true);
+                self.delete(&request.path.to_string());
                 Ok(None)
             }
             OpCode::Exists => {
@@ -241,10 +316,7 @@ impl Server {
                 let path = request.path.to_string();
                 let stat = self.nodes.get(&path).map(|(_, stat)| *stat);
                 if request.watch {
-                    match stat {
-                        Some(_) => self.data_watches.insert(path),
-                        None => self.exist_watches.insert(path),
-                    };
+                    self.data_watches.add(&path, Mode::OneShot, self.old);
                 }
                 stat.map_or(Err(ErrorCode::NoNode), |stat| {
                     Ok(Some(Box::new(StatResponse { stat })))
@@ -255,42 +327,46 @@ impl Server {
                 let path = request.path.to_string();
                 let (data, stat) = self.nodes.get(&path).cloned().ok_or(ErrorCode::NoNode)?;
                 if request.watch {
-                    self.data_watches.insert(path);
+                    self.data_watches.add(&path, Mode::OneShot, self.old);
                 }
                 Ok(Some(Box::new(GetDataResponse {
                     data: Some(data),
                     stat,
                 })))
             }
+            OpCode::GetChildren2 => {
+                let request = GetChildren2Request::decode(input).unwrap();
+                let path = request.path.to_string();
+                let (_, stat) = *self.nodes.get(&path).ok_or(ErrorCode::NoNode)?;
+                if request.watch {
+                    self.child_watches.add(&path, Mode::OneShot, self.old);
+                }
+                let children = Children::from_iter([""; 0]);
+                Ok(Some(Box::new(GetChildren2Response { children, stat })))
+            }
             OpCode::AddWatch => {
                 let request = AddWatchRequest::decode(input).unwrap();
-                let path = request.path.to_string();
-                match request.mode {
-                    AddWatchMode::Persistent => self.persistent.insert(path),
-                    _ => self.recursive.insert(path),
+                let mode = match request.mode {
+                    AddWatchMode::Persistent => Mode::Persistent,
+                    _ => Mode::Recursive,
                 };
+                self.add_lasting(&request.path.to_string(), mode);
                 Ok(Some(Box::new(ErrorResponse { err: 0 })))
             }
             OpCode::RemoveWatches => {
                 let request = RemoveWatchesRequest::decode(input).unwrap();
                 let path = request.path.to_string();
-                let (data, persistent, recursive) = match request.kind {
-                    WatcherType::Any => (true, true, true),
-                    // ZOOKEEPER-4472: half of a persistent watch goes with it.
-                    WatcherType::Data => (true, self.old, self.old),
-                    WatcherType::Persistent | WatcherType::PersistentRecursive if self.old => {
-                        return Err(ErrorCode::MarshallingError);
-                    }
-                    WatcherType::Persistent => (false, true, false),
-                    WatcherType::PersistentRecursive => (false, false, true),
+                // ZOOKEEPER-4472: an old server takes what else is in the table.
+                let one_shot = if self.old { &EVERY[..] } else { &EVERY[..1] };
+                let (data, child) = match request.kind {
+                    WatcherType::Any => (&EVERY[..], &EVERY[..]),
+                    WatcherType::Data => (one_shot, &[][..]),
+                    WatcherType::Children => (&[][..], one_shot),
                     other => panic!("{other:?} is not served"),
                 };
-                let removed = [
-                    data && self.data_watches.remove(&path) | self.exist_watches.remove(&path),
-                    persistent && self.persistent.remove(&path),
-                    recursive && self.recursive.remove(&path),
-                ];
-                if removed.contains(&true) {
+                let data = self.data_watches.remove(&path, data);
+                let child = self.child_watches.remove(&path, child);
+                if data || child {
                     Ok(None)
                 } else {
                     Err(ErrorCode::NoWatcher)
@@ -298,14 +374,28 @@ impl Server {
             }
             OpCode::SetWatches => {
                 let request = SetWatchesRequest::<Children>::decode(input).unwrap();
-                self.rearm(request.relative_zxid, &request.data, &request.exist);
+                self.rearm(
+                    request.relative_zxid,
+                    &request.data,
+                    &request.exist,
+                    &request.child,
+                );
                 Ok(None)
             }
             OpCode::SetWatches2 => {
                 let request = SetWatches2Request::<Children>::decode(input).unwrap();
-                self.rearm(request.relative_zxid, &request.data, &request.exist);
-                self.persistent.extend(request.persistent.to_vec());
-                self.recursive.extend(request.recursive.to_vec());
+                self.rearm(
+                    request.relative_zxid,
+                    &request.data,
+                    &request.exist,
+                    &request.child,
+                );
+                for path in &request.persistent {
+                    self.add_lasting(path, Mode::Persistent);
+                }
+                for path in &request.recursive {
+                    self.add_lasting(path, Mode::Recursive);
+                }
                 Ok(None)
             }
             OpCode::Auth => {
@@ -317,8 +407,13 @@ impl Server {
         }
     }
 
+    fn add_lasting(&mut self, path: &str, mode: Mode) {
+        self.data_watches.add(path, mode, self.old);
+        self.child_watches.add(path, mode, self.old);
+    }
+
     /// What a real server does with `setWatches`.
-    fn rearm(&mut self, since: Zxid, data: &Children, exist: &Children) {
+    fn rearm(&mut self, since: Zxid, data: &Children, exist: &Children, child: &Children) {
         self.rearmed_from.push(since.0);
         for path in data {
             match self.nodes.get(path) {
@@ -326,16 +421,23 @@ impl Server {
                 Some((_, stat)) if stat.mzxid > since => {
                     self.notify(EventType::NodeDataChanged, path);
                 }
-                Some(_) => {
-                    self.data_watches.insert(path.to_owned());
-                }
+                Some(_) => self.data_watches.add(path, Mode::OneShot, self.old),
             }
         }
         for path in exist {
             if self.nodes.contains_key(path) {
                 self.notify(EventType::NodeCreated, path);
             } else {
-                self.exist_watches.insert(path.to_owned());
+                self.data_watches.add(path, Mode::OneShot, self.old);
+            }
+        }
+        for path in child {
+            match self.nodes.get(path) {
+                None => self.notify(EventType::NodeDeleted, path),
+                Some((_, stat)) if stat.pzxid > since => {
+                    self.notify(EventType::NodeChildrenChanged, path);
+                }
+                Some(_) => self.child_watches.add(path, Mode::OneShot, self.old),
             }
         }
     }

@@ -1,0 +1,429 @@
+//! The server people start: sockets, tasks, and the handle to them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use zk_proto::{SessionId, Zxid};
+
+use crate::connection;
+use crate::core::{NodeInfo, Peer, SessionInfo, State, Txn, WatchCounts};
+use crate::faults::Faults;
+use crate::listener;
+use crate::options::{Compat, Options, WallClock};
+use crate::shared::{Shared, now, run_clock};
+use crate::stream::Foreign;
+
+/// How much of either direction of an in-memory connection is on its way at once, in bytes.
+const MEMORY_BUFFER: usize = 64 * 1024;
+
+/// A running server, or an ensemble of them. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts one server with the default options on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    ///
+    /// # Cancel safety
+    /// Dropping the future starts nothing.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Sets options before the start.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where clients find the server: `127.0.0.1:PORT`, of all members, with commas between. Empty
+    /// if there are no sockets.
+    pub fn connect_string(&self) -> String {
+        let hosts: Vec<_> = self.addresses.iter().map(SocketAddr::to_string).collect();
+        hosts.join(",")
+    }
+
+    /// The members' addresses. Empty if there are no sockets.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A connection to the first member that stays inside this process.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` while the server is stopped or refuses connections.
+    pub fn connect_in_memory(&self) -> io::Result<DuplexStream> {
+        self.connect_in_memory_to(0)
+    }
+
+    /// A connection to a member, counted from 0, that stays inside this process.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` while the member is stopped or refuses connections.
+    pub fn connect_in_memory_to(&self, member: usize) -> io::Result<DuplexStream> {
+        let (near, far) = tokio::io::duplex(MEMORY_BUFFER);
+        self.serve(member, far)?;
+        Ok(near)
+    }
+
+    /// Serves a connection that was made elsewhere, such as on a simulated network.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` while the member is stopped or refuses connections.
+    pub fn serve<S>(&self, member: usize, stream: S) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let gate = self.shared.gates.get(member);
+        if !gate.is_some_and(|gate| gate.borrow().listens()) {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let shared = self.shared.clone();
+        tokio::spawn(connection::serve(
+            Foreign(stream),
+            shared,
+            member,
+            Peer::Memory,
+        ));
+        Ok(())
+    }
+
+    /// What can go wrong with all members.
+    pub fn faults(&self) -> Faults {
+        Faults::new(self.shared.clone(), (0..self.shared.gates.len()).collect())
+    }
+
+    /// What can go wrong with one member, counted from 0.
+    pub fn member(&self, member: usize) -> Faults {
+        Faults::new(self.shared.clone(), vec![member])
+    }
+
+    /// Number of members.
+    pub fn member_count(&self) -> usize {
+        self.shared.gates.len()
+    }
+
+    /// The member that leads, counted from 0.
+    pub fn leader(&self) -> usize {
+        self.shared.look(|inner| inner.state.leader())
+    }
+
+    /// Elects another leader: every connection is closed, zxids go on in the next epoch.
+    pub fn change_leader(&self) {
+        self.shared.with(|inner| inner.state.change_leader(now()));
+    }
+
+    /// Cuts members, counted from 0, off from the others; those without a quorum become read-only.
+    /// A server alone becomes read-only when it is named. An empty list heals everything.
+    pub fn partition(&self, apart: &[usize]) {
+        self.shared.with(|inner| inner.apart = apart.to_vec());
+        self.shared.regroup();
+    }
+
+    /// Makes a member, counted from 0, lag behind the leader or catch up.
+    ///
+    /// One that lags answers reads from what it has; a write or a `sync` sent to it makes it catch
+    /// up first, and then lag again. The leader cannot lag.
+    pub fn set_lag(&self, member: usize, lags: bool) {
+        self.shared.with(|inner| inner.state.set_lag(member, lags));
+    }
+
+    /// Closes the ports and every connection. The nodes stay, and time stands still for sessions,
+    /// until [`start_again`](Self::start_again).
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the server all the same; only nobody waits for it.
+    pub async fn stop(&self) {
+        self.faults().stop();
+        for gate in &self.shared.gates {
+            listener::closed(gate).await;
+        }
+    }
+
+    /// Goes on after [`stop`](Self::stop), on the same ports. Sessions get their whole timeout
+    /// again, or, with `keep_sessions` false, have all ended.
+    ///
+    /// # Errors
+    /// When a port cannot be had any more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the server started.
+    pub async fn start_again(&self, keep_sessions: bool) -> io::Result<()> {
+        self.shared
+            .with(|inner| inner.state.restart(now(), keep_sessions));
+        self.faults().run();
+        self.opened().await
+    }
+
+    /// [`stop`](Self::stop) and [`start_again`](Self::start_again).
+    ///
+    /// # Errors
+    /// When a port cannot be had any more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the server stopped.
+    pub async fn restart(&self, keep_sessions: bool) -> io::Result<()> {
+        self.stop().await;
+        self.start_again(keep_sessions).await
+    }
+
+    /// Waits until every port that should be open is.
+    async fn opened(&self) -> io::Result<()> {
+        if !self.addresses.is_empty() {
+            for gate in &self.shared.gates {
+                listener::opened(gate).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Loses everything: no nodes, no sessions, zxid 0. Clients that have seen more are turned away
+    /// from then on.
+    pub fn wipe(&self) {
+        self.shared.with(|inner| inner.state.wipe(now()));
+        self.shared.clock.notify_one();
+    }
+
+    /// A node, as the leader has it.
+    pub fn node(&self, path: &str) -> Option<NodeInfo> {
+        self.shared.look(|inner| inner.state.node(path))
+    }
+
+    /// The paths of all nodes, sorted.
+    pub fn paths(&self) -> Vec<String> {
+        self.shared.look(|inner| inner.state.paths())
+    }
+
+    /// The sessions, sorted by id.
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.shared.look(|inner| inner.state.sessions())
+    }
+
+    /// Watches of all clients.
+    pub fn watch_counts(&self) -> WatchCounts {
+        self.shared.look(|inner| inner.state.watch_counts())
+    }
+
+    /// Watches of all clients on one path.
+    pub fn watches_on(&self, path: &str) -> WatchCounts {
+        self.shared.look(|inner| inner.state.watches_on(path))
+    }
+
+    /// Open connections.
+    pub fn connection_count(&self) -> usize {
+        self.shared.look(|inner| inner.state.connection_count())
+    }
+
+    /// The last transaction, refused ones included.
+    pub fn zxid(&self) -> Zxid {
+        self.shared.look(|inner| inner.state.zxid())
+    }
+
+    /// The transactions after `zxid`, in order, as far back as [`Builder::log_limit`] goes.
+    pub fn log_after(&self, zxid: Zxid) -> Vec<Arc<Txn>> {
+        self.shared.look(|inner| inner.state.log_after(zxid))
+    }
+
+    /// Sets the next sequence number of a node's children, so that a test can see it overflow;
+    /// whether there is such a node.
+    pub fn set_next_sequence(&self, path: &str, next: i32) -> bool {
+        self.shared
+            .with(|inner| inner.state.set_next_sequence(path, next))
+    }
+
+    /// Ends a session as if its time were over; whether there was one.
+    pub fn expire_session(&self, session: SessionId) -> bool {
+        self.faults().expire_session(session)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.faults().stop();
+    }
+}
+
+/// Options of a [`Server`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is started before `start`"]
+pub struct Builder {
+    options: Options,
+    addresses: Option<Vec<SocketAddr>>,
+    sockets: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            options: Options::default(),
+            addresses: None,
+            sockets: true,
+        }
+    }
+}
+
+impl Builder {
+    /// All options at once; those without a method here are set in them.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Whose behaviour it has where versions of Apache ZooKeeper differ.
+    pub fn compat(mut self, compat: Compat) -> Self {
+        self.options.compat = compat;
+        self
+    }
+
+    /// The number of members of an ensemble, up to 255; 1 by default.
+    pub fn members(mut self, members: usize) -> Self {
+        self.options.members = members.clamp(1, 255);
+        self
+    }
+
+    /// The unit of session timeouts, 2 s by default. They are granted between 2 and 20 ticks.
+    pub fn tick(mut self, tick: Duration) -> Self {
+        self.options.tick = tick;
+        self
+    }
+
+    /// The session timeouts granted, instead of 2 to 20 ticks.
+    pub fn session_timeouts(mut self, min: Duration, max: Duration) -> Self {
+        self.options.min_session_timeout = Some(min);
+        self.options.max_session_timeout = Some(max);
+        self
+    }
+
+    /// The longest frame accepted, in bytes; 1,048,575 by default.
+    pub fn max_frame(mut self, bytes: usize) -> Self {
+        self.options.max_frame = bytes;
+        self
+    }
+
+    /// How often containers and nodes with a time to live are looked at; every minute by default.
+    pub fn container_check_interval(mut self, interval: Duration) -> Self {
+        self.options.container_check_interval = interval;
+        self
+    }
+
+    /// The digest id that may do everything, as [`zk_proto::digest_id`] makes it.
+    pub fn super_digest(mut self, id: impl Into<String>) -> Self {
+        self.options.super_digest = Some(id.into());
+        self
+    }
+
+    /// Whether members without a quorum serve reads; they do by default.
+    pub fn read_only_mode(mut self, enabled: bool) -> Self {
+        self.options.read_only_mode = enabled;
+        self
+    }
+
+    /// Whether hard quotas are enforced; not by default, as on a real server.
+    pub fn enforce_quota(mut self, enforce: bool) -> Self {
+        self.options.enforce_quota = enforce;
+        self
+    }
+
+    /// Where the times in stats come from.
+    pub fn wall_clock(mut self, clock: WallClock) -> Self {
+        self.options.wall_clock = clock;
+        self
+    }
+
+    /// How many of the last transactions are kept for inspection; 10,000 by default.
+    pub fn log_limit(mut self, limit: usize) -> Self {
+        self.options.log_limit = limit;
+        self
+    }
+
+    /// Where the members listen, in their order; a free port of 127.0.0.1 for those not named.
+    pub fn listen(mut self, addresses: impl Into<Vec<SocketAddr>>) -> Self {
+        self.addresses = Some(addresses.into());
+        self
+    }
+
+    /// No sockets: connections are made with [`Server::connect_in_memory`] only. Such a server needs
+    /// no I/O driver.
+    pub fn in_memory(mut self) -> Self {
+        self.sockets = false;
+        self
+    }
+
+    /// Starts the server in the current runtime.
+    ///
+    /// # Errors
+    /// When an address cannot be had.
+    ///
+    /// # Cancel safety
+    /// Dropping the future starts nothing.
+    pub async fn start(self) -> io::Result<Server> {
+        let count = self.options.members.clamp(1, 255);
+        let mut listeners = Vec::new();
+        if self.sockets {
+            for member in 0..count {
+                let named = self
+                    .addresses
+                    .as_ref()
+                    .and_then(|all| all.get(member).copied());
+                let address = named.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+                listeners.push(TcpListener::bind(address).await?);
+            }
+        }
+        let addresses: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
+        let addresses = addresses?;
+        let mut state = State::new(self.options, now());
+        if count > 1 {
+            state.set_config(&config(&addresses, count));
+        }
+        let shared = Arc::new(Shared::new(state, self.sockets));
+        let mut tasks = vec![tokio::spawn(run_clock(shared.clone()))];
+        for (member, listener) in listeners.into_iter().enumerate() {
+            if let Some(gate) = shared.gates.get(member).map(watch::Sender::subscribe) {
+                tasks.push(tokio::spawn(listener::run(
+                    listener,
+                    gate,
+                    shared.clone(),
+                    member,
+                )));
+            }
+        }
+        let server = Server {
+            shared,
+            addresses,
+            tasks,
+        };
+        server.opened().await?;
+        Ok(server)
+    }
+}
+
+/// The text of `/zookeeper/config`. Members do not talk to each other over sockets, so the ports
+/// for that are the usual ones.
+fn config(addresses: &[SocketAddr], count: usize) -> String {
+    let line = |member: usize| {
+        let client = match addresses.get(member) {
+            Some(address) => address.to_string(),
+            None => format!("127.0.0.1:{}", 2181 + member),
+        };
+        format!(
+            "server.{}=127.0.0.1:2888:3888:participant;{client}\n",
+            member + 1
+        )
+    };
+    let servers: String = (0..count).map(line).collect();
+    format!("{servers}version=0")
+}

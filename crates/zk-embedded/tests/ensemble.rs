@@ -1,0 +1,205 @@
+//! What a client can observe of an ensemble.
+
+mod raw;
+
+use raw::{Nothing, Raw, ask};
+use zk_embedded::Server;
+use zk_proto::records::*;
+use zk_proto::*;
+
+async fn three() -> Server {
+    Server::builder()
+        .in_memory()
+        .members(3)
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_write_is_seen_on_every_member_and_watches_fire_there() {
+    let server = three().await;
+    let mut one = Raw::on(&server, 0).await;
+    let mut two = Raw::on(&server, 1).await;
+    two.exists("/a", true).await;
+    one.make("/a", CreateMode::Persistent).await;
+    assert_eq!(server.zxid().epoch(), 1);
+    assert_eq!(two.get("/a", false).await.err, 0);
+    assert_eq!(
+        two.take_events(),
+        [(EventType::NodeCreated, "/a".to_owned())]
+    );
+}
+
+#[tokio::test]
+async fn a_lagging_member_is_stale_and_behind_until_a_sync() {
+    let server = three().await;
+    let mut ahead = Raw::on(&server, 2).await;
+    let mut behind = Raw::on(&server, 0).await;
+    server.set_lag(0, true);
+    ahead.make("/a", CreateMode::Persistent).await;
+    let seen = ahead.ping().await.unwrap().zxid;
+    assert_eq!(behind.exists("/a", false).await.err, -101);
+    let ask = ConnectRequest {
+        last_zxid_seen: Zxid(seen),
+        ..ask()
+    };
+    assert!(Raw::with(&server, 0, &ask).await.is_none());
+    behind
+        .call(OpCode::Sync, &SyncRequest { path: "/".into() })
+        .await;
+    assert_eq!(behind.exists("/a", false).await.err, 0);
+    ahead.make("/b", CreateMode::Persistent).await;
+    assert_eq!(behind.exists("/b", false).await.err, -101);
+    server.set_lag(0, false);
+    assert_eq!(behind.exists("/b", false).await.err, 0);
+}
+
+/// Failure 9.
+#[tokio::test]
+async fn a_late_write_on_the_connection_a_session_has_left_is_not_done() {
+    let server = three().await;
+    let mut old = Raw::on(&server, 0).await;
+    let mut new = Raw::with(&server, 1, &old.resume()).await.unwrap();
+    assert_eq!(new.id(), old.id());
+    assert_eq!(old.exists("/", false).await.err, 0);
+    let request = raw::create("/late", CreateMode::Persistent);
+    assert!(old.try_call(OpCode::Create, &request).await.is_none());
+    assert!(server.node("/late").is_none());
+    new.make("/ok", CreateMode::Ephemeral).await;
+}
+
+#[tokio::test]
+async fn a_new_leader_closes_connections_and_begins_an_epoch() {
+    let server = three().await;
+    let mut raw = Raw::on(&server, 0).await;
+    raw.make("/e", CreateMode::Ephemeral).await;
+    let before = (server.leader(), server.zxid());
+    server.change_leader();
+    assert_ne!(server.leader(), before.0);
+    assert_eq!(server.zxid(), Zxid(2 << 32));
+    assert!(raw.closed().await);
+    let mut again = Raw::with(&server, 1, &raw.resume()).await.unwrap();
+    assert_eq!(again.id(), raw.id());
+    assert_eq!(again.exists("/e", false).await.err, 0);
+}
+
+#[tokio::test]
+async fn a_minority_is_read_only_with_sessions_of_its_own() {
+    let server = three().await;
+    let mut raw = Raw::on(&server, 2).await;
+    raw.make("/a", CreateMode::Persistent).await;
+    assert_eq!(server.leader(), 2);
+    server.partition(&[2]);
+    assert_ne!(server.leader(), 2);
+    assert!(raw.closed().await);
+    let read_only = ConnectRequest {
+        read_only: Some(true),
+        ..ask()
+    };
+    assert!(Raw::with(&server, 2, &ask()).await.is_none());
+    let resume = ConnectRequest {
+        read_only: Some(true),
+        ..raw.resume()
+    };
+    assert!(Raw::with(&server, 2, &resume).await.is_none());
+    let mut local = Raw::with(&server, 2, &read_only).await.unwrap();
+    assert!(local.session.read_only);
+    assert_eq!(local.get("/a", false).await.err, 0);
+    assert_eq!(local.set("/a", b"", -1).await.err, -119);
+    let sync = SyncRequest { path: "/".into() };
+    assert_eq!(local.call(OpCode::Sync, &sync).await.err, -119);
+    let majority = ConnectRequest {
+        read_only: Some(true),
+        ..local.resume()
+    };
+    assert!(
+        Raw::with(&server, 0, &majority)
+            .await
+            .unwrap()
+            .session
+            .is_expired()
+    );
+    let mut moved = Raw::with(&server, 0, &raw.resume()).await.unwrap();
+    moved.set("/a", b"new", -1).await;
+    assert_eq!(
+        local
+            .get("/a", false)
+            .await
+            .body::<GetDataResponse>()
+            .stat
+            .version,
+        0
+    );
+    server.partition(&[]);
+    assert!(local.closed().await);
+    let mut healed = Raw::on(&server, 2).await;
+    assert_eq!(
+        healed
+            .get("/a", false)
+            .await
+            .body::<GetDataResponse>()
+            .stat
+            .version,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_server_alone_can_be_read_only_too() {
+    let server = Server::builder().in_memory().start().await.unwrap();
+    server.partition(&[0]);
+    let read_only = ConnectRequest {
+        read_only: Some(true),
+        ..ask()
+    };
+    let mut local = Raw::with(&server, 0, &read_only).await.unwrap();
+    assert_eq!(local.delete("/a").await.err, -119);
+    assert_eq!(local.call(OpCode::CloseSession, &Nothing).await.err, 0);
+    server.partition(&[]);
+    Raw::new(&server)
+        .await
+        .make("/a", CreateMode::Persistent)
+        .await;
+}
+
+#[tokio::test]
+async fn a_wiped_ensemble_turns_its_old_clients_away() {
+    let server = three().await;
+    let mut raw = Raw::on(&server, 0).await;
+    for path in ["/a", "/b"] {
+        raw.make(path, CreateMode::Persistent).await;
+    }
+    let seen = raw.ping().await.unwrap().zxid;
+    server.wipe();
+    let resume = ConnectRequest {
+        last_zxid_seen: Zxid(seen),
+        ..raw.resume()
+    };
+    for member in 0..3 {
+        assert!(Raw::with(&server, member, &resume).await.is_none());
+    }
+    let config = server.node("/zookeeper/config").unwrap();
+    assert!(config.data.unwrap().starts_with(b"server.1="));
+    assert!(server.node("/a").is_none());
+}
+
+#[tokio::test]
+async fn the_others_go_on_without_a_member_that_stops() {
+    let server = three().await;
+    let mut raw = Raw::on(&server, 2).await;
+    raw.make("/e", CreateMode::Ephemeral).await;
+    server.member(2).stop();
+    assert!(raw.closed().await);
+    assert!(server.connect_in_memory_to(2).is_err());
+    assert_ne!(server.leader(), 2);
+    let mut moved = Raw::with(&server, 0, &raw.resume()).await.unwrap();
+    moved.make("/b", CreateMode::Persistent).await;
+    server.member(1).stop();
+    assert!(Raw::with(&server, 0, &ask()).await.is_none());
+    server.member(1).run();
+    server.member(2).run();
+    let mut back = Raw::with(&server, 2, &moved.resume()).await.unwrap();
+    assert_eq!(back.exists("/b", false).await.err, 0);
+    assert_eq!(back.exists("/e", false).await.err, 0);
+}

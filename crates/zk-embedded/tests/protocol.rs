@@ -1,0 +1,454 @@
+//! What protocol.md says was seen on live servers, seen here.
+
+mod raw;
+
+use raw::{Literal, Nothing, Raw, ask, create};
+use zk_embedded::{Compat, Server};
+use zk_proto::records::*;
+use zk_proto::*;
+
+async fn server() -> Server {
+    Server::builder().in_memory().start().await.unwrap()
+}
+
+async fn server_3_8() -> Server {
+    let builder = Server::builder().in_memory().compat(Compat::V3_8);
+    builder.start().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_handshake_answers_as_long_as_it_was_asked() {
+    let server = server().await;
+    let new = Raw::new(&server).await;
+    assert_eq!((new.handshake_len, new.session.timeout_ms), (37, 10_000));
+    let old = ConnectRequest {
+        read_only: None,
+        ..ask()
+    };
+    assert_eq!(Raw::with(&server, 0, &old).await.unwrap().handshake_len, 36);
+    for (asked, granted) in [(1, 4_000), (i32::MAX, 40_000), (12_345, 12_345)] {
+        let ask = ConnectRequest {
+            timeout_ms: asked,
+            ..ask()
+        };
+        let raw = Raw::with(&server, 0, &ask).await.unwrap();
+        assert_eq!(raw.session.timeout_ms, granted);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_session_and_a_wrong_password_are_expired_and_closed() {
+    let server = server().await;
+    let mut live = Raw::new(&server).await;
+    let wrong = ConnectRequest {
+        password: SessionPassword::zero(),
+        ..live.resume()
+    };
+    let unknown = ConnectRequest {
+        session_id: SessionId(99),
+        ..live.resume()
+    };
+    for ask in [unknown, wrong] {
+        let mut refused = Raw::with(&server, 0, &ask).await.unwrap();
+        assert!(refused.session.is_expired());
+        assert_eq!(refused.session.session_id, SessionId::NONE);
+        assert_eq!(refused.session.password.as_bytes(), [0; 16]);
+        assert!(refused.closed().await);
+    }
+    // The wrong password has cost the live connection; the session has survived.
+    assert!(live.closed().await);
+    let mut again = Raw::with(&server, 0, &live.resume()).await.unwrap();
+    assert_eq!(again.id(), live.id());
+    assert_eq!(again.ping().await.unwrap().err, 0);
+}
+
+#[tokio::test]
+async fn resuming_closes_the_older_connection() {
+    let server = server().await;
+    let mut old = Raw::new(&server).await;
+    let new = Raw::with(&server, 0, &old.resume()).await.unwrap();
+    assert_eq!(
+        (new.id(), &new.session.password),
+        (old.id(), &old.session.password)
+    );
+    assert!(old.closed().await);
+}
+
+#[tokio::test]
+async fn a_client_that_has_seen_more_is_turned_away_without_a_word() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    let seen = raw.ping().await.unwrap().zxid;
+    let with = |zxid| ConnectRequest {
+        last_zxid_seen: Zxid(zxid),
+        ..ask()
+    };
+    assert!(Raw::with(&server, 0, &with(seen)).await.is_some());
+    assert!(Raw::with(&server, 0, &with(seen + 100)).await.is_none());
+}
+
+#[tokio::test]
+async fn unknown_operations_are_refused_with_zxid_minus_1_and_closed() {
+    let server = server().await;
+    for op in [13, 999, 0, -1, 10, i32::MIN] {
+        let mut raw = Raw::new(&server).await;
+        raw.send(7, op, &Nothing).await;
+        let reply = raw.reply().await.unwrap();
+        assert_eq!((reply.xid, reply.zxid, reply.err), (7, -1, -6), "{op}");
+        assert!(raw.closed().await);
+    }
+}
+
+#[tokio::test]
+async fn frames_over_the_limit_or_negative_close_without_a_reply() {
+    let server = server().await;
+    for len in [0x10_0000_i32, i32::MAX, -1, i32::MIN] {
+        let mut raw = Raw::new(&server).await;
+        raw.bytes(&len.to_be_bytes()).await;
+        assert!(raw.closed().await, "{len}");
+    }
+    let mut raw = Raw::new(&server).await;
+    let head = RequestHeader::LEN + 4 + 2 + 4 + (4 + 4 + 4 + 5 + 4 + 6) + 4;
+    let request = |len| CreateRequest {
+        data: Some(&[7; 0xf_ffff][..len]),
+        ..create("/a", CreateMode::Persistent)
+    };
+    let reply = raw.call(OpCode::Create, &request(0xf_ffff - head)).await;
+    assert_eq!(reply.err, 0);
+    assert!(
+        raw.try_call(OpCode::Create, &request(0x10_0000 - head))
+            .await
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn replies_without_a_record_have_none_and_null_is_not_empty() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    let null = CreateRequest {
+        data: None,
+        ..create("/null", CreateMode::Persistent)
+    };
+    raw.call(OpCode::Create, &null).await;
+    assert_eq!(
+        raw.get("/null", false).await.body::<GetDataResponse>().data,
+        None
+    );
+    raw.set("/null", b"", -1).await;
+    let data = raw.get("/null", false).await.body::<GetDataResponse>().data;
+    assert_eq!(data.as_deref(), Some(&b""[..]));
+    assert_eq!(raw.delete("/null").await.body_len(), 0);
+    assert_eq!(raw.ping().await.unwrap().body_len(), 0);
+    let missing = raw.get("/null", false).await;
+    assert_eq!((missing.err, missing.body_len()), (-101, 0));
+    assert_eq!(raw.auth("digest", b"u:p").await.body_len(), 0);
+    let added = raw.add_watch("/null", AddWatchMode::Persistent).await;
+    assert_eq!(added.body::<ErrorResponse>().err, 0);
+}
+
+#[tokio::test]
+async fn auth_is_answered_with_zxid_0_and_a_failure_closes() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    let reply = raw.auth("digest", b"u:p").await;
+    assert_eq!((reply.xid, reply.zxid, reply.err), (-4, 0, 0));
+    let who = raw
+        .call(OpCode::WhoAmI, &Nothing)
+        .await
+        .body::<WhoAmIResponse>();
+    let who: Vec<_> = who
+        .clients
+        .iter()
+        .map(|c| (&*c.auth_scheme, &*c.user))
+        .collect();
+    assert_eq!(who, [("ip", "127.0.0.1"), ("digest", "u")]);
+    let reply = raw.auth("nonsense", b"").await;
+    assert_eq!((reply.xid, reply.zxid, reply.err), (-4, 0, -115));
+    assert!(raw.closed().await);
+}
+
+#[tokio::test]
+async fn sasl_without_sasl_is_success_and_null() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    let token = Some(&b""[..]);
+    let reply = raw.call(OpCode::Sasl, &SaslRequest { token }).await;
+    assert_eq!(reply.body::<SaslResponse>().token, None);
+}
+
+#[tokio::test]
+async fn bad_flags_acls_and_paths_have_their_codes() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    let bad_flags = CreateRequest {
+        flags: 99,
+        ..create("/a", CreateMode::Persistent)
+    };
+    assert_eq!(raw.call(OpCode::Create, &bad_flags).await.err, -8);
+    let null_acl = Literal([&[0, 0, 0, 2][..], b"/a", &[255; 4], &[255; 4], &[0; 4]].concat());
+    assert_eq!(raw.call(OpCode::Create, &null_acl).await.err, -114);
+    for (path, code) in [
+        ("nope", -8),
+        ("/a/", -101),
+        ("//a", -8),
+        ("/a//b", -101),
+        ("/.", -8),
+        ("/😀", -8),
+        ("/", -110),
+    ] {
+        let reply = raw
+            .call(OpCode::Create, &create(path, CreateMode::Persistent))
+            .await;
+        assert_eq!(reply.err, code, "{path}");
+    }
+    for path in ["nope", "/a/"] {
+        assert_eq!(raw.exists(path, false).await.err, -101);
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_is_refused_takes_a_zxid_and_a_read_does_not() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    let start = raw.ping().await.unwrap().zxid;
+    assert_eq!(raw.get("/none", false).await.zxid, start);
+    assert_eq!(raw.delete("/none").await.zxid, start + 1);
+    assert_eq!(raw.set("/none", b"", -1).await.zxid, start + 2);
+    let truncated = raw.call(OpCode::Create, &Nothing).await;
+    assert_eq!((truncated.err, truncated.zxid), (-5, start + 2));
+}
+
+fn multi<'a>(ops: impl Into<Vec<MultiOp<'a>>>) -> MultiRequest<'a> {
+    MultiRequest { ops: ops.into() }
+}
+
+#[tokio::test]
+async fn a_failed_multi_is_success_with_errors_and_does_nothing() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    let start = raw.ping().await.unwrap().zxid;
+    let make = |path| MultiOp::Create(create(path, CreateMode::Persistent));
+    let check = MultiOp::Check(CheckVersionRequest {
+        path: "/none".into(),
+        version: 0,
+    });
+    let reply = raw
+        .call(OpCode::Multi, &multi([make("/a"), check, make("/b")]))
+        .await;
+    assert_eq!((reply.err, reply.zxid), (0, start + 1));
+    let codes = [0, -101, -2].map(MultiResult::Error);
+    assert_eq!(reply.body::<MultiResponse>().results, codes);
+    assert_eq!(raw.exists("/a", false).await.err, -101);
+    let empty = raw.call(OpCode::Multi, &multi([])).await;
+    assert_eq!(
+        (empty.zxid, empty.body::<MultiResponse>().results.len()),
+        (start + 2, 0)
+    );
+    let read = MultiOp::GetData(GetDataRequest {
+        path: "/a".into(),
+        watch: false,
+    });
+    let mixed = raw.call(OpCode::Multi, &multi([make("/a"), read])).await;
+    assert_eq!((mixed.err, mixed.zxid), (-5, start + 3));
+}
+
+#[tokio::test]
+async fn a_multi_sees_its_own_changes() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    let make = |path, mode| MultiOp::Create(create(path, mode));
+    let delete = MultiOp::Delete(DeleteRequest {
+        path: "/a/b".into(),
+        version: 0,
+    });
+    let ops = [
+        make("/a", CreateMode::Persistent),
+        make("/a/b", CreateMode::Persistent),
+        make("/a/s-", CreateMode::PersistentSequential),
+        make("/a/s-", CreateMode::PersistentSequential),
+        delete,
+    ];
+    let reply = raw.call(OpCode::Multi, &multi(ops)).await;
+    let results = reply.body::<MultiResponse>().results;
+    let path = |path: &str| MultiResult::Create { path: path.into() };
+    assert_eq!(
+        results[2..4],
+        [path("/a/s-0000000001"), path("/a/s-0000000002")]
+    );
+    let stat = raw.exists("/a", false).await.body::<ExistsResponse>().stat;
+    assert_eq!((stat.num_children, stat.cversion), (2, 4));
+}
+
+/// B9, ZOOKEEPER-4026.
+#[tokio::test]
+async fn create2_in_a_multi_is_answered_by_version() {
+    for (server, has_stat) in [(server().await, true), (server_3_8().await, false)] {
+        let mut raw = Raw::new(&server).await;
+        let op = MultiOp::Create2(create("/a", CreateMode::Persistent));
+        let container = MultiOp::CreateContainer(create("/c", CreateMode::Container));
+        let reply = raw.call(OpCode::Multi, &multi([op, container])).await;
+        let results = reply.body::<MultiResponse>().results;
+        assert_eq!(matches!(results[0], MultiResult::Create2 { .. }), has_stat);
+        assert!(matches!(results[1], MultiResult::Create2 { .. }));
+    }
+}
+
+#[tokio::test]
+async fn what_3_8_does_not_know() {
+    let server = server_3_8().await;
+    let mut raw = Raw::new(&server).await;
+    for kind in [WatcherType::Persistent, WatcherType::PersistentRecursive] {
+        let path = "/a".into();
+        let reply = raw
+            .call(OpCode::RemoveWatches, &RemoveWatchesRequest { path, kind })
+            .await;
+        assert_eq!(reply.err, -5);
+    }
+    let path = "/none".into();
+    let reply = raw
+        .call(OpCode::DeleteContainer, &DeleteContainerRequest { path })
+        .await;
+    assert_eq!(reply.err, -8);
+    raw.exists("/a", true).await;
+    raw.make("/a", CreateMode::Persistent).await;
+    assert_eq!(raw.events[0].0, -1);
+}
+
+#[tokio::test]
+async fn a_multi_read_reports_each_and_mixes_nothing() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    let get = |path: &'static str| {
+        let path = path.into();
+        MultiOp::GetData(GetDataRequest { path, watch: true })
+    };
+    let reply = raw
+        .call(OpCode::MultiRead, &multi([get("/none"), get("/")]))
+        .await;
+    let results = reply.body::<MultiResponse>().results;
+    assert_eq!(results[0], MultiResult::Error(-101));
+    assert!(matches!(results[1], MultiResult::GetData { .. }));
+    assert_eq!(server.watch_counts().data, 0);
+    let write = MultiOp::Create(create("/a", CreateMode::Persistent));
+    assert_eq!(raw.call(OpCode::MultiRead, &multi([write])).await.err, -5);
+}
+
+#[tokio::test]
+async fn reconfig_and_delete_container_as_a_standalone_answers() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    let request = ReconfigRequest {
+        joining: None,
+        leaving: None,
+        new_members: None,
+        cur_config_id: -1,
+    };
+    assert_eq!(raw.call(OpCode::Reconfig, &request).await.err, -123);
+    let path = "/none".into();
+    let reply = raw
+        .call(OpCode::DeleteContainer, &DeleteContainerRequest { path })
+        .await;
+    assert_eq!(reply.err, -101);
+    let config = raw
+        .get("/zookeeper/config", false)
+        .await
+        .body::<GetDataResponse>();
+    assert_eq!(
+        (config.data.as_deref(), config.stat.aversion),
+        (Some(&b""[..]), -1)
+    );
+}
+
+#[tokio::test]
+async fn close_session_is_answered_and_its_ephemerals_are_gone() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    raw.make("/e", CreateMode::Ephemeral).await;
+    assert_eq!(server.node("/e").unwrap().stat.ephemeral_owner, raw.id().0);
+    let reply = raw.call(OpCode::CloseSession, &Nothing).await;
+    assert_eq!((reply.err, reply.body_len()), (0, 0));
+    assert!(raw.closed().await);
+    assert!(server.node("/e").is_none() && server.sessions().is_empty());
+}
+
+#[tokio::test]
+async fn sequences_come_from_creations_and_overflow_into_negative_numbers() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    raw.make("/p", CreateMode::Persistent).await;
+    for expected in ["/p/s-0000000000", "/p/s-0000000001"] {
+        assert_eq!(
+            raw.make("/p/s-", CreateMode::PersistentSequential).await,
+            expected
+        );
+        raw.delete(expected).await;
+    }
+    assert!(server.set_next_sequence("/p", i32::MAX));
+    for expected in ["/p/2147483647", "/p/-2147483648"] {
+        assert_eq!(
+            raw.make("/p/", CreateMode::EphemeralSequential).await,
+            expected
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_connection_may_do() {
+    let server = Server::builder()
+        .in_memory()
+        .super_digest(digest_id("root", "pw"));
+    let server = server.start().await.unwrap();
+    let mut bob = Raw::new(&server).await;
+    bob.auth("digest", b"bob:secret").await;
+    let mine = CreateRequest {
+        acl: Acl::creator_all().into(),
+        ..create("/mine", CreateMode::Persistent)
+    };
+    bob.call(OpCode::Create, &mine)
+        .await
+        .body::<CreateResponse>();
+    let mut eve = Raw::new(&server).await;
+    assert_eq!(eve.get("/mine", false).await.err, -102);
+    assert_eq!(eve.exists("/mine", false).await.err, -102);
+    assert_eq!(eve.set("/mine", b"", -1).await.err, -102);
+    let below = create("/mine/x", CreateMode::Persistent);
+    assert_eq!(eve.call(OpCode::Create, &below).await.err, -102);
+    // Deleting asks the parent.
+    eve.add_watch("/mine", AddWatchMode::Persistent).await;
+    bob.set("/mine", b"", -1).await;
+    eve.ping().await.unwrap();
+    assert_eq!(eve.take_events(), []);
+    eve.auth("digest", b"root:pw").await;
+    assert_eq!(eve.get("/mine", false).await.err, 0);
+    bob.set("/mine", b"", -1).await;
+    eve.ping().await.unwrap();
+    assert_eq!(
+        eve.take_events(),
+        [(EventType::NodeDataChanged, "/mine".to_owned())]
+    );
+}
+
+#[tokio::test]
+async fn ephemerals_and_descendants_are_told() {
+    let server = server().await;
+    let mut raw = Raw::new(&server).await;
+    for path in ["/a", "/ab"] {
+        raw.make(path, CreateMode::Ephemeral).await;
+    }
+    raw.make("/p", CreateMode::Persistent).await;
+    raw.make("/p/c", CreateMode::Persistent).await;
+    for (prefix, expected) in [(None, 2), (Some("/"), 2), (Some("/ab"), 1), (Some("/p"), 0)] {
+        let reply = raw
+            .call(OpCode::GetEphemerals, &GetEphemeralsRequest { prefix })
+            .await;
+        assert_eq!(reply.body::<GetEphemeralsResponse>().paths.len(), expected);
+    }
+    let path = "/p".into();
+    let request = GetAllChildrenNumberRequest { path };
+    let reply = raw.call(OpCode::GetAllChildrenNumber, &request).await;
+    assert_eq!(reply.body::<GetAllChildrenNumberResponse>().total, 1);
+    let below = create("/a/x", CreateMode::Persistent);
+    assert_eq!(raw.call(OpCode::Create, &below).await.err, -108);
+    assert_eq!(raw.delete("/p").await.err, -111);
+}

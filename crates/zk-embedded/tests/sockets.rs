@@ -1,0 +1,139 @@
+//! Real sockets: ports, four-letter words, garbage.
+
+mod raw;
+
+use raw::{Raw, ask};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use zk_embedded::{Options, Server};
+use zk_proto::admin::{self, ServerMode, ServerStatus};
+use zk_proto::*;
+
+async fn connect(server: &Server) -> Raw {
+    let wire = TcpStream::connect(server.addresses()[0]).await.unwrap();
+    Raw::over(wire, &ask()).await.unwrap()
+}
+
+async fn word(server: &Server, word: &str) -> String {
+    let mut wire = TcpStream::connect(server.addresses()[0]).await.unwrap();
+    wire.write_all(word.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    wire.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn a_server_answers_on_the_port_it_names() {
+    let server = Server::start().await.unwrap();
+    let text = server.connect_string();
+    assert_eq!(text, server.addresses()[0].to_string());
+    let mut raw = connect(&server).await;
+    raw.make("/a", CreateMode::Persistent).await;
+    assert_eq!(
+        server.paths().iter().filter(|path| *path == "/a").count(),
+        1
+    );
+    drop(server);
+    assert!(raw.closed().await);
+}
+
+#[tokio::test]
+async fn four_letter_words_are_read_by_the_parsers_made_for_the_real_ones() {
+    let server = Server::start().await.unwrap();
+    let mut raw = connect(&server).await;
+    raw.make("/e", CreateMode::Ephemeral).await;
+    raw.exists("/e", true).await;
+    admin::ruok(&word(&server, "ruok").await).unwrap();
+    assert_eq!(admin::isro(&word(&server, "isro").await), Ok(false));
+    for name in ["srvr", "stat"] {
+        let status: ServerStatus = word(&server, name).await.parse().unwrap();
+        assert_eq!(
+            (status.mode, status.node_count),
+            (ServerMode::Standalone, 6)
+        );
+        assert_eq!(status.zxid, Zxid(2));
+        assert_eq!(status.clients.len(), usize::from(name == "stat"));
+    }
+    let cons = admin::connections(&word(&server, "cons").await).unwrap();
+    assert_eq!(cons[0].session(), Some(raw.id()));
+    assert_eq!(cons[0].get("lop"), Some("EXIS"));
+    let mntr = admin::mntr(&word(&server, "mntr").await).unwrap();
+    let value = |key: &str| mntr.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+    assert_eq!(value("zk_ephemerals_count"), Some("1"));
+    assert_eq!(value("zk_watch_count"), Some("1"));
+    for name in ["conf", "envi"] {
+        assert!(admin::properties(&word(&server, name).await).unwrap().len() > 3);
+    }
+    let id = raw.id().to_string();
+    for name in ["dump", "wchp", "wchc"] {
+        let text = word(&server, name).await;
+        assert!(text.contains(&id) && text.contains("/e"), "{name}: {text}");
+    }
+    let wchs = "1 connections watching 1 paths\nTotal watches:1\n";
+    assert_eq!(word(&server, "wchs").await, wchs);
+}
+
+#[tokio::test]
+async fn words_that_are_not_allowed_say_so() {
+    let mut options = Options::default();
+    options.four_letter_words = Some(vec!["srvr".to_owned()]);
+    let server = Server::builder().options(options).start().await.unwrap();
+    let refused = admin::ruok(&word(&server, "ruok").await);
+    assert_eq!(refused, Err(admin::AdminError::NotAllowed));
+}
+
+#[tokio::test]
+async fn a_refused_port_is_closed_and_comes_back() {
+    let server = Server::start().await.unwrap();
+    let address = server.addresses()[0];
+    let mut raw = connect(&server).await;
+    server.faults().refuse_connections(true).await;
+    let error = TcpStream::connect(address).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(raw.ping().await.unwrap().err, 0);
+    server.faults().refuse_connections(false).await;
+    connect(&server).await;
+    server.restart(true).await.unwrap();
+    assert!(raw.closed().await);
+    let wire = TcpStream::connect(address).await.unwrap();
+    let again = Raw::over(wire, &raw.resume()).await.unwrap();
+    assert_eq!(again.id(), raw.id());
+}
+
+#[tokio::test]
+async fn garbage_costs_the_connection_and_nothing_else() {
+    let server = Server::start().await.unwrap();
+    let long = [b'z'; 5_000];
+    let garbage: [&[u8]; 6] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x00\x00\x00\x00",
+        b"\x00\x00\x00\x04abcd",
+        b"\xff\xff\xff\xff",
+        b"\x16\x03\x01\x02\x00\x01",
+        &long,
+    ];
+    for bytes in garbage {
+        let mut wire = TcpStream::connect(server.addresses()[0]).await.unwrap();
+        wire.write_all(bytes).await.unwrap();
+        let mut rest = Vec::new();
+        // A reset is an end too: what the server has not read is lost.
+        drop(wire.read_to_end(&mut rest).await);
+        assert!(rest.is_empty());
+    }
+    let mut raw = connect(&server).await;
+    assert_eq!(raw.ping().await.unwrap().err, 0);
+}
+
+#[tokio::test]
+async fn a_cut_can_be_a_reset() {
+    use zk_embedded::fault::{Cut, Direction};
+    let server = Server::start().await.unwrap();
+    server
+        .faults()
+        .cut(Cut::new(Direction::ToClient, 0, 10).reset());
+    let mut wire = TcpStream::connect(server.addresses()[0]).await.unwrap();
+    wire.write_all(&raw::framed(&ask())).await.unwrap();
+    let mut got = Vec::new();
+    let error = wire.read_to_end(&mut got).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}

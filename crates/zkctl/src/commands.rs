@@ -1,0 +1,40 @@
+//! What each command does with a session.
+
+mod create;
+pub(crate) mod guarded;
+mod list;
+mod node;
+mod watch;
+
+use std::process::ExitCode;
+
+use zk_client::Client;
+
+use crate::args::Command;
+use crate::failure::Failure;
+use crate::output::{Notices, Output};
+
+/// Runs a command that a signal ends at once. `data` are those that were given or read.
+pub(crate) async fn run(
+    command: Command,
+    data: Vec<u8>,
+    client: &Client,
+    output: &mut Output,
+    notices: &Notices,
+) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Ls(args) => list::ls(&args, client, output).await,
+        Command::Tree(args) => list::tree(&args, client, output).await,
+        Command::Get(args) => node::get(&args, client, output, notices).await,
+        Command::Set(args) => node::set(&args, &data, client, output).await,
+        Command::Create(args) => create::create(args, &data, client, output, notices).await,
+        Command::Delete(args) => node::delete(&args, client, output, notices).await,
+        Command::Stat(args) => node::stat(&args, client, output).await,
+        Command::Exists(args) => node::exists(&args, client, output).await,
+        Command::Watch(args) => watch::watch(args, client, output).await,
+        // These are not run by this function, for they have to do with signals themselves.
+        Command::Lock(_) | Command::Elect(_) | Command::Keeper => Err(Failure::Usage(
+            "this command runs another and cannot be run here".to_owned(),
+        )),
+    }
+}

@@ -1,0 +1,75 @@
+//! `create`, which for an ephemeral znode lasts as long as that.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use zk_client::{Client, Created};
+
+use crate::args::Create;
+use crate::changes::{Change, Changes};
+use crate::failure::Failure;
+use crate::node_text::stat_json;
+use crate::output::{Notices, Output, name};
+
+pub(super) async fn create(
+    args: Create,
+    data: &[u8],
+    client: &Client,
+    output: &mut Output,
+    notices: &Notices,
+) -> Result<ExitCode, Failure> {
+    let ephemeral = args.ephemeral;
+    let mut states = client.states();
+    let created = send(args, data, client).await?;
+    if output.is_json() {
+        let object = json!({ "path": created.path, "stat": stat_json(&created.stat) });
+        output.json(&object).await?;
+    } else {
+        output.line(name(&created.path)).await?;
+    }
+    if !ephemeral {
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.flush().await?;
+    notices.say(format_args!(
+        "{} lives as long as session {}, until this is interrupted (Ctrl-C)",
+        name(&created.path),
+        client.session().id
+    ));
+    let mut changes = Changes::default();
+    while let Some(state) = states.next().await {
+        match changes.next(state) {
+            Some(Change::SessionExpired { .. }) => break,
+            Some(change) => notices.say(change.text()),
+            None => {}
+        }
+    }
+    Err(Failure::Failed(format!(
+        "the session is lost, and {} with it",
+        name(&created.path)
+    )))
+}
+
+async fn send(args: Create, data: &[u8], client: &Client) -> zk_client::Result<Created> {
+    let mut create = client.create(&args.path, data);
+    if args.ephemeral {
+        create = create.ephemeral();
+    }
+    if args.sequential {
+        create = create.sequential();
+    }
+    if args.container {
+        create = create.container();
+    }
+    if let Some(ttl) = args.ttl {
+        create = create.ttl(ttl);
+    }
+    if let Some(acl) = args.acl {
+        create = create.acl(acl.0);
+    }
+    if args.parents {
+        create.parents().await
+    } else {
+        create.await
+    }
+}

@@ -1,0 +1,277 @@
+//! `lock` and `elect`: a command that runs only while something is held.
+
+mod contest;
+mod supervise;
+
+use std::io;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use zk_client::Client;
+
+use crate::args::{Command, Guarded};
+use crate::changes::Changes;
+use crate::child::Child;
+use crate::failure::Failure;
+use crate::keeper::Keeper;
+use crate::output::{Notices, name};
+use crate::signals::{Signals, ended_by};
+use contest::{Contest, Held};
+use supervise::Supervision;
+
+/// Lost, or not obtained: what BSD calls EX_TEMPFAIL.
+const NOT_HELD: u8 = 75;
+/// What shells say of a command that cannot be run, …
+const CANNOT_RUN: u8 = 126;
+/// … and of one that is not there.
+const NOT_FOUND: u8 = 127;
+/// Waiting for longer than this is worth a notice.
+const UNREMARKABLE: Duration = Duration::from_millis(300);
+
+/// How long to try.
+#[derive(Clone, Copy)]
+enum Wait {
+    Forever,
+    AtMost(Duration),
+    NotAtAll,
+}
+
+/// What the command needs from its surroundings.
+pub(crate) struct Call<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) notices: &'a Notices,
+    /// How long one request may take.
+    pub(crate) patience: Duration,
+}
+
+/// Starts the keeper if the command is one of those here.
+pub(crate) fn keeper_for(command: &Command) -> Result<Option<Keeper>, Failure> {
+    match command {
+        Command::Lock(_) | Command::Elect(_) => Keeper::start()
+            .map(Some)
+            .map_err(|error| Failure::io("start this program a second time", error)),
+        _ => Ok(None),
+    }
+}
+
+impl Call<'_> {
+    pub(crate) async fn run(
+        self,
+        command: Command,
+        keeper: Keeper,
+        signals: &mut Signals,
+    ) -> Result<ExitCode, Failure> {
+        let (contest, wait, guarded) = match command {
+            Command::Lock(args) => {
+                let contest = Contest::lock(self.client, &args.guarded);
+                let wait = match args.wait {
+                    _ if args.no_wait => Wait::NotAtAll,
+                    Some(Duration::ZERO) => Wait::NotAtAll,
+                    Some(wait) => Wait::AtMost(wait),
+                    None => Wait::Forever,
+                };
+                (contest, wait, args.guarded)
+            }
+            Command::Elect(args) => {
+                let contest = Contest::election(self.client, &args.guarded);
+                (contest, Wait::Forever, args.guarded)
+            }
+            _ => return Err(Failure::Usage("nothing to hold".to_owned())),
+        };
+        let told = tokio::select! {
+            biased;
+            signal = signals.next() => Err(Failure::Signalled(signal)),
+            never = self.narrate() => match never {},
+            held = self.obtain(&contest, wait, &guarded) => held,
+        };
+        let Some(held) = told? else {
+            return Ok(ExitCode::from(NOT_HELD));
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = self.guard(&held, &guarded, keeper, signals) => ended,
+            never = self.narrate() => match never {},
+        };
+        if held.check().is_ok() {
+            self.release(held, signals).await;
+        }
+        ended
+    }
+
+    /// Tells what happens to the session.
+    async fn narrate(&self) -> std::convert::Infallible {
+        let mut states = self.client.states();
+        let mut changes = Changes::default();
+        while let Some(state) = states.next().await {
+            if let Some(change) = changes.next(state) {
+                self.notices.say(change.text());
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// `None`, and a notice, if it is somebody else's for too long.
+    async fn obtain(
+        &self,
+        contest: &Contest,
+        wait: Wait,
+        guarded: &Guarded,
+    ) -> Result<Option<Held>, Failure> {
+        let path = name(&guarded.path);
+        match wait {
+            Wait::NotAtAll => {
+                let answer = tokio::time::timeout(self.patience, contest.try_obtain()).await;
+                let held = match answer {
+                    Ok(held) => held?,
+                    Err(_elapsed) => {
+                        return Err(Failure::Failed(format!(
+                            "{path}: no answer within {} ms",
+                            self.patience.as_millis()
+                        )));
+                    }
+                };
+                if held.is_none() {
+                    self.notices.say(format_args!("{path} is not free"));
+                }
+                Ok(held)
+            }
+            Wait::AtMost(limit) => {
+                let answer = tokio::time::timeout(limit, self.wait_for(contest, guarded)).await;
+                match answer {
+                    Ok(held) => held.map(Some),
+                    Err(_elapsed) => {
+                        self.notices.say(format_args!(
+                            "{path} has not been free for {} ms",
+                            limit.as_millis()
+                        ));
+                        Ok(None)
+                    }
+                }
+            }
+            Wait::Forever => self.wait_for(contest, guarded).await.map(Some),
+        }
+    }
+
+    async fn wait_for(&self, contest: &Contest, guarded: &Guarded) -> Result<Held, Failure> {
+        let path = name(&guarded.path);
+        let mut obtaining = pin!(contest.obtain());
+        let mut waited = false;
+        let held = tokio::select! {
+            biased;
+            held = &mut obtaining => held?,
+            () = tokio::time::sleep(UNREMARKABLE) => {
+                waited = true;
+                tokio::select! {
+                    biased;
+                    held = &mut obtaining => held?,
+                    () = self.tell_whom_we_wait_for(contest, &path) => obtaining.await?,
+                }
+            }
+        };
+        if waited || contest.is_election() {
+            let word = if contest.is_election() {
+                "leading"
+            } else {
+                "holding"
+            };
+            self.notices
+                .say(format_args!("{word} {path}, token {}", held.token()));
+        }
+        Ok(held)
+    }
+
+    async fn tell_whom_we_wait_for(&self, contest: &Contest, path: &str) {
+        match contest.head().await {
+            Ok(Some(head)) => self.notices.say(format_args!(
+                "waiting for {path}, held by {}",
+                name(&String::from_utf8_lossy(&head))
+            )),
+            Ok(None) => self.notices.say(format_args!("waiting for {path}")),
+            Err(error) => self.notices.say(format_args!(
+                "waiting for {path}; who has it is not known: {error}"
+            )),
+        }
+    }
+
+    /// Runs the command and sees to its end.
+    async fn guard(
+        &self,
+        held: &Held,
+        guarded: &Guarded,
+        mut keeper: Keeper,
+        signals: &mut Signals,
+    ) -> Result<ExitCode, Failure> {
+        let path = name(&guarded.path);
+        if let Err(lost) = held.check() {
+            self.notices.say(format_args!("{path} was lost: {lost}"));
+            return Ok(ExitCode::from(NOT_HELD));
+        }
+        if !guarded.foreground {
+            signals
+                .catch_suspend()
+                .map_err(|error| Failure::io("listen to signals", error))?;
+        }
+        let token = held.token().to_string();
+        let mut child = match Child::spawn(&guarded.command, &token, guarded.foreground) {
+            Ok(child) => child,
+            Err(error) => return Ok(self.cannot_run(guarded, &error)),
+        };
+        let run = async {
+            keeper.watch_over(child.target()).await?;
+            let supervision = Supervision {
+                guard: held,
+                session_timeout: self.client.session().timeout,
+                notices: self.notices,
+                path: &path,
+            };
+            let ended = supervision.run(&mut child, signals).await?;
+            keeper.dismiss().await?;
+            Ok(ended)
+        };
+        let ended = run
+            .await
+            .map_err(|error: io::Error| Failure::io("look after the command", error))?;
+        Ok(ExitCode::from(match ended {
+            supervise::Ended::Lost => NOT_HELD,
+            supervise::Ended::Exited(status) => exit_code(status),
+        }))
+    }
+
+    fn cannot_run(&self, guarded: &Guarded, error: &io::Error) -> ExitCode {
+        let program = guarded
+            .command
+            .first()
+            .map(|program| program.to_string_lossy());
+        self.notices.say(format_args!(
+            "cannot run {}: {error}",
+            program.unwrap_or_default()
+        ));
+        ExitCode::from(match error.kind() {
+            io::ErrorKind::NotFound => NOT_FOUND,
+            _ => CANNOT_RUN,
+        })
+    }
+
+    /// Lets go, unless that takes too long or somebody interrupts it; then closing the session
+    /// does it.
+    async fn release(&self, held: Held, signals: &mut Signals) {
+        let released = tokio::select! {
+            biased;
+            _ = signals.next() => return,
+            released = tokio::time::timeout(self.patience, held.release()) => released,
+        };
+        if let Ok(Err(error)) = released {
+            self.notices.say(format_args!("cannot let go: {error}"));
+        }
+    }
+}
+
+fn exit_code(status: std::process::ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => u8::try_from(code).unwrap_or(u8::MAX),
+        (None, Some(signal)) => ended_by(signal),
+        (None, None) => u8::MAX,
+    }
+}

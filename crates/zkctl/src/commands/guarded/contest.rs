@@ -1,0 +1,96 @@
+//! A lock or an election: what differs between them.
+
+use std::ops::Deref;
+
+use zk_client::Client;
+use zk_recipes::{Election, Guard, Lock, LockGuard, Result, Term};
+
+use crate::args::Guarded;
+
+/// What is contended for.
+pub(super) enum Contest {
+    Lock(Lock),
+    Election(Election),
+}
+
+/// What was obtained.
+pub(super) enum Held {
+    Lock(LockGuard),
+    Term(Term),
+}
+
+impl Contest {
+    pub(super) fn lock(client: &Client, args: &Guarded) -> Self {
+        Contest::Lock(Lock::new(client, &args.path).identifier(identifier(args)))
+    }
+
+    pub(super) fn election(client: &Client, args: &Guarded) -> Self {
+        Contest::Election(Election::new(client, &args.path).identifier(identifier(args)))
+    }
+
+    pub(super) fn is_election(&self) -> bool {
+        matches!(self, Contest::Election(_))
+    }
+
+    /// Waits for it.
+    pub(super) async fn obtain(&self) -> Result<Held> {
+        match self {
+            Contest::Lock(lock) => lock.acquire().await.map(Held::Lock),
+            Contest::Election(election) => election.campaign().await.map(Held::Term),
+        }
+    }
+
+    /// Obtains it if it is free; of an election, as of a lock, there is no other way to say so.
+    pub(super) async fn try_obtain(&self) -> Result<Option<Held>> {
+        match self {
+            Contest::Lock(lock) => Ok(lock.try_acquire().await?.map(Held::Lock)),
+            Contest::Election(election) => election.campaign().await.map(Held::Term).map(Some),
+        }
+    }
+
+    /// Who has it, as far as anybody does.
+    pub(super) async fn head(&self) -> Result<Option<Vec<u8>>> {
+        Ok(match self {
+            Contest::Lock(lock) => lock.contenders().await?.first().map(|head| head.to_vec()),
+            Contest::Election(election) => election
+                .leader()
+                .await?
+                .map(|leader| leader.identifier.to_vec()),
+        })
+    }
+}
+
+impl Held {
+    pub(super) async fn release(self) -> Result<()> {
+        match self {
+            Held::Lock(guard) => guard.release().await,
+            Held::Term(term) => term.resign().await,
+        }
+    }
+}
+
+impl Deref for Held {
+    type Target = Guard;
+
+    fn deref(&self) -> &Guard {
+        match self {
+            Held::Lock(guard) => guard,
+            Held::Term(term) => term,
+        }
+    }
+}
+
+/// Who is asking, for people to find.
+fn identifier(args: &Guarded) -> String {
+    if let Some(given) = &args.identifier {
+        return given.clone();
+    }
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let host = rustix::system::uname();
+    format!(
+        "{}@{}:{}",
+        user.as_deref().unwrap_or("unknown"),
+        host.nodename().to_string_lossy(),
+        std::process::id()
+    )
+}

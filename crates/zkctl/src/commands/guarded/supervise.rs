@@ -1,0 +1,131 @@
+//! Sees to it that the command is gone before what it runs under can be somebody else's.
+
+use std::io;
+use std::pin::pin;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal as Raw;
+use zk_recipes::{Guard, Lost};
+
+use crate::child::Child;
+use crate::output::Notices;
+use crate::signals::{Signal, Signals};
+
+/// How long a command has between SIGTERM and SIGKILL if the guard is lost without a warning. The
+/// ensemble may have given it away by then, so it is not long.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How it went.
+pub(super) enum Ended {
+    /// By itself, or by a signal that was not ours.
+    Exited(ExitStatus),
+    /// Because of us: the guard was lost or about to be.
+    Lost,
+}
+
+/// A command and what it runs under.
+pub(super) struct Supervision<'a> {
+    pub(super) guard: &'a Guard,
+    pub(super) session_timeout: Duration,
+    pub(super) notices: &'a Notices,
+    pub(super) path: &'a str,
+}
+
+/// How far the command has been brought to its end.
+enum Stage {
+    Running,
+    /// It has been asked to end; it is made to at this time, or else before the guard's deadline.
+    Asked(Option<Instant>),
+    Killed,
+}
+
+impl Supervision<'_> {
+    /// Runs until the command has ended.
+    pub(super) async fn run(&self, child: &mut Child, signals: &mut Signals) -> io::Result<Ended> {
+        let mut lost = pin!(self.guard.lost());
+        let mut known_lost = false;
+        let mut stage = Stage::Running;
+        let status = loop {
+            let due = self.due(&stage);
+            if due.is_some_and(|due| due <= Instant::now()) {
+                stage = match stage {
+                    Stage::Running => {
+                        self.ask(child, "no server answers, and it may soon be given away")?;
+                        Stage::Asked(None)
+                    }
+                    Stage::Asked(_) | Stage::Killed => {
+                        child.send(Raw::KILL)?;
+                        Stage::Killed
+                    }
+                };
+                continue;
+            }
+            // Not reached: without a time to wait for, its branch is off.
+            let wake = due.unwrap_or_else(Instant::now);
+            tokio::select! {
+                biased;
+                status = child.wait() => break status?,
+                reason = &mut lost, if !known_lost => {
+                    known_lost = true;
+                    if matches!(stage, Stage::Running) {
+                        self.ask(child, &reason.to_string())?;
+                    }
+                    stage = match stage {
+                        Stage::Killed => Stage::Killed,
+                        _ if reason == Lost::OutOfContact => Stage::Asked(Some(Instant::now())),
+                        _ => Stage::Asked(Some(Instant::now() + GRACE)),
+                    };
+                }
+                signal = signals.next() => self.pass_on(child, signal)?,
+                () = tokio::time::sleep_until(wake.into()), if due.is_some() => {}
+            }
+        };
+        if matches!(stage, Stage::Running) {
+            return Ok(Ended::Exited(status));
+        }
+        child.end_the_rest()?;
+        Ok(Ended::Lost)
+    }
+
+    /// When to take the next step, as things stand.
+    ///
+    /// The deadline is nine tenths of the session's timeout after the latest request that was
+    /// answered, and a silent connection is given up after two thirds, which leaves a moment to
+    /// find another server before the command is asked to end.
+    fn due(&self, stage: &Stage) -> Option<Instant> {
+        let before = |margin| {
+            let deadline = self.guard.deadline()?;
+            // A clock that has just begun has nothing before it: then it is due.
+            Some(deadline.checked_sub(margin).unwrap_or(deadline))
+        };
+        match stage {
+            Stage::Running => before(self.session_timeout / 8),
+            Stage::Asked(Some(at)) => Some(*at),
+            Stage::Asked(None) => before(self.session_timeout / 40),
+            Stage::Killed => None,
+        }
+    }
+
+    fn ask(&self, child: &Child, reason: &str) -> io::Result<()> {
+        child.send(Raw::TERM)?;
+        // A stopped process learns of it only when it goes on.
+        child.send(Raw::CONT)?;
+        self.notices
+            .say(format_args!("ending the command: {}: {reason}", self.path));
+        Ok(())
+    }
+
+    fn pass_on(&self, child: &Child, signal: Signal) -> io::Result<()> {
+        let terminal = matches!(signal, Signal::Interrupt | Signal::Quit);
+        if signal == Signal::Suspend {
+            self.notices
+                .say("not suspended: the command would go on while the lock is lost");
+            return Ok(());
+        }
+        if terminal && child.has_terminal() {
+            return Ok(());
+        }
+        child.send(signal.raw())
+    }
+}

@@ -1,0 +1,135 @@
+//! `ls` and `tree`.
+
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+use zk_client::{Client, Stat, path};
+
+use crate::args::{Ls, Tree};
+use crate::failure::Failure;
+use crate::node_text::{stat_columns, stat_json};
+use crate::output::{Output, name};
+use crate::walk::{Walk, look_at};
+
+pub(super) async fn ls(
+    args: &Ls,
+    client: &Client,
+    output: &mut Output,
+) -> Result<ExitCode, Failure> {
+    let mut denied = 0;
+    if args.recursive {
+        let mut walk = Walk::begin(client, &args.path, None).await?;
+        while let Some(visit) = walk.next().await? {
+            denied += usize::from(visit.stat.is_none());
+            let stat = args.long.then_some(visit.stat.as_ref());
+            entry(output, &visit.path, &visit.path, stat).await?;
+        }
+        return finish(denied);
+    }
+    let children = client.children(&args.path).await?;
+    let mut names: Vec<&str> = children.iter().collect();
+    names.sort_unstable();
+    let paths = names.iter().map(|name| path::join(&args.path, name));
+    if args.long {
+        for visit in look_at(client, paths, 1).await? {
+            denied += usize::from(visit.stat.is_none());
+            let stat = Some(visit.stat.as_ref());
+            entry(output, &visit.path, path::name(&visit.path), stat).await?;
+        }
+    } else {
+        for path in paths {
+            entry(output, &path, path::name(&path), None).await?;
+        }
+    }
+    finish(denied)
+}
+
+/// Shows a znode; `stat` is `None` if not asked for, `Some(None)` if it may not be read.
+async fn entry(
+    output: &mut Output,
+    path: &str,
+    shown: &str,
+    stat: Option<Option<&Stat>>,
+) -> Result<(), Failure> {
+    if output.is_json() {
+        let mut object = Map::new();
+        object.insert("path".to_owned(), path.into());
+        object.insert("name".to_owned(), path::name(path).into());
+        if let Some(stat) = stat {
+            object.insert("stat".to_owned(), stat.map(stat_json).unwrap_or_default());
+        }
+        return output.json(&Value::Object(object)).await;
+    }
+    match stat {
+        Some(stat) => {
+            let columns = stat_columns(stat);
+            output
+                .line(format_args!("{columns}  {}", name(shown)))
+                .await
+        }
+        None => output.line(name(shown)).await,
+    }
+}
+
+pub(super) async fn tree(
+    args: &Tree,
+    client: &Client,
+    output: &mut Output,
+) -> Result<ExitCode, Failure> {
+    let mut walk = Walk::begin(client, &args.path, args.depth).await?;
+    let (mut total, mut ephemerals, mut denied) = (0_usize, 0_usize, 0_usize);
+    // For each level, whether the sibling on the way to the present znode was the last one.
+    let mut ended = Vec::new();
+    while let Some(visit) = walk.next().await? {
+        total += 1;
+        let ephemeral = visit.stat.is_some_and(|stat| stat.is_ephemeral());
+        ephemerals += usize::from(ephemeral);
+        denied += usize::from(visit.stat.is_none());
+        if output.is_json() {
+            let object = json!({
+                "path": visit.path,
+                "depth": visit.depth,
+                "ephemeral": visit.stat.map(|stat| stat.is_ephemeral()),
+                "stat": visit.stat.as_ref().map(stat_json),
+            });
+            output.json(&object).await?;
+            continue;
+        }
+        let mut line = String::new();
+        if visit.depth == 0 {
+            line.push_str(&name(&visit.path));
+        } else {
+            ended.truncate(visit.depth - 1);
+            for &ended in &ended {
+                line.push_str(if ended { "    " } else { "│   " });
+            }
+            line.push_str(if visit.last {
+                "└── "
+            } else {
+                "├── "
+            });
+            line.push_str(&name(path::name(&visit.path)));
+            ended.push(visit.last);
+        }
+        if ephemeral {
+            line.push_str(" (ephemeral)");
+        } else if visit.stat.is_none() {
+            line.push_str(" (not permitted)");
+        }
+        output.line(line).await?;
+    }
+    if !output.is_json() {
+        let summary = format!("\n{total} znodes, {ephemerals} of them ephemeral");
+        output.line(summary).await?;
+    }
+    finish(denied)
+}
+
+fn finish(denied: usize) -> Result<ExitCode, Failure> {
+    if denied == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(Failure::Failed(format!(
+        "{denied} of these znodes may not be read; credentials are given with ZK_AUTH or --auth"
+    )))
+}

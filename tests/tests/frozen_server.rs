@@ -1,0 +1,124 @@
+//! Servers that accept connections and do nothing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod common;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{blocking, connect, serving, soon, until_connected, until_suspended};
+use zk_client::{Client, SessionId};
+use zk_tests::{Ensemble, Server};
+
+const SESSION: Duration = Duration::from_secs(6);
+
+/// A client, and the follower that serves it.
+async fn client_of_a_follower(ensemble: &Ensemble) -> (Client, &Server) {
+    loop {
+        let zk = connect(&ensemble.connect_string(), |builder| {
+            builder
+                .session_timeout(SESSION)
+                .backoff(common::impatient())
+        })
+        .await;
+        let leader = blocking(|| ensemble.leader().unwrap().id());
+        match blocking(|| serving(ensemble, &zk)) {
+            Some(server) if server.id() != leader => return (zk, server),
+            _ => zk.close().await.unwrap(),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a1_a_client_of_a_frozen_server_moves_to_another_within_its_session() {
+    let ensemble = blocking(common::ensemble);
+    let (zk, server) = client_of_a_follower(&ensemble).await;
+    let session = zk.session();
+    assert_eq!(session.timeout, SESSION);
+    let made = zk.create("/e", "").ephemeral().await.unwrap();
+    let mut states = zk.states();
+
+    blocking(|| server.pause().unwrap());
+    let frozen = Instant::now();
+    // Others keep a connection alive with requests that nobody answers; so does this one (C2).
+    let mut unanswered = Vec::new();
+    let mut beat = tokio::time::interval(Duration::from_millis(50));
+    tokio::select! {
+        () = until_suspended(&mut states) => {}
+        () = async {
+            loop {
+                beat.tick().await;
+                unanswered.push(zk.exists("/e").submit());
+            }
+        } => {}
+    }
+    until_connected(&mut states).await;
+    let moved = frozen.elapsed();
+    assert!(moved < SESSION, "{moved:?}");
+    assert_eq!(zk.session(), session);
+    for read in unanswered {
+        let stat = soon("a read sent before the move", read)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(stat.owner(), Some(session.id));
+    }
+    let now = blocking(|| serving(&ensemble, &zk)).expect("a server that answers");
+    assert_ne!(now.id(), server.id());
+    // The old server may not take the session back when it goes on.
+    server.resume().unwrap();
+    zk.set("/e", "still here").await.unwrap();
+    assert_eq!(
+        zk.exists("/e").await.unwrap().unwrap().czxid,
+        made.stat.czxid
+    );
+    assert_ne!(session.id, SessionId::NONE);
+    assert_eq!(zk.session(), session);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b45_a_listener_that_never_answers_costs_a_part_of_the_session_and_no_more() {
+    let server = common::shared_server();
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let silent = listener.local_addr().unwrap();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    std::thread::spawn({
+        let accepted = Arc::clone(&accepted);
+        move || {
+            let mut held = Vec::new();
+            for stream in listener.incoming() {
+                held.push(stream);
+                accepted.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    let hosts = format!("{silent},{}", server.connect_string());
+    // The order is drawn from the seed; one of these tries the silent one first.
+    for seed in 0..64 {
+        let started = Instant::now();
+        let zk = Client::builder(&hosts)
+            .session_timeout(SESSION)
+            .seed(seed)
+            .connect()
+            .await
+            .unwrap();
+        let took = started.elapsed();
+        assert!(took < SESSION, "{took:?} with seed {seed}");
+        zk.exists("/").await.unwrap();
+        zk.close().await.unwrap();
+        if accepted.load(Ordering::SeqCst) > 0 {
+            assert!(took >= SESSION / 2, "{took:?}: it was given its part");
+            return;
+        }
+    }
+    panic!("no seed of 64 tries the first of two servers first");
+}
