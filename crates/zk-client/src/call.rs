@@ -42,6 +42,9 @@ impl Success {
     }
 }
 
+/// Between the paths of a transaction's operations; no path contains it.
+pub(crate) const PATH_SEPARATOR: char = '\n';
+
 /// What a successful answer means to the caller.
 type Meaning<T> = fn(&Success, &Client) -> Result<T>;
 
@@ -140,7 +143,7 @@ impl<'a> Call<'a> {
     }
 }
 
-fn validate(op: OpCode, path: &str, sequential: bool) -> Result<()> {
+pub(crate) fn validate(op: OpCode, path: &str, sequential: bool) -> Result<()> {
     // The paths of a transaction's operations were validated when they were added.
     if matches!(op, OpCode::Multi | OpCode::MultiRead) {
         return Ok(());
@@ -259,11 +262,11 @@ impl<T> Pending<T> {
                     .shared()
                     .with(|core| core.unsubscribe(now(), sub));
             }
-            if error.op().is_some() {
-                error
-            } else {
-                error.at(self.op, path)
-            }
+            let path = match error.failed_op() {
+                Some(index) => path.split(PATH_SEPARATOR).nth(index).unwrap_or_default(),
+                None => path,
+            };
+            error.at(self.op, path)
         })
     }
 }
@@ -321,9 +324,9 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::ConnectionLost(reason, outcome) => Error::connection_lost(reason, outcome),
-            Failure::SessionExpired => Error::new(ErrorKind::SessionExpired, Outcome::NotSent),
+            Failure::SessionExpired(outcome) => Error::new(ErrorKind::SessionExpired, outcome),
             Failure::DeadlineExceeded(outcome) => Error::new(ErrorKind::DeadlineExceeded, outcome),
-            Failure::AuthFailed => Error::new(ErrorKind::AuthFailed, Outcome::NotSent),
+            Failure::AuthFailed(outcome) => Error::new(ErrorKind::AuthFailed, outcome),
             Failure::Closed(outcome) => Error::new(ErrorKind::Closed, outcome),
             Failure::QueueFull => Error::new(ErrorKind::QueueFull, Outcome::NotSent),
             Failure::RequestTooLarge { size, limit } => {

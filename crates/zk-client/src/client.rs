@@ -184,8 +184,8 @@ impl Client {
         self.shared().with(|core| core.state())
     }
 
-    /// The state of the session, now and whenever it changes. States that nobody reads in time are
-    /// merged, but no expiry is lost.
+    /// The state of the session, now and whenever it changes. To a reader who is more than 16 states
+    /// behind, older ones are not told, but its expiries are, up to that many.
     pub fn states(&self) -> StateStream {
         let shared = self.shared().clone();
         let id = shared.with(|core| {
@@ -359,7 +359,7 @@ impl Client {
     }
 
     /// Closes the session on the server, so that its ephemeral znodes are gone when this returns.
-    /// What was submitted before is still executed; later requests fail with [`ErrorKind::Closed`].
+    /// What was submitted in the session is still executed; later requests fail with [`ErrorKind::Closed`].
     /// All other handles are closed too.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use zk_transport::{BackoffPolicy, Dial, Hosts, TcpDial};
 
 use crate::client::Client;
 use crate::core::{Core, Limits};
-use crate::driver::drive;
+use crate::driver::{Gone, drive};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::shared::{Shared, now};
 
@@ -180,7 +180,11 @@ impl Builder {
             watch_events: self.max_watch_events.max(1),
             close_timeout: self.close_timeout,
         };
-        let mut core = Core::new(now(), self.session_timeout, self.policy, false, limits);
+        // What the wire can say: milliseconds in an i32, almost 25 days.
+        let timeout = self
+            .session_timeout
+            .min(Duration::from_millis(i32::MAX.unsigned_abs().into()));
+        let mut core = Core::new(now(), timeout, self.policy, false, limits);
         for (scheme, secret) in self.credentials {
             core.preset_credential(scheme, secret);
         }
@@ -188,7 +192,12 @@ impl Builder {
         let shared = Arc::new(Shared::new(core, runtime.clone()));
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
         let hosts = Hosts::new(connect.hosts, self.backoff, seed);
-        runtime.spawn(drive(shared.clone(), hosts, self.dial, self.max_reply));
+        runtime.spawn(drive(
+            Gone(shared.clone()),
+            hosts,
+            self.dial,
+            self.max_reply,
+        ));
         Ok(Client::new(shared, connect.chroot, self.deadline, self.acl))
     }
 

@@ -185,9 +185,9 @@ impl Core {
     /// Why no request can be accepted any more.
     fn refusal(&self) -> Option<Failure> {
         match (self.state, self.closing) {
-            (State::AuthFailed, _) => Some(Failure::AuthFailed),
+            (State::AuthFailed, _) => Some(Failure::AuthFailed(Outcome::NotSent)),
             (State::Expired { .. }, _) if self.policy == SessionPolicy::Close => {
-                Some(Failure::SessionExpired)
+                Some(Failure::SessionExpired(Outcome::NotSent))
             }
             (_, Closing::No) => None,
             _ => Some(Failure::Closed(Outcome::NotSent)),
@@ -196,6 +196,9 @@ impl Core {
 
     /// Whether the client is over and the driver has nothing left to do.
     pub(crate) fn is_over(&self) -> bool {
+        if matches!(self.closing, Closing::Done { .. }) {
+            return true;
+        }
         match self.state {
             State::AuthFailed | State::Closed => true,
             State::Expired { .. } => self.policy == SessionPolicy::Close,
@@ -267,7 +270,7 @@ impl Core {
         };
         if let Err(size) = size {
             self.let_go(key);
-            self.slots.disown(key);
+            self.slots.disown(key, &mut self.wakes);
             return Err(Failure::RequestTooLarge { size, limit });
         }
         if let Some(deadline) = request.deadline
@@ -281,7 +284,7 @@ impl Core {
 
     /// The reply to a request, or its failure; `waker` is woken when there is one.
     pub(crate) fn poll_reply(&mut self, key: SlotKey, waker: &Waker) -> Option<Answer> {
-        self.slots.poll(key, waker)
+        self.slots.poll(key, waker, &mut self.wakes)
     }
 
     /// The caller no longer waits: a request not sent yet will not be, a reply will be dropped, and
@@ -289,7 +292,7 @@ impl Core {
     pub(crate) fn abandon(&mut self, now: Instant, key: SlotKey) {
         if let Some(Ok(Reply {
             watch: Some(sub), ..
-        })) = self.slots.disown(key)
+        })) = self.slots.disown(key, &mut self.wakes)
         {
             self.unsubscribe(now, sub);
         }
@@ -315,10 +318,10 @@ impl Core {
             now,
             OpCode::RemoveWatches,
             Token::Unwatch,
-            self.limits.request_bytes,
+            usize::MAX,
             |out| request.encode(out),
         );
-        // The path has been on the wire before, in a larger request.
+        // A little longer than the request that set the watch, and without a limit of ours.
         debug_assert!(sent.is_ok());
         self.wake_driver();
     }

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use zk_proto::records::{Create2Response, CreateRequest, CreateTtlRequest};
 use zk_proto::{Acl, CreateMode, Encode, MAX_TTL_MS, OpCode, Stat};
 
-use crate::call::{Call, Pending, Success, operation};
+use crate::call::{Call, Pending, Success, operation, validate};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protected::CreateProtected;
@@ -164,6 +164,12 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
     pub fn submit(self) -> Pending<Created> {
         let path = self.path;
         self.submit_at(path)
+    }
+
+    /// Whether the path and the kind of znode can be.
+    pub(crate) fn validate(&self) -> Result<()> {
+        validate(OpCode::Create2, self.path, self.options.sequential)?;
+        self.options.mode().map(drop)
     }
 
     /// Puts the request on the wire, for another path.

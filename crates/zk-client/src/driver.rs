@@ -15,27 +15,25 @@ use crate::shared::{Shared, now};
 
 /// No server is given less than this to accept and to answer the handshake.
 const LEAST_BUDGET: Duration = Duration::from_millis(200);
+/// Nor more than this, however long the session is.
+const MOST_BUDGET: Duration = Duration::from_secs(30);
 
 /// Runs until the client is over.
-pub(crate) async fn drive(
-    shared: Arc<Shared>,
-    mut hosts: Hosts,
-    dial: Arc<dyn Dial>,
-    frame_limit: usize,
-) {
-    let gone = Gone(shared);
+pub(crate) async fn drive(gone: Gone, mut hosts: Hosts, dial: Arc<dyn Dial>, frame_limit: usize) {
     let shared = &gone.0;
     while let Some(attempt) = hosts.next_attempt() {
-        if shared
-            .meanwhile(tokio::time::sleep(attempt.delay))
-            .await
-            .is_none()
-        {
+        // A session that may live must not be slept away.
+        let (most, timeout) = shared.with(|core| {
+            let timeout = core.session.timeout();
+            let most = core.session.exists().then(|| timeout / 8);
+            (most.unwrap_or(Duration::MAX), timeout)
+        });
+        let delay = attempt.delay.min(most);
+        if shared.meanwhile(tokio::time::sleep(delay)).await.is_none() {
             break;
         }
-        let budget = shared
-            .with(|core| core.session.timeout() / u32::try_from(hosts.len()).unwrap_or(u32::MAX))
-            .max(LEAST_BUDGET);
+        let budget = (timeout / u32::try_from(hosts.len()).unwrap_or(u32::MAX))
+            .clamp(LEAST_BUDGET, MOST_BUDGET);
         let Some(ended) = connect(shared, &*dial, &attempt.host, budget, frame_limit).await else {
             break;
         };
@@ -43,6 +41,9 @@ pub(crate) async fn drive(
             hosts.handle_connected(opened_at);
         }
         hosts.handle_disconnected(now());
+        if ended.reason == Disconnect::SessionExpired {
+            hosts.handle_proven();
+        }
         shared.with(|core| core.note_failure(&attempt.host, ended.reason));
     }
 }
@@ -71,7 +72,9 @@ async fn connect(
             let left = (started + budget)
                 .saturating_duration_since(now())
                 .max(LEAST_BUDGET);
-            shared.with(|core| core.begin(now(), left));
+            if !shared.with(|core| core.begin(now(), left)) {
+                return None;
+            }
             let mut endpoint = CoreEndpoint {
                 shared,
                 host,
@@ -103,8 +106,9 @@ async fn connect(
     })
 }
 
-/// Ends the client if the driver ends for any reason, its runtime's shutdown among them.
-struct Gone(Arc<Shared>);
+/// Ends the client if the driver ends for any reason, its runtime's shutdown among them, be it before
+/// the driver ran.
+pub(crate) struct Gone(pub(crate) Arc<Shared>);
 
 impl Drop for Gone {
     fn drop(&mut self) {
@@ -119,9 +123,6 @@ impl Shared {
         let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
         poll_fn(|cx| {
             loop {
-                if let Poll::Ready(value) = future.as_mut().poll(cx) {
-                    return Poll::Ready(Some(value));
-                }
                 let (over, due) = self.with(|core| {
                     let now = now();
                     if core.poll_timeout().is_some_and(|due| due <= now) {
@@ -132,6 +133,9 @@ impl Shared {
                 });
                 if over {
                     return Poll::Ready(None);
+                }
+                if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                    return Poll::Ready(Some(value));
                 }
                 let Some(due) = due else { return Poll::Pending };
                 timer.as_mut().reset(due.into());
@@ -152,11 +156,8 @@ struct CoreEndpoint<'a> {
 }
 
 impl Endpoint for CoreEndpoint<'_> {
-    fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) {
-        self.shared.with(|core| {
-            core.poll_output(out);
-            core.register_driver(waker);
-        });
+    fn poll_output(&mut self, out: &mut BytesMut) {
+        self.shared.with(|core| core.poll_output(out));
     }
 
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
@@ -176,8 +177,9 @@ impl Endpoint for CoreEndpoint<'_> {
         result
     }
 
-    fn poll_timeout(&mut self) -> Instant {
+    fn poll_timeout(&mut self, waker: &Waker) -> Instant {
         self.shared.with(|core| {
+            core.register_driver(waker);
             let link = core.poll_link_timeout().unwrap_or_else(now);
             core.poll_timeout().map_or(link, |due| due.min(link))
         })

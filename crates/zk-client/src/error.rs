@@ -6,6 +6,8 @@ use std::fmt;
 use zk_proto::{DecodeError, ErrorCode, OpCode};
 use zk_transport::Disconnect;
 
+use crate::call::PATH_SEPARATOR;
+
 /// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -163,7 +165,7 @@ impl Error {
 
     pub(crate) fn at(mut self, op: OpCode, path: &str) -> Self {
         self.0.op = Some(op);
-        self.0.path = (!path.is_empty()).then(|| path.to_owned());
+        self.0.path = (!path.is_empty()).then(|| path.replace(PATH_SEPARATOR, ", "));
         self
     }
 
@@ -182,7 +184,8 @@ impl Error {
         self.0.op.map(OpCode::name)
     }
 
-    /// The path the operation was about, as the caller gave it.
+    /// The path the operation was about, as the caller gave it; of a transaction all of them, or the
+    /// one of the operation that made it fail.
     pub fn path(&self) -> Option<&str> {
         self.0.path.as_deref()
     }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use zk_proto::SessionId;
+
 use crate::shared::{Shared, now};
 use crate::state::State;
 
@@ -17,9 +19,19 @@ use crate::state::State;
 /// submission of the latest request that a server has answered. It moves forward with every reply
 /// and ping, and it passes *before* the session can expire on the server, also when this process
 /// was stopped and has not noticed anything yet.
+///
+/// # What it rests on
+///
+/// On two things that this side cannot see. That the server which answers is in contact with its
+/// leader: one that has just been cut off from the ensemble answers pings for up to its `syncLimit`
+/// (10 s as Apache ships it) while the leader, which does not hear of them, may end the session.
+/// And that the clock went on: on Linux it stands still while the whole machine is suspended. What
+/// is written with a check of a znode of the session, in one transaction, is safe in both cases,
+/// and so is what is compared by its fencing token.
 pub struct Lease {
     shared: Arc<Shared>,
     epoch: u64,
+    session: SessionId,
 }
 
 /// A lease can no longer be trusted.
@@ -36,8 +48,17 @@ pub enum LeaseLost {
 
 impl Lease {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let epoch = shared.with(|core| core.session.epoch());
-        Lease { shared, epoch }
+        let (epoch, session) = shared.with(|core| (core.session.epoch(), core.session.id()));
+        Lease {
+            shared,
+            epoch,
+            session,
+        }
+    }
+
+    /// The session's id, none if there was none.
+    pub fn session(&self) -> SessionId {
+        self.session
     }
 
     /// The session's epoch.

@@ -10,7 +10,7 @@ use zk_proto::records::{
 };
 use zk_proto::{CreateMode, Decoder, Encode, ErrorCode, OpCode, PathError, Stat, path};
 
-use crate::call::{Call, Pending, Success, invalid_path, operation};
+use crate::call::{Call, PATH_SEPARATOR, Pending, Success, invalid_path, operation};
 use crate::client::Client;
 use crate::create::strip;
 use crate::error::{Error, Result};
@@ -57,26 +57,30 @@ struct Ops {
     count: usize,
     /// The paths, for errors.
     paths: String,
-    /// The first path that was invalid.
-    invalid: Option<(String, PathError)>,
+    /// What was wrong with the first operation that was invalid.
+    invalid: Option<Error>,
 }
 
 impl Ops {
     fn push(&mut self, path: &str, valid: Result<(), PathError>, op: &MultiOp<'_>) {
         if let Err(error) = valid {
-            self.invalid.get_or_insert_with(|| (path.to_owned(), error));
+            self.refuse(invalid_path(OpCode::Multi, path, error));
         }
         op.encode(&mut self.encoded);
         self.count += 1;
         if !self.paths.is_empty() {
-            self.paths.push(',');
+            self.paths.push(PATH_SEPARATOR);
         }
         self.paths.push_str(path);
     }
 
-    fn finish(mut self, op: OpCode) -> Result<(Encoded, String)> {
-        if let Some((path, error)) = self.invalid {
-            return Err(invalid_path(op, &path, error));
+    fn refuse(&mut self, error: Error) {
+        self.invalid.get_or_insert(error);
+    }
+
+    fn finish(mut self) -> Result<(Encoded, String)> {
+        if let Some(error) = self.invalid {
+            return Err(error);
         }
         MultiHeader::END.encode(&mut self.encoded);
         Ok((Encoded(self.encoded), self.paths))
@@ -117,7 +121,8 @@ impl<'a> Multi<'a> {
         self.create_mode(path, data, CreateMode::Persistent)
     }
 
-    /// Creates a znode with the client's default ACL. Modes with a TTL are created without one.
+    /// Creates a znode with the client's default ACL. Modes with a TTL are refused: a transaction has
+    /// no place for it here.
     pub fn create_mode(mut self, path: &str, data: impl AsRef<[u8]>, mode: CreateMode) -> Self {
         let request = CreateRequest {
             path: self.client.root().wire(path),
@@ -125,6 +130,10 @@ impl<'a> Multi<'a> {
             acl: Cow::Borrowed(self.client.default_acl()),
             flags: mode.flags(),
         };
+        if mode.has_ttl() {
+            let error = Error::invalid_argument("a transaction here has no place for a TTL");
+            self.ops.refuse(error.at(OpCode::Multi, path));
+        }
         let valid = if mode.is_sequential() {
             path::validate_sequential(path)
         } else {
@@ -196,7 +205,7 @@ fn submit<T>(
         return Pending::answered(client, op, end(), meaning);
     }
     let count = ops.count;
-    match ops.finish(op) {
+    match ops.finish() {
         Ok((record, paths)) => {
             let call = match op {
                 OpCode::MultiRead => Call::read(client, op, &paths),

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::Pin;
 
-use zk_proto::path;
+use zk_proto::{SessionId, path};
+use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::client::Client;
 use crate::create::{Create, Created};
-use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::error::{ErrorKind, Outcome, Result};
+use crate::state::State;
 
 /// A random id that tells one creation from every other. It stands in the znode's name the way
 /// Curator puts it there: `_c_<uuid>-name`.
@@ -16,9 +19,11 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 pub struct Guid(u128);
 
 impl Guid {
-    /// A new random id.
+    /// A new random id: of 122 bits that the operating system's randomness decides, for two
+    /// contenders with one id would hold one lock.
     pub fn random() -> Self {
-        let random = fastrand::u128(..);
+        let half = || u128::from(RandomState::new().build_hasher().finish());
+        let random = (half() << 64) | half();
         // Version 4 and variant 1, as UUIDs made by chance say of themselves.
         let version = (random & !(0xf << 76)) | (0x4 << 76);
         Guid((version & !(0x3 << 62)) | (0x2 << 62))
@@ -106,6 +111,7 @@ impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> IntoFuture for CreateProtected<'a, D
 impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
     async fn run(self) -> Result<Created> {
         let client = self.create.client;
+        self.create.validate()?;
         let (parent, name) = split(self.create.path);
         let prefix = self.guid.prefix();
         let path = path::join(parent, &format!("{prefix}{name}"));
@@ -115,7 +121,10 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
             prefix: prefix.clone(),
             armed: true,
         };
+        // The sessions in which it may have been created.
+        let mut sessions = Vec::new();
         loop {
+            sessions.push(client.session().id);
             let failed = match self.create.submit_at(&path).await {
                 Ok(created) => {
                     orphan.armed = false;
@@ -123,16 +132,24 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                 }
                 Err(error) => error,
             };
-            if failed.outcome() != Outcome::Unknown {
-                orphan.armed = false;
-                return Err(failed);
-            }
-            if failed.kind() != ErrorKind::ConnectionLost {
-                return Err(failed);
-            }
-            if let Some(found) = self.find(client, parent, &prefix, &failed).await? {
-                orphan.armed = false;
-                return Ok(found);
+            sessions.push(client.session().id);
+            match (failed.kind(), failed.outcome()) {
+                (ErrorKind::ConnectionLost, Outcome::Unknown) => {
+                    let found = self.find(client, parent, &prefix, &sessions).await;
+                    // Whatever is wrong with looking, the creation's fate is unknown.
+                    let found = found.map_err(|error| error.with_outcome(Outcome::Unknown))?;
+                    if let Some(found) = found {
+                        orphan.armed = false;
+                        return Ok(found);
+                    }
+                }
+                // It waited behind somebody's write when the connection was lost.
+                (ErrorKind::ConnectionLost, _) => {}
+                (_, Outcome::Unknown) => return Err(failed),
+                _ => {
+                    orphan.armed = false;
+                    return Err(failed);
+                }
             }
         }
     }
@@ -143,36 +160,29 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         client: &Client,
         parent: &str,
         prefix: &str,
-        failed: &Error,
+        sessions: &[SessionId],
     ) -> Result<Option<Created>> {
         // This connection's server may lag behind the one that executed the creation.
-        let unknown = |error: Error| error.with_outcome(failed.outcome());
-        client.sync(parent).await.map_err(unknown)?;
+        client.sync(parent).await?;
         let children = match client.children(parent).await {
             Ok(children) => children,
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
-            Err(error) => return Err(unknown(error)),
+            Err(error) => return Err(error),
         };
-        let Some(name) = children.iter().find(|name| name.starts_with(prefix)) else {
-            return Ok(None);
-        };
-        let path = path::join(parent, name);
-        let Some(stat) = client.exists(&path).await.map_err(unknown)? else {
-            return Ok(None);
-        };
-        if self.create.options.is_ephemeral()
-            && stat
-                .owner()
-                .is_none_or(|owner| owner != client.session().id)
-        {
-            match client.delete(&path).await {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NoNode => {}
-                Err(error) => return Err(unknown(error)),
+        for name in children.iter().filter(|name| name.starts_with(prefix)) {
+            let path = path::join(parent, name);
+            let Some(stat) = client.exists(&path).await? else {
+                continue;
+            };
+            if !self.create.options.is_ephemeral() || stat.owner() == Some(client.session().id) {
+                return Ok(Some(Created { path, stat }));
             }
-            return Ok(None);
+            // Of an earlier session of ours, it is on its way out.
+            if stat.owner().is_some_and(|owner| sessions.contains(&owner)) {
+                client.delete(&path).guaranteed();
+            }
         }
-        Ok(Some(Created { path, stat }))
+        Ok(None)
     }
 }
 
@@ -214,20 +224,37 @@ impl Drop for Orphan {
 }
 
 async fn remove(client: &Client, parent: &str, prefix: &str) -> Result<()> {
+    let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
     loop {
-        // What was submitted is executed before this, and visible after it.
-        client.sync(parent).await?;
-        let children = client.children(parent).await?;
-        let Some(name) = children.iter().find(|name| name.starts_with(prefix)) else {
+        match try_remove(client, parent, prefix).await {
+            Err(error)
+                if error.outcome() == Outcome::Unknown
+                    || error.is_retryable()
+                    || error.kind() == ErrorKind::SessionExpired =>
+            {
+                tokio::time::sleep(pause.next_delay()).await;
+            }
+            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(()),
+            removed => return removed,
+        }
+        if client.state() == State::Closed {
             return Ok(());
-        };
+        }
+    }
+}
+
+async fn try_remove(client: &Client, parent: &str, prefix: &str) -> Result<()> {
+    // What was submitted is executed before this, and visible after it.
+    client.sync(parent).await?;
+    let children = client.children(parent).await?;
+    for name in children.iter().filter(|name| name.starts_with(prefix)) {
         match client.delete(&path::join(parent, name)).await {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NoNode => {}
-            Err(error) if error.outcome() == Outcome::Unknown || error.is_retryable() => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

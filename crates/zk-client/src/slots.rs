@@ -45,9 +45,9 @@ pub(crate) struct Reply {
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
     ConnectionLost(Disconnect, Outcome),
-    SessionExpired,
+    SessionExpired(Outcome),
     DeadlineExceeded(Outcome),
-    AuthFailed,
+    AuthFailed(Outcome),
     Closed(Outcome),
     QueueFull,
     RequestTooLarge { size: usize, limit: usize },
@@ -58,8 +58,20 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) result: Result<Reply, Failure>,
-    /// The path as the caller gave it; empty if the request succeeded.
+    /// The path as the caller gave it; empty if a request other than a transaction succeeded.
     pub(crate) path: String,
+}
+
+impl Failure {
+    /// The same failure, of a request that was sent.
+    pub(crate) fn of_unknown_outcome(self) -> Self {
+        match self {
+            Failure::SessionExpired(_) => Failure::SessionExpired(Outcome::Unknown),
+            Failure::AuthFailed(_) => Failure::AuthFailed(Outcome::Unknown),
+            Failure::Closed(_) => Failure::Closed(Outcome::Unknown),
+            other => other,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -85,6 +97,11 @@ impl Slot {
     /// Whether the answer still matters to someone.
     pub(crate) fn is_wanted(&self) -> bool {
         self.owned && self.result.is_none()
+    }
+
+    /// Whether its owner has been told, or is to be told, that it failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.result, Some(Err(_)))
     }
 }
 
@@ -181,12 +198,21 @@ impl Slots {
     }
 
     /// Takes the answer, and with it the slot; or waits for it. A failure comes with the path.
-    pub(crate) fn poll(&mut self, key: SlotKey, waker: &Waker) -> Option<Answer> {
+    ///
+    /// A waker that is replaced is woken, not dropped: dropping one can drop a task and the request
+    /// it holds, and that wants the lock.
+    pub(crate) fn poll(
+        &mut self,
+        key: SlotKey,
+        waker: &Waker,
+        wakes: &mut Vec<Waker>,
+    ) -> Option<Answer> {
         let slot = self.get_mut(key)?;
         match slot.result.take() {
             Some(result) => {
                 let path = match &result {
-                    Ok(Reply { result: Ok(_), .. }) => String::new(),
+                    // A transaction that failed is answered with success.
+                    Ok(Reply { result: Ok(_), .. }) if slot.op != OpCode::Multi => String::new(),
                     _ => slot.path.clone(),
                 };
                 slot.owned = false;
@@ -199,7 +225,7 @@ impl Slots {
                     .as_ref()
                     .is_some_and(|known| known.will_wake(waker))
                 {
-                    slot.waker = Some(waker.clone());
+                    wakes.extend(slot.waker.replace(waker.clone()));
                 }
                 None
             }
@@ -207,10 +233,14 @@ impl Slots {
     }
 
     /// The owner no longer wants the answer. One that was there already is returned.
-    pub(crate) fn disown(&mut self, key: SlotKey) -> Option<Result<Reply, Failure>> {
+    pub(crate) fn disown(
+        &mut self,
+        key: SlotKey,
+        wakes: &mut Vec<Waker>,
+    ) -> Option<Result<Reply, Failure>> {
         let slot = self.get_mut(key)?;
         slot.owned = false;
-        slot.waker = None;
+        wakes.extend(slot.waker.take());
         slot.deadline = None;
         let result = slot.result.take();
         self.free_if_done(key);
@@ -271,7 +301,7 @@ mod tests {
         assert!(slots.complete(key, reply(), &mut Vec::new()).is_none());
         slots.unqueue(key);
         assert_eq!(slots.len(), 1);
-        assert!(slots.poll(key, Waker::noop()).is_some());
+        assert!(slots.poll(key, Waker::noop(), &mut Vec::new()).is_some());
         assert_eq!(slots.len(), 0);
         assert_eq!(slots.insert(OpCode::Exists, "/a", true, None, None), key);
     }
@@ -280,7 +310,7 @@ mod tests {
     fn an_answer_nobody_wants_comes_back() {
         let mut slots = Slots::default();
         let key = slots.insert(OpCode::Exists, "/a", true, None, None);
-        assert!(slots.disown(key).is_none());
+        assert!(slots.disown(key, &mut Vec::new()).is_none());
         assert_eq!(slots.len(), 1, "the link still holds the key");
         assert!(slots.complete(key, reply(), &mut Vec::new()).is_some());
         slots.unqueue(key);

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use zk_proto::SessionId;
 
-/// Older states are merged once a reader is this far behind.
+/// Older states are left out once a reader is this far behind, expiries last.
 const UNREAD_LIMIT: usize = 16;
 
 /// What is known of the session.

@@ -86,6 +86,8 @@ impl<'a> IntoFuture for EnsurePath<'a> {
                             missing.pop();
                         }
                         (ErrorKind::NoNode, Some(parent)) => missing.push(parent),
+                        // Creating it twice is creating it once.
+                        (ErrorKind::ConnectionLost, _) => {}
                         _ => return Err(error),
                     },
                 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use zk_proto::records::{DeleteRequest, SetDataRequest};
 use zk_proto::{OpCode, Stat};
+use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::call::{Call, Pending, operation};
 use crate::client::Client;
@@ -116,16 +117,23 @@ impl<'a> Delete<'a> {
     }
 
     /// Deletes the znode in the background, through lost connections, until it is gone or the
-    /// current session has ended. For znodes that live no longer than the session; returns at once.
+    /// current session has ended. Returns at once.
+    ///
+    /// For znodes whose name nobody else uses, as those created [`protected`](crate::Create) have:
+    /// when a reply is lost the deletion is repeated, and would take what another has meanwhile
+    /// created under the same name.
     pub fn guaranteed(self) {
         let client = self.client.with_deadline(None);
         let (path, version) = (self.path.to_owned(), self.version);
         let epoch = client.session().epoch;
         client.runtime().clone().spawn(async move {
+            let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
             while client.session().epoch == epoch {
                 match client.delete(&path).version(version).await {
                     Ok(()) => return,
-                    Err(error) if error.outcome() == Outcome::Unknown || error.is_retryable() => {}
+                    Err(error) if error.outcome() == Outcome::Unknown || error.is_retryable() => {
+                        tokio::time::sleep(pause.next_delay()).await;
+                    }
                     Err(error) => {
                         if error.kind() != ErrorKind::NoNode {
                             tracing::warn!(%error, "cannot delete in the background");

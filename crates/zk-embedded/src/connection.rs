@@ -24,6 +24,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The buffer of a connection that is idle, and of a busy one.
 const SMALL: usize = 1024;
 const LARGE: usize = 64 * 1024;
+/// Once so many bytes wait to be sent, they are, before more requests are executed.
+const BATCH: usize = 1024 * 1024;
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve<S: Stream>(stream: S, shared: Arc<Shared>, member: usize, peer: Peer) {
@@ -223,6 +225,9 @@ impl<S: Stream> Connection<S> {
                 *received += 1;
                 let Some(action) = decide(shared, inner, *member, id, &frame) else {
                     inner.state.handle_frame(now(), id, &frame);
+                    if inner.state.pending_output(id) > BATCH {
+                        break Batch::Done;
+                    }
                     continue;
                 };
                 // What was answered before goes out as if nothing was the matter.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use zk_proto::{SessionId, Zxid};
@@ -28,6 +29,8 @@ pub struct Server {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
     tasks: Vec<JoinHandle<()>>,
+    /// Where connections are served, wherever they are asked for.
+    runtime: Handle,
 }
 
 impl Server {
@@ -90,7 +93,7 @@ impl Server {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         let shared = self.shared.clone();
-        tokio::spawn(connection::serve(
+        self.runtime.spawn(connection::serve(
             Foreign(stream),
             shared,
             member,
@@ -405,6 +408,7 @@ impl Builder {
             shared,
             addresses,
             tasks,
+            runtime: Handle::current(),
         };
         server.opened().await?;
         Ok(server)

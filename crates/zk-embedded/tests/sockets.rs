@@ -1,5 +1,13 @@
 //! Real sockets: ports, four-letter words, garbage.
 
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
 mod raw;
 
 use raw::{Raw, ask};
@@ -7,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use zk_embedded::{Options, Server};
 use zk_proto::admin::{self, ServerMode, ServerStatus};
+use zk_proto::records::GetDataRequest;
 use zk_proto::*;
 
 async fn connect(server: &Server) -> Raw {
@@ -136,4 +145,27 @@ async fn a_cut_can_be_a_reset() {
     let mut got = Vec::new();
     let error = wire.read_to_end(&mut got).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_flood_of_large_replies_waits_for_the_client_instead_of_ending_it() {
+    let mut options = Options::default();
+    options.max_pending_output = 4 << 20;
+    let server = Server::builder().options(options).start().await.unwrap();
+    let mut raw = connect(&server).await;
+    raw.make("/a", CreateMode::Persistent).await;
+    raw.set("/a", &[7; 100_000], -1).await;
+    let path = "/a".into();
+    let request = GetDataRequest { path, watch: false };
+    // 100 MB of replies, to 26 kB of requests.
+    for xid in 1..=1_000 {
+        raw.send(xid, OpCode::GetData.code(), &request).await;
+    }
+    for xid in 1..=1_000 {
+        let reply = raw.reply().await.unwrap();
+        assert_eq!(
+            (reply.xid, reply.body_len()),
+            (xid, 4 + 100_000 + Stat::LEN)
+        );
+    }
 }

@@ -1,5 +1,13 @@
 //! Time is tokio's: paused and advanced, half a minute takes no time at all.
 
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
 mod raw;
 
 use std::time::Duration;

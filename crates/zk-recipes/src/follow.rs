@@ -6,6 +6,7 @@ use zk_client::{Client, ErrorKind, Watch};
 
 use crate::error::Result;
 use crate::latest::{Latest, Writer};
+use crate::pause::pause;
 
 /// What can be known of a znode, and watched for change.
 pub(crate) trait Followed: Clone + Send + Sync + 'static {
@@ -32,6 +33,7 @@ pub(crate) fn follow<S: Followed>(client: &Client, path: &str) -> Latest<Result<
 
 async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>>) {
     let mut known: Option<S> = None;
+    let mut pause = pause();
     loop {
         match look::<S>(&client, &path).await {
             Ok((state, watch)) => {
@@ -43,6 +45,7 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
                 watch.await;
             }
             Err(error) if error.kind() == ErrorKind::Closed => return,
+            Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
             Err(error) => {
                 writer.write(Err(error.into()));
                 return;

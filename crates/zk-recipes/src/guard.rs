@@ -10,6 +10,7 @@ use std::time::Instant;
 use zk_client::{Client, CreateMode, Created, ErrorKind, Lease, Multi, OpResult, Stat, Zxid, path};
 
 use crate::error::{Error, Lost, Result};
+use crate::pause::pause;
 
 /// A fencing token: the zxid at which the guard's znode was created. It grows from holder to
 /// holder, also when the lock's parent znode was deleted and made again, which starts sequence
@@ -42,8 +43,9 @@ impl fmt::Display for Token {
 /// # Losing the session
 ///
 /// A guard is lost when its session ends, and counts as lost earlier: at its
-/// [`deadline`](Self::deadline), before which the ensemble cannot have ended the session. Once a
-/// method has said that it is lost, it stays so.
+/// [`deadline`](Self::deadline), before which the ensemble should not have ended the session:
+/// [`Lease`] says what that rests on, and [`fenced`](Self::fenced) and [`token`](Self::token) are
+/// for those who must not rest on it. Once a method has said that it is lost, it stays so.
 #[must_use = "dropping a guard lets go of what it guards"]
 pub struct Guard {
     client: Client,
@@ -95,7 +97,8 @@ impl Guard {
     }
 
     /// Whether it is held now. Asks the clock and nobody else, so it is right also in a process
-    /// that was stopped and continued and has heard nothing since.
+    /// that was stopped and continued and has heard nothing since. What that rests on is said at
+    /// [`Lease`].
     ///
     /// # Errors
     /// It is lost.
@@ -132,12 +135,14 @@ impl Guard {
     /// Waits until the znode is gone. If the ensemble cannot be asked, the lease will tell.
     async fn deleted(&self) -> Lost {
         let client = self.client.with_deadline(None);
+        let mut pause = pause();
         loop {
             match client.exists(&self.path).watch().await {
                 Ok((Some(stat), watch)) if Token::of(&stat) == self.token => {
                     watch.await;
                 }
                 Ok(_) => return Lost::Deleted,
+                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => {
                     tracing::debug!(%error, "cannot watch the guard's znode");
                     return std::future::pending().await;
@@ -178,6 +183,7 @@ impl Guard {
     /// Lets go: deletes the znode, through lost connections, until it is gone.
     pub(crate) async fn give_up(mut self) -> Result<()> {
         let client = self.client.with_deadline(None);
+        let mut pause = pause();
         // Once its session is over, it is gone.
         while self.is_live() {
             match client.delete(&self.path).await {
@@ -185,6 +191,7 @@ impl Guard {
                 Err(error) if error.kind() == ErrorKind::NoNode => break,
                 Err(error) if error.kind() == ErrorKind::ConnectionLost => {}
                 Err(error) if error.kind() == ErrorKind::SessionExpired => {}
+                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -279,7 +286,7 @@ impl Fenced<'_> {
                 }
                 Ok(results)
             }
-            Err(error) if error.failed_op() == Some(0) => {
+            Err(error) if error.failed_op() == Some(0) && error.kind() == ErrorKind::NoNode => {
                 let lost = if self.guard.is_live() {
                     Lost::Deleted
                 } else {

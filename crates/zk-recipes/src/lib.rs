@@ -19,7 +19,7 @@
 //! the lock is somebody else's now. So a lock here is not a boolean but a [`Guard`]:
 //!
 //! - [`Guard::check`] asks the clock, not the network, whether the lock could have been given away;
-//!   it fails *before* the ensemble can have done so.
+//!   it fails before the ensemble can have done so. [`zk_client::Lease`] says what that rests on.
 //! - [`Guard::lost`] tells when; [`Guard::run`] cancels a future then.
 //! - [`Guard::fenced`] writes to ZooKeeper only if the lock's znode still exists, in one
 //!   transaction.
@@ -31,7 +31,7 @@
 //! - [`Election`]: one leader at a time, and who it is.
 //! - [`Guard`]: what both give, and how it is lost.
 //! - [`DataWatch`], [`ChildrenWatch`]: the latest state of a znode, for ever.
-//! - `follow`, `latest`: how the two keep up.
+//! - `follow`, `latest`: how the two keep up. `pause`: between attempts.
 //! - `line`: the queue of znodes that locks and elections are made of.
 
 mod children_watch;
@@ -43,6 +43,7 @@ mod guard;
 mod latest;
 mod line;
 mod lock;
+mod pause;
 
 pub use children_watch::{ChildrenState, ChildrenWatch};
 pub use data_watch::{DataState, DataWatch};

@@ -7,6 +7,7 @@ use zk_client::{Client, ErrorKind, path};
 
 use crate::error::Result;
 use crate::guard::{Guard, Token};
+use crate::pause::pause;
 
 /// What stands between a contender's id and its number. Curator's name for it; kazoo sees it with
 /// `extra_lock_patterns=["-lock-"]`.
@@ -46,10 +47,14 @@ impl Line {
 
     /// The contenders, the head first.
     async fn contenders(&self) -> Result<Vec<Contender>> {
-        match self.patient.children(&self.parent).await {
-            Ok(names) => Ok(contenders(names.iter())),
-            Err(error) if error.kind() == ErrorKind::NoNode => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
+        let mut pause = pause();
+        loop {
+            match self.patient.children(&self.parent).await {
+                Ok(names) => return Ok(contenders(names.iter())),
+                Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Vec::new()),
+                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -91,9 +96,9 @@ impl Line {
 
     /// A place at the end of the line.
     async fn join(&self) -> Result<Guard> {
+        let mut pause = pause();
         loop {
             self.patient.connected().await?;
-            let lease = self.patient.lease();
             let path = path::join(&self.parent, MARK.trim_start_matches('-'));
             let created = self
                 .patient
@@ -104,19 +109,21 @@ impl Line {
                 .await;
             match created {
                 Ok(created) => {
-                    let place = Guard::new(&self.client, lease, created);
-                    // A place taken by a session that has ended meanwhile is no place.
-                    if place.is_live() {
-                        return Ok(place);
+                    let lease = self.patient.lease();
+                    if created.stat.owner() == Some(lease.session()) {
+                        return Ok(Guard::new(&self.client, lease, created));
                     }
+                    // Of a session that has ended meanwhile, it is no place, and may take a while
+                    // to go.
+                    self.patient.delete(&created.path).guaranteed();
                 }
                 // Containers and empty parents go when nobody needs them; make them again.
                 Err(error) if error.kind() == ErrorKind::NoNode => {
                     self.patient.ensure_path(&self.parent).container().await?;
                 }
-                Err(error) if error.kind() == ErrorKind::SessionExpired => {
-                    // Another session follows, or `connected` says why not.
-                }
+                // Another session follows, or `connected` says why not.
+                Err(error) if error.kind() == ErrorKind::SessionExpired => {}
+                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -124,13 +131,17 @@ impl Line {
 
     /// `None` if the place is gone; `Some(None)` if it is not at the head and was given up.
     async fn advance(&self, place: Guard, wait: bool) -> Result<Option<Option<Guard>>> {
+        let mut pause = pause();
         loop {
             let line = self.contenders().await?;
+            if !place.is_live() {
+                return Ok(None);
+            }
             let Some(own) = line.iter().find(|c| place.is_named(&c.name)) else {
                 return Ok(None);
             };
             let Some(ahead) = before(&line, own) else {
-                return Ok(place.is_live().then_some(Some(place)));
+                return Ok(Some(Some(place)));
             };
             if !wait {
                 place.give_up().await?;
@@ -144,6 +155,7 @@ impl Line {
                     watch.await;
                 }
                 Err(error) if error.kind() == ErrorKind::NoNode => {}
+                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }
         }

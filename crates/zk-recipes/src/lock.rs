@@ -62,7 +62,7 @@ impl Lock {
         }
     }
 
-    /// Takes the lock if nobody holds it or waits for it.
+    /// Takes the lock if nobody holds it or waits for it. Waits for a connection, not for the lock.
     ///
     /// # Errors
     /// As [`acquire`](Self::acquire).

@@ -32,7 +32,14 @@ pub struct Backoff {
 
 impl Backoff {
     /// A sequence that `seed` determines.
+    ///
+    /// No bound is less than a millisecond, so that nothing spins.
     pub fn new(policy: BackoffPolicy, seed: u64) -> Self {
+        let least = Duration::from_millis(1);
+        let policy = BackoffPolicy {
+            initial: policy.initial.max(least),
+            max: policy.max.max(least),
+        };
         Backoff {
             policy,
             attempt: 0,
@@ -82,7 +89,7 @@ mod tests {
             let mut backoff = Backoff::new(policy, seed);
             backoff.attempt = skip;
             for _ in 0..40 {
-                prop_assert!(backoff.next_delay() <= policy.max);
+                prop_assert!(backoff.next_delay() <= policy.max.max(Duration::from_millis(1)));
             }
         }
     }

@@ -71,6 +71,9 @@ pub enum Disconnect {
     /// The server refused the credentials.
     #[error("the server refused the credentials of scheme {0:?}")]
     AuthRefused(String),
+    /// The server says that the session has expired.
+    #[error("the session has expired")]
+    SessionExpired,
     /// This side is done with the connection.
     #[error("closed by this client")]
     Local,

@@ -51,6 +51,12 @@ impl Hosts {
         }
     }
 
+    /// Servers have been proven to be there, whatever became of the last connection.
+    pub fn handle_proven(&mut self) {
+        self.fruitless = 0;
+        self.backoff.reset();
+    }
+
     /// How many servers there are.
     pub fn len(&self) -> usize {
         self.hosts.len()
@@ -96,8 +102,7 @@ impl Hosts {
             .take()
             .is_some_and(|at| now.saturating_duration_since(at) >= PROVEN);
         if proven {
-            self.fruitless = 0;
-            self.backoff.reset();
+            self.handle_proven();
         }
     }
 }

@@ -108,7 +108,8 @@ pub struct Link<T> {
     next_xid: Xid,
     in_flight: VecDeque<InFlight<T>>,
     auths: VecDeque<(T, Instant)>,
-    pings: VecDeque<Instant>,
+    /// When each ping was written, and where it ends in the stream of the output.
+    pings: VecDeque<(Instant, u64)>,
     out: BytesMut,
     /// Stream offset of the first byte of `out`.
     taken: u64,
@@ -267,7 +268,13 @@ impl<T> Link<T> {
                 Ok(Received::Notification { zxid, body })
             }
             xid::PING => {
-                if let Some(sent_at) = self.pings.pop_front() {
+                // One that is still here was not what the server answered.
+                if self
+                    .pings
+                    .front()
+                    .is_some_and(|(_, end)| *end <= self.taken)
+                    && let Some((sent_at, _)) = self.pings.pop_front()
+                {
                     self.acknowledged = self.acknowledged.max(sent_at);
                 }
                 Ok(Received::Pong)
@@ -366,7 +373,8 @@ impl<T> Link<T> {
                         .encode(out);
                     });
                     self.last_sent = now;
-                    self.pings.push_back(now);
+                    let end = self.taken + self.out.len() as u64;
+                    self.pings.push_back((now, end));
                 }
                 Ok(())
             }

@@ -18,8 +18,8 @@ const KEEP_OUTPUT: usize = 256 * 1024;
 /// Methods are called from one task and take `now` from tokio's clock, so that a paused clock in
 /// tests is obeyed.
 pub trait Endpoint {
-    /// Moves what is to be sent into `out`, which is empty; `waker` is woken when there is more.
-    fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut);
+    /// Moves what is to be sent into `out`, which is empty.
+    fn poll_output(&mut self, out: &mut BytesMut);
 
     /// Bytes arrived. Takes all whole frames from `frames`.
     ///
@@ -27,8 +27,9 @@ pub trait Endpoint {
     /// The connection must be dropped.
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect>;
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
-    fn poll_timeout(&mut self) -> Instant;
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called. `waker` is woken when that
+    /// comes earlier, and when there is more to send.
+    fn poll_timeout(&mut self, waker: &Waker) -> Instant;
 
     /// The time of [`poll_timeout`](Self::poll_timeout) has come.
     ///
@@ -62,7 +63,9 @@ where
         written: 0,
         unflushed: false,
     };
-    let mut timer = pin!(tokio::time::sleep_until(endpoint.poll_timeout().into()));
+    let mut timer = pin!(tokio::time::sleep_until(
+        endpoint.poll_timeout(Waker::noop()).into()
+    ));
     let reason = poll_fn(|cx| {
         loop {
             let wrote = match pump.poll_write(cx, endpoint) {
@@ -75,7 +78,7 @@ where
                 Poll::Ready(Err(reason)) => return Poll::Ready(reason),
                 Poll::Pending => false,
             };
-            let due = endpoint.poll_timeout();
+            let due = endpoint.poll_timeout(cx.waker());
             // Deadlines mostly move away; the timer is moved only when it fires or one comes
             // nearer, so that a busy connection does not touch it.
             if timer.deadline().into_std() > due {
@@ -89,7 +92,9 @@ where
                 {
                     return Poll::Ready(reason);
                 }
-                timer.as_mut().reset(endpoint.poll_timeout().into());
+                timer
+                    .as_mut()
+                    .reset(endpoint.poll_timeout(cx.waker()).into());
             }
             if !wrote && !read && !timed {
                 return Poll::Pending;
@@ -123,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             if self.out.capacity() > KEEP_OUTPUT {
                 self.out = BytesMut::new();
             }
-            endpoint.poll_output(cx.waker(), &mut self.out);
+            endpoint.poll_output(&mut self.out);
         }
         let mut progress = Poll::Pending;
         while !self.out.is_empty() {
@@ -161,7 +166,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         loop {
             match self.poll_read(cx, endpoint) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(reason)) if reason.is_protocol_violation() => return reason,
+                Poll::Ready(Err(reason))
+                    if !matches!(reason, Disconnect::ClosedByServer | Disconnect::Io(_)) =>
+                {
+                    return reason;
+                }
                 _ => return Disconnect::Io(error.to_string()),
             }
         }

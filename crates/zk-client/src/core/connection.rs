@@ -20,9 +20,14 @@ impl Core {
     }
 
     /// A stream to a server is open; it has `budget` to answer the handshake.
-    pub(crate) fn begin(&mut self, now: Instant, budget: Duration) {
+    /// False if nobody wants it any more.
+    pub(crate) fn begin(&mut self, now: Instant, budget: Duration) -> bool {
+        if self.is_over() {
+            return false;
+        }
         let request = self.session.connect_request(self.read_only);
         self.link = Some(Link::new(now, &request, budget));
+        true
     }
 
     /// Moves what is to be sent into `out`.
@@ -197,7 +202,11 @@ impl Core {
         };
         if refused.is_some() {
             let scheme = credential.scheme.clone();
-            self.finish(State::AuthFailed, &Failure::AuthFailed, false);
+            self.finish(
+                State::AuthFailed,
+                &Failure::AuthFailed(Outcome::NotSent),
+                false,
+            );
             return Err(Disconnect::AuthRefused(scheme));
         }
         if let Some(key) = credential.waiting.take() {
@@ -222,6 +231,7 @@ impl Core {
         match self.session.handle_connected(now, asked, response) {
             Established::New | Established::Resumed => {}
             Established::Refused => {
+                self.link = None;
                 return Err(Disconnect::NotZooKeeper(
                     "it refused a new session".to_owned(),
                 ));
@@ -231,7 +241,7 @@ impl Core {
                 let link = self.link.take();
                 self.after_expiry(epoch);
                 if !replaced || self.is_over() {
-                    return Err(Disconnect::Local);
+                    return Err(Disconnect::SessionExpired);
                 }
                 self.link = link;
             }
@@ -327,8 +337,15 @@ impl Core {
         self.registry.handle_disconnect(self.session.last_zxid());
         let mut kept = std::collections::VecDeque::new();
         let mut write_lost = false;
-        let mut culprit = matches!(reason, Disconnect::FrameTooLarge { .. });
+        let mut culprit = true;
         for lost in link.into_lost(written, rest) {
+            // It was the turn of the oldest request, whosever it was.
+            let too_large = match reason {
+                Disconnect::FrameTooLarge { len, limit } if std::mem::take(&mut culprit) => {
+                    Some((*len, *limit))
+                }
+                _ => None,
+            };
             let Token::Call(key) = lost.token else {
                 continue;
             };
@@ -336,14 +353,15 @@ impl Core {
                 continue;
             };
             if !slot.is_wanted() {
+                // Nobody waits for it, but what follows must not skip it either.
+                let whole = matches!(lost.unsent, Unsent::Whole(_));
+                write_lost |= !slot.replay && (!whole || slot.has_failed());
                 self.let_go(key);
                 continue;
             }
-            if std::mem::take(&mut culprit)
-                && let Disconnect::FrameTooLarge { len, limit } = *reason
-            {
+            if let Some((size, limit)) = too_large {
                 write_lost |= !slot.replay;
-                self.fail(key, Failure::ReplyTooLarge { size: len, limit });
+                self.fail(key, Failure::ReplyTooLarge { size, limit });
                 continue;
             }
             if slot.replay {

@@ -80,16 +80,24 @@ impl Core {
         self.set_state(State::Expired { epoch });
         if self.closing != Closing::No {
             // What was to be achieved by closing has happened by itself.
-            self.finish(State::Closed, &Failure::SessionExpired, true);
+            self.finish(
+                State::Closed,
+                &Failure::SessionExpired(Outcome::NotSent),
+                true,
+            );
         } else if self.policy == SessionPolicy::Close {
-            self.finish(State::Expired { epoch }, &Failure::SessionExpired, false);
+            self.finish(
+                State::Expired { epoch },
+                &Failure::SessionExpired(Outcome::NotSent),
+                true,
+            );
         } else {
             let parked = std::mem::take(&mut self.parked);
             for key in parked {
                 if self.slots.get(key).is_some_and(|slot| slot.replay) {
                     self.parked.push_back(key);
                 } else {
-                    self.fail(key, Failure::SessionExpired);
+                    self.fail(key, Failure::SessionExpired(Outcome::NotSent));
                 }
             }
         }
@@ -112,11 +120,7 @@ impl Core {
         if let Some(link) = self.link.take() {
             for lost in link.into_lost(u64::MAX, &[]) {
                 if let Token::Call(key) = lost.token {
-                    let failure = match failure {
-                        Failure::Closed(_) => Failure::Closed(Outcome::Unknown),
-                        other => other.clone(),
-                    };
-                    self.fail(key, failure);
+                    self.fail(key, failure.clone().of_unknown_outcome());
                 }
             }
         }
@@ -158,7 +162,9 @@ impl Core {
         if let Closing::Done { acknowledged } = self.closing {
             return Some(acknowledged);
         }
-        self.close_wakers.push(waker.clone());
+        if !self.close_wakers.iter().any(|known| known.will_wake(waker)) {
+            self.close_wakers.push(waker.clone());
+        }
         None
     }
 }

@@ -67,7 +67,7 @@ impl World {
         self.frames = FrameReader::new(1 << 20);
         self.wire.clear();
         self.written = 0;
-        self.core.begin(self.now, Duration::from_secs(1));
+        assert!(self.core.begin(self.now, Duration::from_secs(1)));
     }
 
     /// Connects, and lets everything settle.
@@ -305,6 +305,55 @@ fn g3_an_unsent_write_is_sent_later_unless_it_could_skip_its_predecessor() {
     assert_eq!(world.server.log, ["1", "2"]);
 }
 
+/// Nobody waits for the first, and still the second must not skip it.
+#[test]
+fn g3_a_dropped_write_is_a_predecessor_too() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let dropped = world.set("/a", "1");
+    world.deliver(9);
+    world.core.abandon(world.now, dropped);
+    let behind = world.set("/a", "2");
+    world.cut();
+    assert_eq!(world.outcome(behind), Some(Outcome::NotSent));
+    world.connect();
+    assert!(world.server.log.is_empty());
+}
+
+#[test]
+fn g2_what_was_sent_before_the_credentials_were_refused_is_unknown() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let sent = world.set("/a", "1");
+    world.deliver(usize::MAX);
+    world.server.refuse_auth = true;
+    let verdict = world
+        .core
+        .add_credential(world.now, "no".into(), Vec::new(), None)
+        .unwrap();
+    // The verdict overtakes the reply.
+    world.server.drop_output();
+    world.settle();
+    assert!(matches!(
+        world.poll(verdict),
+        Some(Err(Failure::AuthFailed(_)))
+    ));
+    let answer = world.poll(sent);
+    assert!(
+        matches!(answer, Some(Err(Failure::AuthFailed(Outcome::Unknown)))),
+        "{answer:?}"
+    );
+    assert_eq!(world.core.state(), State::AuthFailed);
+}
+
+#[test]
+fn a_connection_that_came_too_late_is_not_used() {
+    let mut world = World::new();
+    world.core.close(world.now);
+    assert!(!world.core.begin(world.now, Duration::from_secs(1)));
+    assert!(world.core.is_over());
+}
+
 #[test]
 fn g3_a_write_cut_in_the_middle_was_not_sent() {
     let mut world = World::connected();
@@ -329,7 +378,7 @@ fn g4_a_write_of_one_session_is_not_executed_in_the_next_and_a_read_is() {
     assert_eq!(world.core.state(), State::Expired { epoch: 1 });
     assert!(matches!(
         world.poll(write),
-        Some(Err(Failure::SessionExpired))
+        Some(Err(Failure::SessionExpired(Outcome::NotSent)))
     ));
     world.connect();
     world.ok(read);
@@ -350,7 +399,7 @@ fn g4_under_the_policy_close_an_expiry_is_the_end() {
     world.connect();
     assert!(matches!(
         world.poll(read),
-        Some(Err(Failure::SessionExpired))
+        Some(Err(Failure::SessionExpired(Outcome::NotSent)))
     ));
     assert!(world.core.is_over());
     let record = GetDataRequest {
@@ -358,7 +407,10 @@ fn g4_under_the_policy_close_an_expiry_is_the_end() {
         watch: false,
     };
     let refused = world.submit(OpCode::GetData, "/a", &record, true, None);
-    assert!(matches!(refused, Err(Failure::SessionExpired)));
+    assert!(matches!(
+        refused,
+        Err(Failure::SessionExpired(Outcome::NotSent))
+    ));
 }
 
 /// ZOOKEEPER-4508.
@@ -766,6 +818,23 @@ fn a18_a_reply_that_is_too_large_fails_its_request_and_no_other() {
         world.poll(first),
         Some(Err(Failure::ReplyTooLarge { size: 9999, .. }))
     ));
+    world.connect();
+    world.ok(second);
+}
+
+/// The oldest request was nobody's any more: then nobody's fails.
+#[test]
+fn a18_the_reply_that_is_too_large_may_be_nobodys() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let (first, second) = (world.get("/a", false), world.get("/a", false));
+    world.core.abandon(world.now, first);
+    world.deliver(usize::MAX);
+    world.cut_for(&Disconnect::FrameTooLarge {
+        len: 9999,
+        limit: 10,
+    });
+    assert!(world.poll(second).is_none());
     world.connect();
     world.ok(second);
 }

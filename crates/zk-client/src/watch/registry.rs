@@ -20,6 +20,9 @@ use super::event::{NodeEventKind, WatchEvent};
 /// below every server's limit (ZOOKEEPER-706).
 const BATCH_BYTES: usize = 128 * 1024;
 
+/// Longer paths are unheard of.
+const ORDINARY_PATH: usize = 4096;
+
 /// The kinds of watches a server distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum WatchKind {
@@ -380,11 +383,7 @@ impl Registry {
         }
         // ZOOKEEPER-4475: a child event is some other watch's and says nothing new to this one.
         if !of_children && !self.recursive.is_empty() {
-            let mut ancestor = Some(path);
-            while let Some(at) = ancestor {
-                told.extend(self.subscribed(Recursive, at));
-                ancestor = zk_proto::path::parent(at);
-            }
+            told.extend(self.recursive_over(path));
         }
         self.tell(told, kind, path, zxid, wakes);
         let of_a_child = matches!(event, EventType::NodeCreated | EventType::NodeDeleted);
@@ -397,6 +396,31 @@ impl Registry {
             told.extend(self.subscribed(Persistent, parent));
             self.tell(told, NodeEventKind::ChildrenChanged, parent, zxid, wakes);
         }
+    }
+
+    /// Who watches a tree that `path` is in. Whichever is less work: to look at each ancestor, or, as
+    /// a hostile server could name a path of a million, at each tree.
+    fn recursive_over(&mut self, path: &str) -> Vec<SubId> {
+        let depth = path.bytes().filter(|byte| *byte == b'/').count();
+        let mut told = Vec::new();
+        if depth <= self.recursive.len() && path.len() <= ORDINARY_PATH {
+            let mut ancestor = Some(path);
+            while let Some(at) = ancestor {
+                told.extend(self.subscribed(WatchKind::Recursive, at));
+                ancestor = zk_proto::path::parent(at);
+            }
+        } else {
+            let over = |at: &str| {
+                path.strip_prefix(at.trim_end_matches('/'))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            for (at, entry) in &self.recursive {
+                if over(at) {
+                    told.extend(&entry.subs);
+                }
+            }
+        }
+        told
     }
 
     fn take_one_shots(&mut self, kinds: &[WatchKind], path: &str) -> Vec<SubId> {

@@ -14,7 +14,7 @@ use super::connection::{Connection, ConnectionId};
 use super::quota;
 use super::tree::{Applied, Tree};
 use super::txn::{Change, Txn};
-use super::watch::WatchTable;
+use super::watch::{Modes, WatchTable};
 
 /// The connections of a server, and those among them with something to send.
 #[derive(Debug, Default)]
@@ -107,6 +107,14 @@ impl Member {
         }
     }
 
+    /// Adds a watch on everything at and below a node.
+    pub(crate) fn watch_recursively(&mut self, path: &str, connection: ConnectionId) {
+        self.data.add(path, connection, Modes::RECURSIVE);
+        if self.is_3_8 {
+            self.child.add(path, connection, Modes::RECURSIVE);
+        }
+    }
+
     /// Forgets the watches of a connection.
     pub(crate) fn forget(&mut self, connection: ConnectionId) {
         self.data.remove_connection(connection);
@@ -145,7 +153,7 @@ impl Member {
             Change::Create { .. } => {
                 let told = self.data.trigger(path);
                 self.tell(&told, EventType::NodeCreated, path, &applied.acl, zxid, all);
-                let told = self.child.trigger(parent);
+                let told = self.child.trigger_children(parent);
                 let kind = EventType::NodeChildrenChanged;
                 self.tell(&told, kind, parent, &applied.parent_acl, zxid, all);
             }
@@ -158,7 +166,7 @@ impl Member {
                     }
                 }
                 self.tell(&told, EventType::NodeDeleted, path, &applied.acl, zxid, all);
-                let told = self.child.trigger(parent);
+                let told = self.child.trigger_children(parent);
                 let kind = EventType::NodeChildrenChanged;
                 self.tell(&told, kind, parent, &applied.parent_acl, zxid, all);
             }

@@ -70,7 +70,7 @@ impl Track {
 
 /// The closest node at or above `path` that has limits.
 fn limited<'a>(tree: &Tree, path: &'a str) -> Option<&'a str> {
-    if path.starts_with("/zookeeper/") || !tree.get(ROOT).is_some_and(|n| !n.children.is_empty()) {
+    if path.starts_with("/zookeeper/") || tree.get(ROOT).is_none_or(|n| n.children.is_empty()) {
         return None;
     }
     let mut at = Some(path).filter(|path| *path != "/");

@@ -154,6 +154,12 @@ impl State {
         }
     }
 
+    /// Bytes a connection has to send.
+    pub fn pending_output(&self, id: ConnectionId) -> usize {
+        let connection = self.connections.all.get(&id);
+        connection.map_or(0, |connection| connection.output.len())
+    }
+
     /// The session of a connection, once it has one.
     pub fn session_of(&self, id: ConnectionId) -> Option<SessionId> {
         self.connections.all.get(&id)?.session.map(SessionId)

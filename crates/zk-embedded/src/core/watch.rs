@@ -111,10 +111,24 @@ impl WatchTable {
     /// The connections to tell that something happened to `path`, each once; their one-shot watches
     /// are used up.
     pub(crate) fn trigger(&mut self, path: &str) -> Vec<ConnectionId> {
+        self.fire(path, Modes::NONE)
+    }
+
+    /// As [`trigger`](Self::trigger), for a change of the children, of which recursive watches are
+    /// not told.
+    pub(crate) fn trigger_children(&mut self, path: &str) -> Vec<ConnectionId> {
+        // Only before 3.9 do recursive watches stand among those on children at all.
+        self.fire(path, Modes::RECURSIVE)
+    }
+
+    fn fire(&mut self, path: &str, except: Modes) -> Vec<ConnectionId> {
         let mut told = Vec::new();
         let mut spent = Vec::new();
         if let Some(watchers) = self.by_path.get_mut(path) {
             watchers.retain(|&connection, modes| {
+                if modes.without(except) == Modes::NONE {
+                    return true;
+                }
                 told.push(connection);
                 *modes = modes.without(Modes::STANDARD);
                 if *modes == Modes::NONE {
@@ -129,7 +143,7 @@ impl WatchTable {
         for connection in spent {
             self.forget(path, connection);
         }
-        if self.recursive > 0 {
+        if self.recursive > 0 && !except.has(Modes::RECURSIVE) {
             let mut above = path::parent(path);
             while let Some(path) = above {
                 if let Some(watchers) = self.by_path.get(path) {

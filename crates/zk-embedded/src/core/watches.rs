@@ -38,7 +38,7 @@ impl State {
                 member.data.add(&path, id, Modes::PERSISTENT);
                 member.child.add(&path, id, Modes::PERSISTENT);
             }
-            AddWatchMode::PersistentRecursive => member.data.add(&path, id, Modes::RECURSIVE),
+            AddWatchMode::PersistentRecursive => member.watch_recursively(&path, id),
             _ => return Err(ErrorCode::MarshallingError),
         }
         Ok(())
@@ -138,7 +138,7 @@ impl State {
             member.data.add(path, id, Modes::PERSISTENT);
         }
         for path in &asked.recursive {
-            member.data.add(path, id, Modes::RECURSIVE);
+            member.watch_recursively(path, id);
         }
         Ok(())
     }

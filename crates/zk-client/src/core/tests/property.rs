@@ -237,9 +237,10 @@ impl Run {
                 Ok(Reply { result: Ok(_), .. }) => "done",
                 Ok(Reply { result: Err(_), .. }) => "refused",
                 Err(Failure::ConnectionLost(_, Outcome::Unknown)) => "unknown",
-                Err(Failure::ConnectionLost(_, Outcome::NotSent) | Failure::SessionExpired) => {
-                    "not sent"
-                }
+                Err(
+                    Failure::ConnectionLost(_, Outcome::NotSent)
+                    | Failure::SessionExpired(Outcome::NotSent),
+                ) => "not sent",
                 Err(other) => panic!("a write failed with {other:?}"),
             };
             assert!(

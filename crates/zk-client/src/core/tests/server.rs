@@ -88,6 +88,7 @@ pub(super) struct Server {
     pub(super) rearmed_from: Vec<i64>,
     pub(super) session: i64,
     pub(super) expire_next: bool,
+    pub(super) refuse_auth: bool,
     /// Behaves as 3.8 where it keeps one mode per path, and cannot remove by mode.
     pub(super) old: bool,
     connected: bool,
@@ -122,6 +123,11 @@ impl Server {
     /// The next frame for the client, length included.
     pub(super) fn send(&mut self) -> Option<Bytes> {
         self.output.pop_front()
+    }
+
+    /// What was on its way to the client is late.
+    pub(super) fn drop_output(&mut self) {
+        self.output.clear();
     }
 
     pub(super) fn unsent(&self) -> usize {
@@ -400,6 +406,9 @@ impl Server {
             }
             OpCode::Auth => {
                 zk_proto::records::AuthRequest::decode(input).unwrap();
+                if self.refuse_auth {
+                    return Err(ErrorCode::AuthFailed);
+                }
                 Ok(None)
             }
             OpCode::CloseSession => Ok(None),
