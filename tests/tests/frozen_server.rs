@@ -15,6 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+
 use common::{blocking, connect, serving, soon, until_connected, until_suspended};
 use zk_client::{Client, SessionId};
 use zk_tests::{Ensemble, Server};
@@ -121,4 +124,53 @@ async fn b45_a_listener_that_never_answers_costs_a_part_of_the_session_and_no_mo
         }
     }
     panic!("no seed of 64 tries the first of two servers first");
+}
+
+/// A server that is asked while it starts may accept a connection and forget it. One such must not
+/// take the time that the session has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b45_a_handshake_that_is_never_answered_does_not_cost_the_session() {
+    let server = common::shared_server().address();
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap();
+    let hosts = listener.local_addr().unwrap().to_string();
+    let (cut, mut to_be_cut) = tokio::sync::mpsc::channel::<()>(1);
+    tokio::spawn(async move {
+        // The first is passed on until it is cut, the second swallowed, the others passed on.
+        let (mut first, _) = listener.accept().await.unwrap();
+        let mut upstream = TcpStream::connect(server).await.unwrap();
+        tokio::select! {
+            _ = copy_bidirectional(&mut first, &mut upstream) => {}
+            _ = to_be_cut.recv() => {}
+        }
+        drop((first, upstream));
+        let _swallowed = listener.accept().await.unwrap();
+        loop {
+            let (mut other, _) = listener.accept().await.unwrap();
+            let mut upstream = TcpStream::connect(server).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut other, &mut upstream).await });
+        }
+    });
+    let zk = connect(&hosts, |builder| {
+        builder
+            .session_timeout(SESSION)
+            .backoff(common::impatient())
+    })
+    .await;
+    let session = zk.session();
+    zk.create("/e", "").ephemeral().await.unwrap();
+    let mut states = zk.states();
+    let lost = Instant::now();
+    cut.send(()).await.unwrap();
+    until_suspended(&mut states).await;
+    until_connected(&mut states).await;
+    let took = lost.elapsed();
+    assert!(
+        took < SESSION * 2 / 3,
+        "{took:?}: the session lives by luck"
+    );
+    assert_eq!(zk.session(), session);
+    let stat = zk.exists("/e").await.unwrap().unwrap();
+    assert_eq!(stat.owner(), Some(session.id));
 }

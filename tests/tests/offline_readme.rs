@@ -4,7 +4,13 @@
 fn the_example_of_the_readme_is_the_one_that_compiles() {
     let readme = include_str!("../../README.md");
     let example = include_str!("../../crates/zk-recipes/examples/readme.rs");
-    let shown = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    let shown = readme
+        .split("```rust\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
     let compiled = example
         .split("// README: begin\n")
         .nth(1)

@@ -25,7 +25,10 @@ async fn a_znode_is_created_read_changed_and_deleted() {
     assert_eq!(zk.exists("/a").await.unwrap(), Some(stat));
     assert_eq!(zk.exists("/b").await.unwrap(), None);
     let stale = zk.set("/a", b"three").version(0).await.unwrap_err();
-    assert_eq!((stale.kind(), stale.outcome()), (ErrorKind::BadVersion, Outcome::Rejected));
+    assert_eq!(
+        (stale.kind(), stale.outcome()),
+        (ErrorKind::BadVersion, Outcome::Rejected)
+    );
     assert_eq!((stale.op(), stale.path()), (Some("setData"), Some("/a")));
     zk.delete("/a").version(1).await.unwrap();
     assert_eq!(zk.get("/a").await.unwrap_err().kind(), ErrorKind::NoNode);
@@ -41,20 +44,45 @@ async fn every_create_mode_makes_what_it_says() {
     let ephemeral = zk.create("/e", b"").ephemeral().await.unwrap();
     assert_eq!(ephemeral.stat.owner(), Some(me));
     let first = zk.create("/p/s-", b"").sequential().await.unwrap();
-    let second = zk.create("/p/s-", b"").sequential().ephemeral().await.unwrap();
-    assert_eq!((&*first.path, &*second.path), ("/p/s-0000000000", "/p/s-0000000001"));
-    assert_eq!(zk.create("/p/", b"").sequential().await.unwrap().path, "/p/0000000002");
+    let second = zk
+        .create("/p/s-", b"")
+        .sequential()
+        .ephemeral()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&*first.path, &*second.path),
+        ("/p/s-0000000000", "/p/s-0000000001")
+    );
+    assert_eq!(
+        zk.create("/p/", b"").sequential().await.unwrap().path,
+        "/p/0000000002"
+    );
     zk.create("/c", b"").container().await.unwrap();
     let container = zk.exists("/c").await.unwrap().unwrap();
-    zk.create("/t", b"").ttl(Duration::from_secs(3600)).await.unwrap();
+    zk.create("/t", b"")
+        .ttl(Duration::from_secs(3600))
+        .await
+        .unwrap();
     let ttl = zk.exists("/t").await.unwrap().unwrap();
     assert_eq!((container.ephemeral_owner, ttl.ephemeral_owner), (0, 0));
     let refused = zk.create("/e/x", b"").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NoChildrenForEphemerals);
-    let nonsense = zk.create("/x", b"").container().ephemeral().await.unwrap_err();
+    let nonsense = zk
+        .create("/x", b"")
+        .container()
+        .ephemeral()
+        .await
+        .unwrap_err();
     assert_eq!(nonsense.kind(), ErrorKind::InvalidArgument);
-    assert_eq!(zk.create("/p", b"").await.unwrap_err().kind(), ErrorKind::NodeExists);
-    assert_eq!(zk.create("/no/where", b"").await.unwrap_err().kind(), ErrorKind::NoNode);
+    assert_eq!(
+        zk.create("/p", b"").await.unwrap_err().kind(),
+        ErrorKind::NodeExists
+    );
+    assert_eq!(
+        zk.create("/no/where", b"").await.unwrap_err().kind(),
+        ErrorKind::NoNode
+    );
     zk.create("/now/there/is", b"x").parents().await.unwrap();
     assert_eq!(zk.get("/now/there/is").await.unwrap().0, "x");
 }
@@ -97,23 +125,46 @@ async fn a_transaction_takes_effect_as_a_whole_or_not_at_all() {
         .commit()
         .await
         .unwrap();
-    let OpResult::Created { path, .. } = &results[1] else { panic!("{results:?}") };
+    let OpResult::Created { path, .. } = &results[1] else {
+        panic!("{results:?}")
+    };
     assert_eq!(path, "/s-0000000001");
     assert!(matches!(results[2], OpResult::Set(stat) if stat.version == 1));
-    assert!(matches!(results[3..], [OpResult::Checked, OpResult::Deleted]));
+    assert!(matches!(
+        results[3..],
+        [OpResult::Checked, OpResult::Deleted]
+    ));
 
-    let error = zk.multi().create("/b", "").delete("/nope").create("/c", "").commit().await;
+    let error = zk
+        .multi()
+        .create("/b", "")
+        .delete("/nope")
+        .create("/c", "")
+        .commit()
+        .await;
     let error = error.unwrap_err();
-    assert_eq!((error.kind(), error.failed_op()), (ErrorKind::NoNode, Some(1)));
+    assert_eq!(
+        (error.kind(), error.failed_op()),
+        (ErrorKind::NoNode, Some(1))
+    );
     assert_eq!(zk.exists("/b").await.unwrap(), None);
-    assert!(zk.multi().commit().await.unwrap().is_empty(), "ZOOKEEPER-3895");
+    assert!(
+        zk.multi().commit().await.unwrap().is_empty(),
+        "ZOOKEEPER-3895"
+    );
 }
 
 #[tokio::test]
 async fn several_reads_have_a_result_each() {
     let zk = client().await;
     zk.create("/a", "x").await.unwrap();
-    let results = zk.multi_read().get("/a").children("/").get("/nope").await.unwrap();
+    let results = zk
+        .multi_read()
+        .get("/a")
+        .children("/")
+        .get("/nope")
+        .await
+        .unwrap();
     assert!(matches!(&results[0], ReadResult::Data(data, _) if data == "x"));
     assert!(matches!(&results[1], ReadResult::Children(names) if names.to_vec() == ["a"]));
     assert_eq!(results[2], ReadResult::Refused(ErrorCode::NoNode));
@@ -153,7 +204,10 @@ async fn an_event_is_there_before_the_reply_that_reflects_it() {
         let (data, _) = zk.get("/a").await.unwrap();
         assert_eq!(data, n.to_string());
         let told = futures_now(&mut watch);
-        assert!(told.is_some(), "the read was answered and the event was not there");
+        assert!(
+            told.is_some(),
+            "the read was answered and the event was not there"
+        );
         set.await.unwrap();
     }
 }
@@ -212,7 +266,11 @@ async fn b63_dropping_one_handle_keeps_the_other_and_dropping_both_removes_the_w
 
 /// Whether the shared server holds a watch on the path.
 fn watched(path: &str) -> bool {
-    common::shared_server().four_letter("wchp").unwrap().lines().any(|line| line == path)
+    common::shared_server()
+        .four_letter("wchp")
+        .unwrap()
+        .lines()
+        .any(|line| line == path)
 }
 
 /// D14, G7: losing a race does not lose the watch; dropping a request drops its watch.
@@ -247,7 +305,10 @@ async fn acls_are_read_replaced_and_enforced() {
     assert_eq!(zk.get("/a").await.unwrap_err().kind(), ErrorKind::NoAuth);
     zk.add_auth("digest", "me:pw").await.unwrap();
     assert_eq!(zk.get("/a").await.unwrap().0, "secret");
-    zk.create("/mine", "").acl(Acl::creator_all()).await.unwrap();
+    zk.create("/mine", "")
+        .acl(Acl::creator_all())
+        .await
+        .unwrap();
     let empty = zk.create("/empty", "").acl(Vec::new()).await.unwrap_err();
     assert_eq!(empty.kind(), ErrorKind::InvalidAcl);
 }
@@ -274,8 +335,9 @@ async fn b61_a_chroot_is_neither_kept_nor_lost() {
 async fn b41_what_was_submitted_is_executed_before_the_session_closes() {
     let zk = client().await;
     let other = zk.unrelated().await;
-    let creates: Vec<_> =
-        (0..100).map(|n| zk.create(&format!("/e{n}"), "").ephemeral().submit()).collect();
+    let creates: Vec<_> = (0..100)
+        .map(|n| zk.create(&format!("/e{n}"), "").ephemeral().submit())
+        .collect();
     let root = zk.root().clone();
     zk.clone().close().await.unwrap();
     for create in creates {
@@ -284,7 +346,10 @@ async fn b41_what_was_submitted_is_executed_before_the_session_closes() {
     let names = other.children(root.as_str()).await.unwrap();
     assert!(names.is_empty(), "{names:?}");
     let late = zk.get("/").await.unwrap_err();
-    assert_eq!((late.kind(), late.outcome()), (ErrorKind::Closed, Outcome::NotSent));
+    assert_eq!(
+        (late.kind(), late.outcome()),
+        (ErrorKind::Closed, Outcome::NotSent)
+    );
 }
 
 #[tokio::test]
@@ -307,7 +372,9 @@ trait Unrelated {
 
 impl Unrelated for Client {
     async fn unrelated(&self) -> Client {
-        Client::connect(common::shared_server().connect_string()).await.unwrap()
+        Client::connect(common::shared_server().connect_string())
+            .await
+            .unwrap()
     }
 }
 
@@ -315,7 +382,9 @@ impl Unrelated for Client {
 async fn requests_are_answered_in_the_order_of_their_submission() {
     let zk = client().await;
     zk.create("/n", "").await.unwrap();
-    let sets: Vec<_> = (0..1000).map(|n| zk.set("/n", n.to_string()).submit()).collect();
+    let sets: Vec<_> = (0..1000)
+        .map(|n| zk.set("/n", n.to_string()).submit())
+        .collect();
     let mut versions = Vec::new();
     for set in sets {
         versions.push(set.await.unwrap().version);
@@ -327,7 +396,13 @@ async fn requests_are_answered_in_the_order_of_their_submission() {
 #[tokio::test]
 async fn a_protected_znode_carries_its_guid() {
     let zk = client().await;
-    let made = zk.create("/lock-", "").ephemeral().sequential().protected().await.unwrap();
+    let made = zk
+        .create("/lock-", "")
+        .ephemeral()
+        .sequential()
+        .protected()
+        .await
+        .unwrap();
     assert!(made.path.starts_with("/_c_"), "{}", made.path);
     assert!(made.path.ends_with("-lock-0000000000"), "{}", made.path);
 }

@@ -17,6 +17,8 @@ use crate::shared::{Shared, now};
 const LEAST_BUDGET: Duration = Duration::from_millis(200);
 /// Nor more than this, however long the session is.
 const MOST_BUDGET: Duration = Duration::from_secs(30);
+/// How many attempts a session has time for at least.
+const LEAST_ATTEMPTS: u32 = 3;
 
 /// Runs until the client is over.
 pub(crate) async fn drive(gone: Gone, mut hosts: Hosts, dial: Arc<dyn Dial>, frame_limit: usize) {
@@ -32,8 +34,11 @@ pub(crate) async fn drive(gone: Gone, mut hosts: Hosts, dial: Arc<dyn Dial>, fra
         if shared.meanwhile(tokio::time::sleep(delay)).await.is_none() {
             break;
         }
-        let budget = (timeout / u32::try_from(hosts.len()).unwrap_or(u32::MAX))
-            .clamp(LEAST_BUDGET, MOST_BUDGET);
+        // A server that does not answer must leave time for others, or for itself at a second try.
+        let attempts = u32::try_from(hosts.len())
+            .unwrap_or(u32::MAX)
+            .max(LEAST_ATTEMPTS);
+        let budget = (timeout / attempts).clamp(LEAST_BUDGET, MOST_BUDGET);
         let Some(ended) = connect(shared, &*dial, &attempt.host, budget, frame_limit).await else {
             break;
         };

@@ -105,4 +105,6 @@ pub use zk_proto::{
     Acl, Chroot, CreateMode, ErrorCode, HostPort, Id, Permissions, SessionId, Stat, Zxid,
     digest_id, path,
 };
-pub use zk_transport::{Backoff, BackoffPolicy, Dial, DialError, Disconnect, TcpDial};
+pub use zk_transport::{
+    Backoff, BackoffPolicy, Dial, DialError, Dialing, Disconnect, Stream, TcpDial,
+};

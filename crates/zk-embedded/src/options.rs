@@ -6,7 +6,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compat {
-    /// Apache ZooKeeper 3.8.0.
+    /// Apache ZooKeeper 3.8.0, as Debian has it: with events withheld from those who may not read
+    /// the node (ZOOKEEPER-4799).
     V3_8,
     /// Apache ZooKeeper 3.9.
     #[default]

@@ -359,8 +359,8 @@ impl Builder {
         self
     }
 
-    /// No sockets: connections are made with [`Server::connect_in_memory`] only. Such a server needs
-    /// no I/O driver.
+    /// No sockets: connections are made with [`Server::connect_in_memory`] only. Such a server
+    /// needs no I/O driver.
     pub fn in_memory(mut self) -> Self {
         self.sockets = false;
         self

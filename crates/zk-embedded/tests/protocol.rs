@@ -460,3 +460,28 @@ async fn ephemerals_and_descendants_are_told() {
     assert_eq!(raw.call(OpCode::Create, &below).await.err, -108);
     assert_eq!(raw.delete("/p").await.err, -111);
 }
+
+#[tokio::test]
+async fn what_is_used_is_counted_and_a_hard_quota_enforced() {
+    let server = Server::builder().in_memory().enforce_quota(true);
+    let server = server.start().await.unwrap();
+    let mut raw = Raw::new(&server).await;
+    let limits = "/zookeeper/quota/a/zookeeper_limits";
+    let stats = "/zookeeper/quota/a/zookeeper_stats";
+    for path in ["/a", "/zookeeper/quota/a", limits, stats] {
+        raw.make(path, CreateMode::Persistent).await;
+    }
+    let text = b"count=-1,bytes=-1=;byteHardLimit=20;countHardLimit=3";
+    assert_eq!(raw.set(limits, text, -1).await.err, 0);
+    let used = || server.node(stats).unwrap().data.unwrap();
+    assert_eq!(&used()[..], b"count=1,bytes=4");
+    raw.make("/a/b", CreateMode::Persistent).await;
+    raw.make("/a/c", CreateMode::Persistent).await;
+    assert_eq!(&used()[..], b"count=3,bytes=12");
+    let over = create("/a/d", CreateMode::Persistent);
+    assert_eq!(raw.call(OpCode::Create, &over).await.err, -125);
+    assert_eq!(raw.set("/a/b", &[7; 13], -1).await.err, -125);
+    assert_eq!(raw.set("/a/b", &[7; 12], -1).await.err, 0);
+    raw.delete("/a/c").await;
+    assert_eq!(&used()[..], b"count=2,bytes=16");
+}

@@ -31,7 +31,7 @@ pub mod pump;
 
 pub use backoff::{Backoff, BackoffPolicy};
 #[cfg(feature = "io")]
-pub use dial::{Dial, DialError, Stream, TcpDial};
+pub use dial::{Dial, DialError, Dialing, Stream, TcpDial};
 pub use error::Disconnect;
 pub use frame::FrameReader;
 pub use hosts::{Attempt, Hosts};

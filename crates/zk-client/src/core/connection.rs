@@ -134,8 +134,12 @@ impl Core {
                 let event: WatcherEvent<'_> = Decode::decode(&mut input)?;
                 self.registry
                     .fire(event.kind, event.path, zxid, &mut self.wakes);
-                if let Some(unwatch) = self.registry.unwatch_owed(event.path) {
-                    self.send_unwatch(now, unwatch);
+                // The end of a child can be told to its parent's watches.
+                let ended = [Some(event.path), zk_proto::path::parent(event.path)];
+                for path in ended.into_iter().flatten() {
+                    if let Some(unwatch) = self.registry.unwatch_owed(path) {
+                        self.send_unwatch(now, unwatch);
+                    }
                 }
                 Ok(())
             }
@@ -165,15 +169,15 @@ impl Core {
             };
             let unwatch = match armed {
                 Some(kind) if wanted => {
-                    let capacity = self.limits.watch_events;
-                    let id = self.registry.subscribe(kind, intent.path, capacity);
+                    let (path, capacity) = (intent.path.clone(), self.limits.watch_events);
+                    let id = self.registry.subscribe(kind, path, capacity);
                     if intent.changed {
                         let since = self.session.last_zxid();
                         self.registry
                             .subscribed_with_precaution(id, since, &mut self.wakes);
                     }
                     watch = Some(id);
-                    None
+                    self.registry.unwatch_owed(&intent.path)
                 }
                 Some(kind) if !self.registry.watches(kind, &intent.path) => {
                     self.registry.unwatch(kind, intent.path)

@@ -217,8 +217,8 @@ impl Registry {
     /// watch there makes a persistent one end with the next event, and a persistent one makes a
     /// recursive one forget the subtree, without a word. So a one-shot watch rides on the lasting
     /// one, which tells all that it would: it is not asked for. And beside a recursive watch a
-    /// persistent one is asked for as another recursive one; what became of children is told by
-    /// what became of each child.
+    /// persistent one is asked for as another recursive one. A recursive watch says nothing of a
+    /// list of children; that is told from what it says of each child.
     pub(crate) fn precaution(&self, kind: WatchKind, path: &str) -> Option<u8> {
         let arming = self.arming.get(path);
         let persistent = self.guards(WatchKind::Persistent, path)
@@ -226,8 +226,9 @@ impl Registry {
         let recursive = self.guards(WatchKind::Recursive, path)
             || arming.is_some_and(|arming| arming.recursive > 0);
         match kind {
-            WatchKind::Data | WatchKind::Exist => (persistent || recursive).then_some(0),
-            WatchKind::Child => persistent.then_some(0),
+            WatchKind::Data | WatchKind::Exist | WatchKind::Child => {
+                (persistent || recursive).then_some(0)
+            }
             WatchKind::Persistent => recursive.then_some(1),
             WatchKind::Recursive => None,
         }
@@ -243,10 +244,9 @@ impl Registry {
             })
     }
 
-    /// Whether what a one-shot watch of `kind` would tell is told by a lasting one.
-    fn is_covered(&self, kind: WatchKind, path: &str) -> bool {
-        self.guards(WatchKind::Persistent, path)
-            || (kind != WatchKind::Child && self.guards(WatchKind::Recursive, path))
+    /// Whether what a one-shot watch would tell is told by a lasting one.
+    fn is_covered(&self, path: &str) -> bool {
+        self.guards(WatchKind::Persistent, path) || self.guards(WatchKind::Recursive, path)
     }
 
     /// A server has answered a request that was changed as a [`precaution`](Self::precaution), and
@@ -263,7 +263,7 @@ impl Registry {
         let (kind, path) = (sub.kind, sub.path.clone());
         if kind == WatchKind::Persistent {
             self.left.entry(path).or_default().recursive = true;
-        } else if !self.is_covered(kind, &path) {
+        } else if !self.is_covered(&path) {
             // What it was to ride on has gone, or never came: nobody guards it.
             if let Some(entry) = self.map(kind).get_mut(&path) {
                 entry.subs.retain(|other| *other != id);
@@ -322,7 +322,7 @@ impl Registry {
                 kind: WatcherType::Any,
             });
         }
-        let lasting = self.guards(Persistent, &path) || self.guards(Recursive, &path);
+        let lasting = self.is_covered(&path);
         if arming || lasting || kind.is_persistent() {
             let left = self.left.entry(path).or_default();
             left.persistent |= kind == Persistent;
@@ -341,7 +341,7 @@ impl Registry {
 
     /// What was put off and is due now that something has ended at `path`.
     pub(crate) fn unwatch_owed(&mut self, path: &str) -> Option<Unwatch> {
-        if !self.is_bare(path) || self.arming.contains_key(path) {
+        if self.left.is_empty() || !self.is_bare(path) || self.arming.contains_key(path) {
             return None;
         }
         let (path, _) = self.left.remove_entry(path)?;
@@ -377,7 +377,7 @@ impl Registry {
         };
         let mut told = self.take_one_shots(one_shots, path);
         let of_children = event == EventType::NodeChildrenChanged;
-        // Beside a recursive watch, a persistent one is told of its children below.
+        // Beside a recursive watch, a persistent one is told from each child, below.
         if !of_children || !self.guards(Recursive, path) {
             told.extend(self.subscribed(Persistent, path));
         }
@@ -390,7 +390,6 @@ impl Registry {
         if let Some(parent) = zk_proto::path::parent(path)
             && of_a_child
             && self.guards(Recursive, parent)
-            && self.guards(Persistent, parent)
         {
             let mut told = self.take_one_shots(&[Child], parent);
             told.extend(self.subscribed(Persistent, parent));

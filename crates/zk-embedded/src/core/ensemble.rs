@@ -56,8 +56,8 @@ impl State {
         }
     }
 
-    /// Empties the server: no nodes, no sessions, zxid 0; as if its data directory was lost. Clients
-    /// that have seen more are turned away.
+    /// Empties the server: no nodes, no sessions, zxid 0; as if its data directory was lost.
+    /// Clients that have seen more are turned away.
     pub fn wipe(&mut self, now: Instant) {
         for member in 0..self.members.len() {
             self.disconnect_member(member);
@@ -200,8 +200,8 @@ impl State {
         }
     }
 
-    /// Sets the next sequence number of a node's children on every member, so that a test can see it
-    /// overflow; whether there is such a node.
+    /// Sets the next sequence number of a node's children on every member, so that a test can see
+    /// it overflow; whether there is such a node.
     pub fn set_next_sequence(&mut self, path: &str, next: i32) -> bool {
         let mut found = true;
         for member in &mut self.members {

@@ -68,6 +68,10 @@ impl WatchTable {
     /// Whether the connection has any of `modes` on `path`.
     pub(crate) fn contains(&self, path: &str, connection: ConnectionId, modes: Modes) -> bool {
         let watchers = self.by_path.get(path);
+        if self.single_mode {
+            // Before 3.9 the question was whether anybody watches the path.
+            return watchers.is_some() && modes != Modes::NONE;
+        }
         watchers
             .and_then(|watchers| watchers.get(&connection))
             .is_some_and(|has| has.has(modes))
@@ -264,6 +268,25 @@ mod tests {
         assert!(!table.remove("/a", A, Modes::STANDARD));
         assert!(table.remove("/a", A, Modes::ANY));
         assert_eq!((table.len(), table.recursive), (0, 0));
+    }
+
+    #[test]
+    fn before_3_9_anybodys_watch_is_found() {
+        let mut table = WatchTable::new(true);
+        table.add("/a", A, Modes::STANDARD);
+        assert!(table.contains("/a", B, Modes::ANY));
+        assert!(!table.contains("/a", B, Modes::NONE) && !table.contains("/b", A, Modes::ANY));
+        assert!(!table.remove("/a", B, Modes::ANY));
+    }
+
+    #[test]
+    fn before_3_9_recursive_watches_on_children_hear_of_deletions_only() {
+        let mut table = WatchTable::new(true);
+        table.add("/a", A, Modes::RECURSIVE);
+        assert!(table.trigger_children("/a").is_empty());
+        assert!(table.trigger_children("/a/b").is_empty());
+        assert_eq!(table.trigger("/a/b"), [A]);
+        assert_eq!(table.len(), 1);
     }
 
     #[test]
