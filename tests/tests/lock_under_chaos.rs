@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{blocking, soon, until};
+use tokio::task::JoinSet;
+
+use common::{blocking, until};
 use zk_client::{Client, ErrorKind, Outcome, SessionId};
 use zk_recipes::{Error, Lock, LockGuard, Token};
 use zk_tests::Ensemble;
@@ -190,7 +192,7 @@ async fn no_update_is_lost_under_a_lock_while_servers_are_killed() {
 
     let ledger = Arc::new(Ledger::default());
     let mut sessions = Vec::new();
-    let mut workers = Vec::new();
+    let mut workers = JoinSet::new();
     for n in 0..WORKERS {
         let own = Client::builder(&hosts)
             .session_timeout(Duration::from_secs(2))
@@ -212,13 +214,17 @@ async fn no_update_is_lost_under_a_lock_while_servers_are_killed() {
             attempts: 0,
             ledger: ledger.clone(),
         };
-        workers.push(tokio::spawn(worker.work(INCREMENTS / WORKERS)));
+        workers.spawn(worker.work(INCREMENTS / WORKERS));
     }
 
-    let killed = wreak_havoc(&ensemble, &sessions, &ledger).await;
-    for worker in workers {
-        soon("a worker to finish", worker).await.unwrap();
-    }
+    // A worker that fails ends the test at once.
+    let work = async {
+        while let Some(done) = workers.join_next().await {
+            done.unwrap();
+        }
+    };
+    let havoc = wreak_havoc(&ensemble, &sessions, &ledger);
+    let (killed, ()) = tokio::join!(havoc, work);
     zk.sync("/").await.unwrap();
     assert_eq!(number(&zk, "/counter").await as usize, INCREMENTS);
     assert_eq!(ledger.counted.load(Ordering::Relaxed), INCREMENTS);

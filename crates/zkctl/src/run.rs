@@ -90,8 +90,8 @@ async fn with_session(
         command,
         data,
     } = prepared;
-    // What must not be seen ending is told apart from what must not end.
-    let holds = match &command {
+    // Whether somebody waits for the session to end.
+    let mut holds = match &command {
         Command::Create(create) => create.ephemeral,
         Command::Lock(_) | Command::Elect(_) => true,
         _ => false,
@@ -120,7 +120,10 @@ async fn with_session(
             notices,
             patience: global.timeout,
         };
-        call.run(command, keeper, signals).await
+        call.run(command, keeper, signals).await.map(|ended| {
+            holds &= !ended.lost;
+            ended.code
+        })
     } else {
         tokio::select! {
             biased;

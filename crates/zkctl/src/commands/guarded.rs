@@ -37,6 +37,29 @@ enum Wait {
     NotAtAll,
 }
 
+/// How it ended.
+pub(crate) struct Ended {
+    pub(crate) code: ExitCode,
+    /// Whether what was held is lost, so that there is nothing to let go of.
+    pub(crate) lost: bool,
+}
+
+impl Ended {
+    fn with(code: u8) -> Self {
+        Ended {
+            code: ExitCode::from(code),
+            lost: false,
+        }
+    }
+
+    fn lost() -> Self {
+        Ended {
+            lost: true,
+            ..Ended::with(NOT_HELD)
+        }
+    }
+}
+
 /// What the command needs from its surroundings.
 pub(crate) struct Call<'a> {
     pub(crate) client: &'a Client,
@@ -61,7 +84,7 @@ impl Call<'_> {
         command: Command,
         keeper: Keeper,
         signals: &mut Signals,
-    ) -> Result<ExitCode, Failure> {
+    ) -> Result<Ended, Failure> {
         let (contest, wait, guarded) = match command {
             Command::Lock(args) => {
                 let contest = Contest::lock(self.client, &args.guarded);
@@ -86,7 +109,7 @@ impl Call<'_> {
             held = self.obtain(&contest, wait, &guarded) => held,
         };
         let Some(held) = told? else {
-            return Ok(ExitCode::from(NOT_HELD));
+            return Ok(Ended::with(NOT_HELD));
         };
         let ended = tokio::select! {
             biased;
@@ -201,11 +224,11 @@ impl Call<'_> {
         guarded: &Guarded,
         mut keeper: Keeper,
         signals: &mut Signals,
-    ) -> Result<ExitCode, Failure> {
+    ) -> Result<Ended, Failure> {
         let path = name(&guarded.path);
         if let Err(lost) = held.check() {
             self.notices.say(format_args!("{path} was lost: {lost}"));
-            return Ok(ExitCode::from(NOT_HELD));
+            return Ok(Ended::lost());
         }
         if !guarded.foreground {
             signals
@@ -232,13 +255,13 @@ impl Call<'_> {
         let ended = run
             .await
             .map_err(|error: io::Error| Failure::io("look after the command", error))?;
-        Ok(ExitCode::from(match ended {
-            supervise::Ended::Lost => NOT_HELD,
-            supervise::Ended::Exited(status) => exit_code(status),
-        }))
+        Ok(match ended {
+            supervise::Outcome::Lost => Ended::lost(),
+            supervise::Outcome::Exited(status) => Ended::with(exit_code(status)),
+        })
     }
 
-    fn cannot_run(&self, guarded: &Guarded, error: &io::Error) -> ExitCode {
+    fn cannot_run(&self, guarded: &Guarded, error: &io::Error) -> Ended {
         let program = guarded
             .command
             .first()
@@ -247,7 +270,7 @@ impl Call<'_> {
             "cannot run {}: {error}",
             program.unwrap_or_default()
         ));
-        ExitCode::from(match error.kind() {
+        Ended::with(match error.kind() {
             io::ErrorKind::NotFound => NOT_FOUND,
             _ => CANNOT_RUN,
         })

@@ -40,7 +40,7 @@ impl Contest {
         }
     }
 
-    /// Obtains it if it is free; of an election, as of a lock, there is no other way to say so.
+    /// Obtains it if it is free. An election is always waited for.
     pub(super) async fn try_obtain(&self) -> Result<Option<Held>> {
         match self {
             Contest::Lock(lock) => Ok(lock.try_acquire().await?.map(Held::Lock)),
@@ -86,11 +86,8 @@ fn identifier(args: &Guarded) -> String {
         return given.clone();
     }
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    let host = rustix::system::uname();
-    format!(
-        "{}@{}:{}",
-        user.as_deref().unwrap_or("unknown"),
-        host.nodename().to_string_lossy(),
-        std::process::id()
-    )
+    let user = user.map(|user| user + "@").unwrap_or_default();
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    format!("{user}{host}:{}", std::process::id())
 }

@@ -17,7 +17,7 @@ use crate::signals::{Signal, Signals};
 const GRACE: Duration = Duration::from_secs(1);
 
 /// How it went.
-pub(super) enum Ended {
+pub(super) enum Outcome {
     /// By itself, or by a signal that was not ours.
     Exited(ExitStatus),
     /// Because of us: the guard was lost or about to be.
@@ -42,7 +42,11 @@ enum Stage {
 
 impl Supervision<'_> {
     /// Runs until the command has ended.
-    pub(super) async fn run(&self, child: &mut Child, signals: &mut Signals) -> io::Result<Ended> {
+    pub(super) async fn run(
+        &self,
+        child: &mut Child,
+        signals: &mut Signals,
+    ) -> io::Result<Outcome> {
         let mut lost = pin!(self.guard.lost());
         let mut known_lost = false;
         let mut stage = Stage::Running;
@@ -82,10 +86,10 @@ impl Supervision<'_> {
             }
         };
         if matches!(stage, Stage::Running) {
-            return Ok(Ended::Exited(status));
+            return Ok(Outcome::Exited(status));
         }
         child.end_the_rest()?;
-        Ok(Ended::Lost)
+        Ok(Outcome::Lost)
     }
 
     /// When to take the next step, as things stand.

@@ -1,0 +1,174 @@
+//! Locks when replies are lost, sessions expire and callers go away.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use zk_client::Client;
+use zk_embedded::{Server, on};
+use zk_proto::OpCode;
+use zk_recipes::{Error, Lock, Lost};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn client(server: &Server) -> Client {
+    Client::builder(server.connect_string())
+        .session_timeout(Duration::from_secs(4))
+        .connect()
+        .await
+        .unwrap()
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+/// The znodes in the lock's line.
+fn line(server: &Server) -> Vec<String> {
+    let mut paths = server.paths();
+    paths.retain(|path| path.starts_with("/lock/"));
+    paths
+}
+
+async fn until(what: &str, fact: impl Fn() -> bool) {
+    soon(what, async {
+        while !fact() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    zk.ensure_path("/lock").await.unwrap();
+    server.faults().drop_reply_after_apply(on(OpCode::Create2));
+    let guard = soon("the lock", Lock::new(&zk, "/lock").acquire()).await.unwrap();
+    assert_eq!(line(&server), [guard.path()]);
+    guard.release().await.unwrap();
+    assert!(line(&server).is_empty());
+}
+
+/// The znode of the session that ended must not stand before that of the next, for ever.
+#[tokio::test]
+async fn b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_the_line() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    zk.ensure_path("/lock").await.unwrap();
+    let first = zk.session();
+    server.faults().drop_reply_after_apply(on(OpCode::Create2));
+    let lock = Lock::new(&zk, "/lock");
+    let mut acquire = pin!(lock.acquire());
+    // The create goes out, is executed, and its reply is lost.
+    soon("the create", std::future::poll_fn(|cx| {
+        assert!(acquire.as_mut().poll(cx).is_pending());
+        cx.waker().wake_by_ref();
+        if line(&server).is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    }))
+    .await;
+    server.expire_session(first.id);
+    let guard = soon("the lock", acquire).await.unwrap();
+    assert_eq!(zk.session().epoch, 2);
+    guard.check().unwrap();
+    until("only the guard's znode is there", || line(&server) == [guard.path()]).await;
+}
+
+/// D3, B95, G7: wherever the caller gives up, nothing stays.
+#[tokio::test]
+async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
+    let server = Server::start().await.unwrap();
+    let (zk, other) = (client(&server).await, client(&server).await);
+    let held = Lock::new(&other, "/lock").acquire().await.unwrap();
+    for polls in 1..60 {
+        let lock = Lock::new(&zk, "/lock");
+        let mut acquire = Box::pin(lock.acquire());
+        let mut polled = 0;
+        std::future::poll_fn(|cx| {
+            assert!(acquire.as_mut().poll(cx).is_pending(), "it is held");
+            polled += 1;
+            cx.waker().wake_by_ref();
+            if polled < polls { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        drop(acquire);
+    }
+    until("the holder is alone", || line(&server) == [held.path()]).await;
+    until("no watch stays", || server.watch_counts().total() == 0).await;
+    held.release().await.unwrap();
+    let statistics = zk.statistics();
+    assert_eq!((statistics.watches, statistics.subscribers), (0, 0));
+}
+
+#[tokio::test]
+async fn a_guard_is_lost_with_its_session_and_writes_nothing_more() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    zk.create("/data", "before").await.unwrap();
+    let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
+    let token = guard.token();
+    guard.fenced().set("/data", "mine").commit().await.unwrap();
+    server.expire_session(zk.session().id);
+    let lost = soon("the loss", guard.lost()).await;
+    assert_eq!(lost, Lost::SessionEnded);
+    assert_eq!(guard.check(), Err(Lost::SessionEnded));
+    let refused = guard.fenced().set("/data", "stale").commit().await;
+    assert!(matches!(refused, Err(Error::Lost(Lost::SessionEnded))), "{refused:?}");
+    let next = soon("the next lock", Lock::new(&zk, "/lock").acquire()).await.unwrap();
+    assert!(next.token() > token);
+    assert_eq!(zk.get("/data").await.unwrap().0, "mine");
+}
+
+#[tokio::test]
+async fn a_guard_is_lost_when_its_znode_is_deleted() {
+    let server = Server::start().await.unwrap();
+    let (zk, admin) = (client(&server).await, client(&server).await);
+    zk.create("/data", "before").await.unwrap();
+    let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
+    let work = guard.run(std::future::pending::<()>());
+    let (lost, ()) = tokio::join!(soon("the loss", work), async {
+        until("it is watched", || server.watch_counts().total() > 0).await;
+        admin.delete(guard.path()).await.unwrap();
+    });
+    assert_eq!(lost, Err(Lost::Deleted));
+    let refused = guard.fenced().set("/data", "stale").commit().await;
+    assert!(matches!(refused, Err(Error::Lost(Lost::Deleted))), "{refused:?}");
+}
+
+/// D13.
+#[tokio::test]
+async fn d13_a_guard_dropped_outside_a_runtime_lets_go() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
+    std::thread::spawn(move || drop(guard)).join().unwrap();
+    until("the line is empty", || line(&server).is_empty()).await;
+}
+
+#[tokio::test]
+async fn contenders_are_served_in_order_and_known_by_name() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    let first = Lock::new(&zk, "/lock").identifier("first").acquire().await.unwrap();
+    let second = Lock::new(&zk, "/lock").identifier("second");
+    assert!(second.try_acquire().await.unwrap().is_none());
+    assert!(second.acquire_timeout(Duration::from_millis(50)).await.unwrap().is_none());
+    until("they have left", || line(&server).len() == 1).await;
+    let mut waiting = pin!(second.acquire());
+    soon("the line of two", std::future::poll_fn(|cx| {
+        assert!(waiting.as_mut().poll(cx).is_pending());
+        cx.waker().wake_by_ref();
+        if line(&server).len() < 2 { Poll::Pending } else { Poll::Ready(()) }
+    }))
+    .await;
+    assert_eq!(second.contenders().await.unwrap(), ["first", "second"]);
+    first.release().await.unwrap();
+    let guard = soon("the lock", waiting).await.unwrap();
+    assert_eq!(second.contenders().await.unwrap(), ["second"]);
+    guard.release().await.unwrap();
+}
