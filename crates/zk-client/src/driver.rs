@@ -161,8 +161,13 @@ struct CoreEndpoint<'a> {
 }
 
 impl Endpoint for CoreEndpoint<'_> {
-    fn poll_output(&mut self, out: &mut BytesMut) {
-        self.shared.with(|core| core.poll_output(out));
+    fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) {
+        self.shared.with(|core| {
+            core.register_driver(waker);
+            if out.is_empty() {
+                core.poll_output(out);
+            }
+        });
     }
 
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
@@ -182,9 +187,8 @@ impl Endpoint for CoreEndpoint<'_> {
         result
     }
 
-    fn poll_timeout(&mut self, waker: &Waker) -> Instant {
+    fn poll_timeout(&mut self) -> Instant {
         self.shared.with(|core| {
-            core.register_driver(waker);
             let link = core.poll_link_timeout().unwrap_or_else(now);
             core.poll_timeout().map_or(link, |due| due.min(link))
         })

@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use zk_client::Client;
-use zk_embedded::{Server, on};
+use zk_embedded::{Server, fault::on};
 use zk_proto::OpCode;
 use zk_recipes::{Error, Lock, Lost};
 
@@ -49,7 +49,9 @@ async fn b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
     server.faults().drop_reply_after_apply(on(OpCode::Create2));
-    let guard = soon("the lock", Lock::new(&zk, "/lock").acquire()).await.unwrap();
+    let guard = soon("the lock", Lock::new(&zk, "/lock").acquire())
+        .await
+        .unwrap();
     assert_eq!(line(&server), [guard.path()]);
     guard.release().await.unwrap();
     assert!(line(&server).is_empty());
@@ -66,17 +68,27 @@ async fn b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_the_line()
     let lock = Lock::new(&zk, "/lock");
     let mut acquire = pin!(lock.acquire());
     // The create goes out, is executed, and its reply is lost.
-    soon("the create", std::future::poll_fn(|cx| {
-        assert!(acquire.as_mut().poll(cx).is_pending());
-        cx.waker().wake_by_ref();
-        if line(&server).is_empty() { Poll::Pending } else { Poll::Ready(()) }
-    }))
+    soon(
+        "the create",
+        std::future::poll_fn(|cx| {
+            assert!(acquire.as_mut().poll(cx).is_pending());
+            cx.waker().wake_by_ref();
+            if line(&server).is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        }),
+    )
     .await;
     server.expire_session(first.id);
     let guard = soon("the lock", acquire).await.unwrap();
     assert_eq!(zk.session().epoch, 2);
     guard.check().unwrap();
-    until("only the guard's znode is there", || line(&server) == [guard.path()]).await;
+    until("only the guard's znode is there", || {
+        line(&server) == [guard.path()]
+    })
+    .await;
 }
 
 /// D3, B95, G7: wherever the caller gives up, nothing stays.
@@ -93,13 +105,17 @@ async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
             assert!(acquire.as_mut().poll(cx).is_pending(), "it is held");
             polled += 1;
             cx.waker().wake_by_ref();
-            if polled < polls { Poll::Pending } else { Poll::Ready(()) }
+            if polled < polls {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
         })
         .await;
         drop(acquire);
     }
     until("the holder is alone", || line(&server) == [held.path()]).await;
-    until("no watch stays", || server.watch_counts().total() == 0).await;
+    until("no watch stays", || server.watch_counts().data == 0).await;
     held.release().await.unwrap();
     let statistics = zk.statistics();
     assert_eq!((statistics.watches, statistics.subscribers), (0, 0));
@@ -118,8 +134,13 @@ async fn a_guard_is_lost_with_its_session_and_writes_nothing_more() {
     assert_eq!(lost, Lost::SessionEnded);
     assert_eq!(guard.check(), Err(Lost::SessionEnded));
     let refused = guard.fenced().set("/data", "stale").commit().await;
-    assert!(matches!(refused, Err(Error::Lost(Lost::SessionEnded))), "{refused:?}");
-    let next = soon("the next lock", Lock::new(&zk, "/lock").acquire()).await.unwrap();
+    assert!(
+        matches!(refused, Err(Error::Lost(Lost::SessionEnded))),
+        "{refused:?}"
+    );
+    let next = soon("the next lock", Lock::new(&zk, "/lock").acquire())
+        .await
+        .unwrap();
     assert!(next.token() > token);
     assert_eq!(zk.get("/data").await.unwrap().0, "mine");
 }
@@ -132,12 +153,15 @@ async fn a_guard_is_lost_when_its_znode_is_deleted() {
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
     let work = guard.run(std::future::pending::<()>());
     let (lost, ()) = tokio::join!(soon("the loss", work), async {
-        until("it is watched", || server.watch_counts().total() > 0).await;
+        until("it is watched", || server.watch_counts().data > 0).await;
         admin.delete(guard.path()).await.unwrap();
     });
     assert_eq!(lost, Err(Lost::Deleted));
     let refused = guard.fenced().set("/data", "stale").commit().await;
-    assert!(matches!(refused, Err(Error::Lost(Lost::Deleted))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Lost(Lost::Deleted))),
+        "{refused:?}"
+    );
 }
 
 /// D13.
@@ -154,17 +178,34 @@ async fn d13_a_guard_dropped_outside_a_runtime_lets_go() {
 async fn contenders_are_served_in_order_and_known_by_name() {
     let server = Server::start().await.unwrap();
     let zk = client(&server).await;
-    let first = Lock::new(&zk, "/lock").identifier("first").acquire().await.unwrap();
+    let first = Lock::new(&zk, "/lock")
+        .identifier("first")
+        .acquire()
+        .await
+        .unwrap();
     let second = Lock::new(&zk, "/lock").identifier("second");
     assert!(second.try_acquire().await.unwrap().is_none());
-    assert!(second.acquire_timeout(Duration::from_millis(50)).await.unwrap().is_none());
+    assert!(
+        second
+            .acquire_timeout(Duration::from_millis(50))
+            .await
+            .unwrap()
+            .is_none()
+    );
     until("they have left", || line(&server).len() == 1).await;
     let mut waiting = pin!(second.acquire());
-    soon("the line of two", std::future::poll_fn(|cx| {
-        assert!(waiting.as_mut().poll(cx).is_pending());
-        cx.waker().wake_by_ref();
-        if line(&server).len() < 2 { Poll::Pending } else { Poll::Ready(()) }
-    }))
+    soon(
+        "the line of two",
+        std::future::poll_fn(|cx| {
+            assert!(waiting.as_mut().poll(cx).is_pending());
+            cx.waker().wake_by_ref();
+            if line(&server).len() < 2 {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        }),
+    )
     .await;
     assert_eq!(second.contenders().await.unwrap(), ["first", "second"]);
     first.release().await.unwrap();

@@ -18,8 +18,9 @@ const KEEP_OUTPUT: usize = 256 * 1024;
 /// Methods are called from one task and take `now` from tokio's clock, so that a paused clock in
 /// tests is obeyed.
 pub trait Endpoint {
-    /// Moves what is to be sent into `out`, which is empty.
-    fn poll_output(&mut self, out: &mut BytesMut);
+    /// Moves what is to be sent into `out`, if that is empty. From before it looks, `waker` is to be
+    /// woken when there is more to send, and when a deadline comes nearer.
+    fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut);
 
     /// Bytes arrived. Takes all whole frames from `frames`.
     ///
@@ -27,9 +28,8 @@ pub trait Endpoint {
     /// The connection must be dropped.
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect>;
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called. `waker` is woken when that
-    /// comes earlier, and when there is more to send.
-    fn poll_timeout(&mut self, waker: &Waker) -> Instant;
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    fn poll_timeout(&mut self) -> Instant;
 
     /// The time of [`poll_timeout`](Self::poll_timeout) has come.
     ///
@@ -78,7 +78,7 @@ where
                 Poll::Ready(Err(reason)) => return Poll::Ready(reason),
                 Poll::Pending => false,
             };
-            let due = endpoint.poll_timeout(cx.waker());
+            let due = endpoint.poll_timeout();
             // Deadlines mostly move away; the timer is moved only when it fires or one comes
             // nearer, so that a busy connection does not touch it.
             if timer.deadline().into_std() > due {
@@ -92,9 +92,7 @@ where
                 {
                     return Poll::Ready(reason);
                 }
-                timer
-                    .as_mut()
-                    .reset(endpoint.poll_timeout(cx.waker()).into());
+                timer.as_mut().reset(endpoint.poll_timeout().into());
             }
             if !wrote && !read && !timed {
                 return Poll::Pending;
@@ -124,12 +122,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         cx: &mut Context<'_>,
         endpoint: &mut E,
     ) -> Poll<Result<(), Disconnect>> {
-        if self.out.is_empty() {
-            if self.out.capacity() > KEEP_OUTPUT {
-                self.out = BytesMut::new();
-            }
-            endpoint.poll_output(&mut self.out);
+        if self.out.is_empty() && self.out.capacity() > KEEP_OUTPUT {
+            self.out = BytesMut::new();
         }
+        endpoint.poll_output(cx.waker(), &mut self.out);
         let mut progress = Poll::Pending;
         while !self.out.is_empty() {
             let poll = std::pin::Pin::new(&mut self.stream).poll_write(cx, &self.out);
