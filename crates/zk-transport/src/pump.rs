@@ -63,9 +63,7 @@ where
         written: 0,
         unflushed: false,
     };
-    let mut timer = pin!(tokio::time::sleep_until(
-        endpoint.poll_timeout(Waker::noop()).into()
-    ));
+    let mut timer = pin!(tokio::time::sleep_until(endpoint.poll_timeout().into()));
     let reason = poll_fn(|cx| {
         loop {
             let wrote = match pump.poll_write(cx, endpoint) {
@@ -184,5 +182,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             Ok(_) => Poll::Ready(endpoint.handle_input(now, &mut self.frames)),
             Err(e) => Poll::Ready(Err(Disconnect::Io(e.to_string()))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Has something to say just after it was asked, and wakes whoever asked.
+    #[derive(Default)]
+    struct Late {
+        waker: Option<Waker>,
+        output: Option<&'static [u8]>,
+        said: bool,
+    }
+
+    impl Endpoint for Late {
+        fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) {
+            self.waker = Some(waker.clone());
+            if out.is_empty()
+                && let Some(output) = self.output.take()
+            {
+                out.extend_from_slice(output);
+            }
+        }
+
+        fn handle_input(&mut self, _: Instant, _: &mut FrameReader) -> Result<(), Disconnect> {
+            Ok(())
+        }
+
+        fn poll_timeout(&mut self) -> Instant {
+            if self.waker.is_some() && !self.said {
+                self.said = true;
+                self.output = Some(b"late");
+                if let Some(waker) = self.waker.take() {
+                    waker.wake();
+                }
+            }
+            tokio::time::Instant::now().into_std() + Duration::from_secs(3600)
+        }
+
+        fn handle_timeout(&mut self, _: Instant) -> Result<(), Disconnect> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn output_that_comes_while_the_pump_looks_elsewhere_is_sent() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let pumping = tokio::spawn(async move { pump(near, &mut Late::default(), 64).await });
+        let mut said = [0; 4];
+        let read = tokio::time::timeout(Duration::from_secs(60), far.read_exact(&mut said)).await;
+        assert_eq!(read.expect("it was not sent").unwrap(), 4);
+        assert_eq!(&said, b"late");
+        drop(far);
+        assert_eq!(pumping.await.unwrap().reason, Disconnect::ClosedByServer);
     }
 }
