@@ -119,7 +119,6 @@ async fn b45_a_listener_that_never_answers_costs_a_part_of_the_session_and_no_mo
         zk.exists("/").await.unwrap();
         zk.close().await.unwrap();
         if accepted.load(Ordering::SeqCst) > 0 {
-            assert!(took >= SESSION / 2, "{took:?}: it was given its part");
             return;
         }
     }

@@ -12,12 +12,12 @@ mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use common::{blocking, until};
-use zk_client::{Client, ErrorKind, Outcome, SessionId};
+use zk_client::{Client, ErrorKind, Outcome};
 use zk_recipes::{Error, Lock, LockGuard, Token};
 use zk_tests::Ensemble;
 
@@ -25,6 +25,8 @@ const WORKERS: usize = 8;
 const INCREMENTS: usize = 2000;
 /// Increments between one server's return and the next one's death.
 const CALM: usize = 150;
+/// An ensemble elects a leader in seconds.
+const STALL: Duration = Duration::from_secs(30);
 
 /// What all workers and the test see.
 #[derive(Default)]
@@ -142,45 +144,100 @@ async fn number(zk: &Client, path: &str) -> u32 {
     std::str::from_utf8(&data).unwrap().parse().unwrap()
 }
 
+/// Waits until so many increments are counted; fails with what everybody is waiting for.
+async fn reach(
+    goal: usize,
+    what: &str,
+    ensemble: &Ensemble,
+    zk: &Client,
+    clients: &[Client],
+    ledger: &Ledger,
+) {
+    let counted = || ledger.counted.load(Ordering::Relaxed);
+    let goal = goal.min(INCREMENTS);
+    let patience = Instant::now() + STALL;
+    while counted() < goal {
+        if Instant::now() > patience {
+            let states = clients
+                .iter()
+                .map(|own| (own.session().id, own.state(), own.statistics()));
+            let states: Vec<_> = states.collect();
+            let line = async {
+                let mut line = Vec::new();
+                for name in zk.children("/lock").await?.iter() {
+                    let path = format!("/lock/{name}");
+                    let (who, stat) = zk.get(&path).await?;
+                    line.push(format!("{name} of {who:?}, {:?}", stat.owner()));
+                }
+                Ok::<_, zk_client::Error>(line)
+            };
+            let line = line.await;
+            let watched: Vec<_> = ensemble
+                .servers()
+                .iter()
+                .map(|server| blocking(|| (server.id(), server.four_letter("wchp").ok())))
+                .collect();
+            panic!(
+                "{what} in vain at {} of {goal}: {line:#?} {watched:#?} {states:#?}",
+                counted()
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Kills a server that clients are connected to, lets the work go on without it, and brings it
 /// back; again and again until the work is done. Returns how many followers and leaders it killed.
-async fn wreak_havoc(ensemble: &Ensemble, sessions: &[SessionId], ledger: &Ledger) -> [usize; 2] {
-    let counted = || ledger.counted.load(Ordering::Relaxed);
+async fn wreak_havoc(
+    ensemble: &Ensemble,
+    zk: &Client,
+    clients: &[Client],
+    ledger: &Ledger,
+) -> [usize; 2] {
     let mut killed = [0, 0];
-    while counted() < INCREMENTS {
-        let before = counted();
+    loop {
+        let before = ledger.counted.load(Ordering::Relaxed);
+        if before >= INCREMENTS {
+            return killed;
+        }
         // Leaders and followers in turn, whoever they are by now.
         let kind = usize::from(killed[0] > killed[1]);
         let server = blocking(|| {
             let leader = ensemble.leader().unwrap().id();
-            let mut servers: Vec<_> = ensemble
-                .servers()
-                .iter()
-                .filter(|s| (s.id() == leader) == (kind == 1))
-                .collect();
-            servers.sort_by_key(|server| {
-                let connections = server.four_letter("cons").unwrap_or_default();
-                sessions
-                    .iter()
-                    .filter(|id| connections.contains(&format!("sid={id},")))
-                    .count()
-            });
-            let server = servers.pop().unwrap();
+            let servers = ensemble.servers().iter();
+            let server = servers
+                .filter(|server| (server.id() == leader) == (kind == 1))
+                .max_by_key(|server| {
+                    let connections = server.four_letter("cons").unwrap_or_default();
+                    let here =
+                        |own: &&Client| connections.contains(&format!("sid={},", own.session().id));
+                    clients.iter().filter(here).count()
+                })
+                .unwrap();
             server.kill().unwrap();
             server
         });
         killed[kind] += 1;
-        until("the work goes on without a server", || async {
-            counted() >= (before + CALM / 2).min(INCREMENTS)
-        })
+        let goal = before + CALM / 2;
+        reach(
+            goal,
+            "the work to go on without a server",
+            zk,
+            clients,
+            ledger,
+        )
         .await;
         blocking(|| server.restart().unwrap());
-        until("the work goes on", || async {
-            counted() >= (before + CALM).min(INCREMENTS)
-        })
+        reach(
+            before + CALM,
+            "the work to go on with all",
+            ensemble,
+            zk,
+            clients,
+            ledger,
+        )
         .await;
     }
-    killed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -191,7 +248,7 @@ async fn no_update_is_lost_under_a_lock_while_servers_are_killed() {
     zk.create("/counter", "0").await.unwrap();
 
     let ledger = Arc::new(Ledger::default());
-    let mut sessions = Vec::new();
+    let mut clients = Vec::new();
     let mut workers = JoinSet::new();
     for n in 0..WORKERS {
         let own = Client::builder(&hosts)
@@ -204,7 +261,7 @@ async fn no_update_is_lost_under_a_lock_while_servers_are_killed() {
             .unwrap()
             .chroot(zk.root().as_str())
             .unwrap();
-        sessions.push(own.session().id);
+        clients.push(own.clone());
         let mark = format!("/mark-{n}");
         own.create(&mark, "0").await.unwrap();
         let worker = Worker {
@@ -223,7 +280,7 @@ async fn no_update_is_lost_under_a_lock_while_servers_are_killed() {
             done.unwrap();
         }
     };
-    let havoc = wreak_havoc(&ensemble, &sessions, &ledger);
+    let havoc = wreak_havoc(&ensemble, &zk, &clients, &ledger);
     let (killed, ()) = tokio::join!(havoc, work);
     zk.sync("/").await.unwrap();
     assert_eq!(number(&zk, "/counter").await as usize, INCREMENTS);

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -107,9 +108,24 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Run a command while leading, once elected
     Elect(Elect),
+    /// Run an in-memory server for development and tests, until interrupted
+    Serve(Serve),
+    /// Show locks, an election, watches and an expiry at work, on a server of its own, or on the
+    /// ensemble that --server names
+    Demo,
     /// Ends the command of a zkctl that was killed; started by zkctl itself
     #[command(name = "__keeper", hide = true)]
     Keeper,
+}
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// The port to listen on; 0 for any that is free
+    #[arg(long, default_value_t = 2181)]
+    pub(crate) port: u16,
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) host: IpAddr,
 }
 
 #[derive(Args)]

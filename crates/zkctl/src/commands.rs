@@ -32,9 +32,12 @@ pub(crate) async fn run(
         Command::Stat(args) => node::stat(&args, client, output).await,
         Command::Exists(args) => node::exists(&args, client, output).await,
         Command::Watch(args) => watch::watch(args, client, output).await,
-        // These are not run by this function, for they have to do with signals themselves.
-        Command::Lock(_) | Command::Elect(_) | Command::Keeper => Err(Failure::Usage(
-            "this command runs another and cannot be run here".to_owned(),
-        )),
+        // These are not run by this function: they have to do with signals themselves, or with no
+        // session, or one of their own.
+        Command::Lock(_)
+        | Command::Elect(_)
+        | Command::Serve(_)
+        | Command::Demo
+        | Command::Keeper => Err(Failure::Usage("this command is not run here".to_owned())),
     }
 }

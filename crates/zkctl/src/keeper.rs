@@ -51,15 +51,13 @@ impl Keeper {
         self.pipe.flush().await
     }
 
-    /// Its target has ended.
-    pub(crate) async fn dismiss(mut self) -> io::Result<()> {
-        self.pipe.write_all(DONE.as_bytes()).await?;
-        self.pipe.flush().await?;
+    /// Its target has ended. If it cannot be told so, or is gone itself, there is nothing left for
+    /// it to end.
+    pub(crate) async fn dismiss(mut self) {
+        let _ = self.pipe.write_all(DONE.as_bytes()).await;
+        let _ = self.pipe.flush().await;
         drop(self.pipe);
-        match tokio::time::timeout(PATIENCE, self.process.wait()).await {
-            Ok(status) => status.map(drop),
-            Err(elapsed) => Err(elapsed.into()),
-        }
+        let _ = tokio::time::timeout(PATIENCE, self.process.wait()).await;
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`args`]: the command line.
 //! - [`run`]: one invocation, from connecting to closing the session.
 //! - [`commands`]: a module for each family of commands.
+//! - [`serve`], [`demo`]: the embedded server, and what this is all for.
 //! - [`child`], [`keeper`]: the program that `lock` and `elect` run, and its end.
 //! - [`signals`]: those this process is sent.
 //! - [`output`], [`failure`], [`changes`], [`node_text`], [`time`]: what is said, and how.
@@ -16,29 +17,40 @@ mod base64;
 mod changes;
 mod child;
 mod commands;
+mod demo;
 mod failure;
 mod input;
 mod keeper;
 mod node_text;
 mod output;
 mod run;
+mod serve;
 mod signals;
 mod time;
 mod walk;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
 
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    // An ensemble that the environment names is not what somebody means who wants a demonstration.
+    let server_given = matches
+        .subcommand()
+        .is_some_and(|(_, given)| given.value_source("server") == Some(ValueSource::CommandLine));
     if matches!(cli.command, Command::Keeper) {
         return keeper::main();
     }
     // Before there is a session to keep alive and while signals still just end the process.
-    let prepared = match run::prepare(cli) {
+    let prepared = match run::prepare(cli, server_given) {
         Ok(prepared) => prepared,
         Err(failure) => return failure.report(),
     };

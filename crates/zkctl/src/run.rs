@@ -7,9 +7,11 @@ use zk_client::{Builder, Client, ErrorKind, SessionPolicy, path};
 
 use crate::args::{Cli, Command, Create, Global};
 use crate::commands;
+use crate::demo;
 use crate::failure::{Failure, explain};
 use crate::input;
 use crate::output::{Notices, Output};
+use crate::serve;
 use crate::signals::Signals;
 
 /// How long a command that holds nothing waits for its session to be closed.
@@ -21,10 +23,12 @@ pub(crate) struct Prepared {
     credentials: Vec<(String, String)>,
     command: Command,
     data: Vec<u8>,
+    /// Whether the command line names the ensemble.
+    server_given: bool,
 }
 
 /// Does all that needs no server.
-pub(crate) fn prepare(mut cli: Cli) -> Result<Prepared, Failure> {
+pub(crate) fn prepare(mut cli: Cli, server_given: bool) -> Result<Prepared, Failure> {
     let credentials = std::mem::take(&mut cli.global.auth)
         .into_iter()
         .map(credential)
@@ -45,6 +49,7 @@ pub(crate) fn prepare(mut cli: Cli) -> Result<Prepared, Failure> {
         credentials,
         command: cli.command,
         data,
+        server_given,
     })
 }
 
@@ -73,7 +78,23 @@ fn check_path(create: &Create) -> Result<(), Failure> {
 pub(crate) async fn run(prepared: Prepared) -> Result<ExitCode, Failure> {
     let mut signals = Signals::catch().map_err(|error| Failure::io("listen to signals", error))?;
     let (notices, writer) = Notices::start();
-    let outcome = with_session(prepared, &mut signals, &notices).await;
+    let outcome = match &prepared.command {
+        Command::Serve(serve) => {
+            let mut output = Output::new(prepared.global.output);
+            serve::run(serve, &mut output, &mut signals).await
+        }
+        Command::Demo => {
+            let hosts = prepared
+                .server_given
+                .then_some(prepared.global.server.as_str());
+            tokio::select! {
+                biased;
+                signal = signals.next() => Err(Failure::Signalled(signal)),
+                done = demo::run(hosts) => done.map(|()| ExitCode::SUCCESS),
+            }
+        }
+        _ => with_session(prepared, &mut signals, &notices).await,
+    };
     drop(notices);
     writer.finish().await;
     outcome
@@ -89,6 +110,7 @@ async fn with_session(
         credentials,
         command,
         data,
+        server_given: _,
     } = prepared;
     // Whether somebody waits for the session to end.
     let mut holds = match &command {

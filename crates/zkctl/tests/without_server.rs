@@ -1,6 +1,12 @@
 //! What the command line does where there is no ZooKeeper server: every mistake and every broken
 //! server is a clear error within its deadline, never a hang and never a panic.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, which the lint does not know from other functions"
+)]
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};

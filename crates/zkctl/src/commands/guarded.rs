@@ -116,7 +116,8 @@ impl Call<'_> {
             ended = self.guard(&held, &guarded, keeper, signals) => ended,
             never = self.narrate() => match never {},
         };
-        if held.check().is_ok() {
+        // What is lost, or about to be, goes with the session.
+        if !matches!(ended, Ok(Ended { lost: true, .. })) && held.check().is_ok() {
             self.release(held, signals).await;
         }
         ended
@@ -249,7 +250,7 @@ impl Call<'_> {
                 path: &path,
             };
             let ended = supervision.run(&mut child, signals).await?;
-            keeper.dismiss().await?;
+            keeper.dismiss().await;
             Ok(ended)
         };
         let ended = run

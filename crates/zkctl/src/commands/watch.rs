@@ -38,18 +38,30 @@ pub(super) async fn watch(
     let (sender, mut receiver) = mpsc::channel(AHEAD);
     // Its tasks end with it.
     let mut tasks = JoinSet::new();
-    tasks.spawn(follow_session(client.clone(), sender.clone()));
     for path in args.paths {
         tasks.spawn(follow_node(client.clone(), path, mode, sender.clone()));
     }
     drop(sender);
-    while let Some(news) = receiver.recv().await {
+    let mut states = client.states();
+    let mut changes = Changes::default();
+    loop {
+        let news = tokio::select! {
+            // A gap is told after the restored connection that it came with.
+            biased;
+            state = states.next() => match state.map(|state| changes.next(state)) {
+                Some(Some(change)) => Some(News::Session(change)),
+                Some(None) => continue,
+                None => None,
+            },
+            news = receiver.recv() => news,
+        };
         let news = match news {
-            News::Failed(error) => return Err(error.into()),
-            News::Session(change @ (Change::AuthFailed | Change::Closed)) => {
+            None => return Err(Failure::Failed("the watch has ended".to_owned())),
+            Some(News::Failed(error)) => return Err(error.into()),
+            Some(News::Session(change @ (Change::AuthFailed | Change::Closed))) => {
                 return Err(Failure::Failed(change.text()));
             }
-            news => news,
+            Some(news) => news,
         };
         if output.is_json() {
             output.json(&as_json(&news, args.recursive)).await?;
@@ -64,19 +76,6 @@ pub(super) async fn watch(
         }
         if receiver.is_empty() {
             output.flush().await?;
-        }
-    }
-    Err(Failure::Failed("the watch has ended".to_owned()))
-}
-
-async fn follow_session(client: Client, news: mpsc::Sender<News>) {
-    let mut states = client.states();
-    let mut changes = Changes::default();
-    while let Some(state) = states.next().await {
-        if let Some(change) = changes.next(state)
-            && news.send(News::Session(change)).await.is_err()
-        {
-            return;
         }
     }
 }

@@ -55,11 +55,11 @@ impl Supervision<'_> {
             if due.is_some_and(|due| due <= Instant::now()) {
                 stage = match stage {
                     Stage::Running => {
-                        self.ask(child, "no server answers, and it may soon be given away")?;
+                        self.ask(child, "no server answers, and it may soon be given away");
                         Stage::Asked(None)
                     }
                     Stage::Asked(_) | Stage::Killed => {
-                        child.send(Raw::KILL)?;
+                        self.send(child, Raw::KILL);
                         Stage::Killed
                     }
                 };
@@ -73,7 +73,7 @@ impl Supervision<'_> {
                 reason = &mut lost, if !known_lost => {
                     known_lost = true;
                     if matches!(stage, Stage::Running) {
-                        self.ask(child, &reason.to_string())?;
+                        self.ask(child, &reason.to_string());
                     }
                     stage = match stage {
                         Stage::Killed => Stage::Killed,
@@ -81,14 +81,18 @@ impl Supervision<'_> {
                         _ => Stage::Asked(Some(Instant::now() + GRACE)),
                     };
                 }
-                signal = signals.next() => self.pass_on(child, signal)?,
+                signal = signals.next() => self.pass_on(child, signal),
                 () = tokio::time::sleep_until(wake.into()), if due.is_some() => {}
             }
         };
         if matches!(stage, Stage::Running) {
             return Ok(Outcome::Exited(status));
         }
-        child.end_the_rest()?;
+        if let Err(error) = child.end_the_rest() {
+            self.notices.say(format_args!(
+                "cannot end what the command has left behind: {error}"
+            ));
+        }
         Ok(Outcome::Lost)
     }
 
@@ -111,25 +115,31 @@ impl Supervision<'_> {
         }
     }
 
-    fn ask(&self, child: &Child, reason: &str) -> io::Result<()> {
-        child.send(Raw::TERM)?;
+    fn ask(&self, child: &Child, reason: &str) {
+        self.send(child, Raw::TERM);
         // A stopped process learns of it only when it goes on.
-        child.send(Raw::CONT)?;
+        self.send(child, Raw::CONT);
         self.notices
             .say(format_args!("ending the command: {}: {reason}", self.path));
-        Ok(())
     }
 
-    fn pass_on(&self, child: &Child, signal: Signal) -> io::Result<()> {
+    fn pass_on(&self, child: &Child, signal: Signal) {
         let terminal = matches!(signal, Signal::Interrupt | Signal::Quit);
         if signal == Signal::Suspend {
             self.notices
                 .say("not suspended: the command would go on while the lock is lost");
-            return Ok(());
+        } else if !(terminal && child.has_terminal()) {
+            self.send(child, signal.raw());
         }
-        if terminal && child.has_terminal() {
-            return Ok(());
+    }
+
+    /// A command that has become somebody else, as by `sudo`, cannot be sent signals. To leave it
+    /// alone would be worse than to go on waiting for it.
+    fn send(&self, child: &Child, signal: Raw) {
+        if let Err(error) = child.send(signal) {
+            self.notices.say(format_args!(
+                "cannot send {signal:?} to the command: {error}"
+            ));
         }
-        child.send(signal.raw())
     }
 }

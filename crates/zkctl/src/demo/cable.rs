@@ -1,0 +1,52 @@
+//! A network cable that can be pulled.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use zk_client::{Dial, DialError, Dialing, Stream, TcpDial};
+use zk_proto::HostPort;
+
+/// Dials TCP while it is plugged in; pulling it ends what was dialled.
+#[derive(Debug, Clone)]
+pub(super) struct Cable {
+    plugged: Arc<watch::Sender<bool>>,
+}
+
+impl Cable {
+    pub(super) fn new() -> Self {
+        Cable {
+            plugged: Arc::new(watch::Sender::new(true)),
+        }
+    }
+
+    pub(super) fn pull(&self) {
+        self.plugged.send_replace(false);
+    }
+
+    pub(super) fn plug(&self) {
+        self.plugged.send_replace(true);
+    }
+}
+
+impl Dial for Cable {
+    fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
+        let mut plugged = self.plugged.subscribe();
+        Box::pin(async move {
+            if !*plugged.borrow() {
+                let unplugged = io::Error::new(io::ErrorKind::NetworkDown, "unplugged");
+                return Err(DialError::Other(unplugged));
+            }
+            let mut wire = TcpDial::default().connect(host).await?;
+            let (near, mut far) = tokio::io::duplex(64 * 1024);
+            tokio::spawn(async move {
+                tokio::select! {
+                    // Either end may end it; the other then sees the end of the stream.
+                    _ = tokio::io::copy_bidirectional(&mut wire, &mut far) => {}
+                    _ = plugged.wait_for(|plugged| !plugged) => {}
+                }
+            });
+            Ok(Box::new(near) as Box<dyn Stream>)
+        })
+    }
+}

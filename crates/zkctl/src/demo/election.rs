@@ -1,0 +1,58 @@
+//! A leader that is cut off, and its successor.
+
+use zk_recipes::Election;
+
+use super::{Stage, demand};
+use crate::failure::Failure;
+
+pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
+    let story = &stage.story;
+    story.title("Two candidates; the leader's network cable is pulled");
+    let (first, cable) = stage.client().await?;
+    let (second, _cable) = stage.client().await?;
+    let term = Election::new(&first, "/election")
+        .identifier("node-1")
+        .campaign()
+        .await?;
+    story.say("node-1", &format!("leads, term {}", term.token()));
+    let candidate = Election::new(&second, "/election").identifier("node-2");
+    let campaign = candidate.campaign();
+    tokio::pin!(campaign);
+    // Until it stands in line.
+    while candidate.candidates().await?.len() < 2 {
+        tokio::select! {
+            _ = &mut campaign => demand(false, "there is one leader at a time")?,
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    story.say("node-2", "stands in line");
+
+    cable.pull();
+    story.say("node-1", "is cut off, without knowing");
+    let mut stepped_down = false;
+    let lost = term.lost();
+    tokio::pin!(lost);
+    let next = loop {
+        tokio::select! {
+            biased;
+            lost = &mut lost, if !stepped_down => {
+                stepped_down = true;
+                story.say("node-1", &format!("steps down: {lost}"));
+            }
+            next = &mut campaign => break next?,
+        }
+    };
+    demand(stepped_down, "a leader steps down before another leads")?;
+    demand(term.check().is_err(), "a term that was lost stays lost")?;
+    demand(next.token() > term.token(), "terms grow")?;
+    story.say(
+        "node-2",
+        &format!(
+            "leads, term {}: only after node-1 had stepped down",
+            next.token()
+        ),
+    );
+    next.resign().await?;
+    second.close().await?;
+    Ok(())
+}
