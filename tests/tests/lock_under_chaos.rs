@@ -222,14 +222,16 @@ async fn wreak_havoc(
         reach(
             goal,
             "the work to go on without a server",
+            ensemble,
             zk,
             clients,
             ledger,
         )
         .await;
         blocking(|| server.restart().unwrap());
+        let goal = before + CALM;
         reach(
-            before + CALM,
+            goal,
             "the work to go on with all",
             ensemble,
             zk,

@@ -1,5 +1,12 @@
 //! Locks when replies are lost, sessions expire and callers go away.
 
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
