@@ -8,13 +8,14 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> std::io::Result<()> {
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = zk_embedded::Server::start().await?;
-//! let hosts = server.connect_string(); // for any client
-//! # assert!(hosts.starts_with("127.0.0.1:"));
-//! // … the code under test …
-//! assert!(server.node("/zookeeper").is_some());
+//! let zk = zk_client::Client::connect(server.connect_string()).await?;
+//! zk.create("/config", "v1").await?; // … the code under test …
+//! assert_eq!(server.node("/config").unwrap().data.as_deref(), Some(&b"v1"[..]));
 //! server.faults().lose_next_reply(); // the next write happens, and nobody hears of it
+//! let error = zk.set("/config", "v2").await.unwrap_err();
+//! assert_eq!(error.outcome(), zk_client::Outcome::Unknown);
 //! # Ok(())
 //! # }
 //! ```
