@@ -1,0 +1,252 @@
+//! Requests, answered once, with what is known of them.
+
+use super::*;
+
+#[test]
+fn g3_reads_are_sent_again_in_order_and_writes_in_flight_are_unknown() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let read = world.get("/a", false);
+    let write = world.set("/a", "x");
+    let later = world.get("/a", false);
+    world.deliver(usize::MAX);
+    world.cut();
+    assert_eq!(world.outcome(write), Some(Outcome::Unknown));
+    assert!(world.poll(read).is_none());
+    world.connect();
+    assert_eq!(world.server.arrived, [OpCode::GetData, OpCode::GetData]);
+    world.ok(read);
+    world.ok(later);
+    assert_eq!(world.core.statistics().outstanding, 0);
+}
+
+#[test]
+fn g3_an_unsent_write_is_sent_later_unless_it_could_skip_its_predecessor() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let alone = world.set("/a", "1");
+    world.cut();
+    assert!(world.poll(alone).is_none());
+    world.connect();
+    world.ok(alone);
+
+    let sent = world.set("/a", "2");
+    world.deliver(usize::MAX);
+    let behind = world.set("/a", "3");
+    let read = world.get("/a", false);
+    world.cut();
+    assert_eq!(world.outcome(sent), Some(Outcome::Unknown));
+    assert_eq!(world.outcome(behind), Some(Outcome::NotSent));
+    world.connect();
+    world.ok(read);
+    assert_eq!(world.server.log, ["1", "2"]);
+}
+
+/// Nobody waits for the first, and still the second must not skip it.
+#[test]
+fn g3_a_dropped_write_is_a_predecessor_too() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let dropped = world.set("/a", "1");
+    world.deliver(9);
+    world.core.abandon(world.now, dropped);
+    let behind = world.set("/a", "2");
+    world.cut();
+    assert_eq!(world.outcome(behind), Some(Outcome::NotSent));
+    world.connect();
+    assert!(world.server.log.is_empty());
+}
+
+#[test]
+fn g2_what_was_sent_before_the_credentials_were_refused_is_unknown() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let sent = world.set("/a", "1");
+    world.deliver(usize::MAX);
+    world.server.refuse_auth = true;
+    let verdict = world
+        .core
+        .add_credential(world.now, "no".into(), Vec::new(), None)
+        .unwrap();
+    // The verdict overtakes the reply.
+    world.server.drop_output();
+    world.settle();
+    assert!(matches!(
+        world.poll(verdict),
+        Some(Err(Failure::AuthFailed(_)))
+    ));
+    let answer = world.poll(sent);
+    assert!(
+        matches!(answer, Some(Err(Failure::AuthFailed(Outcome::Unknown)))),
+        "{answer:?}"
+    );
+    assert_eq!(world.core.state(), State::AuthFailed);
+}
+
+#[test]
+fn g3_a_write_cut_in_the_middle_was_not_sent() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let write = world.set("/a", "1");
+    world.deliver(9);
+    world.cut();
+    assert_eq!(world.outcome(write), Some(Outcome::NotSent));
+    world.connect();
+    assert!(world.server.log.is_empty());
+}
+
+#[test]
+fn g7_a_dropped_request_leaves_nothing() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    // In flight: the reply is discarded, its watch removed.
+    let key = world.get("/a", true);
+    world.deliver(usize::MAX);
+    world.core.abandon(world.now, key);
+    world.settle();
+    assert!(world.server.data_watches.is_empty());
+    // Answered and never looked at.
+    let key = world.get("/a", true);
+    world.settle();
+    world.core.abandon(world.now, key);
+    world.settle();
+    assert!(world.server.data_watches.is_empty());
+    // Parked: never sent.
+    world.cut();
+    let key = world.set("/a", "x");
+    world.core.abandon(world.now, key);
+    world.connect();
+    assert!(world.server.log.is_empty());
+    let left = world.core.statistics();
+    assert_eq!(
+        (
+            left.outstanding,
+            left.parked,
+            left.watches,
+            left.subscribers
+        ),
+        (0, 0, 0, 0)
+    );
+}
+
+#[test]
+fn deadlines_end_the_wait_and_keep_the_order_of_replies() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let due = world.now + Duration::from_secs(1);
+    let record = SetDataRequest {
+        path: "/a".into(),
+        data: Some(b"late"),
+        version: -1,
+    };
+    let request = |deadline| Request {
+        op: OpCode::SetData,
+        path: "/a",
+        record: &record,
+        replay: false,
+        watch: None,
+        deadline,
+    };
+    let late = world.core.submit(world.now, request(Some(due))).unwrap();
+    let next = world.get("/a", false);
+    world.deliver(usize::MAX);
+    assert_eq!(world.core.poll_timeout(), Some(due));
+    world.core.handle_timeout(due);
+    assert!(matches!(
+        world.poll(late),
+        Some(Err(Failure::DeadlineExceeded(Outcome::Unknown)))
+    ));
+    world.settle();
+    world.ok(next);
+
+    world.cut();
+    let parked = world.core.submit(world.now, request(Some(due))).unwrap();
+    world.core.handle_timeout(due);
+    assert!(matches!(
+        world.poll(parked),
+        Some(Err(Failure::DeadlineExceeded(Outcome::NotSent)))
+    ));
+    world.connect();
+    assert_eq!(world.server.log, ["late"], "the parked one was not sent");
+}
+
+#[test]
+fn g8_the_queue_is_bounded_and_the_size_of_a_request_too() {
+    let mut world = World::new();
+    let keys: Vec<SlotKey> = (0..64).map(|_| world.get("/a", false)).collect();
+    let record = GetDataRequest {
+        path: "/a".into(),
+        watch: false,
+    };
+    let full = world.submit(OpCode::GetData, "/a", &record, true, None);
+    assert!(matches!(full, Err(Failure::QueueFull)));
+    // A caller that has gone makes room.
+    world.core.abandon(world.now, keys[0]);
+    let last = world.get("/a", false);
+    world.connect();
+    assert!(matches!(
+        world.poll(last),
+        Some(Ok(Reply {
+            result: Err(ErrorCode::NoNode),
+            ..
+        }))
+    ));
+    let large = vec![0; 2000];
+    let record = SetDataRequest {
+        path: "/a".into(),
+        data: Some(&large),
+        version: -1,
+    };
+    let refused = world.submit(OpCode::SetData, "/a", &record, false, None);
+    assert!(matches!(
+        refused,
+        Err(Failure::RequestTooLarge { limit: 1024, .. })
+    ));
+}
+
+/// Failures 18: the request that cannot be answered fails, and is not asked again for ever.
+#[test]
+fn a18_a_reply_that_is_too_large_fails_its_request_and_no_other() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let (first, second) = (world.get("/a", false), world.get("/a", false));
+    world.deliver(usize::MAX);
+    world.cut_for(&Disconnect::FrameTooLarge {
+        len: 9999,
+        limit: 10,
+    });
+    assert!(matches!(
+        world.poll(first),
+        Some(Err(Failure::ReplyTooLarge { size: 9999, .. }))
+    ));
+    world.connect();
+    world.ok(second);
+}
+
+/// The oldest request was nobody's any more: then nobody's fails.
+#[test]
+fn a18_the_reply_that_is_too_large_may_be_nobodys() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let (first, second) = (world.get("/a", false), world.get("/a", false));
+    world.core.abandon(world.now, first);
+    world.deliver(usize::MAX);
+    world.cut_for(&Disconnect::FrameTooLarge {
+        len: 9999,
+        limit: 10,
+    });
+    assert!(world.poll(second).is_none());
+    world.connect();
+    world.ok(second);
+}
+
+#[test]
+fn a_stat_is_what_the_server_said() {
+    let mut world = World::connected();
+    let create = world.create("/a");
+    world.settle();
+    let (mut body, _) = world.ok(create);
+    body.advance(4 + "/a".len());
+    let stat: Stat = decode_frame(&body, 0).unwrap();
+    assert_eq!(stat, world.server.nodes["/a"].1);
+}
