@@ -1,0 +1,143 @@
+//! Workers under one lock while the members of an ensemble go and come, and lag: no update is lost
+//! and nobody waits for ever.
+
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use zk_client::{BackoffPolicy, Client, Outcome};
+use zk_embedded::Server;
+use zk_recipes::{Error, Lock};
+
+const WORKERS: usize = 6;
+const INCREMENTS: usize = 60;
+
+async fn client(server: &Server, seed: u64) -> Client {
+    let impatient = BackoffPolicy {
+        initial: Duration::from_millis(2),
+        max: Duration::from_millis(20),
+    };
+    Client::builder(server.connect_string())
+        .session_timeout(Duration::from_secs(4))
+        .backoff(impatient)
+        .seed(seed)
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// Adds one under the lock, and says whether it is known to have been added.
+async fn increment(zk: &Client, lock: &Lock, mark: &str, attempt: usize) -> bool {
+    let guard = lock.acquire().await.unwrap();
+    let (data, _) = zk.get("/counter").await.unwrap();
+    let count: usize = std::str::from_utf8(&data).unwrap().parse().unwrap();
+    let written = guard
+        .fenced()
+        .set("/counter", (count + 1).to_string())
+        .set(mark, attempt.to_string())
+        .commit()
+        .await;
+    let added = match written {
+        Ok(_) => true,
+        Err(Error::Client(error)) if error.outcome() == Outcome::Unknown => {
+            // The lock is still ours, or nobody's who could add: what is read now is what was.
+            zk.sync("/").await.unwrap();
+            let (data, _) = zk.get(mark).await.unwrap();
+            data == attempt.to_string()
+        }
+        Err(Error::Client(error)) => {
+            assert_eq!(error.outcome(), Outcome::NotSent, "{error}");
+            false
+        }
+        Err(error) => panic!("{error}"),
+    };
+    guard.release().await.unwrap();
+    added
+}
+
+async fn run(seed: u64) {
+    let server = Server::builder().members(3).start().await.unwrap();
+    let zk = client(&server, seed).await;
+    zk.create("/counter", "0").await.unwrap();
+    let added = Arc::new(AtomicUsize::new(0));
+    let mut workers = JoinSet::new();
+    for n in 0..WORKERS {
+        let own = client(&server, seed * 100 + n as u64).await;
+        let mark = format!("/mark-{n}");
+        own.create(&mark, "0").await.unwrap();
+        let added = added.clone();
+        workers.spawn(async move {
+            let lock = Lock::new(&own, "/lock").identifier(&mark);
+            let mut done = 0;
+            for attempt in 1.. {
+                if increment(&own, &lock, &mark, attempt).await {
+                    done += 1;
+                    added.fetch_add(1, Ordering::Relaxed);
+                }
+                if done == INCREMENTS {
+                    break;
+                }
+            }
+            own.close().await.unwrap();
+        });
+    }
+    let over = AtomicBool::new(false);
+    let work = async {
+        while let Some(worker) = workers.join_next().await {
+            worker.unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    };
+    let havoc = async {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        while !over.load(Ordering::Relaxed) {
+            let member = rng.usize(0..3);
+            server.set_lag((member + 1) % 3, rng.bool());
+            server.member(member).stop();
+            if rng.bool() {
+                server.change_leader();
+            }
+            tokio::time::sleep(Duration::from_millis(rng.u64(0..15))).await;
+            server.member(member).run();
+            server.set_lag((member + 1) % 3, false);
+            tokio::time::sleep(Duration::from_millis(rng.u64(0..25))).await;
+        }
+    };
+    let both = async { tokio::join!(work, havoc) };
+    if tokio::time::timeout(Duration::from_secs(60), both)
+        .await
+        .is_err()
+    {
+        panic!(
+            "seed {seed}: stalled at {} of {}; the line: {:?}",
+            added.load(Ordering::Relaxed),
+            WORKERS * INCREMENTS,
+            server.paths()
+        );
+    }
+    let (data, _) = zk.get("/counter").await.unwrap();
+    assert_eq!(data, (WORKERS * INCREMENTS).to_string(), "seed {seed}");
+    let mut line = server.paths();
+    line.retain(|path| path.starts_with("/lock/"));
+    assert!(line.is_empty(), "seed {seed}: {line:?}");
+    assert_eq!(server.watch_counts().data, 0, "seed {seed}");
+}
+
+/// `ZK_CHAOS_SEEDS=n` runs more than the few that are run each time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_update_is_lost_and_nobody_waits_for_ever() {
+    let seeds = std::env::var("ZK_CHAOS_SEEDS")
+        .ok()
+        .and_then(|n| n.parse().ok());
+    for seed in 0..seeds.unwrap_or(5) {
+        run(seed).await;
+    }
+}
