@@ -37,6 +37,7 @@
 //! # Layout
 //!
 //! - [`installation`]: where Java and ZooKeeper are, and how to get them
+//! - [`kazoo`]: a client of somebody else's, and the Python to run it with
 //! - [`options`]: what a server is started with, and the `zoo.cfg` made of it
 //! - [`server`]: one server process: kill, pause, restart, ask
 //! - [`standalone`], [`ensemble`]: servers with a life time and a directory
@@ -48,6 +49,7 @@ pub mod ensemble;
 pub mod error;
 pub mod four_letter;
 pub mod installation;
+pub mod kazoo;
 pub mod options;
 pub mod ports;
 pub mod proxy;
@@ -60,6 +62,7 @@ pub use ensemble::Ensemble;
 pub use error::{Error, Result};
 pub use four_letter::{Mode, Srvr};
 pub use installation::{Installation, MissingZooKeeper};
+pub use kazoo::Kazoo;
 pub use options::{SUPER_CREDENTIALS, ServerOptions};
 pub use proxy::{Direction, Proxy};
 pub use server::Server;

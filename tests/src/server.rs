@@ -200,6 +200,23 @@ impl Server {
         signal::send(self.running_pid()?, Signal::Continue)
     }
 
+    /// Starts it again with nothing but its id: as a member of an ensemble it gets all data from
+    /// the leader.
+    ///
+    /// # Errors
+    ///
+    /// As [`restart`](Self::restart), and if its data cannot be removed.
+    pub fn restart_empty(&self) -> Result<Srvr> {
+        self.kill()?;
+        let log = self.dir().join("data").join("version-2");
+        match fs::remove_dir_all(&log) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(format!("remove {}", log.display()), source))
+            }
+            _ => self.restart(),
+        }
+    }
+
     /// Starts it again on the same ports with the same data, killing it first if it runs, and
     /// waits until it serves. A member of an ensemble without a quorum never does:
     /// [`spawn`](Self::spawn) it instead.

@@ -72,10 +72,10 @@ async fn a17_a_request_too_large_for_the_server_fails_once() {
     let error = soon("the failure", zk.create("/big", &data))
         .await
         .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.outcome()),
-        (ErrorKind::ConnectionLost, Outcome::Unknown)
-    );
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost);
+    // Servers close at the length in front of it. Whether the network has taken the rest by then is
+    // a race; if it has not, nobody can have executed it, and the client knows.
+    assert_ne!(error.outcome(), Outcome::Rejected);
     assert_eq!(soon("a later read", zk.exists("/big")).await.unwrap(), None);
     zk.create("/small", "").await.unwrap();
     assert_eq!(zk.session(), session);

@@ -18,14 +18,14 @@ use std::time::{Duration, Instant};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 
-use common::{blocking, connect, serving, soon, until_connected, until_suspended};
+use common::{TestEnsemble, TestServer, blocking, connect, serving, soon};
+use common::{until_connected, until_suspended};
 use zk_client::{Client, SessionId};
-use zk_tests::{Ensemble, Server};
 
 const SESSION: Duration = Duration::from_secs(6);
 
 /// A client, and the follower that serves it.
-async fn client_of_a_follower(ensemble: &Ensemble) -> (Client, &Server) {
+async fn client_of_a_follower(ensemble: &TestEnsemble) -> (Client, &TestServer) {
     loop {
         let zk = connect(&ensemble.connect_string(), |builder| {
             builder

@@ -1,4 +1,4 @@
-//! Every operation of the client, against a real server.
+//! Every operation of the client.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 

@@ -12,9 +12,9 @@ mod common;
 
 use std::collections::HashSet;
 
-use common::{blocking, soon, until, until_suspended};
+use common::{TestServer, blocking, soon, until, until_suspended};
 use zk_client::{Client, NodeEventKind, Pending, Watch, WatchEvent, WatchMode, WatchStream};
-use zk_tests::{Direction, Proxy, Standalone};
+use zk_tests::{Direction, Proxy};
 
 const WATCHES: usize = 3000;
 const PATH_BYTES: usize = 100;
@@ -29,7 +29,7 @@ const BATCH_BYTES: u64 = 128 * 1024;
 
 /// A server, a client that watches through a proxy and can be cut off, one that changes things.
 struct Scene {
-    server: Standalone,
+    server: TestServer,
     proxy: Proxy,
     watching: Client,
     admin: Client,

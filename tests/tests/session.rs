@@ -13,14 +13,14 @@ mod common;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
+use common::{TestServer, until_suspended, unused_root};
 use common::{blocking, connect, own_server, soon, states_until, until, until_connected};
-use common::{until_suspended, unused_root};
 use zk_client::{Client, ErrorKind, Outcome, SessionPolicy, State, WatchEvent};
-use zk_tests::{Direction, Proxy, Standalone};
+use zk_tests::{Direction, Proxy};
 
 /// A server, and a client behind a proxy.
 struct Scene {
-    server: Standalone,
+    server: TestServer,
     proxy: Proxy,
     zk: Client,
 }

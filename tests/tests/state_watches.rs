@@ -14,17 +14,16 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Proxies, blocking, soon, until};
+use common::{Proxies, TestEnsemble, blocking, soon, until};
 use zk_client::{Client, State, Zxid};
 use zk_recipes::{ChildrenState, ChildrenWatch, DataState, DataWatch};
-use zk_tests::Ensemble;
 
 const SESSION: Duration = Duration::from_secs(2);
 
 /// A client behind proxies that watches, one beside them that changes, and what is watched:
 /// a znode that is there all the time, and one that comes and goes.
 struct Scene {
-    ensemble: Ensemble,
+    ensemble: TestEnsemble,
     proxies: Proxies,
     watching: Client,
     admin: Client,

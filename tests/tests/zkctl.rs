@@ -1,4 +1,4 @@
-//! The command line, as a person or a script runs it, against a real server.
+//! The command line, as a person or a script runs it.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,8 +16,7 @@ use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, shared_server};
-use zk_tests::{ServerOptions, Standalone};
+use common::{PATIENCE, own_server, shared_server};
 
 /// Built by the cargo that builds this, which says where it put it.
 fn program() -> &'static str {
@@ -350,7 +349,7 @@ fn an_ephemeral_znode_goes_when_its_command_is_interrupted() {
 
 #[test]
 fn a_watch_goes_on_through_a_restart_and_shows_the_gap() {
-    let server = Standalone::start(ServerOptions::default()).unwrap();
+    let server = own_server();
     let zk = server.connect_string();
     let mut plain = Running::start(&zk, &["watch", "-r", "/"]);
     let mut json = Running::start(&zk, &["-o", "json", "watch", "-r", "/"]);
@@ -384,7 +383,7 @@ fn shared_version() -> (u32, u32) {
 
 #[test]
 fn a_watch_begins_again_in_the_next_session() {
-    let server = Standalone::start(ServerOptions::default()).unwrap();
+    let server = own_server();
     let zk = server.connect_string();
     let watch = Running::start(&zk, &["--session-timeout", "1s", "watch", "/a", "/b"]);
     watch.says("watching /");
@@ -497,7 +496,7 @@ fn a_signal_is_passed_on_and_the_lock_released_after_the_command() {
 
 #[test]
 fn a_command_is_ended_before_its_lock_can_be_given_away() {
-    let server = Standalone::start(ServerOptions::default()).unwrap();
+    let server = own_server();
     let zk = server.connect_string();
     let timeout = Duration::from_secs(6);
     let lock = |path, script| {

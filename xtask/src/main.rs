@@ -21,9 +21,10 @@ usage: cargo xtask COMMAND
 
 commands:
   test [--no-server] [FILTER…]
-      Runs every test of the workspace and prints one summary. Tests that need a real ZooKeeper
-      are skipped, and the summary says why, where there is none. With FILTERs, only the tests
-      whose names contain one of them.
+      Runs every test of the workspace and prints one summary. What needs a server runs on the
+      embedded one first, where it can, and then all of it on a real ZooKeeper; where there is
+      none, or with --no-server, that is skipped and the summary says why. With FILTERs, only the
+      tests whose names contain one of them.
   ci
       What .ci/run runs: format, clippy, docs, cargo-deny where it is installed, and the tests.
   servers [--ensemble] [--keep] [--until-signal]
@@ -36,6 +37,8 @@ environment:
   ZK_CLASSPATH     a Java class path to use instead of either
   JAVA_HOME        the Java runtime to use instead of the first on PATH
   ZK_TESTS_KEEP=1  keep the directories of the servers tests start
+  ZK_TESTS_SERVER  what `cargo test -p zk-tests` starts: apache, embedded or embedded-3.8; `test`
+                   sets it itself
   CI=true          a missing ZooKeeper is a failure";
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;

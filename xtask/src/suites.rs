@@ -1,7 +1,8 @@
 //! Which test binaries of `zk-tests` need a real server.
 //!
 //! Those in `tests/tests/` do, unless their name begins with `offline_`: simulations, budgets and
-//! replays live in the same package and run everywhere.
+//! replays live in the same package and run everywhere. Most of those that do run on the embedded
+//! server, too, which needs nothing.
 
 use std::fs;
 use std::io;
@@ -10,11 +11,30 @@ use std::path::Path;
 const DIRECTORY: &str = "tests/tests";
 const OFFLINE_PREFIX: &str = "offline_";
 
+/// What these test is the same on every server: they take theirs from `tests/tests/common`, which
+/// starts what the variable `ZK_TESTS_SERVER` asks for.
+const ON_EMBEDDED: [&str; 12] = [
+    "bad_input",
+    "cancellation",
+    "election",
+    "frozen_server",
+    "lock_under_chaos",
+    "operations",
+    "rearming",
+    "session",
+    "split_brain",
+    "state_watches",
+    "watch_modes",
+    "zkctl",
+];
+
 /// The names of the test targets, as `cargo test --test` takes them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Targets {
     pub(crate) offline: Vec<String>,
     pub(crate) with_server: Vec<String>,
+    /// Those of `with_server` that run on the embedded server as well.
+    pub(crate) on_embedded: Vec<String>,
 }
 
 impl Targets {
@@ -28,13 +48,26 @@ impl Targets {
         }
         targets.offline.sort_unstable();
         targets.with_server.sort_unstable();
-        Ok(targets)
+        targets.on_embedded.sort_unstable();
+        let missing = ON_EMBEDDED
+            .iter()
+            .find(|name| !targets.on_embedded.iter().any(|found| found == *name));
+        match missing {
+            None => Ok(targets),
+            // A list that has fallen behind would leave out tests and say nothing.
+            Some(name) => Err(io::Error::other(format!(
+                "there is no {DIRECTORY}/{name}.rs, which xtask wants to run on the embedded server"
+            ))),
+        }
     }
 
     fn add(&mut self, name: String) {
         if name.starts_with(OFFLINE_PREFIX) {
             self.offline.push(name);
         } else {
+            if ON_EMBEDDED.contains(&&*name) {
+                self.on_embedded.push(name.clone());
+            }
             self.with_server.push(name);
         }
     }
@@ -60,6 +93,7 @@ mod tests {
         let mut targets = Targets::default();
         for file in [
             "harness.rs",
+            "operations.rs",
             "offline_budget.rs",
             "notes.md",
             "no-such-directory",
@@ -69,6 +103,7 @@ mod tests {
                 .for_each(|name| targets.add(name));
         }
         assert_eq!(targets.offline, ["offline_budget"]);
-        assert_eq!(targets.with_server, ["harness"]);
+        assert_eq!(targets.with_server, ["harness", "operations"]);
+        assert_eq!(targets.on_embedded, ["operations"]);
     }
 }

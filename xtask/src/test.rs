@@ -10,6 +10,11 @@ use crate::report::{Reader, Report, Suite};
 use crate::suites::Targets;
 use crate::{Outcome, cargo, enter_workspace, is_ci};
 
+/// Which servers the tests of `zk-tests` start, and the name of each kind.
+const SERVER_PARAMETER: &str = "ZK_TESTS_SERVER";
+const EMBEDDED: &str = "embedded";
+const APACHE: &str = "apache";
+
 /// Servers are Java processes; more of them at a time than this starve each other on two cores.
 const SERVER_TEST_THREADS: &str = "--test-threads=2";
 
@@ -54,28 +59,28 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         "workspace",
         &["--workspace".into(), "--exclude".into(), "zk-tests".into()],
         &options.filters,
+        None,
     )?);
 
-    let mut offline = vec!["--package".into(), "zk-tests".into(), "--lib".into()];
-    offline.extend(
-        targets
-            .offline
-            .iter()
-            .flat_map(|name| ["--test".to_owned(), name.clone()]),
-    );
+    let mut offline = selection(&targets.offline);
+    offline.push("--lib".to_owned());
     report.suites.extend(cargo_test(
         "zk-tests without a server",
         &offline,
         &options.filters,
+        None,
     )?);
 
-    let mut online = vec!["--package".to_owned(), "zk-tests".to_owned()];
-    online.extend(
-        targets
-            .with_server
-            .iter()
-            .flat_map(|name| ["--test".to_owned(), name.clone()]),
-    );
+    if !targets.on_embedded.is_empty() {
+        report.suites.extend(cargo_test(
+            "embedded servers",
+            &selection(&targets.on_embedded),
+            &options.filters,
+            Some(EMBEDDED),
+        )?);
+    }
+
+    let online = selection(&targets.with_server);
     if targets.with_server.is_empty() {
         return Ok(report);
     }
@@ -83,13 +88,26 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         None => {
             let mut arguments = options.filters.clone();
             arguments.push(SERVER_TEST_THREADS.to_owned());
-            report
-                .suites
-                .extend(cargo_test("real servers", &online, &arguments)?);
+            report.suites.extend(cargo_test(
+                "real servers",
+                &online,
+                &arguments,
+                Some(APACHE),
+            )?);
         }
         Some(reason) => report.suites.push(skip(&online, &options.filters, reason)?),
     }
     Ok(report)
+}
+
+/// These test targets of `zk-tests`, as arguments.
+fn selection(targets: &[String]) -> Vec<String> {
+    let mut arguments = vec!["--package".to_owned(), "zk-tests".to_owned()];
+    let tests = targets
+        .iter()
+        .flat_map(|name| ["--test".to_owned(), name.clone()]);
+    arguments.extend(tests);
+    arguments
 }
 
 /// Why the tests that need a server are not run; `None` if they are.
@@ -161,8 +179,14 @@ fn skip(selection: &[String], filters: &[String], reason: Reason) -> io::Result<
     Ok(suite)
 }
 
-/// Runs `cargo test`, passes its output on as it comes, and reads the results out of it.
-fn cargo_test(what: &str, selection: &[String], to_tests: &[String]) -> io::Result<Vec<Suite>> {
+/// Runs `cargo test`, passes its output on as it comes, and reads the results out of it. `server`
+/// is the kind its tests start, if they start any.
+fn cargo_test(
+    what: &str,
+    selection: &[String],
+    to_tests: &[String],
+    server: Option<&str>,
+) -> io::Result<Vec<Suite>> {
     println!("\n──── {what}: cargo test {} ────", selection.join(" "));
     // Cargo names the suites on standard error, the suites their results on standard output; only
     // through one pipe do they stay in order.
@@ -176,6 +200,9 @@ fn cargo_test(what: &str, selection: &[String], to_tests: &[String]) -> io::Resu
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer);
+    if let Some(server) = server {
+        command.env(SERVER_PARAMETER, server);
+    }
     let mut child = command.spawn()?;
     // It holds our copies of the writing end, without which the reading end would never end.
     drop(command);
@@ -206,7 +233,14 @@ fn cargo_test(what: &str, selection: &[String], to_tests: &[String]) -> io::Resu
         }
     }
     reading.line(&String::from_utf8_lossy(&line));
-    Ok(reading.finish(what, child.wait()?.success()))
+    let mut suites = reading.finish(what, child.wait()?.success());
+    if let Some(server) = server {
+        // The same suites run on both kinds, and the summary shows both.
+        for suite in &mut suites {
+            suite.name = format!("{} on {server}", suite.name);
+        }
+    }
+    Ok(suites)
 }
 
 #[cfg(test)]

@@ -114,6 +114,10 @@ impl<S: Stream> Connection<S> {
             shared: self.shared.clone(),
             id,
         };
+        // Stopped meanwhile, and before there was a connection to disconnect.
+        if !self.gate.borrow().running {
+            return Err(End::Closed);
+        }
         let ended = self.exchange(id, &woken, deadline).await;
         match ended {
             Err(End::HalfOpen) => {

@@ -195,6 +195,8 @@ impl Faults {
     /// Ends the process: the port is closed, and so is every connection. The other members of an
     /// ensemble go on without this one, with another leader if it led, if they still have a quorum.
     pub fn stop(&self) {
+        // Before a frozen member goes on to its end: what it has not read it never executes.
+        self.disconnect_all();
         self.gates(|gate| {
             gate.running = false;
             gate.frozen = false;

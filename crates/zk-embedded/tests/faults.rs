@@ -151,6 +151,25 @@ async fn mute_and_slammed_connections() {
     Raw::new(&server).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_frozen_server_has_not_read_is_not_executed_when_it_is_stopped() {
+    let (server, faults) = server().await;
+    let request = raw::create("/a", CreateMode::Persistent);
+    for _ in 0..100 {
+        let mut raw = Raw::new(&server).await;
+        let sessions = server.sessions().len();
+        faults.freeze();
+        raw.send(1, OpCode::Create.code(), &request).await;
+        let ask = ask();
+        let (late, ()) = tokio::join!(Raw::with(&server, 0, &ask), server.stop());
+        assert!(late.is_none(), "a stopped server greets nobody");
+        assert!(raw.reply().await.is_none());
+        assert_eq!(server.sessions().len(), sessions);
+        assert!(server.node("/a").is_none());
+        server.start_again(true).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn throttled_requests_are_not_executed() {
     let (server, faults) = server().await;

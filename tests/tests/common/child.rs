@@ -8,9 +8,9 @@
 //! ```
 
 use std::env;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{self, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,12 @@ const MARK: &str = "child: ";
 /// What this process was started for, if it is a child.
 pub fn orders() -> Option<String> {
     let orders = env::var(ORDERS).ok()?;
-    // A child must not outlive a parent that was killed: its standard input ends with the parent.
     thread::spawn(|| {
-        let _ = io::stdin().lock().read_to_end(&mut Vec::new());
+        for _ in io::stdin().lock().lines().map_while(Result::ok) {
+            *continued() += 1;
+            CONTINUES.notify_all();
+        }
+        // A child must not outlive a parent that was killed: its standard input ends with it.
         process::exit(0);
     });
     Some(orders)
@@ -43,8 +46,22 @@ pub fn say(line: &str) {
 }
 
 /// SIGSTOP to ourselves: this returns when the parent says [`Child::go_on`], and not before.
+///
+/// The signal stops one thread and reaches the others a moment later; so this one waits for the
+/// parent's word, too.
 pub fn stop() {
+    let before = *continued();
     signal::send(process::id(), Signal::Stop).unwrap();
+    let waited = CONTINUES.wait_while(continued(), |times| *times == before);
+    drop(waited.unwrap_or_else(PoisonError::into_inner));
+}
+
+/// How many times the parent has said [`Child::go_on`].
+static CONTINUED: Mutex<u32> = Mutex::new(0);
+static CONTINUES: Condvar = Condvar::new();
+
+fn continued() -> MutexGuard<'static, u32> {
+    CONTINUED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Another process that runs a test of this binary. It is killed when dropped.
@@ -133,9 +150,11 @@ impl Child {
         .await;
     }
 
-    /// SIGCONT.
-    pub fn go_on(&self) {
+    /// SIGCONT, and a word to who waits in [`stop`].
+    pub fn go_on(&mut self) {
         signal::send(self.pid(), Signal::Continue).unwrap();
+        let mut input = self.process.stdin.as_ref().unwrap();
+        input.write_all(b"\n").unwrap();
     }
 }
 

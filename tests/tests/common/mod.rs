@@ -5,11 +5,13 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "each test binary uses a part of this, and a failed expectation is a failed test"
 )]
 
 pub mod child;
+pub mod server;
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -17,25 +19,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use zk_client::{BackoffPolicy, Builder, Client, State, StateStream};
-use zk_tests::{Ensemble, Proxy, Server, ServerOptions, Standalone};
+use zk_tests::Proxy;
+
+pub use server::{TestEnsemble, TestServer};
 
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One standalone server for all tests of a binary that leave it alone.
-pub fn shared_server() -> &'static Standalone {
-    static SERVER: OnceLock<Standalone> = OnceLock::new();
-    SERVER.get_or_init(|| Standalone::start(ServerOptions::default()).unwrap())
+pub fn shared_server() -> &'static TestServer {
+    static SERVER: OnceLock<TestServer> = OnceLock::new();
+    SERVER.get_or_init(own_server)
 }
 
 /// A server of the test's own, to be broken.
-pub fn own_server() -> Standalone {
-    Standalone::start(ServerOptions::default()).unwrap()
+pub fn own_server() -> TestServer {
+    TestServer::start().unwrap()
 }
 
 /// Three servers with a quorum.
-pub fn ensemble() -> Ensemble {
-    Ensemble::start(3, ServerOptions::default()).unwrap()
+pub fn ensemble() -> TestEnsemble {
+    TestEnsemble::start().unwrap()
 }
 
 /// Runs what blocks, such as killing a server, in a test that goes on meanwhile. Needs the
@@ -135,7 +139,7 @@ pub async fn until_connected(states: &mut StateStream) {
 }
 
 /// The server that serves the session, by the servers' own account.
-pub fn serving<'a>(ensemble: &'a Ensemble, zk: &Client) -> Option<&'a Server> {
+pub fn serving<'a>(ensemble: &'a TestEnsemble, zk: &Client) -> Option<&'a TestServer> {
     let sid = format!("sid={},", zk.session().id);
     ensemble.servers().iter().find(|server| {
         server
@@ -150,7 +154,7 @@ pub fn serving<'a>(ensemble: &'a Ensemble, zk: &Client) -> Option<&'a Server> {
 pub struct Proxies(Vec<Proxy>);
 
 impl Proxies {
-    pub fn start(ensemble: &Ensemble) -> Self {
+    pub fn start(ensemble: &TestEnsemble) -> Self {
         let servers = ensemble.servers().iter();
         Proxies(
             servers

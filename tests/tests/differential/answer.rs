@@ -39,7 +39,12 @@ impl Names {
     }
 
     fn stat(&self, stat: &Stat) -> String {
-        let Stat { czxid: Zxid(czxid), mzxid: Zxid(mzxid), pzxid: Zxid(pzxid), .. } = *stat;
+        let Stat {
+            czxid: Zxid(czxid),
+            mzxid: Zxid(mzxid),
+            pzxid: Zxid(pzxid),
+            ..
+        } = *stat;
         // Two transactions may fall into one millisecond, but one is never in two.
         let times = match (stat.ctime, stat.mtime) {
             (0, 0) => "never",
@@ -65,7 +70,9 @@ impl Names {
         match result {
             MultiResult::Create2 { path, stat } => format!("created {path} {}", self.stat(stat)),
             MultiResult::SetData { stat } => format!("set {}", self.stat(stat)),
-            MultiResult::GetData { data, stat } => format!("{data:?} {}", self.stat(stat)),
+            MultiResult::GetData { data, stat } => {
+                format!("{} {}", shown(data.as_ref()), self.stat(stat))
+            }
             MultiResult::Children { children } => sorted(children),
             MultiResult::Create { .. }
             | MultiResult::Delete
@@ -78,9 +85,9 @@ impl Names {
     pub(crate) fn reply(&self, op: i32, header: &ReplyHeader, frame: &Bytes) -> String {
         let body = match OpCode::from_i32(op) {
             _ if frame.len() == ReplyHeader::LEN => String::new(),
-            Some(op) if header.err == 0 => self.body(op, frame).unwrap_or_else(|error| {
-                format!("{error}: {:?}", &frame[ReplyHeader::LEN..])
-            }),
+            Some(op) if header.err == 0 => self
+                .body(op, frame)
+                .unwrap_or_else(|error| format!("{error}: {:?}", &frame[ReplyHeader::LEN..])),
             _ => format!("{:?}", &frame[ReplyHeader::LEN..]),
         };
         format!(
@@ -106,7 +113,7 @@ impl Names {
             }
             OpCode::GetData => {
                 let GetDataResponse { data, stat } = read(frame)?;
-                format!("{data:?} {}", self.stat(&stat))
+                format!("{} {}", shown(data.as_ref()), self.stat(&stat))
             }
             OpCode::GetAcl => {
                 let GetAclResponse { acl, stat } = read(frame)?;
@@ -143,4 +150,11 @@ fn sorted(names: &Children) -> String {
     let mut names = names.to_vec();
     names.sort_unstable();
     format!("{names:?}")
+}
+
+fn shown(data: Option<&Bytes>) -> String {
+    match data {
+        Some(data) if data.len() > 64 => format!("{}× {:?}", data.len(), data.slice(..8)),
+        _ => format!("{data:?}"),
+    }
 }

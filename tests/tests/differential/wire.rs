@@ -1,7 +1,7 @@
 //! A connection of frames: no queue, no state of a session, nothing in which a bug could hide.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,14 +12,21 @@ use zk_proto::{Encode, OpCode, ReplyHeader, RequestHeader, WatcherEvent, decode_
 const SILENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Wire {
-    stream: TcpStream,
+    stream: BufReader<TcpStream>,
     xid: i32,
 }
 
 /// What comes in on a connection.
 pub(crate) enum Heard {
-    Event { zxid: i64, text: String, path: String },
-    Reply { header: ReplyHeader, frame: Bytes },
+    Event {
+        zxid: i64,
+        text: String,
+        path: String,
+    },
+    Reply {
+        header: ReplyHeader,
+        frame: Bytes,
+    },
     Closed,
 }
 
@@ -33,8 +40,9 @@ impl Wire {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
         stream.set_write_timeout(Some(SILENCE))?;
+        let stream = BufReader::with_capacity(64 * 1024, stream);
         let mut wire = Self { stream, xid: 0 };
-        wire.write(ask)?;
+        wire.write(std::slice::from_ref(ask))?;
         let Some(frame) = wire.frame()? else {
             return Ok(None);
         };
@@ -42,16 +50,32 @@ impl Wire {
         Ok(Some((wire, response, frame.len())))
     }
 
-    fn write(&mut self, record: &dyn Encode) -> io::Result<()> {
-        let mut out = BytesMut::from(&[0; 4][..]);
-        record.encode(&mut out);
-        let len = i32::try_from(out.len() - 4).map_err(io::Error::other)?;
-        out[..4].copy_from_slice(&len.to_be_bytes());
-        match self.stream.write_all(&out) {
+    fn write(&mut self, records: &[impl Encode]) -> io::Result<()> {
+        let mut out = BytesMut::new();
+        for record in records {
+            let start = out.len();
+            out.extend_from_slice(&[0; 4]);
+            record.encode(&mut out);
+            let len = i32::try_from(out.len() - start - 4).map_err(io::Error::other)?;
+            out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+        }
+        match self.stream.get_mut().write_all(&out) {
             // The server has closed: reading tells.
             Err(error) if is_end(&error) => Ok(()),
             outcome => outcome,
         }
+    }
+
+    /// Sends a request several times, at once.
+    pub(crate) fn send_many(&mut self, op: i32, body: &[u8], times: usize) -> io::Result<()> {
+        let requests: Vec<_> = (0..times)
+            .map(|_| {
+                self.xid += 1;
+                let xid = self.xid;
+                Request { xid, op, body }
+            })
+            .collect();
+        self.write(&requests)
     }
 
     /// Sends a request, with the xid that its kind has.
@@ -65,7 +89,7 @@ impl Wire {
                 self.xid
             }
         };
-        self.write(&Request { xid, op, body })
+        self.write(&[Request { xid, op, body }])
     }
 
     pub(crate) fn hear(&mut self) -> io::Result<Heard> {
@@ -86,6 +110,17 @@ impl Wire {
             ),
             path: event.path.to_owned(),
         })
+    }
+
+    /// Hangs up, and waits until the server has noticed: Apache's forgets which connection is its
+    /// session's when it notices after the next one has come.
+    pub(crate) fn end(mut self) -> io::Result<()> {
+        match self.stream.get_mut().shutdown(Shutdown::Write) {
+            Err(error) if error.kind() != ErrorKind::NotConnected => return Err(error),
+            _ => {}
+        }
+        while self.frame()?.is_some() {}
+        Ok(())
     }
 
     fn frame(&mut self) -> io::Result<Option<Bytes>> {

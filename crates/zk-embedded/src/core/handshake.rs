@@ -63,10 +63,10 @@ impl State {
                 return self.connections.close(id);
             }
             self.drop_older(asked.session, index, id);
-            self.resume(now, &asked, index)
+            self.resume(now, &asked, index, timeout_ms)
         };
         if let Some(session) = session {
-            self.adopt(id, session, timeout_ms);
+            self.adopt(id, session);
         }
         let response = ConnectResponse {
             protocol_version: 0,
@@ -116,19 +116,28 @@ impl State {
         }
     }
 
-    fn resume(&mut self, now: Instant, asked: &Asked<'_>, index: usize) -> Option<i64> {
-        let session = self.sessions.get(asked.session)?;
-        let reachable = session.local.is_none_or(|local| local == index);
-        let proven = asked.password == Some(password(asked.session).as_bytes());
+    fn resume(
+        &mut self,
+        now: Instant,
+        asked: &Asked<'_>,
+        index: usize,
+        timeout_ms: i32,
+    ) -> Option<i64> {
         let elapsed = self.elapsed(now);
-        (reachable && proven && self.sessions.touch(elapsed, asked.session))
-            .then_some(asked.session)
+        let session = self.sessions.get_mut(asked.session)?;
+        let reachable = session.local.is_none_or(|local| local == index);
+        if !reachable || asked.password != Some(password(asked.session).as_bytes()) {
+            return None;
+        }
+        // The timeout of the connection is the session's from now on, shorter or not.
+        session.timeout_ms = timeout_ms;
+        self.sessions.touch(elapsed, asked.session);
+        Some(asked.session)
     }
 
-    fn adopt(&mut self, id: ConnectionId, session: i64, timeout_ms: i32) {
+    fn adopt(&mut self, id: ConnectionId, session: i64) {
         if let Some(known) = self.sessions.get_mut(session) {
             known.owner = Some(id);
-            known.timeout_ms = timeout_ms;
         }
         if let Some(connection) = self.connections.all.get_mut(&id) {
             connection.session = Some(session);

@@ -11,19 +11,40 @@ use zk_proto::{
 
 use super::acl;
 use super::connection::{Connection, ConnectionId};
+use super::output::Output;
 use super::quota;
 use super::tree::{Applied, Tree};
 use super::txn::{Change, Txn};
 use super::watch::{Modes, WatchTable};
 
 /// The connections of a server, and those among them with something to send.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Connections {
     pub(crate) all: HashMap<ConnectionId, Connection>,
     ready: VecDeque<ConnectionId>,
+    /// How many bytes may wait for a client to take them.
+    max_pending: usize,
 }
 
 impl Connections {
+    pub(crate) fn new(max_pending: usize) -> Self {
+        Self {
+            all: HashMap::new(),
+            ready: VecDeque::new(),
+            max_pending,
+        }
+    }
+
+    /// Gives a connection up whose client does not take what it is sent.
+    pub(crate) fn close_if_overfull(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.all.get_mut(&id)
+            && connection.output.len() > self.max_pending
+        {
+            connection.output = Output::default();
+            self.close(id);
+        }
+    }
+
     pub(crate) fn mark(&mut self, id: ConnectionId) {
         if let Some(connection) = self.all.get_mut(&id)
             && !connection.ready
@@ -58,6 +79,7 @@ impl Connections {
         connection.output.frame(|out| event(out, zxid, kind, path));
         connection.stats.sent += 1;
         self.mark(id);
+        self.close_if_overfull(id);
     }
 }
 

@@ -2,8 +2,9 @@
 //! frames come out.
 //!
 //! Files: `state` ties everything together; `handshake`, `request`, `read`, `write`, `watches` are
-//! what it does with a frame; `prepare` checks a write; `member` applies transactions; `tree`,
-//! `watch`, `session`, `acl`, `quota`, `txn` are the nouns; `ensemble` is what befalls members.
+//! what it does with a frame, which `lenient` helps to read; `prepare` checks a write; `member`
+//! applies transactions; `tree`, `watch`, `session`, `acl`, `quota`, `txn` are the nouns;
+//! `ensemble` is what befalls members.
 
 mod acl;
 mod connection;
@@ -11,6 +12,7 @@ mod ensemble;
 mod four_letter;
 mod handshake;
 mod inspect;
+mod lenient;
 mod member;
 mod output;
 mod prepare;

@@ -10,6 +10,7 @@ use zk_proto::records::{
 use zk_proto::{ErrorCode, Id, OpCode, Permissions, ReplyHeader};
 
 use super::acl;
+use super::lenient::Lenient;
 use super::member::Member;
 use super::request::Request;
 use super::state::State;
@@ -114,10 +115,15 @@ impl State {
     }
 
     fn multi_read(&mut self, request: &Request<'_>) {
-        let asked = match request.body::<MultiRequest<'_>>() {
-            Ok(asked) => asked,
+        let asked = match request.body::<Lenient<MultiRequest<'_>>>() {
+            Ok(Lenient(asked)) => asked,
             Err(code) => return self.reply(request, Err(code)),
         };
+        let reads = asked.ops.iter().filter(|op| op.is_read()).count();
+        if reads != 0 && reads != asked.ops.len() {
+            // A mixture cannot be read at all.
+            return self.reply(request, Err(ErrorCode::MarshallingError));
+        }
         let connection = self.connections.all.get(&request.connection);
         let (Some(connection), Some(member)) = (connection, self.members.get(request.member))
         else {
@@ -134,7 +140,7 @@ impl State {
                 }
             }
         }
-        // The only error that comes with a body: what was read before a write was met.
+        // The only error that comes with a body, if an empty one: there are writes in it.
         self.reply_with(request, error, &response);
     }
 

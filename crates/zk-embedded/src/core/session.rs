@@ -72,7 +72,7 @@ impl SessionTable {
         };
         let timeout = u64::try_from(session.timeout_ms).unwrap_or_default();
         let expires = ((now + timeout) / self.tick + 1) * self.tick;
-        if expires > session.expires {
+        if expires != session.expires {
             if let Some(bucket) = self.buckets.get_mut(&session.expires) {
                 bucket.remove(&id);
                 if bucket.is_empty() {
@@ -170,6 +170,16 @@ mod tests {
         );
         assert!(table.remove(id).is_some() && table.remove(id).is_none());
         assert_eq!((table.next_expiry(), table.touch(0, id)), (None, false));
+    }
+
+    #[test]
+    fn a_session_resumed_with_a_shorter_timeout_ends_sooner() {
+        let mut table = SessionTable::new(2_000, 1, 0);
+        let id = table.create(100, 30_000, None);
+        table.get_mut(id).unwrap().timeout_ms = 4_000;
+        assert!(table.touch(200, id));
+        assert_eq!(table.next_expiry(), Some(6_000));
+        assert_eq!(table.expired(6_000), Some(id));
     }
 
     #[test]

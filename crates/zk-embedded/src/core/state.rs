@@ -52,7 +52,7 @@ impl State {
         let mut state = Self {
             start: now,
             sessions: SessionTable::new(tick, options.session_seed, server_id),
-            connections: Connections::default(),
+            connections: Connections::new(options.max_pending_output),
             leader: count - 1,
             zxid: 0,
             next_connection: 1,
@@ -96,13 +96,11 @@ impl State {
             None => self.handshake(now, id, frame),
             Some(session) => self.request(now, id, session, frame),
         }
-        let limit = self.options.max_pending_output;
-        if let Some(connection) = self.connections.all.get(&id) {
-            if connection.output.len() > limit {
-                self.connections.close(id);
-            } else if !connection.output.is_empty() {
-                self.connections.mark(id);
-            }
+        if let Some(connection) = self.connections.all.get(&id)
+            && !connection.output.is_empty()
+        {
+            self.connections.mark(id);
+            self.connections.close_if_overfull(id);
         }
     }
 

@@ -167,9 +167,10 @@ impl Tree {
         if path == "/" {
             return self.nodes.len() - 1;
         }
+        // Below the empty path, which is another name of the root, a real server counts the root.
         let below = |name: &str| {
             name.strip_prefix(path)
-                .is_some_and(|rest| rest.starts_with('/') && name.len() > 1)
+                .is_some_and(|rest| rest.starts_with('/'))
         };
         self.nodes.keys().filter(|name| below(name)).count()
     }
@@ -379,5 +380,6 @@ mod tests {
         assert_eq!(tree.descendants("/a"), 2);
         assert_eq!(tree.descendants("/a/b/c"), 0);
         assert_eq!(tree.descendants("/"), 7);
+        assert_eq!(tree.descendants(""), 8);
     }
 }

@@ -9,6 +9,7 @@ use zk_proto::records::{
 };
 use zk_proto::{CreateMode, ErrorCode, OpCode, Stat};
 
+use super::lenient::Lenient;
 use super::prepare::Preparation;
 use super::request::{Nothing, Request};
 use super::state::State;
@@ -97,23 +98,25 @@ impl State {
         let mut checks = self.checks(request)?;
         Ok(match request.op {
             OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
-                let asked: CreateRequest<'_> = request.body().map_err(Refusal::unread)?;
+                let Lenient(asked): Lenient<CreateRequest<'_>> =
+                    request.body().map_err(Refusal::unread)?;
                 checks.create(request.op, &asked)?
             }
             OpCode::CreateTtl => {
-                let asked: CreateTtlRequest<'_> = request.body().map_err(Refusal::unread)?;
+                let Lenient(asked): Lenient<CreateTtlRequest<'_>> =
+                    request.body().map_err(Refusal::unread)?;
                 checks.create_ttl(&asked)?
             }
             OpCode::Delete => {
                 let asked: DeleteRequest<'_> = request.body().map_err(Refusal::unread)?;
                 checks.delete(&asked)?
             }
+            // Before 3.9 the server takes the whole frame for the path.
+            OpCode::DeleteContainer if self.options.is_3_8() => {
+                return Err(ErrorCode::BadArguments.into());
+            }
             OpCode::DeleteContainer => {
                 let asked: DeleteContainerRequest<'_> = request.body().map_err(Refusal::unread)?;
-                // Before 3.9 the server takes the whole body, length included, for the path.
-                if self.options.is_3_8() {
-                    return Err(ErrorCode::BadArguments.into());
-                }
                 checks.delete_container(&asked.path.to_string())?
             }
             OpCode::SetData => {
@@ -121,7 +124,8 @@ impl State {
                 checks.set_data(&asked)?
             }
             OpCode::SetAcl => {
-                let asked: SetAclRequest<'_> = request.body().map_err(Refusal::unread)?;
+                let Lenient(asked): Lenient<SetAclRequest<'_>> =
+                    request.body().map_err(Refusal::unread)?;
                 checks.set_acl(&asked)?
             }
             OpCode::Check => {
@@ -161,8 +165,8 @@ impl State {
     }
 
     fn multi(&mut self, request: &Request<'_>) {
-        let asked = request.body::<MultiRequest<'_>>();
-        let asked = asked.and_then(|asked| {
+        let asked = request.body::<Lenient<MultiRequest<'_>>>();
+        let asked = asked.and_then(|Lenient(asked)| {
             if asked
                 .ops
                 .iter()
@@ -189,7 +193,7 @@ impl State {
         };
         let prepared = self.prepare_multi(request, &asked.ops);
         let failure = prepared.as_ref().err().copied();
-        let changes = prepared.map_err(|(_, code)| code);
+        let changes = prepared.map_err(|failure| failure.code);
         let paths: Vec<String> = changes
             .iter()
             .flatten()
@@ -204,7 +208,8 @@ impl State {
         );
         let applied = self.commit(txn, Some(request.member));
         let results = match failure {
-            Some((failed, code)) => refused(asked.ops.len(), failed, code),
+            Some(Failure { at: None, code }) => return self.reply(request, Err(code)),
+            Some(Failure { at: Some(at), code }) => refused(asked.ops.len(), at, code),
             None => {
                 let is_3_8 = self.options.is_3_8();
                 let done = asked.ops.iter().zip(paths).zip(&applied);
@@ -219,26 +224,53 @@ impl State {
         &self,
         request: &Request<'_>,
         ops: &[MultiOp<'_>],
-    ) -> Result<Vec<Change>, (usize, ErrorCode)> {
-        let mut checks = self.checks(request).map_err(|code| (0, code))?;
+    ) -> Result<Vec<Change>, Failure> {
+        let mut checks = self.checks(request).map_err(Failure::of_all)?;
         let mut changes = Vec::with_capacity(ops.len());
         for (index, op) in ops.iter().enumerate() {
             let change = match op {
                 MultiOp::Create(asked)
                 | MultiOp::Create2(asked)
                 | MultiOp::CreateContainer(asked) => {
+                    if CreateMode::from_flags(asked.flags).is_some_and(CreateMode::has_ttl) {
+                        // The server takes it for a record of another class and gives up on the
+                        // whole, but not before it comes to it.
+                        return Err(Failure::of_all(ErrorCode::MarshallingError));
+                    }
                     let is_3_8 = self.options.is_3_8();
                     checks.create(creation(op.op_code(), asked.flags, is_3_8), asked)
                 }
-                MultiOp::CreateTtl(request) => checks.create_ttl(request),
+                MultiOp::CreateTtl(request) => match untimed(request) {
+                    Some(asked) => {
+                        let is_3_8 = self.options.is_3_8();
+                        checks.create(creation(OpCode::Create, asked.flags, is_3_8), &asked)
+                    }
+                    None => checks.create_ttl(request),
+                },
                 MultiOp::Delete(request) => checks.delete(request),
                 MultiOp::SetData(request) => checks.set_data(request),
                 MultiOp::Check(request) => checks.check(request),
                 MultiOp::GetData(_) | MultiOp::GetChildren(_) => Err(ErrorCode::MarshallingError),
             };
-            changes.push(change.map_err(|code| (index, code))?);
+            changes.push(change.map_err(|code| Failure {
+                at: Some(index),
+                code,
+            })?);
         }
         Ok(changes)
+    }
+}
+
+/// Why a multi is refused, and which of its operations that is because of, if it is one.
+#[derive(Debug, Clone, Copy)]
+struct Failure {
+    at: Option<usize>,
+    code: ErrorCode,
+}
+
+impl Failure {
+    fn of_all(code: ErrorCode) -> Self {
+        Self { at: None, code }
     }
 }
 
@@ -267,15 +299,9 @@ impl From<ErrorCode> for Refusal {
 /// Whether the server can read the operation as part of a multi: no reads, and flags it knows.
 fn is_possible(op: &MultiOp<'_>, is_3_8: bool) -> bool {
     match op {
+        // 3.8 finds out when it executes it.
         MultiOp::Create(op) | MultiOp::Create2(op) | MultiOp::CreateContainer(op) => {
-            match CreateMode::from_flags(op.flags) {
-                Some(CreateMode::PersistentWithTtl | CreateMode::PersistentSequentialWithTtl) => {
-                    false
-                }
-                Some(_) => true,
-                // 3.8 finds out when it executes it.
-                None => is_3_8,
-            }
+            is_3_8 || CreateMode::from_flags(op.flags).is_some()
         }
         op => !op.is_read(),
     }
@@ -291,6 +317,18 @@ fn creation(op: OpCode, flags: i32, is_3_8: bool) -> OpCode {
     }
 }
 
+/// What the server makes of a `createTTL` in a multi whose flags are those of a node without a time
+/// to live: a `create`.
+fn untimed<'a>(asked: &CreateTtlRequest<'a>) -> Option<CreateRequest<'a>> {
+    let mode = CreateMode::from_flags(asked.flags);
+    (!mode.is_some_and(CreateMode::has_ttl)).then(|| CreateRequest {
+        path: asked.path,
+        data: asked.data,
+        acl: asked.acl.clone(),
+        flags: asked.flags,
+    })
+}
+
 /// Nothing was done: success before the failure, its code, and an error of their own for those
 /// after it.
 fn refused(count: usize, failed: usize, code: ErrorCode) -> Vec<MultiResult> {
@@ -304,12 +342,16 @@ fn refused(count: usize, failed: usize, code: ErrorCode) -> Vec<MultiResult> {
 
 fn result(op: &MultiOp<'_>, path: String, applied: &Applied, is_3_8: bool) -> MultiResult {
     let stat: Stat = applied.stat.unwrap_or_default();
+    let created = |op, flags, path| match creation(op, flags, is_3_8) {
+        OpCode::Create => MultiResult::Create { path },
+        _ => MultiResult::Create2 { path, stat },
+    };
     match op {
         MultiOp::Create(asked) | MultiOp::Create2(asked) | MultiOp::CreateContainer(asked) => {
-            match creation(op.op_code(), asked.flags, is_3_8) {
-                OpCode::Create => MultiResult::Create { path },
-                _ => MultiResult::Create2 { path, stat },
-            }
+            created(op.op_code(), asked.flags, path)
+        }
+        MultiOp::CreateTtl(asked) if untimed(asked).is_some() => {
+            created(OpCode::Create, asked.flags, path)
         }
         MultiOp::CreateTtl(_) => MultiResult::Create2 { path, stat },
         MultiOp::SetData(_) => MultiResult::SetData { stat },

@@ -1,0 +1,92 @@
+//! kazoo, the Python client, in a virtual environment of its own: a client that we did not write.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Error, Result};
+
+/// What is installed.
+pub const VERSION: &str = "2.11.0";
+
+/// A Python that has kazoo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kazoo {
+    python: PathBuf,
+}
+
+impl Kazoo {
+    /// Finds the virtual environment below `directory`, or makes it there, for which it needs
+    /// `python3` with its `venv` module and, once, a package index. `directory` may be shared with
+    /// other processes that do the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Command`] with what Python or pip said, or what could not be done with the directory.
+    pub fn find_or_install(directory: &Path) -> Result<Self> {
+        let io = |doing: &str| {
+            let doing = format!("{doing} {}", directory.display());
+            move |source| Error::io(doing, source)
+        };
+        fs::create_dir_all(directory).map_err(io("create"))?;
+        let lock = File::create(directory.join("lock")).map_err(io("lock"))?;
+        lock.lock().map_err(io("lock"))?;
+        let environment = directory.join(format!("kazoo-{VERSION}"));
+        let kazoo = Self {
+            python: environment.join("bin").join("python"),
+        };
+        if !kazoo.is_complete() {
+            let base = "python3".as_ref();
+            let venv = ["-m".as_ref(), "venv".as_ref(), "--clear".as_ref()];
+            run(base, &[&venv[..], &[environment.as_os_str()]].concat())?;
+            let wanted = format!("kazoo=={VERSION}");
+            let install = ["-m", "pip", "install", "--quiet", "--no-input", &wanted];
+            run(kazoo.python.as_os_str(), &install.map(OsStr::new))?;
+        }
+        Ok(kazoo)
+    }
+
+    /// The interpreter.
+    #[must_use]
+    pub fn python(&self) -> &Path {
+        &self.python
+    }
+
+    /// Whether an installation was finished here.
+    fn is_complete(&self) -> bool {
+        let check = format!("from kazoo.version import __version__ as v; assert v == '{VERSION}'");
+        let output = Command::new(&self.python).args(["-c", &check]).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+}
+
+fn run(program: &OsStr, arguments: &[&OsStr]) -> Result<()> {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let output = command
+        .output()
+        .map_err(|source| Error::io(format!("run {}", program.display()), source))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(Error::Command {
+        command: format!("{command:?}"),
+        outcome: format!("{}: {}", output.status, String::from_utf8_lossy(&said).trim()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_fails_is_named_with_what_it_said() {
+        let arguments = ["-c", "echo no such package >&2; exit 3"].map(OsStr::new);
+        let error = run("sh".as_ref(), &arguments).unwrap_err().to_string();
+        assert!(error.contains("no such package") && error.contains('3'), "{error}");
+        let error = run("no-such-program".as_ref(), &[]).unwrap_err();
+        assert!(error.to_string().contains("no-such-program"), "{error}");
+    }
+}

@@ -1,0 +1,287 @@
+//! The servers the tests run against, real or embedded: `ZK_TESTS_SERVER` says which.
+//!
+//! | value | servers |
+//! |---|---|
+//! | `apache`, or not set | Apache ZooKeeper, processes of their own |
+//! | `embedded` | `zk_embedded`, as Apache ZooKeeper 3.9 behaves |
+//! | `embedded-3.8` | `zk_embedded`, as Apache ZooKeeper 3.8 behaves |
+//!
+//! A test is the same on all of them. Nothing here talks to the client's runtime, so that a test
+//! may call it from anywhere, and block.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use zk_embedded::Compat;
+use zk_tests::{Ensemble, Mode, Server, ServerOptions, Srvr, Standalone, four_letter};
+
+use super::PATIENCE;
+
+const PARAMETER: &str = "ZK_TESTS_SERVER";
+const MEMBERS: usize = 3;
+/// As [`ServerOptions`] has it: sessions last between 1 s and 10 s.
+const TICK: Duration = Duration::from_millis(500);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Prints as what it is made of, which for servers ends with their log.
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// What `ZK_TESTS_SERVER` asks for; `None` is Apache ZooKeeper.
+fn embedded() -> Option<Compat> {
+    let wanted = std::env::var(PARAMETER).unwrap_or_else(|_| "apache".to_owned());
+    match &*wanted {
+        "apache" => None,
+        "embedded" => Some(Compat::V3_9),
+        "embedded-3.8" => Some(Compat::V3_8),
+        other => panic!("{PARAMETER} is apache, embedded or embedded-3.8, and not {other:?}"),
+    }
+}
+
+/// One server, alone or of an ensemble. It ends when it is dropped, with its ensemble if it has one.
+#[derive(Debug)]
+pub struct TestServer(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Standalone(Box<Standalone>),
+    Member(Arc<Ensemble>, usize),
+    Embedded(Arc<Embedded>, usize),
+}
+
+impl TestServer {
+    pub fn start() -> Result<Self> {
+        Ok(TestServer(match embedded() {
+            None => Kind::Standalone(Box::new(Standalone::start(ServerOptions::default())?)),
+            Some(compat) => Kind::Embedded(Arc::new(Embedded::start(compat, 1)?), 0),
+        }))
+    }
+
+    /// The process, or the embedded server and which of its members this is.
+    fn what(&self) -> std::result::Result<&Server, (&Embedded, usize)> {
+        match &self.0 {
+            Kind::Standalone(server) => Ok(server),
+            Kind::Member(ensemble, index) => Ok(&ensemble.servers()[*index]),
+            Kind::Embedded(server, index) => Err((server, *index)),
+        }
+    }
+
+    /// Its number in the ensemble, from 1.
+    pub fn id(&self) -> usize {
+        self.what().map_or_else(|(_, index)| index + 1, Server::id)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.what().map_or_else(
+            |(embedded, index)| embedded.server.addresses()[index],
+            Server::address,
+        )
+    }
+
+    pub fn connect_string(&self) -> String {
+        self.address().to_string()
+    }
+
+    /// Asks a four-letter word, on the wire.
+    pub fn four_letter(&self, word: &str) -> Result<String> {
+        match self.what() {
+            Ok(server) => Ok(server.four_letter(word)?),
+            Err(_) => Ok(four_letter::ask(self.address(), word, ANSWER_TIMEOUT)?),
+        }
+    }
+
+    /// kill -9. When this returns, nobody listens and every connection is lost.
+    pub fn kill(&self) -> Result<()> {
+        match self.what() {
+            Ok(server) => Ok(server.kill()?),
+            Err((embedded, index)) => embedded.stop(index),
+        }
+    }
+
+    /// Starts it after [`kill`](Self::kill), with the same port and data, and does not wait.
+    pub fn spawn(&self) -> Result<()> {
+        match self.what() {
+            Ok(server) => Ok(server.spawn()?),
+            Err((embedded, index)) => embedded.run(index),
+        }
+    }
+
+    pub fn wait_until_serving(&self, timeout: Duration) -> Result<()> {
+        match self.what() {
+            Ok(server) => {
+                server.wait_until_serving(timeout)?;
+                Ok(())
+            }
+            Err(_) => poll("it serves", timeout, || self.srvr_now().is_ok()),
+        }
+    }
+
+    /// Kills it, if it runs, starts it again and waits until it serves.
+    pub fn restart(&self) -> Result<()> {
+        match self.what() {
+            Ok(server) => {
+                server.restart()?;
+                Ok(())
+            }
+            Err((embedded, index)) => {
+                embedded.stop(index)?;
+                embedded.run(index)?;
+                self.wait_until_serving(PATIENCE)
+            }
+        }
+    }
+
+    /// Starts it again with nothing of its own: it gets all data from the leader.
+    pub fn restart_empty(&self) -> Result<()> {
+        match self.what() {
+            Ok(server) => {
+                server.restart_empty()?;
+                Ok(())
+            }
+            Err(_) => self.restart(),
+        }
+    }
+
+    /// As SIGSTOP does: connections stay, and nothing is answered.
+    pub fn pause(&self) -> Result<()> {
+        match self.what() {
+            Ok(server) => server.pause()?,
+            Err((embedded, index)) => embedded.server.member(index).freeze(),
+        }
+        Ok(())
+    }
+
+    /// Lets it go on after [`pause`](Self::pause).
+    pub fn resume(&self) -> Result<()> {
+        match self.what() {
+            Ok(server) => server.resume()?,
+            Err((embedded, index)) => embedded.server.member(index).thaw(),
+        }
+        Ok(())
+    }
+
+    /// Whether it says, within half a second, that it leads.
+    pub fn is_leader(&self) -> bool {
+        self.what().map_or_else(
+            |_| self.srvr_now().is_ok_and(|srvr| srvr.mode == Mode::Leader),
+            Server::is_leader,
+        )
+    }
+
+    fn srvr_now(&self) -> Result<Srvr> {
+        Ok(four_letter::ask(self.address(), "srvr", PROBE_TIMEOUT)?.parse::<Srvr>()?)
+    }
+}
+
+/// Three servers with a quorum.
+#[derive(Debug)]
+pub struct TestEnsemble(Vec<TestServer>);
+
+impl TestEnsemble {
+    pub fn start() -> Result<Self> {
+        let member: Box<dyn Fn(usize) -> Kind> = match embedded() {
+            None => {
+                let ensemble = Arc::new(Ensemble::start(MEMBERS, ServerOptions::default())?);
+                Box::new(move |index| Kind::Member(Arc::clone(&ensemble), index))
+            }
+            Some(compat) => {
+                let server = Arc::new(Embedded::start(compat, MEMBERS)?);
+                Box::new(move |index| Kind::Embedded(Arc::clone(&server), index))
+            }
+        };
+        let servers = (0..MEMBERS).map(|index| TestServer(member(index)));
+        Ok(TestEnsemble(servers.collect()))
+    }
+
+    /// In the order of their ids.
+    pub fn servers(&self) -> &[TestServer] {
+        &self.0
+    }
+
+    pub fn connect_string(&self) -> String {
+        let hosts: Vec<_> = self.0.iter().map(TestServer::connect_string).collect();
+        hosts.join(",")
+    }
+
+    /// The leader; waits for an election to end.
+    pub fn leader(&self) -> Result<&TestServer> {
+        let mut found = None;
+        poll("one leads", PATIENCE, || {
+            let mut leaders = self.0.iter().filter(|server| server.is_leader());
+            // Two say so for as long as one of them has not heard of the other.
+            found = leaders.next().filter(|_| leaders.next().is_none());
+            found.is_some()
+        })?;
+        found.ok_or_else(|| "nobody leads".into())
+    }
+}
+
+/// Servers of this process, on a runtime that no test pauses or drops.
+#[derive(Debug)]
+struct Embedded {
+    // An `Arc` because what runs on the other runtime may outlive the caller who waits for it.
+    server: Arc<zk_embedded::Server>,
+}
+
+impl Embedded {
+    fn start(compat: Compat, members: usize) -> Result<Self> {
+        let builder = zk_embedded::Server::builder()
+            .compat(compat)
+            .members(members)
+            .tick(TICK);
+        let server = Arc::new(there(builder.start())??);
+        Ok(Embedded { server })
+    }
+
+    fn stop(&self, index: usize) -> Result<()> {
+        let server = Arc::clone(&self.server);
+        if server.member_count() == 1 {
+            return there(async move { server.stop().await });
+        }
+        server.member(index).stop();
+        there(async move { server.member(index).refuse_connections(true).await })
+    }
+
+    fn run(&self, index: usize) -> Result<()> {
+        let server = Arc::clone(&self.server);
+        if server.member_count() == 1 {
+            return Ok(there(async move { server.start_again(true).await })??);
+        }
+        server.member(index).run();
+        there(async move { server.member(index).refuse_connections(false).await })
+    }
+}
+
+/// Runs a future on the servers' runtime and blocks until it is done.
+fn there<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Result<T> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("servers")
+            .enable_all()
+            .build()
+            .unwrap()
+    });
+    let (done, result) = mpsc::sync_channel(1);
+    runtime.spawn(async move {
+        // Nobody waits any more if the wait was too long, and that has been said.
+        let _ = done.send(future.await);
+    });
+    Ok(result.recv_timeout(PATIENCE)?)
+}
+
+fn poll(what: &str, timeout: Duration, mut fact: impl FnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + timeout;
+    while !fact() {
+        if Instant::now() > deadline {
+            return Err(format!("waited in vain until {what}").into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! How fast the two servers answer reads that are sent without waiting for one another.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use zk_proto::records::*;
+use zk_proto::{Acl, CreateMode, Encode, OpCode, SessionId, SessionPassword, Zxid};
+
+use crate::wire::{Heard, Wire};
+
+const IN_FLIGHT: usize = 256;
+const ROUNDS: usize = 40;
+/// Java compiles what runs often; it gets the time to.
+const WARM_UP: usize = 120;
+
+/// Pipelined `getData` of 100 bytes on one connection, per second: the best of three runs, for this
+/// machine has other things to do.
+pub(crate) fn gets_per_second(server: SocketAddr) -> f64 {
+    let ask = ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen: Zxid(0),
+        timeout_ms: 30_000,
+        session_id: SessionId::NONE,
+        password: SessionPassword::zero(),
+        read_only: Some(false),
+    };
+    let (mut wire, ..) = Wire::connect(server, &ask).unwrap().unwrap();
+    let create = encoded(&CreateRequest {
+        path: "/throughput".into(),
+        data: Some(&[7; 100]),
+        acl: Acl::open().into(),
+        flags: CreateMode::Ephemeral.flags(),
+    });
+    wire.send(OpCode::Create.code(), &create).unwrap();
+    await_replies(&mut wire, 1);
+    let path = "/throughput".into();
+    let get = encoded(&GetDataRequest { path, watch: false });
+    run(&mut wire, &get, WARM_UP);
+    let best = (0..3).map(|_| run(&mut wire, &get, ROUNDS)).min().unwrap();
+    f64::from(u32::try_from(IN_FLIGHT * ROUNDS).unwrap()) / best.as_secs_f64()
+}
+
+fn run(wire: &mut Wire, get: &[u8], rounds: usize) -> Duration {
+    let began = Instant::now();
+    for _ in 0..rounds {
+        wire.send_many(OpCode::GetData.code(), get, IN_FLIGHT)
+            .unwrap();
+        await_replies(wire, IN_FLIGHT);
+    }
+    began.elapsed()
+}
+
+fn await_replies(wire: &mut Wire, count: usize) {
+    for _ in 0..count {
+        assert!(matches!(wire.hear().unwrap(), Heard::Reply { header, .. } if header.err == 0));
+    }
+}
+
+fn encoded(record: &impl Encode) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    record.encode(&mut out);
+    out.into()
+}
