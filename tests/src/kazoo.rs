@@ -1,9 +1,11 @@
 //! kazoo, the Python client, in a virtual environment of its own: a client that we did not write.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 
@@ -25,26 +27,34 @@ impl Kazoo {
     ///
     /// [`Error::Command`] with what Python or pip said, or what could not be done with the directory.
     pub fn find_or_install(directory: &Path) -> Result<Self> {
-        let io = |doing: &str| {
-            let doing = format!("{doing} {}", directory.display());
-            move |source| Error::io(doing, source)
-        };
-        fs::create_dir_all(directory).map_err(io("create"))?;
-        let lock = File::create(directory.join("lock")).map_err(io("lock"))?;
-        lock.lock().map_err(io("lock"))?;
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let environment = directory.join(format!("kazoo-{VERSION}"));
-        let kazoo = Self {
-            python: environment.join("bin").join("python"),
-        };
+        let kazoo = Self::of(&environment);
         if !kazoo.is_complete() {
-            let base = "python3".as_ref();
-            let venv = ["-m".as_ref(), "venv".as_ref(), "--clear".as_ref()];
-            run(base, &[&venv[..], &[environment.as_os_str()]].concat())?;
-            let wanted = format!("kazoo=={VERSION}");
-            let install = ["-m", "pip", "install", "--quiet", "--no-input", &wanted];
-            run(kazoo.python.as_os_str(), &install.map(OsStr::new))?;
+            fs::create_dir_all(directory)
+                .map_err(|source| Error::io(format!("create {}", directory.display()), source))?;
+            // Made elsewhere and moved: what bears the name is complete, whoever else makes one.
+            let draft = directory.join(format!("kazoo-{VERSION}-{}", process::id()));
+            make(&draft)?;
+            let moved = fs::rename(&draft, &environment);
+            if !kazoo.is_complete() {
+                let doing = format!("move {} to {}", draft.display(), environment.display());
+                let unusable = || io::Error::other("there is something else in its place");
+                return Err(Error::io(doing, moved.err().unwrap_or_else(unusable)));
+            }
+            if moved.is_err() {
+                // Somebody was quicker; ours is of no use, and in nobody's way if it stays.
+                let _ = fs::remove_dir_all(&draft);
+            }
         }
         Ok(kazoo)
+    }
+
+    fn of(environment: &Path) -> Self {
+        Self {
+            python: environment.join("bin").join("python"),
+        }
     }
 
     /// The interpreter.
@@ -61,6 +71,16 @@ impl Kazoo {
     }
 }
 
+fn make(environment: &Path) -> Result<()> {
+    let venv = ["-m".as_ref(), "venv".as_ref(), "--clear".as_ref()];
+    let arguments = [&venv[..], &[environment.as_os_str()]].concat();
+    run("python3".as_ref(), &arguments)?;
+    let wanted = format!("kazoo=={VERSION}");
+    let install = ["-m", "pip", "install", "--quiet", "--no-input", &wanted];
+    let python = Kazoo::of(environment).python;
+    run(python.as_os_str(), &install.map(OsStr::new))
+}
+
 fn run(program: &OsStr, arguments: &[&OsStr]) -> Result<()> {
     let mut command = Command::new(program);
     command.args(arguments);
@@ -73,7 +93,11 @@ fn run(program: &OsStr, arguments: &[&OsStr]) -> Result<()> {
     let said = [output.stdout, output.stderr].concat();
     Err(Error::Command {
         command: format!("{command:?}"),
-        outcome: format!("{}: {}", output.status, String::from_utf8_lossy(&said).trim()),
+        outcome: format!(
+            "{}: {}",
+            output.status,
+            String::from_utf8_lossy(&said).trim()
+        ),
     })
 }
 
@@ -85,7 +109,10 @@ mod tests {
     fn a_command_that_fails_is_named_with_what_it_said() {
         let arguments = ["-c", "echo no such package >&2; exit 3"].map(OsStr::new);
         let error = run("sh".as_ref(), &arguments).unwrap_err().to_string();
-        assert!(error.contains("no such package") && error.contains('3'), "{error}");
+        assert!(
+            error.contains("no such package") && error.contains('3'),
+            "{error}"
+        );
         let error = run("no-such-program".as_ref(), &[]).unwrap_err();
         assert!(error.to_string().contains("no-such-program"), "{error}");
     }

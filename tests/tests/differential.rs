@@ -69,10 +69,10 @@ fn apache() -> Standalone {
     Standalone::start(options).unwrap()
 }
 
-fn embedded() -> Embedded {
+fn embedded(compat: Compat) -> Embedded {
     let (user, password) = SUPER_CREDENTIALS.split_once(':').unwrap();
     let mut options = Options::default();
-    options.compat = Compat::V3_8;
+    options.compat = compat;
     options.tick = TICK;
     options.min_session_timeout = Some(SHORTEST_SESSION);
     options.max_session_timeout = Some(LONGEST_SESSION);
@@ -189,7 +189,7 @@ fn setting(name: &str) -> Option<u64> {
 #[test]
 fn the_embedded_server_answers_as_apache_zookeeper_does() {
     let apache = apache();
-    let embedded = embedded();
+    let embedded = embedded(Compat::V3_8);
     let servers = [apache.address(), embedded.address()];
     let first = setting("ZK_DIFF_SEED").unwrap_or(1);
     let wanted = setting("ZK_DIFF_TRACES").or(setting("ZK_DIFF_SEED").map(|_| 1));
@@ -235,10 +235,24 @@ fn the_embedded_server_answers_as_apache_zookeeper_does() {
     }
 }
 
+/// What is above would be worth nothing if the traces could not tell servers apart.
+#[test]
+fn the_traces_tell_3_9_from_3_8() {
+    let apache = apache();
+    let embedded = embedded(Compat::V3_9);
+    let servers = [apache.address(), embedded.address()];
+    let differs = |seed| {
+        let root = format!("/trace{seed}");
+        let steps = generate(seed, &inside(&root));
+        run(servers, &root, &steps, &mut Tally::default()).unwrap()
+    };
+    assert!((1..=20).any(|seed| differs(seed).is_some()));
+}
+
 #[test]
 fn the_embedded_server_answers_pipelined_reads_three_times_as_fast() {
     let apache = Standalone::start(ServerOptions::default()).unwrap();
-    let embedded = embedded();
+    let embedded = embedded(Compat::V3_8);
     let theirs = throughput::gets_per_second(apache.address());
     let ours = throughput::gets_per_second(embedded.address());
     eprintln!("getData per second: Apache {theirs:.0}, embedded {ours:.0}");

@@ -339,7 +339,52 @@ async fn a_multi_read_reports_each_and_mixes_nothing() {
     assert!(matches!(results[1], MultiResult::GetData { .. }));
     assert_eq!(server.watch_counts().data, 0);
     let write = MultiOp::Create(create("/a", CreateMode::Persistent));
-    assert_eq!(raw.call(OpCode::MultiRead, &multi([write])).await.err, -5);
+    let mixed = multi([write.clone(), get("/")]);
+    for (request, body) in [(multi([write]), MultiHeader::LEN), (mixed, 0)] {
+        let reply = raw.call(OpCode::MultiRead, &request).await;
+        assert_eq!((reply.err, reply.body_len()), (-5, body));
+    }
+}
+
+#[tokio::test]
+async fn in_a_multi_the_flags_decide_what_a_creation_is() {
+    for server in [server().await, server_3_8().await] {
+        let mut raw = Raw::new(&server).await;
+        let timed = |path: &'static str, flags| {
+            let CreateRequest {
+                path, data, acl, ..
+            } = create(path, CreateMode::Persistent);
+            MultiOp::CreateTtl(CreateTtlRequest {
+                path,
+                data,
+                acl,
+                flags,
+                ttl_ms: 100,
+            })
+        };
+        let ops = [timed("/a", 0), timed("/c", 4), timed("/t", 5)];
+        let reply = raw.call(OpCode::Multi, &multi(ops)).await;
+        let results = reply.body::<MultiResponse>().results;
+        assert!(matches!(results[0], MultiResult::Create { .. }));
+        assert!(matches!(results[1], MultiResult::Create2 { .. }));
+        assert!(server.node("/c").unwrap().is_container);
+        assert_eq!(server.node("/a").unwrap().ttl, None);
+        assert!(server.node("/t").unwrap().ttl.is_some());
+
+        let wrong = MultiOp::Create(CreateRequest {
+            flags: 5,
+            ..create("/w", CreateMode::Persistent)
+        });
+        let check = MultiOp::Check(CheckVersionRequest {
+            path: "/none".into(),
+            version: -1,
+        });
+        let reply = raw.call(OpCode::Multi, &multi([wrong.clone()])).await;
+        assert_eq!((reply.err, reply.body_len()), (-5, 0));
+        let reply = raw.call(OpCode::Multi, &multi([check, wrong])).await;
+        let results = reply.body::<MultiResponse>().results;
+        assert_eq!(results, [MultiResult::Error(-101), MultiResult::Error(-2)]);
+    }
 }
 
 #[tokio::test]

@@ -110,6 +110,15 @@ pub(crate) fn generate(seed: u64, root: &str) -> Vec<Step> {
     };
     let mut left = [0; SLOTS].map(|_: usize| source.rng.usize(5..=MOST_STEPS));
     let mut steps = Vec::new();
+    if !source.one_in(4) {
+        // Where there is nothing, most requests only fail.
+        for below in ["/a", "/b", "/a/x"] {
+            let path = format!("{root}{below}");
+            let slot = source.rng.usize(..SLOTS);
+            let action = Action::Call(Call::new(OpCode::Create, &plain(&path)));
+            steps.push(Step { slot, action });
+        }
+    }
     while left.iter().any(|&left| left > 0) {
         let slot = source.rng.usize(..SLOTS);
         if left[slot] > 0 {
@@ -119,6 +128,15 @@ pub(crate) fn generate(seed: u64, root: &str) -> Vec<Step> {
         }
     }
     steps
+}
+
+fn plain(path: &str) -> CreateRequest<'_> {
+    CreateRequest {
+        path: path.into(),
+        data: Some(b"plain"),
+        acl: Acl::open().into(),
+        flags: 0,
+    }
 }
 
 struct Source<'a> {
@@ -215,23 +233,23 @@ impl Source<'_> {
     fn acl(&mut self) -> Vec<Acl> {
         let all = Permissions::ALL;
         let ann = digest_id("ann", "a");
-        match self.rng.u32(..24) {
-            0..=11 => Acl::open(),
-            12..=14 => Acl::creator_all(),
-            15 => Acl::read_only(),
-            16 => vec![Acl::new(all, "digest", ann)],
-            17 => vec![
+        match self.rng.u32(..40) {
+            0..=27 => Acl::open(),
+            28..=30 => Acl::creator_all(),
+            31 => Acl::read_only(),
+            32 => vec![Acl::new(all, "digest", ann)],
+            33 => vec![
                 Acl::new(Permissions::READ, "world", "anyone"),
                 Acl::new(all, "digest", ann),
             ],
-            18 => vec![Acl::new(Permissions(self.rng.i32(..32)), "world", "anyone")],
-            19 => {
+            34 => vec![Acl::new(Permissions(self.rng.i32(..32)), "world", "anyone")],
+            35 => {
                 let network = self.pick(&["127.0.0.1", "127.0.0.0/8", "10.0.0.0/8", "1.2", ""]);
                 vec![Acl::new(Permissions(self.rng.i32(1..32)), "ip", network)]
             }
-            20 => Vec::new(),
-            21 => [Acl::open(), Acl::open(), Acl::creator_all()].concat(),
-            22 => vec![Acl::new(
+            36 => Vec::new(),
+            37 => [Acl::open(), Acl::open(), Acl::creator_all()].concat(),
+            38 => vec![Acl::new(
                 all,
                 self.pick(&["nope", "world", "auth", "digest", ""]),
                 "x",
@@ -377,20 +395,32 @@ impl Source<'_> {
     }
 
     fn write_op<'p>(&mut self, path: &'p str) -> MultiOp<'p> {
-        // Most versions fit, or hardly a transaction would.
-        let version = self.pick(&[-1, -1, -1, -1, -1, 0, 1]);
-        match self.rng.u32(..10) {
-            0..=3 => match self.creation(path) {
+        // Most of them fit, or hardly a transaction would.
+        let version = self.pick(&[-1, -1, -1, -1, -1, -1, 0, 1]);
+        match self.rng.u32(..16) {
+            0..=3 => {
+                let flags = self.pick(&[2, 2, 3, 0]);
+                let request = CreateRequest {
+                    flags,
+                    ..plain(path)
+                };
+                if self.rng.bool() {
+                    MultiOp::Create(request)
+                } else {
+                    MultiOp::Create2(request)
+                }
+            }
+            4..=6 => match self.creation(path) {
                 (OpCode::Create, request) => MultiOp::Create(request),
                 (OpCode::Create2, request) => MultiOp::Create2(request),
                 (_, request) => MultiOp::CreateContainer(request),
             },
-            4 => MultiOp::CreateTtl(self.timed_creation(path)),
-            5 => MultiOp::Delete(DeleteRequest {
+            7 => MultiOp::CreateTtl(self.timed_creation(path)),
+            8 => MultiOp::Delete(DeleteRequest {
                 path: path.into(),
                 version,
             }),
-            6..=7 => {
+            9..=12 => {
                 let (path, data) = (path.into(), self.data());
                 MultiOp::SetData(SetDataRequest {
                     path,
