@@ -5,9 +5,10 @@
 //! that seed, and runs it alone if no number is given. A difference is reduced to the steps it
 //! needs.
 //!
-//! Not compared, because nobody can rely on it: zxids and times as such (zxids are counted from the
-//! beginning of a trace), session ids, the order of children and of other sets, and the order in
-//! which one ending session's ephemerals go. The referee is Debian's 3.8.0.
+//! Not compared, because nobody can rely on it: zxids and times as such (zxids are counted from
+//! the beginning of a trace), session ids, the order of children and of other sets (what `auth`
+//! stands for in an ACL is one), and the order in which one ending session's ephemerals go. The
+//! referee is Debian's 3.8.0.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,6 +25,8 @@ mod answer;
 mod embedded;
 #[path = "differential/side.rs"]
 mod side;
+#[path = "differential/source.rs"]
+mod source;
 #[path = "differential/tally.rs"]
 mod tally;
 #[path = "differential/throughput.rs"]
@@ -41,8 +44,9 @@ use std::time::{Duration, Instant};
 
 use embedded::Embedded;
 use side::{Answers, Side, inside};
+use source::generate;
 use tally::Tally;
-use trace::{Step, generate};
+use trace::Step;
 use zk_embedded::{Compat, Options};
 use zk_tests::{SUPER_CREDENTIALS, ServerOptions, Standalone};
 

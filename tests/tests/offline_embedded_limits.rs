@@ -338,10 +338,9 @@ async fn ten_thousand_idle_sessions_fit_into_200_mib() {
         after / MIB,
         (after - before) / MIB,
     );
-    assert!(
-        after < 200 * MIB * sessions / SESSIONS + before,
-        "{after} bytes"
-    );
+    // Fewer sessions have less room.
+    let room = 190 * MIB * sessions / SESSIONS;
+    assert!(after < 200 * MIB && after - before < room, "{after} bytes");
 }
 
 /// A reply is what it says, whoever else is connected.

@@ -71,8 +71,8 @@
 //!
 //! # Differences from Apache ZooKeeper
 //!
-//! Random traces of three sessions, compared with Apache ZooKeeper 3.8.0 reply by reply and event
-//! by event, differ in nothing but these:
+//! Random traces of three sessions are compared with Apache ZooKeeper 3.8.0, reply by reply and
+//! event by event, and must not differ beyond this list:
 //!
 //! - All four-letter words are allowed, and nodes with a time to live enabled, by default.
 //! - The order of children is the same in every run; it is not sorted, and not Java's.
@@ -85,6 +85,8 @@
 //!   server ends with it, and does not start again.
 //! - `checkWatches` and `removeWatches` of a path without a leading slash find no watch; Apache's
 //!   fail to read it once there has been a recursive watch.
+//! - The identities that `auth` stands for in an ACL are listed in the order in which they were
+//!   proven, on Apache in none.
 //! - Ephemerals of a session that ends go in the order of their paths, on Apache in none.
 //! - Sequence numbers overflow from 2147483647 to -2147483648, as the documentation of ZooKeeper
 //!   says; servers of today stop counting instead.

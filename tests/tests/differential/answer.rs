@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use zk_proto::records::*;
-use zk_proto::{Decode, DecodeError, OpCode, ReplyHeader, Stat, Zxid, decode_frame};
+use zk_proto::{Acl, Decode, DecodeError, OpCode, ReplyHeader, Stat, Zxid, decode_frame};
 
 /// How one server's numbers become everybody's.
 #[derive(Default)]
@@ -116,7 +116,8 @@ impl Names {
                 format!("{} {}", shown(data.as_ref()), self.stat(&stat))
             }
             OpCode::GetAcl => {
-                let GetAclResponse { acl, stat } = read(frame)?;
+                let GetAclResponse { mut acl, stat } = read(frame)?;
+                sort_proven(&mut acl);
                 format!("{acl:?} {}", self.stat(&stat))
             }
             OpCode::GetChildren => sorted(&read::<GetChildrenResponse>(frame)?.children),
@@ -142,6 +143,15 @@ impl Names {
             }
             _ => format!("{:?}", &frame[ReplyHeader::LEN..]),
         })
+    }
+}
+
+/// What `auth` stands for in an ACL is a hash set in Java. Only neighbours that can have come from
+/// one such entry are sorted: the order of all others is the client's, and must be kept.
+fn sort_proven(acl: &mut [Acl]) {
+    let proven = |entry: &Acl| entry.id.scheme == "digest";
+    for run in acl.chunk_by_mut(|a, b| proven(a) && proven(b) && a.perms == b.perms) {
+        run.sort_by(|a, b| a.id.id.cmp(&b.id.id));
     }
 }
 

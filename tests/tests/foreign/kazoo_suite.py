@@ -349,7 +349,7 @@ def commands(zk, other, root):
     assert "Mode: standalone" in zk.command(b"srvr")
     assert zk.server_version()[:2] in ((3, 8), (3, 9)), zk.server_version()
     assert "zk_znode_count" in zk.command(b"mntr")
-    chrooted = client(hosts=HOSTS + root) if False else KazooClient(HOSTS + root)
+    chrooted = KazooClient(HOSTS + root)
     zk.create(root)
     chrooted.start(PATIENCE)
     chrooted.create("/inside", b"x")
