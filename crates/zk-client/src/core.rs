@@ -196,13 +196,15 @@ impl Core {
 
     /// Whether the client is over and the driver has nothing left to do.
     pub(crate) fn is_over(&self) -> bool {
-        if matches!(self.closing, Closing::Done { .. }) {
-            return true;
-        }
-        match self.state {
-            State::AuthFailed | State::Closed => true,
-            State::Expired { .. } => self.policy == SessionPolicy::Close,
-            _ => false,
+        matches!(self.closing, Closing::Done { .. })
+    }
+
+    /// A slot with this deadline is in use.
+    fn note_deadline(&mut self, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline
+            && self.next_deadline.is_none_or(|next| deadline < next)
+        {
+            self.next_deadline = Some(deadline);
         }
     }
 
@@ -273,11 +275,7 @@ impl Core {
             self.slots.disown(key, &mut self.wakes);
             return Err(Failure::RequestTooLarge { size, limit });
         }
-        if let Some(deadline) = request.deadline
-            && self.next_deadline.is_none_or(|next| deadline < next)
-        {
-            self.next_deadline = Some(deadline);
-        }
+        self.note_deadline(request.deadline);
         self.wake_driver();
         Ok(key)
     }
@@ -364,11 +362,7 @@ impl Core {
             return Err(refusal);
         }
         let key = self.slots.insert(OpCode::Auth, "", true, None, deadline);
-        if let Some(deadline) = deadline
-            && self.next_deadline.is_none_or(|next| deadline < next)
-        {
-            self.next_deadline = Some(deadline);
-        }
+        self.note_deadline(deadline);
         let index = self.credentials.len();
         if let Some(link) = self.link.as_mut().filter(|link| link.is_open()) {
             link.submit_auth(now, &scheme, &secret, Token::Credential(index));

@@ -129,10 +129,7 @@ impl Shared {
         poll_fn(|cx| {
             loop {
                 let (over, due) = self.with(|core| {
-                    let now = now();
-                    if core.poll_timeout().is_some_and(|due| due <= now) {
-                        core.handle_timeout(now);
-                    }
+                    core.handle_timeout(now());
                     core.register_driver(cx.waker());
                     (core.is_over(), core.poll_timeout())
                 });
@@ -196,9 +193,7 @@ impl Endpoint for CoreEndpoint<'_> {
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
         self.shared.with(|core| {
-            if core.poll_timeout().is_some_and(|due| due <= now) {
-                core.handle_timeout(now);
-            }
+            core.handle_timeout(now);
             core.handle_link_timeout(now)
         })
     }

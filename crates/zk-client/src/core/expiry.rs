@@ -25,7 +25,7 @@ impl Core {
             .min()
     }
 
-    /// The time of [`poll_timeout`](Self::poll_timeout) has come.
+    /// Does what is due by now, if anything is.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.next_deadline.is_some_and(|deadline| deadline <= now) {
             self.fail_overdue(now);
