@@ -7,8 +7,8 @@ use zk_proto::admin::{self, ServerStatus};
 use zk_proto::config::{EnsembleConfig, Server};
 use zk_proto::records::*;
 use zk_proto::{
-    Acl, Chroot, ConnectString, Encode, HostPort, ReplyHeader, RequestHeader, WatcherEvent, acl,
-    decode_frame, path,
+    Acl, Chroot, ConnectString, ConnectTarget, Encode, HostPort, ReplyHeader, RequestHeader,
+    WatcherEvent, acl, decode_frame, path,
 };
 
 /// Reads the frame as this record; what can be read must be the same when written and read again,
@@ -88,6 +88,9 @@ pub fn parse_text(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
+    if let Ok(parsed) = text.parse::<ConnectTarget>() {
+        assert_eq!(parsed.to_string().parse().as_ref(), Ok(&parsed));
+    }
     if let Ok(parsed) = text.parse::<ConnectString>() {
         assert!(!parsed.hosts.is_empty());
         assert_eq!(parsed.to_string().parse().as_ref(), Ok(&parsed));
@@ -140,6 +143,49 @@ fn paths(text: &str) {
     let _ = path::sequence(path);
     if let Some(number) = path::sequence_after(path, root) {
         assert_eq!(format!("{root}{number:010}"), path);
+    }
+}
+
+/// Names of znodes in a line, one on each line of the text, the first of which is what stands in
+/// front of their numbers. What is no such name is left out, and the others are in the order of their
+/// numbers.
+pub fn lock_names(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (mark, names) = text.split_once('\n').unwrap_or(("", text));
+    let mut line: Vec<(i32, &str)> = names
+        .lines()
+        .filter_map(|name| {
+            Some((
+                path::sequence_after(name.get(name.rfind(mark)?..)?, mark)?,
+                name,
+            ))
+        })
+        .collect();
+    line.sort_unstable();
+    for (number, name) in &line {
+        let prefix = name.len() - format!("{number:010}").len();
+        assert_eq!(
+            name.get(prefix..),
+            Some(&*format!("{number:010}")),
+            "{name}"
+        );
+        // Without the mark a minus sign may belong to either; with one that ends in another sign,
+        // nothing is ambiguous.
+        if *number >= 0 && !mark.ends_with('-') {
+            assert_eq!(path::sequence(name), Some(*number), "{name}");
+        }
+    }
+    // Every number has a name that is read as that number.
+    for number in data.windows(4).take(16) {
+        let number = number
+            .iter()
+            .fold(0, |n: i32, byte| n << 8 | i32::from(*byte));
+        let name = format!("_c_{mark}{number:010}");
+        let read = path::sequence_after(name.get(3..).unwrap_or_default(), mark);
+        assert_eq!(read, Some(number), "{name}");
+        assert!(path::sequence(&name).is_some(), "{name}");
     }
 }
 

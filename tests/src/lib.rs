@@ -38,18 +38,23 @@
 //!
 //! - [`installation`]: where Java and ZooKeeper are, and how to get them
 //! - [`kazoo`]: a client of somebody else's, and the Python to run it with
+//! - [`curator`]: another, in Java
 //! - [`options`]: what a server is started with, and the `zoo.cfg` made of it
 //! - [`server`]: one server process: kill, pause, restart, ask
 //! - [`standalone`], [`ensemble`]: servers with a life time and a directory
 //! - [`four_letter`]: `srvr` and its kin
-//! - [`proxy`]: a TCP proxy that cuts, refuses and stalls
+//! - [`lincheck`]: whether a recorded history can be explained
+//! - [`proxy`]: a TCP proxy that cuts, refuses, delays and stalls
+//! - [`txn_log`]: what a server has written down
 //! - [`ports`], [`run_directory`], [`signal`]: loopback ports, clean-up, signals without `unsafe`
 
+pub mod curator;
 pub mod ensemble;
 pub mod error;
 pub mod four_letter;
 pub mod installation;
 pub mod kazoo;
+pub mod lincheck;
 pub mod options;
 pub mod ports;
 pub mod proxy;
@@ -57,13 +62,15 @@ pub mod run_directory;
 pub mod server;
 pub mod signal;
 pub mod standalone;
+pub mod txn_log;
 
+pub use curator::Curator;
 pub use ensemble::Ensemble;
 pub use error::{Error, Result};
 pub use four_letter::{Mode, Srvr};
 pub use installation::{Installation, MissingZooKeeper};
 pub use kazoo::Kazoo;
 pub use options::{SUPER_CREDENTIALS, ServerOptions};
-pub use proxy::{Direction, Proxy};
+pub use proxy::{Direction, Place, Proxy};
 pub use server::Server;
 pub use standalone::Standalone;

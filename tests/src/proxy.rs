@@ -1,7 +1,9 @@
-//! A TCP proxy between client and server that cuts, refuses and stalls.
+//! A TCP proxy between client and server that cuts, refuses, delays and stalls.
 //!
 //! One thread accepts; two pump each connection, one per direction. All of them look at one state
 //! behind a mutex before they let anything through.
+
+mod frames;
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -12,6 +14,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::ports::free_ports;
+
+pub use frames::Place;
+use frames::{CutFrame, Frames};
 
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(5);
 const BUFFER: usize = 64 * 1024;
@@ -48,6 +53,7 @@ struct State {
     listening: bool,
     listen_error: Option<io::Error>,
     stalled: bool,
+    delay: Duration,
     to_server: Flow,
     to_client: Flow,
     accepted: u64,
@@ -58,6 +64,7 @@ struct State {
 struct Flow {
     forwarded: u64,
     cut_after: Option<u64>,
+    cut_frame: Option<CutFrame>,
 }
 
 #[derive(Debug)]
@@ -169,6 +176,36 @@ impl Proxy {
     /// the connection the last of them went through; with 0, the next that would carry one. Once.
     pub fn cut_after(&self, direction: Direction, bytes: u64) {
         self.shared.lock().flow(direction).cut_after = Some(bytes);
+    }
+
+    /// Lets `frames` more frames through in `direction`, counted over all connections, and cuts the
+    /// connection of the next at this place in it. Once.
+    pub fn cut_frame(&self, direction: Direction, frames: u64, place: Place) {
+        self.shared.lock().flow(direction).cut_frame = Some(CutFrame { frames, place });
+    }
+
+    /// Whether what [`cut_frame`](Self::cut_frame) or [`cut_after`](Self::cut_after) asked for in
+    /// `direction` has yet to happen.
+    #[must_use]
+    pub fn is_to_cut(&self, direction: Direction) -> bool {
+        let mut state = self.shared.lock();
+        let flow = state.flow(direction);
+        flow.cut_after.is_some() || flow.cut_frame.is_some()
+    }
+
+    /// Forgets what was to be cut.
+    pub fn spare(&self) {
+        let mut state = self.shared.lock();
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            let flow = state.flow(direction);
+            (flow.cut_after, flow.cut_frame) = (None, None);
+        }
+    }
+
+    /// Holds whatever arrives, in both directions, for so long before it goes on; zero for not at
+    /// all. What arrives meanwhile goes on with it.
+    pub fn delay(&self, delay: Duration) {
+        self.shared.lock().delay = delay;
     }
 
     /// How many bytes have passed in `direction` since the start.
@@ -315,10 +352,15 @@ fn pump_both(shared: &Arc<Shared>, client: TcpStream, server: TcpStream) -> io::
 
 fn pump(shared: &Shared, id: u64, direction: Direction, mut from: TcpStream, mut to: TcpStream) {
     let mut buffer = vec![0; BUFFER];
+    let mut frames = Frames::default();
     loop {
         // An error of either socket ends the connection for both sides.
         let read = from.read(&mut buffer).unwrap_or(0);
         let arrived = buffer.get(..read).unwrap_or_default();
+        let delay = shared.lock().delay;
+        if !delay.is_zero() {
+            thread::sleep(delay);
+        }
         let mut state = shared
             .changed
             .wait_while(shared.lock(), |state| {
@@ -340,13 +382,17 @@ fn pump(shared: &Shared, id: u64, direction: Direction, mut from: TcpStream, mut
 
         let flow = state.flow(direction);
         let length = u64::try_from(arrived.len()).unwrap_or(u64::MAX);
-        let allowed = flow.cut_after.map_or(length, |left| left.min(length));
-        let cut = flow.cut_after.is_some_and(|left| left <= length);
+        let mut allowed = flow.cut_after.map_or(length, |left| left.min(length));
+        let mut cut = flow.cut_after.is_some_and(|left| left <= length);
         flow.cut_after = if cut {
             None
         } else {
             flow.cut_after.map(|left| left - length)
         };
+        if let Some(place) = frames.pass(arrived, &mut flow.cut_frame) {
+            allowed = allowed.min(place);
+            cut = true;
+        }
         flow.forwarded += allowed;
         drop(state);
 

@@ -145,7 +145,7 @@ async fn a64_an_acquisition_that_times_out_or_is_refused_leaves_nothing() {
 
 /// B83: in the middle of a line, where somebody watches who leaves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b83_waiters_that_leave_do_not_stop_those_behind_them() {
+async fn a63_b83_waiters_that_leave_do_not_stop_those_behind_them() {
     let zk = client().await;
     let lock = Lock::new(&zk, "/lock");
     let held = lock.acquire().await.unwrap();

@@ -138,7 +138,7 @@ async fn leadership_passes_on_when_the_leaders_process_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn leadership_passes_on_when_the_leaders_session_expires() {
+async fn d6_leadership_passes_on_when_the_leaders_session_expires() {
     let ensemble = blocking(common::ensemble);
     let hosts = ensemble.connect_string();
     let admin = common::client_of(&hosts).await;

@@ -89,7 +89,7 @@ async fn a1_a_client_of_a_frozen_server_moves_to_another_within_its_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b45_a_listener_that_never_answers_costs_a_part_of_the_session_and_no_more() {
+async fn a2_b45_a_listener_that_never_answers_costs_a_part_of_the_session_and_no_more() {
     let server = common::shared_server();
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let silent = listener.local_addr().unwrap();

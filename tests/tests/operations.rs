@@ -247,7 +247,7 @@ async fn a_recursive_watch_tells_of_the_whole_subtree_until_it_is_dropped() {
 
 /// ZOOKEEPER-1910, B63: the server is told, and only when nobody is left to be told.
 #[tokio::test]
-async fn b63_dropping_one_handle_keeps_the_other_and_dropping_both_removes_the_watch() {
+async fn a46_b63_dropping_one_handle_keeps_the_other_and_dropping_both_removes_the_watch() {
     let zk = client().await;
     zk.create("/a", "").await.unwrap();
     let (_, _, first) = zk.get("/a").watch().await.unwrap();
@@ -405,4 +405,132 @@ async fn a_protected_znode_carries_its_guid() {
         .unwrap();
     assert!(made.path.starts_with("/_c_"), "{}", made.path);
     assert!(made.path.ends_with("-lock-0000000000"), "{}", made.path);
+}
+
+#[tokio::test]
+async fn a_transaction_creates_every_kind_of_znode_with_its_own_acl() {
+    let zk = client().await;
+    let only_read = vec![Acl::new(
+        Permissions::READ | Permissions::DELETE,
+        "world",
+        "anyone",
+    )];
+    let results = zk
+        .multi()
+        .create_as(zk.create("/c", "").container())
+        .create_as(zk.create("/t", "x").ttl(Duration::from_secs(3600)))
+        .create_as(zk.create("/r", "").acl(only_read.clone()))
+        .create_as(zk.create("/r-", "").sequential().ephemeral())
+        .commit()
+        .await
+        .unwrap();
+    let paths: Vec<&str> = results
+        .iter()
+        .map(|result| match result {
+            OpResult::Created { path, .. } => &**path,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(paths, ["/c", "/t", "/r", "/r-0000000003"]);
+    assert_eq!(zk.acl("/r").await.unwrap().0, only_read);
+    let owner = zk.exists(paths[3]).await.unwrap().unwrap().owner();
+    assert_eq!(owner, Some(zk.session().id));
+
+    let nonsense = zk
+        .multi()
+        .create_as(zk.create("/x", "").ttl(Duration::ZERO))
+        .commit()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (nonsense.kind(), nonsense.outcome()),
+        (ErrorKind::InvalidArgument, Outcome::NotSent)
+    );
+    zk.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn descendants_are_counted_and_ephemerals_listed() {
+    let zk = client().await;
+    zk.create("/a", "").await.unwrap();
+    zk.create("/a/b", "").await.unwrap();
+    for path in ["/a/e", "/a/b/e", "/ab"] {
+        zk.create(path, "").ephemeral().await.unwrap();
+    }
+    assert_eq!(zk.count("/a").await.unwrap(), 3);
+    assert_eq!(zk.count("/a/b/e").await.unwrap(), 0);
+    let missing = zk.count("/none").await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NoNode);
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    let all = sorted(zk.ephemerals().await.unwrap());
+    assert_eq!(all, ["/a/b/e", "/a/e", "/ab"]);
+    // To the server /ab begins with /a.
+    let below = zk.chroot("/a").unwrap();
+    assert_eq!(sorted(below.ephemerals().await.unwrap()), ["/b/e", "/e"]);
+    zk.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_server_says_whom_it_takes_us_for() {
+    let zk = client().await;
+    let users = |infos: Vec<zk_client::ClientInfo>| -> Vec<(String, String)> {
+        (infos.into_iter())
+            .map(|info| (info.auth_scheme, info.user))
+            .collect()
+    };
+    let before = users(zk.whoami().await.unwrap());
+    assert!(
+        before.contains(&("ip".to_owned(), "127.0.0.1".to_owned())),
+        "{before:?}"
+    );
+    zk.add_auth("digest", "ann:secret").await.unwrap();
+    let after = users(zk.whoami().await.unwrap());
+    assert!(
+        after.contains(&("digest".to_owned(), "ann".to_owned())),
+        "{after:?}"
+    );
+    zk.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn operations_made_of_several_have_a_deadline_of_their_own() {
+    let zk = client().await;
+    let soon = Duration::from_secs(60);
+    zk.ensure_path("/a/b").deadline(soon).await.unwrap();
+    zk.create("/a/c/d", "")
+        .parents()
+        .deadline(soon)
+        .await
+        .unwrap();
+    zk.create("/a/p-", "")
+        .protected()
+        .deadline(soon)
+        .await
+        .unwrap();
+    zk.delete("/a").recursive().deadline(soon).await.unwrap();
+    let never = Duration::ZERO;
+    let errors = [
+        zk.ensure_path("/x").deadline(never).await.unwrap_err(),
+        zk.create("/y/z", "")
+            .parents()
+            .deadline(never)
+            .await
+            .unwrap_err(),
+        zk.create("/p-", "")
+            .protected()
+            .deadline(never)
+            .await
+            .unwrap_err(),
+        zk.watch("/w", WatchMode::Persistent)
+            .deadline(never)
+            .await
+            .unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
+    }
+    zk.close().await.unwrap();
 }

@@ -75,7 +75,7 @@ async fn b43_a_lost_connection_costs_neither_the_session_nor_its_ephemerals() {
 
 /// B28, ZOOKEEPER-4508.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b28_a_session_expires_once_by_the_local_clock_and_is_renewed_when_servers_are_back() {
+async fn a5_b28_a_session_expires_once_by_the_local_clock_and_is_renewed_when_servers_are_back() {
     let scene = Scene::new(Duration::from_secs(2)).await;
     let zk = &scene.zk;
     let timeout = zk.session().timeout;
@@ -159,7 +159,7 @@ async fn a4_after_the_expiry_of_a_client_without_renewal_every_operation_fails()
 
 /// B29, ZOOKEEPER-4921: a session that never was does not expire.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b29_a_client_started_without_a_server_waits_for_one() {
+async fn a6_b29_a_client_started_without_a_server_waits_for_one() {
     let server = blocking(own_server);
     let root = unused_root();
     blocking(|| server.kill().unwrap());
@@ -256,7 +256,7 @@ async fn a_write_submitted_without_a_connection_is_executed_after_the_reconnect(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deadline_passes_without_a_connection_and_what_missed_it_is_not_sent() {
+async fn c4_b36_a_deadline_passes_without_a_connection_and_what_missed_it_is_not_sent() {
     let scene = Scene::new(Duration::from_secs(10)).await;
     let zk = &scene.zk;
     scene.cut_off().await;
@@ -279,7 +279,7 @@ async fn a_deadline_passes_without_a_connection_and_what_missed_it_is_not_sent()
             (ErrorKind::DeadlineExceeded, Outcome::NotSent, true),
             "{error}"
         );
-        assert!(error.to_string().contains("deadline"), "{error}");
+        assert!(error.to_string().contains("no server within"), "{error}");
     }
     let took = started.elapsed();
     assert!(took >= deadline, "{took:?}");
@@ -367,7 +367,7 @@ async fn a22_close_before_there_was_a_session_returns_at_once() {
 
 /// G11.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g11_when_close_returns_the_ephemerals_are_gone_and_the_connection_too() {
+async fn a24_d18_g11_when_close_returns_the_ephemerals_are_gone_and_the_connection_too() {
     let server = blocking(own_server);
     let admin = connect(&server.connect_string(), |builder| builder).await;
     for _ in 0..20 {

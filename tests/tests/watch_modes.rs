@@ -112,7 +112,7 @@ fn orders() -> Vec<Vec<Kind>> {
 /// B64, B65, ZOOKEEPER-4466, ZOOKEEPER-4471, ZOOKEEPER-4475: nobody is told less for another's
 /// sake, nor more, whatever the server makes of the modes of one path.
 #[tokio::test]
-async fn b65_watches_of_all_kinds_on_one_path_do_not_disturb_each_other() {
+async fn a45_b64_b65_watches_of_all_kinds_on_one_path_do_not_disturb_each_other() {
     let zk = client().await;
     let other = beside(&zk, &shared_server().connect_string()).await;
     let orders = orders();

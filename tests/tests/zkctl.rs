@@ -8,37 +8,20 @@
 )]
 
 mod common;
+#[path = "common/program.rs"]
+mod program;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{OnceLock, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, own_server, shared_server};
 
-/// Built by the cargo that builds this, which says where it put it.
-fn program() -> &'static str {
-    static PROGRAM: OnceLock<String> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "-p", "zkctl", "--message-format=json"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(built.status.success());
-        let messages = String::from_utf8(built.stdout).unwrap();
-        let key = "\"executable\":\"";
-        let mut paths = messages.lines().filter_map(|line| line.split_once(key));
-        let (path, _) = paths.next_back().unwrap().1.split_once('"').unwrap();
-        path.to_owned()
-    })
-}
-
 fn zkctl(server: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(program::zkctl());
     command
         .args(arguments)
         .env("ZK_SERVER", server)
@@ -190,7 +173,11 @@ fn znodes_are_made_shown_changed_and_deleted() {
         "version 1\n"
     );
     let stale = fails(&zk, &["set", "/a", "x", "--version", "0"], 1);
-    assert_eq!(stale, "zkctl: setData /a: the znode has another version\n");
+    assert_eq!(
+        stale,
+        "zkctl: setData /a: the znode has another version; it had no effect (read it again, and \
+         decide again)\n"
+    );
     assert_eq!(done(&zk, &["ls", "/a"]), "0000000001\nb\n");
     assert_eq!(
         done(&zk, &["ls", "-R", "/a"]),
@@ -213,7 +200,8 @@ fn znodes_are_made_shown_changed_and_deleted() {
     assert_eq!(done(&zk, &["exists", "/a"]), "true\n");
     assert_eq!(
         fails(&zk, &["delete", "/a"], 1),
-        "zkctl: delete /a: the znode has children\n"
+        "zkctl: delete /a: the znode has children; it had no effect (delete its children first, or \
+         use recursive())\n"
     );
     assert_eq!(done(&zk, &["delete", "-r", "/a"]), "");
     let absent = output(&zk, &["exists", "/a"]);
@@ -461,6 +449,56 @@ fn a_lock_is_held_by_one_command_at_a_time_with_growing_tokens() {
     done(&zk, &["lock", "--no-wait", "/l", "--", "true"]);
 }
 
+/// kazoo's names and Curator's; the default waits for both.
+#[test]
+fn a_command_holds_a_lock_under_the_names_of_its_layout() {
+    let zk = root();
+    let hold = |command, layout| {
+        let script = "echo $ZK_FENCING_TOKEN; read line";
+        Running::start(
+            &zk,
+            &[command, "--layout", layout, "/l", "--", "sh", "-c", script],
+        )
+    };
+    let is_free = |command, layout| {
+        let arguments = [command, "--layout", layout, "--no-wait", "/l", "--", "true"];
+        match output(&zk, &arguments).status.code() {
+            Some(0) => true,
+            Some(75) => false,
+            other => panic!("{other:?}"),
+        }
+    };
+    for command in ["lock", "elect"] {
+        for (layout, mark, sees) in [
+            ("kazoo", "__lock__", ["kazoo", "default"]),
+            ("curator", "-lock-", ["curator", "default"]),
+            ("default", "-lock-", ["curator", "default"]),
+        ] {
+            let mut holder = hold(command, layout);
+            number(&holder.says(""));
+            let names = done(&zk, &["ls", "/l"]);
+            assert!(names.contains(mark), "{layout}: {names}");
+            for other in ["kazoo", "curator", "default"] {
+                assert_eq!(
+                    is_free(command, other),
+                    !sees.contains(&other),
+                    "{layout}, {other}"
+                );
+            }
+            let stderr = fails(
+                &zk,
+                &[
+                    command, "--layout", sees[1], "--wait", "50ms", "/l", "--", "true",
+                ],
+                75,
+            );
+            assert!(stderr.contains("/l has not been free"), "{stderr}");
+            drop(holder.stdin.take());
+            holder.code();
+        }
+    }
+}
+
 #[test]
 fn the_exit_code_is_the_commands() {
     let zk = root();
@@ -571,4 +609,45 @@ fn an_election_passes_on_after_the_leading_zkctl_is_killed_and_its_command_is_go
     assert!(number(&successor.says("")) > term);
     successor.signal("TERM");
     assert_eq!(successor.code(), Some(143));
+}
+
+#[test]
+fn the_configuration_is_shown_and_changed() {
+    let ensemble = common::ensemble();
+    let server = ensemble.connect_string();
+    let text = done(&server, &["config"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines[2].starts_with("server.3="), "{text}");
+    let version = lines[3].strip_prefix("version=").unwrap();
+    let json = done(&server, &["config", "-o", "json"]);
+    assert!(
+        json.contains(&format!("\"connect\":\"{server}\"")),
+        "{json}"
+    );
+    for usage in [&["reconfig"][..], &["reconfig", "--join", "zk4:2181"]] {
+        fails(&server, usage, 2);
+    }
+    let secret = format!("digest:{}", zk_tests::SUPER_CREDENTIALS);
+    let change = ["reconfig", "--leave", "3", "--from-version", version];
+    let changed = output(&server, &[&change[..], &["--auth", &secret]].concat());
+    let said = String::from_utf8_lossy(&changed.stderr);
+    assert!(!said.contains(zk_tests::SUPER_CREDENTIALS), "{said}");
+    if common::server::is_embedded() {
+        assert!(said.contains("disabled"), "{said}");
+        fails(&server, &change, 1);
+    } else {
+        let mut text = String::from_utf8_lossy(&changed.stdout).into_owned();
+        if said.contains("whether it took effect is unknown") {
+            // The server asked was the one to go, or the leader was, and took the answer with it.
+            let started = Instant::now();
+            while text.lines().count() != 3 {
+                assert!(started.elapsed() < PATIENCE, "{text}{said}");
+                text = String::from_utf8_lossy(&output(&server, &["config"]).stdout).into_owned();
+            }
+        }
+        assert_eq!(text.lines().count(), 3, "{text}{said}");
+        assert!(!text.contains("server.3="), "{text}");
+        fails(&server, &change, 1);
+    }
 }

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `servers`.
+//! The project's own commands: `cargo xtask test`, `bugs`, `chaos`, `ci`, `fuzz`, `servers`, `sim`.
 
 #![allow(
     clippy::print_stdout,
@@ -6,9 +6,13 @@
     reason = "a program people and CI read"
 )]
 
+mod bugs;
+mod chaos;
 mod ci;
+mod fuzz;
 mod report;
 mod servers;
+mod sim;
 mod suites;
 mod test;
 
@@ -25,12 +29,24 @@ commands:
       embedded one first, where it can, and then all of it on a real ZooKeeper; where there is
       none, or with --no-server, that is skipped and the summary says why. With FILTERs, only the
       tests whose names contain one of them.
+  bugs [NUMBER…]
+      Switches on one bug after another that other clients have had, in a build made for it, and
+      demands that a test of ours fails. tests/SEEDED_BUGS.md lists them.
   ci
       What .ci/run runs: format, clippy, docs, cargo-deny where it is installed, and the tests.
+  chaos [--minutes N] [--seed S]
+      Breaks a real ensemble of three for N minutes (1) under sixteen clients, and prints what came
+      of it; the test suite has a minute of it. A seed repeats the plan, not the timing.
+  fuzz [--seconds N] [TARGET…]
+      Runs the fuzz targets, or those named, for N seconds (20) each. Needs cargo-fuzz; the test
+      suite replays their seeds without it.
   servers [--ensemble] [--keep] [--until-signal]
       Starts a standalone ZooKeeper, or an ensemble of three, on free loopback ports and runs it
       until standard input ends (Ctrl-D) or the program is interrupted (Ctrl-C). --keep leaves
       data and logs behind; --until-signal does not read standard input.
+  sim [--seeds N] [--first S] [--trace]
+      Runs N seeds of the simulation (1000), from S on (1), and prints what was done, what went
+      wrong and what was checked. A seed replays its run; --trace tells everything about it.
 
 environment:
   ZOOKEEPER_HOME   an unpacked Apache ZooKeeper release to use instead of Debian's package
@@ -48,8 +64,12 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((command, rest)) => match command.as_str() {
             "test" => test::main(rest),
+            "bugs" => bugs::main(rest),
             "ci" => ci::main(rest),
+            "chaos" => chaos::main(rest),
+            "fuzz" => fuzz::main(rest),
             "servers" => servers::main(rest),
+            "sim" => sim::main(rest),
             "help" | "--help" | "-h" => {
                 println!("{USAGE}");
                 Ok(ExitCode::SUCCESS)

@@ -13,17 +13,27 @@ const OFFLINE_PREFIX: &str = "offline_";
 
 /// What these test is the same on every server: they take theirs from `tests/tests/common`, which
 /// starts what the variable `ZK_TESTS_SERVER` asks for.
-const ON_EMBEDDED: [&str; 12] = [
+const ON_EMBEDDED: [&str; 22] = [
     "bad_input",
+    "blocking",
     "cancellation",
     "election",
+    "errors_read_aloud",
+    "fresh_reads",
     "frozen_server",
+    "handover",
+    "kazoo_barrier",
     "lock_under_chaos",
+    "mixed_fleets",
+    "onlookers",
     "operations",
+    "read_only",
     "rearming",
+    "retry",
     "session",
     "split_brain",
     "state_watches",
+    "tree_cache",
     "watch_modes",
     "zkctl",
 ];

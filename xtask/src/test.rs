@@ -8,7 +8,7 @@ use zk_tests::Installation;
 
 use crate::report::{Reader, Report, Suite};
 use crate::suites::Targets;
-use crate::{Outcome, cargo, enter_workspace, is_ci};
+use crate::{Outcome, bugs, cargo, enter_workspace, is_ci};
 
 /// Which servers the tests of `zk-tests` start, and the name of each kind.
 const SERVER_PARAMETER: &str = "ZK_TESTS_SERVER";
@@ -57,7 +57,12 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
 
     report.suites.extend(cargo_test(
         "workspace",
-        &["--workspace".into(), "--exclude".into(), "zk-tests".into()],
+        &[
+            "--workspace".into(),
+            "--exclude".into(),
+            "zk-tests".into(),
+            "--all-features".into(),
+        ],
         &options.filters,
         None,
     )?);
@@ -78,6 +83,10 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
             &options.filters,
             Some(EMBEDDED),
         )?);
+    }
+
+    if options.filters.is_empty() {
+        report.suites.push(bugs::run(&[])?);
     }
 
     let online = selection(&targets.with_server);

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use zk_proto::{Decode, Encode, OpCode, decode_frame};
@@ -12,8 +12,9 @@ use zk_proto::{Decode, Encode, OpCode, decode_frame};
 use crate::client::Client;
 use crate::core::Request;
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::observe::Observed;
 use crate::shared::now;
-use crate::slots::{Failure, Reply, SlotKey, WatchIntent};
+use crate::slots::{Failure, Replay, Reply, Seen, SlotKey, WatchIntent};
 use crate::watch::{SubId, WatchKind};
 
 /// A request being put together.
@@ -22,18 +23,29 @@ pub(crate) struct Call<'a> {
     op: OpCode,
     path: &'a str,
     sequential: bool,
-    replay: bool,
+    replay: Replay,
     watch: Option<WatchKind>,
-    deadline: Option<Duration>,
-    ops: usize,
+    due: Due,
+    ops: Box<[OpCode]>,
+}
+
+/// When an operation must be done.
+#[derive(Clone, Copy)]
+enum Due {
+    /// After the client's default deadline.
+    Default,
+    /// After this long.
+    After(Duration),
+    /// At this time, if ever.
+    At(Option<Instant>),
 }
 
 /// A server's successful answer, with the watch it set.
 pub(crate) struct Success {
     pub(crate) body: Bytes,
     pub(crate) watch: Option<SubId>,
-    /// How many operations were asked for in one.
-    pub(crate) ops: usize,
+    /// The operations that were asked for in one, if it was several.
+    pub(crate) ops: Box<[OpCode]>,
 }
 
 impl Success {
@@ -52,7 +64,7 @@ impl<'a> Call<'a> {
     /// A request that can be sent again without harm.
     pub(crate) fn read(client: &'a Client, op: OpCode, path: &'a str) -> Self {
         Call {
-            replay: true,
+            replay: Replay::Always,
             ..Call::write(client, op, path)
         }
     }
@@ -64,10 +76,18 @@ impl<'a> Call<'a> {
             op,
             path,
             sequential: false,
-            replay: false,
+            replay: Replay::Never,
             watch: None,
-            deadline: None,
-            ops: 1,
+            due: Due::Default,
+            ops: Box::default(),
+        }
+    }
+
+    /// The request belongs to what was submitted before it, and means nothing in another session.
+    pub(crate) fn in_session(self) -> Self {
+        Call {
+            replay: Replay::InSession,
+            ..self
         }
     }
 
@@ -76,8 +96,8 @@ impl<'a> Call<'a> {
         Call { sequential, ..self }
     }
 
-    /// The request holds this many operations.
-    pub(crate) fn ops(self, ops: usize) -> Self {
+    /// The request holds these operations.
+    pub(crate) fn ops(self, ops: Box<[OpCode]>) -> Self {
         Call { ops, ..self }
     }
 
@@ -89,7 +109,15 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn deadline(self, deadline: Option<Duration>) -> Self {
-        Call { deadline, ..self }
+        let due = deadline.map_or(Due::Default, Due::After);
+        Call { due, ..self }
+    }
+
+    pub(crate) fn due(self, due: Option<Instant>) -> Self {
+        Call {
+            due: Due::At(due),
+            ..self
+        }
     }
 
     /// Submits the request.
@@ -99,14 +127,16 @@ impl<'a> Call<'a> {
 
     /// Submits the request; `missing` is what the absence of the znode means, if not an error.
     pub(crate) fn submit_with<T>(
-        self,
+        mut self,
         record: &dyn Encode,
         meaning: Meaning<T>,
         missing: Option<Meaning<T>>,
     ) -> Pending<T> {
         let client = self.client.clone();
-        let (op, ops) = (self.op, self.ops);
-        let state = match self.into_core(record) {
+        let (op, ops) = (self.op, std::mem::take(&mut self.ops));
+        let submitted = now();
+        let observed = Observed::submitted(op, self.path);
+        let state = match self.into_core(submitted, record) {
             Ok(key) => Progress::Waiting(key),
             Err(error) => Progress::Failed(error),
         };
@@ -114,6 +144,8 @@ impl<'a> Call<'a> {
             client,
             op,
             ops,
+            submitted,
+            observed,
             state,
             meaning,
             missing,
@@ -121,7 +153,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn into_core(self, record: &dyn Encode) -> Result<SlotKey> {
+    fn into_core(self, now: Instant, record: &dyn Encode) -> Result<SlotKey> {
         validate(self.op, self.path, self.sequential)?;
         let watch = self.watch.map(|kind| WatchIntent {
             kind,
@@ -134,18 +166,22 @@ impl<'a> Call<'a> {
             record,
             replay: self.replay,
             watch,
-            deadline: self.client.deadline_from(self.deadline),
+            deadline: match self.due {
+                Due::Default => self.client.deadline_from(now, None),
+                Due::After(deadline) => self.client.deadline_from(now, Some(deadline)),
+                Due::At(due) => due,
+            },
         };
         self.client
             .shared()
-            .with(|core| core.submit(now(), request))
-            .map_err(|failure| Error::from(failure).at(self.op, self.path))
+            .with(|core| core.submit(now, request))
+            .map_err(|failure| explain(failure, self.client, now).at(self.op, self.path))
     }
 }
 
 pub(crate) fn validate(op: OpCode, path: &str, sequential: bool) -> Result<()> {
     // The paths of a transaction's operations were validated when they were added.
-    if matches!(op, OpCode::Multi | OpCode::MultiRead) {
+    if matches!(op, OpCode::Multi | OpCode::MultiRead | OpCode::WhoAmI) {
         return Ok(());
     }
     let valid = if sequential {
@@ -172,7 +208,9 @@ pub(crate) fn invalid_path(op: OpCode, path: &str, error: zk_proto::PathError) -
 pub struct Pending<T> {
     client: Client,
     op: OpCode,
-    ops: usize,
+    ops: Box<[OpCode]>,
+    submitted: Instant,
+    observed: Observed,
     state: Progress,
     meaning: Meaning<T>,
     missing: Option<Meaning<T>>,
@@ -188,18 +226,23 @@ enum Progress {
 
 impl Pending<()> {
     pub(crate) fn auth(client: &Client, scheme: &str, secret: Vec<u8>) -> Self {
-        let deadline = client.deadline_from(None);
-        let submitted = client
+        let submitted = now();
+        let deadline = client.deadline_from(submitted, None);
+        let key = client
             .shared()
-            .with(|core| core.add_credential(now(), scheme.to_owned(), secret, deadline));
-        let state = match submitted {
+            .with(|core| core.add_credential(scheme.to_owned(), secret, deadline));
+        let state = match key {
             Ok(key) => Progress::Waiting(key),
-            Err(failure) => Progress::Failed(Error::from(failure).at(OpCode::Auth, "")),
+            Err(failure) => {
+                Progress::Failed(explain(failure, client, submitted).at(OpCode::Auth, ""))
+            }
         };
         Pending {
             client: client.clone(),
             op: OpCode::Auth,
-            ops: 1,
+            ops: Box::default(),
+            submitted,
+            observed: Observed::submitted(OpCode::Auth, ""),
             state,
             meaning: |_, _| Ok(()),
             missing: None,
@@ -214,7 +257,9 @@ impl<T> Pending<T> {
         Pending {
             client: client.clone(),
             op,
-            ops: 1,
+            ops: Box::default(),
+            submitted: now(),
+            observed: Observed::submitted(op, error.path().unwrap_or_default()),
             state: Progress::Failed(error),
             meaning,
             missing: None,
@@ -227,7 +272,9 @@ impl<T> Pending<T> {
         Pending {
             client: client.clone(),
             op,
-            ops: 1,
+            ops: Box::default(),
+            submitted: now(),
+            observed: Observed::submitted(op, ""),
             state: Progress::Answered(body),
             meaning,
             missing: None,
@@ -235,22 +282,16 @@ impl<T> Pending<T> {
         }
     }
 
-    fn interpret(&self, reply: Reply, path: &str) -> Result<T> {
+    fn interpret(&mut self, reply: Reply, path: &str) -> Result<T> {
         let (result, watch) = (reply.result, reply.watch);
+        let ops = std::mem::take(&mut self.ops);
         let meant = match (result, self.missing) {
-            (Ok(body), _) => (self.meaning)(
-                &Success {
-                    body,
-                    watch,
-                    ops: self.ops,
-                },
-                &self.client,
-            ),
+            (Ok(body), _) => (self.meaning)(&Success { body, watch, ops }, &self.client),
             (Err(zk_proto::ErrorCode::NoNode), Some(missing)) => missing(
                 &Success {
                     body: Bytes::new(),
                     watch,
-                    ops: self.ops,
+                    ops,
                 },
                 &self.client,
             ),
@@ -271,10 +312,8 @@ impl<T> Pending<T> {
     }
 }
 
-impl<T> Future for Pending<T> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+impl<T> Pending<T> {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<(Result<T>, Option<Seen>)> {
         match std::mem::replace(&mut self.state, Progress::Done) {
             Progress::Waiting(key) => {
                 let polled = self
@@ -285,27 +324,47 @@ impl<T> Future for Pending<T> {
                     self.state = Progress::Waiting(key);
                     return Poll::Pending;
                 };
-                Poll::Ready(match answer.result {
+                let result = match answer.result {
                     Ok(reply) => self.interpret(reply, &answer.path),
-                    Err(failure) => Err(Error::from(failure).at(self.op, &answer.path)),
-                })
+                    Err(failure) => {
+                        let error = explain(failure, &self.client, self.submitted);
+                        Err(error.at(self.op, &answer.path))
+                    }
+                };
+                Poll::Ready((result, answer.seen))
             }
-            Progress::Failed(error) => Poll::Ready(Err(error)),
+            Progress::Failed(error) => Poll::Ready((Err(error), None)),
             Progress::Answered(body) => {
                 let success = Success {
                     body,
                     watch: None,
-                    ops: 0,
+                    ops: Box::default(),
                 };
-                Poll::Ready((self.meaning)(&success, &self.client))
+                Poll::Ready(((self.meaning)(&success, &self.client), None))
             }
             Progress::Done => Poll::Pending,
         }
     }
 }
 
+impl<T> Future for Pending<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        self.poll_answer(cx).map(|(result, seen)| {
+            let (op, submitted) = (self.op, self.submitted);
+            self.observed
+                .done(op, submitted, seen, result.as_ref().err());
+            result
+        })
+    }
+}
+
+blocking!([<T>] Pending<T>, T, |op| op.client);
+
 impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
+        self.observed.dropped(self.op);
         if let Progress::Waiting(key) = self.state {
             self.client.shared().with(|core| core.abandon(now(), key));
         }
@@ -320,25 +379,55 @@ impl<T> std::fmt::Debug for Pending<T> {
     }
 }
 
+/// The failure of a request, with what the client knows besides.
+fn explain(failure: Failure, client: &Client, submitted: Instant) -> Error {
+    let waited = || now().saturating_duration_since(submitted).as_millis();
+    let detail = match &failure {
+        Failure::DeadlineExceeded(Outcome::NotSent) => {
+            let failures = client.connect_failures();
+            if failures.is_empty() {
+                Some(format!(
+                    "the deadline passed: no server answered within {} ms",
+                    waited()
+                ))
+            } else {
+                Some(format!(
+                    "the deadline passed: no server within {} ms: {failures}",
+                    waited()
+                ))
+            }
+        }
+        Failure::DeadlineExceeded(_) => Some(format!(
+            "the deadline passed: no answer within {} ms",
+            waited()
+        )),
+        Failure::AuthFailed(..) => Some(client.connect_failures()).filter(|said| !said.is_empty()),
+        _ => None,
+    };
+    let error = Error::from(failure);
+    match detail {
+        Some(detail) => error.with_detail(detail),
+        None => error,
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::ConnectionLost(reason, outcome) => Error::connection_lost(reason, outcome),
             Failure::SessionExpired(outcome) => Error::new(ErrorKind::SessionExpired, outcome),
             Failure::DeadlineExceeded(outcome) => Error::new(ErrorKind::DeadlineExceeded, outcome),
-            Failure::AuthFailed(outcome) => Error::new(ErrorKind::AuthFailed, outcome),
+            Failure::AuthFailed(reason, outcome) => Error::auth_failed(reason, outcome),
             Failure::Closed(outcome) => Error::new(ErrorKind::Closed, outcome),
             Failure::QueueFull => Error::new(ErrorKind::QueueFull, Outcome::NotSent),
             Failure::RequestTooLarge { size, limit } => {
                 Error::new(ErrorKind::RequestTooLarge, Outcome::NotSent).with_detail(format!(
-                    "the request is {size} bytes long and the limit is {limit}; a server closes \
-                     the connection on what is larger than its jute.maxbuffer"
+                    "the request is {size} bytes long and the limit is {limit}"
                 ))
             }
             Failure::ReplyTooLarge { size, limit } => {
                 Error::new(ErrorKind::ReplyTooLarge, Outcome::Unknown).with_detail(format!(
-                    "the reply is {size} bytes long and the limit is {limit}; raise it with \
-                     max_reply_bytes"
+                    "the reply is {size} bytes long and the limit is {limit}"
                 ))
             }
         }
@@ -356,12 +445,13 @@ macro_rules! operation {
     (@ [$($generics:tt)*] [$name:ty] $output:ty) => {
         impl $($generics)* $name {
             /// How long the operation may take, waiting for a connection included.
-
             pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
                 self.deadline = Some(deadline);
                 self
             }
         }
+
+        $crate::call::blocking!([$($generics)*] $name, $output, |op| op.client);
 
         impl $($generics)* IntoFuture for $name {
             type Output = $crate::Result<$output>;
@@ -374,3 +464,25 @@ macro_rules! operation {
     };
 }
 pub(crate) use operation;
+
+/// The method that operations have for programs without a runtime.
+macro_rules! blocking {
+    ([$($generics:tt)*] $name:ty, $output:ty, |$op:ident| $client:expr) => {
+        #[cfg(feature = "blocking")]
+        impl $($generics)* $name {
+            /// Makes the operation and blocks until it is done. With the feature `blocking`.
+            ///
+            /// # Errors
+            /// Those of the operation.
+            ///
+            /// # Panics
+            /// If this thread is running asynchronous tasks; see [`blocking`](crate::blocking).
+            pub fn wait(self) -> $crate::Result<$output> {
+                let $op = &self;
+                let runtime = $client.runtime().clone();
+                runtime.block_on(self.into_future())
+            }
+        }
+    };
+}
+pub(crate) use blocking;

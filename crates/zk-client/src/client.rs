@@ -2,27 +2,31 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use tokio::runtime::Handle;
-use zk_proto::records::{AddWatchMode, AddWatchRequest};
-use zk_proto::{Acl, Chroot, OpCode, SessionId};
+use zk_proto::{Acl, Chroot, ConnectString, HostPort, SessionId, Zxid};
 
-use crate::call::{Call, Pending};
+use crate::call::Pending;
 use crate::config::Builder;
 use crate::create::Create;
+use crate::descendants::{Count, Ephemerals};
+use crate::ensemble::{GetConfig, Reconfig};
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::identity::WhoAmI;
 use crate::lease::Lease;
 use crate::multi::{Multi, MultiRead};
 use crate::read::{Exists, Get, GetChildren, Sync};
 use crate::shared::{Shared, now};
 use crate::state::State;
+use crate::statistics::Statistics;
+use crate::token::SessionToken;
 use crate::tree::EnsurePath;
-use crate::watch::{WatchKind, WatchMode, WatchStream};
+use crate::watch::{AddWatch, WatchMode};
 use crate::write::{Delete, Set};
 use crate::{GetAcl, SetAcl};
 
@@ -37,9 +41,20 @@ pub struct Client {
 
 struct Inner {
     owner: Arc<Owner>,
+    /// The chroot of the connect string.
+    home: Chroot,
     chroot: Chroot,
-    deadline: Option<Duration>,
+    deadline: Deadline,
     acl: Arc<[Acl]>,
+}
+
+/// When a handle's operations must be done, unless told otherwise.
+#[derive(Clone, Copy)]
+enum Deadline {
+    /// Each so long after it was submitted, if ever.
+    Each(Option<Duration>),
+    /// All at this time.
+    All(Instant),
 }
 
 /// Closes the session when the last handle is gone.
@@ -62,20 +77,6 @@ pub struct SessionInfo {
     pub timeout: Duration,
 }
 
-/// What a client holds at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Statistics {
-    /// Requests that have not been answered, or whose answer has not been taken.
-    pub outstanding: usize,
-    /// Those of them that wait for a connection.
-    pub parked: usize,
-    /// Watches armed on the server, or to be armed on the next one.
-    pub watches: usize,
-    /// Handles of watches.
-    pub subscribers: usize,
-}
-
 impl Client {
     pub(crate) fn new(
         shared: Arc<Shared>,
@@ -87,15 +88,18 @@ impl Client {
         Client {
             inner: Arc::new(Inner {
                 owner,
+                home: chroot.clone(),
                 chroot,
-                deadline,
+                deadline: Deadline::Each(deadline),
                 acl,
             }),
         }
     }
 
     /// Connects to an ensemble with the default options: `host:port,host:port/chroot`. The port is
-    /// 2181 unless given, IPv6 addresses stand in brackets, the chroot is optional.
+    /// 2181 unless given, IPv6 addresses stand in brackets, the chroot is optional. Or the name of a
+    /// service, whose SRV records in the DNS are the servers (ZOOKEEPER-4956):
+    /// `dns-srv://_zookeeper._tcp.example.com/chroot`.
     ///
     /// # Errors
     /// See [`Builder::connect`].
@@ -115,8 +119,9 @@ impl Client {
         &self.inner.owner.0
     }
 
-    pub(crate) fn default_deadline(&self) -> Option<Duration> {
-        self.inner.deadline
+    /// The newest transaction that the session has seen.
+    pub(crate) fn last_zxid(&self) -> Zxid {
+        self.shared().with(|core| core.session.last_zxid())
     }
 
     pub(crate) fn default_acl(&self) -> &[Acl] {
@@ -151,7 +156,7 @@ impl Client {
     #[must_use]
     pub fn with_deadline(&self, deadline: impl Into<Option<Duration>>) -> Client {
         let deadline = deadline.into();
-        self.with_inner(|inner| inner.deadline = deadline)
+        self.with_inner(|inner| inner.deadline = Deadline::Each(deadline))
     }
 
     /// A handle to the same session whose creations have another default ACL.
@@ -159,6 +164,15 @@ impl Client {
     pub fn with_acl(&self, acl: impl Into<Vec<Acl>>) -> Client {
         let acl = acl.into();
         self.with_inner(|inner| inner.acl = acl.into())
+    }
+
+    /// A handle to the same session whose operations must all be done this long from now, if it is
+    /// given.
+    pub(crate) fn within(&self, deadline: Option<Duration>) -> Client {
+        match deadline.and_then(|deadline| now().checked_add(deadline)) {
+            Some(due) => self.with_inner(|inner| inner.deadline = Deadline::All(due)),
+            None => self.clone(),
+        }
     }
 
     /// A handle to the same session without a chroot.
@@ -169,6 +183,7 @@ impl Client {
     fn with_inner(&self, change: impl FnOnce(&mut Inner)) -> Client {
         let mut inner = Inner {
             owner: self.inner.owner.clone(),
+            home: self.inner.home.clone(),
             chroot: self.inner.chroot.clone(),
             deadline: self.inner.deadline,
             acl: self.inner.acl.clone(),
@@ -179,6 +194,49 @@ impl Client {
         }
     }
 
+    /// The server that serves the session, by the name it has in the list of servers; `None`
+    /// without a connection.
+    pub fn server(&self) -> Option<HostPort> {
+        self.shared().with(|core| core.server().cloned())
+    }
+
+    /// Replaces the list of servers: `host:port,host:port`, with the chroot of the first connect
+    /// string or without any.
+    ///
+    /// Whether this client then moves to another server is drawn by lot such that, when all clients
+    /// are given the same list, each server has its equal share of them and no more move than must
+    /// (ZOOKEEPER-1355). One that moves keeps its session. It first waits for what is in flight to
+    /// be answered, a third of the session timeout at most, while new requests wait for the next
+    /// connection; so a write becomes [`Unknown`](Outcome::Unknown) by a move only if a server does
+    /// not answer for that long.
+    ///
+    /// Returns at once. Servers are compared by the names they have in the lists. A client that
+    /// follows the ensemble's configuration, or a service in the DNS, replaces the list again with
+    /// the next change it learns of there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if it is no connect string or has another chroot; those of a
+    /// client that is over. Nothing has changed then.
+    pub fn update_hosts(&self, hosts: impl AsRef<str>) -> Result<()> {
+        let connect: ConnectString = hosts.as_ref().parse().map_err(|e| {
+            Error::invalid_argument(format!("invalid connect string: {e}")).with_source(e)
+        })?;
+        let home = &self.inner.home;
+        if !connect.chroot.is_none() && connect.chroot != *home {
+            return Err(Error::invalid_argument(format!(
+                "the chroot is {:?} and cannot become {:?}; make another client for that",
+                home.as_str(),
+                connect.chroot.as_str()
+            )));
+        }
+        self.shared()
+            .with(|core| match core.refusal() {
+                Some(refusal) => Err(Error::from(refusal)),
+                None => Ok(core.update_hosts(now(), connect.hosts)),
+            })?
+            .map_err(|e| Error::invalid_argument(e.to_string()).with_source(e))
+    }
+
     /// The state of the session.
     pub fn state(&self) -> State {
         self.shared().with(|core| core.state())
@@ -186,6 +244,8 @@ impl Client {
 
     /// The state of the session, now and whenever it changes. To a reader who is more than 16 states
     /// behind, older ones are not told, but its expiries are, up to that many.
+    ///
+    /// Of a session that was lost before the servers had accepted its credentials nothing is told.
     pub fn states(&self) -> StateStream {
         let shared = self.shared().clone();
         let id = shared.with(|core| {
@@ -201,16 +261,12 @@ impl Client {
 
     /// The current session.
     pub fn session(&self) -> SessionInfo {
-        self.shared().with(|core| SessionInfo {
-            id: core.session.id(),
-            epoch: core.session.epoch(),
-            timeout: core.session.timeout(),
-        })
+        self.shared().with(|core| core.session_info())
     }
 
-    /// What the client holds at the moment, for monitoring and leak tests.
+    /// What the client has done and holds, for monitoring and leak tests.
     pub fn statistics(&self) -> Statistics {
-        self.shared().with(|core| core.statistics())
+        self.shared().with(|core| core.snapshot(now()))
     }
 
     /// The current session as something that can be lost: what guards of locks are built on.
@@ -234,11 +290,34 @@ impl Client {
             }
             last = Some(state);
         }
+        if let Some(reason) = self.shared().with(|core| core.refused_for()) {
+            return Err(self.over(ErrorKind::AuthFailed).with_source(reason));
+        }
         Err(self.over(match last {
-            Some(State::AuthFailed) => ErrorKind::AuthFailed,
             Some(State::Expired { .. }) => ErrorKind::SessionExpired,
             _ => ErrorKind::Closed,
         }))
+    }
+
+    /// Waits for the first session as `connected` does, and gives up once every server has failed in
+    /// a way that lasts.
+    pub(crate) async fn unless_hopeless(
+        &self,
+        connected: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let mut connected = pin!(connected);
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = connected.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            match self.shared().with(|core| core.poll_hopeless(cx.waker())) {
+                Some(reason) => {
+                    Poll::Ready(Err(self.over(ErrorKind::Untrusted).with_source(reason)))
+                }
+                None => Poll::Pending,
+            }
+        })
+        .await
     }
 
     fn over(&self, kind: ErrorKind) -> Error {
@@ -295,6 +374,17 @@ impl Client {
         Sync::new(self, path)
     }
 
+    /// Reads the configuration of the ensemble: its servers and their addresses. It is the same for
+    /// every chroot.
+    pub fn config(&self) -> GetConfig<'_> {
+        GetConfig::new(self)
+    }
+
+    /// Changes the configuration of the ensemble: adds, changes and removes servers.
+    pub fn reconfig(&self) -> Reconfig<'_> {
+        Reconfig::new(self)
+    }
+
     /// Reads a znode's ACL.
     pub fn acl<'a>(&'a self, path: &'a str) -> GetAcl<'a> {
         GetAcl::new(self, path)
@@ -303,6 +393,21 @@ impl Client {
     /// Replaces a znode's ACL.
     pub fn set_acl<'a>(&'a self, path: &'a str, acl: impl Into<Vec<Acl>>) -> SetAcl<'a> {
         SetAcl::new(self, path, acl.into())
+    }
+
+    /// Counts all znodes below a znode.
+    pub fn count<'a>(&'a self, path: &'a str) -> Count<'a> {
+        Count::new(self, path)
+    }
+
+    /// Lists this session's ephemeral znodes, at and below this handle's root.
+    pub fn ephemerals(&self) -> Ephemerals<'_> {
+        Ephemerals::new(self)
+    }
+
+    /// Asks who the server takes this client for.
+    pub fn whoami(&self) -> WhoAmI<'_> {
+        WhoAmI::new(self)
     }
 
     /// Several writes that take effect together or not at all.
@@ -316,41 +421,17 @@ impl Client {
     }
 
     /// Watches a znode, or a whole subtree, until the stream is dropped. The znode need not exist.
-    /// Needs servers of version 3.6 or newer.
-    ///
-    /// After a reconnect the watch is armed again and the stream yields a
-    /// [`WatchEvent::Gap`](crate::WatchEvent::Gap), for no server tells what happened meanwhile.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Unimplemented`] and a lost connection from servers older than 3.6.
-    ///
-    /// # Cancel safety
-    /// Dropping the future removes the watch, should it be set after all.
-    pub async fn watch(&self, path: &str, mode: WatchMode) -> Result<WatchStream> {
-        let (kind, mode) = match mode {
-            WatchMode::Persistent => (WatchKind::Persistent, AddWatchMode::Persistent),
-            WatchMode::PersistentRecursive => {
-                (WatchKind::Recursive, AddWatchMode::PersistentRecursive)
-            }
-        };
-        let record = AddWatchRequest {
-            path: self.root().wire(path),
-            mode,
-        };
-        let call = Call::read(self, OpCode::AddWatch, path).watch(kind);
-        // ClickHouse Keeper answers without the record that Apache ZooKeeper sends; neither says
-        // anything that the header has not said.
-        let answered: Pending<WatchStream> = call.submit(&record, |reply, client| {
-            Ok(WatchStream::new(client, reply.watch))
-        });
-        answered.await
+    pub fn watch<'a>(&'a self, path: &'a str, mode: WatchMode) -> AddWatch<'a> {
+        AddWatch::new(self, path, mode)
     }
 
     /// Adds credentials to this and every later connection, and waits for the server's verdict.
+    /// The same ones a second time add nothing.
     ///
     /// # Errors
     /// [`ErrorKind::AuthFailed`] if the server refuses them; it then closes the connection, and the
-    /// client is over.
+    /// client is over. [`ErrorKind::QueueFull`] if the client holds as many credentials as it may
+    /// hold requests.
     ///
     /// # Cancel safety
     /// Dropping the future does not take the credentials back.
@@ -385,10 +466,40 @@ impl Client {
         ))
     }
 
-    /// When an operation that starts now and has no deadline of its own must be done.
-    pub(crate) fn deadline_from(&self, own: Option<Duration>) -> Option<Instant> {
-        own.or(self.default_deadline())
-            .and_then(|deadline| now().checked_add(deadline))
+    pub(crate) fn is_over(&self) -> bool {
+        self.shared().with(|core| core.is_over())
+    }
+
+    /// Ends this client and leaves the session to another, with its ephemeral znodes: a process that
+    /// is about to be replaced hands it over. All other handles are closed; what has not been
+    /// answered fails with [`ErrorKind::Closed`], and its outcome is unknown if it was sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SessionExpired`] if there is no session, [`ErrorKind::Closed`] if the client is
+    /// over.
+    pub fn detach(self) -> Result<SessionToken> {
+        let (token, over) = self
+            .shared()
+            .with(|core| (core.detach(), core.is_closing()));
+        token.ok_or_else(|| {
+            let kind = if over {
+                ErrorKind::Closed
+            } else {
+                ErrorKind::SessionExpired
+            };
+            Error::new(kind, Outcome::NotSent).with_detail("there is no session to hand over")
+        })
+    }
+
+    /// When an operation that started at `start`, with or without a deadline of its own, must be done.
+    pub(crate) fn deadline_from(&self, start: Instant, own: Option<Duration>) -> Option<Instant> {
+        match (own, self.inner.deadline) {
+            (Some(own), Deadline::All(due)) => {
+                Some(start.checked_add(own).map_or(due, |own| own.min(due)))
+            }
+            (None, Deadline::All(due)) => Some(due),
+            (own, Deadline::Each(each)) => own.or(each).and_then(|left| start.checked_add(left)),
+        }
     }
 }
 
@@ -424,7 +535,7 @@ impl StateStream {
         }
         let (state, over) = self
             .shared
-            .with(|core| (core.readers.poll(self.id, cx.waker()), core.is_over()));
+            .with(|core| (core.poll_state(self.id, cx.waker()), core.is_over()));
         match state {
             Some(state) => {
                 self.over = matches!(state, State::Closed | State::AuthFailed);
@@ -446,6 +557,6 @@ impl Stream for StateStream {
 
 impl Drop for StateStream {
     fn drop(&mut self) {
-        self.shared.with(|core| core.readers.remove(self.id));
+        self.shared.with(|core| core.forget_reader(self.id));
     }
 }

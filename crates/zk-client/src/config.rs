@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use zk_proto::{Acl, ConnectString};
-use zk_transport::{BackoffPolicy, Dial, Hosts, TcpDial};
+use zk_proto::{Acl, ConnectTarget};
+use zk_transport::{BackoffPolicy, Dial, Hosts, Login, Resolve, SystemResolver, TcpDial};
 
 use crate::client::Client;
 use crate::core::{Core, Limits};
-use crate::driver::{Gone, drive};
+use crate::discovery::Discovery;
+use crate::driver::{Gone, Options, drive};
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::observe::observed;
 use crate::shared::{Shared, now};
+use crate::state::State;
+use crate::token::SessionToken;
 
 /// ZooKeeper's default `jute.maxbuffer`: a server closes the connection on a larger request.
 const SERVER_FRAME_LIMIT: usize = 0xf_ffff;
@@ -25,6 +29,16 @@ pub enum SessionPolicy {
     Close,
 }
 
+/// Credentials, which `Debug` does not show.
+#[derive(Clone)]
+struct Secret(Vec<u8>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 /// Makes a [`Client`].
 #[derive(Debug, Clone)]
 #[must_use = "call connect() or start()"]
@@ -35,7 +49,8 @@ pub struct Builder {
     deadline: Option<Duration>,
     policy: SessionPolicy,
     acl: Arc<[Acl]>,
-    credentials: Vec<(String, Vec<u8>)>,
+    credentials: Vec<(String, Secret)>,
+    login: Option<Arc<dyn Login>>,
     max_request: usize,
     max_reply: usize,
     max_outstanding: usize,
@@ -44,6 +59,12 @@ pub struct Builder {
     backoff: BackoffPolicy,
     seed: Option<u64>,
     dial: Arc<dyn Dial>,
+    read_only: bool,
+    follow_config: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<zk_transport::TlsConfig>,
+    resolver: Arc<dyn Resolve>,
+    srv_refresh: Duration,
 }
 
 impl Builder {
@@ -56,6 +77,7 @@ impl Builder {
             policy: SessionPolicy::default(),
             acl: Acl::open().into(),
             credentials: Vec::new(),
+            login: None,
             max_request: SERVER_FRAME_LIMIT,
             max_reply: 8 * 1024 * 1024,
             max_outstanding: 131_072,
@@ -64,6 +86,12 @@ impl Builder {
             backoff: BackoffPolicy::default(),
             seed: None,
             dial: Arc::new(TcpDial::default()),
+            read_only: false,
+            follow_config: false,
+            #[cfg(feature = "tls")]
+            tls: None,
+            resolver: Arc::new(SystemResolver),
+            srv_refresh: Duration::from_secs(60),
         }
     }
 
@@ -104,7 +132,23 @@ impl Builder {
     /// Credentials, sent first on every connection, in the order given. For the scheme `digest`
     /// they read `user:password`.
     pub fn auth(mut self, scheme: impl Into<String>, credentials: impl Into<Vec<u8>>) -> Self {
-        self.credentials.push((scheme.into(), credentials.into()));
+        self.credentials
+            .push((scheme.into(), Secret(credentials.into())));
+        self
+    }
+
+    /// Logs in with SASL and DIGEST-MD5 on every connection, before anything else is sent. See
+    /// [`sasl`](Self::sasl).
+    #[cfg(feature = "sasl")]
+    pub fn sasl_digest(self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.sasl(zk_transport::sasl::Digest::new(user, password))
+    }
+
+    /// Logs in with SASL on every connection, before anything else is sent, by the mechanism given
+    /// and no other. A login that fails, on the first connection or a later one, is the end of the
+    /// client: [`ErrorKind::AuthFailed`], which says why.
+    pub fn sasl(mut self, login: impl Login) -> Self {
+        self.login = Some(Arc::new(login));
         self
     }
 
@@ -156,9 +200,66 @@ impl Builder {
         self
     }
 
-    /// How connections are opened, for TLS and simulated networks; plain TCP unless given.
+    /// Whether a server without a quorum will do as long as there is no other; it will not unless
+    /// this is given. Servers have to be configured for it: `readonlymode.enabled`, and
+    /// `localSessionsEnabled`, for without a quorum they can neither give nor renew any other session.
+    ///
+    /// It serves reads, of data that may be old, and refuses writes and `sync` with
+    /// [`ErrorKind::ReadOnly`]. The state is then
+    /// [`ConnectedReadOnly`](crate::State::ConnectedReadOnly), no lease can be trusted, and no lock
+    /// be had. Meanwhile the client asks all other servers, again and again at intervals that grow
+    /// from 0.1 s to a minute, whether they have a quorum, and moves to the first that has. A
+    /// session that it had before goes on there, if it has not expired; otherwise the client gets
+    /// its first one there, and its watches remain.
+    ///
+    /// While the session may live, a read-only server that does not know it is not used.
+    pub fn read_only(mut self, allowed: bool) -> Self {
+        self.read_only = allowed;
+        self
+    }
+
+    /// Whether the list of servers follows the ensemble's configuration, as `reconfig` changes it;
+    /// it does not unless this is given.
+    ///
+    /// The first configuration replaces the servers of the connect string; the chroot stays. With
+    /// every later one clients move as with [`Client::update_hosts`], and so does one whose server
+    /// was removed, with its session. Servers are reached at the client address that the
+    /// configuration gives, or, where that is a wildcard, at the host name the other servers use.
+    /// A server alone has no configuration, and one that names no client address changes nothing.
+    ///
+    /// The configuration names plain client ports. With TLS it is of use only where those speak it.
+    pub fn follow_config(mut self, follow: bool) -> Self {
+        self.follow_config = follow;
+        self
+    }
+
+    /// How often the servers of a `dns-srv://` connect string are looked up again while the client
+    /// lives; every 60 s unless given, zero for once only. On a change clients move as with
+    /// [`Client::update_hosts`]. A lookup that fails, finds no server, or finds what the one before
+    /// did changes nothing, so a list given otherwise stays until the service changes.
+    pub fn srv_refresh(mut self, interval: Duration) -> Self {
+        self.srv_refresh = interval;
+        self
+    }
+
+    /// How the servers of a `dns-srv://` connect string are looked up; by the name servers of
+    /// `/etc/resolv.conf` unless given. How the names of servers are resolved is up to
+    /// [`TcpDial::resolver`].
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
+    /// How connections are opened, for tunnels and simulated networks; plain TCP unless given.
     pub fn dial(mut self, dial: impl Dial) -> Self {
         self.dial = Arc::new(dial);
+        self
+    }
+
+    /// Connects with TLS only. The servers' ports for it are their `secureClientPort`s.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: zk_transport::TlsConfig) -> Self {
+        self.tls = Some(config);
         self
     }
 
@@ -166,14 +267,25 @@ impl Builder {
     /// it is closed, however long there is no server.
     ///
     /// # Errors
-    /// The connect string is invalid.
+    /// The connect string is invalid; or a file that TLS needs cannot be read or used.
     ///
     /// # Panics
     /// Outside a tokio runtime: the client's driver is a task of the current one.
     pub fn start(self) -> Result<Client> {
-        let connect: ConnectString = self.hosts.parse().map_err(|e| {
+        self.start_with(None)
+    }
+
+    fn start_with(self, token: Option<SessionToken>) -> Result<Client> {
+        let target: ConnectTarget = self.hosts.parse().map_err(|e| {
             Error::invalid_argument(format!("invalid connect string: {e}")).with_source(e)
         })?;
+        #[cfg(feature = "tls")]
+        let dial = match self.tls {
+            Some(config) => over_tls(self.dial, config)?,
+            None => self.dial,
+        };
+        #[cfg(not(feature = "tls"))]
+        let dial = self.dial;
         let limits = Limits {
             outstanding: self.max_outstanding,
             request_bytes: self.max_request,
@@ -184,46 +296,166 @@ impl Builder {
         let timeout = self
             .session_timeout
             .min(Duration::from_millis(i32::MAX.unsigned_abs().into()));
-        let mut core = Core::new(now(), timeout, self.policy, false, limits);
-        for (scheme, secret) in self.credentials {
-            core.preset_credential(scheme, secret);
+        let mut core = Core::new(now(), timeout, self.policy, self.read_only, limits);
+        if let Some(token) = token {
+            core.resume(now(), token);
         }
+        for (scheme, secret) in self.credentials {
+            core.preset_credential(scheme, secret.0);
+        }
+        if let Some(login) = &self.login {
+            core.require_login(login.mechanism());
+        }
+        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
+        if self.follow_config {
+            core.preset_follow();
+        }
+        let (hosts, chroot, discovery) = match target {
+            ConnectTarget::Hosts(connect) => (connect.hosts, connect.chroot, None),
+            ConnectTarget::DnsSrv { service, chroot } => {
+                let discovery = Discovery {
+                    service,
+                    resolver: self.resolver,
+                    refresh: self.srv_refresh,
+                };
+                (Vec::new(), chroot, Some(discovery))
+            }
+        };
+        core.preset_hosts(Hosts::new(hosts, self.backoff, seed));
         let runtime = tokio::runtime::Handle::current();
         let shared = Arc::new(Shared::new(core, runtime.clone()));
-        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
-        let hosts = Hosts::new(connect.hosts, self.backoff, seed);
-        runtime.spawn(drive(
-            Gone(shared.clone()),
-            hosts,
-            self.dial,
-            self.max_reply,
-        ));
-        Ok(Client::new(shared, connect.chroot, self.deadline, self.acl))
+        let options = Options {
+            dial,
+            login: self.login,
+            frame_limit: self.max_reply,
+            read_only: self.read_only,
+            discovery,
+            seed,
+        };
+        let driver = drive(Gone(shared.clone()), options);
+        let root = chroot.as_str().to_owned();
+        runtime.spawn(observed(shared.clone(), root, driver));
+        Ok(Client::new(shared, chroot, self.deadline, self.acl))
     }
 
     /// Makes the client and waits for its first session.
     ///
     /// # Errors
-    /// The connect string is invalid; the server refused the credentials; or no server could be
-    /// reached in time, and then the error says what was wrong with each.
+    /// The connect string is invalid; the server refused the credentials or the login; or no server could be
+    /// reached in time, and then the error says what was wrong with each. If the reason is one that
+    /// trying again does not mend, and it is so at every server, the error comes as soon as each has
+    /// been tried: [`ErrorKind::Untrusted`], for a server's certificate that is not good, or this
+    /// client's, or TLS on one side only.
     ///
     /// # Cancel safety
     /// Dropping the future closes the client.
     pub async fn connect(self) -> Result<Client> {
         let patience = self.connect_timeout;
         let client = self.start()?;
-        match tokio::time::timeout(patience, client.connected()).await {
-            Ok(Ok(())) => Ok(client),
-            Ok(Err(error)) => Err(error),
-            Err(_elapsed) => {
-                let failures = client.connect_failures();
-                let detail = if failures.is_empty() {
-                    format!("no session within {} ms", patience.as_millis())
-                } else {
-                    format!("no session within {} ms: {failures}", patience.as_millis())
-                };
-                Err(Error::new(ErrorKind::ConnectTimeout, Outcome::NotSent).with_detail(detail))
+        within(patience, &client, client.connected()).await?;
+        Ok(client)
+    }
+
+    /// Makes the client and goes on with a session that another has left by
+    /// [`Client::detach`]; its epoch is 1. The session timeout is the one it had.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect); and [`ErrorKind::SessionExpired`] if the session has
+    /// ended, or if the token is wrong, for servers do not tell which.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the session, as it was left before.
+    pub async fn resume(self, token: SessionToken) -> Result<Client> {
+        let (patience, id) = (self.connect_timeout, token.session());
+        let client = self.start_with(Some(token))?;
+        let mut resuming = Resuming {
+            client: client.clone(),
+            done: false,
+        };
+        let mut states = client.states();
+        let resumed = async {
+            loop {
+                match states.next().await {
+                    Some(State::Expired { .. }) => {
+                        return Err(Error::new(ErrorKind::SessionExpired, Outcome::NotSent)
+                            .with_detail(format!(
+                                "session {id} has ended, or the token's password is wrong: servers \
+                                 do not tell which; its ephemeral znodes are gone or will be, \
+                                 connect for a new session"
+                            )));
+                    }
+                    Some(state) if state.is_connected() => return Ok(()),
+                    Some(_) => {}
+                    None => return client.connected().await,
+                }
             }
+        };
+        let result = within(patience, &client, resumed).await;
+        resuming.done = !matches!(
+            result.as_ref().map_err(Error::kind),
+            Err(ErrorKind::ConnectTimeout | ErrorKind::Untrusted)
+        );
+        result.map(|()| client)
+    }
+}
+
+/// A client that has not resumed its session yet. Should it never, the session is left alone.
+struct Resuming {
+    client: Client,
+    done: bool,
+}
+
+impl Drop for Resuming {
+    fn drop(&mut self) {
+        if !self.done {
+            drop(self.client.clone().detach());
         }
+    }
+}
+
+/// Waits for the first session, and no longer.
+async fn within(
+    patience: Duration,
+    client: &Client,
+    connected: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    match tokio::time::timeout(patience, client.unless_hopeless(connected)).await {
+        Ok(connected) => connected,
+        Err(_elapsed) => {
+            let failures = client.connect_failures();
+            let detail = if failures.is_empty() {
+                format!(
+                    "no session within {} ms: no server has answered or refused",
+                    patience.as_millis()
+                )
+            } else {
+                format!("no session within {} ms: {failures}", patience.as_millis())
+            };
+            Err(Error::new(ErrorKind::ConnectTimeout, Outcome::NotSent).with_detail(detail))
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+fn over_tls(below: Arc<dyn Dial>, config: zk_transport::TlsConfig) -> Result<Arc<dyn Dial>> {
+    match zk_transport::TlsDial::over(below, config) {
+        Ok(dial) => Ok(Arc::new(dial)),
+        Err(error) => Err(Error::invalid_argument(error.to_string()).with_source(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b75_credentials_are_not_shown() {
+        let builder = Builder::new("localhost").auth("digest", "user:canary");
+        let text = format!("{builder:?}");
+        assert!(text.contains("digest") && text.contains("[redacted]"));
+        assert!(
+            !text.contains("canary") && !text.contains("99, 97"),
+            "{text}"
+        );
     }
 }

@@ -7,21 +7,33 @@
 //! [`Shared::with`](crate::shared::Shared::with) after the lock is released.
 
 mod connection;
+mod credentials;
+mod disconnect;
 mod expiry;
+mod follow;
+mod hosts;
+mod login;
+mod told;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use zk_proto::records::RemoveWatchesRequest;
 use zk_proto::{Encode, HostPort, OpCode};
-use zk_transport::{Disconnect, Link};
+use zk_transport::{BackoffPolicy, Disconnect, Hosts, Link};
 
+use self::credentials::Credential;
+use self::follow::Follow;
+use crate::leader::is_decided_by_quorum;
 use crate::session::Session;
-use crate::slots::{Answer, Failure, Reply, SlotKey, Slots, WatchIntent};
+use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
 use crate::state::{State, StateReaders};
-use crate::watch::{Batch, Registry, SubId, Unwatch};
-use crate::{Outcome, SessionPolicy, Statistics};
+use crate::statistics::Traffic;
+use crate::token::SessionToken;
+use crate::watch::{Batch, Registry, SubId, Unread, Unwatch};
+use crate::{Outcome, SessionInfo, SessionPolicy};
 
 /// Whose reply a reply is.
 #[derive(Debug)]
@@ -32,8 +44,10 @@ pub(crate) enum Token {
     Credential(usize),
     /// A batch of watches armed anew.
     Rearm(Box<Batch>),
-    /// The removal of a watch nobody waits for.
-    Unwatch,
+    /// The removal of a watch nobody waits for, at this path.
+    Unwatch(Arc<str>),
+    /// The ensemble's configuration.
+    Config,
     /// The end of the session.
     Close,
 }
@@ -44,8 +58,7 @@ pub(crate) struct Request<'a> {
     /// As the caller gave it, without the chroot.
     pub(crate) path: &'a str,
     pub(crate) record: &'a dyn Encode,
-    /// Whether sending it twice, or in a later session, is the same as sending it once.
-    pub(crate) replay: bool,
+    pub(crate) replay: Replay,
     pub(crate) watch: Option<WatchIntent>,
     pub(crate) deadline: Option<Instant>,
 }
@@ -57,23 +70,6 @@ pub(crate) struct Limits {
     pub(crate) request_bytes: usize,
     pub(crate) watch_events: usize,
     pub(crate) close_timeout: Duration,
-}
-
-/// Credentials, sent again on every connection, in order.
-struct Credential {
-    scheme: String,
-    secret: Vec<u8>,
-    /// Who waits for the server's verdict.
-    waiting: Option<SlotKey>,
-}
-
-impl std::fmt::Debug for Credential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credential")
-            .field("scheme", &self.scheme)
-            .field("secret", &"[redacted]")
-            .finish_non_exhaustive()
-    }
 }
 
 /// How far the end of the client has come.
@@ -95,25 +91,46 @@ pub(crate) struct Core {
     pub(crate) session: Session,
     pub(crate) registry: Registry,
     pub(crate) readers: StateReaders,
+    pub(crate) hosts: Hosts,
     /// Wakers to be woken when the lock is released.
     pub(crate) wakes: Vec<Waker>,
     state: State,
+    /// The epoch of the last session that was announced; nobody is told of the loss of another.
+    announced: u64,
     policy: SessionPolicy,
     read_only: bool,
     /// Whether the server that serves the session is read-only.
     on_read_only: bool,
     limits: Limits,
     link: Option<Link<Token>>,
+    /// The connection is to be left for one to another server, at the latest by then.
+    moving: Option<Instant>,
+    follow: Follow,
     slots: Slots,
     /// Requests that wait for a connection, in submission order.
     parked: VecDeque<SlotKey>,
+    /// Those of the requests and credentials waiting for a connection whose callers have gone.
+    unwanted: usize,
     credentials: Vec<Credential>,
+    login: Option<login::Login>,
+    /// Why the servers do not accept this client.
+    refused_for: Option<Disconnect>,
     closing: Closing,
     close_wakers: Vec<Waker>,
     /// No slot's deadline is earlier.
     next_deadline: Option<Instant>,
     driver: Option<Waker>,
+    /// The server connected to, or tried last.
+    server: Option<HostPort>,
+    /// Attempts to connect since the session was last served.
+    attempts: u64,
+    traffic: Traffic,
+    /// What was last wrong with each server, since the last time one served the session.
     failures: BTreeMap<String, Disconnect>,
+    /// Why no server can ever be connected to, as long as there was no session.
+    hopeless: Option<Disconnect>,
+    /// Who waits for the first session, and wants to know that there will be none.
+    hopeless_wakers: Vec<Waker>,
 }
 
 impl Core {
@@ -128,35 +145,52 @@ impl Core {
             session: Session::new(now, timeout),
             registry: Registry::default(),
             readers: StateReaders::default(),
+            hosts: Hosts::new(Vec::new(), BackoffPolicy::default(), 0),
             wakes: Vec::new(),
             state: State::Connecting,
+            announced: 0,
             policy,
             read_only,
             on_read_only: false,
             limits,
             link: None,
+            moving: None,
+            follow: Follow::default(),
             slots: Slots::default(),
             parked: VecDeque::new(),
+            unwanted: 0,
             credentials: Vec::new(),
+            login: None,
+            refused_for: None,
             closing: Closing::No,
             close_wakers: Vec::new(),
             next_deadline: None,
             driver: None,
+            server: None,
+            attempts: 0,
+            traffic: Traffic::default(),
             failures: BTreeMap::new(),
+            hopeless: None,
+            hopeless_wakers: Vec::new(),
         }
+    }
+
+    /// Goes on with a session that another client has left.
+    pub(crate) fn resume(&mut self, now: Instant, token: SessionToken) {
+        self.session = Session::resume(now, token);
+        // Whoever has the token has heard of the session.
+        self.announced = self.session.epoch();
     }
 
     pub(crate) fn state(&self) -> State {
         self.state
     }
 
-    pub(crate) fn statistics(&self) -> Statistics {
-        let (watches, subscribers) = self.registry.counts();
-        Statistics {
-            outstanding: self.slots.len(),
-            parked: self.parked.len(),
-            watches,
-            subscribers,
+    pub(crate) fn session_info(&self) -> SessionInfo {
+        SessionInfo {
+            id: self.session.id(),
+            epoch: self.session.epoch(),
+            timeout: self.session.timeout(),
         }
     }
 
@@ -167,25 +201,13 @@ impl Core {
         }
     }
 
-    /// What was wrong with a server the last time.
-    pub(crate) fn note_failure(&mut self, host: &HostPort, reason: Disconnect) {
-        self.failures.insert(host.to_string(), reason);
-    }
-
-    /// What was last wrong with each server, for people.
-    pub(crate) fn failures(&self) -> String {
-        let said: Vec<String> = self
-            .failures
-            .iter()
-            .map(|(host, reason)| format!("{host}: {reason}"))
-            .collect();
-        said.join("; ")
-    }
-
     /// Why no request can be accepted any more.
-    fn refusal(&self) -> Option<Failure> {
+    pub(crate) fn refusal(&self) -> Option<Failure> {
         match (self.state, self.closing) {
-            (State::AuthFailed, _) => Some(Failure::AuthFailed(Outcome::NotSent)),
+            (State::AuthFailed, _) => {
+                let reason = self.refused_for.clone().unwrap_or(Disconnect::Local);
+                Some(Failure::AuthFailed(reason, Outcome::NotSent))
+            }
             (State::Expired { .. }, _) if self.policy == SessionPolicy::Close => {
                 Some(Failure::SessionExpired(Outcome::NotSent))
             }
@@ -197,6 +219,11 @@ impl Core {
     /// Whether the client is over and the driver has nothing left to do.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.closing, Closing::Done { .. })
+    }
+
+    /// Whether the end has been asked for, or reached.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing != Closing::No
     }
 
     /// A slot with this deadline is in use.
@@ -214,14 +241,11 @@ impl Core {
         now: Instant,
         request: Request<'_>,
     ) -> Result<SlotKey, Failure> {
-        if let Some(refusal) = self.refusal() {
+        if let Err(refusal) = self.accept(now, &request) {
+            let counts = self.slots.counts.of(request.replay);
+            counts.submitted += 1;
+            counts.failed(&refusal);
             return Err(refusal);
-        }
-        if self.slots.len() >= self.limits.outstanding {
-            self.forget_unwanted();
-            if self.slots.len() >= self.limits.outstanding {
-                return Err(Failure::QueueFull);
-            }
         }
         let mut watch = request.watch;
         let precaution = watch.as_mut().and_then(|intent| {
@@ -231,7 +255,7 @@ impl Core {
             precaution
         });
         let limit = self.limits.request_bytes;
-        let open = self.is_connected();
+        let open = self.takes_requests();
         let key = self.slots.insert(
             request.op,
             request.path,
@@ -242,15 +266,19 @@ impl Core {
         let Some(slot) = self.slots.get_mut(key) else {
             return Err(Failure::QueueFull);
         };
-        if request.replay || !open {
+        if is_decided_by_quorum(request.op) {
+            self.session.handle_submitted(now);
+        }
+        let kept = !request.replay.is_never();
+        if kept || !open {
             request.record.encode(&mut slot.record);
             // Every request that sets a watch can be sent again, and says so in its last byte.
             if let (Some(byte), Some(last)) = (precaution, slot.record.last_mut()) {
                 *last = byte;
             }
         }
-        let size = match self.link.as_mut().filter(|link| link.is_open()) {
-            Some(link) if request.replay => {
+        let size = match self.link.as_mut().filter(|_| open) {
+            Some(link) if kept => {
                 let record = &slot.record;
                 link.submit(now, request.op, Token::Call(key), limit, |out| {
                     out.extend_from_slice(record);
@@ -265,15 +293,17 @@ impl Core {
                 if size > limit {
                     Err(size)
                 } else {
+                    slot.held_back = true;
                     self.parked.push_back(key);
                     Ok(())
                 }
             }
         };
         if let Err(size) = size {
-            self.let_go(key);
+            let failure = Failure::RequestTooLarge { size, limit };
+            self.fail(key, failure.clone());
             self.slots.disown(key, &mut self.wakes);
-            return Err(Failure::RequestTooLarge { size, limit });
+            return Err(failure);
         }
         self.note_deadline(request.deadline);
         self.wake_driver();
@@ -291,14 +321,34 @@ impl Core {
         if let Some(Ok(Reply {
             watch: Some(sub), ..
         })) = self.slots.disown(key, &mut self.wakes)
+            && !zk_proto::seeded_bug!("A38")
         {
             self.unsubscribe(now, sub);
         }
+        let connected = self.is_connected();
+        let waits = (self.slots.get(key))
+            .is_some_and(|slot| slot.is_queued() && (slot.held_back || !connected));
+        self.unwanted += usize::from(waits);
+    }
+
+    /// The next event of a watch; `waker` is woken when there is one.
+    pub(crate) fn poll_event(&mut self, sub: SubId, waker: &Waker) -> Option<Unread> {
+        self.registry.poll(sub, waker, &mut self.wakes)
+    }
+
+    /// The next state that a reader has not read; `waker` is woken when there is one.
+    pub(crate) fn poll_state(&mut self, reader: u64, waker: &Waker) -> Option<State> {
+        self.readers.poll(reader, waker, &mut self.wakes)
+    }
+
+    /// A reader of states is gone.
+    pub(crate) fn forget_reader(&mut self, reader: u64) {
+        self.readers.remove(reader, &mut self.wakes);
     }
 
     /// The owner of a watch is gone.
     pub(crate) fn unsubscribe(&mut self, now: Instant, sub: SubId) {
-        if let Some(unwatch) = self.registry.unsubscribe(sub) {
+        if let Some(unwatch) = self.registry.unsubscribe(sub, &mut self.wakes) {
             self.send_unwatch(now, unwatch);
         }
     }
@@ -315,7 +365,7 @@ impl Core {
         let sent = link.submit(
             now,
             OpCode::RemoveWatches,
-            Token::Unwatch,
+            Token::Unwatch(unwatch.path.clone()),
             usize::MAX,
             |out| request.encode(out),
         );
@@ -338,8 +388,34 @@ impl Core {
         self.let_go(key);
     }
 
-    /// Frees the parked requests whose callers have gone.
+    /// A request may be made now.
+    fn accept(&mut self, now: Instant, request: &Request<'_>) -> Result<(), Failure> {
+        match self.refusal() {
+            Some(refusal) => Err(refusal),
+            None if request.deadline.is_some_and(|deadline| deadline <= now) => {
+                Err(Failure::DeadlineExceeded(Outcome::NotSent))
+            }
+            None => self.make_room(),
+        }
+    }
+
+    /// One more request may be outstanding.
+    fn make_room(&mut self) -> Result<(), Failure> {
+        let (held, most) = (self.slots.len(), self.limits.outstanding);
+        if held.saturating_sub(self.unwanted) >= most && !zk_proto::seeded_bug!("D9") {
+            return Err(Failure::QueueFull);
+        }
+        // All are looked at only when it frees half of them, lest every request that is given up
+        // and made again costs a walk.
+        if held >= most && self.unwanted >= held / 2 {
+            self.forget_unwanted();
+        }
+        Ok(())
+    }
+
+    /// Frees the parked requests and the credentials whose callers have gone.
     fn forget_unwanted(&mut self) {
+        self.unwanted = 0;
         let parked = std::mem::take(&mut self.parked);
         for key in parked {
             if self.slots.get(key).is_some_and(|slot| slot.is_wanted()) {
@@ -348,41 +424,21 @@ impl Core {
                 self.let_go(key);
             }
         }
-    }
-
-    /// Adds credentials to this and every later connection. The slot tells the server's verdict.
-    pub(crate) fn add_credential(
-        &mut self,
-        now: Instant,
-        scheme: String,
-        secret: Vec<u8>,
-        deadline: Option<Instant>,
-    ) -> Result<SlotKey, Failure> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
+        for index in 0..self.credentials.len() {
+            let Some(credential) = self.credentials.get_mut(index) else {
+                break;
+            };
+            let waiting = std::mem::take(&mut credential.waiting);
+            let (wanted, unwanted): (Vec<_>, _) = waiting
+                .into_iter()
+                .partition(|key| self.slots.get(*key).is_some_and(|slot| slot.is_wanted()));
+            if let Some(credential) = self.credentials.get_mut(index) {
+                credential.waiting = wanted;
+            }
+            for key in unwanted {
+                self.let_go(key);
+            }
         }
-        let key = self.slots.insert(OpCode::Auth, "", true, None, deadline);
-        self.note_deadline(deadline);
-        let index = self.credentials.len();
-        if let Some(link) = self.link.as_mut().filter(|link| link.is_open()) {
-            link.submit_auth(now, &scheme, &secret, Token::Credential(index));
-        }
-        self.credentials.push(Credential {
-            scheme,
-            secret,
-            waiting: Some(key),
-        });
-        self.wake_driver();
-        Ok(key)
-    }
-
-    /// Credentials to be sent from the first connection on.
-    pub(crate) fn preset_credential(&mut self, scheme: String, secret: Vec<u8>) {
-        self.credentials.push(Credential {
-            scheme,
-            secret,
-            waiting: None,
-        });
     }
 
     /// Registers the driver, to be woken when there is something to do.
@@ -396,7 +452,7 @@ impl Core {
         }
     }
 
-    fn wake_driver(&mut self) {
+    pub(crate) fn wake_driver(&mut self) {
         self.wakes.extend(self.driver.take());
     }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use zk_proto::records::{Create2Response, CreateRequest, CreateTtlRequest};
+use zk_proto::records::{Create2Response, CreateRequest, CreateTtlRequest, MultiOp};
 use zk_proto::{Acl, CreateMode, Encode, MAX_TTL_MS, OpCode, Stat};
 
 use crate::call::{Call, Pending, Success, operation, validate};
@@ -43,7 +43,7 @@ pub struct Create<'a, D> {
     pub(crate) path: &'a str,
     pub(crate) data: D,
     pub(crate) options: Options<'a>,
-    deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
 }
 
 /// What kind of znode to create.
@@ -162,45 +162,57 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
 
     /// Puts the request on the wire.
     pub fn submit(self) -> Pending<Created> {
-        let path = self.path;
-        self.submit_at(path)
+        self.submit_with(self.client, self.path, self.deadline)
     }
 
-    /// Whether the path and the kind of znode can be.
-    pub(crate) fn validate(&self) -> Result<()> {
-        validate(OpCode::Create2, self.path, self.options.sequential)?;
+    /// Whether a path and the kind of znode can be.
+    pub(crate) fn validate(&self, path: &str) -> Result<()> {
+        validate(OpCode::Create2, path, self.options.sequential)?;
         self.options.mode().map(drop)
     }
 
-    /// Puts the request on the wire, for another path.
-    pub(crate) fn submit_at(&self, path: &str) -> Pending<Created> {
-        match self.record(path) {
-            Ok((op, record)) => Call::write(self.client, op, path)
+    pub(crate) fn is_sequential(&self) -> bool {
+        self.options.sequential
+    }
+
+    /// Puts the request on the wire, for another path, through a handle that has this one's root.
+    pub(crate) fn submit_with(
+        &self,
+        client: &Client,
+        path: &str,
+        deadline: Option<Duration>,
+    ) -> Pending<Created> {
+        match self.op(path) {
+            Ok(op) => Call::write(client, op.op_code(), path)
                 .sequential(self.options.sequential)
-                .deadline(self.deadline)
-                .submit(&record, created),
+                .deadline(deadline)
+                .submit(&Alone(op), created),
             Err(error) => {
                 let error = error.at(OpCode::Create, path);
-                Pending::failed(self.client, OpCode::Create, error, created)
+                Pending::failed(client, OpCode::Create, error, created)
             }
         }
     }
 
-    fn record<'r>(&'r self, path: &'r str) -> Result<(OpCode, CreateRecord<'r>)> {
+    /// The creation as an operation of the protocol.
+    pub(crate) fn op<'r>(&'r self, path: &'r str) -> Result<MultiOp<'r>> {
         let mode = self.options.mode()?;
-        let create = CreateRequest {
-            path: self.client.root().wire(path),
-            data: Some(self.data.as_ref()),
-            acl: Cow::Borrowed(&self.options.acl),
-            flags: mode.flags(),
-        };
+        let path = self.client.root().wire(path);
+        let data = Some(self.data.as_ref());
+        let acl = Cow::Borrowed(&*self.options.acl);
+        let flags = mode.flags();
         let Some(ttl) = self.options.ttl else {
-            let op = if mode.is_container() {
-                OpCode::CreateContainer
-            } else {
-                OpCode::Create2
+            let create = CreateRequest {
+                path,
+                data,
+                acl,
+                flags,
             };
-            return Ok((op, CreateRecord::Plain(create)));
+            return Ok(if mode.is_container() {
+                MultiOp::CreateContainer(create)
+            } else {
+                MultiOp::Create2(create)
+            });
         };
         let ttl_ms = i64::try_from(ttl.as_millis())
             .ok()
@@ -211,35 +223,27 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
                     ttl.as_millis()
                 ))
             })?;
-        let CreateRequest {
-            path,
-            data,
-            acl,
-            flags,
-        } = create;
-        let ttl = CreateTtlRequest {
+        Ok(MultiOp::CreateTtl(CreateTtlRequest {
             path,
             data,
             acl,
             flags,
             ttl_ms,
-        };
-        Ok((OpCode::CreateTtl, CreateRecord::Ttl(ttl)))
+        }))
     }
 }
 
 operation!(Create<D> -> Created);
 
-enum CreateRecord<'a> {
-    Plain(CreateRequest<'a>),
-    Ttl(CreateTtlRequest<'a>),
-}
+/// The record of a creation that is no part of a transaction.
+struct Alone<'a>(MultiOp<'a>);
 
-impl Encode for CreateRecord<'_> {
+impl Encode for Alone<'_> {
     fn encode(&self, out: &mut BytesMut) {
-        match self {
-            CreateRecord::Plain(create) => create.encode(out),
-            CreateRecord::Ttl(create) => create.encode(out),
+        match &self.0 {
+            MultiOp::CreateTtl(create) => create.encode(out),
+            MultiOp::Create2(create) | MultiOp::CreateContainer(create) => create.encode(out),
+            other => other.encode(out),
         }
     }
 }
@@ -255,10 +259,16 @@ fn created(reply: &Success, client: &Client) -> Result<Created> {
 /// The path without the client's chroot. A server answers with the path it was given.
 pub(crate) fn strip(client: &Client, path: String) -> String {
     match client.root().strip(&path) {
-        Some(stripped) if stripped.len() != path.len() => stripped.to_owned(),
+        Some(stripped) if stripped.len() != path.len() && !zk_proto::seeded_bug!("B61") => {
+            stripped.to_owned()
+        }
         _ => path,
     }
 }
+
+crate::call::blocking!(
+    [<'a, D: AsRef<[u8]> + Send + Sync + 'a>] CreateParents<'a, D>, Created, |op| op.create.client
+);
 
 /// [`Create`], and the znodes above it.
 ///
@@ -273,6 +283,14 @@ pub struct CreateParents<'a, D> {
     create: Create<'a, D>,
 }
 
+impl<D> CreateParents<'_, D> {
+    /// How long all of it may take; each of its requests has the client's default unless given.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.create.deadline = Some(deadline);
+        self
+    }
+}
+
 impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> IntoFuture for CreateParents<'a, D> {
     type Output = Result<Created>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Created>> + Send + 'a>>;
@@ -280,16 +298,16 @@ impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> IntoFuture for CreateParents<'a, D> 
     fn into_future(self) -> Self::IntoFuture {
         let create = self.create;
         Box::pin(async move {
-            let tried = create.submit_at(create.path).await;
+            let client = create.client.within(create.deadline);
+            let tried = create.submit_with(&client, create.path, None).await;
             let parent = zk_proto::path::parent(create.path).filter(|parent| *parent != "/");
             match (tried, parent) {
                 (Err(error), Some(parent)) if error.kind() == ErrorKind::NoNode => {
-                    create
-                        .client
+                    client
                         .ensure_path(parent)
                         .acl(create.options.acl.to_vec())
                         .await?;
-                    create.submit_at(create.path).await
+                    create.submit_with(&client, create.path, None).await
                 }
                 (tried, _) => tried,
             }

@@ -1,79 +1,142 @@
 //! The one task of a client: connect, pump, back off, again.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info, warn};
 use zk_proto::HostPort;
-use zk_transport::{Dial, Disconnect, Endpoint, FrameReader, Hosts, pump};
+use zk_transport::{Dial, Disconnect, Endpoint, FrameReader, Login, Mechanism, SaslError, pump};
 
+use crate::core::Core;
+use crate::discovery::{Discovery, discover};
+use crate::observe;
+use crate::read_only::seek;
 use crate::shared::{Shared, now};
 
 /// No server is given less than this to accept and to answer the handshake.
 const LEAST_BUDGET: Duration = Duration::from_millis(200);
 /// Nor more than this, however long the session is.
 const MOST_BUDGET: Duration = Duration::from_secs(30);
+/// A session shorter than any that servers grant by themselves is no reason to hurry.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 /// How many attempts a session has time for at least.
 const LEAST_ATTEMPTS: u32 = 3;
 
+/// What a driver is given.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) dial: Arc<dyn Dial>,
+    pub(crate) login: Option<Arc<dyn Login>>,
+    pub(crate) frame_limit: usize,
+    /// Whether read-only servers will do, until there is another.
+    pub(crate) read_only: bool,
+    /// Where the list of servers comes from, unless it was given.
+    pub(crate) discovery: Option<Discovery>,
+    pub(crate) seed: u64,
+}
+
 /// Runs until the client is over.
-pub(crate) async fn drive(gone: Gone, mut hosts: Hosts, dial: Arc<dyn Dial>, frame_limit: usize) {
-    let shared = &gone.0;
-    while let Some(attempt) = hosts.next_attempt() {
-        // A session that may live must not be slept away.
-        let (most, timeout) = shared.with(|core| {
-            let timeout = core.session.timeout();
-            let most = core.session.exists().then(|| timeout / 8);
-            (most.unwrap_or(Duration::MAX), timeout)
-        });
-        let delay = attempt.delay.min(most);
-        if shared.meanwhile(tokio::time::sleep(delay)).await.is_none() {
-            break;
+pub(crate) async fn drive(gone: Gone, options: Options) {
+    let shared = &*gone.0;
+    let mut aside: Vec<Pin<Box<dyn Future<Output = Infallible> + Send + '_>>> = Vec::new();
+    if options.read_only {
+        aside.push(Box::pin(seek(shared, &*options.dial, options.seed)));
+    }
+    if let Some(discovery) = &options.discovery {
+        aside.push(Box::pin(discover(shared, discovery, options.seed)));
+    }
+    let mut main = pin!(stay_connected(shared, &options));
+    poll_fn(|cx| {
+        let over = main.as_mut().poll(cx);
+        if over.is_pending() {
+            for task in &mut aside {
+                // What it does shows in the core.
+                let _ = task.as_mut().poll(cx);
+            }
         }
-        // A server that does not answer must leave time for others, or for itself at a second try.
-        let attempts = u32::try_from(hosts.len())
-            .unwrap_or(u32::MAX)
-            .max(LEAST_ATTEMPTS);
-        let budget = (timeout / attempts).clamp(LEAST_BUDGET, MOST_BUDGET);
-        let Some(ended) = connect(shared, &*dial, &attempt.host, budget, frame_limit).await else {
+        over
+    })
+    .await;
+}
+
+async fn stay_connected(shared: &Shared, options: &Options) {
+    while shared.meanwhile(shared.known_hosts()).await.is_some() {
+        let Some(attempt) = shared.with(Core::next_attempt) else {
             break;
         };
-        if let Some(opened_at) = ended.opened_at {
-            hosts.handle_connected(opened_at);
+        // A session that may live must not be slept away.
+        let (most, budget) = shared.with(|core| {
+            let timeout = core.session.timeout();
+            let most = core
+                .session
+                .exists()
+                .then(|| (timeout / 8).max(LEAST_PATIENCE));
+            (most.unwrap_or(Duration::MAX), budget(core))
+        });
+        let delay = tokio::time::sleep(attempt.delay.min(most));
+        match shared.meanwhile(shared.unless_moving(delay)).await {
+            Some(Some(())) => {}
+            Some(None) => continue,
+            None => break,
         }
-        hosts.handle_disconnected(now());
-        if ended.reason == Disconnect::SessionExpired {
-            hosts.handle_proven();
-        }
-        shared.with(|core| core.note_failure(&attempt.host, ended.reason));
+        let span = observe::attempt(shared, &attempt.host);
+        let connecting = connect(shared, options, &attempt.host, budget);
+        let Some(ended) = connecting.instrument(span).await else {
+            break;
+        };
+        shared.with(|core| {
+            core.hosts.handle_disconnected(now());
+            match ended {
+                Disconnect::Moving => {}
+                Disconnect::SessionExpired => core.hosts.handle_expired(),
+                reason => core.note_failure(&attempt.host, reason),
+            }
+            core.judge();
+        });
     }
 }
 
-/// How a connection went.
-struct Connection {
-    reason: Disconnect,
-    /// When the session was established over it.
-    opened_at: Option<Instant>,
+/// How long a server is given to accept a connection and answer the handshake: one that does not
+/// must leave time for others, or for itself at a second try.
+pub(crate) fn budget(core: &Core) -> Duration {
+    let attempts = u32::try_from(core.hosts.len())
+        .unwrap_or(u32::MAX)
+        .max(LEAST_ATTEMPTS);
+    let attempts = match zk_proto::seeded_bug!("B45") {
+        true => 1,
+        false => attempts,
+    };
+    (core.session.timeout() / attempts).clamp(LEAST_BUDGET, MOST_BUDGET)
 }
 
-/// One connection, from dialling to its end. `None` if the client was over before it was open.
+/// One connection, from dialling to its end, and why it ended. `None` if the client was over before
+/// it was open.
 async fn connect(
     shared: &Shared,
-    dial: &dyn Dial,
+    options: &Options,
     host: &HostPort,
     budget: Duration,
-    frame_limit: usize,
-) -> Option<Connection> {
+) -> Option<Disconnect> {
+    // Not a part of the budget: a slow ticket is no slow server (ZOOKEEPER-4275).
+    let mechanism = match prepare(shared, options.login.as_deref(), host).await? {
+        Ok(mechanism) => mechanism,
+        Err(reason) => {
+            shared.with(|core| core.note_failed_connection(&reason));
+            debug!(server = %host, %reason, "no connection");
+            return Some(reason);
+        }
+    };
     let started = now();
-    let dialled = shared
-        .meanwhile(tokio::time::timeout(budget, dial.dial(host)))
-        .await?;
+    let dialling = tokio::time::timeout(budget, options.dial.dial(host));
+    let dialled = shared.meanwhile(shared.unless_moving(dialling)).await?;
     let failed = match dialled {
-        Ok(Ok(stream)) => {
+        None => Disconnect::Moving,
+        Some(Ok(Ok(stream))) => {
             let left = (started + budget)
                 .saturating_duration_since(now())
                 .max(LEAST_BUDGET);
@@ -83,32 +146,61 @@ async fn connect(
             let mut endpoint = CoreEndpoint {
                 shared,
                 host,
-                opened_at: None,
+                mechanism,
+                opened: false,
             };
-            let ended = pump(stream, &mut endpoint, frame_limit).await;
-            let opened_at = endpoint.opened_at;
+            let ended = pump(stream, &mut endpoint, options.frame_limit).await;
+            let opened = endpoint.opened;
             let reason = match ended.reason {
-                Disconnect::ClosedByServer if opened_at.is_none() => Disconnect::ClosedInHandshake,
+                Disconnect::ClosedByServer if !opened => shared.with(|core| core.closed_unserved()),
                 reason => reason,
             };
-            shared.with(|core| core.disconnected(now(), &reason, ended.written, &ended.rest));
-            match (&reason, opened_at) {
+            shared.with(|core| {
+                if !opened {
+                    core.note_failed_connection(&reason);
+                }
+                core.disconnected(now(), &reason, ended.written, &ended.rest);
+            });
+            match (&reason, opened) {
                 (Disconnect::Local, _) => debug!(server = %host, "connection closed"),
-                (_, Some(_)) => warn!(server = %host, %reason, "connection lost"),
-                (_, None) => debug!(server = %host, %reason, "no connection"),
+                (Disconnect::Moving, _) => info!(server = %host, %reason, "connection closed"),
+                (_, true) => warn!(server = %host, %reason, "connection lost"),
+                (_, false) => debug!(server = %host, %reason, "no connection"),
             }
-            return Some(Connection { reason, opened_at });
+            return Some(reason);
         }
-        Ok(Err(error)) => Disconnect::Dial(error.to_string()),
-        Err(_elapsed) => {
+        Some(Ok(Err(error))) => Disconnect::from(error),
+        Some(Err(_elapsed)) => {
             Disconnect::Dial(format!("cannot connect within {} ms", budget.as_millis()))
         }
     };
+    shared.with(|core| core.note_failed_connection(&failed));
     debug!(server = %host, reason = %failed, "no connection");
-    Some(Connection {
-        reason: failed,
-        opened_at: None,
-    })
+    Some(failed)
+}
+
+/// Has the login prepare for a connection, if there is to be one. `None` once the client is over.
+async fn prepare(
+    shared: &Shared,
+    login: Option<&dyn Login>,
+    host: &HostPort,
+) -> Option<Result<Option<Box<dyn Mechanism>>, Disconnect>> {
+    let Some(login) = login else {
+        return Some(Ok(None));
+    };
+    let begun = tokio::time::timeout(MOST_BUDGET, login.begin(host));
+    let cause = match shared.meanwhile(begun).await? {
+        Ok(Ok(mechanism)) => return Some(Ok(Some(mechanism))),
+        Ok(Err(cause)) => cause,
+        Err(_elapsed) => SaslError::Unavailable(format!(
+            "the mechanism was not ready within {} ms",
+            MOST_BUDGET.as_millis()
+        )),
+    };
+    Some(Err(shared.with(|core| {
+        core.note_server(host);
+        core.handle_login_failed(cause)
+    })))
 }
 
 /// Ends the client if the driver ends for any reason, its runtime's shutdown among them, be it before
@@ -150,11 +242,55 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Waits until there are servers to try.
+    async fn known_hosts(&self) {
+        poll_fn(|_| {
+            // The driver is woken when there are.
+            match self.with(|core| core.hosts.is_empty()) {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
+    /// Waits for `future`, unless it turns out that another server is to be tried: then `None`.
+    async fn unless_moving<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if self.with(|core| core.is_moving()) {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+}
+
 /// The core, as the pump sees it.
 struct CoreEndpoint<'a> {
     shared: &'a Shared,
     host: &'a HostPort,
-    opened_at: Option<Instant>,
+    mechanism: Option<Box<dyn Mechanism>>,
+    /// Whether the session has been established over this connection.
+    opened: bool,
+}
+
+impl CoreEndpoint<'_> {
+    /// Has the mechanism answer what the server wants to know. It is the user's, so it does not run
+    /// under the lock.
+    fn log_in(&mut self) -> Result<(), Disconnect> {
+        while let Some(challenge) = self.shared.with(|core| core.next_challenge()) {
+            let step = match &mut self.mechanism {
+                Some(mechanism) => mechanism.step(challenge.as_deref()),
+                None => Err(SaslError::Unusable("there is no mechanism".to_owned())),
+            };
+            self.shared
+                .with(|core| core.handle_login_step(now(), step))?;
+        }
+        Ok(())
+    }
 }
 
 impl Endpoint for CoreEndpoint<'_> {
@@ -168,19 +304,23 @@ impl Endpoint for CoreEndpoint<'_> {
     }
 
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
-        let (result, opened) = self.shared.with(|core| {
-            let result = core.handle_input(now, frames);
-            (
-                result,
-                Some(core.state()).filter(|state| state.is_connected()),
-            )
-        });
-        if let Some(state) = opened
-            && self.opened_at.is_none()
-        {
-            self.opened_at = Some(now);
-            info!(server = %self.host, "{state}");
+        let (result, notice) = self
+            .shared
+            .with(|core| (core.handle_input(now, frames), core.take_notice()));
+        if let Some(notice) = notice {
+            warn!(server = %self.host, "{notice}");
         }
+        let result = result.and_then(|()| self.log_in());
+        if self.opened {
+            return result;
+        }
+        self.opened = self.shared.with(|core| {
+            let connected = core.state().is_connected();
+            if connected {
+                core.hosts.handle_connected(now);
+            }
+            connected
+        });
         result
     }
 

@@ -1,5 +1,7 @@
 //! What went wrong, with which operation and path, and whether it took effect.
 
+mod text;
+
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -15,7 +17,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Ask it what you need to know: [`kind`](Self::kind) what happened, [`outcome`](Self::outcome)
 /// whether the operation took effect, [`is_retryable`](Self::is_retryable) whether the same request
-/// can be made again without harm.
+/// can be made again without harm. Its text says what happened, to which operation and path, whether
+/// that took effect, and in parentheses what to do; the cause, if there is one beyond that, is its
+/// source.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -26,6 +30,8 @@ struct Inner {
     detail: Option<String>,
     /// The operation of a transaction that failed.
     failed_op: Option<usize>,
+    /// A retry policy has given up on it.
+    exhausted: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -76,7 +82,10 @@ pub enum ErrorKind {
     DeadlineExceeded,
     /// No session could be established in time.
     ConnectTimeout,
-    /// The server refused the credentials.
+    /// No server can be connected to securely, and trying again would not help: a certificate is
+    /// not good, or only one side speaks TLS.
+    Untrusted,
+    /// The server refused the credentials or the login, or requires one.
     AuthFailed,
     /// The client has been closed.
     Closed,
@@ -103,32 +112,30 @@ impl Error {
             path: None,
             detail: None,
             failed_op: None,
+            exhausted: false,
             source: None,
         }))
     }
 
     pub(crate) fn rejected(code: ErrorCode) -> Self {
-        let kind = match code {
-            ErrorCode::NoNode => ErrorKind::NoNode,
-            ErrorCode::NodeExists => ErrorKind::NodeExists,
-            ErrorCode::BadVersion => ErrorKind::BadVersion,
-            ErrorCode::NotEmpty => ErrorKind::NotEmpty,
-            ErrorCode::NoChildrenForEphemerals => ErrorKind::NoChildrenForEphemerals,
-            ErrorCode::NoAuth => ErrorKind::NoAuth,
-            ErrorCode::InvalidAcl => ErrorKind::InvalidAcl,
-            ErrorCode::NotReadOnly => ErrorKind::ReadOnly,
-            ErrorCode::QuotaExceeded => ErrorKind::QuotaExceeded,
-            ErrorCode::ThrottledOp => ErrorKind::Throttled,
-            ErrorCode::Unimplemented => ErrorKind::Unimplemented,
-            ErrorCode::SessionExpired => ErrorKind::SessionExpired,
-            ErrorCode::AuthFailed => ErrorKind::AuthFailed,
-            _ => ErrorKind::Server,
-        };
-        Error::new(kind, Outcome::Rejected).with_source(Refusal(code))
+        Error::new(kind_of(code), Outcome::Rejected).with_source(Refusal(code))
+    }
+
+    /// The same operation's failure, now that it is known to have been refused.
+    pub(crate) fn into_rejected(self, code: ErrorCode) -> Self {
+        let mut error = Error::rejected(code);
+        (error.0.op, error.0.path) = (self.0.op, self.0.path);
+        error
     }
 
     pub(crate) fn connection_lost(reason: Disconnect, outcome: Outcome) -> Self {
         Error::new(ErrorKind::ConnectionLost, outcome).with_source(reason)
+    }
+
+    pub(crate) fn auth_failed(reason: Disconnect, outcome: Outcome) -> Self {
+        Error::new(ErrorKind::AuthFailed, outcome)
+            .with_detail(reason.to_string())
+            .with_source(reason)
     }
 
     pub(crate) fn malformed(error: DecodeError) -> Self {
@@ -160,6 +167,11 @@ impl Error {
 
     pub(crate) fn with_failed_op(mut self, index: usize) -> Self {
         self.0.failed_op = Some(index);
+        self
+    }
+
+    pub(crate) fn with_retries_exhausted(mut self) -> Self {
+        self.0.exhausted = true;
         self
     }
 
@@ -205,10 +217,17 @@ impl Error {
         self.0.failed_op
     }
 
+    /// Whether a [`RetryPolicy`](crate::RetryPolicy) has given up on it. Another policy does not try
+    /// it again, so that policies inside policies do not multiply.
+    pub fn retries_exhausted(&self) -> bool {
+        self.0.exhausted
+    }
+
     /// Whether the same request can be made again without harm: it had no effect, and what stood in
     /// its way may pass by itself.
     pub fn is_retryable(&self) -> bool {
         self.outcome() != Outcome::Unknown
+            && !(zk_proto::seeded_bug!("A36") && self.kind() == ErrorKind::Throttled)
             && matches!(
                 self.kind(),
                 ErrorKind::ConnectionLost
@@ -219,32 +238,22 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &*self.0;
-        if let Some(op) = inner.op {
-            write!(f, "{}", op.name())?;
-            if let Some(path) = &inner.path {
-                write!(f, " {path}")?;
-            }
-            f.write_str(": ")?;
-        }
-        if let Some(index) = inner.failed_op {
-            write!(f, "operation {index} of the transaction: ")?;
-        }
-        match (&inner.detail, inner.kind) {
-            (Some(detail), _) => f.write_str(detail)?,
-            (None, ErrorKind::Server) => match &inner.source {
-                Some(source) => write!(f, "{source}")?,
-                None => f.write_str("refused by the server")?,
-            },
-            (None, kind) => write!(f, "{kind}")?,
-        }
-        match inner.outcome {
-            Outcome::Unknown => f.write_str("; whether it took effect is unknown"),
-            Outcome::NotSent if inner.op.is_some() => f.write_str("; it had no effect"),
-            Outcome::NotSent | Outcome::Rejected => Ok(()),
-        }
+fn kind_of(code: ErrorCode) -> ErrorKind {
+    match code {
+        ErrorCode::NoNode => ErrorKind::NoNode,
+        ErrorCode::NodeExists => ErrorKind::NodeExists,
+        ErrorCode::BadVersion => ErrorKind::BadVersion,
+        ErrorCode::NotEmpty => ErrorKind::NotEmpty,
+        ErrorCode::NoChildrenForEphemerals => ErrorKind::NoChildrenForEphemerals,
+        ErrorCode::NoAuth => ErrorKind::NoAuth,
+        ErrorCode::InvalidAcl => ErrorKind::InvalidAcl,
+        ErrorCode::NotReadOnly => ErrorKind::ReadOnly,
+        ErrorCode::QuotaExceeded => ErrorKind::QuotaExceeded,
+        ErrorCode::ThrottledOp => ErrorKind::Throttled,
+        ErrorCode::Unimplemented => ErrorKind::Unimplemented,
+        ErrorCode::SessionExpired => ErrorKind::SessionExpired,
+        ErrorCode::AuthFailed => ErrorKind::AuthFailed,
+        _ => ErrorKind::Server,
     }
 }
 
@@ -272,37 +281,6 @@ impl StdError for Error {
     }
 }
 
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ErrorKind::NoNode => "the znode does not exist",
-            ErrorKind::NodeExists => "the znode exists already",
-            ErrorKind::BadVersion => "the znode has another version",
-            ErrorKind::NotEmpty => "the znode has children",
-            ErrorKind::NoChildrenForEphemerals => "ephemeral znodes cannot have children",
-            ErrorKind::NoAuth => "the znode's ACL does not allow it",
-            ErrorKind::InvalidAcl => "the ACL is empty, malformed or of an unknown scheme",
-            ErrorKind::ReadOnly => "the server is read-only",
-            ErrorKind::QuotaExceeded => "a quota of the ensemble is exceeded",
-            ErrorKind::Throttled => "the server is overloaded and did not execute the request",
-            ErrorKind::Unimplemented => "the server does not know or has not enabled the operation",
-            ErrorKind::Server => "the server refused",
-            ErrorKind::ConnectionLost => "the connection was lost",
-            ErrorKind::SessionExpired => "the session has expired",
-            ErrorKind::DeadlineExceeded => "the deadline passed",
-            ErrorKind::ConnectTimeout => "no session could be established in time",
-            ErrorKind::AuthFailed => "the server refused the credentials",
-            ErrorKind::Closed => "the client is closed",
-            ErrorKind::QueueFull => "too many requests are outstanding",
-            ErrorKind::RequestTooLarge => "the request is too large",
-            ErrorKind::ReplyTooLarge => "the reply is too large",
-            ErrorKind::InvalidPath => "the path is invalid",
-            ErrorKind::InvalidArgument => "an argument is invalid",
-            ErrorKind::MalformedReply => "the server's reply is malformed",
-        })
-    }
-}
-
 /// A server's refusal, as the source of an error.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -316,23 +294,6 @@ mod tests {
     fn an_error_is_one_pointer_wide() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
         assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
-    }
-
-    #[test]
-    fn the_message_names_operation_path_and_outcome() {
-        let error = Error::connection_lost(Disconnect::ClosedByServer, Outcome::Unknown)
-            .at(OpCode::Create, "/a");
-        assert_eq!(
-            error.to_string(),
-            "create /a: the connection was lost; whether it took effect is unknown"
-        );
-        assert_eq!(
-            error.source().unwrap().to_string(),
-            "the server closed the connection"
-        );
-        let error = Error::rejected(ErrorCode::NoNode).at(OpCode::GetData, "/b");
-        assert_eq!(error.to_string(), "getData /b: the znode does not exist");
-        assert_eq!(error.code(), Some(ErrorCode::NoNode));
     }
 
     #[test]

@@ -30,6 +30,19 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Fresh reads
+//!
+//! A server answers reads from what it knows, which may be less than another client has already
+//! seen. [`synced`](Get::synced) has it catch up with the leader first, and
+//! [`linearizable`](Get::linearizable) has a quorum commit an empty transaction first; both cost one
+//! round trip, for they go out together with the read:
+//!
+//! ```no_run
+//! # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
+//! let (data, stat) = zk.get("/config").synced().await?;
+//! # Ok(()) }
+//! ```
+//!
 //! # When the connection is lost
 //!
 //! The session lives on at the servers for the negotiated timeout, and the client looks for another
@@ -50,45 +63,156 @@
 //! fails with [`ErrorKind::SessionExpired`]. Reads are answered in the next session. Whether there
 //! is one is up to [`SessionPolicy`].
 //!
+//! # Trying again
+//!
+//! An [`Error`] says whether the operation took effect. [`Client::retry`] and a [`RetryPolicy`] try
+//! again what had none; [`Set::retry`] and [`Delete::retry`] find out what became of a conditional
+//! write whose reply was lost; [`Create::protected`] creates exactly once.
+//!
+//! # Which server
+//!
+//! The servers of the connect string are tried in an order shuffled once. The list can change while
+//! the client lives: by [`Client::update_hosts`], by the DNS ([`Builder::srv_refresh`]), or by the
+//! ensemble itself, when the client follows its configuration ([`Builder::follow_config`]). Clients
+//! then move such that every server has its equal share of them; one that moves keeps its session,
+//! and waits for its requests in flight before. With [`Builder::read_only`] a server without a
+//! quorum will do for reads, until there is one with.
+//!
+//! # TLS and SASL
+//!
+//! With the features `tls` and `sasl`:
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "tls", feature = "sasl"))]
+//! # async fn run(password: String) -> zk_client::Result<()> {
+//! use zk_client::{Client, TlsConfig};
+//!
+//! let zk = Client::builder("zk1:2281,zk2:2281,zk3:2281")
+//!     .tls(TlsConfig::new().ca_file("/etc/zk/ca.pem"))
+//!     .sasl_digest("worker", password)
+//!     .connect()
+//!     .await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Both fail closed. Only the CAs given are trusted, and only for the hosts that the connect string
+//! names; nothing is ever said in the clear instead. A login comes before anything else on every
+//! connection, and one that the server refuses, or does not take part in, is the end of the client,
+//! be it on the first connection or the hundredth. `connect()` says so at once: when a login is
+//! refused, and when no server can be trusted. Kerberos and other mechanisms are a
+//! [`sasl::Login`] of yours, over a GSSAPI library: this crate brings none, as those need C headers.
+//!
+//! A server that requires a login lets a client without one connect, and refuses its first request:
+//! [`ErrorKind::AuthFailed`]. And Apache's server, seen with 3.8.0, checks the password of a SASL user
+//! whom it does not know against that of whoever logged in last, and lets them in by it: give no
+//! rights to names that are not among its users.
+//!
 //! # Modules
 //! - `client`, `config`: handles and their options.
-//! - `call`: a request's future. `read`, `write`, `create`, `multi`, `acl`, `tree`: the operations.
+//! - `call`: a request's future. `read`, `fresh`, `write`, `create`, `protected`, `multi`, `acl`,
+//!   `tree`, `descendants`, `identity`, `ensemble`: the operations.
+//! - `retry`: trying again, only what can be tried again without harm.
 //! - `watch`: what is armed, and who is told.
-//! - `session`, `state`, `lease`: how long a session lasts and who wants to know.
-//! - `core`, `slots`, `shared`: the state behind the lock. `driver`: the one task.
+//! - `session`, `leader`, `state`, `lease`: how long a session lasts and who wants to know. `token`: a
+//!   session that is handed over to another client.
+//! - `statistics`: what a client has done and holds.
+//! - `blocking`: the client for programs without a runtime.
+//! - `observe`: spans and events.
+//! - `core`, `slots`, `shared`: the state behind the lock. `driver`: the one task, with `read_only`,
+//!   the search for a server with a quorum, and `discovery`, the list of servers out of the DNS.
+//!
+//! # What it tells those who look on
+//!
+//! [`Client::statistics`] is a snapshot of all that a client has done and holds.
+//!
+//! Spans and events of `tracing`, never with a credential or a session's password in them:
+//!
+//! | what | level | fields |
+//! |---|---|---|
+//! | span `zk.client`, for each client | INFO | `id`, `session`, `chroot` |
+//! | span `zk.connection`, for each attempt | INFO | `server`, `attempt` since the session was last served |
+//! | connected, suspended, session expired, closed, authentication failed | INFO to ERROR | `session`, `epoch`, `timeout`, `server`, `left` |
+//! | connection lost, no connection | WARN, DEBUG | `server`, `reason` |
+//! | cannot connect: once for each outage | WARN | `failures` |
+//! | arming watches again; gaps; events dropped | DEBUG | `batches`, `watches`, `gaps`, `events` |
+//! | trying again | DEBUG | `attempt`, `delay`, `error` |
+//! | submitted, answered, failed, given up | TRACE | `op`, `path`, `xid`, `zxid`, `code`, `kind`, `outcome`, `latency` |
+//! | ping answered | TRACE | `ping` |
+//!
+//! With the feature `metrics`, of all clients of the process together:
+//!
+//! | name | kind | labels |
+//! |---|---|---|
+//! | `zk_requests_total` | counter | `op`, `outcome`: `ok`, `rejected`, `not_sent`, `unknown`, `dropped` |
+//! | `zk_request_seconds` | histogram, s | `op` |
+//! | `zk_outstanding_requests`, `zk_connected_clients` | gauge | |
+//! | `zk_connections_total`, `zk_connection_failures_total`, `zk_connections_lost_total` | counter | |
+//! | `zk_sessions_total`, `zk_session_resumed_total`, `zk_session_expired_total` | counter | |
+//! | `zk_watch_events_total`, `zk_watch_events_dropped_total`, `zk_watch_gaps_total` | counter | |
+//! | `zk_rearm_batches_total`, `zk_rearmed_watches_total` | counter | |
+//! | `zk_sent_bytes_total`, `zk_received_bytes_total` | counter, bytes | |
+//! | `zk_ping_seconds` | histogram, s | |
 //!
 //! # Features
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
+//! | `backoff` | no | any backoff of the crate `backoff`, which is unmaintained, can drive a [`RetryPolicy`] |
+//! | `blocking` | no | a client for programs without a runtime: the module `blocking`, and `wait()` on every operation |
+//! | `metrics` | no | counters, gauges and histograms for the facade `metrics`, listed above |
 //! | `serde` | no | `Serialize` and `Deserialize` on the data people see, such as [`Stat`] |
+//! | `sasl` | no | `Builder::sasl_digest`, the mechanism DIGEST-MD5; `Builder::sasl` is always there |
+//! | `tls` | no | `Builder::tls`, on rustls with ring |
+//!
+//! There is also `testkit`, for this project's own fuzzing and tests. It is no part of the API
+//! and may change at any time.
 
 mod acl;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod call;
 mod client;
 mod config;
 mod core;
 mod create;
+mod descendants;
+mod discovery;
 mod driver;
+mod ensemble;
 mod error;
+mod fresh;
+mod identity;
+mod leader;
 mod lease;
 mod multi;
+mod observe;
 mod protected;
 mod read;
+mod read_only;
+mod retry;
 mod session;
 mod shared;
 mod slots;
 mod state;
+mod statistics;
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+pub mod testkit;
+mod token;
 mod tree;
 mod watch;
 mod write;
 
 pub use acl::{GetAcl, SetAcl};
 pub use call::Pending;
-pub use client::{Client, SessionInfo, StateStream, Statistics};
+pub use client::{Client, SessionInfo, StateStream};
 pub use config::{Builder, SessionPolicy};
 pub use create::{Create, CreateParents, Created};
+pub use descendants::{Count, Ephemerals};
+pub use ensemble::{ConfigWatched, GetConfig, Reconfig};
 pub use error::{Error, ErrorKind, Outcome, Result};
+pub use fresh::{Fresh, FreshPending, Read};
+pub use identity::{ClientInfo, WhoAmI};
 pub use lease::{Lease, LeaseLost};
 pub use multi::{Multi, MultiRead, OpResult, ReadResult};
 pub use protected::{CreateProtected, Guid};
@@ -96,15 +220,23 @@ pub use read::{
     Children, ChildrenWatched, Exists, ExistsWatched, Get, GetChildren, GetChildrenStat,
     GetWatched, Sync,
 };
+pub use retry::{Retried, RetryPolicy};
 pub use state::State;
+pub use statistics::{RequestCounts, Statistics};
+pub use token::SessionToken;
 pub use tree::{DeleteRecursive, EnsurePath};
-pub use watch::{NodeEvent, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStream};
+pub use watch::{AddWatch, NodeEvent, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStream};
 pub use write::{Delete, Set};
 
+pub use zk_proto::config::EnsembleConfig;
 pub use zk_proto::{
     Acl, Chroot, CreateMode, ErrorCode, HostPort, Id, Permissions, SessionId, Stat, Zxid,
     digest_id, path,
 };
+pub use zk_transport::sasl::{self, SaslError};
 pub use zk_transport::{
-    Backoff, BackoffPolicy, Dial, DialError, Dialing, Disconnect, Stream, TcpDial,
+    Backoff, BackoffPolicy, Dial, DialError, Dialing, Disconnect, Resolve, Resolving, Servers,
+    Stream, SystemResolver, TcpDial,
 };
+#[cfg(feature = "tls")]
+pub use zk_transport::{TlsConfig, TlsDial, TlsError, tls::rustls};

@@ -1,18 +1,17 @@
 //! Several operations in one request.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use zk_proto::records::{
-    CheckVersionRequest, Children, CreateRequest, DeleteRequest, GetChildrenRequest,
-    GetDataRequest, MultiHeader, MultiOp, MultiResponse, MultiResult, SetDataRequest,
+    CheckVersionRequest, Children, DeleteRequest, GetChildrenRequest, GetDataRequest, MultiHeader,
+    MultiOp, MultiResponse, MultiResult, SetDataRequest,
 };
 use zk_proto::{CreateMode, Decoder, Encode, ErrorCode, OpCode, PathError, Stat, path};
 
 use crate::call::{Call, PATH_SEPARATOR, Pending, Success, invalid_path, operation};
 use crate::client::Client;
-use crate::create::strip;
+use crate::create::{Create, strip};
 use crate::error::{Error, Result};
 
 /// What an operation of a transaction did.
@@ -54,7 +53,7 @@ pub struct Multi<'a> {
 #[derive(Debug, Default)]
 struct Ops {
     encoded: BytesMut,
-    count: usize,
+    kinds: Vec<OpCode>,
     /// The paths, for errors.
     paths: String,
     /// What was wrong with the first operation that was invalid.
@@ -67,7 +66,7 @@ impl Ops {
             self.refuse(invalid_path(OpCode::Multi, path, error));
         }
         op.encode(&mut self.encoded);
-        self.count += 1;
+        self.kinds.push(op.op_code());
         if !self.paths.is_empty() {
             self.paths.push(PATH_SEPARATOR);
         }
@@ -78,12 +77,12 @@ impl Ops {
         self.invalid.get_or_insert(error);
     }
 
-    fn finish(mut self) -> Result<(Encoded, String)> {
+    fn finish(mut self) -> Result<(Encoded, String, Box<[OpCode]>)> {
         if let Some(error) = self.invalid {
             return Err(error);
         }
         MultiHeader::END.encode(&mut self.encoded);
-        Ok((Encoded(self.encoded), self.paths))
+        Ok((Encoded(self.encoded), self.paths, self.kinds.into()))
     }
 }
 
@@ -121,30 +120,25 @@ impl<'a> Multi<'a> {
         self.create_mode(path, data, CreateMode::Persistent)
     }
 
-    /// Creates a znode with the client's default ACL. Modes with a TTL are refused: a transaction has
-    /// no place for it here.
-    pub fn create_mode(mut self, path: &str, data: impl AsRef<[u8]>, mode: CreateMode) -> Self {
-        let request = CreateRequest {
-            path: self.client.root().wire(path),
-            data: Some(data.as_ref()),
-            acl: Cow::Borrowed(self.client.default_acl()),
-            flags: mode.flags(),
+    /// Creates a znode with the client's default ACL. [`create_as`](Self::create_as) has all other
+    /// options, a TTL among them.
+    pub fn create_mode(self, path: &str, data: impl AsRef<[u8]>, mode: CreateMode) -> Self {
+        let create = self.client.create(path, data).mode(mode);
+        self.create_as(create)
+    }
+
+    /// Creates a znode as the builder says: `tx.create_as(zk.create("/a", "x").ttl(day).acl(acl))`.
+    /// Its deadline is the transaction's.
+    pub fn create_as<D: AsRef<[u8]>>(mut self, create: Create<'_, D>) -> Self {
+        let valid = if create.is_sequential() {
+            path::validate_sequential(create.path)
+        } else {
+            path::validate(create.path)
         };
-        if mode.has_ttl() {
-            let error = Error::invalid_argument("a transaction here has no place for a TTL");
-            self.ops.refuse(error.at(OpCode::Multi, path));
+        match create.op(create.path) {
+            Ok(op) => self.ops.push(create.path, valid, &op),
+            Err(error) => self.ops.refuse(error.at(OpCode::Multi, create.path)),
         }
-        let valid = if mode.is_sequential() {
-            path::validate_sequential(path)
-        } else {
-            path::validate(path)
-        };
-        let op = if mode.is_container() {
-            MultiOp::CreateContainer(request)
-        } else {
-            MultiOp::Create2(request)
-        };
-        self.ops.push(path, valid, &op);
         self
     }
 
@@ -201,17 +195,16 @@ fn submit<T>(
     deadline: Option<Duration>,
     meaning: fn(&Success, &Client) -> Result<T>,
 ) -> Pending<T> {
-    if ops.encoded.is_empty() {
+    if ops.kinds.is_empty() && ops.invalid.is_none() {
         return Pending::answered(client, op, end(), meaning);
     }
-    let count = ops.count;
     match ops.finish() {
-        Ok((record, paths)) => {
+        Ok((record, paths, kinds)) => {
             let call = match op {
                 OpCode::MultiRead => Call::read(client, op, &paths),
                 _ => Call::write(client, op, &paths),
             };
-            call.ops(count).deadline(deadline).submit(&record, meaning)
+            call.ops(kinds).deadline(deadline).submit(&record, meaning)
         }
         Err(error) => Pending::failed(client, op, error, meaning),
     }
@@ -238,14 +231,36 @@ fn written(reply: &Success, client: &Client) -> Result<Vec<OpResult>> {
 
 /// The results, as many as there were operations.
 fn response(reply: &Success) -> Result<MultiResponse> {
-    let response = MultiResponse::decode_at_most(&mut Decoder::new(&reply.body), reply.ops)
+    let response = MultiResponse::decode_at_most(&mut Decoder::new(&reply.body), reply.ops.len())
         .map_err(Error::malformed)?;
-    if response.results.len() == reply.ops {
+    if response.results.len() != reply.ops.len() {
+        return Err(Error::unexpected(
+            "the reply has fewer results than the request had operations",
+        ));
+    }
+    let mut answered = response.results.iter().zip(&reply.ops);
+    if answered.all(|(result, op)| answers(result, *op)) {
         Ok(response)
     } else {
         Err(Error::unexpected(
-            "the reply has fewer results than the request had operations",
+            "the reply has the result of another operation than the request had in its place",
         ))
+    }
+}
+
+/// Whether this can be the result of that operation.
+fn answers(result: &MultiResult, op: OpCode) -> bool {
+    match result {
+        MultiResult::Create { .. } | MultiResult::Create2 { .. } => matches!(
+            op,
+            OpCode::Create | OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl
+        ),
+        MultiResult::SetData { .. } => op == OpCode::SetData,
+        MultiResult::Delete => op == OpCode::Delete,
+        MultiResult::Check => op == OpCode::Check,
+        MultiResult::GetData { .. } => op == OpCode::GetData,
+        MultiResult::Children { .. } => op == OpCode::GetChildren,
+        MultiResult::Error(_) => true,
     }
 }
 

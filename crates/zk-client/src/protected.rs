@@ -4,10 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::Pin;
+use std::time::Duration;
 
-use zk_proto::{SessionId, path};
+use zk_proto::{OpCode, SessionId, path};
 use zk_transport::{Backoff, BackoffPolicy};
 
+use crate::call::validate;
 use crate::client::Client;
 use crate::create::{Create, Created};
 use crate::error::{ErrorKind, Outcome, Result};
@@ -29,6 +31,11 @@ impl Guid {
         Guid((version & !(0x3 << 62)) | (0x2 << 62))
     }
 
+    /// Its 32 hexadecimal digits, without hyphens.
+    pub fn hex(&self) -> String {
+        format!("{:032x}", self.0)
+    }
+
     /// `_c_<uuid>-`, what a protected znode's name begins with.
     pub fn prefix(&self) -> String {
         format!("_c_{self}-")
@@ -37,7 +44,7 @@ impl Guid {
 
 impl fmt::Display for Guid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = format!("{:032x}", self.0);
+        let hex = self.hex();
         let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
         write!(
             f,
@@ -65,7 +72,8 @@ impl fmt::Debug for Guid {
 ///
 /// # Errors
 /// Those of [`Create`]. With an outcome of [`Outcome::Unknown`] the znode may exist, and is looked
-/// for and deleted in the background.
+/// for and deleted in the background. So it is with a znode that is not ephemeral if the session
+/// expires before it is known: the old session's request may yet be executed.
 ///
 /// # Cancel safety
 /// Dropping the future deletes the znode in the background, should it come to exist.
@@ -73,6 +81,7 @@ impl fmt::Debug for Guid {
 pub struct CreateProtected<'a, D> {
     create: Create<'a, D>,
     guid: Guid,
+    prefix: Option<String>,
 }
 
 impl<'a, D: AsRef<[u8]>> CreateProtected<'a, D> {
@@ -80,12 +89,27 @@ impl<'a, D: AsRef<[u8]>> CreateProtected<'a, D> {
         CreateProtected {
             create,
             guid: Guid::random(),
+            prefix: None,
         }
+    }
+
+    /// How long all of it may take; each of its requests has the client's default unless given.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.create.deadline = Some(deadline);
+        self
     }
 
     /// Uses this id. It must not have been used before.
     pub fn guid(mut self, guid: Guid) -> Self {
         self.guid = guid;
+        self
+    }
+
+    /// What the znode's name begins with, instead of [`Guid::prefix`]: for names that other clients
+    /// must understand. It is what the znode is known by, so it must not have been used before. With
+    /// a path that ends in a slash it is the whole name.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
         self
     }
 }
@@ -108,13 +132,20 @@ impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> IntoFuture for CreateProtected<'a, D
     }
 }
 
+crate::call::blocking!(
+    [<'a, D: AsRef<[u8]> + Send + Sync + 'a>] CreateProtected<'a, D>, Created, |op| op.create.client
+);
+
 impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
     async fn run(self) -> Result<Created> {
-        let client = self.create.client;
-        self.create.validate()?;
+        let client = &self.create.client.within(self.create.deadline);
         let (parent, name) = split(self.create.path);
-        let prefix = self.guid.prefix();
+        let prefix = self.prefix.clone().unwrap_or_else(|| self.guid.prefix());
         let path = path::join(parent, &format!("{prefix}{name}"));
+        // What is in front of the name makes an empty one good, as a number behind it does.
+        let nameless = self.create.is_sequential() || self.prefix.is_some();
+        validate(OpCode::Create2, self.create.path, nameless)?;
+        self.create.validate(&path)?;
         let mut orphan = Orphan {
             client: client.with_deadline(None),
             parent: parent.to_owned(),
@@ -125,7 +156,9 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         let mut sessions = Vec::new();
         loop {
             sessions.push(client.session().id);
-            let failed = match self.create.submit_at(&path).await {
+            // A request that waits for the first session is sent in it.
+            let epoch = client.session().epoch.max(1);
+            let failed = match self.create.submit_with(client, &path, None).await {
                 Ok(created) => {
                     orphan.armed = false;
                     return Ok(created);
@@ -141,6 +174,11 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                     if let Some(found) = found {
                         orphan.armed = false;
                         return Ok(found);
+                    }
+                    // A request of a session that was given up may still be on its way. An ephemeral
+                    // znode of that session goes with it; another would stay beside a second.
+                    if !self.create.options.is_ephemeral() && client.session().epoch != epoch {
+                        return Err(failed);
                     }
                 }
                 // It waited behind somebody's write when the connection was lost.
@@ -163,8 +201,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         sessions: &[SessionId],
     ) -> Result<Option<Created>> {
         // This connection's server may lag behind the one that executed the creation.
-        client.sync(parent).await?;
-        let children = match client.children(parent).await {
+        let children = match client.children(parent).synced().await {
             Ok(children) => children,
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
             Err(error) => return Err(error),
@@ -245,8 +282,7 @@ async fn remove(client: &Client, parent: &str, prefix: &str) -> Result<()> {
 
 async fn try_remove(client: &Client, parent: &str, prefix: &str) -> Result<()> {
     // What was submitted is executed before this, and visible after it.
-    client.sync(parent).await?;
-    let children = client.children(parent).await?;
+    let children = client.children(parent).synced().await?;
     for name in children.iter().filter(|name| name.starts_with(prefix)) {
         match client.delete(&path::join(parent, name)).await {
             Ok(()) => {}

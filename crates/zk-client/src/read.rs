@@ -1,6 +1,6 @@
 //! Operations that change nothing: get, exists, children, sync.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use zk_proto::records::{
@@ -14,21 +14,71 @@ pub use zk_proto::records::Children;
 use crate::call::{Call, Pending, Success, operation};
 use crate::client::Client;
 use crate::error::Result;
+use crate::fresh::sealed::InSession;
+use crate::fresh::{Fresh, Read};
 use crate::watch::{Watch, WatchKind};
 
 macro_rules! read {
-    ($(#[$meta:meta])* $name:ident) => {
+    ($(#[$meta:meta])* $name:ident: $op:ident -> $output:ty) => {
         $(#[$meta])*
         ///
         /// # Cancel safety
         /// Dropping the future has no effect but that the reply is not seen.
-        #[derive(Debug)]
+        #[derive(Debug, Clone, Copy)]
         #[must_use = "operations do nothing unless awaited or submitted"]
         pub struct $name<'a> {
             client: &'a Client,
             path: &'a str,
             deadline: Option<Duration>,
         }
+
+        impl<'a> $name<'a> {
+            /// Puts the request on the wire.
+            pub fn submit(self) -> Pending<$output> {
+                self.send(self.call().deadline(self.deadline))
+            }
+
+            /// Has the connected server catch up with the leader first: sees at least what had been
+            /// committed before. (Not strictly linearizable, for a leader that has just been
+            /// deposed may answer: ZOOKEEPER-1675, ZOOKEEPER-2136.) One round trip, without a write.
+            pub fn synced(self) -> Fresh<Self> {
+                Fresh::synced(self)
+            }
+
+            /// Has a quorum commit an empty transaction first: sees everything that had been
+            /// committed before, whoever is the leader. One round trip, and the cost of a write.
+            pub fn linearizable(self) -> Fresh<Self> {
+                Fresh::linearizable(self)
+            }
+
+            fn call(&self) -> Call<'a> {
+                Call::read(self.client, OpCode::$op, self.path)
+            }
+        }
+
+        impl Read for $name<'_> {
+            type Output = $output;
+        }
+
+        impl InSession<$output> for $name<'_> {
+            fn client(&self) -> &Client {
+                self.client
+            }
+
+            fn path(&self) -> &str {
+                self.path
+            }
+
+            fn due(&self) -> Option<Instant> {
+                self.client.deadline_from(crate::shared::now(), self.deadline)
+            }
+
+            fn submit_in_session(self, due: Option<Instant>) -> Pending<$output> {
+                self.send(self.call().in_session().due(due))
+            }
+        }
+
+        operation!($name -> $output);
     };
 }
 
@@ -37,7 +87,7 @@ read! {
     ///
     /// # Errors
     /// [`NoNode`](crate::ErrorKind::NoNode), [`NoAuth`](crate::ErrorKind::NoAuth).
-    Get
+    Get: GetData -> (Bytes, Stat)
 }
 
 impl<'a> Get<'a> {
@@ -58,43 +108,36 @@ impl<'a> Get<'a> {
         }
     }
 
-    /// Puts the request on the wire.
-    pub fn submit(self) -> Pending<(Bytes, Stat)> {
-        let record = GetDataRequest {
-            path: self.client.root().wire(self.path),
-            watch: false,
-        };
-        Call::read(self.client, OpCode::GetData, self.path)
-            .deadline(self.deadline)
-            .submit(&record, |reply, _| data(reply))
+    fn send(self, call: Call<'_>) -> Pending<(Bytes, Stat)> {
+        call.submit(&get_data(self.client, self.path, false), |reply, _| {
+            data(reply)
+        })
     }
 }
-
-operation!(Get -> (Bytes, Stat));
 
 read! {
     /// [`Get`], and a watch.
-    GetWatched
+    GetWatched: GetData -> (Bytes, Stat, Watch)
 }
 
 impl GetWatched<'_> {
-    /// Puts the request on the wire.
-    pub fn submit(self) -> Pending<(Bytes, Stat, Watch)> {
-        let record = GetDataRequest {
-            path: self.client.root().wire(self.path),
-            watch: true,
-        };
-        Call::read(self.client, OpCode::GetData, self.path)
-            .watch(WatchKind::Data)
-            .deadline(self.deadline)
-            .submit(&record, |reply, client| {
+    fn send(self, call: Call<'_>) -> Pending<(Bytes, Stat, Watch)> {
+        call.watch(WatchKind::Data).submit(
+            &get_data(self.client, self.path, true),
+            |reply, client| {
                 let (data, stat) = data(reply)?;
                 Ok((data, stat, Watch::new(client, reply.watch)))
-            })
+            },
+        )
     }
 }
 
-operation!(GetWatched -> (Bytes, Stat, Watch));
+fn get_data<'a>(client: &'a Client, path: &'a str, watch: bool) -> GetDataRequest<'a> {
+    GetDataRequest {
+        path: client.root().wire(path),
+        watch,
+    }
+}
 
 fn data(reply: &Success) -> Result<(Bytes, Stat)> {
     let response: GetDataResponse = reply.decode()?;
@@ -106,7 +149,7 @@ read! {
     ///
     /// # Errors
     /// [`NoAuth`](crate::ErrorKind::NoAuth) from servers of version 3.9.2 or newer.
-    Exists
+    Exists: Exists -> Option<Stat>
 }
 
 impl<'a> Exists<'a> {
@@ -128,48 +171,36 @@ impl<'a> Exists<'a> {
         }
     }
 
-    /// Puts the request on the wire.
-    pub fn submit(self) -> Pending<Option<Stat>> {
-        let record = ExistsRequest {
-            path: self.client.root().wire(self.path),
-            watch: false,
-        };
-        Call::read(self.client, OpCode::Exists, self.path)
-            .deadline(self.deadline)
-            .submit_with(
-                &record,
-                |reply, _| stat(reply).map(Some),
-                Some(|_, _| Ok(None)),
-            )
+    fn send(self, call: Call<'_>) -> Pending<Option<Stat>> {
+        call.submit_with(
+            &exists(self.client, self.path, false),
+            |reply, _| stat(reply).map(Some),
+            Some(|_, _| Ok(None)),
+        )
     }
 }
-
-operation!(Exists -> Option<Stat>);
 
 read! {
     /// [`Exists`], and a watch.
-    ExistsWatched
+    ExistsWatched: Exists -> (Option<Stat>, Watch)
 }
 
 impl ExistsWatched<'_> {
-    /// Puts the request on the wire.
-    pub fn submit(self) -> Pending<(Option<Stat>, Watch)> {
-        let record = ExistsRequest {
-            path: self.client.root().wire(self.path),
-            watch: true,
-        };
-        Call::read(self.client, OpCode::Exists, self.path)
-            .watch(WatchKind::Data)
-            .deadline(self.deadline)
-            .submit_with(
-                &record,
-                |reply, client| Ok((Some(stat(reply)?), Watch::new(client, reply.watch))),
-                Some(|reply, client| Ok((None, Watch::new(client, reply.watch)))),
-            )
+    fn send(self, call: Call<'_>) -> Pending<(Option<Stat>, Watch)> {
+        call.watch(WatchKind::Data).submit_with(
+            &exists(self.client, self.path, true),
+            |reply, client| Ok((Some(stat(reply)?), Watch::new(client, reply.watch))),
+            Some(|reply, client| Ok((None, Watch::new(client, reply.watch)))),
+        )
     }
 }
 
-operation!(ExistsWatched -> (Option<Stat>, Watch));
+fn exists<'a>(client: &'a Client, path: &'a str, watch: bool) -> ExistsRequest<'a> {
+    ExistsRequest {
+        path: client.root().wire(path),
+        watch,
+    }
+}
 
 pub(crate) fn stat(reply: &Success) -> Result<Stat> {
     Ok(reply.decode::<StatResponse>()?.stat)
@@ -180,7 +211,7 @@ read! {
     ///
     /// # Errors
     /// [`NoNode`](crate::ErrorKind::NoNode), [`NoAuth`](crate::ErrorKind::NoAuth).
-    GetChildren
+    GetChildren: GetChildren2 -> Children
 }
 
 impl<'a> GetChildren<'a> {
@@ -211,81 +242,69 @@ impl<'a> GetChildren<'a> {
         }
     }
 
-    /// Puts the request on the wire.
-    pub fn submit(self) -> Pending<Children> {
-        self.call()
-            .submit(&self.record(false), |reply, _| Ok(children(reply)?.0))
-    }
-
-    fn call(&self) -> Call<'a> {
-        Call::read(self.client, OpCode::GetChildren2, self.path).deadline(self.deadline)
-    }
-
-    fn record(&self, watch: bool) -> GetChildren2Request<'a> {
-        GetChildren2Request {
-            path: self.client.root().wire(self.path),
-            watch,
-        }
+    fn send(self, call: Call<'_>) -> Pending<Children> {
+        call.submit(&get_children(self.client, self.path, false), |reply, _| {
+            Ok(children(reply)?.0)
+        })
     }
 }
-
-operation!(GetChildren -> Children);
 
 read! {
     /// [`GetChildren`], with the znode's stat.
-    GetChildrenStat
+    GetChildrenStat: GetChildren2 -> (Children, Stat)
 }
 
 impl GetChildrenStat<'_> {
-    /// Puts the request on the wire.
-    pub fn submit(self) -> Pending<(Children, Stat)> {
-        let base = GetChildren {
-            client: self.client,
-            path: self.path,
-            deadline: self.deadline,
-        };
-        base.call()
-            .submit(&base.record(false), |reply, _| children(reply))
+    fn send(self, call: Call<'_>) -> Pending<(Children, Stat)> {
+        call.submit(&get_children(self.client, self.path, false), |reply, _| {
+            children(reply)
+        })
     }
 }
-
-operation!(GetChildrenStat -> (Children, Stat));
 
 read! {
     /// [`GetChildren`], with the znode's stat and a watch.
-    ChildrenWatched
+    ChildrenWatched: GetChildren2 -> (Children, Stat, Watch)
 }
 
 impl ChildrenWatched<'_> {
-    /// Puts the request on the wire.
-    pub fn submit(self) -> Pending<(Children, Stat, Watch)> {
-        let base = GetChildren {
-            client: self.client,
-            path: self.path,
-            deadline: self.deadline,
-        };
-        base.call()
-            .watch(WatchKind::Child)
-            .submit(&base.record(true), |reply, client| {
+    fn send(self, call: Call<'_>) -> Pending<(Children, Stat, Watch)> {
+        call.watch(WatchKind::Child).submit(
+            &get_children(self.client, self.path, true),
+            |reply, client| {
                 let (children, stat) = children(reply)?;
                 Ok((children, stat, Watch::new(client, reply.watch)))
-            })
+            },
+        )
     }
 }
 
-operation!(ChildrenWatched -> (Children, Stat, Watch));
+fn get_children<'a>(client: &'a Client, path: &'a str, watch: bool) -> GetChildren2Request<'a> {
+    GetChildren2Request {
+        path: client.root().wire(path),
+        watch,
+    }
+}
 
 fn children(reply: &Success) -> Result<(Children, Stat)> {
     let response: GetChildren2Response = reply.decode()?;
     Ok((response.children, response.stat))
 }
 
-read! {
-    /// Brings the connected server up to date with the leader.
-    ///
-    /// # Errors
-    /// [`ReadOnly`](crate::ErrorKind::ReadOnly) from a server without a quorum.
-    Sync
+/// Brings the connected server up to date with the leader. To read what it then knows,
+/// [`Get::synced`] and its like do both in one round trip.
+///
+/// # Errors
+/// [`ReadOnly`](crate::ErrorKind::ReadOnly) from a server without a quorum.
+///
+/// # Cancel safety
+/// Dropping the future has no effect but that the reply is not seen.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "operations do nothing unless awaited or submitted"]
+pub struct Sync<'a> {
+    client: &'a Client,
+    path: &'a str,
+    deadline: Option<Duration>,
 }
 
 impl<'a> Sync<'a> {
@@ -299,13 +318,19 @@ impl<'a> Sync<'a> {
 
     /// Puts the request on the wire.
     pub fn submit(self) -> Pending<()> {
-        let record = SyncRequest {
-            path: self.client.root().wire(self.path),
-        };
-        Call::read(self.client, OpCode::Sync, self.path)
-            .deadline(self.deadline)
-            .submit(&record, |_, _| Ok(()))
+        sync(
+            self.client,
+            self.path,
+            Call::read(self.client, OpCode::Sync, self.path).deadline(self.deadline),
+        )
     }
 }
 
 operation!(Sync -> ());
+
+pub(crate) fn sync(client: &Client, path: &str, call: Call<'_>) -> Pending<()> {
+    let record = SyncRequest {
+        path: client.root().wire(path),
+    };
+    call.submit(&record, |_, _| Ok(()))
+}

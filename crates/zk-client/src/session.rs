@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use zk_proto::records::{ConnectRequest, ConnectResponse};
 use zk_proto::{SessionId, SessionPassword, Zxid};
 
+use crate::leader::LeaderContact;
+use crate::token::SessionToken;
+
 /// What the answer to a connect request means for the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Established {
@@ -17,6 +20,10 @@ pub(crate) enum Established {
     Expired { replaced: bool },
     /// A new session was asked for and refused.
     Refused,
+    /// A read-only server serves this connection, which asked for no session, and no other.
+    WithoutSession,
+    /// A read-only server does not know the session. It cannot know that it is over.
+    NotKnownHere,
 }
 
 /// The session, as the ensemble and this client know it.
@@ -32,8 +39,10 @@ pub(crate) struct Session {
     last_zxid: Zxid,
     /// When a server was last heard.
     heard: Instant,
-    /// When the latest request that a server has answered was submitted.
-    acknowledged: Instant,
+    /// When the latest request was submitted that has been answered by a server with a quorum. None
+    /// of a session taken over from another client: it may have been left long ago.
+    acknowledged: Option<Instant>,
+    leader: LeaderContact,
 }
 
 impl Session {
@@ -46,8 +55,30 @@ impl Session {
             epoch: 0,
             last_zxid: Zxid::ZERO,
             heard: now,
-            acknowledged: now,
+            acknowledged: None,
+            leader: LeaderContact::new(now),
         }
+    }
+
+    /// A session that another client has left. It may have expired; a server will say.
+    pub(crate) fn resume(now: Instant, token: SessionToken) -> Self {
+        Session {
+            id: token.id,
+            password: token.password,
+            epoch: 1,
+            last_zxid: token.last_zxid,
+            ..Session::new(now, token.timeout)
+        }
+    }
+
+    /// What another client needs to go on with the session, if there is one.
+    pub(crate) fn token(&self) -> Option<SessionToken> {
+        self.exists().then(|| SessionToken {
+            id: self.id,
+            password: self.password.clone(),
+            timeout: self.timeout,
+            last_zxid: self.last_zxid,
+        })
     }
 
     pub(crate) fn id(&self) -> SessionId {
@@ -64,6 +95,10 @@ impl Session {
 
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    pub(crate) fn heard(&self) -> Instant {
+        self.heard
     }
 
     pub(crate) fn last_zxid(&self) -> Zxid {
@@ -90,7 +125,11 @@ impl Session {
         response: &ConnectResponse,
     ) -> Established {
         let had = self.id;
-        if response.timeout_ms <= 0 || response.session_id.is_none() {
+        let refused = response.timeout_ms <= 0 || response.session_id.is_none();
+        if response.read_only && !had.is_none() && had != response.session_id {
+            return Established::NotKnownHere;
+        }
+        if refused {
             return if had.is_none() {
                 Established::Refused
             } else {
@@ -98,9 +137,29 @@ impl Session {
                 Established::Expired { replaced: false }
             };
         }
+        let granted = Duration::from_millis(u64::try_from(response.timeout_ms).unwrap_or_default());
+        if response.read_only {
+            // What it was given is no session of the ensemble's, and is not to be asked for again.
+            // Nor has the ensemble agreed to a longer timeout of one that it knows.
+            self.timeout = match had.is_none() {
+                true => granted,
+                false => granted.min(self.timeout),
+            };
+            self.heard = now;
+            self.leader.handle_cut_off();
+            if zk_proto::seeded_bug!("A30") {
+                self.id = response.session_id;
+            }
+            return if had.is_none() {
+                Established::WithoutSession
+            } else {
+                Established::Resumed
+            };
+        }
+        self.timeout = granted;
         let established = if had.is_none() {
             Established::New
-        } else if had == response.session_id {
+        } else if had == response.session_id || zk_proto::seeded_bug!("D15") {
             Established::Resumed
         } else {
             self.handle_expired();
@@ -111,10 +170,14 @@ impl Session {
             self.id = response.session_id;
         }
         self.password = response.password.clone();
-        self.timeout =
-            Duration::from_millis(u64::try_from(response.timeout_ms).unwrap_or_default());
         self.heard = now;
-        self.acknowledged = asked;
+        let asked = if zk_proto::seeded_bug!("D6") {
+            now
+        } else {
+            asked
+        };
+        self.acknowledged = Some(asked);
+        self.leader.handle_connected(asked, now);
         established
     }
 
@@ -131,13 +194,37 @@ impl Session {
     /// A server was heard; `acknowledged` is when the latest answered request was submitted.
     pub(crate) fn handle_heard(&mut self, now: Instant, acknowledged: Instant) {
         self.heard = now;
-        self.acknowledged = self.acknowledged.max(acknowledged);
+        self.acknowledged = self.acknowledged.max(Some(acknowledged));
+        self.leader.handle_answered(acknowledged, now, self.timeout);
+    }
+
+    /// What was submitted at `submitted` has been decided on by a quorum.
+    pub(crate) fn handle_committed(&mut self, submitted: Instant) {
+        self.leader.handle_committed(submitted, self.timeout);
+    }
+
+    /// Something is on its way that a quorum must decide on.
+    pub(crate) fn handle_submitted(&mut self, now: Instant) {
+        self.leader.handle_submitted(now);
+    }
+
+    /// When the latest such thing was submitted.
+    pub(crate) fn asked(&self) -> Instant {
+        self.leader.asked()
+    }
+
+    /// A read-only server was heard. It keeps no session alive, so no lease gets longer.
+    pub(crate) fn handle_heard_read_only(&mut self, now: Instant) {
+        self.heard = now;
     }
 
     /// The zxid of a reply to an ordinary request. Those of notifications, pings and credentials
     /// are no proof of what has been seen (failures B55, ZOOKEEPER-1417).
     pub(crate) fn handle_zxid(&mut self, zxid: Zxid) {
         self.last_zxid = self.last_zxid.max(zxid);
+        if zk_proto::seeded_bug!("A14") {
+            self.last_zxid = zxid;
+        }
     }
 
     /// When the session counts as over although no server has said so (ZOOKEEPER-4508): a third
@@ -150,7 +237,20 @@ impl Session {
     /// receipt of the latest request it answered, which is later than its submission here; a tenth
     /// of the timeout is kept back for clocks that run at different speeds.
     pub(crate) fn lease_until(&self) -> Instant {
-        self.acknowledged + self.timeout - self.timeout / 10
+        self.lease_from(self.acknowledged)
+    }
+
+    /// The same, counted from what the leader is known to have heard of.
+    pub(crate) fn quorum_lease_until(&self) -> Instant {
+        self.lease_from(self.acknowledged.map(|_| self.leader.heard()))
+    }
+
+    fn lease_from(&self, sign_of_life: Option<Instant>) -> Instant {
+        match sign_of_life {
+            Some(at) => at + self.timeout - self.timeout / 10,
+            // Has passed.
+            None => self.heard,
+        }
     }
 }
 
@@ -215,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lower_zxid_does_not_take_us_back() {
+    fn a14_b27_a_lower_zxid_does_not_take_us_back() {
         let mut session = Session::new(Instant::now(), Duration::from_secs(9));
         session.handle_zxid(Zxid(9));
         session.handle_zxid(Zxid(-1));

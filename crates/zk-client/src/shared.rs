@@ -52,3 +52,78 @@ impl fmt::Debug for Shared {
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::SessionPolicy;
+    use crate::core::Limits;
+
+    /// As a task that holds a handle: when it is dropped, it wants the lock.
+    struct Nosy {
+        shared: Arc<Shared>,
+        refused: Arc<AtomicUsize>,
+    }
+
+    impl Nosy {
+        fn look(&self) {
+            let locked = self.shared.core.try_lock().is_err();
+            self.refused
+                .fetch_add(usize::from(locked), Ordering::Relaxed);
+        }
+    }
+
+    impl Wake for Nosy {
+        fn wake(self: Arc<Self>) {
+            self.look();
+        }
+    }
+
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            self.look();
+        }
+    }
+
+    #[tokio::test]
+    async fn b70_no_waker_is_woken_or_dropped_under_the_lock() {
+        let limits = Limits {
+            outstanding: 8,
+            request_bytes: 1024,
+            watch_events: 8,
+            close_timeout: Duration::ZERO,
+        };
+        let policy = SessionPolicy::Renew;
+        let core = Core::new(now(), Duration::from_secs(1), policy, false, limits);
+        let shared = Arc::new(Shared::new(core, Handle::current()));
+        let refused = Arc::new(AtomicUsize::new(0));
+        let waker = || {
+            Waker::from(Arc::new(Nosy {
+                shared: shared.clone(),
+                refused: refused.clone(),
+            }))
+        };
+        let reader = shared.with(|core| core.readers.add(core.state()));
+        let sub = shared.with(|core| {
+            let kind = crate::watch::WatchKind::Persistent;
+            core.registry.subscribe(kind, "/a".into(), 8)
+        });
+        for _ in 0..3 {
+            // Each of them replaces the one before.
+            let waker = waker();
+            shared.with(|core| {
+                while core.poll_state(reader, &waker).is_some() {}
+                assert!(core.poll_event(sub, &waker).is_none());
+            });
+        }
+        shared.with(|core| core.forget_reader(reader));
+        shared.with(|core| core.unsubscribe(now(), sub));
+        assert_eq!(Arc::strong_count(&shared), 1, "wakers are left");
+        assert_eq!(refused.load(Ordering::Relaxed), 0);
+    }
+}

@@ -10,10 +10,11 @@ use std::task::Waker;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use zk_proto::{ErrorCode, OpCode};
+use zk_proto::{ErrorCode, OpCode, Xid, Zxid};
 use zk_transport::Disconnect;
 
 use crate::Outcome;
+use crate::statistics::Classes;
 use crate::watch::{SubId, WatchKind};
 
 /// Buffers that grew beyond this are given back when their slot is freed.
@@ -22,6 +23,23 @@ const KEEP_RECORD: usize = 1024;
 /// Index of a slot in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SlotKey(u32);
+
+/// Whether a request may be sent again, when it was sent and its reply did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replay {
+    /// It could be executed twice.
+    Never,
+    /// On another connection of the same session: it belongs to what was sent before it.
+    InSession,
+    /// Whenever there is a connection.
+    Always,
+}
+
+impl Replay {
+    pub(crate) fn is_never(self) -> bool {
+        self == Replay::Never
+    }
+}
 
 /// The watch that a request sets if it succeeds.
 #[derive(Debug, Clone)]
@@ -47,11 +65,18 @@ pub(crate) enum Failure {
     ConnectionLost(Disconnect, Outcome),
     SessionExpired(Outcome),
     DeadlineExceeded(Outcome),
-    AuthFailed(Outcome),
+    AuthFailed(Disconnect, Outcome),
     Closed(Outcome),
     QueueFull,
     RequestTooLarge { size: usize, limit: usize },
     ReplyTooLarge { size: usize, limit: usize },
+}
+
+/// The numbers of a reply, for those who look on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) xid: Xid,
+    pub(crate) zxid: Zxid,
 }
 
 /// What a caller gets.
@@ -60,14 +85,28 @@ pub(crate) struct Answer {
     pub(crate) result: Result<Reply, Failure>,
     /// The path as the caller gave it; empty if a request other than a transaction succeeded.
     pub(crate) path: String,
+    /// None if the server has not answered.
+    pub(crate) seen: Option<Seen>,
 }
 
 impl Failure {
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Failure::ConnectionLost(_, outcome)
+            | Failure::AuthFailed(_, outcome)
+            | Failure::SessionExpired(outcome)
+            | Failure::DeadlineExceeded(outcome)
+            | Failure::Closed(outcome) => *outcome,
+            Failure::QueueFull | Failure::RequestTooLarge { .. } => Outcome::NotSent,
+            Failure::ReplyTooLarge { .. } => Outcome::Unknown,
+        }
+    }
+
     /// The same failure, of a request that was sent.
     pub(crate) fn of_unknown_outcome(self) -> Self {
         match self {
             Failure::SessionExpired(_) => Failure::SessionExpired(Outcome::Unknown),
-            Failure::AuthFailed(_) => Failure::AuthFailed(Outcome::Unknown),
+            Failure::AuthFailed(reason, _) => Failure::AuthFailed(reason, Outcome::Unknown),
             Failure::Closed(_) => Failure::Closed(Outcome::Unknown),
             other => other,
         }
@@ -77,8 +116,7 @@ impl Failure {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) op: OpCode,
-    /// Whether the request may be sent again on another connection, or session.
-    pub(crate) replay: bool,
+    pub(crate) replay: Replay,
     pub(crate) watch: Option<WatchIntent>,
     pub(crate) deadline: Option<Instant>,
     /// The path as the caller gave it, for errors.
@@ -91,6 +129,11 @@ pub(crate) struct Slot {
     queued: bool,
     waker: Option<Waker>,
     result: Option<Result<Reply, Failure>>,
+    /// Whether its owner has been told, or is to be told, that it failed.
+    failed: bool,
+    /// Whether it waits for the next connection, although there is one.
+    pub(crate) held_back: bool,
+    pub(crate) seen: Option<Seen>,
 }
 
 impl Slot {
@@ -99,9 +142,30 @@ impl Slot {
         self.owned && self.result.is_none()
     }
 
+    /// Whether the link or the parked queue holds the key.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.queued
+    }
+
+    /// Gives up what was to be sent, and a large buffer with it.
+    fn clear_record(&mut self) {
+        self.record.clear();
+        if self.record.capacity() > KEEP_RECORD {
+            self.record = BytesMut::new();
+        }
+    }
+
     /// Whether its owner has been told, or is to be told, that it failed.
     pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.result, Some(Err(_)))
+        self.failed
+    }
+}
+
+/// Puts `waker` in its place. One that was there before is woken, not dropped: dropping one can drop
+/// a task and the request it holds, and that wants the lock.
+pub(crate) fn register(place: &mut Option<Waker>, waker: &Waker, wakes: &mut Vec<Waker>) {
+    if !place.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        wakes.extend(place.replace(waker.clone()));
     }
 }
 
@@ -110,6 +174,7 @@ impl Slot {
 pub(crate) struct Slots {
     slots: Vec<Slot>,
     free: Vec<SlotKey>,
+    pub(crate) counts: Classes,
 }
 
 impl Slots {
@@ -123,10 +188,11 @@ impl Slots {
         &mut self,
         op: OpCode,
         path: &str,
-        replay: bool,
+        replay: Replay,
         watch: Option<WatchIntent>,
         deadline: Option<Instant>,
     ) -> SlotKey {
+        self.counts.of(replay).submitted += 1;
         let recycled = self.free.pop();
         let (mut kept_path, record) = match recycled.and_then(|key| self.get_mut(key)) {
             Some(slot) => (
@@ -147,6 +213,9 @@ impl Slots {
             queued: true,
             waker: None,
             result: None,
+            failed: false,
+            held_back: false,
+            seen: None,
         };
         match recycled {
             Some(key) => {
@@ -179,10 +248,19 @@ impl Slots {
         result: Result<Reply, Failure>,
         wakes: &mut Vec<Waker>,
     ) -> Option<Result<Reply, Failure>> {
-        let slot = self.get_mut(key)?;
+        let slot = self.slots.get_mut(key.0 as usize)?;
         if !slot.is_wanted() {
             return Some(result);
         }
+        let counts = self.counts.of(slot.replay);
+        match &result {
+            Ok(reply) => match (&reply.result, slot.op) {
+                (Ok(_), _) | (Err(ErrorCode::NoNode), OpCode::Exists) => counts.answered += 1,
+                (Err(_), _) => counts.rejected += 1,
+            },
+            Err(failure) => counts.failed(failure),
+        }
+        slot.failed = result.is_err();
         slot.result = Some(result);
         slot.deadline = None;
         wakes.extend(slot.waker.take());
@@ -198,9 +276,6 @@ impl Slots {
     }
 
     /// Takes the answer, and with it the slot; or waits for it. A failure comes with the path.
-    ///
-    /// A waker that is replaced is woken, not dropped: dropping one can drop a task and the request
-    /// it holds, and that wants the lock.
     pub(crate) fn poll(
         &mut self,
         key: SlotKey,
@@ -216,17 +291,12 @@ impl Slots {
                     _ => slot.path.clone(),
                 };
                 slot.owned = false;
+                let seen = slot.seen;
                 self.free_if_done(key);
-                Some(Answer { result, path })
+                Some(Answer { result, path, seen })
             }
             None => {
-                if !slot
-                    .waker
-                    .as_ref()
-                    .is_some_and(|known| known.will_wake(waker))
-                {
-                    wakes.extend(slot.waker.replace(waker.clone()));
-                }
+                register(&mut slot.waker, waker, wakes);
                 None
             }
         }
@@ -238,10 +308,15 @@ impl Slots {
         key: SlotKey,
         wakes: &mut Vec<Waker>,
     ) -> Option<Result<Reply, Failure>> {
-        let slot = self.get_mut(key)?;
+        let slot = self.slots.get_mut(key.0 as usize)?;
+        if slot.is_wanted() {
+            self.counts.of(slot.replay).dropped += 1;
+        }
         slot.owned = false;
         wakes.extend(slot.waker.take());
         slot.deadline = None;
+        // What nobody waits for is not sent, nor sent again.
+        slot.clear_record();
         let result = slot.result.take();
         self.free_if_done(key);
         result
@@ -275,10 +350,7 @@ impl Slots {
         slot.result = None;
         slot.waker = None;
         slot.path.clear();
-        slot.record.clear();
-        if slot.record.capacity() > KEEP_RECORD {
-            slot.record = BytesMut::new();
-        }
+        slot.clear_record();
         self.free.push(key);
     }
 }
@@ -297,19 +369,22 @@ mod tests {
     #[test]
     fn a_slot_is_free_when_both_sides_have_let_go() {
         let mut slots = Slots::default();
-        let key = slots.insert(OpCode::Exists, "/a", true, None, None);
+        let key = slots.insert(OpCode::Exists, "/a", Replay::Always, None, None);
         assert!(slots.complete(key, reply(), &mut Vec::new()).is_none());
         slots.unqueue(key);
         assert_eq!(slots.len(), 1);
         assert!(slots.poll(key, Waker::noop(), &mut Vec::new()).is_some());
         assert_eq!(slots.len(), 0);
-        assert_eq!(slots.insert(OpCode::Exists, "/a", true, None, None), key);
+        assert_eq!(
+            slots.insert(OpCode::Exists, "/a", Replay::Always, None, None),
+            key
+        );
     }
 
     #[test]
     fn an_answer_nobody_wants_comes_back() {
         let mut slots = Slots::default();
-        let key = slots.insert(OpCode::Exists, "/a", true, None, None);
+        let key = slots.insert(OpCode::Exists, "/a", Replay::Always, None, None);
         assert!(slots.disown(key, &mut Vec::new()).is_none());
         assert_eq!(slots.len(), 1, "the link still holds the key");
         assert!(slots.complete(key, reply(), &mut Vec::new()).is_some());
@@ -320,7 +395,7 @@ mod tests {
     #[test]
     fn the_first_answer_counts() {
         let mut slots = Slots::default();
-        let key = slots.insert(OpCode::Exists, "/a", true, None, None);
+        let key = slots.insert(OpCode::Exists, "/a", Replay::Always, None, None);
         let late = Err(Failure::DeadlineExceeded(Outcome::Unknown));
         assert!(slots.complete(key, late, &mut Vec::new()).is_none());
         assert!(slots.complete(key, reply(), &mut Vec::new()).is_some());

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use zk_proto::SessionId;
 
+use crate::slots::register;
+
 /// Older states are left out once a reader is this far behind, expiries last.
 const UNREAD_LIMIT: usize = 16;
 
@@ -14,7 +16,8 @@ const UNREAD_LIMIT: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// No session has been established yet.
+    /// No session has been established yet; or the connection to a read-only server, made without
+    /// one, is lost.
     Connecting,
     /// A server serves the session.
     Connected {
@@ -23,9 +26,12 @@ pub enum State {
         /// Counts the sessions of this client, from 1.
         epoch: u64,
     },
-    /// A server without a quorum serves reads. Only a client that asked for it gets there.
+    /// A server without a quorum serves reads. Only a client that asked for it gets there
+    /// ([`Builder::read_only`](crate::Builder::read_only)), and it goes on looking for a server
+    /// with one.
     ConnectedReadOnly {
-        /// Counts the sessions of this client, from 1.
+        /// That of the session, if this client had one before and the server knows it. Otherwise 0:
+        /// such a server can give none that others would know.
         epoch: u64,
     },
     /// The connection is lost; the session may live on.
@@ -101,8 +107,11 @@ impl StateReaders {
         id
     }
 
-    pub(crate) fn remove(&mut self, id: u64) {
-        self.readers.retain(|reader| reader.id != id);
+    /// Its waker is woken, not dropped: dropping one can drop a task, and that wants the lock.
+    pub(crate) fn remove(&mut self, id: u64, wakes: &mut Vec<Waker>) {
+        if let Some(at) = self.readers.iter().position(|reader| reader.id == id) {
+            wakes.extend(self.readers.remove(at).waker);
+        }
     }
 
     pub(crate) fn push(&mut self, state: State, wakes: &mut Vec<Waker>) {
@@ -120,12 +129,18 @@ impl StateReaders {
         }
     }
 
+    /// Lets every reader look again, although there is no new state.
+    pub(crate) fn wake(&mut self, wakes: &mut Vec<Waker>) {
+        let readers = self.readers.iter_mut();
+        wakes.extend(readers.filter_map(|reader| reader.waker.take()));
+    }
+
     /// The next unread state of a reader; `waker` is woken when there is one.
-    pub(crate) fn poll(&mut self, id: u64, waker: &Waker) -> Option<State> {
+    pub(crate) fn poll(&mut self, id: u64, waker: &Waker, wakes: &mut Vec<Waker>) -> Option<State> {
         let reader = self.readers.iter_mut().find(|reader| reader.id == id)?;
         let state = reader.unread.pop_front();
         if state.is_none() {
-            reader.waker = Some(waker.clone());
+            register(&mut reader.waker, waker, wakes);
         }
         state
     }
@@ -136,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_never_reads_still_learns_of_every_expiry_it_can_hold() {
+    fn a69_a_reader_that_never_reads_still_learns_of_every_expiry_it_can_hold() {
         let mut readers = StateReaders::default();
         let id = readers.add(State::Connecting);
         for epoch in 1..=5 {
@@ -165,7 +180,7 @@ mod tests {
             readers.push(State::Expired { epoch }, &mut Vec::new());
         }
         let mut expired = Vec::new();
-        while let Some(state) = readers.poll(id, Waker::noop()) {
+        while let Some(state) = readers.poll(id, Waker::noop(), &mut Vec::new()) {
             if let State::Expired { epoch } = state {
                 expired.push(epoch);
             }

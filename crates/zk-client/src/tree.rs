@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use zk_proto::{Acl, path};
 
@@ -27,6 +28,7 @@ pub struct EnsurePath<'a> {
     path: &'a str,
     acl: Option<Vec<Acl>>,
     container: bool,
+    deadline: Option<Duration>,
 }
 
 impl<'a> EnsurePath<'a> {
@@ -36,6 +38,7 @@ impl<'a> EnsurePath<'a> {
             path,
             acl: None,
             container: false,
+            deadline: None,
         }
     }
 
@@ -50,6 +53,12 @@ impl<'a> EnsurePath<'a> {
         self.container = true;
         self
     }
+
+    /// How long all of it may take; each of its requests has the client's default unless given.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
 }
 
 impl<'a> IntoFuture for EnsurePath<'a> {
@@ -58,9 +67,10 @@ impl<'a> IntoFuture for EnsurePath<'a> {
 
     fn into_future(self) -> Boxed<'a, ()> {
         Box::pin(async move {
+            let client = self.client.within(self.deadline);
             let client = match self.acl {
-                Some(acl) => self.client.with_acl(acl),
-                None => self.client.clone(),
+                Some(acl) => client.with_acl(acl),
+                None => client,
             };
             // What is created lies below the real root, whatever this handle's root is.
             let full = client.root().join(self.path);
@@ -97,6 +107,9 @@ impl<'a> IntoFuture for EnsurePath<'a> {
     }
 }
 
+crate::call::blocking!([<'a>] EnsurePath<'a>, (), |op| op.client);
+crate::call::blocking!([<'a>] DeleteRecursive<'a>, (), |op| op.client);
+
 /// Deletes a znode and everything below it, the lowest first. What others create meanwhile is
 /// deleted too; what others delete is not missed.
 ///
@@ -110,11 +123,22 @@ impl<'a> IntoFuture for EnsurePath<'a> {
 pub struct DeleteRecursive<'a> {
     client: &'a Client,
     path: &'a str,
+    deadline: Option<Duration>,
 }
 
 impl<'a> DeleteRecursive<'a> {
-    pub(crate) fn new(client: &'a Client, path: &'a str) -> Self {
-        DeleteRecursive { client, path }
+    pub(crate) fn new(client: &'a Client, path: &'a str, deadline: Option<Duration>) -> Self {
+        DeleteRecursive {
+            client,
+            path,
+            deadline,
+        }
+    }
+
+    /// How long all of it may take; each of its requests has the client's default unless given.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
     }
 }
 
@@ -124,10 +148,11 @@ impl<'a> IntoFuture for DeleteRecursive<'a> {
 
     fn into_future(self) -> Boxed<'a, ()> {
         Box::pin(async move {
+            let client = self.client.within(self.deadline);
             let mut stack = vec![self.path.to_owned()];
             let mut found = false;
             while let Some(path) = stack.last().cloned() {
-                match self.client.delete(&path).await {
+                match client.delete(&path).await {
                     Ok(()) => {
                         found = true;
                         stack.pop();
@@ -138,7 +163,7 @@ impl<'a> IntoFuture for DeleteRecursive<'a> {
                         }
                         ErrorKind::NotEmpty => {
                             found = true;
-                            match self.client.children(&path).await {
+                            match client.children(&path).await {
                                 Ok(names) => {
                                     stack.extend(names.iter().map(|name| path::join(&path, name)));
                                 }

@@ -13,7 +13,7 @@ use crate::read::stat;
 use crate::tree::DeleteRecursive;
 
 /// Any version.
-const ANY: i32 = -1;
+pub(crate) const ANY: i32 = -1;
 
 /// Replaces a znode's data and returns its new stat.
 ///
@@ -26,10 +26,10 @@ const ANY: i32 = -1;
 #[derive(Debug)]
 #[must_use = "operations do nothing unless awaited or submitted"]
 pub struct Set<'a, D> {
-    client: &'a Client,
-    path: &'a str,
-    data: D,
-    version: i32,
+    pub(crate) client: &'a Client,
+    pub(crate) path: &'a str,
+    pub(crate) data: D,
+    pub(crate) version: i32,
     deadline: Option<Duration>,
 }
 
@@ -53,6 +53,10 @@ impl<'a, D: AsRef<[u8]>> Set<'a, D> {
 
     /// Puts the request on the wire.
     pub fn submit(self) -> Pending<Stat> {
+        self.put()
+    }
+
+    pub(crate) fn put(&self) -> Pending<Stat> {
         let record = SetDataRequest {
             path: self.client.root().wire(self.path),
             data: Some(self.data.as_ref()),
@@ -77,9 +81,9 @@ operation!(Set<D> -> Stat);
 #[derive(Debug)]
 #[must_use = "operations do nothing unless awaited or submitted"]
 pub struct Delete<'a> {
-    client: &'a Client,
-    path: &'a str,
-    version: i32,
+    pub(crate) client: &'a Client,
+    pub(crate) path: &'a str,
+    pub(crate) version: i32,
     deadline: Option<Duration>,
 }
 
@@ -102,11 +106,15 @@ impl<'a> Delete<'a> {
 
     /// Deletes everything below it first.
     pub fn recursive(self) -> DeleteRecursive<'a> {
-        DeleteRecursive::new(self.client, self.path)
+        DeleteRecursive::new(self.client, self.path, self.deadline)
     }
 
     /// Puts the request on the wire.
     pub fn submit(self) -> Pending<()> {
+        self.put()
+    }
+
+    pub(crate) fn put(&self) -> Pending<()> {
         let record = DeleteRequest {
             path: self.client.root().wire(self.path),
             version: self.version,

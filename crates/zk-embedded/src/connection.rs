@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use zk_proto::jute::decode_frame;
 use zk_proto::{Encode, ReplyHeader, RequestHeader, Zxid};
 
 use crate::core::{ConnectionId, Output, Peer};
 use crate::fault::{Action, Cut, Direction, Seen};
-use crate::gate::Gate;
+use crate::gate::Watched;
 use crate::shared::{Inner, Shared, now};
 use crate::stream::{Chunks, Stream};
 
@@ -29,10 +29,10 @@ const BATCH: usize = 1024 * 1024;
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve<S: Stream>(stream: S, shared: Arc<Shared>, member: usize, peer: Peer) {
-    let Some(gate) = shared.gates.get(member).map(watch::Sender::subscribe) else {
+    let Some(gate) = shared.gates.get(member).cloned() else {
         return;
     };
-    let at_start = gate.borrow().clone();
+    let at_start = gate.get();
     let mut connection = Connection {
         stream,
         shared,
@@ -77,7 +77,7 @@ struct Connection<S> {
     stream: S,
     shared: Arc<Shared>,
     member: usize,
-    gate: watch::Receiver<Gate>,
+    gate: Arc<Watched>,
     input: BytesMut,
     /// How much to read at once; grows with what comes.
     hint: usize,
@@ -92,12 +92,13 @@ impl<S: Stream> Connection<S> {
         let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
         while self.input.len() < 4 {
             tokio::select! {
+                biased;
                 read = read(&mut self.stream, &mut self.input, SMALL) => { read?; }
                 () = tokio::time::sleep_until(deadline) => return Err(End::Closed),
-                () = stopped(&mut self.gate) => return Err(End::Closed),
+                () = stopped(&self.gate) => return Err(End::Closed),
             }
         }
-        thawed(&mut self.gate).await;
+        thawed(&self.gate).await;
         if let Some(word) = self.input.first_chunk().copied()
             && let Some(answer) = self
                 .shared
@@ -115,7 +116,7 @@ impl<S: Stream> Connection<S> {
             id,
         };
         // Stopped meanwhile, and before there was a connection to disconnect.
-        if !self.gate.borrow().running {
+        if !self.gate.get().running {
             return Err(End::Closed);
         }
         let ended = self.exchange(id, &woken, deadline).await;
@@ -141,11 +142,12 @@ impl<S: Stream> Connection<S> {
         handshake: Instant,
     ) -> Result<(), End> {
         loop {
-            thawed(&mut self.gate).await;
+            thawed(&self.gate).await;
             self.process(id).await?;
             let due = self.delayed.front().map(|(due, _)| *due);
             let established = self.received > 0;
             tokio::select! {
+                biased;
                 read = read(&mut self.stream, &mut self.input, self.hint) => {
                     let count = read?;
                     self.adapt(count);
@@ -302,7 +304,7 @@ impl<S: Stream> Connection<S> {
 
     /// Sends, now or, if replies are delayed, later.
     async fn emit(&mut self, output: Output) -> Result<(), End> {
-        let delay = self.gate.borrow().delay;
+        let delay = self.gate.get().delay;
         if !output.is_empty() && (!delay.is_zero() || !self.delayed.is_empty()) {
             self.delayed.push_back((Instant::now() + delay, output));
         } else if !output.is_empty() {
@@ -359,12 +361,13 @@ impl<S: Stream> Connection<S> {
     }
 
     async fn write(&mut self, chunks: VecDeque<Bytes>) -> Result<(), End> {
-        thawed(&mut self.gate).await;
-        let apart = self.gate.borrow().dribble;
+        thawed(&self.gate).await;
+        let apart = self.gate.get().dribble;
         if apart.is_zero() {
             let Self { stream, gate, .. } = self;
             let mut chunks = Chunks(chunks);
             tokio::select! {
+                biased;
                 written = stream.write_all_buf(&mut chunks) => written?,
                 () = stopped(gate) => return Err(End::Closed),
             }
@@ -392,8 +395,9 @@ impl<S: Stream> Connection<S> {
         loop {
             self.input.clear();
             tokio::select! {
+                biased;
                 read = read(&mut self.stream, &mut self.input, SMALL) => { read?; }
-                () = stopped(&mut self.gate) => return Err(End::Closed),
+                () = stopped(&self.gate) => return Err(End::Closed),
             }
         }
     }
@@ -500,14 +504,13 @@ async fn until(due: Option<Instant>) {
 }
 
 /// Waits while the member is frozen.
-async fn thawed(gate: &mut watch::Receiver<Gate>) {
-    if gate.borrow().frozen {
-        // An error is a server that is gone, and so is this task then.
-        drop(gate.wait_for(|gate| !gate.frozen).await);
+async fn thawed(gate: &Watched) {
+    if gate.get().frozen {
+        gate.wait_for(|gate| !gate.frozen).await;
     }
 }
 
 /// Waits for the end of the member.
-async fn stopped(gate: &mut watch::Receiver<Gate>) {
-    drop(gate.wait_for(|gate| !gate.running).await);
+async fn stopped(gate: &Watched) {
+    gate.wait_for(|gate| !gate.running).await;
 }

@@ -29,7 +29,7 @@ impl Faults {
     fn gates(&self, set: impl Fn(&mut Gate)) {
         for &member in &self.members {
             if let Some(gate) = self.shared.gates.get(member) {
-                gate.send_modify(&set);
+                gate.change(&set);
             }
         }
         self.shared.clock.notify_one();
@@ -67,7 +67,8 @@ impl Faults {
         self.throttle(0);
     }
 
-    /// Ends a session as if its time were over; whether there was one.
+    /// Ends a session as if its time were over; whether there was one. Without a quorum only the
+    /// sessions of read-only members can end.
     pub fn expire_session(&self, session: SessionId) -> bool {
         self.shared
             .with(|inner| inner.state.expire_session(now(), session))
@@ -106,7 +107,7 @@ impl Faults {
             let Some(gate) = self.shared.gates.get(member) else {
                 continue;
             };
-            if gate.borrow().port == crate::gate::Port::Lost {
+            if gate.get().port == crate::gate::Port::Lost {
                 continue;
             }
             if refuse {

@@ -1,6 +1,10 @@
 //! What a member does with connections as a whole, whatever they carry.
 
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 /// A member's port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +16,7 @@ pub(crate) enum Port {
 }
 
 /// Watched by every task of a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gate {
     /// The process exists.
     pub(crate) running: bool,
@@ -46,5 +50,48 @@ impl Gate {
 
     pub(crate) fn listens(&self) -> bool {
         self.running && !self.refuse
+    }
+}
+
+/// A gate, and those who wait for it to change. They are woken in the order in which they began to
+/// wait, where tokio's `watch` has chance decide: a run with a paused clock is the same every time.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    gate: Mutex<Gate>,
+    changed: Notify,
+}
+
+impl Watched {
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self {
+            gate: Mutex::new(gate),
+            changed: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get(&self) -> Gate {
+        *self.lock()
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Gate)) {
+        change(&mut self.lock());
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the gate is as wanted, and says how it is then.
+    pub(crate) async fn wait_for(&self, wanted: impl Fn(&Gate) -> bool) -> Gate {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let gate = self.get();
+            if wanted(&gate) {
+                return gate;
+            }
+            changed.await;
+        }
     }
 }

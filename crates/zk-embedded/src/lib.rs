@@ -33,8 +33,9 @@
 //! [`Builder::members`] starts several members on one state: each has a port, a copy of the tree
 //! and the watches of its clients. They do not run an election or a quorum protocol; they do what a
 //! client could see of one when told to: [lag](Server::set_lag),
-//! [change their leader](Server::change_leader), [fall apart](Server::partition), be
-//! [stopped](Faults::stop) one by one.
+//! [change their leader](Server::change_leader), [fall apart](Server::partition),
+//! [lose their leader](Server::set_astray) and go on answering, be [stopped](Faults::stop) one by
+//! one.
 //!
 //! # Faults
 //!
@@ -87,7 +88,7 @@
 //!   fail to read it once there has been a recursive watch.
 //! - The identities that `auth` stands for in an ACL are listed in the order in which they were
 //!   proven, on Apache in none.
-//! - Ephemerals of a session that ends go in the order of their paths, on Apache in none.
+//! - Ephemerals of a session that ends go in the order in which they were created, on Apache in none.
 //! - Sequence numbers overflow from 2147483647 to -2147483648, as the documentation of ZooKeeper
 //!   says; servers of today stop counting instead.
 //! - A member that lags catches up when a write or a `sync` is sent to it, and lags again after it.

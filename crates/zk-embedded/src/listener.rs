@@ -4,17 +4,16 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use crate::connection;
 use crate::core::Peer;
-use crate::gate::{Gate, Port};
+use crate::gate::{Gate, Port, Watched};
 use crate::shared::Shared;
 
 /// Accepts connections while the gate is open. Ends when the port cannot be had back.
 pub(crate) async fn run(
     listener: TcpListener,
-    mut gate: watch::Receiver<Gate>,
+    gate: Arc<Watched>,
     shared: Arc<Shared>,
     member: usize,
 ) {
@@ -23,7 +22,7 @@ pub(crate) async fn run(
     };
     let mut open = Some(listener);
     loop {
-        let listens = gate.borrow_and_update().listens();
+        let listens = gate.get().listens();
         if !listens {
             open = None;
             report(&shared, member, Port::Closed);
@@ -34,20 +33,13 @@ pub(crate) async fn run(
             }
         }
         let Some(listener) = &open else {
-            if gate.changed().await.is_err() {
-                return;
-            }
+            gate.wait_for(Gate::listens).await;
             continue;
         };
         report(&shared, member, Port::Open);
         loop {
             tokio::select! {
-                changed = gate.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    break;
-                }
+                _ = gate.wait_for(|gate| !gate.listens()) => break,
                 accepted = listener.accept() => {
                     // A connection that failed before it was accepted, or too many open files: the
                     // next one may do better.
@@ -67,32 +59,22 @@ pub(crate) async fn run(
 
 fn report(shared: &Shared, member: usize, port: Port) {
     if let Some(gate) = shared.gates.get(member) {
-        gate.send_if_modified(|gate| {
-            let changed = gate.port != port;
-            gate.port = port;
-            changed
-        });
+        gate.change(|gate| gate.port = port);
     }
 }
 
 /// Waits until a port that was open is closed.
-pub(crate) async fn closed(gate: &watch::Sender<Gate>) {
-    let mut gate = gate.subscribe();
-    // The sender is borrowed, so it is there.
-    drop(
-        gate.wait_for(|gate| gate.listens() || gate.port != Port::Open)
-            .await,
-    );
+pub(crate) async fn closed(gate: &Watched) {
+    gate.wait_for(|gate| gate.listens() || gate.port != Port::Open)
+        .await;
 }
 
 /// Waits until the port is open, if it should be.
-pub(crate) async fn opened(gate: &watch::Sender<Gate>) -> io::Result<()> {
-    let mut gate = gate.subscribe();
-    let lost = gate
+pub(crate) async fn opened(gate: &Watched) -> io::Result<()> {
+    let gate = gate
         .wait_for(|gate| !gate.listens() || gate.port != Port::Closed)
-        .await
-        .is_ok_and(|gate| gate.port == Port::Lost);
-    if lost {
+        .await;
+    if gate.port == Port::Lost {
         return Err(io::ErrorKind::AddrInUse.into());
     }
     Ok(())

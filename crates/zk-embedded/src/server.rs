@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use zk_proto::{SessionId, Zxid};
 
@@ -89,7 +88,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let gate = self.shared.gates.get(member);
-        if !gate.is_some_and(|gate| gate.borrow().listens()) {
+        if !gate.is_some_and(|gate| gate.get().listens()) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         let shared = self.shared.clone();
@@ -132,6 +131,19 @@ impl Server {
     pub fn partition(&self, apart: &[usize]) {
         self.shared.with(|inner| inner.apart = apart.to_vec());
         self.shared.regroup();
+    }
+
+    /// Cuts a member, counted from 0, off from the leader without its noticing; or brings it back,
+    /// upon which it closes its connections.
+    ///
+    /// Meanwhile it answers pings and reads, as a real server does for up to its `syncLimit`, but the
+    /// leader does not hear of its clients, nor of what they said since it last asked, which it does
+    /// every half tick: their sessions may end. Writes, `sync` and handshakes are not answered, nor is
+    /// what follows a write on its connection. The leader cannot be cut off from itself.
+    pub fn set_astray(&self, member: usize, astray: bool) {
+        self.shared
+            .with(|inner| inner.state.set_astray(now(), member, astray));
+        self.shared.clock.notify_one();
     }
 
     /// Makes a member, counted from 0, lag behind the leader or catch up.
@@ -245,7 +257,8 @@ impl Server {
             .with(|inner| inner.state.set_next_sequence(path, next))
     }
 
-    /// Ends a session as if its time were over; whether there was one.
+    /// Ends a session as if its time were over; whether there was one. Without a quorum only the
+    /// sessions of read-only members can end.
     pub fn expire_session(&self, session: SessionId) -> bool {
         self.faults().expire_session(session)
     }
@@ -395,7 +408,7 @@ impl Builder {
         let shared = Arc::new(Shared::new(state, self.sockets));
         let mut tasks = vec![tokio::spawn(run_clock(shared.clone()))];
         for (member, listener) in listeners.into_iter().enumerate() {
-            if let Some(gate) = shared.gates.get(member).map(watch::Sender::subscribe) {
+            if let Some(gate) = shared.gates.get(member).cloned() {
                 tasks.push(tokio::spawn(listener::run(
                     listener,
                     gate,

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::core::{ConnectionId, Peer, State};
 use crate::fault::Script;
-use crate::gate::Gate;
+use crate::gate::{Gate, Watched};
 
 /// Everything the tasks of a server share.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     /// Whether the script has anything in it, so that nobody locks it in vain.
     armed: AtomicBool,
     script: Mutex<Script>,
-    pub(crate) gates: Vec<watch::Sender<Gate>>,
+    pub(crate) gates: Vec<Arc<Watched>>,
     /// Wakes the clock when the next timeout comes earlier than it thinks.
     pub(crate) clock: Notify,
     sockets: bool,
@@ -43,7 +43,7 @@ pub(crate) fn now() -> Instant {
 impl Shared {
     pub(crate) fn new(state: State, sockets: bool) -> Self {
         let gates = (0..state.member_count())
-            .map(|_| watch::Sender::new(Gate::OPEN))
+            .map(|_| Arc::new(Watched::new(Gate::OPEN)))
             .collect();
         Self {
             inner: Mutex::new(Inner {
@@ -137,7 +137,7 @@ impl Shared {
     /// Tells the state machine which members are cut off: by a partition, or because they are
     /// stopped while others are not.
     pub(crate) fn regroup(&self) {
-        let stopped = |&member: &usize| self.gates.get(member).is_some_and(|g| !g.borrow().running);
+        let stopped = |&member: &usize| self.gates.get(member).is_some_and(|g| !g.get().running);
         let stopped: Vec<_> = (0..self.gates.len()).filter(stopped).collect();
         self.with(|inner| {
             let mut apart = inner.apart.clone();
@@ -153,7 +153,7 @@ impl Shared {
     pub(crate) fn clock_runs(&self) -> bool {
         let leader = self.look(|inner| inner.state.leader());
         self.gates.get(leader).is_some_and(|gate| {
-            let gate = gate.borrow();
+            let gate = gate.get();
             gate.running && !gate.frozen
         })
     }
@@ -174,6 +174,8 @@ pub(crate) async fn run_clock(server: Arc<Shared>) {
         }
         let next = server.look(|inner| inner.armed_for);
         tokio::select! {
+            // Not by chance: a run with a paused clock is the same every time.
+            biased;
             () = tokio::time::sleep_until(next.unwrap_or_else(now).into()), if runs => {}
             () = server.clock.notified() => {}
         }

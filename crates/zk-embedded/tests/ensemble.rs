@@ -10,6 +10,8 @@
 
 mod raw;
 
+use std::time::Duration;
+
 use raw::{Nothing, Raw, ask};
 use zk_embedded::Server;
 use zk_proto::records::*;
@@ -65,7 +67,7 @@ async fn a_lagging_member_is_stale_and_behind_until_a_sync() {
 
 /// Failure 9.
 #[tokio::test]
-async fn a_late_write_on_the_connection_a_session_has_left_is_not_done() {
+async fn a9_b37_a_late_write_on_the_connection_a_session_has_left_is_not_done() {
     let server = three().await;
     let mut old = Raw::on(&server, 0).await;
     let mut new = Raw::with(&server, 1, &old.resume()).await.unwrap();
@@ -171,6 +173,28 @@ async fn a_server_alone_can_be_read_only_too() {
         .await;
 }
 
+/// Without a leader nobody can agree on the end of a session, and the time does not count.
+#[tokio::test(start_paused = true)]
+async fn no_session_ends_without_a_quorum_and_its_ephemerals_go_with_it_afterwards() {
+    for members in [1, 2] {
+        let server = Server::builder().in_memory().members(members);
+        let server = server.start().await.unwrap();
+        let mut raw = Raw::new(&server).await;
+        raw.make("/e", CreateMode::Ephemeral).await;
+        let id = server.sessions()[0].id;
+        drop(raw);
+        server.partition(&[0]);
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert!(!server.expire_session(id));
+        assert_eq!(server.sessions().len(), 1);
+        server.partition(&[]);
+        assert!(server.node("/e").is_some());
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(server.sessions().len(), 0);
+        assert!(server.node("/e").is_none(), "of {members} members");
+    }
+}
+
 #[tokio::test]
 async fn a_wiped_ensemble_turns_its_old_clients_away() {
     let server = three().await;
@@ -210,4 +234,40 @@ async fn the_others_go_on_without_a_member_that_stops() {
     let mut back = Raw::with(&server, 2, &moved.resume()).await.unwrap();
     assert_eq!(back.exists("/b", false).await.err, 0);
     assert_eq!(back.exists("/e", false).await.err, 0);
+}
+
+/// What G6 guards against: the member does not know yet that it has lost its leader.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_astray_answers_while_the_leader_ends_its_clients_sessions() {
+    let server = three().await;
+    assert_eq!(server.leader(), 2);
+    let mut client = Raw::on(&server, 0).await;
+    let mut other = Raw::on(&server, 1).await;
+    client.make("/e", CreateMode::Ephemeral).await;
+    server.set_astray(0, true);
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(client.ping().await.is_some());
+        assert_eq!(client.exists("/e", false).await.err, 0);
+        other.ping().await.unwrap();
+    }
+    assert_eq!(other.exists("/e", false).await.err, -101);
+    assert_eq!(server.sessions().len(), 1);
+    server.set_astray(0, false);
+    assert!(client.ping().await.is_none(), "it closes its connections");
+    assert!(other.ping().await.is_some());
+
+    // A write is not answered, and neither is what follows it.
+    let mut client = Raw::on(&server, 0).await;
+    server.set_astray(0, true);
+    let patience = Duration::from_secs(60);
+    let request = raw::create("/late", CreateMode::Persistent);
+    let write = client.try_call(OpCode::Create, &request);
+    assert!(tokio::time::timeout(patience, write).await.is_err());
+    assert!(tokio::time::timeout(patience, client.ping()).await.is_err());
+    assert!(server.node("/late").is_none());
+    // Nor can the leader lose itself.
+    server.set_astray(2, true);
+    let mut leader = Raw::on(&server, 2).await;
+    leader.make("/ok", CreateMode::Persistent).await;
 }

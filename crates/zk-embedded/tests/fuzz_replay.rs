@@ -51,7 +51,7 @@ impl Random {
 }
 
 #[test]
-fn embedded_server() {
+fn fz8_embedded_server() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/embedded_server");
     let mut files: Vec<_> = folder
         .read_dir()

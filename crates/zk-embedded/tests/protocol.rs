@@ -290,7 +290,7 @@ async fn a_multi_sees_its_own_changes() {
 
 /// B9, ZOOKEEPER-4026.
 #[tokio::test]
-async fn create2_in_a_multi_is_answered_by_version() {
+async fn b9_create2_in_a_multi_is_answered_by_version() {
     for (server, has_stat) in [(server().await, true), (server_3_8().await, false)] {
         let mut raw = Raw::new(&server).await;
         let op = MultiOp::Create2(create("/a", CreateMode::Persistent));

@@ -1,4 +1,5 @@
-//! Connect strings: `zk1:2181,zk2:2181,[2001:db8::1]:2181/chroot`.
+//! Connect strings: `zk1:2181,zk2:2181,[2001:db8::1]:2181/chroot`, and
+//! `dns-srv://_zookeeper._tcp.example.com/chroot`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +25,20 @@ pub struct ConnectString {
     pub hosts: Vec<HostPort>,
     /// The client's root.
     pub chroot: Chroot,
+}
+
+/// Where to learn what servers an ensemble has: a [`ConnectString`], or the name of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ConnectTarget {
+    /// The servers themselves.
+    Hosts(ConnectString),
+    /// `dns-srv://name/chroot`: the servers are in the DNS, as SRV records (ZOOKEEPER-4956).
+    DnsSrv {
+        /// The name of the records, such as `_zookeeper._tcp.example.com`.
+        service: String,
+        /// The client's root.
+        chroot: Chroot,
+    },
 }
 
 /// A server's address.
@@ -66,9 +81,12 @@ pub enum ConnectStringProblem {
     /// A user or a password.
     #[error("credentials do not belong in a connect string; give them to the client's builder")]
     Credentials,
-    /// `dns-srv://`, which this version does not look up.
-    #[error("dns-srv:// is not supported; list the servers as host:port,host:port")]
+    /// `dns-srv://` where the servers themselves are wanted.
+    #[error("dns-srv:// does not name the servers; list them as host:port,host:port")]
     DnsSrv,
+    /// What follows `dns-srv://` is no domain name.
+    #[error("not the name of a service; write dns-srv://_zookeeper._tcp.example.com/chroot")]
+    BadService,
     /// Another `scheme://`.
     #[error("a connect string has no scheme; write host:port,host:port/chroot")]
     Scheme,
@@ -124,6 +142,56 @@ impl FromStr for ConnectString {
             },
         })?;
         Ok(Self { hosts, chroot })
+    }
+}
+
+const DNS_SRV: &str = "dns-srv://";
+
+impl FromStr for ConnectTarget {
+    type Err = ConnectStringError;
+
+    fn from_str(text: &str) -> Result<Self, ConnectStringError> {
+        let start = text.len() - text.trim_start().len();
+        let Some(rest) = text.trim().strip_prefix(DNS_SRV) else {
+            return text.parse().map(Self::Hosts);
+        };
+        let at = start + DNS_SRV.len();
+        let (service, chroot) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let fail = |position, problem| Err(ConnectStringError { position, problem });
+        if rest.contains('@') {
+            return fail(at, ConnectStringProblem::Credentials);
+        }
+        if !is_domain_name(service) {
+            return fail(at, ConnectStringProblem::BadService);
+        }
+        match Chroot::new(chroot) {
+            Ok(chroot) => Ok(Self::DnsSrv {
+                service: service.to_owned(),
+                chroot,
+            }),
+            Err(error) => fail(at + service.len(), ConnectStringProblem::Chroot(error)),
+        }
+    }
+}
+
+/// Labels of up to 63 letters, digits, hyphens and underscores, 253 bytes in all.
+fn is_domain_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let character = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    name.len() <= 253
+        && name
+            .split('.')
+            .all(|label| (1..=63).contains(&label.len()) && label.bytes().all(character))
+}
+
+impl fmt::Display for ConnectTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hosts(hosts) => hosts.fmt(f),
+            Self::DnsSrv { service, chroot } => {
+                write!(f, "{DNS_SRV}{service}{}", chroot.as_str())
+            }
+        }
     }
 }
 
@@ -216,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_and_where() {
+    fn b13_what_is_wrong_and_where() {
         use ConnectStringProblem::*;
         for (text, position, problem) in [
             ("", 0, NoHost),
@@ -259,7 +327,41 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_refused_and_not_repeated() {
+    fn a_service_stands_for_its_servers() {
+        for (text, expected) in [
+            (
+                "dns-srv://_zk._tcp.example.com",
+                "dns-srv://_zk._tcp.example.com",
+            ),
+            (
+                " dns-srv://zk.example.com./app/x ",
+                "dns-srv://zk.example.com./app/x",
+            ),
+            ("dns-srv://zk/", "dns-srv://zk"),
+            ("zk1/app", "zk1:2181/app"),
+        ] {
+            let target: ConnectTarget = text.parse().unwrap();
+            assert_eq!(target.to_string(), expected);
+        }
+        use ConnectStringProblem::*;
+        for (text, position, problem) in [
+            ("dns-srv://", 10, BadService),
+            ("dns-srv:///app", 10, BadService),
+            ("dns-srv://zk:2181", 10, BadService),
+            ("dns-srv://a..b", 10, BadService),
+            ("dns-srv://a,b", 10, BadService),
+            ("dns-srv://bob:hunter2@zk", 10, Credentials),
+            ("dns-srv:/zk", 8, BadPort),
+        ] {
+            let error = text.parse::<ConnectTarget>().unwrap_err();
+            assert_eq!(error, ConnectStringError { position, problem }, "{text}");
+        }
+        let error = "dns-srv://zk/app/".parse::<ConnectTarget>().unwrap_err();
+        assert_eq!(error.position, 12);
+    }
+
+    #[test]
+    fn b75_credentials_are_refused_and_not_repeated() {
         for text in [
             "bob:hunter2@zk1:2181",
             "zk0,bob:hunter2@zk1",

@@ -60,6 +60,8 @@ pub mod op;
 pub mod path;
 mod record;
 pub mod records;
+#[doc(hidden)]
+pub mod seeded;
 pub mod stat;
 
 /// Makes types that are written with `Display` and read with `FromStr` text for serde as well.
@@ -84,7 +86,7 @@ macro_rules! text_serde {
 pub(crate) use text_serde;
 
 pub use acl::{Acl, Id, Permissions, digest_id};
-pub use connect_string::{ConnectString, HostPort};
+pub use connect_string::{ConnectString, ConnectTarget, HostPort};
 pub use error_code::ErrorCode;
 pub use event::{EventType, KeeperState, WatcherEvent};
 pub use header::{ReplyHeader, RequestHeader};

@@ -382,7 +382,7 @@ fn multis_read_and_write_javas_bytes() {
 /// B14: Java writes what lies outside the BMP as CESU-8. It is read, and written as UTF-8, which
 /// Java reads.
 #[test]
-fn characters_outside_the_bmp_are_read_as_java_writes_them() {
+fn b14_characters_outside_the_bmp_are_read_as_java_writes_them() {
     fn check<T>(name: &str)
     where
         T: for<'a> Decode<'a> + Encode + Text + PartialEq + Debug,

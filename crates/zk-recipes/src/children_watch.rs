@@ -28,7 +28,22 @@ pub enum ChildrenState {
 /// created or deleted, the znode has been deleted, or created.
 ///
 /// It yields states, not changes: one that is overtaken before it is read is skipped, and the last
-/// one is always yielded. It ends when the client is closed, or after an error.
+/// one is always yielded. It ends when the client is closed, or after an error. A znode that does not
+/// exist is no error: it may come, go, and come again.
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client) -> Result<(), zk_recipes::Error> {
+/// use zk_recipes::{ChildrenState, ChildrenWatch};
+///
+/// let mut members = ChildrenWatch::new(&zk, "/members");
+/// while let Some(state) = members.next().await {
+///     match state? {
+///         ChildrenState::Present { names, .. } => println!("{names:?}"),
+///         ChildrenState::Absent => println!("there is no /members"),
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 ///
 /// # Losing the session
 ///
@@ -37,7 +52,9 @@ pub enum ChildrenState {
 ///
 /// # Cost
 ///
-/// One task, one watch, and one read for each change.
+/// One task, one watch, and one read for each change, of all names. No znodes, so nothing of it is
+/// seen by others. kazoo's `ChildrenWatch` and Curator's `PathChildrenCache` without data are the
+/// same.
 #[derive(Debug)]
 pub struct ChildrenWatch {
     latest: Latest<Result<ChildrenState>>,
@@ -81,13 +98,15 @@ impl Followed for ChildrenState {
         Ok((ChildrenState::Present { names, stat }, watch))
     }
 
-    /// The same transaction was the last on the same znode's children, whatever has become of the
+    /// The last transaction on the znode's children is not younger, whatever has become of the
     /// data.
     fn is_known(&self, known: &Self) -> bool {
-        let written = |state: &Self| match state {
-            ChildrenState::Absent => None,
-            ChildrenState::Present { stat, .. } => Some((stat.czxid, stat.pzxid)),
-        };
-        written(self) == written(known)
+        match (self, known) {
+            (ChildrenState::Present { stat, .. }, ChildrenState::Present { stat: known, .. }) => {
+                (stat.czxid, stat.pzxid) <= (known.czxid, known.pzxid)
+            }
+            (ChildrenState::Absent, ChildrenState::Absent) => true,
+            _ => false,
+        }
     }
 }

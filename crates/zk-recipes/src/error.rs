@@ -2,6 +2,8 @@
 
 use zk_client::LeaseLost;
 
+use crate::tree_cache::CacheError;
+
 /// The result of a recipe.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -15,6 +17,38 @@ pub enum Error {
     /// What the operation depends on is no longer held.
     #[error("the guard was lost: {0}")]
     Lost(#[from] Lost),
+    /// The data of a znode are not what they should be.
+    #[error("cannot make sense of the data of {path}, version {version}: {source}")]
+    Undecodable {
+        /// The znode's path.
+        path: String,
+        /// The version of the data.
+        version: i32,
+        /// What is wrong with them.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A cache has ended.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// Those with whom it is shared would not understand it.
+    #[error("unsupported: {0}")]
+    Unsupported(&'static str),
+    /// More leases were asked for than there will ever be.
+    #[error("{asked} leases of a semaphore that has {max}")]
+    TooMany {
+        /// How many were asked for.
+        asked: usize,
+        /// How many there are.
+        max: usize,
+    },
+    /// The number of leases that is stored with a semaphore is not that of this program, or none.
+    #[error("the leases of the semaphore are said to be {stored:?}, not {expected}")]
+    Leases {
+        /// What is stored.
+        stored: String,
+        /// What this program expects.
+        expected: String,
+    },
 }
 
 /// Why a guard no longer guards.
@@ -24,9 +58,9 @@ pub enum Lost {
     /// The session that held it is over.
     #[error("the session is over")]
     SessionEnded,
-    /// No server has answered for so long that the ensemble may have ended the session and given
-    /// away what it held. A guard does not come back from this, even if the session does.
-    #[error("no server has answered for so long that it may have been given away")]
+    /// The ensemble has not answered for so long that it may have ended the session and given away
+    /// what it held. A guard does not come back from this, even if the session does.
+    #[error("the ensemble has not answered for so long that it may have been given away")]
     OutOfContact,
     /// The guard's znode was deleted by somebody.
     #[error("its znode was deleted")]

@@ -19,7 +19,8 @@ pub(crate) trait Followed: Clone + Send + Sync + 'static {
         path: &str,
     ) -> impl Future<Output = zk_client::Result<(Self, Watch)>> + Send;
 
-    /// Whether it says the same as what is known already.
+    /// Whether it says nothing that is not known already: it is the same, or it is older, from a
+    /// server that lags behind the one that a former session ended on.
     fn is_known(&self, known: &Self) -> bool;
 }
 
@@ -37,6 +38,7 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
     loop {
         match look::<S>(&client, &path).await {
             Ok((state, watch)) => {
+                pause.reset();
                 if !known.as_ref().is_some_and(|known| state.is_known(known)) {
                     known = Some(state.clone());
                     writer.write(Ok(state));

@@ -3,14 +3,18 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use zk_client::{Client, CreateMode, Created, ErrorKind, Lease, Multi, OpResult, Stat, Zxid, path};
+use tokio::task::AbortHandle;
+use zk_client::{Client, Created, ErrorKind, Lease, OpResult, Pending, Stat, State, Zxid, path};
 
-use crate::error::{Error, Lost, Result};
+use crate::error::{Lost, Result};
+use crate::fate::Fate;
+use crate::fenced::Fenced;
 use crate::pause::pause;
+use crate::renewal::{Trust, now, renew};
 
 /// A fencing token: the zxid at which the guard's znode was created. It grows from holder to
 /// holder, also when the lock's parent znode was deleted and made again, which starts sequence
@@ -36,7 +40,7 @@ impl fmt::Display for Token {
     }
 }
 
-/// A lock or a leadership, as long as it is held. Not `Clone`: it is let go once.
+/// A lock, a lease or a leadership, as long as it is held. Not `Clone`: it is let go once.
 ///
 /// Dropping it lets it go in the background, also outside a runtime.
 ///
@@ -44,37 +48,166 @@ impl fmt::Display for Token {
 ///
 /// A guard is lost when its session ends, and counts as lost earlier: at its
 /// [`deadline`](Self::deadline), before which the ensemble should not have ended the session:
-/// [`Lease`] says what that rests on, and [`fenced`](Self::fenced) and [`token`](Self::token) are
-/// for those who must not rest on it. Once a method has said that it is lost, it stays so.
+/// [`Trust`] and [`Lease`] say what that rests on, and [`fenced`](Self::fenced) and
+/// [`token`](Self::token) are for those who must not rest on it. Once a method has said that it is
+/// lost, it stays so.
+///
+/// One that was made to outlive its session ([`Lock::persistent`](crate::Lock::persistent)) is lost
+/// only when somebody deletes its znode, and has no deadline.
+///
+/// # Cost
+///
+/// While it is held, one task, and one write every sixth of the session's timeout in all that the
+/// session holds, unless the program writes anyway: see [`Trust`].
 #[must_use = "dropping a guard lets go of what it guards"]
 pub struct Guard {
     client: Client,
-    lease: Lease,
+    /// None for one that outlives sessions.
+    lease: Option<Arc<Lease>>,
     path: String,
     token: Token,
-    lost: OnceLock<Lost>,
+    /// When the znode was created.
+    created: Zxid,
+    trust: Trust,
+    fate: Arc<Fate>,
+    renewal: Option<AbortHandle>,
     held: bool,
 }
 
 impl Guard {
-    pub(crate) fn new(client: &Client, lease: Lease, created: Created) -> Self {
+    /// A place in a line. It is not renewed before it is [`held`](Self::hold).
+    pub(crate) fn new(
+        client: &Client,
+        lease: Option<Lease>,
+        trust: Trust,
+        created: Created,
+    ) -> Self {
+        let lease = lease.map(|lease| match trust {
+            Trust::Quorum => lease.by_quorum(),
+            Trust::Server => lease,
+        });
         Guard {
             client: client.clone(),
-            lease,
+            lease: lease.map(Arc::new),
             path: created.path,
             token: Token::of(&created.stat),
-            lost: OnceLock::new(),
+            created: created.stat.czxid,
+            trust,
+            fate: Arc::default(),
+            renewal: None,
             held: true,
         }
+    }
+
+    /// The place is at the head of its line.
+    pub(crate) fn hold(mut self) -> Self {
+        if let (Some(lease), Trust::Quorum) = (&self.lease, self.trust) {
+            let client = self.client.with_deadline(None);
+            let runtime = client.runtime().clone();
+            let renewal = renew(client, lease.clone(), self.path.clone(), self.fate.clone());
+            self.renewal = Some(runtime.spawn(renewal).abort_handle());
+        }
+        self
+    }
+
+    /// The place has another znode now, further in the same line: what holds it has not changed,
+    /// and so its token stays.
+    pub(crate) fn with_token(mut self, token: Token) -> Self {
+        self.token = token;
+        self
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn trust(&self) -> Trust {
+        self.trust
     }
 
     pub(crate) fn is_named(&self, name: &str) -> bool {
         path::name(&self.path) == name
     }
 
-    /// Whether the session that holds it is not known to be over.
+    /// Whether the session that holds it is not known to be over. One that is being closed is not.
     pub(crate) fn is_live(&self) -> bool {
-        self.lease.deadline().is_some()
+        let Some(lease) = &self.lease else {
+            return true;
+        };
+        let session = self.client.session();
+        let over = matches!(
+            self.client.state(),
+            State::Expired { .. } | State::AuthFailed | State::Closed
+        );
+        !over && session.id == lease.session() && session.epoch == lease.epoch()
+    }
+
+    pub(crate) fn outlives_sessions(&self) -> bool {
+        self.lease.is_none()
+    }
+
+    pub(crate) fn lose(&self, lost: Lost) -> Lost {
+        self.fate.lose(lost)
+    }
+
+    /// Its znode is not there.
+    pub(crate) fn gone(&self) -> Lost {
+        self.lose(if self.is_live() {
+            Lost::Deleted
+        } else {
+            Lost::SessionEnded
+        })
+    }
+
+    /// There is nothing left to let go of.
+    pub(crate) fn disarm(mut self) {
+        self.held = false;
+    }
+
+    /// Has a quorum confirm it, if that is what it needs to be trusted; false if it is gone.
+    pub(crate) async fn assure(&self) -> Result<bool> {
+        let mut pause = pause();
+        while self.needs_assurance() {
+            match self.confirm().await {
+                // That it can be asked is what matters.
+                Err(error) if error.kind() == ErrorKind::NoAuth => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NoNode | ErrorKind::SessionExpired) =>
+                {
+                    return Ok(false);
+                }
+                // To ask twice does no harm.
+                Err(error) if error.is_retryable() || error.kind() == ErrorKind::ConnectionLost => {
+                }
+                Err(error) => return Err(error.into()),
+                Ok(_) if self.is_assured() => break,
+                Ok(_) => {}
+            }
+            tokio::time::sleep(pause.next_delay()).await;
+        }
+        Ok(self.is_live())
+    }
+
+    /// Whether it could be trusted for a while, if it were held.
+    pub(crate) fn is_assured(&self) -> bool {
+        // Long enough for the first renewal, whenever the client was last heard.
+        let a_while = self.client.session().timeout / 5;
+        self.lease.as_ref().is_none_or(|lease| {
+            lease
+                .deadline()
+                .is_some_and(|deadline| deadline > now() + a_while)
+        })
+    }
+
+    /// Whether [`confirm`](Self::confirm) is what would assure it.
+    pub(crate) fn needs_assurance(&self) -> bool {
+        self.trust == Trust::Quorum && !self.is_assured()
+    }
+
+    /// Asks a quorum whether its znode is there, which is what assures it.
+    pub(crate) fn confirm(&self) -> Pending<Vec<OpResult>> {
+        let client = self.client.with_deadline(None);
+        client.multi().check(&self.path, -1).commit()
     }
 
     /// The fencing token.
@@ -88,27 +221,29 @@ impl Guard {
     }
 
     /// Until when it can be trusted, as things stand: the local time, by the monotonic clock, at
-    /// which the ensemble could first give it away. Moves forward whenever a server answers.
+    /// which the ensemble could first give it away. Moves forward while the ensemble answers; by how
+    /// much, [`Trust`] says. `None` if it is lost, or outlives its session.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.lost.get().is_some() {
+        if self.fate.lost().is_some() {
             return None;
         }
-        self.lease.deadline()
+        self.lease.as_ref()?.deadline()
     }
 
     /// Whether it is held now. Asks the clock and nobody else, so it is right also in a process
     /// that was stopped and continued and has heard nothing since. What that rests on is said at
-    /// [`Lease`].
+    /// [`Trust`] and [`Lease`].
     ///
     /// # Errors
     /// It is lost.
     pub fn check(&self) -> Result<(), Lost> {
-        if let Some(lost) = self.lost.get() {
-            return Err(*lost);
+        if let Some(lost) = self.fate.lost() {
+            return Err(lost);
         }
-        self.lease
-            .check()
-            .map_err(|lost| *self.lost.get_or_init(|| lost.into()))
+        match &self.lease {
+            Some(lease) => lease.check().map_err(|lost| self.lose(lost.into())),
+            None => Ok(()),
+        }
     }
 
     /// Waits until it is lost: its session ended or could have ended, or its znode was deleted by
@@ -120,16 +255,25 @@ impl Guard {
         if let Err(lost) = self.check() {
             return lost;
         }
-        let mut lease = pin!(self.lease.lost());
+        let mut told = pin!(self.fate.told());
+        let mut lease = pin!(async {
+            match &self.lease {
+                Some(lease) => lease.lost().await.into(),
+                None => std::future::pending().await,
+            }
+        });
         let mut deleted = pin!(self.deleted());
         let lost = std::future::poll_fn(|cx| {
+            if let Poll::Ready(lost) = told.as_mut().poll(cx) {
+                return Poll::Ready(lost);
+            }
             if let Poll::Ready(lost) = lease.as_mut().poll(cx) {
-                return Poll::Ready(lost.into());
+                return Poll::Ready(lost);
             }
             deleted.as_mut().poll(cx)
         })
         .await;
-        *self.lost.get_or_init(|| lost)
+        self.lose(lost)
     }
 
     /// Waits until the znode is gone. If the ensemble cannot be asked, the lease will tell.
@@ -138,7 +282,7 @@ impl Guard {
         let mut pause = pause();
         loop {
             match client.exists(&self.path).watch().await {
-                Ok((Some(stat), watch)) if Token::of(&stat) == self.token => {
+                Ok((Some(stat), watch)) if stat.czxid == self.created => {
                     watch.await;
                 }
                 Ok(_) => return Lost::Deleted,
@@ -174,37 +318,62 @@ impl Guard {
     /// Writes that take effect only if the guard is still held when the ensemble executes them: a
     /// transaction that begins with a check of the guard's znode.
     pub fn fenced(&self) -> Fenced<'_> {
-        Fenced {
-            guard: self,
-            multi: self.client.multi().check(&self.path, -1),
-        }
+        Fenced::new(self, self.client.multi().check(&self.path, -1))
     }
 
     /// Lets go: deletes the znode, through lost connections, until it is gone.
     pub(crate) async fn give_up(mut self) -> Result<()> {
-        let client = self.client.with_deadline(None);
-        let mut pause = pause();
+        self.end_renewal();
         // Once its session is over, it is gone.
-        while self.is_live() {
-            match client.delete(&self.path).await {
-                Ok(()) => break,
-                Err(error) if error.kind() == ErrorKind::NoNode => break,
-                Err(error) if error.kind() == ErrorKind::ConnectionLost => {}
-                Err(error) if error.kind() == ErrorKind::SessionExpired => {}
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        delete(&self.client.with_deadline(None), &self.path, || {
+            self.is_live()
+        })
+        .await?;
         self.held = false;
         Ok(())
     }
+
+    fn end_renewal(&mut self) {
+        if let Some(renewal) = self.renewal.take() {
+            renewal.abort();
+        }
+    }
+}
+
+/// Deletes a guard's znode, as long as it may be there.
+async fn delete(client: &Client, path: &str, may_be_there: impl Fn() -> bool) -> Result<()> {
+    let mut pause = pause();
+    while may_be_there() {
+        match client.delete(path).await {
+            Ok(()) => break,
+            Err(error) if error.kind() == ErrorKind::NoNode => break,
+            Err(error) if error.kind() == ErrorKind::ConnectionLost => {}
+            // Another session follows, or this says why not.
+            Err(error) if error.kind() == ErrorKind::SessionExpired => client.connected().await?,
+            Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.held && self.is_live() {
-            self.client.delete(&self.path).guaranteed();
+        self.end_renewal();
+        if !self.held || !self.is_live() {
+            return;
         }
+        if !self.outlives_sessions() {
+            self.client.delete(&self.path).guaranteed();
+            return;
+        }
+        let client = self.client.with_deadline(None);
+        let path = std::mem::take(&mut self.path);
+        client.runtime().clone().spawn(async move {
+            if let Err(error) = delete(&client, &path, || true).await {
+                tracing::warn!(%error, %path, "a lock that outlives its session was not let go");
+            }
+        });
     }
 }
 
@@ -213,91 +382,7 @@ impl fmt::Debug for Guard {
         f.debug_struct("Guard")
             .field("path", &self.path)
             .field("token", &self.token)
-            .field("lost", &self.lost.get())
+            .field("lost", &self.fate.lost())
             .finish_non_exhaustive()
-    }
-}
-
-/// Writes that take effect together, and only while the guard is held. See [`Guard::fenced`].
-#[derive(Debug)]
-#[must_use = "transactions do nothing unless committed"]
-pub struct Fenced<'a> {
-    guard: &'a Guard,
-    multi: Multi<'a>,
-}
-
-impl Fenced<'_> {
-    /// Fails the transaction unless the znode's data have this version.
-    pub fn check(mut self, path: &str, version: i32) -> Self {
-        self.multi = self.multi.check(path, version);
-        self
-    }
-
-    /// Creates a persistent znode.
-    pub fn create(self, path: &str, data: impl AsRef<[u8]>) -> Self {
-        self.create_mode(path, data, CreateMode::Persistent)
-    }
-
-    /// Creates a znode.
-    pub fn create_mode(mut self, path: &str, data: impl AsRef<[u8]>, mode: CreateMode) -> Self {
-        self.multi = self.multi.create_mode(path, data, mode);
-        self
-    }
-
-    /// Replaces a znode's data, whatever their version.
-    pub fn set(mut self, path: &str, data: impl AsRef<[u8]>) -> Self {
-        self.multi = self.multi.set(path, data);
-        self
-    }
-
-    /// Replaces a znode's data if they have this version.
-    pub fn set_version(mut self, path: &str, data: impl AsRef<[u8]>, version: i32) -> Self {
-        self.multi = self.multi.set_version(path, data, version);
-        self
-    }
-
-    /// Deletes a znode, whatever its version.
-    pub fn delete(mut self, path: &str) -> Self {
-        self.multi = self.multi.delete(path);
-        self
-    }
-
-    /// Deletes a znode if its data have this version.
-    pub fn delete_version(mut self, path: &str, version: i32) -> Self {
-        self.multi = self.multi.delete_version(path, version);
-        self
-    }
-
-    /// Commits the transaction and returns the results of the operations, in order.
-    ///
-    /// # Errors
-    /// [`Error::Lost`] if the guard is lost; nothing has been written then. Otherwise that of the
-    /// first operation that failed; [`failed_op`](zk_client::Error::failed_op) counts the check of
-    /// the guard as operation 0.
-    ///
-    /// # Cancel safety
-    /// Dropping the future does not stop a transaction that is on the wire.
-    pub async fn commit(self) -> Result<Vec<OpResult>> {
-        self.guard.check()?;
-        match self.multi.commit().await {
-            Ok(mut results) => {
-                if !results.is_empty() {
-                    results.remove(0);
-                }
-                Ok(results)
-            }
-            Err(error) if error.failed_op() == Some(0) && error.kind() == ErrorKind::NoNode => {
-                let lost = if self.guard.is_live() {
-                    Lost::Deleted
-                } else {
-                    Lost::SessionEnded
-                };
-                Err(Error::Lost(*self.guard.lost.get_or_init(|| lost)))
-            }
-            Err(error) if error.kind() == ErrorKind::SessionExpired => Err(Error::Lost(
-                *self.guard.lost.get_or_init(|| Lost::SessionEnded),
-            )),
-            Err(error) => Err(error.into()),
-        }
     }
 }

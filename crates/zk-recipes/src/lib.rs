@@ -16,38 +16,79 @@
 //! # Locks are leases
 //!
 //! No lock service can stop a process that was paused while it held a lock and has not noticed that
-//! the lock is somebody else's now. So a lock here is not a boolean but a [`Guard`]:
-//!
-//! - [`Guard::check`] asks the clock, not the network, whether the lock could have been given away;
-//!   it fails before the ensemble can have done so. [`zk_client::Lease`] says what that rests on.
-//! - [`Guard::lost`] tells when; [`Guard::run`] cancels a future then.
-//! - [`Guard::fenced`] writes to ZooKeeper only if the lock's znode still exists, in one
-//!   transaction.
-//! - [`Guard::token`] is a number that grows from holder to holder. Hand it to whatever you write
-//!   to outside ZooKeeper, and have that refuse a smaller one than it has seen.
+//! the lock is somebody else's now. So a lock here is not a boolean but a [`Guard`], which knows
+//! until when it can be trusted. The page [`fencing`] says how to live with that.
 //!
 //! # Modules
-//! - [`Lock`]: one holder at a time, first come, first served.
-//! - [`Election`]: one leader at a time, and who it is.
-//! - [`Guard`]: what both give, and how it is lost.
+//! - [`Lock`]: one holder at a time, first come, first served. [`ReadLock`], [`WriteLock`]: many
+//!   readers or one writer. [`Semaphore`]: so many at a time. [`MultiLock`]: several locks, all or
+//!   none.
+//! - [`Election`]: one leader at a time, and who it is. [`LeaderLatch`]: the same in Curator's names.
+//! - [`Guard`]: what they give, and how it is lost. [`Trust`]: what it rests on. [`revoke`]: asking a
+//!   holder to let go.
+//! - [`Layout`]: names that kazoo and Curator understand.
 //! - [`DataWatch`], [`ChildrenWatch`]: the latest state of a znode, for ever.
-//! - `follow`, `latest`: how the two keep up. `pause`: between attempts.
-//! - `line`: the queue of znodes that locks and elections are made of.
+//! - [`PatientChildrenWatch`]: children that have come to rest.
+//! - [`Barrier`]: holds everybody back until it is opened.
+//! - [`TreeCache`]: a copy of a subtree, kept up to date.
+//! - [`fencing`]: a page on locks that are lost.
+//! - `line`, `names`: the queue of znodes that locks and elections are made of, and its order.
+//!   `options`: what all who stand in it can be told. `permits`: how many a semaphore lets in.
+//! - `fate`, `renewal`, `fenced`: parts of the guard. `leaders`: following an election.
+//! - `follow`, `latest`: how watches keep up. `pause`: between attempts.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `serde` | no | [`DataWatch`] of types that are JSON in ZooKeeper |
 
+mod barrier;
 mod children_watch;
 mod data_watch;
 mod election;
 mod error;
+mod fate;
+mod fenced;
+pub mod fencing;
 mod follow;
 mod guard;
+mod latch;
 mod latest;
+mod layout;
+mod leaders;
 mod line;
 mod lock;
+mod multi_lock;
+mod names;
+mod options;
+mod patient;
 mod pause;
+mod permits;
+mod renewal;
+mod revoke;
+mod rw_lock;
+mod semaphore;
+mod tree_cache;
 
+pub use barrier::Barrier;
 pub use children_watch::{ChildrenState, ChildrenWatch};
 pub use data_watch::{DataState, DataWatch};
-pub use election::{Candidate, Election, Term};
+pub use election::{Election, Term};
 pub use error::{Error, Lost, Result};
-pub use guard::{Fenced, Guard, Token};
+pub use fenced::Fenced;
+pub use guard::{Guard, Token};
+pub use latch::LeaderLatch;
+pub use layout::Layout;
+pub use leaders::Leaders;
+pub use line::Contender;
 pub use lock::{Lock, LockGuard};
+pub use multi_lock::{MultiGuard, MultiLock};
+pub use patient::PatientChildrenWatch;
+pub use renewal::Trust;
+pub use revoke::revoke;
+pub use rw_lock::{ReadLock, WriteGuard, WriteLock};
+pub use semaphore::{Semaphore, SemaphoreLease};
+pub use tree_cache::{
+    CacheError, CacheEvent, CacheEvents, Cached, Snapshot, TreeCache, TreeCacheBuilder,
+};

@@ -1,19 +1,17 @@
-//! A line of znodes: each contender's is ephemeral and numbered by the ensemble, and the lowest
-//! number is at the head. Each contender watches only the one before it, so that one departure
-//! wakes one.
+//! A line of znodes: each contender's is numbered by the ensemble, and the lowest number is at the
+//! head. Each contender watches only the one it has to wait for, so that one departure wakes one.
 
 use bytes::Bytes;
-use zk_client::{Client, ErrorKind, path};
+use zk_client::{Children, Client, ErrorKind, Guid, Stat, path};
 
 use crate::error::Result;
 use crate::guard::{Guard, Token};
+use crate::layout::{Layout, Own, Role};
+use crate::names::{self, Names, obstacle};
 use crate::pause::pause;
+use crate::renewal::Trust;
 
-/// What stands between a contender's id and its number. Curator's name for it; kazoo sees it with
-/// `extra_lock_patterns=["-lock-"]`.
-const MARK: &str = "-lock-";
-
-/// A line under a znode.
+/// A line under a znode, and how to stand in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
     /// The caller's, for what is written under the guard.
@@ -22,22 +20,50 @@ pub(crate) struct Line {
     patient: Client,
     parent: String,
     identifier: Vec<u8>,
+    layout: Layout,
+    role: Role,
+    extra_patterns: Vec<String>,
+    trust: Trust,
+    persistent: bool,
 }
 
-/// A contender in a line, as its name tells.
+/// One who holds a lock or waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Contender {
-    pub(crate) name: String,
-    pub(crate) sequence: i32,
+#[non_exhaustive]
+pub struct Contender {
+    /// What it calls itself: the contents of its znode.
+    pub identifier: Bytes,
+    /// The path of its znode.
+    pub path: String,
+    /// The fencing token it has, or will have when it is its turn.
+    pub token: Token,
+    /// Whether it shares with others that do: a reader.
+    pub shared: bool,
+}
+
+impl Contender {
+    pub(crate) fn new(identifier: Bytes, path: String, stat: &Stat) -> Self {
+        Contender {
+            identifier,
+            path,
+            token: Token::of(stat),
+            shared: false,
+        }
+    }
 }
 
 impl Line {
-    pub(crate) fn new(client: &Client, parent: &str) -> Self {
+    pub(crate) fn new(client: &Client, parent: &str, role: Role) -> Self {
         Line {
             client: client.clone(),
             patient: client.with_deadline(None),
             parent: parent.to_owned(),
             identifier: Vec::new(),
+            layout: Layout::default(),
+            role,
+            extra_patterns: Vec::new(),
+            trust: Trust::default(),
+            persistent: false,
         }
     }
 
@@ -45,12 +71,45 @@ impl Line {
         self.identifier = identifier.to_vec();
     }
 
-    /// The contenders, the head first.
-    async fn contenders(&self) -> Result<Vec<Contender>> {
+    pub(crate) fn set_layout(&mut self, layout: Layout) {
+        self.layout = layout;
+    }
+
+    pub(crate) fn add_pattern(&mut self, pattern: &str) {
+        self.extra_patterns.push(pattern.to_owned());
+    }
+
+    pub(crate) fn set_trust(&mut self, trust: Trust) {
+        self.trust = trust;
+    }
+
+    pub(crate) fn set_persistent(&mut self) {
+        self.persistent = true;
+    }
+
+    pub(crate) fn patient(&self) -> &Client {
+        &self.patient
+    }
+
+    pub(crate) fn parent(&self) -> &str {
+        &self.parent
+    }
+
+    /// The contenders among the children, the head first.
+    pub(crate) fn read(&self, children: &Children) -> Vec<names::Contender> {
+        let mut names = Names::new(self.layout, self.role);
+        for pattern in &self.extra_patterns {
+            names.add(pattern);
+        }
+        names.contenders(children.iter())
+    }
+
+    /// The names in the line, the head first.
+    pub(crate) async fn order(&self) -> Result<Vec<names::Contender>> {
         let mut pause = pause();
         loop {
             match self.patient.children(&self.parent).await {
-                Ok(names) => return Ok(contenders(names.iter())),
+                Ok(children) => return Ok(self.read(&children)),
                 Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Vec::new()),
                 Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
@@ -58,11 +117,10 @@ impl Line {
         }
     }
 
-    /// The identifiers and tokens of the contenders, the head first. Those who leave meanwhile are
-    /// left out.
-    pub(crate) async fn identified(&self) -> Result<Vec<(Bytes, Token)>> {
-        let line = self.contenders().await?;
-        let paths: Vec<String> = line
+    /// The contenders, the head first. Those who leave meanwhile are left out.
+    pub(crate) async fn contenders(&self) -> Result<Vec<Contender>> {
+        let order = self.order().await?;
+        let paths: Vec<String> = order
             .iter()
             .map(|c| path::join(&self.parent, &c.name))
             .collect();
@@ -70,15 +128,29 @@ impl Line {
             .iter()
             .map(|path| self.patient.get(path).submit())
             .collect();
-        let mut identified = Vec::with_capacity(reads.len());
-        for read in reads {
+        let mut contenders = Vec::with_capacity(reads.len());
+        for ((read, path), named) in reads.into_iter().zip(paths).zip(order) {
             match read.await {
-                Ok((identifier, stat)) => identified.push((identifier, Token::of(&stat))),
+                Ok((identifier, stat)) => contenders.push(Contender {
+                    shared: named.shared,
+                    ..Contender::new(identifier, path, &stat)
+                }),
                 Err(error) if error.kind() == ErrorKind::NoNode => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(identified)
+        Ok(contenders)
+    }
+
+    /// Waits until it is this contender's turn.
+    ///
+    /// Dropping the future leaves the line, in the background.
+    pub(crate) async fn wait(&self) -> Result<Guard> {
+        loop {
+            if let Some(held) = self.stand(true).await? {
+                return Ok(held);
+            }
+        }
     }
 
     /// Waits for the head of the line, or, if not to `wait`, leaves it again and returns `None`.
@@ -88,7 +160,7 @@ impl Line {
         loop {
             let place = self.join().await?;
             if let Some(held) = self.advance(place, wait).await? {
-                return Ok(held);
+                return Ok(held.map(Guard::hold));
             }
             // The place vanished, with its session or by somebody's hand: join anew.
         }
@@ -99,28 +171,31 @@ impl Line {
         let mut pause = pause();
         loop {
             self.patient.connected().await?;
-            let path = path::join(&self.parent, MARK.trim_start_matches('-'));
-            let created = self
-                .patient
-                .create(&path, &self.identifier)
-                .ephemeral()
-                .sequential()
-                .protected()
-                .await;
-            match created {
+            let (Own::Protected(mark) | Own::Hex(mark)) = self.layout.own(self.role);
+            let path = path::join(&self.parent, mark);
+            let mut create = self.patient.create(&path, &self.identifier).sequential();
+            if !self.persistent {
+                create = create.ephemeral();
+            }
+            let mut create = create.protected();
+            if let Own::Hex(_) = self.layout.own(self.role) {
+                create = create.prefix(Guid::random().hex());
+            }
+            match create.await {
+                Ok(created) if self.persistent => {
+                    return Ok(Guard::new(&self.client, None, self.trust, created));
+                }
                 Ok(created) => {
                     let lease = self.patient.lease();
                     if created.stat.owner() == Some(lease.session()) {
-                        return Ok(Guard::new(&self.client, lease, created));
+                        return Ok(Guard::new(&self.client, Some(lease), self.trust, created));
                     }
                     // Of a session that has ended meanwhile, it is no place, and may take a while
                     // to go.
                     self.patient.delete(&created.path).guaranteed();
                 }
                 // Containers and empty parents go when nobody needs them; make them again.
-                Err(error) if error.kind() == ErrorKind::NoNode => {
-                    self.patient.ensure_path(&self.parent).container().await?;
-                }
+                Err(error) if error.kind() == ErrorKind::NoNode => self.ensure_parent().await?,
                 // Another session follows, or `connected` says why not.
                 Err(error) if error.kind() == ErrorKind::SessionExpired => {}
                 Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
@@ -129,19 +204,34 @@ impl Line {
         }
     }
 
+    async fn ensure_parent(&self) -> Result<()> {
+        ensure(&self.patient, &self.parent, self.layout).await
+    }
+
     /// `None` if the place is gone; `Some(None)` if it is not at the head and was given up.
     async fn advance(&self, place: Guard, wait: bool) -> Result<Option<Option<Guard>>> {
         let mut pause = pause();
+        // A place that was just taken is mostly assured by that.
+        let mut assure = false;
         loop {
-            let line = self.contenders().await?;
+            // Goes out together with the read that shows whose turn it is.
+            let confirmed = assure.then(|| place.confirm());
+            let line = self.order().await?;
             if !place.is_live() {
                 return Ok(None);
             }
             let Some(own) = line.iter().find(|c| place.is_named(&c.name)) else {
                 return Ok(None);
             };
-            let Some(ahead) = before(&line, own) else {
-                return Ok(Some(Some(place)));
+            let Some(ahead) = obstacle(&line, own) else {
+                // What else it may say, `assure` finds out.
+                if let Some(confirmed) = confirmed
+                    && let Err(error) = confirmed.await
+                    && error.kind() == ErrorKind::NoNode
+                {
+                    return Ok(None);
+                }
+                return Ok(place.assure().await?.then_some(Some(place)));
             };
             if !wait {
                 place.give_up().await?;
@@ -153,6 +243,7 @@ impl Line {
                 Ok((_, _, watch)) => {
                     // Whatever it tells, look again: a gap and the end of a session too.
                     watch.await;
+                    assure = place.needs_assurance();
                 }
                 Err(error) if error.kind() == ErrorKind::NoNode => {}
                 Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
@@ -162,95 +253,13 @@ impl Line {
     }
 }
 
-/// The contenders among the children, the head first. Others' znodes are nothing to us.
-pub(crate) fn contenders<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Contender> {
-    let mut line: Vec<Contender> = names
-        .filter_map(|name| {
-            let sequence = path::sequence_after(name.get(name.rfind(MARK)?..)?, MARK)?;
-            Some(Contender {
-                name: name.to_owned(),
-                sequence,
-            })
-        })
-        .collect();
-    // The ensemble's counter runs over; a line is never half the number space long.
-    if let Some(any) = line.first().map(|c| c.sequence) {
-        line.sort_by_key(|c| c.sequence.wrapping_sub(any));
-    }
-    line
-}
-
-/// Who is directly ahead of `own`.
-fn before<'a>(line: &'a [Contender], own: &Contender) -> Option<&'a Contender> {
-    let place = line.iter().position(|c| c == own)?;
-    line.get(place.checked_sub(1)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(line: &[Contender]) -> Vec<&str> {
-        line.iter().map(|c| c.name.as_str()).collect()
-    }
-
-    /// ZOOKEEPER-2931: by number, not by name.
-    #[test]
-    fn b81_the_order_is_that_of_the_numbers_whatever_the_ids() {
-        let line = contenders(
-            [
-                "_c_z-lock-0000000001",
-                "_c_a-lock-0000000003",
-                "_c_m-lock-0000000002",
-            ]
-            .into_iter(),
-        );
-        assert_eq!(
-            names(&line),
-            [
-                "_c_z-lock-0000000001",
-                "_c_m-lock-0000000002",
-                "_c_a-lock-0000000003"
-            ]
-        );
-        assert_eq!(before(&line, &line[0]), None);
-        assert_eq!(before(&line, &line[2]), Some(&line[1]));
-    }
-
-    /// ZOOKEEPER-4372.
-    #[test]
-    fn b82_the_order_survives_the_overflow_of_the_counter() {
-        let mut children = [
-            "x-lock-2147483646",
-            "x-lock-2147483647",
-            "x-lock--2147483648",
-            "x-lock--2147483647",
-        ];
-        for _ in 0..children.len() {
-            children.rotate_left(1);
-            let line = contenders(children.into_iter());
-            assert_eq!(
-                names(&line),
-                [
-                    "x-lock-2147483646",
-                    "x-lock-2147483647",
-                    "x-lock--2147483648",
-                    "x-lock--2147483647"
-                ]
-            );
-        }
-    }
-
-    #[test]
-    fn foreign_children_are_ignored() {
-        let foreign = [
-            "config",
-            "lock",
-            "-lock-",
-            "x-lock-12",
-            "x-lock-000000000a",
-            "x__lock__0000000001",
-        ];
-        assert!(contenders(foreign.into_iter()).is_empty());
-    }
+/// Creates the znode that all contend under.
+pub(crate) async fn ensure(client: &Client, path: &str, layout: Layout) -> Result<()> {
+    let ensured = client.ensure_path(path);
+    let ensured = if layout.has_container() {
+        ensured.container()
+    } else {
+        ensured
+    };
+    Ok(ensured.await?)
 }

@@ -1,26 +1,51 @@
 //! One holder at a time, first come, first served.
 
 use std::ops::Deref;
-use std::time::Duration;
 
 use zk_client::Client;
 
 use crate::error::Result;
 use crate::guard::Guard;
+use crate::layout::Role;
 use crate::line::Line;
+use crate::options::{line_options, lock};
 
 /// A lock that one contender of all programs on the ensemble holds at a time.
 ///
 /// Fair: contenders are served in the order in which the ensemble numbered them, and a release
-/// wakes one. Each contender has an ephemeral sequential znode
-/// `<path>/_c_<uuid>-lock-<sequence>`, which is what Curator's `InterProcessMutex` calls its own;
-/// kazoo's `Lock` sees it with `extra_lock_patterns=["-lock-"]`. The znode at `path` is a container
-/// if it has to be created.
+/// wakes one. Not re-entrant: who holds it and acquires it again waits for itself.
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client) -> zk_recipes::Result<()> {
+/// use std::time::Duration;
+/// use zk_recipes::Lock;
+///
+/// let lock = Lock::new(&zk, "/locks/ledger").identifier("worker-7");
+/// match lock.acquire_timeout(Duration::from_secs(30)).await? {
+///     Some(guard) => {
+///         guard.fenced().set("/ledger", "42").commit().await?;
+///         guard.release().await?;
+///     }
+///     None => println!("busy: {:?}", lock.contenders().await?),
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// # Znodes
+///
+/// Each contender has a sequential znode under `path`, ephemeral unless
+/// [`persistent`](Self::persistent), with its identifier for contents. Its name is that of Curator's
+/// `InterProcessMutex`; [`Layout`](crate::Layout) says what kazoo makes of it, and how to have
+/// kazoo's names instead. The znode at `path` is a container if it has to be created (with kazoo's
+/// layout, persistent). All have the client's default ACL.
 ///
 /// # Cost
 ///
-/// Uncontended: two requests to acquire, a create and a read of the children, and one to release.
-/// A contender that waits watches one znode and makes two more requests when that is deleted.
+/// Nobody there: two requests to acquire, a creation and a read of the children; one to release. A
+/// contender that waits watches one znode: one request more. When that is deleted, it reads the
+/// children again and, at the same time, has a quorum confirm that its own znode is there
+/// ([`Trust`](crate::Trust)): two more. With a thousand waiters a release wakes one of them. While it
+/// is held: see [`Guard`].
 ///
 /// # Losing the session
 ///
@@ -35,93 +60,49 @@ impl Lock {
     /// The lock that `path` stands for.
     pub fn new(client: &Client, path: &str) -> Self {
         Lock {
-            line: Line::new(client, path),
+            line: Line::new(client, path, Role::Lock),
         }
     }
 
-    /// Who is asking: the contents of the contender's znode, for people and
-    /// [`contenders`](Self::contenders) to read.
+    /// The lock outlives its holder's session: it is held until it is released, or until somebody
+    /// deletes the holder's znode. A program that ends without either leaves it locked for ever;
+    /// [`contenders`](Self::contenders) tells by whom and the path to delete.
+    ///
+    /// A guard of such a lock has no deadline, and [`check`](Guard::check) fails only if its znode
+    /// is known to be deleted.
     #[must_use]
-    pub fn identifier(mut self, identifier: impl AsRef<[u8]>) -> Self {
-        self.line.set_identifier(identifier.as_ref());
+    pub fn persistent(mut self) -> Self {
+        self.line.set_persistent();
         self
     }
 
-    /// Waits for the lock, however long it takes.
-    ///
-    /// # Errors
-    /// The client is over, or the ensemble refuses the lock's znodes.
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves the line; neither a znode nor a watch stays.
-    pub async fn acquire(&self) -> Result<LockGuard> {
-        loop {
-            if let Some(guard) = self.line.stand(true).await? {
-                return Ok(LockGuard { guard });
-            }
-        }
-    }
-
-    /// Takes the lock if nobody holds it or waits for it. Waits for a connection, not for the lock.
-    ///
-    /// # Errors
-    /// As [`acquire`](Self::acquire).
-    ///
-    /// # Cancel safety
-    /// As [`acquire`](Self::acquire).
-    pub async fn try_acquire(&self) -> Result<Option<LockGuard>> {
-        Ok(self
-            .line
-            .stand(false)
-            .await?
-            .map(|guard| LockGuard { guard }))
-    }
-
-    /// Waits for the lock, all in all no longer than `timeout`.
-    ///
-    /// # Errors
-    /// As [`acquire`](Self::acquire).
-    ///
-    /// # Cancel safety
-    /// As [`acquire`](Self::acquire).
-    pub async fn acquire_timeout(&self, timeout: Duration) -> Result<Option<LockGuard>> {
-        match tokio::time::timeout(timeout, self.acquire()).await {
-            Ok(acquired) => acquired.map(Some),
-            Err(_elapsed) => Ok(None),
-        }
-    }
-
-    /// The identifiers of the holder and of those who wait, in order.
-    ///
-    /// # Errors
-    /// A read failed.
-    ///
-    /// # Cancel safety
-    /// Dropping the future has no effect.
-    pub async fn contenders(&self) -> Result<Vec<bytes::Bytes>> {
-        let contenders = self.line.identified().await?;
-        Ok(contenders
-            .into_iter()
-            .map(|(identifier, _)| identifier)
-            .collect())
+    pub(crate) fn path(&self) -> &str {
+        self.line.parent()
     }
 }
 
+line_options!(Lock);
+lock!(Lock -> LockGuard);
+
 /// A lock that is held. Everything about it is said at [`Guard`].
 #[derive(Debug)]
-#[must_use = "dropping a guard lets go of the lock"]
+#[must_use = "dropping a guard releases the lock"]
 pub struct LockGuard {
     guard: Guard,
 }
 
 impl LockGuard {
-    /// Lets go of the lock: when this returns, the next contender can have it.
+    pub(crate) fn new(guard: Guard) -> Self {
+        LockGuard { guard }
+    }
+
+    /// Releases the lock: when this returns, the next contender can have it.
     ///
     /// # Errors
-    /// The client is over. The lock then goes with the session.
+    /// The client is over. The lock is released with the session then.
     ///
     /// # Cancel safety
-    /// Dropping the future lets go in the background.
+    /// Dropping the future releases the lock in the background.
     pub async fn release(self) -> Result<()> {
         self.guard.give_up().await
     }

@@ -41,6 +41,13 @@ fn line(server: &Server) -> Vec<String> {
     paths
 }
 
+/// What the contenders call themselves.
+async fn names(lock: &Lock) -> Vec<String> {
+    let contenders = lock.contenders().await.unwrap();
+    let name = |c: zk_recipes::Contender| String::from_utf8(c.identifier.to_vec()).unwrap();
+    contenders.into_iter().map(name).collect()
+}
+
 async fn until(what: &str, fact: impl Fn() -> bool) {
     soon(what, async {
         while !fact() {
@@ -51,7 +58,7 @@ async fn until(what: &str, fact: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
+async fn a51_a52_b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
     let server = Server::start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
@@ -66,7 +73,7 @@ async fn b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
 
 /// The znode of the session that ended must not stand before that of the next, for ever.
 #[tokio::test]
-async fn b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_the_line() {
+async fn a54_a62_b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_the_line() {
     let server = Server::start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
@@ -129,7 +136,7 @@ async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_guard_is_lost_with_its_session_and_writes_nothing_more() {
+async fn a61_c11_a_guard_is_lost_with_its_session_and_writes_nothing_more() {
     let server = Server::start().await.unwrap();
     let zk = client(&server).await;
     zk.create("/data", "before").await.unwrap();
@@ -214,9 +221,38 @@ async fn contenders_are_served_in_order_and_known_by_name() {
         }),
     )
     .await;
-    assert_eq!(second.contenders().await.unwrap(), ["first", "second"]);
+    assert_eq!(names(&second).await, ["first", "second"]);
     first.release().await.unwrap();
     let guard = soon("the lock", waiting).await.unwrap();
-    assert_eq!(second.contenders().await.unwrap(), ["second"]);
+    assert_eq!(names(&second).await, ["second"]);
     guard.release().await.unwrap();
+}
+
+/// A server may have given the lock away before its answer is here.
+#[tokio::test]
+async fn a_guard_is_not_trusted_while_its_client_is_being_closed() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    let guard = soon("the lock", Lock::new(&zk, "/lock").acquire())
+        .await
+        .unwrap();
+    guard.check().unwrap();
+    server.faults().delay_replies(Duration::from_millis(200));
+    let mut closing = pin!(zk.close());
+    {
+        let mut lost = pin!(guard.lost());
+        let pending = std::future::poll_fn(|cx| {
+            let waits = lost.as_mut().poll(cx).is_pending();
+            Poll::Ready(waits && closing.as_mut().poll(cx).is_pending())
+        });
+        assert!(pending.await);
+        assert_eq!(soon("the loss", lost).await, Lost::SessionEnded);
+    }
+    assert_eq!(guard.check(), Err(Lost::SessionEnded));
+    assert!(
+        guard.release().await.is_err(),
+        "it was not let go by itself"
+    );
+    soon("the end", closing).await.unwrap();
+    assert!(line(&server).is_empty());
 }

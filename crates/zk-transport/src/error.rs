@@ -18,7 +18,8 @@ pub enum Disconnect {
     /// The server closed the connection before it answered the connect request.
     #[error(
         "the server accepted the connection and closed it without answering the handshake; it may \
-         be starting, without a quorum, behind this client's last zxid, or not a ZooKeeper server"
+         be starting, without a quorum, behind this client's last zxid, speak TLS on this port, or \
+         not be a ZooKeeper server"
     )]
     ClosedInHandshake,
     /// The operating system reported a failure.
@@ -27,9 +28,23 @@ pub enum Disconnect {
     /// The connection could not be opened.
     #[error("{0}")]
     Dial(String),
+    /// TLS could not be had, or ended with an alert.
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
+    /// The connection was opened in the clear to a port for TLS.
+    #[error("the server speaks TLS on this port; connect with TLS, or to its port for plaintext")]
+    ServerSpeaksTls,
     /// Nothing was received for two thirds of the session's timeout, pings notwithstanding.
     #[error("the server was silent for {} ms", .0.as_millis())]
     Silent(Duration),
+    /// The client looks for a server that answers sooner.
+    #[error("the server did not answer soon enough")]
+    GivenUp,
+    /// Something was received all the time, but for ten times the session's timeout no answer to
+    /// what had been waiting for one.
+    #[error("the server talked, and answered nothing for {} ms", .0.as_millis())]
+    Unanswered(Duration),
     /// The connection was accepted, but the connect request was not answered in time.
     #[error(
         "the connection was accepted, but the handshake was not answered within {} ms; the server \
@@ -71,20 +86,69 @@ pub enum Disconnect {
     /// The server refused the credentials.
     #[error("the server refused the credentials of scheme {0:?}")]
     AuthRefused(String),
+    /// A read-only server does not know the session, which may live on where there is a quorum; or
+    /// it was asked for a new one, and may not give any.
+    #[error(
+        "the server has no quorum and cannot serve this session; without one, servers serve only \
+         local sessions (localSessionsEnabled)"
+    )]
+    WithoutQuorum,
+    /// The login with SASL failed.
+    #[error("the login with {mechanism} failed: {cause}")]
+    LoginFailed {
+        /// The mechanism, as the login calls it.
+        mechanism: String,
+        /// Why.
+        cause: crate::SaslError,
+    },
+    /// The server serves nobody who has not logged in, and this client was not told how to.
+    #[error(
+        "the server requires clients to authenticate, with SASL or the schemes of its \
+         `enforce.auth.schemes`, and this client has not been given what it takes"
+    )]
+    LoginRequired,
     /// The server says that the session has expired.
     #[error("the session has expired")]
     SessionExpired,
+    /// This side leaves the server for another one.
+    #[error("the client moves to another server")]
+    Moving,
     /// This side is done with the connection.
     #[error("closed by this client")]
     Local,
 }
 
 impl Disconnect {
+    /// Whether the next attempt will fail in the same way unless somebody changes a certificate or
+    /// a setting.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Disconnect::Tls(error) => error.is_lasting(),
+            Disconnect::ServerSpeaksTls => true,
+            _ => false,
+        }
+    }
+
+    /// A failure that a stream reported.
+    #[cfg(feature = "io")]
+    pub(crate) fn of_stream(error: &std::io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        if let Some(error) = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<crate::tls::TlsError>())
+        {
+            return Disconnect::Tls(error.clone());
+        }
+        Disconnect::Io(error.to_string())
+    }
+
     /// Whether the peer broke the protocol, as opposed to being away.
     pub fn is_protocol_violation(&self) -> bool {
         matches!(
             self,
             Disconnect::NotZooKeeper(_)
+                | Disconnect::ServerSpeaksTls
                 | Disconnect::NegativeLength(_)
                 | Disconnect::XidMismatch { .. }
                 | Disconnect::Unsolicited(_)

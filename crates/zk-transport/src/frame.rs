@@ -7,10 +7,14 @@ use crate::Disconnect;
 /// Bytes asked for when the size of what comes next is unknown.
 const READ_CHUNK: usize = 16 * 1024;
 
+/// A frame that has brought this part of itself is given all its room.
+const GROWTH: usize = 8;
+
 /// Collects received bytes and yields whole frames, without their length prefix.
 ///
 /// Memory follows what was received, not what was announced: a peer that announces a large frame
-/// and sends little of it makes us hold little.
+/// and sends little of it makes us hold little. All in all a frame of the limit costs an eighth
+/// more than the limit.
 #[derive(Debug)]
 pub struct FrameReader {
     buffer: BytesMut,
@@ -28,15 +32,27 @@ impl FrameReader {
 
     /// Where received bytes go. Room for at least one more read has been made.
     pub fn space(&mut self) -> &mut BytesMut {
-        let wanted = match self.announced() {
-            // At most doubling, so that a frame's memory is paid for by bytes that arrived.
-            Some(len) => (len + 4)
-                .saturating_sub(self.buffer.len())
-                .clamp(READ_CHUNK / 4, self.buffer.len().max(READ_CHUNK)),
-            None => READ_CHUNK / 4,
-        };
-        if self.buffer.capacity() - self.buffer.len() < wanted {
-            self.buffer.reserve(wanted.max(READ_CHUNK));
+        let held = self.buffer.len();
+        let frame = self.announced().map_or(0, |len| len.saturating_add(4));
+        if frame <= 2 * READ_CHUNK {
+            let wanted = frame.saturating_sub(held).max(READ_CHUNK / 4);
+            if self.buffer.capacity() - held < wanted {
+                self.buffer.reserve(wanted.max(READ_CHUNK));
+            }
+        } else if self.buffer.capacity() == held || held < READ_CHUNK / 4 {
+            // To the byte, which `reserve` does not do, and so that memory is paid for by bytes
+            // that arrived. The last buffer but one is an eighth of the frame.
+            let paid = held.saturating_mul(GROWTH);
+            let room = if paid >= frame {
+                frame
+            } else {
+                paid.min(frame.div_ceil(GROWTH)).max(READ_CHUNK)
+            };
+            if self.buffer.capacity() < room.max(held + 1) {
+                let mut grown = BytesMut::with_capacity(room.max(held + READ_CHUNK / 4));
+                grown.extend_from_slice(&self.buffer);
+                self.buffer = grown;
+            }
         }
         &mut self.buffer
     }
@@ -69,7 +85,7 @@ impl FrameReader {
         let Ok(len) = usize::try_from(announced) else {
             return Err(Disconnect::NegativeLength(announced));
         };
-        if len > self.limit {
+        if len > self.limit || (zk_proto::seeded_bug!("B2") && len == self.limit) {
             return Err(Disconnect::FrameTooLarge {
                 len,
                 limit: self.limit,
@@ -118,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_length_is_refused() {
+    fn c21_a_negative_length_is_refused() {
         assert_eq!(
             frames_of(9, &[&(-2i32).to_be_bytes()]),
             Err(Disconnect::NegativeLength(-2))
@@ -126,11 +142,45 @@ mod tests {
     }
 
     #[test]
-    fn an_announced_length_alone_allocates_no_more_than_a_chunk() {
+    fn b3_an_announced_length_alone_allocates_no_more_than_a_chunk() {
         let mut reader = FrameReader::new(usize::MAX >> 1);
         reader.extend(&i32::MAX.to_be_bytes());
         assert_eq!(reader.next_frame(), Ok(None));
         assert!(reader.space().capacity() <= 2 * READ_CHUNK);
+    }
+
+    /// What a frame costs while it comes: no more than an eighth above its size.
+    #[test]
+    fn a_frame_of_the_limit_costs_little_more_than_the_limit() {
+        for limit in [100_000, 1 << 20, 8 << 20] {
+            let mut reader = FrameReader::new(limit);
+            let announced = i32::try_from(limit).unwrap();
+            reader.extend(&announced.to_be_bytes());
+            let (mut most, mut held) = (0, 0);
+            let frame = loop {
+                let before = reader.buffer.capacity();
+                let space = reader.space();
+                let after = space.capacity();
+                // Two buffers at once while one is copied into the other.
+                most = most.max(if after > before {
+                    before + after
+                } else {
+                    after
+                });
+                let read = (after - space.len()).min(limit + 4 - space.len());
+                assert!(read > 0, "no room at {held}");
+                space.extend_from_slice(&vec![1; read]);
+                held += read;
+                if let Some(frame) = reader.next_frame().unwrap() {
+                    break frame;
+                }
+            };
+            assert_eq!(frame.len(), limit);
+            assert!(
+                most <= limit + limit / GROWTH + 2 * READ_CHUNK,
+                "{most} for {limit}"
+            );
+        }
     }
 
     proptest! {

@@ -1,5 +1,8 @@
 //! Which server to try next, and when.
 
+mod update;
+
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use zk_proto::HostPort;
@@ -19,6 +22,11 @@ pub struct Attempt {
     pub delay: Duration,
 }
 
+/// A list of servers without a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the list of servers is empty")]
+pub struct NoHosts;
+
 /// The servers of the ensemble, in an order shuffled once, tried round robin.
 ///
 /// After the loss of a proven connection the next server is tried within a short random delay, so
@@ -28,31 +36,54 @@ pub struct Attempt {
 pub struct Hosts {
     hosts: Vec<HostPort>,
     next: usize,
+    /// The server of the last attempt.
+    current: Option<HostPort>,
+    /// What is to be tried before the others, and without delay.
+    preferred: VecDeque<HostPort>,
     /// Attempts since the last proven connection.
     fruitless: usize,
     connected_at: Option<Instant>,
     ever_connected: bool,
+    /// Whether a connection was proven since the last expiry.
+    proven: bool,
     backoff: Backoff,
     spread: Duration,
+    rng: fastrand::Rng,
 }
 
 impl Hosts {
     /// The servers in `hosts`, shuffled by `seed`.
     pub fn new(mut hosts: Vec<HostPort>, policy: BackoffPolicy, seed: u64) -> Self {
-        fastrand::Rng::with_seed(seed).shuffle(&mut hosts);
+        let mut rng = fastrand::Rng::with_seed(seed);
+        rng.shuffle(&mut hosts);
         Hosts {
             hosts,
             next: 0,
+            current: None,
+            preferred: VecDeque::new(),
             fruitless: 0,
             connected_at: None,
             ever_connected: false,
+            proven: false,
             backoff: Backoff::new(policy, seed.wrapping_add(1)),
             spread: policy.initial,
+            rng,
         }
     }
 
-    /// Servers have been proven to be there, whatever became of the last connection.
-    pub fn handle_proven(&mut self) {
+    /// The server of the last attempt said that the session has expired. It is the one to ask for
+    /// a new session, for it speaks for a quorum; and soon, unless expiries are all that has come of
+    /// connections lately.
+    pub fn handle_expired(&mut self) {
+        if !self.hosts.is_empty() {
+            self.next = (self.next + self.hosts.len() - 1) % self.hosts.len();
+        }
+        if std::mem::take(&mut self.proven) {
+            self.start_over();
+        }
+    }
+
+    fn start_over(&mut self) {
         self.fruitless = 0;
         self.backoff.reset();
     }
@@ -72,20 +103,34 @@ impl Hosts {
         self.hosts.iter()
     }
 
+    /// The server of the last attempt, be it in the list any longer or not.
+    pub fn current(&self) -> Option<&HostPort> {
+        self.current.as_ref()
+    }
+
     /// The next attempt, or `None` if there are no servers.
     pub fn next_attempt(&mut self) -> Option<Attempt> {
-        let host = self.hosts.get(self.next)?.clone();
-        self.next = (self.next + 1) % self.hosts.len();
-        let delay = if self.fruitless < self.hosts.len() {
-            if self.ever_connected && self.fruitless == 0 {
-                self.backoff.jitter(self.spread)
-            } else {
-                Duration::ZERO
+        let preferred = self.preferred.pop_front();
+        let chosen = preferred.is_some();
+        let host = match preferred {
+            Some(host) => host,
+            None => {
+                let host = self.hosts.get(self.next)?.clone();
+                self.next = (self.next + 1) % self.hosts.len();
+                host
             }
-        } else {
+        };
+        let delay = if chosen {
+            Duration::ZERO
+        } else if self.fruitless >= self.hosts.len() {
             self.backoff.next_delay()
+        } else if self.ever_connected && self.fruitless == 0 {
+            self.backoff.jitter(self.spread)
+        } else {
+            Duration::ZERO
         };
         self.fruitless = self.fruitless.saturating_add(1);
+        self.current = Some(host.clone());
         Some(Attempt { host, delay })
     }
 
@@ -93,17 +138,24 @@ impl Hosts {
     pub fn handle_connected(&mut self, now: Instant) {
         self.connected_at = Some(now);
         self.ever_connected = true;
+        self.preferred.clear();
     }
 
     /// The last attempt's connection ended, or never came to be.
     pub fn handle_disconnected(&mut self, now: Instant) {
-        let proven = self
-            .connected_at
-            .take()
-            .is_some_and(|at| now.saturating_duration_since(at) >= PROVEN);
+        let proven = self.connected_at.take().is_some_and(|at| {
+            now.saturating_duration_since(at) >= PROVEN || zk_proto::seeded_bug!("B44")
+        });
         if proven {
-            self.handle_proven();
+            self.proven = true;
+            self.start_over();
         }
+    }
+
+    /// The next attempt shall be this server, without delay.
+    pub fn prefer(&mut self, host: HostPort) {
+        self.preferred.clear();
+        self.preferred.push_back(host);
     }
 }
 
@@ -134,7 +186,7 @@ mod tests {
 
     /// B44: a server that accepts and closes at once must not be hammered.
     #[test]
-    fn b44_connections_that_die_young_do_not_reset_the_backoff() {
+    fn d16_b44_connections_that_die_young_do_not_reset_the_backoff() {
         let mut hosts = hosts(1, 3);
         let now = Instant::now();
         let mut waited = Duration::ZERO;
@@ -159,6 +211,44 @@ mod tests {
         hosts.handle_disconnected(now + Duration::from_secs(5));
         assert!(hosts.next_attempt().unwrap().delay <= Duration::from_millis(100));
         assert!(hosts.next_attempt().unwrap().delay.is_zero());
+    }
+
+    #[test]
+    fn a_server_that_ends_the_session_is_asked_for_the_next() {
+        let mut hosts = hosts(2, 3);
+        let now = Instant::now();
+        let good = hosts.next_attempt().unwrap().host;
+        hosts.handle_connected(now);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        hosts.next_attempt();
+        hosts.handle_disconnected(now);
+        assert_eq!(hosts.next_attempt().unwrap().host, good);
+        hosts.handle_disconnected(now);
+        hosts.handle_expired();
+        let again = hosts.next_attempt().unwrap();
+        assert_eq!(again.host, good);
+        assert!(again.delay <= Duration::from_millis(100));
+    }
+
+    /// B44: a server that grants sessions and calls them expired, over and over.
+    #[test]
+    fn b44_expiries_of_sessions_that_never_lived_do_not_reset_the_backoff() {
+        let mut hosts = hosts(1, 3);
+        let now = Instant::now();
+        let mut waited = Duration::ZERO;
+        let mut attempts = 0;
+        while waited < Duration::from_secs(60) {
+            waited += hosts.next_attempt().unwrap().delay;
+            attempts += 1;
+            if attempts % 2 == 0 {
+                hosts.handle_disconnected(now);
+                hosts.handle_expired();
+            } else {
+                hosts.handle_connected(now);
+                hosts.handle_disconnected(now + Duration::from_millis(10));
+            }
+        }
+        assert!(attempts < 30, "{attempts} attempts in a minute");
     }
 
     #[test]

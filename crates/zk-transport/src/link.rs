@@ -7,20 +7,26 @@
 //!
 //! It has no socket and no clock: `handle_*` take `now`, `poll_*` say what to do next.
 
+mod opening;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use zk_proto::records::{AuthRequest, ConnectRequest, ConnectResponse};
 use zk_proto::{
-    Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, RequestHeader, Xid, Zxid,
-    decode_frame, xid,
+    Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, RequestHeader, Xid, Zxid, xid,
 };
 
+use self::opening::handle_token;
 use crate::Disconnect;
 
 /// Length prefix and [`RequestHeader`].
 const PREAMBLE: usize = 4 + 8;
+
+/// A server that talks, and for so many of its read deadlines answers nothing that it was asked, will
+/// not answer any more: ten times the session's timeout.
+const MOST_UNANSWERED: u32 = 15;
 
 /// What a frame from the server meant.
 #[derive(Debug)]
@@ -37,7 +43,11 @@ pub enum Received<T> {
         zxid: Zxid,
         /// The record, or the server's refusal.
         result: Result<Bytes, ErrorCode>,
+        /// When it was submitted.
+        submitted: Instant,
     },
+    /// The server's next word in a login, or its refusal. Null from a server without SASL.
+    Sasl(Result<Option<Bytes>, ErrorCode>),
     /// The reply to the oldest credentials in flight; it may overtake other replies.
     Auth {
         /// The token they were submitted with.
@@ -52,7 +62,8 @@ pub enum Received<T> {
         /// The record.
         body: Bytes,
     },
-    /// A ping was answered, or the server sent a ping reply unasked (ZOOKEEPER-2253).
+    /// A ping was answered, or the server sent the reply to a ping or to credentials unasked
+    /// (ZOOKEEPER-2253).
     Pong,
 }
 
@@ -94,6 +105,18 @@ enum Phase {
     Handshake {
         deadline: Instant,
         budget: Duration,
+        /// The timeout asked for, in milliseconds.
+        requested: i32,
+        /// Whether a read-only server will do.
+        read_only: bool,
+    },
+    /// Between the handshake and everything else.
+    Login {
+        /// The token that waits for an answer.
+        asked: Option<Xid>,
+        /// When the last token was sent, or the login begun.
+        since: Instant,
+        timeout: Duration,
     },
     Open {
         read_timeout: Duration,
@@ -101,13 +124,24 @@ enum Phase {
     },
 }
 
+impl Phase {
+    fn open(timeout: Duration) -> Self {
+        Phase::Open {
+            read_timeout: timeout * 2 / 3,
+            ping_interval: timeout / 3,
+        }
+    }
+}
+
 /// One connection to a server, without the socket.
 #[derive(Debug)]
 pub struct Link<T> {
     phase: Phase,
+    /// Whether nothing may be said after the handshake until a login has succeeded.
+    login: bool,
     next_xid: Xid,
     in_flight: VecDeque<InFlight<T>>,
-    auths: VecDeque<(T, Instant)>,
+    auths: VecDeque<T>,
     /// When each ping was written, and where it ends in the stream of the output.
     pings: VecDeque<(Instant, u64)>,
     out: BytesMut,
@@ -116,7 +150,21 @@ pub struct Link<T> {
     opened_at: Instant,
     last_sent: Instant,
     last_received: Instant,
+    /// When the latest reply to a request came.
+    answered: Instant,
     acknowledged: Instant,
+    given_up: bool,
+    round_trip: Option<RoundTrip>,
+    last_xid: Xid,
+}
+
+/// How long the server takes to answer a ping, which queues behind requests as one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoundTrip {
+    /// The last ping.
+    pub last: Duration,
+    /// All of this connection's; each new one counts an eighth.
+    pub smoothed: Duration,
 }
 
 impl<T> Link<T> {
@@ -128,7 +176,10 @@ impl<T> Link<T> {
             phase: Phase::Handshake {
                 deadline: now + budget,
                 budget,
+                requested: request.timeout_ms,
+                read_only: request.read_only == Some(true),
             },
+            login: false,
             next_xid: 1,
             in_flight: VecDeque::new(),
             auths: VecDeque::new(),
@@ -138,13 +189,41 @@ impl<T> Link<T> {
             opened_at: now,
             last_sent: now,
             last_received: now,
+            answered: now,
             acknowledged: now,
+            given_up: false,
+            round_trip: None,
+            last_xid: 0,
         }
     }
 
-    /// Whether the server has answered the connect request.
+    /// Nothing but a login will be written between the handshake and
+    /// [`finish_login`](Self::finish_login).
+    #[must_use]
+    pub fn with_login(mut self) -> Self {
+        self.login = true;
+        self
+    }
+
+    /// Whether requests can be submitted: the server has answered the connect request, and the login
+    /// has succeeded if there is to be one.
     pub fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// When it was opened.
+    pub fn opened_at(&self) -> Instant {
+        self.opened_at
+    }
+
+    /// Ends the connection at the next [`handle_timeout`](Self::handle_timeout), which is due at once.
+    pub fn give_up(&mut self) {
+        self.given_up = true;
+    }
+
+    /// Whether a login is under way.
+    pub fn is_logging_in(&self) -> bool {
+        matches!(self.phase, Phase::Login { .. })
     }
 
     /// Whether credentials have been submitted and not answered.
@@ -166,6 +245,16 @@ impl<T> Link<T> {
     /// When the server was last heard.
     pub fn last_received(&self) -> Instant {
         self.last_received
+    }
+
+    /// The xid of the request that was answered last; 0 before the first.
+    pub fn last_xid(&self) -> Xid {
+        self.last_xid
+    }
+
+    /// How long pings take; `None` before the first was answered.
+    pub fn round_trip(&self) -> Option<RoundTrip> {
+        self.round_trip
     }
 
     /// Bytes waiting to be taken by [`poll_output`](Self::poll_output).
@@ -196,12 +285,15 @@ impl<T> Link<T> {
             record(out);
         });
         let size = self.out.len() - from - 4;
-        if size > limit {
+        if size > limit && !zk_proto::seeded_bug!("A17") {
             self.out.truncate(from);
             return Err(size);
         }
         // ZOOKEEPER-3253: after the largest xid comes 1; zero and below have other meanings.
         self.next_xid = xid.checked_add(1).unwrap_or(1);
+        if zk_proto::seeded_bug!("B16") {
+            self.next_xid = xid.wrapping_add(1);
+        }
         self.last_sent = now;
         let (start, end) = (self.taken + from as u64, self.taken + self.out.len() as u64);
         self.in_flight.push_back(InFlight {
@@ -216,8 +308,9 @@ impl<T> Link<T> {
     }
 
     /// Writes credentials into the output buffer. They are answered out of band, under an xid of
-    /// their own.
-    pub fn submit_auth(&mut self, now: Instant, scheme: &str, auth: &[u8], token: T) {
+    /// their own, and servers do not count them as a sign of life: they neither put off the next
+    /// ping nor prolong the session.
+    pub fn submit_auth(&mut self, scheme: &str, auth: &[u8], token: T) {
         framed(&mut self.out, |out| {
             RequestHeader {
                 xid: xid::AUTH,
@@ -231,8 +324,7 @@ impl<T> Link<T> {
             }
             .encode(out);
         });
-        self.last_sent = now;
-        self.auths.push_back((token, now));
+        self.auths.push_back(token);
     }
 
     /// Moves all output into `into`, which must be empty.
@@ -253,10 +345,18 @@ impl<T> Link<T> {
     /// # Errors
     /// The peer broke the protocol; the connection must be dropped.
     pub fn handle_frame(&mut self, frame: Bytes) -> Result<Received<T>, Disconnect> {
-        if let Phase::Handshake { .. } = self.phase {
+        if let Phase::Handshake {
+            requested,
+            read_only,
+            ..
+        } = self.phase
+        {
             return self
-                .handle_connect_response(&frame)
+                .handle_connect_response(&frame, requested, read_only)
                 .map(Received::Connected);
+        }
+        if let Phase::Login { asked, .. } = &mut self.phase {
+            return handle_token(asked, &frame).map(Received::Sasl);
         }
         let header: ReplyHeader = decode_header(&frame)?;
         let mut body = frame;
@@ -268,6 +368,9 @@ impl<T> Link<T> {
                 Ok(Received::Notification { zxid, body })
             }
             xid::PING => {
+                if zk_proto::seeded_bug!("B19") && self.pings.is_empty() {
+                    return Err(Disconnect::Unsolicited(xid::PING));
+                }
                 // One that is still here was not what the server answered.
                 if self
                     .pings
@@ -276,15 +379,21 @@ impl<T> Link<T> {
                     && let Some((sent_at, _)) = self.pings.pop_front()
                 {
                     self.acknowledged = self.acknowledged.max(sent_at);
+                    let last = self.last_received.saturating_duration_since(sent_at);
+                    let smoothed = self.round_trip.map_or(last, |before| {
+                        before.smoothed.saturating_mul(7) / 8 + last / 8
+                    });
+                    self.round_trip = Some(RoundTrip { last, smoothed });
                 }
                 Ok(Received::Pong)
             }
             xid::AUTH => {
-                let (token, sent_at) = self
-                    .auths
-                    .pop_front()
-                    .ok_or(Disconnect::Unsolicited(xid::AUTH))?;
-                self.acknowledged = self.acknowledged.max(sent_at);
+                let Some(token) = self.auths.pop_front() else {
+                    return match refused {
+                        None => Ok(Received::Pong),
+                        Some(_) => Err(Disconnect::Unsolicited(xid::AUTH)),
+                    };
+                };
                 Ok(Received::Auth { token, refused })
             }
             got => {
@@ -293,40 +402,32 @@ impl<T> Link<T> {
                     .front()
                     .ok_or(Disconnect::Unsolicited(got))?
                     .xid;
-                if got != expected {
+                if got != expected && !zk_proto::seeded_bug!("B17") {
                     return Err(Disconnect::XidMismatch { got, expected });
                 }
                 let Some(request) = self.in_flight.pop_front() else {
                     return Err(Disconnect::Unsolicited(got));
                 };
                 self.acknowledged = self.acknowledged.max(request.sent_at);
+                self.last_xid = request.xid;
+                self.answered = self.last_received;
                 Ok(Received::Reply {
                     token: request.token,
                     op: request.op,
                     zxid: header.zxid,
                     result: refused.map_or(Ok(body), Err),
+                    submitted: request.sent_at,
                 })
             }
         }
     }
 
-    fn handle_connect_response(&mut self, frame: &Bytes) -> Result<ConnectResponse, Disconnect> {
-        let response: ConnectResponse =
-            decode_frame(frame, 0).map_err(|e| Disconnect::NotZooKeeper(e.to_string()))?;
-        // A timeout of zero or less says that the session is gone; the connection ends with it.
-        let timeout = Duration::from_millis(u64::try_from(response.timeout_ms).unwrap_or(0));
-        self.phase = Phase::Open {
-            read_timeout: timeout * 2 / 3,
-            ping_interval: timeout / 3,
-        };
-        self.acknowledged = self.opened_at;
-        Ok(response)
-    }
-
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Instant {
         match self.phase {
+            _ if self.given_up => self.opened_at,
             Phase::Handshake { deadline, .. } => deadline,
+            Phase::Login { since, timeout, .. } => since + timeout * 2 / 3,
             Phase::Open {
                 read_timeout,
                 ping_interval,
@@ -343,19 +444,27 @@ impl<T> Link<T> {
 
     /// A ping in a stalled output buffer is enough; more would only follow it (B23).
     fn ping_waits_to_be_written(&self) -> bool {
-        !self.pings.is_empty() && !self.out.is_empty()
+        !self.pings.is_empty() && !self.out.is_empty() && !zk_proto::seeded_bug!("B23")
     }
 
     /// Pings if it is time to.
     ///
     /// # Errors
-    /// The peer has been silent for too long.
+    /// The peer has been silent for too long, or was given up.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
         match self.phase {
-            Phase::Handshake { deadline, budget } if now >= deadline => {
-                Err(Disconnect::HandshakeTimeout(budget))
-            }
+            _ if self.given_up => Err(Disconnect::GivenUp),
+            Phase::Handshake {
+                deadline, budget, ..
+            } if now >= deadline => Err(Disconnect::HandshakeTimeout(budget)),
             Phase::Handshake { .. } => Ok(()),
+            Phase::Login { since, timeout, .. } => {
+                let silence = now.saturating_duration_since(since);
+                if silence >= timeout * 2 / 3 {
+                    return Err(Disconnect::Silent(silence));
+                }
+                Ok(())
+            }
             Phase::Open {
                 read_timeout,
                 ping_interval,
@@ -363,6 +472,10 @@ impl<T> Link<T> {
                 let silence = now.saturating_duration_since(self.last_received);
                 if silence >= read_timeout {
                     return Err(Disconnect::Silent(silence));
+                }
+                let unanswered = now.saturating_duration_since(self.oldest_unanswered(now));
+                if unanswered >= read_timeout * MOST_UNANSWERED {
+                    return Err(Disconnect::Unanswered(unanswered));
                 }
                 if now >= self.last_sent + ping_interval && !self.ping_waits_to_be_written() {
                     framed(&mut self.out, |out| {
@@ -379,6 +492,15 @@ impl<T> Link<T> {
                 Ok(())
             }
         }
+    }
+
+    /// Since when the server has owed an answer, to a request or to a ping.
+    fn oldest_unanswered(&self, now: Instant) -> Instant {
+        let request = self.in_flight.front();
+        // What came before it may have taken long.
+        let request = request.map(|request| request.sent_at.max(self.answered));
+        let ping = self.pings.front().map(|(sent_at, _)| *sent_at);
+        request.into_iter().chain(ping).min().unwrap_or(now)
     }
 
     /// Ends the link and returns what was in flight, oldest first.

@@ -165,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 {
                     return reason;
                 }
-                _ => return Disconnect::Io(error.to_string()),
+                _ => return Disconnect::of_stream(&error),
             }
         }
     }
@@ -180,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         match ready!(read) {
             Ok(0) => Poll::Ready(Err(Disconnect::ClosedByServer)),
             Ok(_) => Poll::Ready(endpoint.handle_input(now, &mut self.frames)),
-            Err(e) => Poll::Ready(Err(Disconnect::Io(e.to_string()))),
+            Err(e) => Poll::Ready(Err(Disconnect::of_stream(&e))),
         }
     }
 }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn output_that_comes_while_the_pump_looks_elsewhere_is_sent() {
+    async fn b39_output_that_comes_while_the_pump_looks_elsewhere_is_sent() {
         let (near, mut far) = tokio::io::duplex(64);
         let pumping = tokio::spawn(async move { pump(near, &mut Late::default(), 64).await });
         let mut said = [0; 4];

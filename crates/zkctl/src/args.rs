@@ -2,12 +2,16 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::num::ParseIntError;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zk_client::{Acl, path};
-use zk_proto::{ConnectString, PathError, connect_string};
+use zk_proto::config::{ConfigProblem, Server};
+use zk_proto::{ConnectTarget, PathError, connect_string};
+use zk_recipes::Layout;
 
+use crate::security::Security;
 use crate::time::{duration, session_timeout};
 
 const EXIT_CODES: &str = "\
@@ -30,7 +34,8 @@ pub(crate) struct Cli {
 #[derive(Args)]
 #[command(next_help_heading = "Connection and output")]
 pub(crate) struct Global {
-    /// The ensemble, and the znode to take for the root: host:port,host:port/chroot
+    /// The ensemble, and the znode to take for the root: host:port,host:port/chroot, or
+    /// dns-srv://service/chroot
     #[arg(
         long,
         global = true,
@@ -65,6 +70,10 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) auth: Vec<String>,
+    /// Make do with a server that has no quorum, if there is no other: ls, tree, get, stat, exists
+    /// and config may then show what is old
+    #[arg(long, global = true)]
+    pub(crate) read_only: bool,
     /// For people, or one JSON object a line for programs
     #[arg(
         short,
@@ -75,6 +84,8 @@ pub(crate) struct Global {
         default_value_t
     )]
     pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) security: Security,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -108,6 +119,11 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Run a command while leading, once elected
     Elect(Elect),
+    /// Show the ensemble's configuration: its servers and its version
+    Config,
+    /// Change the ensemble and show its new configuration. Needs the superuser's credentials, and
+    /// servers with reconfigEnabled=true
+    Reconfig(Reconfig),
     /// Run an in-memory server for development and tests, until interrupted
     Serve(Serve),
     /// Show locks, an election, watches and an expiry at work, on a server of its own, or on the
@@ -116,6 +132,29 @@ pub(crate) enum Command {
     /// Ends the command of a zkctl that was killed; started by zkctl itself
     #[command(name = "__keeper", hide = true)]
     Keeper,
+}
+
+#[derive(Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
+pub(crate) struct Reconfig {
+    /// A server to add or change, as in server.4=zk4:2888:3888:participant;2181
+    #[arg(long, value_name = "SERVER", value_parser = server, group = "change")]
+    pub(crate) join: Vec<String>,
+    /// The number of a server to remove
+    #[arg(long, value_name = "N", group = "change")]
+    pub(crate) leave: Vec<u64>,
+    /// A server of the new ensemble, which consists of those named in this way and no others
+    #[arg(
+        long,
+        value_name = "SERVER",
+        value_parser = server,
+        conflicts_with_all = ["join", "leave"],
+        group = "change"
+    )]
+    pub(crate) member: Vec<String>,
+    /// Only if the configuration has this version, as `config` shows it
+    #[arg(long, value_name = "HEX", value_parser = config_version)]
+    pub(crate) from_version: Option<i64>,
 }
 
 #[derive(Args)]
@@ -238,12 +277,6 @@ pub(crate) struct Watch {
 
 #[derive(Args)]
 pub(crate) struct Lock {
-    /// Give up after this long, with exit code 75
-    #[arg(long, value_name = "D", value_parser = duration)]
-    pub(crate) wait: Option<Duration>,
-    /// Give up at once if somebody has the lock or waits for it, with exit code 75
-    #[arg(long, conflicts_with = "wait")]
-    pub(crate) no_wait: bool,
     #[command(flatten)]
     pub(crate) guarded: Guarded,
 }
@@ -256,9 +289,19 @@ pub(crate) struct Elect {
 
 #[derive(Args)]
 pub(crate) struct Guarded {
+    /// Give up after this long, with exit code 75
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Give up at once if somebody has it or waits for it, with exit code 75
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) no_wait: bool,
     /// Who is asking, for others to see; user@host:pid unless given
     #[arg(long, value_name = "TEXT")]
     pub(crate) identifier: Option<String>,
+    /// Whose names its znodes have: kazoo's, Curator's, or those of Curator together with an eye for
+    /// kazoo's
+    #[arg(long, value_enum, value_name = "NAMES", default_value_t)]
+    pub(crate) layout: Names,
     /// COMMAND may use the terminal. Only it is ended when the lock is lost, not what it has
     /// started
     #[arg(long)]
@@ -272,6 +315,24 @@ pub(crate) struct Guarded {
     pub(crate) command: Vec<OsString>,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Names {
+    #[default]
+    Default,
+    Kazoo,
+    Curator,
+}
+
+impl From<Names> for Layout {
+    fn from(names: Names) -> Self {
+        match names {
+            Names::Default => Layout::Default,
+            Names::Kazoo => Layout::Kazoo,
+            Names::Curator => Layout::Curator,
+        }
+    }
+}
+
 /// More than one value, but one argument: a bare `Vec` would mean many arguments to clap.
 #[derive(Clone)]
 pub(crate) struct AclList(pub(crate) Vec<Acl>);
@@ -281,7 +342,19 @@ fn acl(text: &str) -> Result<AclList, zk_proto::acl::AclTextError> {
 }
 
 fn hosts(text: &str) -> Result<String, connect_string::ConnectStringError> {
-    text.parse::<ConnectString>().map(|_| text.to_owned())
+    text.parse::<ConnectTarget>().map(|_| text.to_owned())
+}
+
+fn server(text: &str) -> Result<String, ConfigProblem> {
+    match text.parse::<Server>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.problem),
+    }
+}
+
+/// As the configuration's text has it.
+fn config_version(text: &str) -> Result<i64, ParseIntError> {
+    u64::from_str_radix(text, 16).map(u64::cast_signed)
 }
 
 fn znode(text: &str) -> Result<String, PathError> {

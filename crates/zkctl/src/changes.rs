@@ -63,7 +63,7 @@ impl Changes {
             }
             State::AuthFailed => Some(Change::AuthFailed),
             State::Closed => Some(Change::Closed),
-            // Nobody here asks for read-only servers, and connecting follows what was told.
+            // `watch` does not ask for read-only servers, and connecting follows what was told.
             _ => None,
         }
     }

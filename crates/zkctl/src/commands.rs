@@ -1,6 +1,7 @@
 //! What each command does with a session.
 
 mod create;
+mod ensemble;
 pub(crate) mod guarded;
 mod list;
 mod node;
@@ -32,6 +33,8 @@ pub(crate) async fn run(
         Command::Stat(args) => node::stat(&args, client, output).await,
         Command::Exists(args) => node::exists(&args, client, output).await,
         Command::Watch(args) => watch::watch(args, client, output).await,
+        Command::Config => ensemble::config(client, output).await,
+        Command::Reconfig(args) => ensemble::reconfig(args, client, output).await,
         // These are not run by this function: they have to do with signals themselves, or with no
         // session, or one of their own.
         Command::Lock(_)

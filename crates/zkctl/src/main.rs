@@ -24,6 +24,7 @@ mod keeper;
 mod node_text;
 mod output;
 mod run;
+mod security;
 mod serve;
 mod signals;
 mod time;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use zk_client::{Builder, Client, ErrorKind, SessionPolicy, path};
+use zk_client::{Builder, Client, SessionPolicy, path};
 
 use crate::args::{Cli, Command, Create, Global};
 use crate::commands;
@@ -126,6 +126,18 @@ async fn with_session(
     for (scheme, secret) in credentials {
         builder = builder.auth(scheme, secret);
     }
+    builder = global.security.apply(builder)?;
+    // No other command has anything to gain from it.
+    let reads = matches!(
+        command,
+        Command::Ls(_)
+            | Command::Tree(_)
+            | Command::Get(_)
+            | Command::Stat(_)
+            | Command::Exists(_)
+            | Command::Config
+    );
+    builder = builder.read_only(global.read_only && reads);
     if matches!(command, Command::Create(_)) {
         builder = builder.session_policy(SessionPolicy::Close);
     }
@@ -173,11 +185,7 @@ async fn with_session(
 
 async fn connect(builder: Builder, server: &str) -> Result<Client, Failure> {
     builder.connect().await.map_err(|error| {
-        let mut text = explain(&error);
-        if error.kind() == ErrorKind::ConnectTimeout && !text.contains(": ") {
-            text.push_str(": no server has answered or refused");
-        }
-        Failure::Failed(format!("cannot connect to {server}: {text}"))
+        Failure::Failed(format!("cannot connect to {server}: {}", explain(&error)))
     })
 }
 

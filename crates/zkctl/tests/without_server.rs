@@ -24,6 +24,7 @@ fn zkctl(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_remove("ZK_SERVER")
         .env_remove("ZK_AUTH")
+        .env_remove("ZK_SASL_PASSWORD")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -156,6 +157,40 @@ fn secrets_are_in_no_error() {
     assert!(
         stderr.contains("ZK_AUTH") && !stderr.contains(SECRET),
         "{stderr}"
+    );
+}
+
+#[test]
+fn half_a_security_is_a_usage_error() {
+    for (arguments, words) in [
+        (&["--tls-cert", "c.pem", "ls"][..], &["--tls-key"][..]),
+        (
+            &["--tls-cert", "c.pem", "--tls-key", "k.pem", "ls"],
+            &["--tls-ca"],
+        ),
+        (&["--tls-insecure-any-host-name", "ls"], &["--tls-ca"]),
+        (
+            &["--sasl-user", "bob", "ls"],
+            &["ZK_SASL_PASSWORD", "--sasl-password-file"],
+        ),
+    ] {
+        assert_fails(arguments, 2, words);
+    }
+    assert_fails(
+        &["--tls-ca", "/no/such/ca.pem", "ls"],
+        1,
+        &["/no/such/ca.pem"],
+    );
+    assert_fails(
+        &[
+            "--sasl-user",
+            "bob",
+            "--sasl-password-file",
+            "/no/such/file",
+            "ls",
+        ],
+        1,
+        &["/no/such/file"],
     );
 }
 

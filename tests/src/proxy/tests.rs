@@ -204,3 +204,33 @@ fn a_server_that_is_down_shows_as_a_closed_connection() {
     assert_eq!(hear_to_the_end(&connect(&proxy)), b"");
     assert_eq!(proxy.open(), 0);
 }
+
+#[test]
+fn a_frame_is_cut_once_and_the_next_connection_is_whole() {
+    let proxy = Proxy::start(echo_server()).unwrap();
+    proxy.cut_frame(Direction::ToClient, 1, Place::Within(6));
+    let stream = connect(&proxy);
+    let frames = b"\0\0\0\x02hi\0\0\0\x04ends";
+    say(&stream, frames);
+    assert_eq!(hear_to_the_end(&stream), &frames[..12]);
+    assert!(!proxy.is_to_cut(Direction::ToClient));
+    let stream = connect(&proxy);
+    say(&stream, frames);
+    assert_eq!(hear(&stream, frames.len()), frames);
+    proxy.cut_frame(Direction::ToServer, 0, Place::Before);
+    proxy.spare();
+    assert!(!proxy.is_to_cut(Direction::ToServer));
+    say(&stream, frames);
+    assert_eq!(hear(&stream, frames.len()), frames);
+}
+
+#[test]
+fn what_is_delayed_arrives_later_and_whole() {
+    let proxy = Proxy::start(echo_server()).unwrap();
+    proxy.delay(A_MOMENT);
+    let started = std::time::Instant::now();
+    let stream = connect(&proxy);
+    say(&stream, b"late");
+    assert_eq!(hear(&stream, 4), b"late");
+    assert!(started.elapsed() >= 2 * A_MOMENT);
+}

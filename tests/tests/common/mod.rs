@@ -11,6 +11,7 @@
 )]
 
 pub mod child;
+pub mod members;
 pub mod server;
 
 use std::future::Future;

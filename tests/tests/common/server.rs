@@ -42,6 +42,11 @@ fn embedded() -> Option<Compat> {
     }
 }
 
+/// Whether the servers are embedded ones.
+pub fn is_embedded() -> bool {
+    embedded().is_some()
+}
+
 /// One server, alone or of an ensemble. It ends when it is dropped, with its ensemble if it has one.
 #[derive(Debug)]
 pub struct TestServer(Kind);
@@ -183,9 +188,14 @@ pub struct TestEnsemble(Vec<TestServer>);
 
 impl TestEnsemble {
     pub fn start() -> Result<Self> {
+        Self::start_with(ServerOptions::default())
+    }
+
+    /// The options are those of Apache ZooKeeper's processes.
+    pub fn start_with(options: ServerOptions) -> Result<Self> {
         let member: Box<dyn Fn(usize) -> Kind> = match embedded() {
             None => {
-                let ensemble = Arc::new(Ensemble::start(MEMBERS, ServerOptions::default())?);
+                let ensemble = Arc::new(Ensemble::start(MEMBERS, options)?);
                 Box::new(move |index| Kind::Member(Arc::clone(&ensemble), index))
             }
             Some(compat) => {

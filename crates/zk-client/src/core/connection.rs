@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use zk_proto::records::{ConnectResponse, SetWatches2Request, SetWatchesRequest};
 use zk_proto::{Decode, Decoder, Encode, ErrorCode, OpCode, WatcherEvent, WirePath};
-use zk_transport::{Disconnect, FrameReader, Link, Received, Unsent};
+use zk_transport::{Disconnect, FrameReader, Link, Received};
 
 use super::{Closing, Core, Token};
 use crate::Outcome;
+use crate::leader::is_decided_by_quorum;
 use crate::session::Established;
-use crate::slots::{Failure, Reply, SlotKey};
+use crate::slots::{Failure, Reply, Seen, SlotKey, WatchIntent};
 use crate::state::State;
-use crate::watch::{Batch, WatchKind};
+use crate::watch::{Batch, SubId, WatchKind};
 
 impl Core {
     pub(crate) fn is_connected(&self) -> bool {
@@ -26,7 +27,12 @@ impl Core {
             return false;
         }
         let request = self.session.connect_request(self.read_only);
-        self.link = Some(Link::new(now, &request, budget));
+        let link = Link::new(now, &request, budget);
+        self.link = Some(if self.login.is_some() {
+            link.with_login()
+        } else {
+            link
+        });
         true
     }
 
@@ -34,16 +40,30 @@ impl Core {
     pub(crate) fn poll_output(&mut self, out: &mut BytesMut) {
         if let Some(link) = &mut self.link {
             link.poll_output(out);
+            self.traffic.bytes_sent += out.len() as u64;
         }
     }
 
     /// When the link wants [`handle_link_timeout`](Self::handle_link_timeout) to be called.
     pub(crate) fn poll_link_timeout(&self) -> Option<Instant> {
-        self.link.as_ref().map(Link::poll_timeout)
+        let link = self.link.as_ref()?.poll_timeout();
+        Some(self.poll_move().map_or(link, |due| due.min(link)))
+    }
+
+    /// Looks for another server, unless this one has been tried for less than `at_least`.
+    pub(crate) fn doubt(&mut self, now: Instant, at_least: Duration) {
+        let tried = self.link.as_mut().filter(|link| link.is_open());
+        if let Some(link) = tried
+            && now >= link.opened_at() + at_least
+        {
+            link.give_up();
+            self.wake_driver();
+        }
     }
 
     /// Pings, or finds the server dead.
     pub(crate) fn handle_link_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
+        self.check_move(now)?;
         match &mut self.link {
             Some(link) => link.handle_timeout(now),
             None => Err(Disconnect::Local),
@@ -68,14 +88,25 @@ impl Core {
                 Err(reason) if link.is_open() => return Err(reason),
                 Err(reason) => return Err(not_zookeeper(&reason, frames.pending())),
             };
+            self.traffic.bytes_received += 4 + frame.len() as u64;
             let received = link.handle_frame(frame)?;
             self.handle_received(now, received)?;
         }
         let link = self.link.as_ref().ok_or(Disconnect::Local)?;
-        if link.is_open() {
-            self.session.handle_heard(now, link.acknowledged());
+        if link.is_open() || link.is_logging_in() {
+            let acknowledged = link.acknowledged();
+            self.heard(now, acknowledged);
         }
-        Ok(())
+        self.check_follow(now);
+        self.check_move(now)
+    }
+
+    pub(super) fn heard(&mut self, at: Instant, acknowledged: Instant) {
+        if self.on_read_only {
+            self.session.handle_heard_read_only(at);
+        } else {
+            self.session.handle_heard(at, acknowledged);
+        }
     }
 
     fn handle_received(
@@ -84,13 +115,34 @@ impl Core {
         received: Received<Token>,
     ) -> Result<(), Disconnect> {
         match received {
+            // It has executed nothing and closes the connection.
+            Received::Reply {
+                token,
+                result: Err(ErrorCode::SessionClosedRequireSaslAuth),
+                ..
+            } => {
+                let reason = Disconnect::LoginRequired;
+                if let Token::Call(key) = token {
+                    self.fail(key, Failure::AuthFailed(reason.clone(), Outcome::Rejected));
+                }
+                self.refuse(reason.clone());
+                Err(reason)
+            }
             Received::Reply {
                 token: Token::Call(key),
                 op,
                 zxid,
                 result,
+                submitted,
             } => {
                 self.session.handle_zxid(zxid);
+                if result.is_ok() && is_decided_by_quorum(op) {
+                    self.session.handle_committed(submitted);
+                }
+                let xid = self.link.as_ref().map_or(0, Link::last_xid);
+                if let Some(slot) = self.slots.get_mut(key) {
+                    slot.seen = Some(Seen { xid, zxid });
+                }
                 self.handle_reply(now, key, op, result);
                 Ok(())
             }
@@ -107,20 +159,55 @@ impl Core {
                 }
                 Ok(())
             }
+            // It is not a read-only server's to end.
             Received::Reply {
                 token: Token::Close,
+                result: Err(_),
+                ..
+            } if self.on_read_only => Err(Disconnect::WithoutQuorum),
+            Received::Reply {
+                token: Token::Close,
+                result: Err(ErrorCode::ThrottledOp),
                 ..
             } => {
-                self.finish(State::Closed, &Failure::Closed(Outcome::Unknown), true);
+                // Until the deadline of the closing.
+                self.send_close(now);
+                Ok(())
+            }
+            Received::Reply {
+                token: Token::Close,
+                result,
+                ..
+            } => {
+                // A session that has expired is over, too; any other refusal leaves it as it is.
+                let ended = matches!(result, Ok(_) | Err(ErrorCode::SessionExpired));
+                self.finish(State::Closed, &Failure::Closed(Outcome::Unknown), ended);
                 Err(Disconnect::Local)
             }
-            // The server had nothing to remove, or a watch of a mode it cannot remove alone.
             Received::Reply {
-                token: Token::Unwatch,
+                token: Token::Config,
                 zxid,
+                result,
                 ..
             } => {
                 self.session.handle_zxid(zxid);
+                self.handle_config(now, &result);
+                Ok(())
+            }
+            Received::Reply {
+                token: Token::Unwatch(path),
+                zxid,
+                result,
+                ..
+            } => {
+                self.session.handle_zxid(zxid);
+                // After any other refusal the server had nothing to remove, or a watch of a mode it
+                // cannot remove alone.
+                if result == Err(ErrorCode::ThrottledOp)
+                    && let Some(unwatch) = self.registry.unwatch_again(path)
+                {
+                    self.send_unwatch(now, unwatch);
+                }
                 Ok(())
             }
             Received::Auth { token, refused } => self.handle_verdict(&token, refused),
@@ -130,6 +217,9 @@ impl Core {
                 ..
             } => Ok(()),
             Received::Notification { zxid, body } => {
+                if zk_proto::seeded_bug!("B55") {
+                    self.session.handle_zxid(zxid.unwrap_or_default());
+                }
                 let mut input = Decoder::new(&body);
                 let event: WatcherEvent<'_> = Decode::decode(&mut input)?;
                 self.registry
@@ -143,7 +233,11 @@ impl Core {
                 }
                 Ok(())
             }
-            Received::Pong => Ok(()),
+            Received::Pong => {
+                self.traffic.pings += 1;
+                Ok(())
+            }
+            Received::Sasl(answer) => self.handle_sasl(now, answer),
             Received::Connected(response) => self.handle_connected(now, &response),
         }
     }
@@ -160,37 +254,51 @@ impl Core {
             && let Some(intent) = slot.watch.take()
         {
             let wanted = slot.is_wanted();
-            self.registry.end_arming(&intent);
-            let armed = match (&result, op) {
-                // The one failure after which a server keeps a watch.
-                (Err(ErrorCode::NoNode), OpCode::Exists) => Some(WatchKind::Exist),
-                (Err(_), _) => None,
-                (Ok(_), _) => Some(intent.kind),
-            };
-            let unwatch = match armed {
-                Some(kind) if wanted => {
-                    let (path, capacity) = (intent.path.clone(), self.limits.watch_events);
-                    let id = self.registry.subscribe(kind, path, capacity);
-                    if intent.changed {
-                        let since = self.session.last_zxid();
-                        self.registry
-                            .subscribed_with_precaution(id, since, &mut self.wakes);
-                    }
-                    watch = Some(id);
-                    self.registry.unwatch_owed(&intent.path)
-                }
-                Some(kind) if !self.registry.watches(kind, &intent.path) => {
-                    self.registry.unwatch(kind, intent.path)
-                }
-                _ => self.registry.unwatch_owed(&intent.path),
-            };
-            if let Some(unwatch) = unwatch {
-                self.send_unwatch(now, unwatch);
-            }
+            watch = self.settle_watch(now, intent, wanted, op, &result);
         }
         self.slots
             .complete(key, Ok(Reply { result, watch }), &mut self.wakes);
         self.slots.unqueue(key);
+    }
+
+    /// A request that was to set a watch has been answered. The watch, if it is set and `wanted`.
+    pub(super) fn settle_watch(
+        &mut self,
+        now: Instant,
+        intent: WatchIntent,
+        wanted: bool,
+        op: OpCode,
+        result: &Result<bytes::Bytes, ErrorCode>,
+    ) -> Option<SubId> {
+        self.registry.end_arming(&intent);
+        let armed = match (result, op) {
+            // The one failure after which a server keeps a watch.
+            (Err(ErrorCode::NoNode), OpCode::Exists) => Some(WatchKind::Exist),
+            (Err(_), _) => zk_proto::seeded_bug!("A43").then_some(intent.kind),
+            (Ok(_), _) => Some(intent.kind),
+        };
+        let mut watch = None;
+        let unwatch = match armed {
+            Some(kind) if wanted => {
+                let (path, capacity) = (intent.path.clone(), self.limits.watch_events);
+                let id = self.registry.subscribe(kind, path, capacity);
+                if intent.changed {
+                    let since = self.session.last_zxid();
+                    self.registry
+                        .subscribed_with_precaution(id, since, &mut self.wakes);
+                }
+                watch = Some(id);
+                self.registry.unwatch_owed(&intent.path)
+            }
+            Some(kind) if !self.registry.watches(kind, &intent.path) => {
+                self.registry.unwatch(kind, intent.path)
+            }
+            _ => self.registry.unwatch_owed(&intent.path),
+        };
+        if let Some(unwatch) = unwatch {
+            self.send_unwatch(now, unwatch);
+        }
+        watch
     }
 
     fn handle_verdict(
@@ -204,16 +312,12 @@ impl Core {
         let Some(credential) = self.credentials.get_mut(*index) else {
             return Ok(());
         };
-        if refused.is_some() {
-            let scheme = credential.scheme.clone();
-            self.finish(
-                State::AuthFailed,
-                &Failure::AuthFailed(Outcome::NotSent),
-                false,
-            );
-            return Err(Disconnect::AuthRefused(scheme));
+        if refused.is_some() && !zk_proto::seeded_bug!("B72") {
+            let reason = Disconnect::AuthRefused(credential.scheme.clone());
+            self.refuse(reason.clone());
+            return Err(reason);
         }
-        if let Some(key) = credential.waiting.take() {
+        for key in std::mem::take(&mut credential.waiting) {
             let reply = Reply {
                 result: Ok(bytes::Bytes::new()),
                 watch: None,
@@ -233,7 +337,13 @@ impl Core {
         let asked = self.link.as_ref().ok_or(Disconnect::Local)?.acknowledged();
         let epoch = self.session.epoch();
         match self.session.handle_connected(now, asked, response) {
-            Established::New | Established::Resumed => {}
+            Established::New => self.traffic.sessions += 1,
+            Established::Resumed => self.traffic.resumptions += 1,
+            Established::WithoutSession => {}
+            Established::NotKnownHere => {
+                self.link = None;
+                return Err(Disconnect::WithoutQuorum);
+            }
             Established::Refused => {
                 self.link = None;
                 return Err(Disconnect::NotZooKeeper(
@@ -243,50 +353,61 @@ impl Core {
             Established::Expired { replaced } => {
                 // A link that was never open for requests carries none.
                 let link = self.link.take();
-                self.after_expiry(epoch);
+                self.after_expiry(epoch, true);
                 if !replaced || self.is_over() {
                     return Err(Disconnect::SessionExpired);
                 }
                 self.link = link;
+                self.traffic.sessions += 1;
             }
         }
+        self.traffic.connections += 1;
         self.on_read_only = response.read_only;
+        if self.login.is_some() {
+            self.begin_login();
+            return Ok(());
+        }
         self.prime(now);
         self.announce();
         Ok(())
     }
 
     /// Says that the session is served, once the server has accepted all credentials.
-    fn announce(&mut self) {
+    pub(super) fn announce(&mut self) {
         let unanswered = self.link.as_ref().is_none_or(Link::awaits_auth);
         if unanswered || self.state.is_connected() {
             return;
         }
-        let epoch = self.session.epoch();
-        self.set_state(if self.on_read_only {
-            State::ConnectedReadOnly { epoch }
-        } else {
-            State::Connected {
-                session: self.session.id(),
-                epoch,
-            }
+        self.failures.clear();
+        self.attempts = 0;
+        let (session, epoch) = (self.session.id(), self.session.epoch());
+        self.announced = epoch;
+        self.set_state(match self.on_read_only {
+            false => State::Connected { session, epoch },
+            true if session.is_none() => State::ConnectedReadOnly { epoch: 0 },
+            true => State::ConnectedReadOnly { epoch },
         });
     }
 
     /// Credentials, then watches, then requests: a server delivers events only to who may read, and
     /// a request must not overtake the watch that it was to be seen by.
-    fn prime(&mut self, now: Instant) {
+    pub(super) fn prime(&mut self, now: Instant) {
         let batches = self.registry.rearm(&mut self.wakes);
         let Some(link) = &mut self.link else { return };
-        for (credential, index) in self.credentials.iter().zip(0..) {
+        let forgotten = match zk_proto::seeded_bug!("B73") {
+            true => self.credentials.len().saturating_sub(1),
+            false => 0,
+        };
+        for (credential, index) in self.credentials.iter().zip(0..).skip(forgotten) {
             link.submit_auth(
-                now,
                 &credential.scheme,
                 &credential.secret,
                 Token::Credential(index),
             );
         }
         for batch in batches {
+            self.traffic.rearm_batches += 1;
+            self.traffic.rearmed_watches += batch.watches.len() as u64;
             let op = if batch.has_persistent() {
                 OpCode::SetWatches2
             } else {
@@ -300,6 +421,7 @@ impl Core {
                 out.extend_from_slice(&record);
             });
         }
+        self.forget_unwanted();
         for key in std::mem::take(&mut self.parked) {
             let Some(slot) = self.slots.get_mut(key) else {
                 continue;
@@ -309,88 +431,19 @@ impl Core {
                 continue;
             }
             let Some(link) = &mut self.link else { continue };
+            slot.held_back = false;
             let record = &slot.record;
             // Its size was checked when it was parked.
             let _ = link.submit(now, slot.op, Token::Call(key), usize::MAX, |out| {
                 out.extend_from_slice(record);
             });
-            if !slot.replay {
+            if slot.replay.is_never() {
                 slot.record.clear();
             }
         }
         if matches!(self.closing, Closing::Requested { .. }) {
             self.send_close(now);
         }
-    }
-
-    /// The connection has ended, or could not be made. `written` and `rest` are what the pump says
-    /// of the output.
-    pub(crate) fn disconnected(
-        &mut self,
-        now: Instant,
-        reason: &Disconnect,
-        written: u64,
-        rest: &[u8],
-    ) {
-        let Some(link) = self.link.take() else { return };
-        if !link.is_open() || !self.session.exists() {
-            return;
-        }
-        self.session
-            .handle_heard(link.last_received().min(now), link.acknowledged());
-        self.registry.handle_disconnect(self.session.last_zxid());
-        let mut kept = std::collections::VecDeque::new();
-        let mut write_lost = false;
-        let mut culprit = true;
-        for lost in link.into_lost(written, rest) {
-            // It was the turn of the oldest request, whosever it was.
-            let too_large = match reason {
-                Disconnect::FrameTooLarge { len, limit } if std::mem::take(&mut culprit) => {
-                    Some((*len, *limit))
-                }
-                _ => None,
-            };
-            let Token::Call(key) = lost.token else {
-                continue;
-            };
-            let Some(slot) = self.slots.get_mut(key) else {
-                continue;
-            };
-            if !slot.is_wanted() {
-                // Nobody waits for it, but what follows must not skip it either.
-                let whole = matches!(lost.unsent, Unsent::Whole(_));
-                write_lost |= !slot.replay && (!whole || slot.has_failed());
-                self.let_go(key);
-                continue;
-            }
-            if let Some((size, limit)) = too_large {
-                write_lost |= !slot.replay;
-                self.fail(key, Failure::ReplyTooLarge { size, limit });
-                continue;
-            }
-            if slot.replay {
-                kept.push_back(key);
-                continue;
-            }
-            let outcome = match lost.unsent {
-                Unsent::Whole(record) if !write_lost => {
-                    slot.record.clear();
-                    slot.record.extend_from_slice(&record);
-                    kept.push_back(key);
-                    continue;
-                }
-                // Executing it could skip the write before it, whose fate is unknown.
-                Unsent::Whole(_) | Unsent::Tail => Outcome::NotSent,
-                Unsent::Nothing => Outcome::Unknown,
-            };
-            write_lost = true;
-            self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
-        }
-        kept.append(&mut self.parked);
-        self.parked = kept;
-        self.set_state(State::Suspended {
-            until: self.session.expires_at(),
-        });
     }
 }
 
@@ -426,6 +479,10 @@ fn encode_batch(batch: &Batch, out: &mut BytesMut) {
 
 /// The stream broke its framing before it answered the handshake: most likely somebody else's port.
 fn not_zookeeper(reason: &Disconnect, bytes: &[u8]) -> Disconnect {
+    // An alert, which is how TLS refuses what is not TLS.
+    if let [0x15, 0x03, ..] = bytes {
+        return Disconnect::ServerSpeaksTls;
+    }
     let begin: String = bytes
         .iter()
         .take(16)

@@ -1,20 +1,30 @@
 //! How things end: deadlines, the session, the client.
 
+use std::collections::HashSet;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zk_proto::OpCode;
 
 use super::{Closing, Core, Token};
-use crate::slots::Failure;
+use crate::slots::{Failure, Replay};
 use crate::state::State;
+use crate::token::SessionToken;
 use crate::{Outcome, SessionPolicy};
+
+/// From so many requests on, their deadlines are looked at together, this far apart at least.
+const MANY: usize = 1024;
+const COARSE: Duration = Duration::from_millis(10);
 
 impl Core {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_over() {
+            return None;
+        }
         let expiry =
-            (self.session.exists() && !self.is_connected()).then(|| self.session.expires_at());
+            (self.session.exists() && !self.is_connected() && !zk_proto::seeded_bug!("B28"))
+                .then(|| self.session.expires_at());
         let close = match self.closing {
             Closing::Requested { deadline } => Some(deadline),
             _ => None,
@@ -27,6 +37,9 @@ impl Core {
 
     /// Does what is due by now, if anything is.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.is_over() {
+            return;
+        }
         if self.next_deadline.is_some_and(|deadline| deadline <= now) {
             self.fail_overdue(now);
         }
@@ -44,14 +57,17 @@ impl Core {
     /// is parked will not be sent.
     fn fail_overdue(&mut self, now: Instant) {
         let (overdue, next) = self.slots.overdue(now);
-        self.next_deadline = next;
+        // To look at so many for each of them would take all the time there is.
+        let many = self.slots.len() > MANY;
+        self.next_deadline = next.map(|next| if many { next.max(now + COARSE) } else { next });
         if overdue.is_empty() {
             return;
         }
         // Parked requests and unsent credentials have not left; everything else is in flight.
         let in_flight = self.is_connected();
+        let parked: HashSet<_> = self.parked.iter().copied().collect();
         for key in overdue {
-            let outcome = if in_flight {
+            let outcome = if in_flight && !parked.contains(&key) {
                 Outcome::Unknown
             } else {
                 Outcome::NotSent
@@ -69,21 +85,27 @@ impl Core {
     pub(super) fn expire(&mut self) {
         let epoch = self.session.epoch();
         // A handshake under way would bring back the session that is being given up.
-        self.link = None;
+        if !zk_proto::seeded_bug!("B49") {
+            self.link = None;
+        }
         self.session.handle_expired();
-        self.after_expiry(epoch);
+        self.after_expiry(epoch, false);
     }
 
-    /// What follows when the session of `epoch` has ended.
-    pub(super) fn after_expiry(&mut self, epoch: u64) {
+    /// What follows when the session of `epoch` has ended, be it that a server has said so or that
+    /// it counts as over here.
+    pub(super) fn after_expiry(&mut self, epoch: u64, proven: bool) {
+        self.traffic.expiries += 1;
         self.registry.end(&mut self.wakes);
-        self.set_state(State::Expired { epoch });
+        if self.announced == epoch {
+            self.set_state(State::Expired { epoch });
+        }
         if self.closing != Closing::No {
             // What was to be achieved by closing has happened by itself.
             self.finish(
                 State::Closed,
                 &Failure::SessionExpired(Outcome::NotSent),
-                true,
+                proven,
             );
         } else if self.policy == SessionPolicy::Close {
             self.finish(
@@ -94,17 +116,24 @@ impl Core {
         } else {
             let parked = std::mem::take(&mut self.parked);
             for key in parked {
-                if self.slots.get(key).is_some_and(|slot| slot.replay) {
+                if (self.slots.get(key)).is_some_and(|slot| {
+                    slot.replay == Replay::Always || zk_proto::seeded_bug!("D8")
+                }) {
                     self.parked.push_back(key);
                 } else {
                     self.fail(key, Failure::SessionExpired(Outcome::NotSent));
                 }
             }
+            self.forget_unwanted();
         }
     }
 
-    /// The client is over: every request is answered, every watch ended.
+    /// The client is over: every request is answered, every watch ended. There is one end only, the
+    /// first.
     pub(super) fn finish(&mut self, state: State, failure: &Failure, acknowledged: bool) {
+        if self.is_over() {
+            return;
+        }
         self.registry.end(&mut self.wakes);
         for key in std::mem::take(&mut self.parked) {
             self.fail(key, failure.clone());
@@ -112,7 +141,7 @@ impl Core {
         let waiting: Vec<_> = self
             .credentials
             .iter_mut()
-            .filter_map(|credential| credential.waiting.take())
+            .flat_map(|credential| std::mem::take(&mut credential.waiting))
             .collect();
         for key in waiting {
             self.fail(key, failure.clone());
@@ -136,7 +165,7 @@ impl Core {
         if self.closing != Closing::No || self.is_over() {
             return;
         }
-        if !self.session.exists() {
+        if !self.session.exists() && !self.is_connected() {
             self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), true);
             return;
         }
@@ -144,10 +173,23 @@ impl Core {
         self.closing = Closing::Requested {
             deadline: now + patience,
         };
-        if self.is_connected() {
+        if self.takes_requests() {
             self.send_close(now);
         }
+        // What the session holds can be given away from now on.
+        self.readers.wake(&mut self.wakes);
         self.wake_driver();
+    }
+
+    /// Ends the client without ending the session, if there is one. What has not been answered fails
+    /// as it would if the connection were lost.
+    pub(crate) fn detach(&mut self) -> Option<SessionToken> {
+        if self.closing != Closing::No {
+            return None;
+        }
+        let token = self.session.token()?;
+        self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), true);
+        Some(token)
     }
 
     pub(super) fn send_close(&mut self, now: Instant) {

@@ -1,9 +1,15 @@
 //! The core against a model server, byte by byte, on a clock of the tests' own.
 
+mod crossings;
+mod hosts;
+mod login;
+mod model;
 mod property;
+mod read_only;
 mod requests;
 mod server;
 mod session;
+mod statistics;
 mod watches;
 
 use std::task::Waker;
@@ -16,15 +22,21 @@ use zk_proto::records::{
     GetDataRequest, SetDataRequest,
 };
 use zk_proto::{Acl, Encode, ErrorCode, OpCode, Stat, decode_frame};
-use zk_transport::{Disconnect, FrameReader};
+use zk_transport::{Disconnect, FrameReader, SaslError, Step};
 
 use super::{Core, Limits, Request};
-use crate::slots::{Failure, Reply, SlotKey, WatchIntent};
+use crate::slots::{Failure, Replay, Reply, SlotKey, WatchIntent};
 use crate::state::State;
 use crate::watch::{SubId, Unread, WatchEvent, WatchKind};
-use crate::{Outcome, SessionPolicy};
+use crate::{Outcome, SessionPolicy, Statistics};
 
 const TIMEOUT: Duration = Duration::from_secs(6);
+
+impl Core {
+    fn statistics(&self) -> Statistics {
+        self.snapshot(self.session.heard())
+    }
+}
 
 /// A core, a server, and the wire between them.
 struct World {
@@ -35,6 +47,35 @@ struct World {
     /// Output that was taken from the core and has not reached the server.
     wire: BytesMut,
     written: u64,
+    /// The client's side of logins, if there are to be any.
+    mechanism: Option<Mechanism>,
+}
+
+/// A mechanism for the model server. Each of its steps fails as it is told to, once.
+#[derive(Default)]
+struct Mechanism {
+    turn: usize,
+    /// Ends as GSSAPI does, with a token that the server only has to accept.
+    is_final: bool,
+    fails: Option<(usize, SaslError)>,
+}
+
+impl Mechanism {
+    fn step(&mut self, challenge: Option<&[u8]>) -> Result<Step, SaslError> {
+        self.turn += 1;
+        if let Some((_, error)) = self.fails.take_if(|(turn, _)| *turn == self.turn) {
+            return Err(error);
+        }
+        match (self.turn, challenge) {
+            (1, None) => Ok(Step::Respond(Vec::new())),
+            (2, Some(b"challenge")) if self.is_final => Ok(Step::Final(b"last".into())),
+            (2, Some(b"challenge")) => Ok(Step::Respond(b"answer".into())),
+            (3, Some(b"proof")) => Ok(Step::Done),
+            (2, Some(_)) => Err(SaslError::Challenge("not what it should be".into())),
+            (3, Some(_)) => Err(SaslError::Unproven),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 impl World {
@@ -57,7 +98,16 @@ impl World {
             now,
             wire: BytesMut::new(),
             written: 0,
+            mechanism: None,
         }
+    }
+
+    /// One whose connections begin with a login.
+    fn with_login() -> Self {
+        let mut world = World::new();
+        world.core.require_login("MODEL");
+        world.mechanism = Some(Mechanism::default());
+        world
     }
 
     fn connected() -> Self {
@@ -70,6 +120,9 @@ impl World {
         self.frames = FrameReader::new(1 << 20);
         self.wire.clear();
         self.written = 0;
+        if let Some(mechanism) = &mut self.mechanism {
+            mechanism.turn = 0;
+        }
         assert!(self.core.begin(self.now, Duration::from_secs(1)));
     }
 
@@ -101,11 +154,21 @@ impl World {
                 return;
             };
             self.frames.extend(&frame);
-            if let Err(reason) = self.core.handle_input(self.now, &mut self.frames) {
+            if let Err(reason) = self.receive() {
                 self.cut_for(&reason);
                 return;
             }
         }
+    }
+
+    /// What the driver does when bytes have arrived.
+    fn receive(&mut self) -> Result<(), Disconnect> {
+        self.core.handle_input(self.now, &mut self.frames)?;
+        while let Some(challenge) = self.core.next_challenge() {
+            let step = self.mechanism.as_mut().unwrap().step(challenge.as_deref());
+            self.core.handle_login_step(self.now, step)?;
+        }
+        Ok(())
     }
 
     fn settle(&mut self) {
@@ -148,7 +211,11 @@ impl World {
             op,
             path,
             record,
-            replay,
+            replay: if replay {
+                Replay::Always
+            } else {
+                Replay::Never
+            },
             watch,
             deadline: None,
         };
@@ -243,8 +310,7 @@ impl World {
 
     fn event(&mut self, sub: SubId) -> Option<WatchEvent> {
         self.core
-            .registry
-            .poll(sub, Waker::noop())
+            .poll_event(sub, Waker::noop())
             .map(|unread| match unread {
                 Unread::Node { kind, path, zxid } => WatchEvent::Node(crate::NodeEvent {
                     kind,

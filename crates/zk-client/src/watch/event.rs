@@ -11,12 +11,15 @@ pub enum WatchEvent {
     /// A znode was changed.
     Node(NodeEvent),
     /// The connection was lost and found again, and changes made in between may have gone unseen.
-    /// Read again what matters.
+    /// Read again what matters. Events told before it can be told again after it, by a server that
+    /// was behind the last one.
     Gap {
         /// The last transaction known to have been seen.
         since: Zxid,
     },
     /// The owner did not keep up and this many events were dropped. Read again what matters.
+    ///
+    /// A gap meanwhile is not told besides, so events told before may come again after this, too.
     Lagged {
         /// How many.
         dropped: u64,

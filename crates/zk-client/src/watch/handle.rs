@@ -51,7 +51,7 @@ impl Subscription {
         let Some(id) = self.id else {
             return Poll::Ready(None);
         };
-        let Some(unread) = self.shared.with(|core| core.registry.poll(id, cx.waker())) else {
+        let Some(unread) = self.shared.with(|core| core.poll_event(id, cx.waker())) else {
             return Poll::Pending;
         };
         let event = match unread {

@@ -15,6 +15,8 @@ use std::task::Waker;
 use zk_proto::{EventType, Zxid};
 
 use super::event::{NodeEventKind, WatchEvent};
+use crate::slots::register;
+use crate::statistics::Told;
 pub(crate) use modes::Unwatch;
 use modes::{Arming, Left};
 pub(crate) use rearm::Batch;
@@ -23,7 +25,7 @@ pub(crate) use rearm::Batch;
 const ORDINARY_PATH: usize = 4096;
 
 /// The kinds of watches a server distinguishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum WatchKind {
     /// One-shot, on the data of a znode that exists.
     Data,
@@ -101,6 +103,7 @@ pub(crate) struct Registry {
     left: HashMap<Arc<str>, Left>,
     subs: HashMap<SubId, Sub>,
     next_sub: u64,
+    told: Told,
 }
 
 impl Registry {
@@ -135,6 +138,11 @@ impl Registry {
         (watches, self.subs.len())
     }
 
+    /// What has been told so far.
+    pub(crate) fn told(&self) -> Told {
+        self.told
+    }
+
     /// A server has armed a watch over the current connection.
     pub(crate) fn subscribe(&mut self, kind: WatchKind, path: Arc<str>, capacity: usize) -> SubId {
         let id = SubId(self.next_sub);
@@ -156,11 +164,12 @@ impl Registry {
     }
 
     /// The owner is gone. Says what the server need not guard any longer.
-    pub(crate) fn unsubscribe(&mut self, id: SubId) -> Option<Unwatch> {
-        let sub = self.subs.remove(&id)?;
+    pub(crate) fn unsubscribe(&mut self, id: SubId, wakes: &mut Vec<Waker>) -> Option<Unwatch> {
+        let mut sub = self.subs.remove(&id)?;
+        wakes.extend(sub.waker.take());
         let entry = self.map(sub.kind).get_mut(&sub.path)?;
         entry.subs.retain(|other| *other != id);
-        if !entry.subs.is_empty() {
+        if !entry.subs.is_empty() && !zk_proto::seeded_bug!("B63") {
             return None;
         }
         self.map(sub.kind).remove(&sub.path);
@@ -191,7 +200,7 @@ impl Registry {
             told.extend(self.subscribed(Persistent, path));
         }
         // ZOOKEEPER-4475: a child event is some other watch's and says nothing new to this one.
-        if !of_children && !self.recursive.is_empty() {
+        if (!of_children || zk_proto::seeded_bug!("B65")) && !self.recursive.is_empty() {
             told.extend(self.recursive_over(path));
         }
         self.tell(told, kind, path, zxid, wakes);
@@ -227,6 +236,7 @@ impl Registry {
                     told.extend(&entry.subs);
                 }
             }
+            told.sort_unstable();
         }
         told
     }
@@ -272,8 +282,14 @@ impl Registry {
         let Some(sub) = self.subs.get_mut(&id) else {
             return;
         };
-        if sub.dropped > 0 || sub.unread.len() >= sub.capacity {
-            sub.dropped += 1;
+        let dropped = sub.dropped > 0 || sub.unread.len() >= sub.capacity;
+        match event {
+            Unread::Other(_) => self.told.gaps += 1,
+            Unread::Node { .. } if dropped => self.told.dropped += 1,
+            Unread::Node { .. } => self.told.events += 1,
+        }
+        if dropped {
+            sub.dropped += u64::from(!zk_proto::seeded_bug!("A68"));
         } else {
             sub.unread.push_back(event);
         }
@@ -283,21 +299,29 @@ impl Registry {
     /// The session is over: every watch ends.
     pub(crate) fn end(&mut self, wakes: &mut Vec<Waker>) {
         self.left.clear();
+        let mut ended: Vec<SubId> = Vec::new();
         for kind in WatchKind::ALL {
-            for entry in std::mem::take(self.map(kind)).into_values() {
-                for id in entry.subs {
-                    if let Some(sub) = self.subs.get_mut(&id) {
-                        sub.ended = true;
-                        wakes.extend(sub.waker.take());
-                    }
-                }
+            let entries = std::mem::take(self.map(kind)).into_values();
+            ended.extend(entries.flat_map(|entry| entry.subs));
+        }
+        // Woken in the order of their subscription, not in that of the maps, which is by chance.
+        ended.sort_unstable();
+        for id in ended {
+            if let Some(sub) = self.subs.get_mut(&id) {
+                sub.ended = true;
+                wakes.extend(sub.waker.take());
             }
         }
     }
 
     /// The next event for a subscriber; `waker` is woken when there is one. After
     /// [`WatchEvent::SessionEnded`] comes nothing more.
-    pub(crate) fn poll(&mut self, id: SubId, waker: &Waker) -> Option<Unread> {
+    pub(crate) fn poll(
+        &mut self,
+        id: SubId,
+        waker: &Waker,
+        wakes: &mut Vec<Waker>,
+    ) -> Option<Unread> {
         let sub = self.subs.get_mut(&id)?;
         if let Some(event) = sub.unread.pop_front() {
             return Some(event);
@@ -309,7 +333,7 @@ impl Registry {
         if sub.ended {
             return Some(Unread::Other(WatchEvent::SessionEnded));
         }
-        sub.waker = Some(waker.clone());
+        register(&mut sub.waker, waker, wakes);
         None
     }
 }

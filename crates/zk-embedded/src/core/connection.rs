@@ -48,6 +48,8 @@ pub(crate) struct Connection {
     pub(crate) output: Output,
     /// Nothing more is read; what waits is sent, then the connection closes.
     pub(crate) closing: bool,
+    /// Whether it waits for a leader who does not answer, and all that comes after it.
+    pub(crate) stuck: bool,
     /// Whether it stands in the list of connections to look at.
     pub(crate) ready: bool,
     pub(crate) stats: ConnectionStats,
@@ -73,6 +75,7 @@ impl Connection {
             auth: vec![Id::new("ip", peer.ip().to_string())],
             output: Output::default(),
             closing: false,
+            stuck: false,
             ready: false,
             stats: ConnectionStats {
                 received: 0,

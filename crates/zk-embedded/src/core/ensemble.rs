@@ -104,6 +104,7 @@ impl State {
             }
         }
         for member in &mut self.members {
+            member.astray = false;
             if member.quorum {
                 member.catch_up(&mut self.connections);
             }
@@ -129,7 +130,7 @@ impl State {
     /// Makes a member lag behind the leader, or catch up. One that lags answers reads from what it
     /// has; a write or a `sync` sent to it makes it catch up first. The leader cannot lag.
     pub fn set_lag(&mut self, member: usize, lags: bool) {
-        if member == self.leader && lags {
+        if (member == self.leader && lags) || self.is_astray(member) {
             return;
         }
         let Some(member) = self.members.get_mut(member) else {
@@ -156,6 +157,7 @@ impl State {
             // A server alone loses its quorum by being named.
             members > count / 2 && !(count == 1 && on_apart_side)
         };
+        let led = self.has_quorum(self.leader);
         let source = self
             .members
             .get(self.leader)
@@ -176,6 +178,7 @@ impl State {
                 member.backlog = None;
             }
             member.quorum = has;
+            member.astray = false;
             changed.push((index, has));
         }
         for &(index, has) in &changed {
@@ -184,12 +187,51 @@ impl State {
                 self.end_local_sessions(now, index);
             }
         }
+        if !led && self.has_quorum(self.leader) {
+            // The time without a leader is nobody's.
+            let elapsed = self.elapsed(now);
+            self.sessions.renew_all(elapsed);
+        }
         if !self.has_quorum(self.leader)
             && let Some(next) = (0..count).find(|&index| self.has_quorum(index))
         {
             // What the new leader has not applied is not lost: it was agreed on by a majority.
             self.lead(now, next);
         }
+    }
+
+    /// Cuts a follower off from the leader without its noticing, or brings it back, upon which it
+    /// closes its connections. Meanwhile it answers pings and reads from what it has, but the leader
+    /// does not hear of its clients, nor of what they said since it last asked, which it does every
+    /// half tick: their sessions may end. Writes, `sync` and new connections are not answered, nor is
+    /// what follows a write on its connection. The leader cannot be cut off from itself.
+    pub fn set_astray(&mut self, now: Instant, member: usize, astray: bool) {
+        if member == self.leader {
+            return;
+        }
+        let elapsed = self.elapsed(now);
+        let Some(found) = self.members.get_mut(member).filter(|found| found.quorum) else {
+            return;
+        };
+        if std::mem::replace(&mut found.astray, astray) == astray {
+            return;
+        }
+        if !astray {
+            self.set_lag(member, false);
+            self.disconnect_member(member);
+            return;
+        }
+        found.backlog.get_or_insert_with(VecDeque::new);
+        let served = self.connections.all.values();
+        let served = served.filter(|connection| connection.member == member);
+        let sessions: Vec<_> = served.filter_map(|connection| connection.session).collect();
+        for session in sessions {
+            self.sessions.untouch(elapsed, session);
+        }
+    }
+
+    pub(super) fn is_astray(&self, member: usize) -> bool {
+        self.members.get(member).is_some_and(|member| member.astray)
     }
 
     fn end_local_sessions(&mut self, now: Instant, index: usize) {

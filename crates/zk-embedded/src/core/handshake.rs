@@ -50,6 +50,10 @@ impl State {
         let Some(member) = self.members.get(index) else {
             return self.connections.close(id);
         };
+        if member.astray {
+            // It asks its leader.
+            return;
+        }
         let read_only = !member.quorum;
         if (read_only && asked.read_only != Some(true)) || asked.last_zxid_seen > member.zxid {
             return self.connections.close(id);

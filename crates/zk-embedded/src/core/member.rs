@@ -1,6 +1,6 @@
 //! One member of the ensemble: its copy of the tree, and the watches of its clients.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -20,7 +20,8 @@ use super::watch::{Modes, WatchTable};
 /// The connections of a server, and those among them with something to send.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    pub(crate) all: HashMap<ConnectionId, Connection>,
+    /// In order, so that what befalls several of them does so in the same order in every run.
+    pub(crate) all: BTreeMap<ConnectionId, Connection>,
     ready: VecDeque<ConnectionId>,
     /// How many bytes may wait for a client to take them.
     max_pending: usize,
@@ -29,7 +30,7 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(max_pending: usize) -> Self {
         Self {
-            all: HashMap::new(),
+            all: BTreeMap::new(),
             ready: VecDeque::new(),
             max_pending,
         }
@@ -111,6 +112,8 @@ pub(crate) struct Member {
     pub(crate) backlog: Option<VecDeque<Arc<Txn>>>,
     /// Whether it is part of a quorum.
     pub(crate) quorum: bool,
+    /// Whether it has lost its leader and has not noticed.
+    pub(crate) astray: bool,
     /// Before 3.9 events carry no zxid.
     is_3_8: bool,
 }
@@ -125,6 +128,7 @@ impl Member {
             child: WatchTable::new(is_3_8),
             backlog: None,
             quorum: true,
+            astray: false,
             is_3_8,
         }
     }

@@ -29,6 +29,12 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Whether an overloaded server refuses the operation.
+fn is_throttled(op: OpCode) -> bool {
+    use OpCode::{Auth, CloseSession, Ping, Sasl};
+    !matches!(op, Ping | Auth | Sasl | CloseSession)
+}
+
 impl State {
     pub(super) fn request(&mut self, now: Instant, id: ConnectionId, session: i64, frame: &Bytes) {
         let Ok(header) = decode_frame::<RequestHeader>(frame, 0) else {
@@ -38,7 +44,9 @@ impl State {
         let Some(member) = self.connections.all.get(&id).map(|c| c.member) else {
             return;
         };
-        if !self.sessions.touch(elapsed, session) {
+        // A member that is astray has heard of no session's end.
+        let astray = self.is_astray(member);
+        if !astray && !self.sessions.touch(elapsed, session) {
             return self.connections.close(id);
         }
         let op = header
@@ -59,9 +67,15 @@ impl State {
             frame,
         };
         self.note(&request);
-        if self.throttled > 0 && !matches!(op, OpCode::Ping | OpCode::Auth | OpCode::Sasl) {
+        if self.throttled > 0 && is_throttled(op) {
             self.throttled -= 1;
             return self.reply(&request, Err(ErrorCode::ThrottledOp));
+        }
+        if astray && let Some(connection) = self.connections.all.get_mut(&id) {
+            connection.stuck |= asks_leader(op);
+            if connection.stuck {
+                return;
+            }
         }
         match op {
             OpCode::Auth => self.auth(&request),
@@ -78,19 +92,7 @@ impl State {
                 let clients = auth.unwrap_or_default();
                 self.reply(&request, Ok(&WhoAmIResponse { clients }));
             }
-            OpCode::CloseSession
-            | OpCode::Create
-            | OpCode::Create2
-            | OpCode::CreateContainer
-            | OpCode::CreateTtl
-            | OpCode::Delete
-            | OpCode::DeleteContainer
-            | OpCode::SetData
-            | OpCode::SetAcl
-            | OpCode::Check
-            | OpCode::Multi
-            | OpCode::Reconfig
-            | OpCode::Sync => self.write(&request),
+            _ if asks_leader(op) => self.write(&request),
             OpCode::SetWatches
             | OpCode::SetWatches2
             | OpCode::AddWatch
@@ -189,6 +191,26 @@ pub(super) struct Nothing;
 
 impl Encode for Nothing {
     fn encode(&self, _: &mut BytesMut) {}
+}
+
+/// Whether a follower cannot answer by itself.
+fn asks_leader(op: OpCode) -> bool {
+    matches!(
+        op,
+        OpCode::CloseSession
+            | OpCode::Create
+            | OpCode::Create2
+            | OpCode::CreateContainer
+            | OpCode::CreateTtl
+            | OpCode::Delete
+            | OpCode::DeleteContainer
+            | OpCode::SetData
+            | OpCode::SetAcl
+            | OpCode::Check
+            | OpCode::Multi
+            | OpCode::Reconfig
+            | OpCode::Sync
+    )
 }
 
 /// What a client may ask for by itself.

@@ -16,6 +16,9 @@ pub(crate) struct Session {
     pub(crate) local: Option<usize>,
     /// When it ends, in milliseconds since the server's start: a multiple of the tick.
     expires: u64,
+    /// When its client was last heard, and when last before the leader last asked its followers.
+    touched: u64,
+    told: u64,
 }
 
 /// Sessions in buckets of one tick, as a real server has them: a session ends with the first tick
@@ -51,6 +54,8 @@ impl SessionTable {
             owner: None,
             local,
             expires: 0,
+            touched: now,
+            told: now,
         };
         self.sessions.insert(id, session);
         self.touch(now, id);
@@ -67,11 +72,43 @@ impl SessionTable {
 
     /// Counts the session's time from now on; whether there is such a session.
     pub(crate) fn touch(&mut self, now: u64, id: i64) -> bool {
+        let asked = self.last_asked(now);
         let Some(session) = self.sessions.get_mut(&id) else {
             return false;
         };
+        if session.touched <= asked {
+            session.told = session.touched;
+        }
+        session.touched = now;
+        self.count_from(now, id);
+        true
+    }
+
+    /// Forgets that the session's client was heard since the leader last asked its followers.
+    pub(crate) fn untouch(&mut self, now: u64, id: i64) {
+        let asked = self.last_asked(now);
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.touched > asked {
+            session.touched = session.told;
+        }
+        let touched = session.touched;
+        self.count_from(touched, id);
+    }
+
+    /// A leader asks its followers every half tick whom they have heard.
+    fn last_asked(&self, now: u64) -> u64 {
+        let period = (self.tick / 2).max(1);
+        now / period * period
+    }
+
+    fn count_from(&mut self, heard: u64, id: i64) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         let timeout = u64::try_from(session.timeout_ms).unwrap_or_default();
-        let expires = ((now + timeout) / self.tick + 1) * self.tick;
+        let expires = ((heard + timeout) / self.tick + 1) * self.tick;
         if expires != session.expires {
             if let Some(bucket) = self.buckets.get_mut(&session.expires) {
                 bucket.remove(&id);
@@ -82,7 +119,6 @@ impl SessionTable {
             session.expires = expires;
             self.buckets.entry(expires).or_default().insert(id);
         }
-        true
     }
 
     pub(crate) fn remove(&mut self, id: i64) -> Option<Session> {
@@ -96,15 +132,28 @@ impl SessionTable {
         Some(session)
     }
 
-    /// A session whose time is over.
-    pub(crate) fn expired(&self, now: u64) -> Option<i64> {
-        let (&expires, bucket) = self.buckets.first_key_value()?;
-        bucket.first().copied().filter(|_| expires <= now)
+    /// A session whose time is over. Those of the whole ensemble end only while it has a leader.
+    pub(crate) fn expired(&self, now: u64, led: bool) -> Option<i64> {
+        self.first_to_end(led)
+            .and_then(|(expires, id)| (expires <= now).then_some(id))
     }
 
     /// When the next session ends, if it is not touched.
-    pub(crate) fn next_expiry(&self) -> Option<u64> {
-        self.buckets.first_key_value().map(|(&expires, _)| expires)
+    pub(crate) fn next_expiry(&self, led: bool) -> Option<u64> {
+        self.first_to_end(led).map(|(expires, _)| expires)
+    }
+
+    fn first_to_end(&self, led: bool) -> Option<(u64, i64)> {
+        let all = self
+            .buckets
+            .iter()
+            .flat_map(|(&expires, ids)| ids.iter().map(move |&id| (expires, id)));
+        let is_local = |id| {
+            self.sessions
+                .get(&id)
+                .is_some_and(|session| session.local.is_some())
+        };
+        all.into_iter().find(|&(_, id)| led || is_local(id))
     }
 
     pub(crate) fn ids(&self) -> Vec<i64> {
@@ -160,16 +209,16 @@ mod tests {
     fn a_session_ends_with_the_first_tick_after_its_timeout() {
         let mut table = SessionTable::new(2_000, 1, 0);
         let id = table.create(100, 4_000, None);
-        assert_eq!(table.next_expiry(), Some(6_000));
-        assert_eq!(table.expired(5_999), None);
-        assert_eq!(table.expired(6_000), Some(id));
+        assert_eq!(table.next_expiry(true), Some(6_000));
+        assert_eq!(table.expired(5_999, true), None);
+        assert_eq!(table.expired(6_000, true), Some(id));
         assert!(table.touch(2_500, id));
         assert_eq!(
-            (table.expired(6_000), table.next_expiry()),
+            (table.expired(6_000, true), table.next_expiry(true)),
             (None, Some(8_000))
         );
         assert!(table.remove(id).is_some() && table.remove(id).is_none());
-        assert_eq!((table.next_expiry(), table.touch(0, id)), (None, false));
+        assert_eq!((table.next_expiry(true), table.touch(0, id)), (None, false));
     }
 
     #[test]
@@ -178,8 +227,8 @@ mod tests {
         let id = table.create(100, 30_000, None);
         table.get_mut(id).unwrap().timeout_ms = 4_000;
         assert!(table.touch(200, id));
-        assert_eq!(table.next_expiry(), Some(6_000));
-        assert_eq!(table.expired(6_000), Some(id));
+        assert_eq!(table.next_expiry(true), Some(6_000));
+        assert_eq!(table.expired(6_000, true), Some(id));
     }
 
     #[test]

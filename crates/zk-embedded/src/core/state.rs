@@ -122,7 +122,8 @@ impl State {
     /// Lets the time pass: sessions expire, containers and nodes with a time to live are reaped.
     pub fn handle_timeout(&mut self, now: Instant) {
         let elapsed = self.elapsed(now);
-        while let Some(session) = self.sessions.expired(elapsed) {
+        let led = self.has_quorum(self.leader);
+        while let Some(session) = self.sessions.expired(elapsed, led) {
             self.end_session(now, session, 0);
         }
         if elapsed >= self.next_reap {
@@ -134,7 +135,8 @@ impl State {
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called at the latest.
     pub fn poll_timeout(&self) -> Instant {
-        let next = self.sessions.next_expiry().unwrap_or(u64::MAX);
+        let led = self.has_quorum(self.leader);
+        let next = self.sessions.next_expiry(led).unwrap_or(u64::MAX);
         self.start + Duration::from_millis(next.min(self.next_reap))
     }
 
@@ -180,13 +182,16 @@ impl State {
         self.log.after(zxid)
     }
 
-    /// Ends a session as if its time were over; whether there was one.
+    /// Ends a session as if its time were over; whether there was one. Without a quorum only the
+    /// sessions of read-only members can end.
     pub fn expire_session(&mut self, now: Instant, session: SessionId) -> bool {
-        let exists = self.sessions.get(session.0).is_some();
-        if exists {
+        let led = self.has_quorum(self.leader);
+        let known = self.sessions.get(session.0);
+        let ends = known.is_some_and(|session| led || session.local.is_some());
+        if ends {
             self.end_session(now, session.0, 0);
         }
-        exists
+        ends
     }
 
     /// Refuses the next `requests` requests with `ThrottledOp`, unexecuted; pings are let through.
@@ -216,9 +221,17 @@ impl State {
         let ended = self.sessions.remove(session)?;
         let zxid = if ended.local.is_none() {
             let tree = self.members.get(self.leader).map(|leader| &leader.tree);
-            let paths = tree.map(|tree| tree.ephemerals(session).map(Box::from).collect());
-            let paths: Vec<Box<str>> = paths.unwrap_or_default();
-            let changes = paths.into_iter().map(|path| Change::Delete { path });
+            let ephemerals = tree.map(|tree| {
+                let created = |path| tree.get(path).map_or(0, |node| node.czxid);
+                let paths = tree.ephemerals(session);
+                let mut all: Vec<(i64, Box<str>)> =
+                    paths.map(|path| (created(path), path.into())).collect();
+                // Names made by chance must not decide: a seeded run is the same every time.
+                all.sort_unstable();
+                all
+            });
+            let paths = ephemerals.unwrap_or_default().into_iter();
+            let changes = paths.map(|(_, path)| Change::Delete { path });
             let changes = Ok(changes.collect());
             let txn = self.txn(now, session, xid, OpCode::CloseSession, changes);
             self.commit(txn, None);
@@ -229,6 +242,8 @@ impl State {
         let of_session = |connection: &Connection| connection.session == Some(session);
         let connections = self.connections.all.iter();
         let connections = connections.filter(|(_, c)| of_session(c) && !c.closing);
+        // A member that has lost its leader does not hear of it.
+        let connections = connections.filter(|(_, c)| !self.is_astray(c.member));
         let ids: Vec<_> = connections.map(|(&id, _)| id).collect();
         for id in ids {
             // A client that closes its session is answered first, and closed after that.

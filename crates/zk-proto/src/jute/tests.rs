@@ -90,7 +90,7 @@ fn a_nested_record_does_not_take_over_the_names() {
 
 /// B1: a length is believed only as far as there are bytes.
 #[test]
-fn hostile_lengths_are_refused_before_anything_is_allocated() {
+fn d11_b1_hostile_lengths_are_refused_before_anything_is_allocated() {
     for (length, problem) in [
         (-2, DecodeProblem::BadLength(-2)),
         (i32::MIN, DecodeProblem::BadLength(i32::MIN)),

@@ -52,7 +52,7 @@ impl Chroot {
         match path.strip_prefix(self.as_str())? {
             "" if self.is_none() => None,
             "" => Some("/"),
-            rest => rest.starts_with('/').then_some(rest),
+            rest => (rest.starts_with('/') || crate::seeded_bug!("A81")).then_some(rest),
         }
     }
 
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strips_whole_names_only() {
+    fn a81_b60_strips_whole_names_only() {
         let app = Chroot::new("/app").unwrap();
         assert_eq!(app.strip("/app"), Some("/"));
         assert_eq!(app.strip("/app/a/b"), Some("/a/b"));

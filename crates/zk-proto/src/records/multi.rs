@@ -365,7 +365,7 @@ mod tests {
 
     /// B10: whichever operation fails, it is the one that is named.
     #[test]
-    fn a_failure_names_the_operation_and_the_code() {
+    fn b10_a_failure_names_the_operation_and_the_code() {
         for failing in 0..5 {
             let results = (0..5).map(|index| match index {
                 _ if index < failing => MultiResult::Error(0),
@@ -391,7 +391,7 @@ mod tests {
 
     /// B8.
     #[test]
-    fn an_empty_multi_is_its_end() {
+    fn b8_an_empty_multi_is_its_end() {
         let end = [255, 255, 255, 255, 1, 255, 255, 255, 255];
         assert_eq!(encode(&MultiRequest::default())[..], end);
         assert_eq!(encode(&MultiResponse::default())[..], end);

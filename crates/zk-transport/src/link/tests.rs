@@ -53,7 +53,7 @@ fn written(link: &Link<u32>) -> u64 {
 }
 
 #[test]
-fn b17_a_reply_to_another_xid_ends_the_connection_and_loses_no_request() {
+fn a12_b17_a_reply_to_another_xid_ends_the_connection_and_loses_no_request() {
     let now = Instant::now();
     let mut link = open(now);
     for token in 0..3 {
@@ -72,7 +72,7 @@ fn b17_a_reply_to_another_xid_ends_the_connection_and_loses_no_request() {
 }
 
 #[test]
-fn b19_unasked_ping_replies_are_tolerated() {
+fn a16_b19_unasked_ping_replies_are_tolerated() {
     let mut link = open(Instant::now());
     for _ in 0..3 {
         assert!(matches!(
@@ -83,7 +83,7 @@ fn b19_unasked_ping_replies_are_tolerated() {
 }
 
 #[test]
-fn b16_xids_wrap_to_one() {
+fn a13_b16_xids_wrap_to_one() {
     let now = Instant::now();
     let mut link = open(now);
     link.next_xid = i32::MAX - 1;
@@ -95,7 +95,7 @@ fn b16_xids_wrap_to_one() {
 }
 
 #[test]
-fn an_oversize_request_leaves_no_trace() {
+fn a17_an_oversize_request_leaves_no_trace() {
     let now = Instant::now();
     let mut link = open(now);
     let record = |out: &mut BytesMut| out.put_bytes(1, 100);
@@ -111,17 +111,20 @@ fn replies_carry_the_token_the_op_and_the_refusal() {
     let mut link = open(now);
     link.submit(now, OpCode::GetData, 4, usize::MAX, |_| {})
         .unwrap();
-    link.submit(now, OpCode::Delete, 5, usize::MAX, |_| {})
+    let later = now + Duration::from_secs(1);
+    link.submit(later, OpCode::Delete, 5, usize::MAX, |_| {})
         .unwrap();
     let Received::Reply {
         token: 4,
         op: OpCode::GetData,
         zxid,
         result: Ok(body),
+        submitted,
     } = link.handle_frame(reply(1, 9, 0, b"abc")).unwrap()
     else {
         panic!("not the reply")
     };
+    assert_eq!(submitted, now);
     assert_eq!((zxid, &body[..]), (Zxid(9), &b"abc"[..]));
     assert!(matches!(
         link.handle_frame(reply(2, 10, -101, b"")).unwrap(),
@@ -135,12 +138,12 @@ fn replies_carry_the_token_the_op_and_the_refusal() {
 
 /// kazoo's C1: the auth reply must not be taken for the oldest request's.
 #[test]
-fn an_auth_reply_may_overtake_other_replies() {
+fn c1_an_auth_reply_may_overtake_other_replies() {
     let now = Instant::now();
     let mut link = open(now);
     link.submit(now, OpCode::GetData, 1, usize::MAX, |_| {})
         .unwrap();
-    link.submit_auth(now, "digest", b"u:p", 2);
+    link.submit_auth("digest", b"u:p", 2);
     assert!(matches!(
         link.handle_frame(reply(xid::AUTH, 0, 0, b"")).unwrap(),
         Received::Auth {
@@ -155,7 +158,7 @@ fn an_auth_reply_may_overtake_other_replies() {
 }
 
 #[test]
-fn an_idle_link_pings_every_third_of_the_timeout_and_gives_up_after_two() {
+fn b24_an_idle_link_pings_every_third_of_the_timeout_and_gives_up_after_two() {
     let start = Instant::now();
     let mut link = open(start);
     assert_eq!(link.poll_timeout(), start + Duration::from_secs(2));
@@ -172,7 +175,7 @@ fn an_idle_link_pings_every_third_of_the_timeout_and_gives_up_after_two() {
 
 /// B23: a socket that takes nothing gets one ping, not one per interval.
 #[test]
-fn b23_a_stalled_output_buffer_holds_one_ping() {
+fn d10_b23_a_stalled_output_buffer_holds_one_ping() {
     let start = Instant::now();
     let mut link = open(start);
     for second in 2..60 {
@@ -185,7 +188,7 @@ fn b23_a_stalled_output_buffer_holds_one_ping() {
 
 /// kazoo's C2: sending does not prove that the peer is there.
 #[test]
-fn a_busy_sender_still_notices_a_silent_peer() {
+fn c2_a_busy_sender_still_notices_a_silent_peer() {
     let start = Instant::now();
     let mut link = open(start);
     for ms in (0..4000).step_by(100) {
@@ -260,4 +263,176 @@ fn a_disconnect_tells_sent_from_unsent_at_every_byte() {
         }
     }
     assert!(whole > 0);
+}
+
+#[test]
+fn a_link_that_is_given_up_ends_at_once_and_answers_that_are_there_still_count() {
+    let now = Instant::now();
+    let mut link = open(now);
+    link.submit(now, OpCode::Delete, 5, usize::MAX, |_| {})
+        .unwrap();
+    assert!(link.poll_timeout() > now);
+    link.give_up();
+    assert!(link.poll_timeout() <= now);
+    assert!(link.handle_frame(reply(1, 9, 0, b"")).is_ok());
+    assert!(matches!(link.handle_timeout(now), Err(Disconnect::GivenUp)));
+}
+
+/// Apache's server touches a session for requests and pings only (`ZooKeeperServer.processPacket`):
+/// a program that adds credentials all the time must still ping, and learns nothing of its lease.
+#[test]
+fn credentials_are_no_sign_of_life() {
+    let now = Instant::now();
+    let mut link = open(now);
+    let due = link.poll_timeout();
+    let later = now + Duration::from_millis(1500);
+    link.submit_auth("digest", b"u:p", 2);
+    assert_eq!(link.poll_timeout(), due);
+    link.handle_received(later);
+    link.handle_frame(reply(xid::AUTH, 0, 0, b"")).unwrap();
+    assert_eq!(link.acknowledged(), now);
+}
+
+/// A server answers without the read-only byte whom it takes for an old client.
+#[test]
+fn b5_a_handshake_is_answered_with_or_without_its_last_byte() {
+    let now = Instant::now();
+    let whole = connect_response(6000);
+    for answer in [whole.clone(), whole.slice(..whole.len() - 1)] {
+        let mut link: Link<u32> = Link::new(now, &connect_request(), BUDGET);
+        let received = link.handle_frame(answer).unwrap();
+        assert!(matches!(received, Received::Connected(_)));
+        assert!(link.is_open());
+    }
+    let mut link: Link<u32> = Link::new(now, &connect_request(), BUDGET);
+    assert!(link.handle_frame(whole.slice(..whole.len() - 2)).is_err());
+}
+
+#[test]
+fn b19_an_unasked_verdict_on_credentials_is_tolerated_unless_it_is_a_refusal() {
+    let mut link = open(Instant::now());
+    let verdict = |err| reply(xid::AUTH, 0, err, b"");
+    assert!(matches!(link.handle_frame(verdict(0)), Ok(Received::Pong)));
+    assert_eq!(
+        link.handle_frame(verdict(-115)).unwrap_err(),
+        Disconnect::Unsolicited(xid::AUTH)
+    );
+}
+
+#[test]
+fn an_absurd_session_is_refused_unless_asked_for() {
+    let granted = |requested, granted| {
+        let request = ConnectRequest {
+            timeout_ms: requested,
+            ..connect_request()
+        };
+        let mut link: Link<u32> = Link::new(Instant::now(), &request, BUDGET);
+        link.handle_frame(connect_response(granted)).map(|_| ())
+    };
+    for absurd in [1, 9, 24 * 3600 * 1000 + 1, i32::MAX] {
+        let refused = granted(6000, absurd).unwrap_err();
+        let asked = format!("a session of {absurd} ms where 6000 ms were asked for");
+        assert!(refused.to_string().contains(&asked), "{refused}");
+        assert_eq!(granted(absurd, absurd), Ok(()));
+    }
+    // The last two say that a session has expired.
+    for said in [10, 24 * 3600 * 1000, 0, -1] {
+        assert_eq!(granted(6000, said), Ok(()));
+    }
+}
+
+#[test]
+fn a_handshake_of_a_mebibyte_is_none() {
+    let mut link: Link<u32> = Link::new(Instant::now(), &connect_request(), BUDGET);
+    let mut response = BytesMut::new();
+    ConnectResponse {
+        protocol_version: 0,
+        timeout_ms: 6000,
+        session_id: SessionId(7),
+        password: SessionPassword::new(vec![0; 1 << 20].into()),
+        read_only: false,
+    }
+    .encode(&mut response);
+    assert!(matches!(
+        link.handle_frame(response.freeze()),
+        Err(Disconnect::NotZooKeeper(_))
+    ));
+}
+
+/// What is said without answering holds neither the connection nor memory for ever.
+#[test]
+fn a_server_that_talks_and_answers_nothing_is_left() {
+    // It answers no ping, then pings and no request.
+    for pongs in [false, true] {
+        let start = Instant::now();
+        let mut link = open(start);
+        if pongs {
+            link.submit(start, OpCode::GetData, 1, usize::MAX, |_| {})
+                .unwrap();
+        }
+        let mut now = start;
+        let reason = loop {
+            now += Duration::from_millis(100);
+            link.handle_received(now);
+            if pongs {
+                link.handle_frame(reply(xid::PING, 1, 0, b"")).unwrap();
+            }
+            if let Err(reason) = link.handle_timeout(now) {
+                break reason;
+            }
+            link.poll_output(&mut BytesMut::new());
+            assert!(link.pings.len() <= 32);
+            assert!(now < start + Duration::from_secs(120));
+        };
+        assert!(matches!(reason, Disconnect::Unanswered(_)), "{reason:?}");
+        assert!(now >= start + Duration::from_secs(60));
+    }
+}
+
+/// B25: replies that keep coming are answers, however long the last of them is waited for.
+#[test]
+fn b25_a_server_that_is_slow_and_answers_is_not_left() {
+    let mut now = Instant::now();
+    let mut link = open(now);
+    for token in 0..100 {
+        link.submit(now, OpCode::GetData, token, usize::MAX, |_| {})
+            .unwrap();
+    }
+    for xid in 1..=100 {
+        now += Duration::from_secs(3);
+        link.handle_received(now);
+        link.handle_frame(reply(xid, 1, 0, b"")).unwrap();
+        link.handle_frame(reply(xid::PING, 1, 0, b"")).unwrap();
+        assert_eq!(link.handle_timeout(now), Ok(()));
+        link.poll_output(&mut BytesMut::new());
+    }
+}
+
+#[test]
+fn a_read_only_session_is_refused_unless_asked_for() {
+    for (asked, accepted) in [(None, false), (Some(false), false), (Some(true), true)] {
+        let request = ConnectRequest {
+            read_only: asked,
+            ..connect_request()
+        };
+        let mut link: Link<u32> = Link::new(Instant::now(), &request, BUDGET);
+        let mut response = BytesMut::from(&connect_response(6000)[..]);
+        *response.last_mut().unwrap() = 1;
+        assert_eq!(link.handle_frame(response.freeze()).is_ok(), accepted);
+    }
+}
+
+/// As Apache ZooKeeper 3.8 answers without a quorum and without `localSessionsEnabled`: with an
+/// ordinary reply's header, and the connection stays open.
+#[test]
+fn a30_a_read_only_server_that_may_not_give_a_session_is_told_from_a_stranger() {
+    let now = Instant::now();
+    let refused = |err| {
+        Link::<u32>::new(now, &connect_request(), BUDGET)
+            .handle_frame(reply(0, 0, err, b""))
+            .unwrap_err()
+    };
+    let not_read_only = ErrorCode::NotReadOnly.code();
+    assert_eq!(refused(not_read_only), Disconnect::WithoutQuorum);
+    assert!(matches!(refused(-5), Disconnect::NotZooKeeper(_)));
 }

@@ -85,22 +85,22 @@ impl Call<'_> {
         keeper: Keeper,
         signals: &mut Signals,
     ) -> Result<Ended, Failure> {
-        let (contest, wait, guarded) = match command {
+        let (contest, guarded) = match command {
             Command::Lock(args) => {
                 let contest = Contest::lock(self.client, &args.guarded);
-                let wait = match args.wait {
-                    _ if args.no_wait => Wait::NotAtAll,
-                    Some(Duration::ZERO) => Wait::NotAtAll,
-                    Some(wait) => Wait::AtMost(wait),
-                    None => Wait::Forever,
-                };
-                (contest, wait, args.guarded)
+                (contest, args.guarded)
             }
             Command::Elect(args) => {
                 let contest = Contest::election(self.client, &args.guarded);
-                (contest, Wait::Forever, args.guarded)
+                (contest, args.guarded)
             }
             _ => return Err(Failure::Usage("nothing to hold".to_owned())),
+        };
+        let wait = match guarded.wait {
+            _ if guarded.no_wait => Wait::NotAtAll,
+            Some(Duration::ZERO) => Wait::NotAtAll,
+            Some(wait) => Wait::AtMost(wait),
+            None => Wait::Forever,
         };
         let told = tokio::select! {
             biased;

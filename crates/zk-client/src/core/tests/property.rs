@@ -419,6 +419,10 @@ impl Run {
             (0, 0, 0, 0),
             "something stays"
         );
+        for class in [left.reads, left.writes] {
+            let ended = class.answered + class.rejected + class.not_sent + class.unknown;
+            assert_eq!(class.submitted, ended + class.dropped, "{class:?}");
+        }
         let server = &self.world.server;
         for there in [&server.data_watches, &server.child_watches] {
             assert!(there.is_empty(), "the server still watches {there:?}");
@@ -434,7 +438,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_and_nothing_stays(
+    fn d1_d4_d5_nothing_is_lost_and_nothing_stays(
         steps in prop::collection::vec(step(), 1..120), old in any::<bool>(),
     ) {
         let mut run = Run::new();

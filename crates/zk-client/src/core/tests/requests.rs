@@ -66,18 +66,18 @@ fn g2_what_was_sent_before_the_credentials_were_refused_is_unknown() {
     world.server.refuse_auth = true;
     let verdict = world
         .core
-        .add_credential(world.now, "no".into(), Vec::new(), None)
+        .add_credential("no".into(), Vec::new(), None)
         .unwrap();
     // The verdict overtakes the reply.
     world.server.drop_output();
     world.settle();
     assert!(matches!(
         world.poll(verdict),
-        Some(Err(Failure::AuthFailed(_)))
+        Some(Err(Failure::AuthFailed(_, _)))
     ));
     let answer = world.poll(sent);
     assert!(
-        matches!(answer, Some(Err(Failure::AuthFailed(Outcome::Unknown)))),
+        matches!(answer, Some(Err(Failure::AuthFailed(_, Outcome::Unknown)))),
         "{answer:?}"
     );
     assert_eq!(world.core.state(), State::AuthFailed);
@@ -130,7 +130,7 @@ fn g7_a_dropped_request_leaves_nothing() {
 }
 
 #[test]
-fn deadlines_end_the_wait_and_keep_the_order_of_replies() {
+fn a37_b36_deadlines_end_the_wait_and_keep_the_order_of_replies() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let due = world.now + Duration::from_secs(1);
@@ -143,7 +143,7 @@ fn deadlines_end_the_wait_and_keep_the_order_of_replies() {
         op: OpCode::SetData,
         path: "/a",
         record: &record,
-        replay: false,
+        replay: Replay::Never,
         watch: None,
         deadline,
     };
@@ -171,7 +171,7 @@ fn deadlines_end_the_wait_and_keep_the_order_of_replies() {
 }
 
 #[test]
-fn g8_the_queue_is_bounded_and_the_size_of_a_request_too() {
+fn d9_g8_the_queue_is_bounded_and_the_size_of_a_request_too() {
     let mut world = World::new();
     let keys: Vec<SlotKey> = (0..64).map(|_| world.get("/a", false)).collect();
     let record = GetDataRequest {
@@ -249,4 +249,143 @@ fn a_stat_is_what_the_server_said() {
     body.advance(4 + "/a".len());
     let stat: Stat = decode_frame(&body, 0).unwrap();
     assert_eq!(stat, world.server.nodes["/a"].1);
+}
+
+fn auth(world: &mut World, secret: &str) -> Result<SlotKey, Failure> {
+    let secret = secret.as_bytes().to_vec();
+    let digest = "digest".to_owned();
+    world.core.add_credential(digest, secret, None)
+}
+
+/// B73, B74.
+#[test]
+fn b74_the_same_credentials_again_are_sent_once_and_all_who_asked_are_told() {
+    let mut world = World::connected();
+    world.server.arrived.clear();
+    let keys = [(); 3].map(|()| auth(&mut world, "u:p").unwrap());
+    world.settle();
+    assert_eq!(world.server.arrived, [OpCode::Auth]);
+    keys.into_iter().for_each(|key| drop(world.ok(key)));
+    // Once they are accepted, the server is asked again, and they are kept once.
+    let again = auth(&mut world, "u:p").unwrap();
+    let other = auth(&mut world, "v:q").unwrap();
+    world.settle();
+    world.ok(again);
+    world.ok(other);
+    world.cut();
+    world.connect();
+    assert_eq!(world.server.arrived, [OpCode::Auth; 2]);
+    assert_eq!(world.core.statistics().outstanding, 0);
+}
+
+/// G8.
+#[test]
+fn credentials_that_wait_are_counted_and_those_nobody_waits_for_make_room() {
+    let mut world = World::new();
+    let keys: Vec<_> = (0..64).map(|_| auth(&mut world, "u:p").unwrap()).collect();
+    assert!(matches!(auth(&mut world, "u:p"), Err(Failure::QueueFull)));
+    for key in keys {
+        world.core.abandon(world.now, key);
+    }
+    let key = auth(&mut world, "u:p").unwrap();
+    assert_eq!(world.core.statistics().outstanding, 1);
+    world.connect();
+    world.ok(key);
+    // Different ones are kept for the next connection, but not without limit.
+    for n in 1..64 {
+        let key = auth(&mut world, &format!("u:{n}")).unwrap();
+        world.settle();
+        world.ok(key);
+    }
+    assert!(matches!(auth(&mut world, "u:64"), Err(Failure::QueueFull)));
+    assert!(auth(&mut world, "u:63").is_ok());
+}
+
+/// Requests given up and made again, at the limit and without a connection.
+#[test]
+fn requests_given_up_do_not_count_and_never_hold_more_than_twice_the_limit() {
+    let mut world = World::new();
+    let mut keys: std::collections::VecDeque<_> = (0..64).map(|_| world.get("/a", false)).collect();
+    for _ in 0..1_000 {
+        let record = GetDataRequest {
+            path: "/a".into(),
+            watch: false,
+        };
+        let full = world.submit(OpCode::GetData, "/a", &record, true, None);
+        assert!(matches!(full, Err(Failure::QueueFull)));
+        let key = keys.pop_front().unwrap();
+        world.core.abandon(world.now, key);
+        keys.push_back(world.get("/a", false));
+        assert!(world.core.statistics().outstanding <= 128);
+    }
+    world.server.change("/a", false);
+    world.connect();
+    assert_eq!(world.server.arrived, [OpCode::GetData; 64]);
+    keys.into_iter().for_each(|key| drop(world.ok(key)));
+    assert_eq!(world.core.statistics().outstanding, 0);
+}
+
+/// With many requests, a deadline passes a little late, and none is missed.
+#[test]
+fn b36_deadlines_of_many_requests_are_looked_at_together() {
+    let mut world = World::new();
+    world.core.limits.outstanding = 10_000;
+    let start = world.now;
+    let keys: Vec<_> = (0..2_000u64)
+        .map(|n| {
+            let record = GetDataRequest {
+                path: "/a".into(),
+                watch: false,
+            };
+            let request = Request {
+                op: OpCode::GetData,
+                path: "/a",
+                record: &record,
+                replay: Replay::Always,
+                watch: None,
+                deadline: Some(start + Duration::from_millis(1_000 + n)),
+            };
+            world.core.submit(world.now, request).unwrap()
+        })
+        .collect();
+    let mut looks = 0;
+    while let Some(due) = world.core.poll_timeout() {
+        world.core.handle_timeout(due);
+        world.now = due;
+        looks += 1;
+    }
+    // Those of the first half, and one for each of the others.
+    assert!(looks <= 100 + 1_024, "{looks}");
+    assert!(world.now <= start + Duration::from_millis(3_010));
+    for key in keys {
+        let failed = world.poll(key);
+        assert!(matches!(
+            failed,
+            Some(Err(Failure::DeadlineExceeded(Outcome::NotSent)))
+        ));
+    }
+}
+
+/// What an expiry ends is not counted as given up any longer: it would make room for others.
+#[test]
+fn g8_an_expiry_leaves_no_room_that_is_not_there() {
+    let mut world = World::connected();
+    world.cut();
+    let given_up: Vec<_> = (0..8).map(|_| world.set("/a", "1")).collect();
+    for key in given_up {
+        world.core.abandon(world.now, key);
+    }
+    world.server.expire_next = true;
+    world.connect();
+    assert_eq!(world.core.state(), State::Expired { epoch: 1 });
+    for n in 0..world.core.limits.outstanding {
+        assert_eq!(world.core.snapshot(world.now).outstanding, n);
+        world.get("/a", false);
+    }
+    let record = GetDataRequest {
+        path: "/a".into(),
+        watch: false,
+    };
+    let refused = world.submit(OpCode::GetData, "/a", &record, true, None);
+    assert!(matches!(refused, Err(Failure::QueueFull)));
 }

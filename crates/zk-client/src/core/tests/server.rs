@@ -7,8 +7,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use zk_proto::records::{
     AddWatchMode, AddWatchRequest, Children, ConnectRequest, ConnectResponse, CreateRequest,
     DeleteRequest, ErrorResponse, ExistsRequest, GetChildren2Request, GetChildren2Response,
-    GetDataRequest, GetDataResponse, RemoveWatchesRequest, SetDataRequest, SetWatches2Request,
-    SetWatchesRequest, StatResponse, WatcherType,
+    GetDataRequest, GetDataResponse, RemoveWatchesRequest, SaslRequest, SaslResponse,
+    SetDataRequest, SetWatches2Request, SetWatchesRequest, StatResponse, WatcherType,
 };
 use zk_proto::{
     Decode, Decoder, Encode, ErrorCode, EventType, KeeperState, OpCode, ReplyHeader, RequestHeader,
@@ -89,6 +89,11 @@ pub(super) struct Server {
     pub(super) session: i64,
     pub(super) expire_next: bool,
     pub(super) refuse_auth: bool,
+    /// What a login is answered with, instead of what it should be.
+    pub(super) sasl_says: VecDeque<Result<Option<&'static [u8]>, ErrorCode>>,
+    /// Serves nobody who has not logged in.
+    pub(super) requires_sasl: bool,
+    logged_in: bool,
     /// Behaves as 3.8 where it keeps one mode per path, and cannot remove by mode.
     pub(super) old: bool,
     connected: bool,
@@ -100,6 +105,7 @@ impl Server {
     /// The connection is gone, and with it what was on its way and the watches.
     pub(super) fn cut(&mut self) {
         self.connected = false;
+        self.logged_in = false;
         self.input.clear();
         self.output.clear();
         self.arrived.clear();
@@ -145,7 +151,7 @@ impl Server {
         }
     }
 
-    fn create(&mut self, path: &str, data: Bytes) {
+    pub(super) fn create(&mut self, path: &str, data: Bytes) {
         self.zxid += 1;
         let zxid = Zxid(self.zxid);
         let stat = Stat {
@@ -159,7 +165,7 @@ impl Server {
         self.fire_children(path);
     }
 
-    fn set(&mut self, path: &str, data: Bytes) {
+    pub(super) fn set(&mut self, path: &str, data: Bytes) {
         self.zxid += 1;
         let node = self.nodes.get_mut(path).unwrap();
         node.0 = data;
@@ -208,7 +214,9 @@ impl Server {
             state: KeeperState::SyncConnected,
             path,
         };
-        self.reply(xid::NOTIFICATION, -1, 0, Some(&event));
+        // ZOOKEEPER-4655: only newer servers tell which transaction it was.
+        let zxid = if self.old { -1 } else { self.zxid };
+        self.reply(xid::NOTIFICATION, zxid, 0, Some(&event));
     }
 
     fn reply(&mut self, xid: i32, zxid: i64, err: i32, record: Option<&dyn Encode>) {
@@ -223,6 +231,11 @@ impl Server {
             record.encode(&mut body);
         }
         self.push(&body);
+    }
+
+    /// Says something that nobody has asked for.
+    pub(super) fn interject(&mut self, xid: i32) {
+        self.reply(xid, self.zxid, 0, None);
     }
 
     fn push(&mut self, body: &[u8]) {
@@ -244,10 +257,18 @@ impl Server {
             return self.reply(xid::PING, self.zxid, 0, None);
         }
         self.arrived.push(op);
+        if self.requires_sasl && !self.logged_in && !matches!(op, OpCode::Sasl | OpCode::Auth) {
+            let code = ErrorCode::SessionClosedRequireSaslAuth.code();
+            return self.reply(header.xid, 0, code, None);
+        }
         let result = self.execute(op, &mut input);
         input.finish().unwrap();
         // Credentials are answered without a zxid.
-        let zxid = if op == OpCode::Auth { 0 } else { self.zxid };
+        let zxid = if matches!(op, OpCode::Auth | OpCode::Sasl) {
+            0
+        } else {
+            self.zxid
+        };
         match result {
             Ok(record) => self.reply(header.xid, zxid, 0, record.as_deref()),
             Err(code) => self.reply(header.xid, zxid, code.code(), None),
@@ -410,6 +431,22 @@ impl Server {
                     return Err(ErrorCode::AuthFailed);
                 }
                 Ok(None)
+            }
+            OpCode::Sasl => {
+                let request = SaslRequest::decode(input).unwrap();
+                let says = self.sasl_says.pop_front().unwrap_or_else(|| {
+                    Ok(match request.token.unwrap() {
+                        b"" => Some(b"challenge"),
+                        b"answer" => Some(b"proof"),
+                        b"last" => None,
+                        other => panic!("{other:?} is no answer"),
+                    })
+                });
+                self.logged_in = matches!(says, Ok(None | Some(b"proof")));
+                says.map(|token| {
+                    let token = token.map(Bytes::from_static);
+                    Some(Box::new(SaslResponse { token }) as Box<dyn Encode>)
+                })
             }
             OpCode::CloseSession => Ok(None),
             other => panic!("{other:?} is not served"),

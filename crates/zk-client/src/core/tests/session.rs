@@ -11,7 +11,7 @@ fn a_connection_that_came_too_late_is_not_used() {
 }
 
 #[test]
-fn g4_a_write_of_one_session_is_not_executed_in_the_next_and_a_read_is() {
+fn d8_g4_a_write_of_one_session_is_not_executed_in_the_next_and_a_read_is() {
     let mut world = World::connected();
     world.server.change("/a", false);
     world.cut();
@@ -59,7 +59,7 @@ fn g4_under_the_policy_close_an_expiry_is_the_end() {
 
 /// ZOOKEEPER-4508.
 #[test]
-fn b28_a_session_nobody_serves_expires_here() {
+fn a5_b28_a_session_nobody_serves_expires_here() {
     let mut world = World::connected();
     world.cut();
     let due = world.core.poll_timeout().unwrap();
@@ -112,6 +112,48 @@ fn b31_closing_ends_at_its_deadline_if_no_server_is_there() {
     assert!(matches!(world.poll(read), Some(Err(Failure::Closed(_)))));
 }
 
+/// The server's answer to a closeSession, with an error in it.
+fn refuse_close(world: &mut World, code: ErrorCode) -> Result<(), Disconnect> {
+    world.core.close(world.now);
+    world.deliver(usize::MAX);
+    let mut frame = BytesMut::from(&world.server.send().unwrap()[..]);
+    frame[16..20].copy_from_slice(&code.code().to_be_bytes());
+    world.frames.extend(&frame);
+    world.core.handle_input(world.now, &mut world.frames)
+}
+
+#[test]
+fn closing_that_a_server_refuses_is_not_acknowledged() {
+    for (code, ended) in [
+        (ErrorCode::NotReadOnly, false),
+        (ErrorCode::SessionMoved, false),
+        (ErrorCode::SessionExpired, true),
+    ] {
+        let mut world = World::connected();
+        assert!(refuse_close(&mut world, code).is_err());
+        assert_eq!(world.core.poll_closed(Waker::noop()), Some(ended), "{code}");
+    }
+}
+
+#[test]
+fn closing_that_a_server_throttles_is_asked_for_again() {
+    let mut world = World::connected();
+    refuse_close(&mut world, ErrorCode::ThrottledOp).unwrap();
+    assert_eq!(world.core.poll_closed(Waker::noop()), None);
+    world.settle();
+    assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
+}
+
+#[test]
+fn closing_of_a_session_that_expires_only_here_is_not_acknowledged() {
+    let mut world = World::connected();
+    world.cut();
+    let due = world.core.poll_timeout().unwrap();
+    world.core.close(due - Duration::from_millis(1));
+    world.core.handle_timeout(due);
+    assert_eq!(world.core.poll_closed(Waker::noop()), Some(false));
+}
+
 #[test]
 fn d15_a_new_session_in_place_of_ours_is_an_expiry_and_a_renewal() {
     let mut world = World::connected();
@@ -132,7 +174,7 @@ fn d15_a_new_session_in_place_of_ours_is_an_expiry_and_a_renewal() {
         .handle_input(world.now, &mut world.frames)
         .unwrap();
     let mut seen = Vec::new();
-    while let Some(state) = world.core.readers.poll(id, Waker::noop()) {
+    while let Some(state) = world.core.poll_state(id, Waker::noop()) {
         seen.push(state);
     }
     assert!(seen.contains(&State::Expired { epoch: 1 }), "{seen:?}");
@@ -140,4 +182,109 @@ fn d15_a_new_session_in_place_of_ours_is_an_expiry_and_a_renewal() {
         matches!(seen.last(), Some(State::Connected { epoch: 2, .. })),
         "{seen:?}"
     );
+}
+
+#[test]
+fn a_read_that_belongs_to_its_session_is_not_made_in_the_next() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let record = GetDataRequest {
+        path: "/a".into(),
+        watch: false,
+    };
+    let request = Request {
+        op: OpCode::GetData,
+        path: "/a",
+        record: &record,
+        replay: Replay::InSession,
+        watch: None,
+        deadline: None,
+    };
+    let resumed = world.core.submit(world.now, request).unwrap();
+    world.cut();
+    world.connect();
+    world.ok(resumed);
+    let request = Request {
+        op: OpCode::GetData,
+        path: "/a",
+        record: &record,
+        replay: Replay::InSession,
+        watch: None,
+        deadline: None,
+    };
+    let lost = world.core.submit(world.now, request).unwrap();
+    world.cut();
+    world.server.expire_next = true;
+    world.connect();
+    assert!(matches!(
+        world.poll(lost),
+        Some(Err(Failure::SessionExpired(Outcome::NotSent)))
+    ));
+}
+
+#[test]
+fn a_session_that_was_left_goes_on_elsewhere() {
+    let mut world = World::connected();
+    let create = world.create("/a");
+    world.deliver(usize::MAX);
+    let token = world.core.detach().unwrap();
+    assert!(matches!(
+        world.poll(create),
+        Some(Err(Failure::Closed(Outcome::Unknown)))
+    ));
+    assert!(world.core.is_over());
+    assert!(world.core.detach().is_none());
+    world.cut();
+    let session = token.session();
+    let mut next = World::new();
+    next.server = world.server;
+    next.core.resume(next.now, token);
+    next.connect();
+    assert_eq!(next.core.state(), State::Connected { session, epoch: 1 });
+}
+
+#[test]
+fn a_session_that_was_left_too_long_has_expired() {
+    let world = World::connected();
+    let mut next = World::new();
+    next.core
+        .resume(next.now, world.core.session.token().unwrap());
+    next.server.expire_next = true;
+    next.connect();
+    assert_eq!(next.core.state(), State::Expired { epoch: 1 });
+    let mut alone = World::new();
+    alone
+        .core
+        .resume(alone.now, world.core.session.token().unwrap());
+    let due = alone.core.poll_timeout().unwrap();
+    alone.core.handle_timeout(due);
+    assert_eq!(alone.core.state(), State::Expired { epoch: 1 });
+}
+
+/// CURATOR-72: a session that was granted, and lost before the server had accepted the credentials.
+#[test]
+fn b49_nobody_hears_of_the_loss_of_a_session_they_never_had() {
+    let mut world = World::new();
+    world
+        .core
+        .preset_credential("digest".into(), b"u:p".to_vec());
+    let id = world.core.readers.add(State::Connecting);
+    world.begin();
+    world.deliver(usize::MAX);
+    world.answer(1);
+    assert!(world.core.is_connected() && world.core.session.exists());
+    world.cut();
+    assert_eq!(world.core.state(), State::Connecting);
+    let due = world.core.poll_timeout().unwrap();
+    world.core.handle_timeout(due);
+    assert!(!world.core.session.exists());
+    world.connect();
+    assert_eq!(
+        world.core.poll_state(id, Waker::noop()),
+        Some(State::Connecting)
+    );
+    assert!(matches!(
+        world.core.poll_state(id, Waker::noop()),
+        Some(State::Connected { epoch: 2, .. })
+    ));
 }

@@ -164,6 +164,15 @@ impl Registry {
         Some(Unwatch { path, kind })
     }
 
+    /// What to remove after a server was too busy to do so. Where anything is watched by now, the
+    /// removal of the last of it takes this with it.
+    pub(crate) fn unwatch_again(&mut self, path: Arc<str>) -> Option<Unwatch> {
+        (self.is_bare(&path) && !self.arming.contains_key(&path)).then_some(Unwatch {
+            path,
+            kind: WatcherType::Any,
+        })
+    }
+
     /// What was put off and is due now that something has ended at `path`.
     pub(crate) fn unwatch_owed(&mut self, path: &str) -> Option<Unwatch> {
         if self.left.is_empty() || !self.is_bare(path) || self.arming.contains_key(path) {

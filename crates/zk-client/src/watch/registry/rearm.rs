@@ -40,6 +40,9 @@ impl Registry {
         for kind in WatchKind::ALL {
             for entry in self.map(kind).values_mut() {
                 entry.since.get_or_insert(last);
+                if zk_proto::seeded_bug!("B52") {
+                    entry.since = Some(last);
+                }
             }
         }
         // The next server guards what it is asked to, and nothing else.
@@ -50,21 +53,30 @@ impl Registry {
     /// no server tells what they missed are told that they missed something, before anything the
     /// new connection brings.
     pub(crate) fn rearm(&mut self, wakes: &mut Vec<Waker>) -> Vec<Batch> {
-        let mut one_shots: BTreeMap<Zxid, Vec<(WatchKind, Arc<str>)>> = BTreeMap::new();
+        // What was dropped while there was no connection no server guards.
+        self.left.clear();
+        let mut one_shots: BTreeMap<Zxid, Vec<Wanted>> = BTreeMap::new();
         let mut lasting = Vec::new();
         let mut gaps = Vec::new();
         for kind in WatchKind::ALL {
             for (path, entry) in self.map(kind).iter() {
                 let since = entry.since.unwrap_or_default();
-                let watch = (kind, path.clone());
+                let watch = (entry.subs.first().copied(), kind, path.clone());
                 if kind.is_persistent() {
-                    lasting.push(watch);
+                    if !zk_proto::seeded_bug!("B53") {
+                        lasting.push(watch);
+                    }
                     gaps.extend(entry.subs.iter().map(|id| (*id, since)));
                 } else {
                     one_shots.entry(since).or_default().push(watch);
                 }
             }
         }
+        if zk_proto::seeded_bug!("B54") {
+            gaps.clear();
+        }
+        // Not as the maps have them, which is by chance: a run with a seed can be repeated.
+        gaps.sort_unstable();
         for (id, since) in gaps {
             self.gap(id, since, wakes);
         }
@@ -73,7 +85,7 @@ impl Registry {
         one_shots
             .into_iter()
             .chain([(Zxid::ZERO, lasting)])
-            .flat_map(|(since, watches)| in_batches(since, watches))
+            .flat_map(|(since, watches)| in_batches(since, in_order(watches)))
             .collect()
     }
 
@@ -104,7 +116,10 @@ impl Registry {
                 continue;
             };
             // Armed anew by a read in the meantime, or dropped and armed anew.
-            if entry.since.take().is_none() || *kind != WatchKind::Exist {
+            if entry.since.take().is_none()
+                || *kind != WatchKind::Exist
+                || zk_proto::seeded_bug!("A40")
+            {
                 continue;
             }
             let Some(entry) = self.exist.remove(path) else {
@@ -121,6 +136,16 @@ impl Registry {
         }
         unwatches
     }
+}
+
+/// A watch to be armed, and who wanted it first.
+type Wanted = (Option<SubId>, WatchKind, Arc<str>);
+
+/// Kind by kind, in the order in which they were first wanted.
+fn in_order(mut watches: Vec<Wanted>) -> Vec<(WatchKind, Arc<str>)> {
+    watches.sort_unstable_by_key(|&(first, kind, _)| (kind, first));
+    let watches = watches.into_iter();
+    watches.map(|(_, kind, path)| (kind, path)).collect()
 }
 
 /// Splits what has the same zxid into requests of bounded size, in order.

@@ -21,11 +21,13 @@ pub(super) enum Held {
 
 impl Contest {
     pub(super) fn lock(client: &Client, args: &Guarded) -> Self {
-        Contest::Lock(Lock::new(client, &args.path).identifier(identifier(args)))
+        let lock = Lock::new(client, &args.path).identifier(identifier(args));
+        Contest::Lock(lock.layout(args.layout.into()))
     }
 
     pub(super) fn election(client: &Client, args: &Guarded) -> Self {
-        Contest::Election(Election::new(client, &args.path).identifier(identifier(args)))
+        let election = Election::new(client, &args.path).identifier(identifier(args));
+        Contest::Election(election.layout(args.layout.into()))
     }
 
     pub(super) fn is_election(&self) -> bool {
@@ -40,18 +42,22 @@ impl Contest {
         }
     }
 
-    /// Obtains it if it is free. An election is always waited for.
+    /// Obtains it if it is free.
     pub(super) async fn try_obtain(&self) -> Result<Option<Held>> {
         match self {
             Contest::Lock(lock) => Ok(lock.try_acquire().await?.map(Held::Lock)),
-            Contest::Election(election) => election.campaign().await.map(Held::Term).map(Some),
+            Contest::Election(election) => Ok(election.try_campaign().await?.map(Held::Term)),
         }
     }
 
     /// Who has it, as far as anybody does.
     pub(super) async fn head(&self) -> Result<Option<Vec<u8>>> {
         Ok(match self {
-            Contest::Lock(lock) => lock.contenders().await?.first().map(|head| head.to_vec()),
+            Contest::Lock(lock) => lock
+                .contenders()
+                .await?
+                .first()
+                .map(|head| head.identifier.to_vec()),
             Contest::Election(election) => election
                 .leader()
                 .await?

@@ -98,9 +98,9 @@ impl Supervision<'_> {
 
     /// When to take the next step, as things stand.
     ///
-    /// The deadline is nine tenths of the session's timeout after the latest request that was
-    /// answered, and a silent connection is given up after two thirds, which leaves a moment to
-    /// find another server before the command is asked to end.
+    /// The deadline is nine tenths of the session's timeout after the last sign of life that the
+    /// leader has heard of, and never less than four tenths away while the ensemble answers. A new
+    /// connection puts it off, a silent one does not.
     fn due(&self, stage: &Stage) -> Option<Instant> {
         let before = |margin| {
             let deadline = self.guard.deadline()?;

@@ -1,0 +1,106 @@
+//! What becomes of requests when the connection is lost.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use zk_transport::{Disconnect, Unsent};
+
+use super::{Closing, Core, Token};
+use crate::Outcome;
+use crate::slots::Failure;
+use crate::state::State;
+
+impl Core {
+    /// The connection has ended, or could not be made. `written` and `rest` are what the pump says
+    /// of the output.
+    pub(crate) fn disconnected(
+        &mut self,
+        now: Instant,
+        reason: &Disconnect,
+        written: u64,
+        rest: &[u8],
+    ) {
+        let Some(link) = self.link.take() else { return };
+        if !link.is_open() || !(self.session.exists() || self.on_read_only) {
+            return;
+        }
+        self.traffic.lost_connections += 1;
+        self.heard(link.last_received().min(now), link.acknowledged());
+        self.stop_reading();
+        self.registry.handle_disconnect(self.session.last_zxid());
+        let mut kept = VecDeque::new();
+        let mut write_lost = false;
+        let mut culprit = true;
+        for lost in link.into_lost(written, rest) {
+            // It was the turn of the oldest request, whosever it was.
+            let too_large = match reason {
+                Disconnect::FrameTooLarge { len, limit } if std::mem::take(&mut culprit) => {
+                    Some((*len, *limit))
+                }
+                _ => None,
+            };
+            let Token::Call(key) = lost.token else {
+                continue;
+            };
+            let Some(slot) = self.slots.get_mut(key) else {
+                continue;
+            };
+            if !slot.is_wanted() {
+                // Nobody waits for it, but what follows must not skip it either.
+                let whole = matches!(lost.unsent, Unsent::Whole(_));
+                write_lost |= slot.replay.is_never() && (!whole || slot.has_failed());
+                self.let_go(key);
+                continue;
+            }
+            if let Some((size, limit)) = too_large {
+                write_lost |= slot.replay.is_never();
+                self.fail(key, Failure::ReplyTooLarge { size, limit });
+                continue;
+            }
+            if !slot.replay.is_never() || zk_proto::seeded_bug!("A52") {
+                kept.push_back(key);
+                continue;
+            }
+            let outcome = match lost.unsent {
+                Unsent::Whole(record) if !write_lost => {
+                    slot.record.clear();
+                    slot.record.extend_from_slice(&record);
+                    kept.push_back(key);
+                    continue;
+                }
+                // Executing it could skip the write before it, whose fate is unknown.
+                Unsent::Whole(_) | Unsent::Tail => Outcome::NotSent,
+                Unsent::Nothing => Outcome::Unknown,
+            };
+            write_lost = true;
+            self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
+        }
+        // What was held back for the next connection comes after what was in flight.
+        for key in std::mem::take(&mut self.parked) {
+            if write_lost
+                && self
+                    .slots
+                    .get(key)
+                    .is_some_and(|slot| slot.replay.is_never())
+            {
+                let outcome = Outcome::NotSent;
+                self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
+            } else {
+                kept.push_back(key);
+            }
+        }
+        self.parked = kept;
+        if self.session.exists() {
+            if self.announced == self.session.epoch() {
+                self.set_state(State::Suspended {
+                    until: self.session.expires_at(),
+                });
+            }
+        } else if self.closing == Closing::No {
+            self.set_state(State::Connecting);
+        } else {
+            // A connection without a session ends with itself.
+            self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), true);
+        }
+    }
+}

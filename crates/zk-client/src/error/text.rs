@@ -1,0 +1,241 @@
+//! An error as a sentence: what happened, to which operation and path, whether it took effect, and what
+//! to do about it.
+
+use std::fmt;
+
+use zk_proto::OpCode;
+
+use super::{Error, ErrorKind, Inner, Outcome};
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        if let Some(op) = inner.op {
+            f.write_str(verb(op))?;
+            if let Some(path) = &inner.path {
+                write!(f, " {path}")?;
+            }
+            f.write_str(": ")?;
+        }
+        if let Some(index) = inner.failed_op {
+            write!(f, "operation {index} of the transaction: ")?;
+        }
+        match (&inner.detail, &inner.source) {
+            (Some(detail), _) => f.write_str(detail)?,
+            (None, Some(source)) if inner.kind == ErrorKind::Server => write!(f, "{source}")?,
+            (None, _) => f.write_str(what(inner))?,
+        }
+        if let Some(effect) = effect(inner) {
+            write!(f, "; {effect}")?;
+        }
+        match advice(inner) {
+            Some(advice) => write!(f, " ({advice})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An operation as people know it: without the number of its revision.
+fn verb(op: OpCode) -> &'static str {
+    op.name().trim_end_matches(|c: char| c.is_ascii_digit())
+}
+
+fn is_create(op: OpCode) -> bool {
+    use OpCode::{Create, Create2, CreateContainer, CreateTtl};
+    matches!(op, Create | Create2 | CreateContainer | CreateTtl)
+}
+
+fn is_read(op: OpCode) -> bool {
+    use OpCode::{
+        AddWatch, CheckWatches, Exists, GetAcl, GetAllChildrenNumber, GetChildren, GetChildren2,
+        GetData, GetEphemerals, MultiRead, Sync, WhoAmI,
+    };
+    matches!(
+        op,
+        AddWatch
+            | CheckWatches
+            | Exists
+            | GetAcl
+            | GetAllChildrenNumber
+            | GetChildren
+            | GetChildren2
+            | GetData
+            | GetEphemerals
+            | MultiRead
+            | Sync
+            | WhoAmI
+    )
+}
+
+fn what(inner: &Inner) -> &'static str {
+    match (inner.kind, inner.op) {
+        (ErrorKind::NoNode, Some(op)) if is_create(op) => "the znode's parent does not exist",
+        (kind, _) => kind.text(),
+    }
+}
+
+fn effect(inner: &Inner) -> Option<&'static str> {
+    let read = inner.op.is_some_and(is_read);
+    match inner.outcome {
+        Outcome::Unknown if read => Some("a read changes nothing"),
+        Outcome::Unknown => Some("whether it took effect is unknown"),
+        Outcome::NotSent | Outcome::Rejected if inner.op.is_some() && !read => {
+            Some("it had no effect")
+        }
+        Outcome::NotSent if read => Some("it was not sent"),
+        Outcome::NotSent | Outcome::Rejected => None,
+    }
+}
+
+fn advice(inner: &Inner) -> Option<&'static str> {
+    const LOOK: &str = "read what it was to change before making it again";
+    let create = inner.op.is_some_and(is_create);
+    let write = inner.op.is_some_and(|op| !is_read(op));
+    Some(match (inner.kind, inner.outcome) {
+        (ErrorKind::SessionExpired, Outcome::Unknown) if write => {
+            "the session's ephemeral znodes and watches are gone; read what it was to change before \
+             making it again in the next session"
+        }
+        (ErrorKind::Closed, Outcome::Unknown) if write => {
+            "the client is closed; read what it was to change with another"
+        }
+        (ErrorKind::ConnectionLost | ErrorKind::DeadlineExceeded, Outcome::Unknown) if write => {
+            LOOK
+        }
+        (ErrorKind::ConnectionLost, _) => "it can be made again",
+        (ErrorKind::DeadlineExceeded, Outcome::NotSent) => {
+            "see that the servers run and can be reached, or give it more time"
+        }
+        (ErrorKind::DeadlineExceeded, _) => "it can be made again, or given more time",
+        (ErrorKind::SessionExpired, _) => {
+            "the session's ephemeral znodes and watches are gone; make them, and it, again in the \
+             next session"
+        }
+        (ErrorKind::NoNode, _) if create => "create it first, or use parents()",
+        (ErrorKind::BadVersion, _) => "read it again, and decide again",
+        (ErrorKind::NotEmpty, _) => "delete its children first, or use recursive()",
+        (ErrorKind::NoAuth, _) => "give the credentials that it asks for with auth() or add_auth()",
+        (ErrorKind::InvalidAcl, _) => {
+            "name a scheme that the servers know; the scheme auth needs credentials given before"
+        }
+        (ErrorKind::ReadOnly, _) => "make it again when the servers have a quorum",
+        (ErrorKind::QuotaExceeded, _) => "delete something, or have the quota raised",
+        (ErrorKind::Throttled, _) => "make it again, later",
+        (ErrorKind::ConnectTimeout, _) => {
+            "check the addresses, and that the servers run and have a quorum"
+        }
+        (ErrorKind::Untrusted, _) => {
+            "trying again will not help; check the certificates, the names, and which ports speak TLS"
+        }
+        (ErrorKind::AuthFailed, _) => {
+            "this client is over; check the scheme and the credentials, and make another"
+        }
+        (ErrorKind::Closed, _) if inner.op.is_some() => "make another client",
+        (ErrorKind::QueueFull, _) => "wait for some answers, or raise max_outstanding",
+        (ErrorKind::RequestTooLarge, _) => {
+            "split it, or raise max_request_bytes and the servers' jute.maxbuffer"
+        }
+        (ErrorKind::ReplyTooLarge, _) => "raise max_reply_bytes",
+        (ErrorKind::MalformedReply, _) => {
+            "the server may be of a version that this client does not know"
+        }
+        _ => return None,
+    })
+}
+
+impl ErrorKind {
+    fn text(self) -> &'static str {
+        match self {
+            ErrorKind::NoNode => "the znode does not exist",
+            ErrorKind::NodeExists => "the znode exists already",
+            ErrorKind::BadVersion => "the znode has another version",
+            ErrorKind::NotEmpty => "the znode has children",
+            ErrorKind::NoChildrenForEphemerals => "ephemeral znodes cannot have children",
+            ErrorKind::NoAuth => "the znode's ACL does not allow it",
+            ErrorKind::InvalidAcl => "the ACL is empty, malformed or of an unknown scheme",
+            ErrorKind::ReadOnly => "the server is read-only: it has no quorum",
+            ErrorKind::QuotaExceeded => "a quota of the ensemble is exceeded",
+            ErrorKind::Throttled => "the server is overloaded and did not execute the request",
+            ErrorKind::Unimplemented => "the server does not know or has not enabled the operation",
+            ErrorKind::Server => "the server refused",
+            ErrorKind::ConnectionLost => "the connection was lost",
+            ErrorKind::SessionExpired => "the session has expired",
+            ErrorKind::DeadlineExceeded => "the deadline passed",
+            ErrorKind::ConnectTimeout => "no session could be established in time",
+            ErrorKind::Untrusted => "no server can be connected to securely",
+            ErrorKind::AuthFailed => "the server refused the credentials",
+            ErrorKind::Closed => "the client is closed",
+            ErrorKind::QueueFull => "too many requests are outstanding",
+            ErrorKind::RequestTooLarge => "the request is too large",
+            ErrorKind::ReplyTooLarge => "the reply is too large",
+            ErrorKind::InvalidPath => "the path is invalid",
+            ErrorKind::InvalidArgument => "an argument is invalid",
+            ErrorKind::MalformedReply => "the server's reply is malformed",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use zk_proto::ErrorCode;
+    use zk_transport::Disconnect;
+
+    use super::*;
+
+    #[test]
+    fn a_write_whose_reply_was_lost_says_so_and_what_to_do() {
+        let error = Error::connection_lost(Disconnect::ClosedByServer, Outcome::Unknown)
+            .at(OpCode::Create2, "/a");
+        assert_eq!(
+            error.to_string(),
+            "create /a: the connection was lost; whether it took effect is unknown (read what it \
+             was to change before making it again)"
+        );
+        assert_eq!(
+            error.source().unwrap().to_string(),
+            "the server closed the connection"
+        );
+    }
+
+    #[test]
+    fn a_read_is_not_said_to_have_effects() {
+        let error = Error::rejected(ErrorCode::NoNode).at(OpCode::GetData, "/b");
+        assert_eq!(error.to_string(), "getData /b: the znode does not exist");
+        assert_eq!(error.code(), Some(ErrorCode::NoNode));
+        let error =
+            Error::new(ErrorKind::DeadlineExceeded, Outcome::Unknown).at(OpCode::GetData, "/b");
+        assert_eq!(
+            error.to_string(),
+            "getData /b: the deadline passed; a read changes nothing (it can be made again, or \
+             given more time)"
+        );
+    }
+
+    #[test]
+    fn a_create_misses_its_parent() {
+        let error = Error::rejected(ErrorCode::NoNode).at(OpCode::Create2, "/b/c");
+        assert_eq!(
+            error.to_string(),
+            "create /b/c: the znode's parent does not exist; it had no effect (create it first, or \
+             use parents())"
+        );
+    }
+
+    #[test]
+    fn a_read_only_server_says_when_to_come_back() {
+        let error = Error::rejected(ErrorCode::NotReadOnly).at(OpCode::SetData, "/a");
+        assert_eq!(
+            error.to_string(),
+            "setData /a: the server is read-only: it has no quorum; it had no effect (make it again \
+             when the servers have a quorum)"
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! The search for a server with a quorum while a read-only one serves.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tracing::debug;
+use zk_proto::HostPort;
+use zk_proto::admin::{AdminError, ServerMode, ServerStatus, isro};
+use zk_transport::{Backoff, BackoffPolicy, Dial, four_letter};
+
+use crate::driver::budget;
+use crate::shared::{Shared, now};
+use crate::state::State;
+
+/// The delays between rounds.
+const ROUNDS: BackoffPolicy = BackoffPolicy {
+    initial: Duration::from_millis(100),
+    max: Duration::from_secs(60),
+};
+/// A server with a quorum that kept the client this long was a good one; the next search starts
+/// with short delays again. One that does not keep it cannot make the client go back and forth.
+const PROVEN: Duration = Duration::from_secs(10);
+/// No server is given longer to say whether it is read-only.
+const MOST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Moves the client from a read-only server to one with a quorum, whenever it is on one.
+///
+/// Polled by the driver together with the connection, so that it sees every state.
+pub(crate) async fn seek(shared: &Shared, dial: &dyn Dial, seed: u64) -> Infallible {
+    let mut backoff = Backoff::new(ROUNDS, seed);
+    loop {
+        let kept = until_read_only(shared).await;
+        if kept.is_some_and(|kept| kept >= PROVEN) {
+            backoff.reset();
+        }
+        while shared.with(|core| core.wants_read_write()) {
+            tokio::time::sleep(backoff.next_delay()).await;
+            if let Some(host) = round(shared, dial).await {
+                debug!(server = %host, "found a server with a quorum");
+                shared.with(|core| core.move_to(now(), host));
+            }
+        }
+    }
+}
+
+/// Waits for a read-only server, and tells how long one with a quorum served before.
+async fn until_read_only(shared: &Shared) -> Option<Duration> {
+    let mut since: Option<Instant> = None;
+    poll_fn(|_| {
+        let (wanted, state) = shared.with(|core| (core.wants_read_write(), core.state()));
+        if wanted {
+            return Poll::Ready(since.map(|since| now().saturating_duration_since(since)));
+        }
+        if matches!(state, State::Connected { .. }) {
+            since.get_or_insert_with(now);
+        }
+        // The driver's task is woken by whatever changes this.
+        Poll::Pending
+    })
+    .await
+}
+
+/// Asks every other server once, one after the other.
+async fn round(shared: &Shared, dial: &dyn Dial) -> Option<HostPort> {
+    let (hosts, patience) = shared.with(|core| {
+        let current = core.server().cloned();
+        let others = core
+            .hosts
+            .iter()
+            .filter(|host| Some(*host) != current.as_ref());
+        let hosts: Vec<_> = others.cloned().collect();
+        (hosts, budget(core).min(MOST_PATIENCE))
+    });
+    for host in hosts {
+        if !shared.with(|core| core.wants_read_write()) {
+            return None;
+        }
+        match tokio::time::timeout(patience, has_quorum(dial, &host)).await {
+            Ok(Ok(true)) => return Some(host),
+            Ok(Ok(false)) => debug!(server = %host, "is read-only as well"),
+            Ok(Err(problem)) => debug!(server = %host, problem, "does not say if it has a quorum"),
+            Err(_elapsed) => debug!(server = %host, "does not answer isro"),
+        }
+    }
+    None
+}
+
+/// Whether the server is part of a quorum.
+async fn has_quorum(dial: &dyn Dial, host: &HostPort) -> Result<bool, String> {
+    let ask = |word| four_letter::ask(dial, host, word);
+    let text = |error: AdminError| error.to_string();
+    match isro(&ask("isro").await.map_err(|e| e.to_string())?) {
+        Ok(read_only) => Ok(!read_only),
+        // One with read-only mode answers this, whatever it is configured to; but one that has not
+        // may be a member too. Every server answers the other word.
+        Err(AdminError::NotAllowed) => {
+            let status = ask("srvr").await.map_err(|e| e.to_string())?;
+            let status: ServerStatus = status.parse().map_err(text)?;
+            Ok(!matches!(
+                status.mode,
+                ServerMode::ReadOnly | ServerMode::Other(_)
+            ))
+        }
+        Err(other) => Err(text(other)),
+    }
+}

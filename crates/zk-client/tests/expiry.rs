@@ -1,0 +1,23 @@
+//! What an operator is told of a session that a server says is over, with an embedded server.
+
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+use zk_client::{Client, State};
+use zk_embedded::Server;
+
+/// The server could be connected to, and has answered: nothing is wrong with it.
+#[tokio::test]
+async fn a_server_that_says_that_the_session_is_over_is_no_failed_connection() {
+    let server = Server::start().await.unwrap();
+    let zk = Client::connect(server.connect_string()).await.unwrap();
+    let mut states = zk.states();
+    assert!(server.expire_session(zk.session().id));
+    while !matches!(
+        states.next().await.unwrap(),
+        State::Connected { epoch: 2, .. }
+    ) {}
+    let statistics = zk.statistics();
+    assert_eq!((statistics.expiries, statistics.sessions), (1, 2));
+    assert_eq!(statistics.failed_connections, 0);
+    zk.close().await.unwrap();
+}

@@ -1,0 +1,147 @@
+//! What a recorder of `metrics` is told, with an embedded server.
+
+#![cfg(feature = "metrics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use zk_client::{BackoffPolicy, Client, State, StateStream, WatchEvent, WatchMode};
+use zk_embedded::Server;
+
+/// What has changed since the last time: `name{label=value,…}`, of histograms how many values they
+/// were given.
+fn told(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
+    let mut told = BTreeMap::new();
+    for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
+        let key = key.key();
+        assert!(unit.is_some() && description.is_some(), "{key}");
+        let labels: Vec<_> = key
+            .labels()
+            .map(|label| format!("{}={}", label.key(), label.value()))
+            .collect();
+        let name = format!("{}{{{}}}", key.name(), labels.join(","));
+        let value = match value {
+            DebugValue::Counter(count) => u32::try_from(count).unwrap().into(),
+            DebugValue::Gauge(gauge) => gauge.into_inner(),
+            DebugValue::Histogram(values) => {
+                let sound = values.iter().all(|value| (0.0..60.0).contains(&**value));
+                assert!(sound, "{name}: {values:?}");
+                u32::try_from(values.len()).unwrap().into()
+            }
+        };
+        told.insert(name, value);
+    }
+    told
+}
+
+async fn until(states: &mut StateStream, wanted: impl Fn(State) -> bool) {
+    while !wanted(states.next().await.expect("the client is over")) {}
+}
+
+#[test]
+fn requests_connections_sessions_and_watches_are_counted() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (midway, end) = metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let server = Server::builder()
+                .tick(Duration::from_millis(100))
+                .start()
+                .await
+                .unwrap();
+            let zk = Client::builder(server.connect_string())
+                .session_timeout(Duration::from_millis(600))
+                .backoff(BackoffPolicy {
+                    initial: Duration::from_millis(10),
+                    max: Duration::from_millis(10),
+                })
+                .connect()
+                .await
+                .unwrap();
+            zk.create("/a", "").await.unwrap();
+            for _ in 0..3 {
+                zk.get("/a").await.unwrap();
+            }
+            zk.get("/none").await.unwrap_err();
+            zk.get("not a path").await.unwrap_err();
+            drop(zk.get("/a").submit());
+            let mut events = zk.watch("/a", WatchMode::Persistent).await.unwrap();
+            let pinged = async {
+                while zk.statistics().ping.is_none() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), pinged)
+                .await
+                .unwrap();
+            let mut states = zk.states();
+            server.faults().disconnect_all();
+            until(&mut states, |state| {
+                matches!(state, State::Suspended { .. })
+            })
+            .await;
+            until(&mut states, State::is_connected).await;
+            let gap = events.next().await.unwrap();
+            assert!(matches!(gap, WatchEvent::Gap { .. }), "{gap:?}");
+            let waiting = zk.get("/a").submit();
+            let midway = told(&snapshotter);
+            waiting.await.unwrap();
+            assert!(server.expire_session(zk.session().id));
+            until(&mut states, |state| matches!(state, State::Expired { .. })).await;
+            until(&mut states, State::is_connected).await;
+            zk.close().await.unwrap();
+            tokio::task::yield_now().await;
+            (midway, told(&snapshotter))
+        })
+    });
+    for (name, value) in [
+        ("zk_requests_total{op=create2,outcome=ok}", 1.0),
+        ("zk_requests_total{op=getData,outcome=ok}", 3.0),
+        ("zk_requests_total{op=getData,outcome=rejected}", 1.0),
+        ("zk_requests_total{op=getData,outcome=not_sent}", 1.0),
+        ("zk_requests_total{op=getData,outcome=dropped}", 1.0),
+        ("zk_request_seconds{op=getData}", 5.0),
+        ("zk_outstanding_requests{}", 1.0),
+        ("zk_connected_clients{}", 1.0),
+        ("zk_connections_total{}", 2.0),
+        ("zk_connections_lost_total{}", 1.0),
+        ("zk_sessions_total{}", 1.0),
+        ("zk_session_resumed_total{}", 1.0),
+        ("zk_watch_gaps_total{}", 1.0),
+        ("zk_rearm_batches_total{}", 1.0),
+        ("zk_rearmed_watches_total{}", 1.0),
+    ] {
+        assert_eq!(midway.get(name), Some(&value), "{name} of {midway:#?}");
+    }
+    for name in [
+        "zk_ping_seconds{}",
+        "zk_sent_bytes_total{}",
+        "zk_received_bytes_total{}",
+    ] {
+        let value = midway.get(name);
+        assert!(
+            value.is_some_and(|value| *value >= 1.0),
+            "{name} of {midway:#?}"
+        );
+    }
+    for (name, value) in [
+        ("zk_requests_total{op=getData,outcome=ok}", 1.0),
+        ("zk_session_expired_total{}", 1.0),
+        ("zk_sessions_total{}", 1.0),
+        ("zk_outstanding_requests{}", -1.0),
+        ("zk_connected_clients{}", -1.0),
+    ] {
+        assert_eq!(end.get(name), Some(&value), "{name} of {end:#?}");
+    }
+}

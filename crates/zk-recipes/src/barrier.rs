@@ -1,0 +1,126 @@
+//! A barrier that holds everybody back until it is opened.
+
+use zk_client::{Client, Error, ErrorKind, Outcome, Zxid};
+
+use crate::error::Result;
+use crate::pause::pause;
+
+/// A barrier: while its znode exists, it is closed, and who [waits](Self::wait) waits. kazoo's
+/// `Barrier` and Curator's `DistributedBarrier` are the same.
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client) -> Result<(), zk_recipes::Error> {
+/// use zk_recipes::Barrier;
+///
+/// let barrier = Barrier::new(&zk, "/migration");
+/// barrier.close().await?;
+/// // … elsewhere, workers are at barrier.wait().await? …
+/// barrier.open().await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Losing the session
+///
+/// Nothing is lost: the znode belongs to no session, and who waits goes on waiting in the next one.
+///
+/// # What it costs
+///
+/// One znode. A read and a watch for each who waits, and all are woken at once, which is what it is
+/// for.
+#[derive(Debug, Clone)]
+pub struct Barrier {
+    client: Client,
+    path: String,
+}
+
+impl Barrier {
+    /// The barrier that `path` stands for.
+    pub fn new(client: &Client, path: &str) -> Self {
+        Barrier {
+            // What is asked of it is done, however long that takes.
+            client: client.with_deadline(None),
+            path: path.to_owned(),
+        }
+    }
+
+    /// Closes it, if it is open. Tries until it is done.
+    ///
+    /// # Errors
+    /// The client is over, or the ensemble refuses.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves it open or closed.
+    pub async fn close(&self) -> Result<()> {
+        let mut pause = pause();
+        loop {
+            match self.client.create(&self.path, "").parents().await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::NodeExists => return Ok(()),
+                Err(error) if passes(&error) => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Opens it, if it is closed. Tries until it is done; one that is closed again meanwhile stays
+    /// closed.
+    ///
+    /// # Errors
+    /// The client is over, or the ensemble refuses: a znode with children is none of a barrier.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves it open or closed.
+    pub async fn open(&self) -> Result<()> {
+        let mut pause = pause();
+        let mut tried: Option<Zxid> = None;
+        loop {
+            let error = match self.client.exists(&self.path).await {
+                Ok(None) => return Ok(()),
+                // The one that was to be opened is, although nobody said so.
+                Ok(Some(stat)) if tried.is_some_and(|tried| tried != stat.czxid) => return Ok(()),
+                Ok(Some(stat)) => {
+                    tried = Some(stat.czxid);
+                    match self.client.delete(&self.path).await {
+                        Ok(()) => return Ok(()),
+                        Err(error) if error.kind() == ErrorKind::NoNode => return Ok(()),
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            if !passes(&error) {
+                return Err(error.into());
+            }
+            tokio::time::sleep(pause.next_delay()).await;
+        }
+    }
+
+    /// Waits until it is open.
+    ///
+    /// # Errors
+    /// The client is over, or the ensemble refuses to say.
+    ///
+    /// # Cancel safety
+    /// Can be dropped and called again. No watch is left.
+    pub async fn wait(&self) -> Result<()> {
+        let mut pause = pause();
+        loop {
+            match self.client.exists(&self.path).watch().await {
+                Ok((None, _)) => return Ok(()),
+                // Whatever it tells, look again: a change of data and a lost session are no opening.
+                Ok((Some(_), watch)) => drop(watch.await),
+                Err(error) if passes(&error) => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Whether it may go better the next time, for what can be done twice.
+fn passes(error: &Error) -> bool {
+    let lost = matches!(
+        error.kind(),
+        ErrorKind::ConnectionLost | ErrorKind::SessionExpired
+    );
+    error.is_retryable() || (lost && error.outcome() != Outcome::Rejected)
+}

@@ -1,0 +1,170 @@
+//! The children of a node, by name: a sorted map of which a copy costs little, and a change to a
+//! copy little more.
+//!
+//! It is kept in chunks. A chunk that is shared with a snapshot is copied when it is changed, and
+//! one that is not is changed in place.
+
+use std::sync::Arc;
+
+use super::tree::Entry;
+
+/// A chunk with more children than this is split.
+const CHUNK_MAX: usize = 256;
+/// Two neighbours with fewer than this together become one.
+const CHUNK_MIN: usize = 64;
+
+#[derive(Debug, Clone)]
+struct Slot {
+    name: Arc<str>,
+    entry: Arc<Entry>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Directory {
+    /// None of them is empty.
+    chunks: Vec<Arc<Vec<Slot>>>,
+    len: usize,
+}
+
+impl Directory {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The chunk that has the name, if any has.
+    fn chunk_of(&self, name: &str) -> usize {
+        self.chunks
+            .partition_point(|chunk| chunk.last().is_some_and(|slot| *slot.name < *name))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<Entry>> {
+        let chunk = self.chunks.get(self.chunk_of(name))?;
+        let at = position(chunk, name).ok()?;
+        chunk.get(at).map(|slot| &slot.entry)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Arc<Entry>> {
+        let index = self.chunk_of(name);
+        let chunk = self.chunks.get_mut(index)?;
+        let at = position(chunk, name).ok()?;
+        Arc::make_mut(chunk).get_mut(at).map(|slot| &mut slot.entry)
+    }
+
+    /// Adds a child that is not there.
+    pub(super) fn insert(&mut self, name: &str, entry: Arc<Entry>) {
+        let slot = Slot {
+            name: name.into(),
+            entry,
+        };
+        self.len += 1;
+        // A name beyond all others goes into the last chunk.
+        let index = self.chunk_of(name).min(self.chunks.len().saturating_sub(1));
+        let Some(chunk) = self.chunks.get_mut(index) else {
+            self.chunks.push(Arc::new(vec![slot]));
+            return;
+        };
+        let chunk = Arc::make_mut(chunk);
+        let at = position(chunk, name).unwrap_or_else(|at| at);
+        chunk.insert(at, slot);
+        if chunk.len() > CHUNK_MAX {
+            let tail = chunk.split_off(CHUNK_MAX / 2);
+            chunk.shrink_to_fit();
+            self.chunks.insert(index + 1, Arc::new(tail));
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<Arc<Entry>> {
+        let index = self.chunk_of(name);
+        let chunk = self.chunks.get_mut(index)?;
+        let at = position(chunk, name).ok()?;
+        let removed = Arc::make_mut(chunk).remove(at);
+        self.len -= 1;
+        if chunk.is_empty() {
+            self.chunks.remove(index);
+        } else {
+            self.join(index);
+        }
+        Some(removed.entry)
+    }
+
+    /// Joins a chunk with the next if both are small.
+    fn join(&mut self, index: usize) {
+        if let (Some(this), Some(next)) = (self.chunks.get(index), self.chunks.get(index + 1))
+            && this.len() + next.len() < CHUNK_MIN
+        {
+            let next = self.chunks.remove(index + 1);
+            if let Some(this) = self.chunks.get_mut(index) {
+                Arc::make_mut(this).extend(next.iter().cloned());
+            }
+        }
+    }
+
+    /// The children, sorted by name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Arc<Entry>)> + Clone {
+        let slots = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        slots.map(|slot| (&*slot.name, &slot.entry))
+    }
+}
+
+fn position(chunk: &[Slot], name: &str) -> Result<usize, usize> {
+    chunk.binary_search_by(|slot| (*slot.name).cmp(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::tree_cache::snapshot::Cached;
+
+    fn entry(generation: u64) -> Arc<Entry> {
+        Arc::new(Entry::new(Cached {
+            data: bytes::Bytes::new(),
+            stat: zk_client::Stat::default(),
+            generation,
+        }))
+    }
+
+    fn contents(directory: &Directory) -> Vec<(String, u64)> {
+        directory
+            .iter()
+            .map(|(name, entry)| (name.to_owned(), entry.cached.generation))
+            .collect()
+    }
+
+    #[test]
+    fn it_is_what_a_sorted_map_is_and_copies_stay_as_they_were() {
+        for seed in 0..20 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let names = rng.u32(1..2000);
+            let mut model = BTreeMap::new();
+            let mut directory = Directory::default();
+            let mut copies = Vec::new();
+            for step in 0..6000 {
+                let name = format!("n{}", rng.u32(0..names));
+                // Grows and shrinks by turns, so that chunks are split and joined.
+                let grows = (step / 1000) % 2 == 0;
+                if rng.u8(0..4) > 0 && !grows {
+                    let removed = directory.remove(&name).map(|entry| entry.cached.generation);
+                    assert_eq!(removed, model.remove(&name));
+                } else if let Some(old) = directory.get_mut(&name) {
+                    *old = entry(step);
+                    model.insert(name.clone(), step);
+                } else {
+                    directory.insert(&name, entry(step));
+                    assert_eq!(model.insert(name.clone(), step), None);
+                }
+                let got = directory.get(&name).map(|entry| entry.cached.generation);
+                assert_eq!(got, model.get(&name).copied());
+                assert_eq!(directory.len(), model.len());
+                if rng.u16(..) < 100 {
+                    copies.push((directory.clone(), model.clone()));
+                }
+            }
+            copies.push((directory, model));
+            for (copy, model) in copies {
+                assert_eq!(contents(&copy), model.into_iter().collect::<Vec<_>>());
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A server that has lost its leader and has not noticed goes on answering, while the leader gives
+//! away what its clients hold. In virtual time.
+
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Memory, memory, now};
+use zk_client::Client;
+use zk_embedded::fault::{Action, on};
+use zk_proto::OpCode;
+use zk_recipes::{Lock, Lost, Trust};
+
+/// Two ticks, the least that servers grant: the leader asks four times in it.
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+/// A client of one member only.
+async fn client(memory: &Memory, member: usize) -> Client {
+    memory
+        .client(&[member], |options| options.session_timeout(TIMEOUT))
+        .await
+}
+
+/// How long the holder believed in its lock after the next one had it; none if not at all.
+async fn overlap(trust: Trust, cut_after: Duration) -> Option<Duration> {
+    let memory = memory(3).await;
+    let leader = memory.server.leader();
+    let (stray, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    let (holder, next) = (client(&memory, stray).await, client(&memory, other).await);
+    let guard = Lock::new(&holder, "/lock")
+        .trust(trust)
+        .acquire()
+        .await
+        .unwrap();
+    let successor = tokio::spawn(async move {
+        let guard = Lock::new(&next, "/lock").acquire().await.unwrap();
+        (guard, now())
+    });
+    tokio::time::sleep(cut_after).await;
+    guard.check().unwrap();
+    assert!(!successor.is_finished());
+    memory.server.set_astray(stray, true);
+    // What a member that is astray does is to answer.
+    let reads = tokio::spawn(async move {
+        while holder.exists("/lock").deadline(TIMEOUT).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let ended = tokio::spawn(async move {
+        let lost = guard.lost().await;
+        (now(), lost, guard)
+    });
+    let (second, started) = successor.await.unwrap();
+    second.check().unwrap();
+    // Long enough for the answers to stop making a difference.
+    tokio::time::sleep(TIMEOUT).await;
+    let held_until = if ended.is_finished() {
+        let (ended, lost, guard) = ended.await.unwrap();
+        assert_eq!(lost, Lost::OutOfContact);
+        assert_eq!(guard.check(), Err(lost));
+        ended
+    } else {
+        ended.abort();
+        now()
+    };
+    reads.abort();
+    (held_until > started).then(|| held_until - started)
+}
+
+/// G6: whenever the member is cut off, the guard ends before the next is given.
+#[tokio::test(start_paused = true)]
+async fn a_guard_ends_before_the_leader_gives_away_what_a_stray_server_still_answers_for() {
+    for step in 0..300 {
+        let cut_after = Duration::from_millis(29 * step);
+        let overlap = overlap(Trust::Quorum, cut_after).await;
+        assert_eq!(overlap, None, "cut after {cut_after:?}");
+    }
+}
+
+/// What [`Trust::Quorum`] is for, and what [`Trust::Server`] does not give.
+#[tokio::test(start_paused = true)]
+async fn a_guard_that_trusts_any_answer_outlives_its_lock() {
+    let overlap = overlap(Trust::Server, Duration::from_secs(9)).await;
+    assert!(
+        overlap.is_some_and(|overlap| overlap > TIMEOUT / 2),
+        "{overlap:?}"
+    );
+}
+
+/// Healthy, it is renewed for ever, with little more than a write every sixth of the timeout for all
+/// that the session holds, and its deadline never comes near.
+#[tokio::test(start_paused = true)]
+async fn guards_of_one_session_are_kept_by_one_write_a_sixth_of_its_timeout() {
+    for member in 0..3 {
+        let memory = memory(3).await;
+        let zk = client(&memory, member).await;
+        let mut guards = Vec::new();
+        for n in 0..20 {
+            let path = format!("/lock-{n}");
+            guards.push(Lock::new(&zk, &path).acquire().await.unwrap());
+        }
+        let before = memory.server.zxid().0;
+        let started = now();
+        let mut nearest = TIMEOUT;
+        while now() < started + TIMEOUT * 10 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            for guard in &guards {
+                guard.check().unwrap();
+                nearest = nearest.min(guard.deadline().unwrap() - now());
+            }
+        }
+        // Checks change nothing and are committed all the same.
+        let written = memory.server.zxid().0 - before;
+        assert!((55..=65).contains(&written), "{written} writes");
+        assert!(nearest > TIMEOUT * 39 / 100, "{nearest:?}");
+    }
+}
+
+/// A program that writes anyway pays nothing.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_writes_needs_no_renewals() {
+    let memory = memory(1).await;
+    let zk = client(&memory, 0).await;
+    zk.create("/data", "").await.unwrap();
+    let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
+    let before = memory.server.zxid().0;
+    for n in 0..100 {
+        guard
+            .fenced()
+            .set("/data", n.to_string())
+            .commit()
+            .await
+            .unwrap();
+        tokio::time::sleep(TIMEOUT / 7).await;
+    }
+    assert_eq!(memory.server.zxid().0 - before, 100);
+    guard.check().unwrap();
+}
+
+/// Nobody asked to be told, and the next check knows.
+#[tokio::test(start_paused = true)]
+async fn the_check_fails_after_a_renewal_has_found_the_znode_deleted() {
+    let memory = memory(1).await;
+    let (zk, admin) = (client(&memory, 0).await, client(&memory, 0).await);
+    let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
+    admin.delete(guard.path()).await.unwrap();
+    tokio::time::sleep(TIMEOUT / 5).await;
+    assert_eq!(guard.check(), Err(Lost::Deleted));
+}
+
+/// There are two other servers.
+#[tokio::test(start_paused = true)]
+async fn a_guard_outlives_a_server_that_stops_or_loses_its_leader() {
+    for is_stopped in [true, false] {
+        let mut tried = 0;
+        for step in 0..40 {
+            let memory = memory(3).await;
+            let zk = memory
+                .client(&[0, 1, 2], |options| {
+                    options.session_timeout(TIMEOUT).seed(step)
+                })
+                .await;
+            let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
+            // The connection is no longer new.
+            tokio::time::sleep(TIMEOUT * 2 + Duration::from_millis(31 * step)).await;
+            let member = memory.dialled();
+            if member == memory.server.leader() {
+                continue;
+            }
+            tried += 1;
+            if is_stopped {
+                memory.server.member(member).freeze();
+            } else {
+                memory.server.set_astray(member, true);
+            }
+            let started = now();
+            while now() < started + TIMEOUT * 3 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                let left = guard.deadline();
+                assert_eq!(guard.check(), Ok(()), "{is_stopped}, {step}: {left:?}");
+            }
+        }
+        assert!(tried > 10, "{tried}");
+    }
+}
+
+/// A renewal whose reply is lost is not the last.
+#[tokio::test(start_paused = true)]
+async fn a_guard_is_renewed_through_lost_connections() {
+    let memory = memory(3).await;
+    let zk = memory
+        .client(&[0, 1, 2], |options| options.session_timeout(TIMEOUT))
+        .await;
+    let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
+    for _ in 0..20 {
+        let lost = on(OpCode::Multi).then(Action::DropReply);
+        memory.server.faults().rule(lost);
+        tokio::time::sleep(TIMEOUT / 2).await;
+        guard.check().unwrap();
+    }
+    assert_eq!(memory.server.faults().pending(), 0);
+}

@@ -1,0 +1,109 @@
+//! Barriers when replies, connections and sessions are lost.
+
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+use std::future::Future;
+use std::time::Duration;
+
+use zk_client::Client;
+use zk_embedded::{Server, fault::on};
+use zk_proto::OpCode;
+use zk_recipes::Barrier;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn client(server: &Server) -> Client {
+    Client::connect(server.connect_string()).await.unwrap()
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+async fn until(what: &str, fact: impl Fn() -> bool) {
+    soon(what, async {
+        while !fact() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+/// C7, C8: neither a lost connection, nor a lost session, nor a change of the znode's data opens it,
+/// and none of them makes anybody miss that it is opened.
+#[tokio::test]
+async fn c7_c8_who_waits_is_held_back_until_it_is_opened_whatever_happens() {
+    let server = Server::start().await.unwrap();
+    let (zk, admin) = (client(&server).await, client(&server).await);
+    let barrier = Barrier::new(&zk, "/a/barrier");
+    soon("an open one", barrier.wait()).await.unwrap();
+    barrier.close().await.unwrap();
+    barrier.close().await.unwrap();
+    let waiting = tokio::spawn({
+        let barrier = barrier.clone();
+        async move { barrier.wait().await }
+    });
+    let watched = || server.watches_on("/a/barrier").data > 0;
+    until("it is watched", watched).await;
+    admin.set("/a/barrier", "changed").await.unwrap();
+    until("it is watched again", watched).await;
+    server.faults().disconnect(zk.session().id);
+    until("the connection is lost", || !watched()).await;
+    until("it is watched again", watched).await;
+    server.expire_session(zk.session().id);
+    until("there is another session", || zk.session().epoch == 2).await;
+    until("it is watched again", watched).await;
+    assert!(!waiting.is_finished());
+    Barrier::new(&admin, "/a/barrier").open().await.unwrap();
+    soon("the opening", waiting).await.unwrap().unwrap();
+    barrier.open().await.unwrap();
+}
+
+#[tokio::test]
+async fn lost_replies_leave_it_as_it_should_be_and_one_closed_again_closed() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    let barrier = Barrier::new(&zk, "/barrier");
+    server.faults().drop_reply_after_apply(on(OpCode::Create2));
+    soon("the closing", barrier.close()).await.unwrap();
+    assert!(server.node("/barrier").is_some());
+    server.faults().drop_reply_after_apply(on(OpCode::Delete));
+    soon("the opening", barrier.open()).await.unwrap();
+    assert!(server.node("/barrier").is_none());
+
+    // It is opened, nobody hears of it, and somebody else closes it.
+    barrier.close().await.unwrap();
+    let other = client(&server).await;
+    let first = server.node("/barrier").unwrap().stat.czxid;
+    server.faults().drop_reply_after_apply(on(OpCode::Delete));
+    server.faults().close_after_accept(true);
+    let opening = tokio::spawn({
+        let barrier = barrier.clone();
+        async move { barrier.open().await }
+    });
+    until("it is opened", || server.node("/barrier").is_none()).await;
+    Barrier::new(&other, "/barrier").close().await.unwrap();
+    server.faults().close_after_accept(false);
+    soon("the opening", opening).await.unwrap().unwrap();
+    assert!(server.node("/barrier").unwrap().stat.czxid > first);
+}
+
+#[tokio::test]
+async fn who_gives_up_leaves_no_watch() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    let barrier = Barrier::new(&zk, "/barrier");
+    barrier.close().await.unwrap();
+    let given_up = tokio::time::timeout(Duration::from_millis(50), barrier.wait()).await;
+    assert!(given_up.is_err());
+    until("no watch is left", || server.watch_counts().data == 0).await;
+    assert_eq!(zk.statistics().watches, 0);
+}

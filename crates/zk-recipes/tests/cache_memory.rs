@@ -1,0 +1,51 @@
+//! What a node in a cache takes, in a process of its own, so that nothing else is measured.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+use zk_client::Client;
+use zk_embedded::Server;
+use zk_recipes::TreeCache;
+
+const NODES: usize = 100_000;
+const PAGE: usize = 4096;
+
+/// What this process takes, in bytes.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * PAGE
+}
+
+#[tokio::test]
+async fn a_node_takes_no_more_than_is_counted() {
+    let server = Server::builder().log_limit(0).start().await.unwrap();
+    let zk = Client::connect(server.connect_string()).await.unwrap();
+    zk.create("/app", "").await.unwrap();
+    let paths: Vec<_> = (0..NODES).map(|n| format!("/app/member-{n}")).collect();
+    for paths in paths.chunks(1000) {
+        let creates = paths.iter().map(|path| zk.create(path, path).submit());
+        for create in creates.collect::<Vec<_>>() {
+            create.await.unwrap();
+        }
+    }
+    drop(paths);
+    let before = resident();
+    let cache = TreeCache::new(&zk, "/app");
+    let snapshot = cache.initialized().await.unwrap();
+    let taken = resident().saturating_sub(before);
+    assert_eq!(snapshot.len(), 1 + NODES);
+    let own: usize = snapshot
+        .children("/app")
+        .map(|(name, node)| name.len() + node.data.len())
+        .sum();
+    println!(
+        "{} bytes a node beside name and data, {} counted",
+        taken.saturating_sub(own) / NODES,
+        (snapshot.bytes() - own) / NODES
+    );
+    assert!(taken <= snapshot.bytes(), "{taken} of {}", snapshot.bytes());
+}

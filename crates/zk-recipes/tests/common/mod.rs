@@ -1,0 +1,132 @@
+//! An ensemble inside the process, without sockets, so that time can be virtual.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test binary uses a part of this, and a test that panics has failed"
+)]
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use zk_client::{BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, Stream};
+use zk_embedded::Server;
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An ensemble, and the way to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory {
+    pub(crate) server: Arc<Server>,
+    /// The member that was last connected to.
+    dialled: Arc<AtomicUsize>,
+}
+
+pub(crate) async fn memory(members: usize) -> Memory {
+    memory_with(Server::builder().members(members)).await
+}
+
+pub(crate) async fn memory_with(options: zk_embedded::Builder) -> Memory {
+    Memory {
+        server: Arc::new(options.in_memory().start().await.unwrap()),
+        dialled: Arc::default(),
+    }
+}
+
+impl Memory {
+    /// The member that a client was last connected to.
+    pub(crate) fn dialled(&self) -> usize {
+        self.dialled.load(Ordering::Relaxed)
+    }
+
+    /// A client that knows only these members.
+    pub(crate) async fn client(
+        &self,
+        members: &[usize],
+        options: impl FnOnce(Builder) -> Builder,
+    ) -> Client {
+        let hosts: Vec<_> = members.iter().map(|n| format!("member-{n}:1")).collect();
+        let impatient = BackoffPolicy {
+            initial: Duration::from_millis(2),
+            max: Duration::from_millis(20),
+        };
+        options(Client::builder(hosts.join(",")).backoff(impatient))
+            .dial(self.clone())
+            .connect()
+            .await
+            .unwrap()
+    }
+}
+
+impl Dial for Memory {
+    fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
+        Box::pin(async move {
+            let number = host.host.rsplit('-').next().unwrap_or_default();
+            let member = number.parse().unwrap_or(usize::MAX);
+            let stream = self.server.connect_in_memory_to(member);
+            let stream = stream.map_err(DialError::Other)?;
+            self.dialled.store(member, Ordering::Relaxed);
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+}
+
+/// The time by tokio's clock.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Fails instead of hanging.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+/// Waits until `fact` is true.
+pub(crate) async fn until(what: &str, mut fact: impl FnMut() -> bool) {
+    soon(what, async {
+        while !fact() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// A handle that is polled in the background until it is asked for.
+pub(crate) fn start<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(future)
+}
+
+impl Memory {
+    /// A client of any member.
+    pub(crate) async fn any(&self) -> Client {
+        let members: Vec<_> = (0..self.server.member_count()).collect();
+        self.client(&members, |options| options).await
+    }
+
+    /// The names of the znodes directly under `parent`.
+    pub(crate) fn names(&self, parent: &str) -> Vec<String> {
+        let prefix = format!("{parent}/");
+        let paths = self.server.paths().into_iter();
+        paths
+            .filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned))
+            .filter(|name| !name.contains('/'))
+            .collect()
+    }
+
+    /// Waits until so many znodes are directly under `parent`.
+    pub(crate) async fn until_names(&self, parent: &str, count: usize) {
+        until(&format!("{count} under {parent}"), || {
+            self.names(parent).len() == count
+        })
+        .await;
+    }
+}

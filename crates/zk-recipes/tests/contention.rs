@@ -1,0 +1,381 @@
+//! What locks cost, how they are named, and what happens to their parents.
+
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{memory, memory_with, soon, start, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use zk_client::{Acl, Permissions};
+use zk_embedded::Server;
+use zk_recipes::{Layout, Lock, Lost, MultiLock, ReadLock, Trust, WriteLock, revoke};
+
+/// Requests that the server has received so far, pings included.
+async fn received(server: &Server) -> u64 {
+    let mut wire = server.connect_in_memory().unwrap();
+    wire.write_all(b"srvr").await.unwrap();
+    let mut text = String::new();
+    wire.read_to_string(&mut text).await.unwrap();
+    let line = text.lines().find(|line| line.starts_with("Received: "));
+    line.unwrap()
+        .trim_start_matches("Received: ")
+        .parse()
+        .unwrap()
+}
+
+/// I22, go-zk #145: one release wakes one waiter, and what it costs is the same with a thousand.
+#[tokio::test(start_paused = true)]
+async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
+    const WAITERS: usize = 1000;
+    let memory = memory(1).await;
+    let (holder, waiter) = (memory.any().await, memory.any().await);
+    let before = received(&memory.server).await;
+    holder.ensure_path("/lock").await.unwrap();
+    let created = received(&memory.server).await - before;
+    assert_eq!(created, 1);
+    let lock = Lock::new(&holder, "/lock");
+    let guard = lock.acquire().await.unwrap();
+    assert_eq!(
+        received(&memory.server).await - before - created,
+        2,
+        "create, children"
+    );
+
+    let mut waiting = Vec::new();
+    for n in 0..WAITERS {
+        let lock = Lock::new(&waiter, "/lock").trust(match n % 2 {
+            0 => Trust::Quorum,
+            _ => Trust::Server,
+        });
+        waiting.push(start(async move { lock.acquire().await.unwrap() }));
+        // In this order.
+        memory.until_names("/lock", n + 2).await;
+    }
+    until("all watch", || memory.server.watch_counts().data == WAITERS).await;
+    let mut first = guard;
+    for (n, next) in waiting.into_iter().take(20).enumerate() {
+        let before = received(&memory.server).await;
+        let (now, watches) = (common::now(), memory.server.watch_counts().data);
+        first.release().await.unwrap();
+        first = soon("the next", next).await.unwrap();
+        let requests = received(&memory.server).await - before;
+        assert_eq!(
+            memory.server.watch_counts().data,
+            watches - 1,
+            "one was woken"
+        );
+        // The deletion, and what the next one asks: for the children, and at times a quorum.
+        let renewals = u64::from(common::now() > now);
+        assert!(
+            (2..=3 + renewals).contains(&requests),
+            "{requests} for waiter {n}"
+        );
+    }
+}
+
+/// ZOOKEEPER-3162, A63: five wait, and the one in the middle goes.
+#[tokio::test(start_paused = true)]
+async fn a63_b83_a_waiter_in_the_middle_that_goes_disturbs_nobody() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let lock = Lock::new(&zk, "/lock");
+    let guard = lock.acquire().await.unwrap();
+    let mut waiting = Vec::new();
+    for n in 0..5 {
+        let lock = lock.clone();
+        waiting.push(start(async move { lock.acquire().await.unwrap() }));
+        memory.until_names("/lock", n + 2).await;
+    }
+    until("all watch", || memory.server.watch_counts().data == 5).await;
+    waiting.remove(2).abort();
+    memory.until_names("/lock", 5).await;
+    let mut token = guard.token();
+    guard.release().await.unwrap();
+    for next in waiting {
+        let guard = soon("the next", next).await.unwrap();
+        assert!(guard.token() > token);
+        token = guard.token();
+        guard.release().await.unwrap();
+    }
+    assert!(memory.names("/lock").is_empty());
+}
+
+/// ZOOKEEPER-4372: the parent's counter runs over while contenders wait.
+#[tokio::test(start_paused = true)]
+async fn a70_b82_the_order_is_kept_when_the_counter_runs_over() {
+    for layout in [Layout::Default, Layout::Kazoo, Layout::Curator] {
+        let memory = memory(1).await;
+        let zk = memory.any().await;
+        zk.ensure_path("/lock").await.unwrap();
+        memory.server.set_next_sequence("/lock", i32::MAX - 2);
+        let lock = Lock::new(&zk, "/lock").layout(layout);
+        let guard = lock.acquire().await.unwrap();
+        let mut waiting = Vec::new();
+        for n in 0..6 {
+            let lock = lock.clone();
+            waiting.push(start(async move { lock.acquire().await.unwrap() }));
+            memory.until_names("/lock", n + 2).await;
+        }
+        assert!(
+            memory
+                .names("/lock")
+                .iter()
+                .any(|name| name.contains("-2147483648"))
+        );
+        let mut token = guard.token();
+        drop(guard);
+        for next in waiting {
+            let guard = soon("the next", next).await.unwrap();
+            assert!(guard.token() > token);
+            token = guard.token();
+            drop(guard);
+        }
+    }
+}
+
+/// CURATOR-308: the container goes between the acquisitions, and under a waiting one's hands.
+#[tokio::test(start_paused = true)]
+async fn a75_a_parent_that_was_reaped_is_made_again() {
+    let often = Duration::from_millis(100);
+    let memory = memory_with(Server::builder().container_check_interval(often)).await;
+    let zk = memory.any().await;
+    for layout in [Layout::Default, Layout::Curator, Layout::Kazoo] {
+        let lock = Lock::new(&zk, "/locks/one").layout(layout);
+        for _ in 0..3 {
+            lock.acquire().await.unwrap().release().await.unwrap();
+            if layout == Layout::Kazoo {
+                assert!(memory.server.paths().contains(&"/locks/one".to_owned()));
+                zk.delete("/locks/one").await.unwrap();
+            }
+            until("the container is reaped", || {
+                !memory.server.paths().contains(&"/locks/one".to_owned())
+            })
+            .await;
+        }
+        assert!(lock.contenders().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clients_acl_is_that_of_parents_and_contenders() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    zk.add_auth("digest", "ann:secret").await.unwrap();
+    let mine = zk.with_acl(Acl::creator_all());
+    let guard = Lock::new(&mine, "/private/lock").acquire().await.unwrap();
+    let digest = zk_client::digest_id("ann", "secret");
+    for path in ["/private", "/private/lock", guard.path()] {
+        let (acl, _) = zk.acl(path).await.unwrap();
+        assert_eq!(acl.len(), 1);
+        assert_eq!(acl[0].id.id, digest, "{path}");
+    }
+    let other = memory.any().await;
+    assert!(Lock::new(&other, "/private/lock").acquire().await.is_err());
+    guard.release().await.unwrap();
+}
+
+/// kazoo's `ephemeral=False`.
+#[tokio::test(start_paused = true)]
+async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion() {
+    let memory = memory(1).await;
+    let (zk, other) = (memory.any().await, memory.any().await);
+    let lock = Lock::new(&zk, "/lock")
+        .persistent()
+        .identifier("night shift");
+    let guard = lock.acquire().await.unwrap();
+    memory.server.expire_session(zk.session().id);
+    until("there is another session", || zk.session().epoch == 2).await;
+    guard.check().unwrap();
+    assert_eq!(guard.deadline(), None);
+    let contender = Lock::new(&other, "/lock");
+    assert!(contender.try_acquire().await.unwrap().is_none());
+    assert_eq!(
+        contender.contenders().await.unwrap()[0].identifier,
+        "night shift"
+    );
+    zk.create("/data", "").await.unwrap();
+    guard.fenced().set("/data", "x").commit().await.unwrap();
+    guard.release().await.unwrap();
+    drop(contender.try_acquire().await.unwrap().unwrap());
+
+    let guard = lock.acquire().await.unwrap();
+    let lost = start(async move {
+        let lost = guard.lost().await;
+        (lost, guard)
+    });
+    until("it is watched", || memory.server.watch_counts().data == 1).await;
+    let path = contender.contenders().await.unwrap()[0].path.clone();
+    other.delete(&path).await.unwrap();
+    let (lost, guard) = soon("the loss", lost).await.unwrap();
+    assert_eq!((lost, guard.check()), (Lost::Deleted, Err(Lost::Deleted)));
+    drop(guard);
+    // Dropped in one session, it is let go in whichever follows.
+    let guard = lock.acquire().await.unwrap();
+    memory.server.faults().stop();
+    drop(guard);
+    memory.server.start_again(false).await.unwrap();
+    memory.until_names("/lock", 0).await;
+}
+
+/// Curator's revocation.
+#[tokio::test(start_paused = true)]
+async fn a_holder_can_be_asked_to_let_go() {
+    let memory = memory(1).await;
+    let (zk, other) = (memory.any().await, memory.any().await);
+    let lock = Lock::new(&zk, "/lock").identifier("holder");
+    let guard = lock.acquire().await.unwrap();
+    let asked = start(async move {
+        guard.revoked().await.unwrap();
+        guard.check().unwrap();
+        guard.release().await.unwrap();
+    });
+    until("it listens", || memory.server.watch_counts().data > 0).await;
+    let holder = Lock::new(&other, "/lock")
+        .contenders()
+        .await
+        .unwrap()
+        .remove(0);
+    // Other contents are not a request.
+    other.set(&holder.path, "hello").await.unwrap();
+    until("it listens again", || memory.server.watch_counts().data > 0).await;
+    assert!(!asked.is_finished());
+    revoke(&other, &holder.path).await.unwrap();
+    soon("the release", asked).await.unwrap();
+    assert!(revoke(&other, &holder.path).await.is_err());
+
+    let guard = lock.acquire().await.unwrap();
+    other.delete(guard.path()).await.unwrap();
+    assert_eq!(soon("the loss", guard.revoked()).await, Err(Lost::Deleted));
+}
+
+/// The names are what other clients must be able to read.
+#[tokio::test(start_paused = true)]
+async fn znodes_have_the_names_of_their_layout() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let is_uuid = |text: &str| {
+        let digits: Vec<_> = text.split('-').map(str::len).collect();
+        digits == [8, 4, 4, 4, 12] && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+    };
+    for (layout, lock, read, write) in [
+        (Layout::Default, "-lock-", "-__READ__", "-__WRIT__"),
+        (Layout::Curator, "-lock-", "-__READ__", "-__WRIT__"),
+        (Layout::Kazoo, "__lock__", "__rlock__", "__lock__"),
+    ] {
+        let guards = [
+            (
+                lock,
+                Lock::new(&zk, "/l").layout(layout).acquire().await.unwrap(),
+            ),
+            (
+                read,
+                ReadLock::new(&zk, "/r")
+                    .layout(layout)
+                    .acquire()
+                    .await
+                    .unwrap(),
+            ),
+        ];
+        let writer = WriteLock::new(&zk, "/w")
+            .layout(layout)
+            .acquire()
+            .await
+            .unwrap();
+        let paths = guards.iter().map(|(mark, guard)| (*mark, guard.path()));
+        for (mark, path) in paths.chain([(write, writer.path())]) {
+            let (_, name) = path.rsplit_once('/').unwrap();
+            let (id, number) = name.split_once(mark).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(number.len(), 10, "{name}");
+            match layout {
+                Layout::Kazoo => assert!(id.len() == 32 && !id.contains('-'), "{name}"),
+                _ => assert!(is_uuid(id.strip_prefix("_c_").unwrap()), "{name}"),
+            }
+        }
+    }
+}
+
+/// CURATOR A72: what comes after the first lock that cannot be had is not tried.
+#[tokio::test(start_paused = true)]
+async fn a72_several_locks_are_had_together_and_the_rest_is_not_tried() {
+    let memory = memory(1).await;
+    let (zk, other) = (memory.any().await, memory.any().await);
+    let several = |paths: [&str; 3]| MultiLock::new(paths.map(|path| Lock::new(&zk, path)));
+    let held = Lock::new(&other, "/b").acquire().await.unwrap();
+    assert!(
+        several(["/a", "/b", "/c"])
+            .try_acquire()
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(memory.names("/a").is_empty() && !memory.server.paths().contains(&"/c".to_owned()));
+    let late = several(["/c", "/a", "/b"])
+        .acquire_timeout(Duration::from_secs(1))
+        .await;
+    assert!(late.unwrap().is_none());
+    memory.until_names("/a", 0).await;
+    memory.until_names("/b", 1).await;
+    // Refused on the way.
+    other
+        .set_acl("/b", [Acl::new(Permissions::ALL, "digest", other_id())])
+        .await
+        .unwrap();
+    assert!(several(["/a", "/b", "/c"]).acquire().await.is_err());
+    assert!(!memory.server.paths().contains(&"/c".to_owned()));
+    memory.until_names("/a", 0).await;
+    drop(held);
+}
+
+fn other_id() -> String {
+    zk_client::digest_id("nobody", "x")
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_locks_in_any_order_are_no_deadlock_and_are_lost_together() {
+    let memory = memory(1).await;
+    let mut workers = tokio::task::JoinSet::new();
+    for n in 0..6 {
+        let zk = memory.any().await;
+        let mut paths = ["/a", "/b", "/c", "/b"];
+        paths.rotate_left(n % 4);
+        workers.spawn(async move {
+            let lock = MultiLock::new(paths.map(|path| Lock::new(&zk, path)));
+            for _ in 0..10 {
+                let guard = lock.acquire().await.unwrap();
+                assert_eq!(guard.guards().len(), 3);
+                guard.run(tokio::task::yield_now()).await.unwrap();
+                guard.release().await.unwrap();
+            }
+        });
+    }
+    while let Some(worker) = soon("the workers", workers.join_next()).await {
+        worker.unwrap();
+    }
+    let zk = memory.any().await;
+    let guard = MultiLock::new(["/a", "/b"].map(|path| Lock::new(&zk, path)))
+        .acquire()
+        .await
+        .unwrap();
+    assert!(guard.deadline().unwrap() > common::now());
+    let path = guard.guards()[1].path().to_owned();
+    let lost = start(async move { (guard.lost().await, guard) });
+    until("they are watched", || {
+        memory.server.watch_counts().data == 2
+    })
+    .await;
+    zk.delete(&path).await.unwrap();
+    let (lost, guard) = soon("the loss", lost).await.unwrap();
+    assert_eq!(
+        (lost, guard.check(), guard.deadline()),
+        (Lost::Deleted, Err(Lost::Deleted), None)
+    );
+    drop(guard);
+    memory.until_names("/a", 0).await;
+}

@@ -1,0 +1,208 @@
+//! So many at a time.
+
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod common;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use common::{memory, soon, start, until};
+use tokio::task::JoinSet;
+use zk_recipes::{Error, Layout, Semaphore};
+
+const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout::Curator];
+
+fn leases(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Kazoo => "/s",
+        _ => "/s/leases",
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_are_never_more_leases_than_there_may_be_and_all_get_one() {
+    for layout in LAYOUTS {
+        let memory = memory(1).await;
+        let held = Arc::new(AtomicUsize::new(0));
+        let mut workers = JoinSet::new();
+        for _ in 0..8 {
+            let (zk, held) = (memory.any().await, held.clone());
+            workers.spawn(async move {
+                let semaphore = Semaphore::new(&zk, "/s", 3).layout(layout);
+                for _ in 0..10 {
+                    let lease = semaphore.acquire().await.unwrap();
+                    let others = held.fetch_add(1, Ordering::SeqCst);
+                    assert!(others < 3, "{others} others hold leases");
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    lease.check().unwrap();
+                    held.fetch_sub(1, Ordering::SeqCst);
+                    lease.release().await.unwrap();
+                }
+            });
+        }
+        while let Some(worker) = soon("the workers", workers.join_next()).await {
+            worker.unwrap();
+        }
+        assert!(memory.names(leases(layout)).is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a71_b98_several_leases_are_had_together_or_not_at_all() {
+    for layout in LAYOUTS {
+        let memory = memory(1).await;
+        let (zk, other) = (memory.any().await, memory.any().await);
+        let semaphore = Semaphore::new(&zk, "/s", 3).layout(layout).identifier("a");
+        let two = semaphore.acquire_many(2).await.unwrap();
+        assert_ne!(two[0].path(), two[1].path());
+        assert_eq!(semaphore.holders().await.unwrap().len(), 2);
+        assert_eq!(semaphore.holders().await.unwrap()[0].identifier, "a");
+        let others = Semaphore::new(&other, "/s", 3).layout(layout);
+        let many = others.acquire_many(4).await;
+        assert!(
+            matches!(many, Err(Error::TooMany { asked: 4, max: 3 })),
+            "{many:?}"
+        );
+        // What it could have had it has returned, and the turn it passes on.
+        let late = tokio::time::timeout(Duration::from_secs(1), others.acquire_many(2)).await;
+        assert!(late.is_err());
+        memory.until_names(leases(layout), 2).await;
+        let third = soon("the third", others.try_acquire())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(others.try_acquire().await.unwrap().is_none());
+        assert!(
+            others
+                .acquire_timeout(Duration::from_millis(100))
+                .await
+                .unwrap()
+                .is_none()
+        );
+        memory.until_names(leases(layout), 3).await;
+        drop(two);
+        let two = soon("two", others.acquire_many(2)).await.unwrap();
+        drop((two, third));
+        memory.until_names(leases(layout), 0).await;
+        until("no watch stays", || memory.server.watch_counts().child == 0).await;
+    }
+}
+
+/// CURATOR-335/462, kazoo a674322.
+#[tokio::test(start_paused = true)]
+async fn d3_b98_an_acquisition_dropped_at_any_point_leaves_nothing() {
+    for layout in LAYOUTS {
+        let memory = memory(1).await;
+        let (zk, other) = (memory.any().await, memory.any().await);
+        let held = Semaphore::new(&other, "/s", 1)
+            .layout(layout)
+            .acquire()
+            .await
+            .unwrap();
+        for polls in 1..80 {
+            let semaphore = Semaphore::new(&zk, "/s", 1).layout(layout);
+            let mut acquire: Pin<Box<dyn Future<Output = _>>> = Box::pin(semaphore.acquire());
+            let mut polled = 0;
+            std::future::poll_fn(|cx| {
+                assert!(acquire.as_mut().poll(cx).is_pending(), "there is none");
+                polled += 1;
+                cx.waker().wake_by_ref();
+                if polled < polls {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
+        }
+        memory.until_names(leases(layout), 1).await;
+        let turn = if layout == Layout::Kazoo {
+            "/s-__lock__"
+        } else {
+            "/s/locks"
+        };
+        memory.until_names(turn, 0).await;
+        until("no watch stays", || {
+            let watches = memory.server.watch_counts();
+            watches.child + watches.data == 0
+        })
+        .await;
+        held.release().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a71_whoever_waits_notices_that_there_may_be_more() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let semaphore = Semaphore::limit_at(&zk, "/s", "/limit");
+    assert!(
+        semaphore.try_acquire().await.unwrap().is_none(),
+        "there are none yet"
+    );
+    let first = start({
+        let semaphore = semaphore.clone();
+        async move { semaphore.acquire().await.unwrap() }
+    });
+    until("it waits", || memory.names("/s/leases").len() == 1).await;
+    zk.create("/limit", [0, 0, 0, 1]).await.unwrap();
+    let first = soon("the first", first).await.unwrap();
+    let second = start(async move { semaphore.acquire().await.unwrap() });
+    until("it waits", || memory.names("/s/leases").len() == 2).await;
+    zk.set("/limit", [0, 0, 0, 2]).await.unwrap();
+    drop((soon("the second", second).await.unwrap(), first));
+    zk.set("/limit", "two").await.unwrap();
+    let refused = Semaphore::limit_at(&zk, "/s", "/limit").acquire().await;
+    assert!(matches!(refused, Err(Error::Leases { .. })), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_goes_on_in_the_next_session_and_a_lease_does_not() {
+    for layout in LAYOUTS {
+        let memory = memory(1).await;
+        let (zk, other) = (memory.any().await, memory.any().await);
+        let held = Semaphore::new(&other, "/s", 1)
+            .layout(layout)
+            .acquire()
+            .await
+            .unwrap();
+        let semaphore = Semaphore::new(&zk, "/s", 1).layout(layout);
+        let waiting = start(async move { semaphore.acquire().await.unwrap() });
+        let turn = if layout == Layout::Kazoo {
+            "/s-__lock__"
+        } else {
+            "/s/locks"
+        };
+        memory.until_names(turn, 1).await;
+        until("it watches", || memory.server.watch_counts().child > 0).await;
+        memory.server.expire_session(zk.session().id);
+        memory.server.expire_session(other.session().id);
+        let lease = soon("the lease", waiting).await.unwrap();
+        lease.check().unwrap();
+        assert!(held.check().is_err());
+        assert_eq!(memory.names(leases(layout)).len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn kazoos_number_of_leases_is_stored_and_must_be_the_same() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let semaphore = |max| Semaphore::new(&zk, "/s", max).layout(Layout::Kazoo);
+    drop(semaphore(2).acquire().await.unwrap());
+    assert_eq!(zk.get("/s").await.unwrap().0, "2");
+    let refused = semaphore(3).acquire().await;
+    assert!(matches!(refused, Err(Error::Leases { .. })), "{refused:?}");
+    let unsupported = Semaphore::limit_at(&zk, "/s", "/limit").layout(Layout::Kazoo);
+    let refused = unsupported.acquire().await;
+    assert!(matches!(refused, Err(Error::Unsupported(_))), "{refused:?}");
+}

@@ -1,0 +1,554 @@
+//! Caches of trees that change while connections and sessions are lost.
+
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use zk_client::{BackoffPolicy, Client, Zxid};
+use zk_embedded::fault::{Action, on};
+use zk_embedded::{Compat, Server};
+use zk_proto::{ErrorCode, OpCode};
+use zk_recipes::{CacheError, CacheEvent, CacheEvents, Snapshot, TreeCache};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn client(server: &Server) -> Client {
+    let impatient = BackoffPolicy {
+        initial: Duration::from_millis(2),
+        max: Duration::from_millis(20),
+    };
+    Client::builder(server.connect_string())
+        .session_timeout(Duration::from_secs(4))
+        .backoff(impatient)
+        .connect()
+        .await
+        .unwrap()
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+/// What two copies of a tree have to agree on. The rest of a stat changes without the node's being
+/// written to.
+type Contents = BTreeMap<String, (Bytes, Zxid, Zxid, i32, i64)>;
+
+/// The tree as the server has it, at and below a path.
+fn tree(server: &Server, base: &str) -> Contents {
+    let mut tree = Contents::new();
+    for path in server.paths() {
+        let below = format!("{}/", base.trim_end_matches('/'));
+        if (path == base || path.starts_with(&below)) && !path.starts_with("/zookeeper") {
+            let node = server.node(&path).unwrap();
+            let stat = node.stat;
+            let owner = stat.owner().map_or(0, |id| id.0);
+            let data = node.data.unwrap_or_default();
+            tree.insert(path, (data, stat.czxid, stat.mzxid, stat.version, owner));
+        }
+    }
+    tree
+}
+
+fn contents(snapshot: &Snapshot) -> Contents {
+    let nodes = snapshot.iter().map(|(path, node)| {
+        let stat = node.stat;
+        let owner = stat.owner().map_or(0, |id| id.0);
+        let data = node.data.clone();
+        (path, (data, stat.czxid, stat.mzxid, stat.version, owner))
+    });
+    let nodes: Contents = nodes.collect();
+    assert_eq!(nodes.len(), snapshot.len());
+    nodes
+}
+
+/// Follows a cache by its events, and checks each against the snapshot that they start from.
+struct Reader {
+    events: CacheEvents,
+    known: Contents,
+    generation: u64,
+    initialized: u64,
+}
+
+impl Reader {
+    fn new(cache: &TreeCache) -> Self {
+        let (snapshot, events) = cache.subscribe().unwrap();
+        Reader {
+            events,
+            known: contents(&snapshot),
+            generation: snapshot.generation(),
+            initialized: if snapshot.is_complete() {
+                snapshot.generation()
+            } else {
+                0
+            },
+        }
+    }
+
+    async fn read(&mut self) {
+        let event = soon("an event", self.events.next()).await.unwrap();
+        let what = |node: &zk_recipes::Cached| {
+            let stat = node.stat;
+            let owner = stat.owner().map_or(0, |id| id.0);
+            (
+                node.data.clone(),
+                stat.czxid,
+                stat.mzxid,
+                stat.version,
+                owner,
+            )
+        };
+        match event.unwrap() {
+            CacheEvent::Added { path, node } => {
+                assert_eq!(self.known.insert(path, what(&node)), None);
+            }
+            CacheEvent::Changed { path, before, node } => {
+                assert_eq!(self.known.insert(path, what(&node)), Some(what(&before)));
+            }
+            CacheEvent::Removed { path, before } => {
+                assert_eq!(self.known.remove(&path), Some(what(&before)));
+            }
+            CacheEvent::Gap { generation } => {
+                assert_eq!(generation, self.generation + 1);
+                self.generation = generation;
+            }
+            CacheEvent::Initialized { generation } => {
+                assert_eq!(generation, self.generation);
+                self.initialized = generation;
+            }
+            CacheEvent::Lagged { .. } => {
+                let snapshot = self.events.resume().unwrap();
+                self.known = contents(&snapshot);
+                self.generation = snapshot.generation();
+                self.initialized = if snapshot.is_complete() {
+                    self.generation
+                } else {
+                    0
+                };
+            }
+            event => panic!("{event:?}"),
+        }
+    }
+
+    /// Reads until it knows what the server has, as the cache does, and everything has been read.
+    /// It may have known the same before, and be behind.
+    async fn catch_up(&mut self, cache: &TreeCache, server: &Server, base: &str) {
+        let tree = tree(server, base);
+        while self.initialized != self.generation
+            || self.known != tree
+            || contents(&cache.snapshot().unwrap()) != tree
+        {
+            self.read().await;
+        }
+    }
+}
+
+/// Changes something somewhere below `/app` or right beside it.
+async fn change(zk: &Client, rng: &mut Rng) {
+    let depth = rng.usize(1..5);
+    let names: Vec<_> = (0..depth)
+        .map(|_| rng.char('a'..='d').to_string())
+        .collect();
+    let base = if rng.u8(0..10) == 0 { "/apps" } else { "/app" };
+    let path = format!("{base}/{}", names.join("/"));
+    let data = rng.u32(..).to_string();
+    match rng.u8(0..12) {
+        0 => drop(zk.delete(&path).recursive().await),
+        1 => drop(zk.delete(base).recursive().await),
+        2 => {
+            // Gone and there again in one transaction, with the same zxid for all of it.
+            let again = zk.multi().delete(&path).create(&path, &data);
+            drop(again.create(&format!("{path}/x"), &data).commit().await);
+        }
+        3..6 => drop(zk.set(&path, &data).await),
+        6 => drop(zk.create(&path, &data).ephemeral().await),
+        _ => {
+            drop(zk.ensure_path(&path).await);
+            drop(zk.set(&path, &data).await);
+        }
+    }
+}
+
+async fn run(seed: u64, one_shot: bool, compat: Compat) {
+    let server = Server::builder()
+        .compat(compat)
+        .members(3)
+        .start()
+        .await
+        .unwrap();
+    let (zk, admin) = (client(&server).await, client(&server).await);
+    let mut rng = Rng::with_seed(seed);
+    for _ in 0..30 {
+        change(&admin, &mut rng).await;
+    }
+    let builder = TreeCache::builder(&zk, "/app").window(rng.usize(1..20));
+    let cache = if one_shot {
+        builder.one_shot_watches().start()
+    } else {
+        builder.start()
+    };
+    let mut reader = Reader::new(&cache);
+    for round in 0..6 {
+        for _ in 0..rng.u32(0..60) {
+            change(&admin, &mut rng).await;
+            match rng.u8(0..40) {
+                0 => drop(server.faults().disconnect(zk.session().id)),
+                1 => drop(server.expire_session(zk.session().id)),
+                2 => drop(server.expire_session(admin.session().id)),
+                3 => server.change_leader(),
+                4 => server.set_lag(rng.usize(0..3), rng.bool()),
+                _ => {}
+            }
+        }
+        for member in 0..3 {
+            server.set_lag(member, false);
+        }
+        let what = format!("seed {seed}, round {round}: the reader is even");
+        soon(&what, reader.catch_up(&cache, &server, "/app")).await;
+    }
+    drop(cache);
+    while let Some(event) = soon("the end", reader.events.next()).await {
+        event.unwrap();
+    }
+    soon("no watch to be left", async {
+        while zk.statistics().watches > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let seeds = std::env::var("ZK_CHAOS_SEEDS").ok();
+    0..seeds.and_then(|n| n.parse().ok()).unwrap_or(6)
+}
+
+/// A41, A74, D1, I23.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a41_d1_it_equals_the_tree_after_every_reconnect_and_every_expiry() {
+    for seed in seeds() {
+        run(seed, false, Compat::V3_9).await;
+        run(seed, false, Compat::V3_8).await;
+    }
+}
+
+/// A39, B62: with one-shot watches, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a39_b62_it_equals_the_tree_with_one_shot_watches() {
+    for seed in seeds() {
+        run(seed, true, Compat::V3_9).await;
+    }
+}
+
+/// A20: what a server says that knows no recursive watches, and then closes the connection.
+#[tokio::test]
+async fn a20_a_server_without_recursive_watches_gets_one_shot_ones() {
+    for code in [ErrorCode::Unimplemented, ErrorCode::MarshallingError] {
+        let server = Server::start().await.unwrap();
+        let zk = client(&server).await;
+        let refusal = on(OpCode::AddWatch).then(Action::Refuse(code)).always();
+        server.faults().rule(refusal);
+        zk.ensure_path("/app/a").await.unwrap();
+        let cache = TreeCache::new(&zk, "/app");
+        let snapshot = soon("the tree", cache.initialized()).await.unwrap();
+        assert_eq!(snapshot.len(), 2);
+        let mut reader = Reader::new(&cache);
+        zk.create("/app/a/b", "1").await.unwrap();
+        zk.set("/app/a", "2").await.unwrap();
+        soon("the change", reader.catch_up(&cache, &server, "/app")).await;
+        let watches = server.watch_counts();
+        // A recursive one would be one in all.
+        assert!(watches.data >= 3 && watches.child >= 3, "{watches:?}");
+    }
+}
+
+/// C18: and a root that comes, goes and comes again, on a client with a chroot.
+#[tokio::test]
+async fn c18_only_what_is_below_the_root_is_in_it_and_the_root_may_come_and_go() {
+    let server = Server::start().await.unwrap();
+    let admin = client(&server).await;
+    admin.ensure_path("/team").await.unwrap();
+    let zk = client(&server).await.chroot("/team").unwrap();
+    for one_shot in [false, true] {
+        let builder = TreeCache::builder(&zk, "/a");
+        let cache = if one_shot {
+            builder.one_shot_watches().start()
+        } else {
+            builder.start()
+        };
+        assert!(
+            soon("nothing", cache.initialized())
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        let (_, mut events) = cache.subscribe().unwrap();
+        let mut next = async || soon("an event", events.next()).await.unwrap().unwrap();
+        for round in 0..2 {
+            zk.create("/ab", "").await.unwrap();
+            zk.create("/ab/c", "").await.unwrap();
+            zk.create("/a", "1").await.unwrap();
+            let added = next().await;
+            assert!(
+                matches!(&added, CacheEvent::Added { path, node } if path == "/a" && node.data == "1"),
+                "{one_shot} {round} {added:?}"
+            );
+            zk.create("/a/b", "2").await.unwrap();
+            let added = next().await;
+            assert!(
+                matches!(&added, CacheEvent::Added { path, .. } if path == "/a/b"),
+                "{added:?}"
+            );
+            let snapshot = cache.snapshot().unwrap();
+            assert_eq!(snapshot.len(), 2);
+            assert_eq!(snapshot.get("/a/b").unwrap().data, "2");
+            assert!(snapshot.get("/ab").is_none() && snapshot.get("/ab/c").is_none());
+            let names: Vec<_> = snapshot.children("/a").map(|(name, _)| name).collect();
+            assert_eq!(names, ["b"]);
+            zk.delete("/ab").recursive().await.unwrap();
+            zk.delete("/a").recursive().await.unwrap();
+            for removed in ["/a/b", "/a"] {
+                let event = next().await;
+                assert!(
+                    matches!(&event, CacheEvent::Removed { path, .. } if path == removed),
+                    "{event:?}"
+                );
+            }
+            assert!(cache.snapshot().unwrap().is_empty());
+            // An older snapshot stays what it was.
+            assert_eq!(snapshot.len(), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn levels_below_the_deepest_wanted_and_data_nobody_wants_are_left_out() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    zk.ensure_path("/a/b/c/d").await.unwrap();
+    zk.set("/a/b", "data").await.unwrap();
+    let cache = TreeCache::builder(&zk, "/a")
+        .max_depth(1)
+        .data(false)
+        .start();
+    let snapshot = soon("the tree", cache.initialized()).await.unwrap();
+    let paths: Vec<_> = snapshot.iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["/a", "/a/b"]);
+    let node = snapshot.get("/a/b").unwrap();
+    assert_eq!((node.data.len(), node.stat.data_length), (0, 4));
+    let (_, mut events) = cache.subscribe().unwrap();
+    zk.set("/a/b/c", "unseen").await.unwrap();
+    zk.set("/a/b", "seen").await.unwrap();
+    let event = soon("an event", events.next()).await.unwrap().unwrap();
+    assert!(
+        matches!(&event, CacheEvent::Changed { path, node, .. } if path == "/a/b" && node.stat.version == 2),
+        "{event:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_tree_that_is_too_large_ends_the_cache_and_lets_go_of_it() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    for n in 0..20 {
+        zk.ensure_path(&format!("/a/{n}")).await.unwrap();
+    }
+    let cache = TreeCache::builder(&zk, "/a").max_nodes(20).start();
+    let error = soon("the end", cache.initialized()).await.unwrap_err();
+    assert!(
+        matches!(error, CacheError::TooManyNodes { limit: 20 }),
+        "{error}"
+    );
+    assert!(cache.snapshot().is_err() && cache.subscribe().is_err());
+
+    // One too many comes later.
+    let cache = TreeCache::builder(&zk, "/a").max_nodes(21).start();
+    soon("the tree", cache.initialized()).await.unwrap();
+    let (_, mut events) = cache.subscribe().unwrap();
+    zk.create("/a/one-more", "").await.unwrap();
+    let end = soon("the end", async {
+        loop {
+            if let Err(error) = events.next().await.unwrap() {
+                return error;
+            }
+        }
+    });
+    assert!(matches!(end.await, CacheError::TooManyNodes { limit: 21 }));
+    assert!(soon("the end", events.next()).await.is_none());
+    soon("no watch to be left", async {
+        while server.watch_counts().data > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+
+    let cache = TreeCache::builder(&zk, "/a").max_bytes(4096).start();
+    let error = soon("the end", cache.initialized()).await.unwrap_err();
+    assert!(
+        matches!(error, CacheError::TooManyBytes { limit: 4096 }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn events_that_nobody_reads_are_dropped_and_the_reader_goes_on_from_a_snapshot() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    zk.create("/a", "0").await.unwrap();
+    let cache = TreeCache::builder(&zk, "/a").max_events(4).start();
+    soon("the tree", cache.initialized()).await.unwrap();
+    let (_, mut lazy) = cache.subscribe().unwrap();
+    let mut eager = Reader::new(&cache);
+    for n in 0..20 {
+        zk.create(&format!("/a/{n}"), "").await.unwrap();
+        soon("the change", eager.catch_up(&cache, &server, "/a")).await;
+    }
+    for _ in 0..4 {
+        assert!(matches!(
+            lazy.next().await,
+            Some(Ok(CacheEvent::Added { .. }))
+        ));
+    }
+    let lagged = lazy.next().await;
+    assert!(
+        matches!(lagged, Some(Ok(CacheEvent::Lagged { dropped: 16 }))),
+        "{lagged:?}"
+    );
+    assert_eq!(lazy.resume().unwrap().len(), 21);
+    zk.create("/a/last", "").await.unwrap();
+    let event = soon("an event", lazy.next()).await;
+    assert!(matches!(&event, Some(Ok(CacheEvent::Added { path, .. })) if path == "/a/last"));
+}
+
+/// G8: a cache that does not keep up with its watch reads everything again.
+#[tokio::test]
+async fn a_watch_that_overflows_is_a_gap() {
+    let server = Server::start().await.unwrap();
+    let admin = client(&server).await;
+    let zk = Client::builder(server.connect_string())
+        .max_watch_events(1)
+        .connect()
+        .await
+        .unwrap();
+    admin.create("/a", "").await.unwrap();
+    let cache = TreeCache::new(&zk, "/a");
+    soon("the tree", cache.initialized()).await.unwrap();
+    let mut reader = Reader::new(&cache);
+    let creates: Vec<_> = (0..200)
+        .map(|n| admin.create(&format!("/a/{n}"), "").submit())
+        .collect();
+    for create in creates {
+        create.await.unwrap();
+    }
+    soon("the reader is even", reader.catch_up(&cache, &server, "/a")).await;
+    assert!(cache.snapshot().unwrap().generation() > 1);
+}
+
+#[tokio::test]
+async fn it_ends_with_its_client() {
+    let server = Server::start().await.unwrap();
+    let zk = client(&server).await;
+    let cache = TreeCache::new(&zk, "/");
+    soon("the tree", cache.initialized()).await.unwrap();
+    let (_, mut events) = cache.subscribe().unwrap();
+    zk.close().await.unwrap();
+    while let Some(event) = soon("the end", events.next()).await {
+        assert!(matches!(event.unwrap(), CacheEvent::Gap { generation: 2 }));
+    }
+    assert!(matches!(cache.snapshot(), Err(CacheError::Closed)));
+}
+
+/// B103: more children than 64 K, and an initialized cache although they come and go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b103_65600_children_are_had() {
+    const CHILDREN: usize = 65_600;
+    let server = Server::builder().log_limit(0).start().await.unwrap();
+    let (zk, admin) = (client(&server).await, client(&server).await);
+    admin.create("/a", "").await.unwrap();
+    fill(&admin, CHILDREN, |n| format!("/a/child-{n}")).await;
+    let cache = TreeCache::new(&zk, "/a");
+    let busy = tokio::spawn(async move {
+        for n in 0.. {
+            let path = format!("/a/more-{n}");
+            if admin.create(&path, "").await.is_err() || admin.delete(&path).await.is_err() {
+                return;
+            }
+        }
+    });
+    let snapshot = soon("the children", cache.initialized()).await.unwrap();
+    busy.abort();
+    assert!(snapshot.child_count("/a") >= CHILDREN);
+    for n in [0, CHILDREN - 1] {
+        assert!(snapshot.get(&format!("/a/child-{n}")).is_some());
+    }
+}
+
+/// Creates many nodes, pipelined.
+async fn fill(zk: &Client, count: usize, path: impl Fn(usize) -> String) {
+    let paths: Vec<_> = (0..count).map(path).collect();
+    for paths in paths.chunks(1000) {
+        let made: Vec<_> = paths
+            .iter()
+            .map(|path| zk.create(path, path.as_bytes()).submit())
+            .collect();
+        for made in made {
+            made.await.unwrap();
+        }
+    }
+}
+
+/// 100,000 nodes, then random changes with reconnects. Prints what it took.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i23_100000_nodes_and_changes_with_reconnects() {
+    const DIRECTORIES: usize = 100;
+    const NODES: usize = 100_000;
+    let server = Server::builder().log_limit(0).start().await.unwrap();
+    let (zk, admin) = (client(&server).await, client(&server).await);
+    admin.create("/app", "").await.unwrap();
+    fill(&admin, DIRECTORIES, |n| format!("/app/d{n}")).await;
+    let path = |n: usize| format!("/app/d{}/node-{n}", n % DIRECTORIES);
+    fill(&admin, NODES, path).await;
+    let started = std::time::Instant::now();
+    let cache = TreeCache::new(&zk, "/app");
+    let snapshot = soon("the tree", cache.initialized()).await.unwrap();
+    println!("{} nodes in {:?}", snapshot.len(), started.elapsed());
+    assert_eq!(snapshot.len(), 1 + DIRECTORIES + NODES);
+    let mut rng = Rng::with_seed(1);
+    for _ in 0..5 {
+        for _ in 0..200 {
+            let path = path(rng.usize(0..NODES));
+            match rng.u8(0..3) {
+                0 => drop(admin.delete(&path).await),
+                1 => drop(admin.set(&path, "changed").await),
+                _ => drop(admin.create(&path, "made").await),
+            }
+        }
+        server.faults().disconnect(zk.session().id);
+        let path = path(rng.usize(0..NODES));
+        drop(admin.set(&path, "while it was away").await);
+    }
+    let expected = tree(&server, "/app");
+    soon("the tree", async {
+        loop {
+            let snapshot = cache.snapshot().unwrap();
+            if snapshot.is_complete() && contents(&snapshot) == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    println!("even after {:?}", started.elapsed());
+}

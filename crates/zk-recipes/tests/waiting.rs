@@ -1,0 +1,180 @@
+//! How waits end, and what is left of those that do not.
+
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{memory, now, soon, start, until};
+use tokio::task::JoinSet;
+use zk_client::ErrorKind;
+use zk_embedded::fault::{Action, on};
+use zk_proto::OpCode;
+use zk_recipes::{
+    Guard, LeaderLatch, Lock, LockGuard, MultiGuard, SemaphoreLease, Term, WriteGuard,
+};
+
+/// kazoo's begins anew whenever a predecessor leaves.
+#[tokio::test(start_paused = true)]
+async fn c10_the_timeout_is_that_of_the_whole_wait() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let lock = Lock::new(&zk, "/lock");
+    let mut guard = lock.acquire().await.unwrap();
+    let mut ahead = Vec::new();
+    for n in 0..10 {
+        let lock = lock.clone();
+        ahead.push(start(async move { lock.acquire().await.unwrap() }));
+        memory.until_names("/lock", n + 2).await;
+    }
+    let started = now();
+    let late = start(async move {
+        let late = lock.acquire_timeout(Duration::from_secs(1)).await.unwrap();
+        (late.is_none(), now())
+    });
+    memory.until_names("/lock", 12).await;
+    for next in ahead {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        guard.release().await.unwrap();
+        guard = soon("the next", next).await.unwrap();
+    }
+    let (is_late, ended) = late.await.unwrap();
+    assert!(is_late);
+    let waited = ended - started;
+    assert!(waited < Duration::from_millis(1100), "{waited:?}");
+    memory.until_names("/lock", 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn c12_a_wait_that_was_given_up_does_not_poison_the_next() {
+    let memory = memory(1).await;
+    let (zk, other) = (memory.any().await, memory.any().await);
+    let lock = Lock::new(&zk, "/lock");
+    drop(lock.acquire());
+    let held = Lock::new(&other, "/lock").acquire().await.unwrap();
+    assert!(
+        lock.acquire_timeout(Duration::ZERO)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(lock.try_acquire().await.unwrap().is_none());
+    let waiting = start({
+        let lock = lock.clone();
+        async move { lock.acquire().await.unwrap() }
+    });
+    until("it waits", || {
+        memory.server.watches_on(held.path()).data == 1
+    })
+    .await;
+    let released = now();
+    held.release().await.unwrap();
+    let guard = soon("the lock", waiting).await.unwrap();
+    assert!(now() - released < Duration::from_millis(100));
+    guard.release().await.unwrap();
+    drop(lock.try_acquire().await.unwrap().unwrap());
+}
+
+/// Holds for a type that is not `Clone` only: it is ambiguous for others.
+trait NotClone<Because> {
+    fn holds() {}
+}
+struct IsClone;
+impl<T> NotClone<()> for T {}
+impl<T: Clone> NotClone<IsClone> for T {}
+
+#[tokio::test(start_paused = true)]
+async fn b97_d12_what_is_held_is_held_once() {
+    <Guard as NotClone<_>>::holds();
+    <LockGuard as NotClone<_>>::holds();
+    <WriteGuard as NotClone<_>>::holds();
+    <SemaphoreLease as NotClone<_>>::holds();
+    <MultiGuard as NotClone<_>>::holds();
+    <Term as NotClone<_>>::holds();
+
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let lock = Lock::new(&zk, "/lock");
+    let guard = lock.acquire().await.unwrap();
+    assert!(
+        lock.try_acquire().await.unwrap().is_none(),
+        "no half re-entrant lock"
+    );
+    assert!(lock.clone().try_acquire().await.unwrap().is_none());
+    guard.check().unwrap();
+    guard.release().await.unwrap();
+    assert!(lock.try_acquire().await.unwrap().is_some());
+}
+
+/// CURATOR-56/190.
+#[tokio::test(start_paused = true)]
+async fn b86_the_name_does_not_grow_with_each_attempt() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    zk.ensure_path("/lock").await.unwrap();
+    let close = on(OpCode::Create2).then(Action::Close).times(20);
+    memory.server.faults().rule(close);
+    let guard = soon("the lock", Lock::new(&zk, "/lock").acquire())
+        .await
+        .unwrap();
+    assert_eq!(memory.server.faults().pending(), 0);
+    let expected = "/lock/_c_01234567-89ab-cdef-0123-456789abcdef-lock-0000000000";
+    assert_eq!(guard.path().len(), expected.len(), "{}", guard.path());
+    assert_eq!(memory.names("/lock").len(), 1);
+}
+
+/// CURATOR-644/645, 724: sessions expire again and again, and the path is removed meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a67_b88_latches_that_lose_everything_again_and_again_come_to_rest() {
+    let memory = memory(1).await;
+    let clients = [memory.any().await, memory.any().await, memory.any().await];
+    let admin = memory.any().await;
+    let led = Arc::new(Mutex::new(Vec::new()));
+    let mut latches = JoinSet::new();
+    for zk in clients.clone() {
+        let led = led.clone();
+        latches.spawn(async move {
+            let latch = LeaderLatch::new(&zk, "/latch");
+            loop {
+                let term = latch.leadership().await.unwrap();
+                led.lock().unwrap().push(term.token());
+                term.lost().await;
+            }
+        });
+    }
+    for _ in 0..20 {
+        memory.until_names("/latch", 3).await;
+        memory.server.faults().refuse_connections(true).await;
+        for zk in &clients {
+            memory.server.expire_session(zk.session().id);
+        }
+        assert!(memory.names("/latch").is_empty());
+        memory.server.faults().refuse_connections(false).await;
+        // Unless somebody is there again already.
+        if let Err(error) = admin.delete("/latch").await {
+            assert!(
+                matches!(error.kind(), ErrorKind::NoNode | ErrorKind::NotEmpty),
+                "{error}"
+            );
+        }
+    }
+    memory.until_names("/latch", 3).await;
+    let latch = LeaderLatch::new(&clients[0], "/latch");
+    let leader = soon("a leader", latch.leader()).await.unwrap().unwrap();
+    until("it knows", || {
+        led.lock().unwrap().last() == Some(&leader.token)
+    })
+    .await;
+    let terms = led.lock().unwrap().len();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(led.lock().unwrap().len(), terms, "they have come to rest");
+    assert!(led.lock().unwrap().is_sorted());
+    assert_eq!(latch.participants().await.unwrap().len(), 3);
+}

@@ -1,0 +1,231 @@
+//! `DataWatch`, `ChildrenWatch` and `PatientChildrenWatch` on a clock that can be paused.
+
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use zk_client::{Client, Dial, DialError, Dialing, HostPort, Stream};
+use zk_embedded::Server;
+use zk_recipes::{ChildrenState, ChildrenWatch, DataState, DataWatch, Error, PatientChildrenWatch};
+
+/// Virtual.
+const PATIENCE: Duration = Duration::from_secs(3600);
+const SESSION: Duration = Duration::from_secs(10);
+
+/// Connects inside the process, unless it is cut off.
+#[derive(Debug, Clone)]
+struct InMemory {
+    server: Arc<Server>,
+    cut: Arc<AtomicBool>,
+}
+
+impl Dial for InMemory {
+    fn dial<'a>(&'a self, _: &'a HostPort) -> Dialing<'a> {
+        let stream = match self.cut.load(Ordering::Relaxed) {
+            true => Err(std::io::ErrorKind::TimedOut.into()),
+            false => self.server.connect_in_memory(),
+        };
+        Box::pin(async move { Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Stream>) })
+    }
+}
+
+impl InMemory {
+    async fn new() -> Self {
+        let server = Server::builder().in_memory().start().await.unwrap();
+        InMemory {
+            server: Arc::new(server),
+            cut: Arc::default(),
+        }
+    }
+
+    async fn client(&self) -> Client {
+        let builder = Client::builder("memory").dial(self.clone());
+        builder.session_timeout(SESSION).connect().await.unwrap()
+    }
+
+    /// Cuts a client off, for as long as `meanwhile` takes.
+    async fn without(&self, zk: &Client, meanwhile: impl Future<Output = ()>) {
+        self.cut.store(true, Ordering::Relaxed);
+        self.server.faults().disconnect(zk.session().id);
+        while zk.state().is_connected() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        meanwhile.await;
+        self.cut.store(false, Ordering::Relaxed);
+    }
+}
+
+async fn soon<T>(future: impl Future<Output = Option<T>>) -> T {
+    timeout(PATIENCE, future).await.unwrap().unwrap()
+}
+
+fn names(state: Result<ChildrenState, Error>) -> Option<Vec<String>> {
+    match state.unwrap() {
+        ChildrenState::Absent => None,
+        ChildrenState::Present { names, .. } => Some(names),
+    }
+}
+
+fn some(names: &[&str]) -> Option<Vec<String>> {
+    Some(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_is_for_children_that_have_come_to_rest() {
+    let memory = InMemory::new().await;
+    let (zk, admin) = (memory.client().await, memory.client().await);
+    let boundary = Duration::from_secs(30);
+    let mut patient = PatientChildrenWatch::new(&zk, "/members", boundary);
+    let begin = Instant::now();
+    assert_eq!(names(soon(patient.next()).await), None);
+    assert!(begin.elapsed() >= boundary);
+    admin.create("/members", "").await.unwrap();
+    // Nobody stays for long, until the last one does.
+    let coming = async {
+        for n in 0..10 {
+            admin.create(&format!("/members/{n}"), "").await.unwrap();
+            sleep(boundary / 2).await;
+            if n < 9 {
+                admin.delete(&format!("/members/{n}")).await.unwrap();
+            }
+        }
+    };
+    let begin = Instant::now();
+    let (rested, ()) = tokio::join!(soon(patient.next()), coming);
+    assert_eq!(names(rested), some(&["9"]));
+    assert!(begin.elapsed() >= boundary / 2 * 9 + boundary);
+    assert!(begin.elapsed() <= boundary / 2 * 10 + boundary);
+    // Asked in vain, it goes on waiting: the time is not lost.
+    admin.create("/members/a", "").await.unwrap();
+    let begin = Instant::now();
+    for _ in 0..7 {
+        let early = timeout(boundary / 8, patient.next()).await;
+        assert!(early.is_err(), "{early:?}");
+    }
+    assert_eq!(names(soon(patient.next()).await), some(&["9", "a"]));
+    assert!(begin.elapsed() <= boundary + Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_comes_to_rest_while_nobody_can_be_heard() {
+    let memory = InMemory::new().await;
+    let zk = memory.client().await;
+    let boundary = Duration::from_secs(2);
+    zk.create("/members", "").await.unwrap();
+    zk.create("/members/a", "").await.unwrap();
+    let mut patient = PatientChildrenWatch::new(&zk, "/members", boundary);
+    assert_eq!(names(soon(patient.next()).await), some(&["a"]));
+    // A session that is over while nobody is there to say so: its znode goes, unheard.
+    let other = memory.client().await;
+    other.create("/members/b", "").ephemeral().await.unwrap();
+    sleep(boundary / 2).await;
+    let gone = async {
+        memory.server.expire_session(other.session().id);
+        let early = timeout(boundary * 3, patient.next()).await;
+        assert!(early.is_err(), "{early:?}");
+    };
+    memory.without(&zk, gone).await;
+    assert_eq!(names(soon(patient.next()).await), some(&["a"]));
+}
+
+/// C14: a znode that does not exist, comes, goes and comes again, across sessions.
+#[tokio::test(start_paused = true)]
+async fn c14_a_znode_may_not_exist_yet_go_and_come_again_in_any_session() {
+    let memory = InMemory::new().await;
+    let (zk, admin) = (memory.client().await, memory.client().await);
+    let (mut data, mut children) = (DataWatch::new(&zk, "/a"), ChildrenWatch::new(&zk, "/a"));
+    for round in 0..3_u64 {
+        assert_eq!(soon(data.next()).await.unwrap(), DataState::Absent);
+        assert_eq!(names(soon(children.next()).await), None);
+        admin.create("/a", round.to_string()).await.unwrap();
+        let state = soon(data.next()).await.unwrap();
+        assert!(
+            matches!(&state, DataState::Present { data, .. } if *data == round.to_string()),
+            "{state:?}"
+        );
+        assert_eq!(names(soon(children.next()).await), some(&[]));
+        let epoch = zk.session().epoch;
+        memory.server.expire_session(zk.session().id);
+        while zk.session().epoch == epoch || !zk.state().is_connected() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        admin.create("/a/b", "").await.unwrap();
+        assert_eq!(names(soon(children.next()).await), some(&["b"]));
+        admin.delete("/a").recursive().await.unwrap();
+        // That the child went first may be seen or not.
+        while let ChildrenState::Present { .. } = soon(children.next()).await.unwrap() {}
+        admin.create("/a", "again").await.unwrap();
+        // Deleted and created again faster than it could be read is one change.
+        while !matches!(
+            soon(data.next()).await.unwrap(),
+            DataState::Present { data, .. } if data == "again"
+        ) {}
+        drop((data, children));
+        admin.delete("/a").await.unwrap();
+        (data, children) = (DataWatch::new(&zk, "/a"), ChildrenWatch::new(&zk, "/a"));
+    }
+    drop((data, children));
+    timeout(PATIENCE, async {
+        while zk.statistics().watches > 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+/// C13: what does not decode is an error, once, and what follows is read.
+#[tokio::test(start_paused = true)]
+async fn c13_data_that_cannot_be_decoded_are_an_error_and_not_the_end() {
+    let memory = InMemory::new().await;
+    let zk = memory.client().await;
+    zk.create("/limit", "many").await.unwrap();
+    let mut limit = DataWatch::new(&zk, "/limit")
+        .decode_with(|data| std::str::from_utf8(&data).unwrap().parse::<u32>());
+    match soon(limit.next()).await {
+        Err(Error::Undecodable { path, version, .. }) => {
+            assert_eq!((&*path, version), ("/limit", 0));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(timeout(PATIENCE, limit.next()).await.is_err(), "told once");
+    zk.set("/limit", "10").await.unwrap();
+    let state = soon(limit.next()).await.unwrap();
+    assert!(
+        matches!(state, DataState::Present { data: 10, .. }),
+        "{state:?}"
+    );
+    zk.delete("/limit").await.unwrap();
+    assert_eq!(soon(limit.next()).await.unwrap(), DataState::Absent);
+}
+
+#[cfg(feature = "serde")]
+#[tokio::test(start_paused = true)]
+async fn json_is_what_it_stands_for() {
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Config {
+        retries: u32,
+    }
+
+    let memory = InMemory::new().await;
+    let zk = memory.client().await;
+    zk.create("/config", r#"{"retries": 3}"#).await.unwrap();
+    let mut config = DataWatch::new(&zk, "/config").json::<Config>();
+    let state = soon(config.next()).await.unwrap();
+    let expected = Config { retries: 3 };
+    assert!(matches!(state, DataState::Present { data, .. } if data == expected));
+    zk.set("/config", "{").await.unwrap();
+    let error = soon(config.next()).await.unwrap_err();
+    assert!(error.to_string().contains("/config, version 1"), "{error}");
+    zk.set("/config", r#"{"retries": 4}"#).await.unwrap();
+    let state = soon(config.next()).await.unwrap();
+    assert!(matches!(state, DataState::Present { data, .. } if data.retries == 4));
+}

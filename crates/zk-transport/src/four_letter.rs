@@ -1,0 +1,34 @@
+//! Asking a server one of its four-letter words.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use zk_proto::HostPort;
+
+use crate::{Dial, DialError};
+
+/// Longer answers than this are cut off.
+const MOST: u64 = 1 << 20;
+
+/// Opens a connection for it, as for a session, asks, and returns the answer.
+///
+/// The server ends the answer by closing the connection. The caller limits how long it takes.
+///
+/// # Errors
+/// The connection could not be opened, or was lost before the answer was complete.
+///
+/// # Cancel safety
+/// Dropping the future abandons the question and leaves nothing behind.
+pub async fn ask(dial: &dyn Dial, host: &HostPort, word: &str) -> Result<String, DialError> {
+    let mut stream = dial.dial(host).await?;
+    stream
+        .write_all(word.as_bytes())
+        .await
+        .map_err(DialError::Other)?;
+    stream.flush().await.map_err(DialError::Other)?;
+    let mut answer = Vec::new();
+    stream
+        .take(MOST)
+        .read_to_end(&mut answer)
+        .await
+        .map_err(DialError::Other)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}

@@ -1,0 +1,340 @@
+//! Another list of servers, and who moves because of it.
+
+use std::collections::{HashSet, VecDeque};
+
+use zk_proto::HostPort;
+
+use super::{Hosts, NoHosts};
+
+impl Hosts {
+    /// Replaces the servers and leaves the connection alone, whatever it is to.
+    ///
+    /// # Errors
+    /// There are none; nothing has changed.
+    pub fn replace(&mut self, hosts: Vec<HostPort>) -> Result<(), NoHosts> {
+        self.set(distinct(hosts))?;
+        self.preferred.clear();
+        Ok(())
+    }
+
+    /// Replaces the servers, and says whether to leave the server connected to, for one of those
+    /// that [`next_attempt`](Self::next_attempt) then gives.
+    ///
+    /// If every client does as it is told, each server has its equal share of them afterwards, and
+    /// no more of them move than must (ZOOKEEPER-1355). A client without a connection counts for
+    /// the server it was to try next, so that it, too, comes out evenly distributed
+    /// (ZOOKEEPER-1683).
+    ///
+    /// # Errors
+    /// There are none; nothing has changed.
+    pub fn update(&mut self, hosts: Vec<HostPort>) -> Result<bool, NoHosts> {
+        let hosts = distinct(hosts);
+        let previous: HashSet<HostPort> = self.hosts.iter().cloned().collect();
+        // One that is on its way is where it is going.
+        let on_its_way = self.preferred.front().cloned();
+        let mine = on_its_way.clone().or_else(|| self.mine());
+        self.set(hosts)?;
+        let kept = mine.is_some_and(|mine| self.hosts.contains(&mine));
+        let (old, new): (Vec<_>, Vec<_>) = self
+            .hosts
+            .iter()
+            .cloned()
+            .partition(|host| previous.contains(host));
+        let to_new = self.chance_of_new(previous.len(), old.len(), new.len(), kept);
+        let Some(to_new) = to_new else {
+            // Where it is going is still right.
+            self.preferred = on_its_way.into_iter().collect();
+            return Ok(!self.preferred.is_empty());
+        };
+        self.preferred = self.ordered(old, new, to_new);
+        Ok(true)
+    }
+
+    /// The server whose load this client is: the last one it tried, or the first one it will.
+    fn mine(&self) -> Option<HostPort> {
+        let first = self.hosts.get(self.next);
+        self.current.as_ref().or(first).cloned()
+    }
+
+    fn set(&mut self, mut hosts: Vec<HostPort>) -> Result<(), NoHosts> {
+        if hosts.is_empty() {
+            return Err(NoHosts);
+        }
+        self.rng.shuffle(&mut hosts);
+        let mine = self.mine();
+        let at = hosts.iter().position(|host| Some(host) == mine.as_ref());
+        // After the one that was tried last, the others come first.
+        let step = usize::from(self.current.is_some());
+        self.next = at.map_or(0, |at| (at + step) % hosts.len());
+        self.hosts = hosts;
+        Ok(())
+    }
+
+    /// With which probability to move to a server that was not in the list before, rather than to
+    /// one that was; `None` to stay.
+    fn chance_of_new(
+        &mut self,
+        previous: usize,
+        old: usize,
+        new: usize,
+        kept: bool,
+    ) -> Option<f64> {
+        let total = old + new;
+        if total > previous {
+            // Each server shall have fewer clients than before: those that leave, leave for a new
+            // one.
+            let leaves = !kept || self.rng.f64() < 1.0 - ratio(previous, total);
+            return leaves.then_some(1.0);
+        }
+        if kept {
+            // Each server that stays shall have as many clients as before, or more.
+            return None;
+        }
+        // The clients of the servers that went make up for what those that stay lack.
+        let gone = previous.saturating_sub(old);
+        let lacking = old * (previous - total);
+        let to_old = if gone == 0 {
+            1.0
+        } else {
+            ratio(lacking, total * gone)
+        };
+        Some(1.0 - to_old)
+    }
+
+    /// All of both in the order they are to be tried, each time one of the new ones with the
+    /// probability `to_new`, as long as there are both.
+    fn ordered(
+        &mut self,
+        old: Vec<HostPort>,
+        new: Vec<HostPort>,
+        to_new: f64,
+    ) -> VecDeque<HostPort> {
+        let mut order = VecDeque::with_capacity(old.len() + new.len());
+        let (mut old, mut new) = (VecDeque::from(old), VecDeque::from(new));
+        while !old.is_empty() && !new.is_empty() {
+            let from = if self.rng.f64() < to_new {
+                &mut new
+            } else {
+                &mut old
+            };
+            order.extend(from.pop_front());
+        }
+        order.append(&mut new);
+        order.append(&mut old);
+        order
+    }
+}
+
+/// Each server once, however often it is named.
+fn distinct(mut hosts: Vec<HostPort>) -> Vec<HostPort> {
+    let mut seen = HashSet::new();
+    hosts.retain(|host| seen.insert(host.clone()));
+    hosts
+}
+
+fn ratio(a: usize, b: usize) -> f64 {
+    // Numbers of servers are small.
+    let float = |n: usize| u32::try_from(n).map_or(f64::from(u32::MAX), f64::from);
+    float(a) / float(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::BackoffPolicy;
+
+    fn list(ids: impl IntoIterator<Item = u16>) -> Vec<HostPort> {
+        let host = |id| HostPort {
+            host: format!("zk{id}"),
+            port: 2181,
+        };
+        ids.into_iter().map(host).collect()
+    }
+
+    /// Clients that are connected, each to the server its own list gave it.
+    struct Clients(Vec<Hosts>);
+
+    const CLIENTS: u64 = 9_000;
+
+    impl Clients {
+        fn of(ids: impl IntoIterator<Item = u16>) -> Self {
+            let servers = list(ids);
+            let client = |seed| {
+                let mut hosts = Hosts::new(servers.clone(), BackoffPolicy::default(), seed);
+                hosts.next_attempt().unwrap();
+                hosts.handle_connected(Instant::now());
+                hosts
+            };
+            Clients((0..CLIENTS).map(client).collect())
+        }
+
+        /// All learn of another list, and those that are told to move do. How many did.
+        fn update(&mut self, ids: impl IntoIterator<Item = u16>) -> usize {
+            let servers = list(ids);
+            let mut moved = 0;
+            for hosts in &mut self.0 {
+                if hosts.update(servers.clone()).unwrap() {
+                    moved += 1;
+                    hosts.next_attempt().unwrap();
+                    hosts.handle_connected(Instant::now());
+                }
+            }
+            moved
+        }
+
+        /// How many are on each server, every one of which has its share within a tenth.
+        fn are_even_over(&self, servers: u64) {
+            let mut load = BTreeMap::new();
+            for hosts in &self.0 {
+                *load
+                    .entry(hosts.current().unwrap().to_string())
+                    .or_insert(0) += 1;
+            }
+            let share = CLIENTS / servers;
+            let even = load.values().all(|n| share.abs_diff(*n) <= share / 10);
+            assert!(
+                load.len() as u64 == servers && even,
+                "{share} each: {load:?}"
+            );
+        }
+    }
+
+    /// ZOOKEEPER-1355; the lists of its own test.
+    #[test]
+    fn a29_clients_are_evenly_distributed_after_every_change_of_the_list() {
+        let mut clients = Clients::of(0..9);
+        clients.are_even_over(9);
+        for (ids, servers) in [
+            (0..9, 9),
+            (0..5, 5),
+            (2..8, 6),
+            (2..9, 7),
+            (0..9, 9),
+            (20..24, 4),
+            (18..24, 6),
+            (18..20, 2),
+        ] {
+            clients.update(ids);
+            clients.are_even_over(servers);
+        }
+    }
+
+    #[test]
+    fn a29_no_more_clients_move_than_must() {
+        let mut clients = Clients::of(0..4);
+        assert_eq!(clients.update(0..4), 0);
+        // A fifth of each server's clients go to the fifth.
+        let moved = clients.update(0..5);
+        assert!((1_600..2_000).contains(&moved), "{moved}");
+        // Those of the server that goes.
+        let moved = clients.update(1..5);
+        assert!((1_600..2_000).contains(&moved), "{moved}");
+    }
+
+    #[test]
+    fn a28_without_a_connection_the_clients_come_out_even_as_well() {
+        let servers = list(0..3);
+        let client = |seed| {
+            let mut hosts = Hosts::new(servers.clone(), BackoffPolicy::default(), seed);
+            hosts.update(list(0..6)).unwrap();
+            hosts.next_attempt().unwrap();
+            hosts
+        };
+        Clients((0..CLIENTS).map(client).collect()).are_even_over(6);
+    }
+
+    #[test]
+    fn a28_a_list_that_comes_while_on_the_way_to_another_server_is_as_good() {
+        let mut clients = Clients::of(0..3);
+        for hosts in &mut clients.0 {
+            hosts.update(list(0..6)).unwrap();
+        }
+        assert!(clients.update(0..9) > 0);
+        clients.are_even_over(9);
+    }
+
+    #[test]
+    fn a28_one_on_its_way_goes_where_it_was_going() {
+        let mut hosts = Hosts::new(list(0..1), BackoffPolicy::default(), 1);
+        hosts.next_attempt().unwrap();
+        hosts.handle_connected(Instant::now());
+        assert!(hosts.update(list(1..4)).unwrap());
+        let going_to = hosts.preferred.front().cloned();
+        assert!(hosts.update(list(1..4)).unwrap());
+        assert_eq!(hosts.next_attempt().map(|attempt| attempt.host), going_to);
+    }
+
+    #[test]
+    fn a28_an_empty_list_is_refused_and_changes_nothing() {
+        let mut hosts = Hosts::new(list(0..2), BackoffPolicy::default(), 1);
+        assert_eq!(hosts.update(Vec::new()), Err(NoHosts));
+        assert_eq!(hosts.replace(Vec::new()), Err(NoHosts));
+        assert_eq!(hosts.len(), 2);
+    }
+
+    #[test]
+    fn a28_a_replaced_list_moves_nobody() {
+        let mut hosts = Hosts::new(list(0..1), BackoffPolicy::default(), 1);
+        hosts.next_attempt().unwrap();
+        hosts.replace(list(5..7)).unwrap();
+        assert_eq!(hosts.current(), list(0..1).first());
+        let next = hosts.next_attempt().unwrap().host;
+        assert!(list(5..7).contains(&next));
+    }
+
+    #[test]
+    fn the_server_of_a_move_is_tried_without_delay_and_then_all_the_others() {
+        let mut hosts = Hosts::new(list(0..3), BackoffPolicy::default(), 1);
+        let now = Instant::now();
+        hosts.next_attempt().unwrap();
+        hosts.handle_connected(now);
+        assert!(hosts.update(list(10..13)).unwrap());
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        let mut tried: Vec<_> = (0..3).map(|_| hosts.next_attempt().unwrap()).collect();
+        assert!(tried.iter().all(|attempt| attempt.delay.is_zero()));
+        tried.sort_by(|a, b| a.host.host.cmp(&b.host.host));
+        let tried: Vec<_> = tried.into_iter().map(|attempt| attempt.host).collect();
+        assert_eq!(tried, list(10..13));
+    }
+
+    proptest! {
+        /// A28: whatever lists follow one another, in whatever state, every server is tried.
+        #[test]
+        fn a28_any_sequence_of_lists(
+            seed in any::<u64>(),
+            lists in prop::collection::vec((prop::collection::vec(0u16..6, 0..5), 0u8..4), 1..12),
+        ) {
+            let mut hosts = Hosts::new(list(0..2), BackoffPolicy::default(), seed);
+            for (ids, then) in lists {
+                let servers = list(ids);
+                let before = hosts.len();
+                match hosts.update(servers.clone()) {
+                    Err(NoHosts) => prop_assert!(servers.is_empty() && hosts.len() == before),
+                    Ok(moves) => {
+                        prop_assert_eq!(hosts.len(), distinct(servers.clone()).len());
+                        if moves {
+                            prop_assert!(servers.contains(hosts.preferred.front().unwrap()));
+                        }
+                    }
+                }
+                for _ in 0..then {
+                    let at = hosts.next_attempt().unwrap().host;
+                    prop_assert_eq!(hosts.current(), Some(&at));
+                    if then == 3 {
+                        hosts.handle_connected(Instant::now());
+                    }
+                }
+            }
+            let all: HashSet<_> = hosts.hosts.iter().cloned().collect();
+            let rounds = 2 * all.len() + hosts.preferred.len();
+            let tried: HashSet<_> =
+                (0..rounds).map(|_| hosts.next_attempt().unwrap().host).collect();
+            prop_assert_eq!(tried, all);
+        }
+    }
+}

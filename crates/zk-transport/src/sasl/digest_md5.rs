@@ -1,0 +1,519 @@
+//! DIGEST-MD5 (RFC 2831), as ZooKeeper's servers speak it: authentication only, no layer for
+//! integrity or confidentiality. TLS is for that.
+//!
+//! The password never crosses the wire, and the server has to know it, too. But MD5 is old, and
+//! whoever records an exchange can try passwords at leisure; RFC 6331 calls it historic.
+
+use std::fmt;
+use std::sync::Arc;
+
+use md5::{Digest as _, Md5};
+use zeroize::Zeroizing;
+use zk_proto::HostPort;
+
+use super::{Beginning, Login, Mechanism, SaslError, Step};
+
+/// What ZooKeeper's servers call themselves, whatever their host (`zookeeper.sasl.serverName` of the
+/// Java client's sources).
+const DIGEST_URI: &str = "zookeeper/zk-sasl-md5";
+/// RFC 2831, 2.1.1: "The size of a digest-challenge MUST be less than 2048 bytes."
+const LONGEST_CHALLENGE: usize = 2048;
+
+/// A user and a password, for the mechanism DIGEST-MD5.
+///
+/// On the server these are a line `user_NAME="PASSWORD"` of the section `Server` in its JAAS
+/// configuration.
+#[derive(Clone)]
+pub struct Digest {
+    credentials: Arc<Credentials>,
+}
+
+struct Credentials {
+    user: String,
+    password: Zeroizing<String>,
+}
+
+impl Digest {
+    /// Logs in as `user`.
+    pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Digest {
+            credentials: Arc::new(Credentials {
+                user: user.into(),
+                password: Zeroizing::new(password.into()),
+            }),
+        }
+    }
+
+    fn begin(&self) -> Result<DigestMd5, SaslError> {
+        // Apache's server answers it with an exception in its log and a closed connection.
+        if self.credentials.user.is_empty() {
+            return Err(SaslError::Unusable("the user's name is empty".to_owned()));
+        }
+        let mut random = [0; 16];
+        getrandom::fill(&mut random)
+            .map_err(|error| SaslError::Unavailable(format!("no random numbers: {error}")))?;
+        Ok(DigestMd5::new(self, hex(&random)))
+    }
+}
+
+/// Shows neither of the two.
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest([redacted])")
+    }
+}
+
+impl Login for Digest {
+    fn mechanism(&self) -> &str {
+        "DIGEST-MD5"
+    }
+
+    fn begin<'a>(&'a self, _: &'a HostPort) -> Beginning<'a> {
+        let mechanism = Digest::begin(self).map(|digest| Box::new(digest) as Box<dyn Mechanism>);
+        Box::pin(std::future::ready(mechanism))
+    }
+}
+
+/// The client's side of one DIGEST-MD5 exchange.
+pub struct DigestMd5 {
+    credentials: Arc<Credentials>,
+    cnonce: String,
+    uri: &'static str,
+    state: State,
+}
+
+enum State {
+    Begin,
+    Challenged,
+    /// What the server must answer if it knows the password.
+    Proving(String),
+    Over,
+}
+
+impl DigestMd5 {
+    /// `cnonce` must be different each time and not guessable: printable ASCII without quotes or
+    /// backslashes.
+    pub fn new(digest: &Digest, cnonce: impl Into<String>) -> Self {
+        DigestMd5 {
+            credentials: Arc::clone(&digest.credentials),
+            cnonce: cnonce.into(),
+            uri: DIGEST_URI,
+            state: State::Begin,
+        }
+    }
+
+    fn respond(&mut self, challenge: &[u8]) -> Result<Vec<u8>, SaslError> {
+        let challenge = Challenge::parse(challenge)?;
+        let Credentials { user, password } = &*self.credentials;
+        let user_bytes = if challenge.utf8 {
+            user.as_bytes().to_vec()
+        } else {
+            latin1(user).ok_or_else(|| {
+                SaslError::Unusable("the server takes no user names beyond Latin-1".to_owned())
+            })?
+        };
+        let secret = Secret::new(user, &challenge, password, &self.cnonce);
+        let proof = |who: &str| secret.proof(who, &challenge.nonce, &self.cnonce, self.uri);
+        let response = proof("AUTHENTICATE:");
+        let expected = proof(":");
+
+        let mut out = Vec::new();
+        if challenge.utf8 {
+            out.extend_from_slice(b"charset=utf-8,");
+        }
+        quoted(&mut out, "username", &user_bytes);
+        if let Some(realm) = &challenge.realm {
+            quoted(&mut out, "realm", realm);
+        }
+        quoted(&mut out, "nonce", &challenge.nonce);
+        quoted(&mut out, "cnonce", self.cnonce.as_bytes());
+        quoted(&mut out, "digest-uri", self.uri.as_bytes());
+        out.extend_from_slice(b"nc=00000001,qop=auth,response=");
+        out.extend_from_slice(response.as_bytes());
+        self.state = State::Proving(expected);
+        Ok(out)
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for DigestMd5 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Begin => "begin",
+            State::Challenged => "challenged",
+            State::Proving(_) => "proving",
+            State::Over => "over",
+        };
+        f.debug_struct("DigestMd5")
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Mechanism for DigestMd5 {
+    fn step(&mut self, challenge: Option<&[u8]>) -> Result<Step, SaslError> {
+        let token = challenge.unwrap_or_default();
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Begin => {
+                self.state = State::Challenged;
+                // The server speaks first; this asks it to.
+                Ok(Step::Respond(Vec::new()))
+            }
+            State::Challenged => self.respond(token).map(Step::Respond),
+            State::Proving(expected) => {
+                let directives = directives(token)?;
+                let mut proofs = directives.iter().filter(|(name, _)| name == "rspauth");
+                match (proofs.next(), proofs.next()) {
+                    (Some((_, proof)), None) if proof == expected.as_bytes() => Ok(Step::Done),
+                    _ => Err(SaslError::Unproven),
+                }
+            }
+            State::Over => Err(SaslError::Challenge("the exchange is over".to_owned())),
+        }
+    }
+}
+
+/// The server's challenge, as far as it matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    /// The first of the realms offered.
+    pub realm: Option<Vec<u8>>,
+    /// What makes this exchange different from others.
+    pub nonce: Vec<u8>,
+    /// Whether names are in UTF-8; else they are in ISO 8859-1.
+    pub utf8: bool,
+}
+
+impl Challenge {
+    /// Reads a challenge.
+    ///
+    /// # Errors
+    /// It is not one, or asks for what this client does not do: another algorithm, another quality
+    /// of protection than plain authentication.
+    pub fn parse(challenge: &[u8]) -> Result<Self, SaslError> {
+        let bad = |why: &str| SaslError::Challenge(why.to_owned());
+        if challenge.len() >= LONGEST_CHALLENGE {
+            return Err(bad("it is longer than RFC 2831 allows"));
+        }
+        let directives = directives(challenge)?;
+        let once = |wanted: &str| {
+            let mut found = directives.iter().filter(|(name, _)| name == wanted);
+            match (found.next(), found.next()) {
+                (first, None) => Ok(first.map(|(_, value)| value.as_slice())),
+                _ => Err(bad(&format!("it has several {wanted}"))),
+            }
+        };
+        let nonce = once("nonce")?.filter(|nonce| !nonce.is_empty());
+        let nonce =
+            nonce.ok_or_else(|| bad("it has no nonce; the server may want another mechanism"))?;
+        if once("algorithm")? != Some(b"md5-sess") {
+            return Err(bad("its algorithm is not md5-sess"));
+        }
+        let utf8 = match once("charset")? {
+            None => false,
+            Some(name) if name.eq_ignore_ascii_case(b"utf-8") => true,
+            Some(_) => return Err(bad("its charset is not utf-8")),
+        };
+        let offered = once("qop")?.unwrap_or(b"auth");
+        if !offered
+            .split(|&byte| byte == b',')
+            .any(|qop| qop.trim_ascii() == b"auth")
+        {
+            return Err(bad(
+                "it demands a layer for integrity or confidentiality; use TLS",
+            ));
+        }
+        let mut realms = directives.iter().filter(|(name, _)| name == "realm");
+        Ok(Challenge {
+            realm: realms.next().map(|(_, realm)| realm.clone()),
+            nonce: nonce.to_vec(),
+            utf8,
+        })
+    }
+}
+
+/// `H(user:realm:password)`, and what it becomes with the two nonces: `HEX(H(A1))`.
+struct Secret(Zeroizing<String>);
+
+impl Secret {
+    fn new(user: &str, challenge: &Challenge, password: &str, cnonce: &str) -> Self {
+        // Names that fit into ISO 8859-1 are hashed in it, whatever they are sent in.
+        let hashed = |text: &str| Zeroizing::new(latin1(text).unwrap_or_else(|| text.into()));
+        let realm = challenge.realm.clone().unwrap_or_default();
+        let realm = match std::str::from_utf8(&realm) {
+            Ok(text) if challenge.utf8 => hashed(text).to_vec(),
+            _ => realm,
+        };
+        let identity = Md5::new()
+            .chain_update(&*hashed(user))
+            .chain_update(b":")
+            .chain_update(&realm)
+            .chain_update(b":")
+            .chain_update(&*hashed(password))
+            .finalize();
+        let secret = Md5::new()
+            .chain_update(identity)
+            .chain_update(b":")
+            .chain_update(&challenge.nonce)
+            .chain_update(b":")
+            .chain_update(cnonce)
+            .finalize();
+        Secret(Zeroizing::new(hex(&secret)))
+    }
+
+    fn proof(&self, who: &str, nonce: &[u8], cnonce: &str, uri: &str) -> String {
+        let what = Md5::new().chain_update(who).chain_update(uri).finalize();
+        let proof = Md5::new()
+            .chain_update(self.0.as_bytes())
+            .chain_update(b":")
+            .chain_update(nonce)
+            .chain_update(b":00000001:")
+            .chain_update(cnonce)
+            .chain_update(b":auth:")
+            .chain_update(hex(&what))
+            .finalize();
+        hex(&proof)
+    }
+}
+
+/// `name=value` or `name="quoted"`, with commas between.
+fn directives(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, SaslError> {
+    let bad = |why: &str| SaslError::Challenge(why.to_owned());
+    let mut found = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = rest.trim_ascii_start();
+        let Some((&first, after)) = rest.split_first() else {
+            return Ok(found);
+        };
+        if first == b',' {
+            rest = after;
+            continue;
+        }
+        let equals = rest
+            .iter()
+            .position(|&byte| byte == b'=')
+            .ok_or_else(|| bad("it is not a list of name=value"))?;
+        let (name, value) = rest.split_at(equals);
+        let name = std::str::from_utf8(name.trim_ascii_end())
+            .ok()
+            .filter(|name| {
+                !name.is_empty()
+                    && name
+                        .bytes()
+                        .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b',')
+            })
+            .ok_or_else(|| bad("it is not a list of name=value"))?
+            .to_ascii_lowercase();
+        let value = value.get(1..).unwrap_or_default().trim_ascii_start();
+        let (value, after) = match value.split_first() {
+            Some((b'"', quoted)) => unquoted(quoted).ok_or_else(|| bad("a quote is not closed"))?,
+            _ => {
+                let end = value.iter().position(|&byte| byte == b',');
+                let (token, after) = value.split_at(end.unwrap_or(value.len()));
+                (token.trim_ascii().to_vec(), after)
+            }
+        };
+        rest = after.trim_ascii_start();
+        if !rest.is_empty() && rest.first() != Some(&b',') {
+            return Err(bad("there is no comma after a value"));
+        }
+        found.push((name, value));
+    }
+}
+
+/// The text up to the closing quote, and what follows it.
+fn unquoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut value = Vec::new();
+    let mut rest = text;
+    loop {
+        let (&byte, after) = rest.split_first()?;
+        rest = after;
+        match byte {
+            b'"' => return Some((value, rest)),
+            b'\\' => {
+                let (&escaped, after) = rest.split_first()?;
+                value.push(escaped);
+                rest = after;
+            }
+            _ => value.push(byte),
+        }
+    }
+}
+
+fn quoted(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"=\"");
+    for &byte in value {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.extend_from_slice(b"\",");
+}
+
+/// The text in ISO 8859-1, if it can be.
+fn latin1(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|c| u8::try_from(c).ok()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CHALLENGE: &[u8] =
+        b"realm=\"elwood.innosoft.com\",nonce=\"OA6MG9tEQGm2hh\",qop=\"auth\",\
+        algorithm=md5-sess,charset=utf-8";
+
+    /// The example of RFC 2831, section 4, begun.
+    fn chris() -> DigestMd5 {
+        let mut exchange = DigestMd5::new(&Digest::new("chris", "secret"), "OA6MHXh6VqTrRk");
+        exchange.uri = "imap/elwood.innosoft.com";
+        assert_eq!(exchange.step(None), Ok(Step::Respond(Vec::new())));
+        exchange
+    }
+
+    fn answer(exchange: &mut DigestMd5, challenge: &[u8]) -> Result<String, SaslError> {
+        match exchange.step(Some(challenge))? {
+            Step::Respond(token) => Ok(String::from_utf8(token).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_rfc() {
+        let mut exchange = chris();
+        let response = answer(&mut exchange, CHALLENGE).unwrap();
+        assert_eq!(
+            response,
+            "charset=utf-8,username=\"chris\",realm=\"elwood.innosoft.com\",\
+             nonce=\"OA6MG9tEQGm2hh\",cnonce=\"OA6MHXh6VqTrRk\",\
+             digest-uri=\"imap/elwood.innosoft.com\",nc=00000001,qop=auth,\
+             response=d388dad90d4bbd760a152321f2143af7"
+        );
+        let proof = b"rspauth=ea40f60335c427b5527b84dbabcdfffd";
+        assert_eq!(exchange.step(Some(proof)), Ok(Step::Done));
+        assert!(exchange.step(Some(proof)).is_err(), "it is over");
+    }
+
+    #[test]
+    fn t5_a_server_that_does_not_know_the_password_is_found_out() {
+        for proof in [
+            &b""[..],
+            b"rspauth=",
+            b"rspauth=ea40f60335c427b5527b84dbabcdfffe",
+            b"rspauth=ea40f60335c427b5527b84dbabcdfffd,rspauth=ea40f60335c427b5527b84dbabcdfffd",
+            b"rspauth=d388dad90d4bbd760a152321f2143af7",
+        ] {
+            let mut exchange = chris();
+            answer(&mut exchange, CHALLENGE).unwrap();
+            assert_eq!(exchange.step(Some(proof)), Err(SaslError::Unproven));
+        }
+    }
+
+    #[test]
+    fn t5_a_challenge_cannot_talk_us_into_less() {
+        let nonce = "nonce=\"n\",algorithm=md5-sess";
+        for (challenge, why) in [
+            (String::new(), "no nonce"),
+            ("YIICxgYJKoZIhvcSAQICAQBu".into(), "not a list"),
+            (format!("nonce=\"a\",{nonce}"), "several nonce"),
+            ("nonce=\"n\"".into(), "md5-sess"),
+            ("nonce=\"n\",algorithm=md5".into(), "md5-sess"),
+            (format!("{nonce},qop=\"auth-int,auth-conf\""), "TLS"),
+            (format!("{nonce},charset=latin-1"), "utf-8"),
+            (format!("{nonce},realm=\"open"), "not closed"),
+            (format!("{nonce},x=\"{}\"", "y".repeat(2048)), "longer"),
+        ] {
+            let error = answer(&mut chris(), challenge.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(why), "{challenge}: {error}");
+        }
+    }
+
+    #[test]
+    fn quotes_and_commas_in_values_are_kept() {
+        let text = b" , realm = \"a\\\"b,c\\\\\" , NONCE=\"n\",algorithm=md5-sess,, qop=\"auth-int, auth\"";
+        let challenge = Challenge::parse(text).unwrap();
+        assert_eq!(challenge.realm.as_deref(), Some(&b"a\"b,c\\"[..]));
+        assert!(!challenge.utf8);
+        let mut out = Vec::new();
+        quoted(&mut out, "realm", b"a\"b,c\\");
+        assert_eq!(directives(&out).unwrap()[0].1, b"a\"b,c\\");
+    }
+
+    #[test]
+    fn names_beyond_latin_1_need_a_server_with_utf_8() {
+        let begun = || {
+            let mut exchange = DigestMd5::new(&Digest::new("\u{17c}", "p"), "c");
+            exchange.step(None).unwrap();
+            exchange
+        };
+        assert!(answer(&mut begun(), b"nonce=n,algorithm=md5-sess").is_err());
+        let response = answer(&mut begun(), b"nonce=n,algorithm=md5-sess,charset=utf-8").unwrap();
+        assert!(response.contains("username=\"\u{17c}\""), "{response}");
+    }
+
+    #[test]
+    fn b75_neither_user_nor_password_is_shown() {
+        let digest = Digest::new("canary-user", "canary-password");
+        let mut exchange = Digest::begin(&digest).unwrap();
+        exchange.step(None).unwrap();
+        let step = exchange.step(Some(CHALLENGE)).unwrap();
+        for text in [
+            format!("{digest:?}"),
+            format!("{exchange:?}"),
+            format!("{step:?}"),
+        ] {
+            assert!(!text.contains("canary"), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_exchange_has_a_cnonce_of_its_own() {
+        let digest = Digest::new("u", "p");
+        let cnonce = || Digest::begin(&digest).unwrap().cnonce;
+        assert_ne!(cnonce(), cnonce());
+        assert_eq!(cnonce().len(), 32);
+    }
+
+    proptest! {
+        #[test]
+        fn any_challenge_is_survived(challenge in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut exchange = chris();
+            let _ = exchange.step(Some(&challenge));
+            let _ = exchange.step(Some(&challenge));
+        }
+
+        #[test]
+        fn what_is_quoted_can_be_read(value in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let mut out = Vec::new();
+            quoted(&mut out, "nonce", &value);
+            out.extend_from_slice(b"algorithm=md5-sess");
+            match Challenge::parse(&out) {
+                Ok(challenge) => prop_assert_eq!(challenge.nonce, value),
+                Err(_) => prop_assert!(value.is_empty()),
+            }
+        }
+
+        /// A proof that was cut short or changed anywhere is no proof.
+        #[test]
+        fn no_byte_of_the_proof_can_be_missing_or_wrong(at in 0..40usize, byte: u8) {
+            let proof = *b"rspauth=ea40f60335c427b5527b84dbabcdfffd";
+            let mut changed = proof;
+            changed[at] = byte;
+            for token in [&proof[..at], &changed[..]] {
+                let mut exchange = chris();
+                answer(&mut exchange, CHALLENGE).unwrap();
+                let done = exchange.step(Some(token)) == Ok(Step::Done);
+                let same = directives(token) == directives(&proof);
+                prop_assert_eq!(done, same);
+            }
+        }
+    }
+}

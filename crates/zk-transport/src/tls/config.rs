@@ -1,0 +1,239 @@
+//! What a TLS client trusts, and who it says it is.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use super::TlsError;
+use super::pem::{Pem, Source};
+use super::verify::AnyName;
+
+/// How to connect with TLS.
+///
+/// Nothing is trusted unless it is given: no CA of the system, no CA of the web. TLS is 1.2 or 1.3,
+/// and a server's certificate must be for the host that the connect string names; a name or address
+/// in its subject alternative names, not its common name. Names are never looked up backwards
+/// (ZOOKEEPER-4986).
+///
+/// Files are read again for every connection, so that renewed certificates are used from the next
+/// one on; one that cannot be read or used fails that attempt to connect, and the next tries again.
+///
+/// ```no_run
+/// use zk_transport::tls::TlsConfig;
+///
+/// let tls = TlsConfig::new()
+///     .ca_file("/etc/zk/ca.pem")
+///     .identity_files("/etc/zk/client.pem", "/etc/zk/client-key.pem");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "give it to a TlsDial"]
+pub struct TlsConfig {
+    roots: Vec<Source>,
+    revocation_lists: Vec<Source>,
+    identity: Option<(Source, Source)>,
+    any_name: bool,
+    pub(super) server_name: Option<String>,
+    given: Option<Given>,
+}
+
+/// A configuration that is the user's own.
+#[derive(Clone)]
+struct Given(Arc<ClientConfig>);
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[rustls::ClientConfig]")
+    }
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        TlsConfig::new()
+    }
+}
+
+impl TlsConfig {
+    /// Trusts nobody yet, and has no certificate of its own.
+    pub fn new() -> Self {
+        TlsConfig {
+            roots: Vec::new(),
+            revocation_lists: Vec::new(),
+            identity: None,
+            any_name: false,
+            server_name: None,
+            given: None,
+        }
+    }
+
+    /// Uses rustls as it is configured there; of what is set here only
+    /// [`server_name`](Self::server_name) counts. The way to hardware keys, other crypto providers
+    /// and the system's CAs (with the crate `rustls-platform-verifier` or `rustls-native-certs`).
+    pub fn from_rustls(config: Arc<ClientConfig>) -> Self {
+        TlsConfig {
+            given: Some(Given(config)),
+            ..TlsConfig::new()
+        }
+    }
+
+    /// Trusts the CAs in a PEM file; also a server's own certificate, if that is self-signed. Can be
+    /// given several times. The system's CAs are in such a file on most systems:
+    /// `/etc/ssl/certs/ca-certificates.crt` on Debian.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.roots.push(Source::File(path.into()));
+        self
+    }
+
+    /// Trusts the CAs in PEM text.
+    pub fn ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.roots.push(Source::Bytes(pem.as_ref().into()));
+        self
+    }
+
+    /// Refuses certificates that a PEM file of revocation lists names. Once a list is given, every
+    /// certificate of a chain must be covered by one that has not run out.
+    pub fn crl_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.revocation_lists.push(Source::File(path.into()));
+        self
+    }
+
+    /// Refuses certificates that revocation lists in PEM text name; as [`crl_file`](Self::crl_file).
+    pub fn crl_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.revocation_lists
+            .push(Source::Bytes(pem.as_ref().into()));
+        self
+    }
+
+    /// The certificate of this client, followed by those between it and its CA, and its private key,
+    /// as PEM files; they may be one file. The key must not be encrypted.
+    pub fn identity_files(
+        mut self,
+        certificates: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.identity = Some((Source::File(certificates.into()), Source::File(key.into())));
+        self
+    }
+
+    /// The certificate of this client and its private key, as PEM text.
+    pub fn identity_pem(mut self, certificates: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        self.identity = Some((
+            Source::Bytes(certificates.as_ref().into()),
+            Source::Bytes(key.as_ref().into()),
+        ));
+        self
+    }
+
+    /// The name that every server's certificate must be for, in place of the host in the connect
+    /// string: for servers that share one certificate, or are reached through a tunnel.
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// Accepts a server that presents the certificate of any other host, if a trusted CA issued it.
+    ///
+    /// Whoever holds a certificate of that CA can then read and change everything, passwords
+    /// included. [`server_name`](Self::server_name) is nearly always the better choice.
+    pub fn danger_accept_any_host_name(mut self) -> Self {
+        self.any_name = true;
+        self
+    }
+
+    /// Reads all it is made of. Blocks.
+    pub(super) fn read(&self) -> Result<Material, TlsError> {
+        let all = |sources: &[Source], what| {
+            sources
+                .iter()
+                .map(|source| source.read(what))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Material {
+            roots: all(&self.roots, "CA file")?,
+            revocation_lists: all(&self.revocation_lists, "revocation list")?,
+            identity: match &self.identity {
+                None => None,
+                Some((certificates, key)) => Some((
+                    certificates.read("client certificate")?,
+                    key.read("client key")?,
+                )),
+            },
+        })
+    }
+
+    /// The configuration made of what was read.
+    pub(super) fn build(&self, material: &Material) -> Result<Arc<ClientConfig>, TlsError> {
+        if let Some(Given(config)) = &self.given {
+            return Ok(Arc::clone(config));
+        }
+        let provider = Arc::new(ring::default_provider());
+        let verifier = self.verifier(material, &provider)?;
+        let other = |error| TlsError::configuration("TLS", error);
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(other)?;
+        let builder = if self.any_name {
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyName(verifier)))
+        } else {
+            builder.with_webpki_verifier(verifier)
+        };
+        let config = match &material.identity {
+            None => builder.with_no_client_auth(),
+            Some((certificates, key)) => builder
+                .with_client_auth_cert(certificates.certificates()?, key.key()?)
+                .map_err(|error| certificates.refused(error))?,
+        };
+        Ok(Arc::new(config))
+    }
+
+    fn verifier(
+        &self,
+        material: &Material,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+        if material.roots.is_empty() {
+            return Err(TlsError::configuration(
+                "TLS",
+                "no CA is given, so no server could be trusted; give the CA that issued the \
+                 servers' certificates",
+            ));
+        }
+        let mut roots = RootCertStore::empty();
+        for pem in &material.roots {
+            for certificate in pem.certificates()? {
+                roots.add(certificate).map_err(|error| pem.refused(error))?;
+            }
+        }
+        let mut lists = Vec::new();
+        for pem in &material.revocation_lists {
+            lists.extend(pem.revocation_lists()?);
+        }
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+            .with_crls(lists)
+            .enforce_revocation_expiration()
+            .build()
+            .map_err(|error| TlsError::configuration("TLS", error))
+    }
+
+    /// Whether there is a certificate of this client's own, as far as can be told.
+    pub(super) fn is_identified(&self) -> bool {
+        self.identity.is_some()
+            || self
+                .given
+                .as_ref()
+                .is_some_and(|given| given.0.client_auth_cert_resolver.has_certs())
+    }
+}
+
+/// What the files and texts held when they were read.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Material {
+    roots: Vec<Pem>,
+    revocation_lists: Vec<Pem>,
+    pub(super) identity: Option<(Pem, Pem)>,
+}

@@ -1,0 +1,263 @@
+//! Why TLS could not be had, in words.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use tokio_rustls::rustls::{self, AlertDescription, CertificateError, PeerIncompatible};
+
+/// Why a TLS connection could not be made, or ended.
+///
+/// It holds no secret and no rustls type, so that it can be compared, cloned and shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A certificate, key or revocation list of this client cannot be used.
+    #[error("{what} cannot be used: {why}")]
+    Configuration {
+        /// Which one.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The server's certificate was issued by none of the CAs given.
+    #[error(
+        "the server's certificate was not issued by any CA that this client was given; give it the \
+         CA that issued it, or the certificate itself if it is self-signed"
+    )]
+    UnknownCa,
+    /// The server's certificate, or one between it and the CA, has expired.
+    #[error("the server's certificate has expired{}", Ago(.0, " ago"))]
+    Expired(
+        /// How long ago, if that is known.
+        Option<Duration>,
+    ),
+    /// The server's certificate, or one between it and the CA, is not valid yet.
+    #[error("the server's certificate is not valid yet{}; is this machine's clock right?", Ago(.0, " to go"))]
+    NotYetValid(
+        /// How long it takes until then, if that is known.
+        Option<Duration>,
+    ),
+    /// The server's certificate is for other hosts.
+    #[error("the server's certificate is not for {expected:?} but for {}", Names(.presented))]
+    WrongName {
+        /// The name connected to, or the one set in its place.
+        expected: String,
+        /// The names in the certificate's subject alternative names.
+        presented: Vec<String>,
+    },
+    /// The server's certificate has been revoked.
+    #[error("the server's certificate has been revoked")]
+    Revoked,
+    /// Revocation lists were given, and none says whether the server's certificate is revoked.
+    #[error("no valid revocation list covers the server's certificate: {0}")]
+    RevocationUnknown(String),
+    /// The server's certificate is no good for another reason.
+    #[error("the server's certificate is refused: {0}")]
+    BadCertificate(String),
+    /// The server wants a certificate of this client, which has none.
+    #[error("the server wants a client certificate, and this client was given none (alert: {0})")]
+    ClientCertificateRequired(String),
+    /// The server does not accept this client's certificate.
+    #[error(
+        "the server refuses this client's certificate (alert: {0}); it may have expired or be \
+         issued by a CA that the server does not trust"
+    )]
+    ClientCertificateRefused(String),
+    /// The two have no protocol version or cipher suite in common.
+    #[error("the server and this client have no TLS version or cipher in common: {0}")]
+    Incompatible(String),
+    /// What the server sent is not TLS.
+    #[error("the server does not speak TLS on this port; it may be the port for plaintext")]
+    NotTls,
+    /// The server closed the connection before the handshake was done.
+    #[error(
+        "the server closed the connection during the TLS handshake; it may not speak TLS on this \
+         port, or be starting"
+    )]
+    ClosedInHandshake,
+    /// The server ended the connection with another alert.
+    #[error("the server ended TLS with the alert {0}")]
+    Alert(String),
+    /// The connection failed below TLS.
+    #[error("{0}")]
+    Io(String),
+    /// Another failure.
+    #[error("TLS failed: {0}")]
+    Other(String),
+}
+
+impl TlsError {
+    /// Whether it will be the same at the next attempt unless somebody changes a certificate or a
+    /// setting, as opposed to a server that is just not there.
+    pub fn is_lasting(&self) -> bool {
+        !matches!(
+            self,
+            TlsError::ClosedInHandshake | TlsError::Io(_) | TlsError::Configuration { .. }
+        )
+    }
+
+    pub(super) fn configuration(what: impl Into<String>, why: impl fmt::Display) -> Self {
+        TlsError::Configuration {
+            what: what.into(),
+            why: why.to_string(),
+        }
+    }
+
+    /// What an error of the TLS stream means to a client that has a certificate of its own, or has
+    /// not. The error itself if it is not about TLS.
+    pub(super) fn explain(error: io::Error, identified: bool) -> Result<TlsError, io::Error> {
+        let known = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .map(|inner| TlsError::from_rustls(inner, identified));
+        known.ok_or(error)
+    }
+
+    fn from_rustls(error: &rustls::Error, identified: bool) -> Self {
+        use rustls::Error as E;
+        match error {
+            E::InvalidCertificate(why) => TlsError::from_certificate(why),
+            E::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => TlsError::NotTls,
+            E::AlertReceived(alert) => TlsError::from_alert(*alert, identified),
+            E::PeerIncompatible(PeerIncompatible::ServerRejectedEncryptedClientHello(_)) => {
+                TlsError::Other(error.to_string())
+            }
+            E::PeerIncompatible(why) => TlsError::Incompatible(format!("{why:?}")),
+            other => TlsError::Other(other.to_string()),
+        }
+    }
+
+    fn from_alert(alert: AlertDescription, identified: bool) -> Self {
+        use AlertDescription as A;
+        let name = format!("{alert:?}");
+        match alert {
+            // Java's servers say that a certificate is bad when there is none.
+            A::CertificateRequired | A::BadCertificate if !identified => {
+                TlsError::ClientCertificateRequired(name)
+            }
+            A::CertificateRequired
+            | A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateRevoked
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::UnknownCA
+            | A::AccessDenied => TlsError::ClientCertificateRefused(name),
+            A::ProtocolVersion | A::InsufficientSecurity => {
+                TlsError::Incompatible(format!("alert {name}"))
+            }
+            A::HandshakeFailure if identified => TlsError::Incompatible(format!("alert {name}")),
+            A::HandshakeFailure => TlsError::Incompatible(format!(
+                "alert {name}; or it wants a client certificate, and this client was given none"
+            )),
+            _ => TlsError::Alert(name),
+        }
+    }
+
+    fn from_certificate(error: &CertificateError) -> Self {
+        use CertificateError as C;
+        match error {
+            C::UnknownIssuer => TlsError::UnknownCa,
+            C::Expired => TlsError::Expired(None),
+            C::ExpiredContext { time, not_after } => TlsError::Expired(Some(Duration::from_secs(
+                time.as_secs().saturating_sub(not_after.as_secs()),
+            ))),
+            C::NotValidYet => TlsError::NotYetValid(None),
+            C::NotValidYetContext { time, not_before } => TlsError::NotYetValid(Some(
+                Duration::from_secs(not_before.as_secs().saturating_sub(time.as_secs())),
+            )),
+            C::NotValidForNameContext {
+                expected,
+                presented,
+            } => TlsError::WrongName {
+                expected: expected.to_str().into_owned(),
+                presented: presented.clone(),
+            },
+            C::Revoked => TlsError::Revoked,
+            C::UnknownRevocationStatus
+            | C::ExpiredRevocationList
+            | C::ExpiredRevocationListContext { .. } => TlsError::RevocationUnknown(
+                rustls::Error::InvalidCertificate(error.clone()).to_string(),
+            ),
+            other => TlsError::BadCertificate(format!("{other}")),
+        }
+    }
+}
+
+/// A length of time in its largest unit.
+struct Ago<'a>(&'a Option<Duration>, &'static str);
+
+impl fmt::Display for Ago<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(time) = self.0 else { return Ok(()) };
+        let seconds = time.as_secs();
+        let (amount, unit) = match seconds {
+            0..120 => (seconds, "s"),
+            120..7_200 => (seconds / 60, "min"),
+            7_200..172_800 => (seconds / 3_600, "h"),
+            _ => (seconds / 86_400, "days"),
+        };
+        write!(f, ", {amount} {unit}{}", self.1)
+    }
+}
+
+/// The names in a certificate, which may be none and are the server's to choose.
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 8;
+        if self.0.is_empty() {
+            return f.write_str(
+                "no host at all: it has no subject alternative names, and a common name does not \
+                 count",
+            );
+        }
+        for (n, name) in self.0.iter().take(SHOWN).enumerate() {
+            let comma = if n > 0 { ", " } else { "" };
+            write!(f, "{comma}{}", name.escape_debug())?;
+        }
+        match self.0.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_for_people() {
+        let text = |seconds| TlsError::Expired(Some(Duration::from_secs(seconds))).to_string();
+        assert_eq!(text(5), "the server's certificate has expired, 5 s ago");
+        assert!(text(86_400).ends_with("24 h ago"));
+        assert!(text(864_000).ends_with("10 days ago"));
+        assert!(TlsError::Expired(None).to_string().ends_with("has expired"));
+    }
+
+    #[test]
+    fn a_name_of_the_servers_choice_cannot_forge_a_line_of_the_log() {
+        let error = TlsError::WrongName {
+            expected: "zk1".into(),
+            presented: vec!["a\nb".into()],
+        };
+        assert!(!error.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn what_an_alert_means_depends_on_having_a_certificate() {
+        let alert = |identified| {
+            let error = rustls::Error::AlertReceived(AlertDescription::BadCertificate);
+            TlsError::explain(io::Error::other(error), identified).unwrap()
+        };
+        assert!(matches!(
+            alert(false),
+            TlsError::ClientCertificateRequired(_)
+        ));
+        assert!(matches!(alert(true), TlsError::ClientCertificateRefused(_)));
+        assert!(TlsError::explain(io::Error::other("reset"), true).is_err());
+    }
+}

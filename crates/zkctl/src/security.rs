@@ -1,0 +1,111 @@
+//! TLS and SASL, as the command line and the environment have them.
+
+use clap::Args;
+use zk_client::Builder;
+
+use crate::failure::Failure;
+
+/// How servers and this program know each other.
+#[derive(Args)]
+#[command(next_help_heading = "Security")]
+pub(crate) struct Security {
+    /// Connect with TLS, and trust the CAs in this PEM file
+    #[cfg(feature = "tls")]
+    #[arg(long, global = true, value_name = "FILE", env = "ZK_TLS_CA")]
+    tls_ca: Option<std::path::PathBuf>,
+    /// Our certificate, as a PEM file
+    #[cfg(feature = "tls")]
+    #[arg(long, global = true, value_name = "FILE", env = "ZK_TLS_CERT")]
+    tls_cert: Option<std::path::PathBuf>,
+    /// Our certificate's private key, as a PEM file that is not encrypted
+    #[cfg(feature = "tls")]
+    #[arg(long, global = true, value_name = "FILE", env = "ZK_TLS_KEY")]
+    tls_key: Option<std::path::PathBuf>,
+    /// The name that the servers' certificates must be for, in place of the one in --server
+    #[cfg(feature = "tls")]
+    #[arg(long, global = true, value_name = "NAME", env = "ZK_TLS_SERVER_NAME")]
+    tls_server_name: Option<String>,
+    /// Accept the certificate of any other host, if a CA of --tls-ca issued it
+    #[cfg(feature = "tls")]
+    #[arg(long, global = true)]
+    tls_insecure_any_host_name: bool,
+    /// Log in with SASL (DIGEST-MD5) as this user; the password is in ZK_SASL_PASSWORD or in the
+    /// file that --sasl-password-file names
+    #[cfg(feature = "sasl")]
+    #[arg(long, global = true, value_name = "USER", env = "ZK_SASL_USER")]
+    sasl_user: Option<String>,
+    /// The file whose first line is the password for --sasl-user
+    #[cfg(feature = "sasl")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ZK_SASL_PASSWORD_FILE"
+    )]
+    sasl_password_file: Option<std::path::PathBuf>,
+}
+
+impl Security {
+    /// Has the client do as asked.
+    pub(crate) fn apply(&self, builder: Builder) -> Result<Builder, Failure> {
+        #[cfg(feature = "tls")]
+        let builder = self.tls(builder)?;
+        #[cfg(feature = "sasl")]
+        let builder = self.sasl(builder)?;
+        Ok(builder)
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self, builder: Builder) -> Result<Builder, Failure> {
+        let usage = |text: &str| Err(Failure::Usage(text.to_owned()));
+        let identity = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return usage("--tls-cert and --tls-key go together"),
+        };
+        let Some(ca) = &self.tls_ca else {
+            let other = identity.is_some()
+                || self.tls_server_name.is_some()
+                || self.tls_insecure_any_host_name;
+            if other {
+                return usage("TLS needs --tls-ca: the CA that issued the servers' certificates");
+            }
+            return Ok(builder);
+        };
+        let mut config = zk_client::TlsConfig::new().ca_file(ca);
+        if let Some((certificate, key)) = identity {
+            config = config.identity_files(certificate, key);
+        }
+        if let Some(name) = &self.tls_server_name {
+            config = config.server_name(name);
+        }
+        if self.tls_insecure_any_host_name {
+            config = config.danger_accept_any_host_name();
+        }
+        Ok(builder.tls(config))
+    }
+
+    #[cfg(feature = "sasl")]
+    fn sasl(&self, builder: Builder) -> Result<Builder, Failure> {
+        let Some(user) = &self.sasl_user else {
+            return Ok(builder);
+        };
+        let password = match &self.sasl_password_file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Failure::io(&format!("read the password from {}", path.display()), error)
+                })?;
+                text.lines().next().unwrap_or_default().to_owned()
+            }
+            // Not an argument, for other users of the machine can see those.
+            None => std::env::var("ZK_SASL_PASSWORD").map_err(|_| {
+                Failure::Usage(
+                    "--sasl-user needs a password: in ZK_SASL_PASSWORD, or in the file that \
+                     --sasl-password-file names"
+                        .to_owned(),
+                )
+            })?,
+        };
+        Ok(builder.sasl_digest(user, password))
+    }
+}

@@ -1,0 +1,171 @@
+//! The judge is judged: what must not happen is seen.
+
+use zk_client::SessionId;
+
+use super::*;
+
+const OWN: i64 = 7;
+
+fn created(path: &str, data: &str) -> Change {
+    Change::Created {
+        path: format!("{ROOT}{path}"),
+        data: data.into(),
+    }
+}
+
+fn set(path: &str, data: &str) -> Change {
+    Change::Set {
+        path: format!("{ROOT}{path}"),
+        data: data.into(),
+    }
+}
+
+fn log(transactions: Vec<Vec<Change>>) -> Log {
+    let txns = (1..).zip(transactions).map(|(zxid, changes)| {
+        let session = OWN;
+        let txn = Txn {
+            zxid,
+            session,
+            changes,
+        };
+        ((zxid, session), txn)
+    });
+    Log::new(&txns.collect())
+}
+
+fn attempt(op: Op, id: &str, fate: Fate) -> Attempt {
+    Attempt {
+        op,
+        id: id.to_owned(),
+        fate,
+        session: Some(SessionId(OWN)),
+    }
+}
+
+fn acknowledged(path: &str) -> Fate {
+    Fate::Acknowledged(path.to_owned())
+}
+
+/// The violations of these attempts, given what was logged and what is there.
+fn violations(attempts: &[Attempt], log: &Log, there: &[&str]) -> Vec<String> {
+    let mut truth = Tree::default();
+    truth.names.extend(there.iter().map(ToString::to_string));
+    let run = Run::default();
+    Verdict::default().judge_writes(attempts, log, &truth, &run);
+    run.violations()
+}
+
+#[test]
+fn a_write_that_took_effect_too_often_or_not_at_all_is_seen() {
+    let once = log(vec![vec![created("/p/0/a", "a")]]);
+    let twice = log(vec![vec![set("/s/0", "a")], vec![set("/s/0", "a")]]);
+    let never = log(Vec::new());
+    let create = |fate| [attempt(Op::Create, "a", fate)];
+    let write = |fate| [attempt(Op::Set, "a", fate)];
+    let there = ["/p/0/a"];
+    assert!(violations(&create(acknowledged("/p/0/a")), &once, &there).is_empty());
+    assert!(violations(&create(Fate::Unknown), &once, &there).is_empty());
+    assert!(violations(&create(Fate::Unknown), &never, &[]).is_empty());
+    assert!(violations(&create(Fate::NotSent), &never, &[]).is_empty());
+
+    assert_eq!(
+        violations(&create(acknowledged("/p/0/a")), &never, &[]).len(),
+        1
+    );
+    assert_eq!(violations(&create(Fate::NotSent), &once, &there).len(), 1);
+    assert_eq!(violations(&create(Fate::Rejected), &once, &there).len(), 1);
+    assert_eq!(
+        violations(&write(acknowledged("/s/0")), &twice, &[]).len(),
+        1
+    );
+    assert_eq!(violations(&write(Fate::Unknown), &twice, &[]).len(), 1);
+}
+
+#[test]
+fn a_write_of_one_session_that_took_effect_in_another_is_seen() {
+    let log = log(vec![vec![created("/p/0/a", "a")]]);
+    let mut of_another = attempt(Op::Create, "a", acknowledged("/p/0/a"));
+    of_another.session = Some(SessionId(OWN + 1));
+    assert_eq!(violations(&[of_another], &log, &["/p/0/a"]).len(), 1);
+}
+
+#[test]
+fn half_a_transaction_is_seen() {
+    let whole = log(vec![vec![created("/m/0/a", "a"), set("/t/0", "a")]]);
+    let half = log(vec![vec![created("/m/0/a", "a")]]);
+    let attempts = [attempt(Op::Multi, "a", acknowledged("/m/0/a"))];
+    assert!(violations(&attempts, &whole, &["/m/0/a"]).is_empty());
+    assert_eq!(violations(&attempts, &half, &["/m/0/a"]).len(), 1);
+}
+
+#[test]
+fn what_is_logged_and_gone_from_the_tree_is_the_servers_loss() {
+    let log = log(vec![vec![created("/p/0/a", "a")]]);
+    let run = Run::default();
+    let mut verdict = Verdict::default();
+    let attempts = [attempt(Op::Create, "a", acknowledged("/p/0/a"))];
+    verdict.judge_writes(&attempts, &log, &Tree::default(), &run);
+    assert_eq!((verdict.lost_by_servers, run.violations().len()), (1, 0));
+}
+
+#[test]
+fn a_protected_znode_that_is_there_twice_is_seen() {
+    let mut truth = Tree::default();
+    let log = log(Vec::new());
+    let attempts = [attempt(Op::Sequential, "a", acknowledged("/q/0/n-1"))];
+    let run = Run::default();
+    truth.data.insert("/q/0/n-1".to_owned(), "a".to_owned());
+    Verdict::default().judge_writes(&attempts, &log, &truth, &run);
+    assert!(run.violations().is_empty());
+    truth.data.insert("/q/0/n-2".to_owned(), "a".to_owned());
+    Verdict::default().judge_writes(&attempts, &log, &truth, &run);
+    assert_eq!(run.violations().len(), 1);
+}
+
+#[test]
+fn a_register_with_a_version_too_many_or_too_few_is_seen() {
+    let attempts = [
+        attempt(Op::Set, "0-1", acknowledged("/s/0")),
+        attempt(Op::Set, "0-2", Fate::Unknown),
+        attempt(Op::Set, "0-3", Fate::NotSent),
+    ];
+    for (version, right) in [(0, false), (1, true), (2, true), (3, false)] {
+        let mut truth = Tree::default();
+        truth.versions.insert("/s/0".to_owned(), version);
+        let run = Run::default();
+        judge_registers(&attempts, &truth, &run);
+        let seen = [run.violations(), run.take_suspicions()].concat();
+        assert_eq!(seen.is_empty(), right, "{version}");
+    }
+}
+
+#[test]
+fn an_event_that_is_missed_without_a_gap_is_seen() {
+    let changes = vec![
+        vec![created("/p/0", "")],
+        vec![created("/p/0/a", "a")],
+        vec![created("/p/0/b", "b")],
+        vec![created("/p/0/c", "c")],
+    ];
+    let log = log(changes);
+    let made = |path: &str| Seen::Node(NodeEventKind::Created, format!("/p/0/{path}"));
+    let judge = |seen: &[Seen]| {
+        let run = Run::default();
+        judge_watch(seen, &log, &run);
+        run.violations().len() + run.take_suspicions().len()
+    };
+    assert_eq!(judge(&[made("a"), made("b"), made("c")]), 0);
+    assert_eq!(judge(&[made("a"), Seen::Gap, made("c")]), 0);
+    assert_eq!(judge(&[Seen::Gap, made("c")]), 0);
+    // A server behind the last one tells again.
+    assert_eq!(
+        judge(&[made("a"), made("b"), Seen::Gap, made("b"), made("c")]),
+        0
+    );
+
+    assert_eq!(judge(&[made("a"), made("c")]), 1);
+    assert_eq!(judge(&[made("b"), made("c")]), 1, "the first one is missed");
+    assert_eq!(judge(&[made("a"), made("a"), made("b"), made("c")]), 1);
+    assert_eq!(judge(&[made("b"), made("a")]), 2);
+    assert_eq!(judge(&[made("a"), made("x"), made("b")]), 1);
+}

@@ -1,0 +1,69 @@
+//! Clients, recipes and an embedded ensemble in one thread, on a clock of their own and a network
+//! of their own: whatever goes wrong, what is promised is kept, and a seed replays it.
+
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod simulation;
+
+use std::time::Duration;
+
+use simulation::many::{ENOUGH_SEEDS, run_many};
+use simulation::run::run;
+
+/// How long the seeds of an ordinary run may take.
+const BUDGET: Duration = Duration::from_secs(80);
+/// Seeds that broke a promise once.
+const REGRESSIONS: [u64; 8] = [4, 12, 29, 37, 394, 1_254, 1_761, 2_876];
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// `ZK_SIM_SEED=n` is where to begin, and `ZK_SIM_SEEDS=k` how many to run, for as long as that
+/// takes; `ZK_SIM_TRACE=1` tells everything. A run is void, and fails, if too little happened in it.
+#[test]
+fn no_promise_is_broken_whatever_goes_wrong() {
+    let first = number("ZK_SIM_SEED").unwrap_or(1);
+    let trace = number("ZK_SIM_TRACE").is_some();
+    let (count, budget) = match number("ZK_SIM_SEEDS") {
+        Some(count) => (count, Duration::MAX),
+        None => (u64::MAX, BUDGET),
+    };
+    let summary = run_many(first, count, budget, trace);
+    println!("{summary}");
+    assert!(summary.failing.is_empty(), "{summary}");
+    if count >= ENOUGH_SEEDS {
+        let void = summary.void();
+        assert!(void.is_empty(), "the run proves nothing: {void:#?}");
+    }
+}
+
+/// `ZK_SIM_REPLAYS=n` replays more than the few that are replayed each time.
+#[test]
+fn a_seed_replays_its_run() {
+    for seed in 0..number("ZK_SIM_REPLAYS").unwrap_or(10) {
+        let (one, other) = (run(seed, false), run(seed, false));
+        if one.hash != other.hash {
+            let (one, other) = (run(seed, true).trace, run(seed, true).trace);
+            let (one, other) = (one.unwrap_or_default(), other.unwrap_or_default());
+            let mut lines = one.lines().zip(other.lines()).enumerate();
+            let differs = lines.find(|(_, (one, other))| one != other);
+            panic!("seed {seed} is not the same twice: {differs:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_broken_once_is_not_broken_again() {
+    for seed in REGRESSIONS {
+        let report = run(seed, false);
+        assert!(report.violations.is_empty(), "seed {seed}: {report:?}");
+    }
+}

@@ -1,0 +1,171 @@
+//! Locks and leaderships: who gets them, and what is written under them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use zk_recipes::{Election, Error, Lock};
+
+use super::history::{Grant, Kind, Outcome};
+use super::workload::{cancelled, failed};
+use super::world::{Held, Holders, Incarnation, World};
+
+/// The locks, and what is written under each.
+const LOCKS: [(&str, &str); 2] = [("/locks/a", "/fence-a"), ("/election", "/fence-e")];
+
+/// One who wants locks.
+pub(crate) struct Contender {
+    pub(crate) world: Arc<World>,
+    pub(crate) seat: usize,
+    pub(crate) rng: fastrand::Rng,
+}
+
+impl Contender {
+    /// Takes a lock, uses it and lets it go, until `end`.
+    pub(crate) async fn run(mut self, end: Instant) {
+        while Instant::now() < end {
+            let incarnation = self.world.client(self.seat);
+            let (lock, fence) = LOCKS[self.rng.usize(0..LOCKS.len())];
+            if let Some((token, held)) = self.acquire(&incarnation, lock).await {
+                self.hold(&incarnation, &held, token, fence).await;
+                self.let_go(token, held).await;
+            }
+            sleep(Duration::from_millis(self.rng.u64(0..1_000))).await;
+        }
+    }
+
+    async fn acquire(
+        &mut self,
+        incarnation: &Arc<Incarnation>,
+        path: &'static str,
+    ) -> Option<(i64, Arc<Held>)> {
+        let world = self.world.clone();
+        let client = incarnation.client.clone();
+        let kind = if path == "/election" {
+            Kind::Lead
+        } else {
+            Kind::Lock
+        };
+        let id = world.begin(incarnation, kind, path);
+        let only_try = kind == Kind::Lock && self.rng.u32(0..5) == 0;
+        let identifier = format!("client {}", incarnation.id);
+        let wanted = async move {
+            if kind == Kind::Lead {
+                let election = Election::new(&client, path).identifier(identifier);
+                return election.campaign().await.map(|term| Some(Held::Term(term)));
+            }
+            let lock = Lock::new(&client, path).identifier(identifier);
+            if only_try {
+                let guard = lock.try_acquire().await?;
+                return Ok(guard.map(Held::Lock));
+            }
+            lock.acquire().await.map(|guard| Some(Held::Lock(guard)))
+        };
+        type Wanted = Pin<Box<dyn Future<Output = Result<Option<Held>, Error>> + Send>>;
+        let wanted: Wanted = Box::pin(wanted);
+        let answer = match self.rng.u32(0..6) {
+            0 => cancelled(wanted, self.rng.u32(1..8)).await,
+            1..4 => {
+                let patience = Duration::from_millis(self.rng.u64(0..10_000));
+                tokio::time::timeout(patience, wanted).await.ok()
+            }
+            _ => Some(wanted.await),
+        };
+        let (outcome, error, held) = match answer {
+            None => {
+                world.recorder.fault("X19 cancelled");
+                (Outcome::Cancelled, String::new(), None)
+            }
+            Some(Ok(None)) => (Outcome::NotSent, "taken".to_owned(), None),
+            Some(Ok(Some(held))) => (Outcome::Done, String::new(), Some(held)),
+            Some(Err(Error::Client(error))) => {
+                let (outcome, error) = failed(&error);
+                (outcome, error, None)
+            }
+            Some(Err(error)) => (Outcome::Unknown, error.to_string(), None),
+        };
+        let granted = held.map(|held| self.granted(incarnation, path, held));
+        world.end(incarnation, id, outcome, error);
+        granted
+    }
+
+    /// Notes a guard, and who else could trust theirs at this moment.
+    fn granted(
+        &self,
+        incarnation: &Incarnation,
+        lock: &'static str,
+        held: Held,
+    ) -> (i64, Arc<Held>) {
+        let token = held.guard().token().get();
+        let trusted = held.guard().check().is_ok();
+        let held = Arc::new(held);
+        let mut holders = self.world.holders.lock().unwrap();
+        let others = holders
+            .iter()
+            .filter(|(name, _, other)| *name == lock && other.guard().check().is_ok())
+            .map(|(_, token, _)| *token)
+            .collect();
+        holders.push((lock, token, held.clone()));
+        let at = self.world.recorder.now();
+        let grant = Grant {
+            at,
+            lock,
+            client: incarnation.id,
+            token,
+            trusted,
+            others,
+        };
+        self.world.recorder.note(format_args!("{grant:?}"));
+        self.world
+            .recorder
+            .with(|history| history.grants.push(grant));
+        (token, held)
+    }
+
+    async fn hold(&mut self, incarnation: &Incarnation, held: &Held, token: i64, fence: &str) {
+        let world = self.world.clone();
+        let guard = held.guard();
+        for _ in 0..self.rng.usize(0..4) {
+            sleep(Duration::from_millis(self.rng.u64(0..800))).await;
+            let id = world.begin(incarnation, Kind::Fenced, fence);
+            let write = guard.fenced().set(fence, format!("{id}:{token}")).commit();
+            let (outcome, error) = match write.await {
+                Ok(results) => {
+                    let zxid = results.iter().find_map(|result| match result {
+                        zk_client::OpResult::Set(stat) => Some(stat.mzxid.0),
+                        _ => None,
+                    });
+                    (Outcome::Written { zxid, path: None }, String::new())
+                }
+                Err(Error::Client(error)) => failed(&error),
+                // Nothing has been written then.
+                Err(error) => (Outcome::NotSent, error.to_string()),
+            };
+            world.end(incarnation, id, outcome, error);
+        }
+        if self.rng.u32(0..4) == 0 {
+            let patience = Duration::from_millis(self.rng.u64(0..3_000));
+            drop(tokio::time::timeout(patience, guard.lost()).await);
+        }
+    }
+
+    /// Releases it or drops it.
+    async fn let_go(&mut self, token: i64, held: Arc<Held>) {
+        let forget = |holders: &mut Holders| holders.retain(|(_, other, _)| *other != token);
+        forget(&mut self.world.holders.lock().unwrap());
+        let Ok(held) = Arc::try_unwrap(held) else {
+            panic!("a guard is held twice");
+        };
+        if self.rng.u32(0..3) == 0 {
+            return drop(held);
+        }
+        let released = match held {
+            Held::Lock(guard) => guard.release().await,
+            Held::Term(term) => term.resign().await,
+        };
+        self.world
+            .recorder
+            .note(format_args!("released {token} {}", released.is_ok()));
+    }
+}

@@ -1,0 +1,14 @@
+//! The simulation, from bytes to verdict.
+
+pub(crate) mod checker;
+pub(crate) mod faults;
+pub(crate) mod guards;
+pub(crate) mod history;
+pub(crate) mod link;
+pub(crate) mod many;
+pub(crate) mod network;
+pub(crate) mod pipe;
+pub(crate) mod run;
+pub(crate) mod wire;
+pub(crate) mod workload;
+pub(crate) mod world;

@@ -1,0 +1,476 @@
+//! One seed's run, from the first client to the checker.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use zk_client::Client;
+use zk_embedded::core::Txn;
+use zk_proto::OpCode;
+use zk_recipes::{ChildrenState, ChildrenWatch, DataState, DataWatch};
+
+use super::checker;
+use super::faults::{trouble_network, trouble_servers};
+use super::guards::Contender;
+use super::history::{Change, Commit, Kind, Outcome, Read, Recorder};
+use super::network::SimDial;
+use super::workload::{Actor, HOT, LONG_PATHS, close, long_path};
+use super::world::{Incarnation, Settings, World};
+
+/// How long, after the last fault, anything may take (I15): what is half-open is found dead within
+/// a session timeout, what backs off does so for a second, what waits in line waits for those
+/// before it.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Nothing takes this long.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+/// How a run went.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) seed: u64,
+    pub(crate) hash: u64,
+    pub(crate) violations: Vec<String>,
+    pub(crate) trace: Option<String>,
+    pub(crate) ok: BTreeMap<Kind, u64>,
+    pub(crate) failed: u64,
+    pub(crate) unknown: u64,
+    pub(crate) faults: BTreeMap<&'static str, u64>,
+    pub(crate) checked: BTreeMap<&'static str, u64>,
+}
+
+/// Runs a seed.
+pub(crate) fn run(seed: u64, trace: bool) -> Report {
+    // What the recipes draw their pauses from.
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let (recorder, forged) = runtime.block_on(async {
+        let recorder = Arc::new(Recorder::new(trace));
+        let world = World::new(Settings::of(seed), recorder.clone()).await;
+        if timeout(FOREVER, simulate(&world)).await.is_err() {
+            recorder.finding("I15: the run does not end".to_owned());
+        }
+        let log = world.network.server.log_after(zk_proto::Zxid(0));
+        recorder.with(|history| history.log = log.iter().filter_map(|txn| commit(txn)).collect());
+        (recorder, world.forged())
+    });
+    drop(runtime);
+    let (mut history, hash, trace) = recorder.finish();
+    let mut violations = std::mem::take(&mut history.findings);
+    let verdict = checker::check(&history, &forged);
+    violations.extend(verdict.violations);
+    let mut ok = BTreeMap::new();
+    for op in history.ops.iter().filter(|op| op.outcome.is_ok()) {
+        *ok.entry(op.kind).or_default() += 1;
+    }
+    let count = |outcomes: &[Outcome]| {
+        let ops = history.ops.iter();
+        ops.filter(|op| outcomes.contains(&op.outcome)).count() as u64
+    };
+    Report {
+        seed,
+        hash,
+        violations,
+        trace,
+        ok,
+        failed: count(&[Outcome::NotSent, Outcome::Rejected]),
+        unknown: count(&[Outcome::Unknown, Outcome::Cancelled]),
+        faults: history.faults,
+        checked: verdict.checked,
+    }
+}
+
+/// A transaction as the checker sees it: with the clients' paths, and without what was refused.
+fn commit(txn: &Txn) -> Option<Commit> {
+    if txn.error.is_some() {
+        return None;
+    }
+    let strip = |path: &str| {
+        path.strip_prefix("/app").map(|rest| match rest {
+            "" => "/".to_owned(),
+            rest => rest.to_owned(),
+        })
+    };
+    let parse = |data: &Option<bytes::Bytes>| {
+        let text = std::str::from_utf8(data.as_deref()?).ok()?;
+        let (value, token) = match text.split_once(':') {
+            Some((value, token)) => (value, token.parse().ok()),
+            None => (text, None),
+        };
+        Some((value.parse::<u64>().ok()?, token))
+    };
+    let changes = txn.changes.iter().filter_map(|change| {
+        let path = strip(change.path())?;
+        Some(match change {
+            zk_embedded::core::Change::Create { data, owner, .. } => Change::Create {
+                path,
+                value: parse(data).map(|(value, _)| value),
+                owner: *owner,
+            },
+            zk_embedded::core::Change::SetData { data, .. } => {
+                let parsed = parse(data);
+                Change::Set {
+                    path,
+                    value: parsed.map(|(value, _)| value),
+                    token: parsed.and_then(|(_, token)| token),
+                }
+            }
+            zk_embedded::core::Change::Delete { .. } => Change::Delete { path },
+            _ => Change::Check,
+        })
+    });
+    Some(Commit {
+        zxid: txn.zxid.0,
+        session: txn.session.0,
+        closes: txn.op == OpCode::CloseSession,
+        changes: changes.collect(),
+    })
+}
+
+/// A client that nothing troubles on its way to the servers, and that sees everything.
+async fn admin(world: &World) -> Client {
+    let id = world.recorder.with(|history| {
+        history.credentials.push(0);
+        history.credentials.len() - 1
+    });
+    let hosts: Vec<String> = (0..world.members).map(|m| format!("m{m}:2181")).collect();
+    Client::builder(hosts.join(","))
+        .seed(world.settings.seed)
+        .deadline(None)
+        .dial(SimDial {
+            network: world.network.clone(),
+            client: id,
+        })
+        .connect()
+        .await
+        .unwrap()
+}
+
+async fn set_up(world: &World) {
+    let admin = admin(world).await;
+    let paths = [
+        "/app",
+        "/app/u",
+        "/app/h0",
+        "/app/h1",
+        "/app/d0",
+        "/app/d1",
+        "/app/fence-a",
+        "/app/fence-e",
+        "/app/long",
+    ];
+    for path in paths {
+        admin.create(path, "").await.unwrap();
+    }
+    if world.settings.long {
+        for n in 0..LONG_PATHS {
+            let path = format!("/app{}", long_path(n));
+            admin.create(&path, "").await.unwrap();
+        }
+    }
+    admin.close().await.unwrap();
+}
+
+/// What a watch that follows a node has said last.
+type Latest<T> = Arc<Mutex<Option<T>>>;
+
+fn follow_data(tasks: &mut JoinSet<()>, client: &Client, path: &str) -> Latest<DataState> {
+    let latest = Latest::default();
+    let (mut watch, said) = (DataWatch::new(client, path), latest.clone());
+    tasks.spawn(async move {
+        while let Some(Ok(state)) = watch.next().await {
+            *said.lock().unwrap() = Some(state);
+        }
+    });
+    latest
+}
+
+fn follow_children(tasks: &mut JoinSet<()>, client: &Client, path: &str) -> Latest<ChildrenState> {
+    let latest = Latest::default();
+    let (mut watch, said) = (ChildrenWatch::new(client, path), latest.clone());
+    tasks.spawn(async move {
+        while let Some(Ok(state)) = watch.next().await {
+            *said.lock().unwrap() = Some(state);
+        }
+    });
+    latest
+}
+
+async fn simulate(world: &Arc<World>) {
+    let settings = world.settings;
+    let mut rng = fastrand::Rng::with_seed(settings.seed);
+    set_up(world).await;
+    let seats = settings.seats + 1;
+    for seat in 0..seats {
+        world.seat_client(world.start_client(seat));
+    }
+    if settings.long {
+        let mut actor = Actor {
+            world: world.clone(),
+            seat: 0,
+            rng: rng.fork(),
+        };
+        for n in 0..LONG_PATHS {
+            actor.watch_at(&world.client(0), &long_path(n)).await;
+        }
+    }
+    // Nobody but the followers uses the last client.
+    let follower = world.client(settings.seats);
+    let mut following = JoinSet::new();
+    let data: Vec<_> = ["/h0", "/d0/c0"]
+        .map(|path| (path, follow_data(&mut following, &follower.client, path)))
+        .into();
+    let children = follow_children(&mut following, &follower.client, "/d0");
+
+    let end = Instant::now() + settings.chaos;
+    let mut troubles = JoinSet::new();
+    troubles.spawn(trouble_network(world.clone(), rng.fork(), end));
+    troubles.spawn(trouble_servers(world.clone(), rng.fork(), end));
+    let mut work = JoinSet::new();
+    for seat in 0..settings.seats {
+        for _ in 0..2 {
+            let actor = Actor {
+                world: world.clone(),
+                seat,
+                rng: rng.fork(),
+            };
+            work.spawn(actor.run(end));
+        }
+        let contender = Contender {
+            world: world.clone(),
+            seat,
+            rng: rng.fork(),
+        };
+        work.spawn(contender.run(end));
+    }
+    join(&mut troubles).await;
+    calm(world);
+    world.recorder.note(format_args!("calm"));
+    if timeout(PATIENCE, join(&mut work)).await.is_err() {
+        let pending: Vec<String> = world.recorder.with(|history| {
+            let pending = history.ops.iter();
+            let pending = pending.filter(|op| op.outcome == Outcome::Pending);
+            pending.map(|op| format!("{op:?}")).collect()
+        });
+        let line = world.network.server.paths();
+        world
+            .recorder
+            .finding(format!("I15, I21: stuck are {pending:?}; nodes: {line:?}"));
+        return;
+    }
+    settle(world).await;
+    look_at_followers(world, &data, &children);
+    following.shutdown().await;
+    drop(follower);
+    clean_up(world).await;
+}
+
+async fn join(tasks: &mut JoinSet<()>) {
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+}
+
+/// Ends all faults.
+fn calm(world: &World) {
+    let server = &world.network.server;
+    world.network.calm();
+    server.faults().clear();
+    server.faults().run();
+    server.partition(&[]);
+    for member in 0..world.members {
+        server.set_lag(member, false);
+    }
+}
+
+/// Reads something with a client, so that everything is told that is due.
+async fn hear(world: &World, incarnation: &Incarnation) {
+    let id = world.begin(incarnation, Kind::Sync, "/");
+    let outcome = match incarnation.client.sync("/").await {
+        Ok(()) => Outcome::Done,
+        Err(error) => {
+            world.recorder.finding(format!(
+                "I15: client {} cannot sync: {error}",
+                incarnation.id
+            ));
+            Outcome::Unknown
+        }
+    };
+    world.end(incarnation, id, outcome, String::new());
+    let id = world.begin(incarnation, Kind::Exists, "/u");
+    let (outcome, error) = match incarnation.client.exists("/u").await {
+        Ok(Some(stat)) => {
+            let mzxid = stat.mzxid.0;
+            (Outcome::Read(Read::Present { mzxid }), String::new())
+        }
+        Ok(None) => (Outcome::Read(Read::Absent), String::new()),
+        Err(error) => (Outcome::Unknown, error.to_string()),
+    };
+    world.end(incarnation, id, outcome, error);
+    world.look_at_watches(incarnation);
+    world.drain(incarnation, true);
+}
+
+/// Lets everybody connect, changes everything once more, and lets everybody hear of it.
+async fn settle(world: &World) {
+    let seats = world.seated().len();
+    for seat in 0..seats {
+        let incarnation = world.client(seat);
+        let connected = timeout(PATIENCE, incarnation.client.connected()).await;
+        if !matches!(connected, Ok(Ok(()))) {
+            world.recorder.finding(format!(
+                "I15: client {} is {} long after the last fault",
+                incarnation.id,
+                incarnation.client.state()
+            ));
+        }
+        if timeout(PATIENCE, hear(world, &incarnation)).await.is_err() {
+            world.recorder.finding(format!(
+                "I15: client {} hears nothing: {:?}",
+                incarnation.id,
+                incarnation.client.statistics()
+            ));
+        }
+    }
+    let admin = admin(world).await;
+    let mut paths: Vec<String> = HOT.map(|path| format!("/app{path}")).into();
+    paths.push("/app/d1/c1".to_owned());
+    paths.push("/app/d0/c0/zz".to_owned());
+    if world.settings.long {
+        paths.extend((0..LONG_PATHS).map(|n| format!("/app{}", long_path(n))));
+    }
+    for path in &paths {
+        let changed = match admin.exists(path).await.unwrap() {
+            Some(_) => admin.set(path, "").await.map(drop),
+            None => admin.create(path, "").await.map(drop),
+        };
+        // The parent may be ephemeral, or gone.
+        drop(changed);
+    }
+    admin.close().await.unwrap();
+    for seat in 0..seats {
+        let incarnation = world.client(seat);
+        if timeout(PATIENCE, hear(world, &incarnation)).await.is_err() {
+            world
+                .recorder
+                .finding(format!("I15: client {} hears nothing", incarnation.id));
+        }
+        world.due(&incarnation);
+    }
+}
+
+fn look_at_followers(
+    world: &World,
+    data: &[(&str, Latest<DataState>)],
+    children: &Latest<ChildrenState>,
+) {
+    let server = &world.network.server;
+    for (path, latest) in data {
+        let there = server.node(&format!("/app{path}"));
+        let said = latest.lock().unwrap().clone();
+        let same = match (&said, &there) {
+            (Some(DataState::Present { data, stat }), Some(node)) => {
+                Some(data) == node.data.as_ref() && stat.mzxid == node.stat.mzxid
+            }
+            (Some(DataState::Absent), None) => true,
+            _ => false,
+        };
+        if !same {
+            world.recorder.finding(format!(
+                "I23: {path} was said to be {said:?} last and is {there:?}"
+            ));
+        }
+    }
+    let mut there: Vec<String> = server
+        .paths()
+        .iter()
+        .filter_map(|path| path.strip_prefix("/app/d0/"))
+        .filter(|name| !name.contains('/'))
+        .map(str::to_owned)
+        .collect();
+    there.sort();
+    let said = children.lock().unwrap().clone();
+    let same = match &said {
+        Some(ChildrenState::Present { names, .. }) => {
+            let mut names = names.to_vec();
+            names.sort();
+            names == there
+        }
+        Some(ChildrenState::Absent) => server.node("/app/d0").is_none(),
+        None => false,
+    };
+    if !same {
+        world.recorder.finding(format!(
+            "I23: the children of /d0 were said to be {said:?} last and are {there:?}"
+        ));
+    }
+}
+
+/// Drops all watches, closes all clients, and looks at what is left.
+async fn clean_up(world: &World) {
+    let server = &world.network.server;
+    for incarnation in world.seated() {
+        drop(incarnation.watches.lock().unwrap().split_off(0));
+        drop(incarnation.streams.lock().unwrap().split_off(0));
+    }
+    // What guards and cancelled futures leave to the background is done within a few round trips.
+    sleep(Duration::from_secs(10)).await;
+    for incarnation in world.seated() {
+        drop(timeout(PATIENCE, hear(world, &incarnation)).await);
+        let held = incarnation.client.statistics();
+        if (held.watches, held.subscribers) != (0, 0) || held.outstanding > 0 {
+            world.recorder.finding(format!(
+                "I11: client {} holds {held:?} after the last handle was dropped",
+                incarnation.id
+            ));
+        }
+    }
+    let watches = server.watch_counts();
+    if (watches.data, watches.child) != (0, 0) {
+        world
+            .recorder
+            .finding(format!("I11: the servers still guard {watches:?}"));
+    }
+    let mut left = server.paths();
+    left.retain(|path| path.starts_with("/app/locks/a/") || path.starts_with("/app/election/"));
+    if !left.is_empty() {
+        world
+            .recorder
+            .finding(format!("I21: left in line are {left:?}"));
+    }
+    for incarnation in world.seated() {
+        if !close(world, &incarnation).await {
+            world.recorder.finding(format!(
+                "I12: client {} could not be closed in peace",
+                incarnation.id
+            ));
+        }
+        world.bury(&incarnation);
+    }
+    // Sessions whose clients went without a word end by themselves.
+    sleep(Duration::from_secs(25)).await;
+    let sessions = server.sessions();
+    if !sessions.is_empty() {
+        world
+            .recorder
+            .finding(format!("I12: sessions do not end: {sessions:?}"));
+    }
+    let owners: BTreeMap<String, i64> = server
+        .paths()
+        .into_iter()
+        .filter_map(|path| {
+            let owner = server.node(&path)?.stat.owner()?;
+            Some((path, owner.0))
+        })
+        .collect();
+    if !owners.is_empty() {
+        world.recorder.finding(format!(
+            "I12: ephemeral nodes outlive their sessions: {owners:?}"
+        ));
+    }
+}

@@ -1,0 +1,180 @@
+//! `cargo xtask bugs`: switches on one seeded bug after another, and demands that a test fails.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::report::Suite;
+use crate::{Outcome, cargo, enter_workspace};
+
+const LIST: &str = "tests/SEEDED_BUGS.md";
+/// Of its own, so that the flag does not rebuild everything else.
+const TARGET: &str = "target/seeded-bugs";
+const VARIABLE: &str = "ZK_SEEDED_BUG";
+
+pub(crate) fn main(arguments: &[String]) -> Outcome {
+    enter_workspace()?;
+    let suite = run(arguments)?;
+    for remark in &suite.remarks {
+        println!("{remark}");
+    }
+    println!("{} caught, {} not", suite.passed, suite.failed);
+    Ok(if suite.failed > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Runs all bugs of the list, or those of these numbers.
+pub(crate) fn run(numbers: &[String]) -> Result<Suite, Box<dyn Error>> {
+    let mut bugs = read(&fs::read_to_string(LIST)?)?;
+    if let Some(unknown) = (numbers.iter()).find(|n| !bugs.iter().any(|bug| bug.number == **n)) {
+        return Err(format!("{LIST} has no bug {unknown}").into());
+    }
+    bugs.retain(|bug| numbers.is_empty() || numbers.contains(&bug.number));
+    let mut suite = Suite {
+        name: "seeded bugs".to_owned(),
+        ..Suite::default()
+    };
+    println!("\n──── seeded bugs: {} ────", bugs.len());
+    // The proof needs both: that a test passes without its bug, and that it fails with it.
+    let mut sound: HashMap<(&str, &str), bool> = HashMap::new();
+    for bug in &bugs {
+        let place = (&*bug.package, &*bug.target);
+        let is_sound = match sound.entry(place) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                let filters: Vec<&str> = (bugs.iter())
+                    .filter(|other| (&*other.package, &*other.target) == place)
+                    .map(|other| &*other.filter)
+                    .collect();
+                *unknown.insert(test(place, &filters, None)? == Verdict::Passed)
+            }
+        };
+        let verdict = match test(place, &[&bug.filter], Some(&bug.number))? {
+            _ if !is_sound => "FAILS WITHOUT IT",
+            Verdict::Failed => "caught",
+            Verdict::Passed => "NOT CAUGHT",
+            Verdict::Neither => "NO SUCH TEST, or it does not build, or ends early",
+        };
+        println!("{verdict:>10}  {} {}", bug.number, bug.what);
+        if verdict == "caught" {
+            suite.passed += 1;
+        } else {
+            suite.failed += 1;
+            let remark = format!("{} by {} {}: {verdict}", bug.number, bug.target, bug.filter);
+            suite.remarks.push(remark);
+        }
+    }
+    Ok(suite)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Bug {
+    number: String,
+    what: String,
+    package: String,
+    /// `lib`, or the name of a test target.
+    target: String,
+    filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    Neither,
+}
+
+/// The rows of the table.
+fn read(list: &str) -> Result<Vec<Bug>, String> {
+    let rows = list.lines().filter(|line| line.starts_with("| "));
+    let mut bugs: Vec<Bug> = Vec::new();
+    // The first row is the table's head.
+    for row in rows.skip(1) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [number, what, package, target, filter] = cells[..] else {
+            return Err(format!("{LIST}: not five cells: {row}"));
+        };
+        if bugs.iter().any(|bug| bug.number == number) {
+            return Err(format!("{LIST}: {number} twice"));
+        }
+        let code = |cell: &str| cell.trim_matches('`').to_owned();
+        bugs.push(Bug {
+            number: number.to_owned(),
+            what: what.to_owned(),
+            package: code(package),
+            target: code(target),
+            filter: code(filter),
+        });
+    }
+    Ok(bugs)
+}
+
+/// Runs the tests of a package's target that the filters select, with a bug or without.
+fn test(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> io::Result<Verdict> {
+    let output = command(place, filters, bug).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failed = said.contains("test result: FAILED");
+    let passed = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: ok. "))
+        .any(|counts| !counts.starts_with("0 passed"));
+    let verdict = match (output.status.success(), passed, failed) {
+        (true, true, _) => Verdict::Passed,
+        (false, _, true) => Verdict::Failed,
+        _ => Verdict::Neither,
+    };
+    if verdict == Verdict::Neither || (bug.is_none() && verdict == Verdict::Failed) {
+        println!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(verdict)
+}
+
+fn command(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> Command {
+    let (package, target) = place;
+    let mut command = cargo();
+    command
+        .args(["test", "--quiet", "--package", package])
+        .env("CARGO_TARGET_DIR", TARGET)
+        .env("RUSTFLAGS", "--cfg seeded_bugs")
+        .env("ZK_TESTS_SERVER", "embedded")
+        .stdin(Stdio::null());
+    match target {
+        "lib" => command.arg("--lib"),
+        target => command.args(["--test", target]),
+    };
+    command.arg("--").args(filters);
+    match bug {
+        Some(number) => command.env(VARIABLE, number),
+        None => command.env_remove(VARIABLE),
+    };
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_a_table_of_five_columns() {
+        let list = "# Title\n\n| no. | what | package | target | test |\n|---|---|---|---|---|\n\
+                    | B1 | it breaks | `zk-client` | `lib` | `b1_it_breaks` |\n";
+        let bugs = read(list).unwrap();
+        assert_eq!(bugs.len(), 1);
+        assert_eq!((&*bugs[0].number, &*bugs[0].filter), ("B1", "b1_it_breaks"));
+        assert!(read("| a |\n| B1 | too few |\n").is_err());
+        let twice = format!("{list}| B1 | again | `p` | `lib` | `t` |\n");
+        assert!(read(&twice).unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn the_repository_has_a_list_of_twenty_at_least() {
+        let list = include_str!("../../tests/SEEDED_BUGS.md");
+        assert!(read(list).unwrap().len() >= 20);
+    }
+}

@@ -1,0 +1,85 @@
+//! `cargo xtask sim`: many seeds of the simulation, and what they amount to.
+
+use std::process::ExitCode;
+
+use crate::{Outcome, cargo, enter_workspace};
+
+/// Where the test binary reads its seeds from.
+const FIRST: &str = "ZK_SIM_SEED";
+const COUNT: &str = "ZK_SIM_SEEDS";
+const TRACE: &str = "ZK_SIM_TRACE";
+const TEST: &str = "no_promise_is_broken_whatever_goes_wrong";
+
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    first: u64,
+    seeds: u64,
+    trace: bool,
+}
+
+pub(crate) fn main(arguments: &[String]) -> Outcome {
+    let options = parse(arguments)?;
+    enter_workspace()?;
+    let mut command = cargo();
+    command.args(["test", "--quiet", "--profile", "simulation"]);
+    command.args(["--package", "zk-tests", "--test", "offline_simulation"]);
+    command.args(["--", "--exact", TEST, "--nocapture"]);
+    command.env(FIRST, options.first.to_string());
+    command.env(COUNT, options.seeds.to_string());
+    // A trace of one seed is written because it is there, whatever it says.
+    command.env_remove(TRACE);
+    if options.trace {
+        command.env(TRACE, "1");
+    }
+    Ok(if command.status()?.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn parse(arguments: &[String]) -> Result<Options, String> {
+    let mut options = Options {
+        first: 1,
+        seeds: 1_000,
+        trace: false,
+    };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut number = || {
+            let number = arguments.next().and_then(|text| text.parse().ok());
+            number.ok_or_else(|| format!("{argument} wants a number"))
+        };
+        match argument.as_str() {
+            "--first" => options.first = number()?,
+            "--seeds" => options.seeds = number()?,
+            "--trace" => options.trace = true,
+            other => return Err(format!("`sim` does not know {other}; see cargo xtask help")),
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Options, String> {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        parse(&arguments)
+    }
+
+    #[test]
+    fn seeds_are_counted_from_the_first() {
+        let options = parsed(&["--seeds", "20", "--first", "7", "--trace"]).unwrap();
+        let expected = Options {
+            first: 7,
+            seeds: 20,
+            trace: true,
+        };
+        assert_eq!(options, expected);
+        assert_eq!(parsed(&[]).unwrap().first, 1);
+        assert!(parsed(&["--seeds"]).is_err() && parsed(&["--seeds", "x"]).is_err());
+        assert!(parsed(&["20"]).unwrap_err().contains("20"));
+    }
+}
