@@ -8,11 +8,14 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 const FIRST: u32 = 10_000;
 const BLOCK: u32 = 64;
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Distinct ports of 127.0.0.1 that nothing listens on.
 ///
@@ -29,6 +32,26 @@ pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
         held.push(listener);
     }
     Ok(ports)
+}
+
+/// Listens on a port that was closed a moment ago.
+///
+/// A child process that another thread is just starting has every socket of ours until its exec,
+/// so a port can stay taken for a moment after it was closed here.
+///
+/// # Errors
+///
+/// If somebody has the port for good, or none may.
+pub(crate) fn listen_again(address: SocketAddr) -> io::Result<TcpListener> {
+    let deadline = Instant::now() + LISTEN_TIMEOUT;
+    loop {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 fn bind_free() -> io::Result<(u16, TcpListener)> {
@@ -69,7 +92,7 @@ mod tests {
     fn ports_are_distinct_and_free() {
         let mut ports = free_ports::<9>().unwrap();
         for port in ports {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+            listen_again((Ipv4Addr::LOCALHOST, port).into()).unwrap();
         }
         ports.sort_unstable();
         assert!(ports.windows(2).all(|pair| pair[0] != pair[1]), "{ports:?}");
@@ -78,7 +101,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_not_offered() {
         let [port] = free_ports().unwrap();
-        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let _taken = listen_again((Ipv4Addr::LOCALHOST, port).into()).unwrap();
         assert!(!free_ports::<64>().unwrap().contains(&port));
     }
 }

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::ports::free_ports;
+use crate::ports::{self, free_ports};
 
 pub use frames::Place;
 use frames::{CutFrame, Frames};
@@ -93,7 +93,7 @@ impl Proxy {
         // kernel hands to others meanwhile.
         let [port] = free_ports().map_err(|source| Error::io("find a free port", source))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let listener = TcpListener::bind(address)
+        let listener = ports::listen_again(address)
             .map_err(|source| Error::io(format!("listen on {address}"), source))?;
         let shared = Arc::new(Shared {
             upstream,
@@ -307,7 +307,8 @@ fn listen_again(shared: &Shared, address: SocketAddr) -> Option<TcpListener> {
         if state.closing {
             return None;
         }
-        match TcpListener::bind(address) {
+        // Other threads' forks need a moment, and nobody waits for the lock but who waits for this.
+        match ports::listen_again(address) {
             Ok(listener) => {
                 state.listening = true;
                 shared.changed.notify_all();
