@@ -1,8 +1,8 @@
 //! Starts real Apache ZooKeeper servers for tests, and breaks them on request.
 //!
 //! The layer above is the integration tests in `tests/tests/` and `cargo xtask servers`; below are
-//! only `std`, a Java runtime and ZooKeeper's jars. Nothing here speaks the client protocol, so a
-//! bug in the client cannot hide in its harness.
+//! only `std`, a Java runtime and ZooKeeper's jars. Nothing here is built on the client, so a bug in
+//! it cannot hide in its harness.
 //!
 //! ```no_run
 //! use zk_tests::{Ensemble, ServerOptions, Standalone};
@@ -44,10 +44,12 @@
 //! - [`standalone`], [`ensemble`]: servers with a life time and a directory
 //! - [`four_letter`]: `srvr` and its kin
 //! - [`lincheck`]: whether a recorded history can be explained
+//! - [`constant`]: a server that answers from prepared bytes, for measuring
 //! - [`proxy`]: a TCP proxy that cuts, refuses, delays and stalls
 //! - [`txn_log`]: what a server has written down
 //! - [`ports`], [`run_directory`], [`signal`]: loopback ports, clean-up, signals without `unsafe`
 
+pub mod constant;
 pub mod curator;
 pub mod ensemble;
 pub mod error;
@@ -64,6 +66,7 @@ pub mod signal;
 pub mod standalone;
 pub mod txn_log;
 
+pub use constant::Constant;
 pub use curator::Curator;
 pub use ensemble::Ensemble;
 pub use error::{Error, Result};

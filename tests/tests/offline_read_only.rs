@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use common::members::Members;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use zk_client::{Dial, Dialing, ErrorKind, HostPort, LeaseLost, Outcome, State, StateStream};
+use zk_client::{
+    Client, Dial, Dialing, ErrorKind, HostPort, LeaseLost, Outcome, State, StateStream,
+};
 
 const HOSTS: &str = "zk1,zk2,zk3";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -41,6 +43,12 @@ fn read_write(state: &State) -> bool {
     matches!(state, State::Connected { .. })
 }
 
+/// A client that makes do with a read-only server.
+async fn reader(members: &Members) -> Client {
+    let builder = members.client(HOSTS).read_only(true);
+    builder.connect().await.unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a30_i17_a_read_only_server_serves_reads_and_gives_no_session() {
     let members = Members::start(3).await;
@@ -48,12 +56,7 @@ async fn a30_i17_a_read_only_server_serves_reads_and_gives_no_session() {
     writer.create("/a", "1").await.unwrap();
     writer.close().await.unwrap();
     members.leave_only(2);
-    let zk = members
-        .client(HOSTS)
-        .read_only(true)
-        .connect()
-        .await
-        .unwrap();
+    let zk = reader(&members).await;
     assert_eq!(zk.state(), State::ConnectedReadOnly { epoch: 0 });
     assert_eq!(zk.server().unwrap().host, "zk2");
     assert!(zk.session().id.is_none());
@@ -83,12 +86,7 @@ async fn a30_a_client_that_did_not_ask_for_it_does_not_use_a_read_only_server() 
 async fn x15_a30_when_there_is_a_quorum_again_the_client_gets_its_first_session_there() {
     let members = Members::start(3).await;
     members.leave_only(2);
-    let zk = members
-        .client(HOSTS)
-        .read_only(true)
-        .connect()
-        .await
-        .unwrap();
+    let zk = reader(&members).await;
     let (_, _, watch) = zk.children("/").watch().await.unwrap();
     let mut states = zk.states();
     let lease = zk.lease();
@@ -118,8 +116,7 @@ async fn c5_b42_the_search_asks_every_server_and_moves_to_the_one_with_a_quorum(
     for member in [1, 2] {
         members.server.member(member).refuse_connections(true).await;
     }
-    let zk = members.client(HOSTS);
-    let zk = zk.read_only(true).connect().await.unwrap();
+    let zk = reader(&members).await;
     assert_eq!(zk.server().unwrap().host, "zk1");
     let mut states = zk.states();
     assert!(read_only(&states.next().await.unwrap()));
@@ -134,12 +131,7 @@ async fn c5_b42_the_search_asks_every_server_and_moves_to_the_one_with_a_quorum(
 async fn b42_the_search_is_never_hot_and_slows_down_to_a_round_a_minute() {
     let members = Members::start(3).await;
     members.leave_only(2);
-    let zk = members
-        .client(HOSTS)
-        .read_only(true)
-        .connect()
-        .await
-        .unwrap();
+    let zk = reader(&members).await;
     let asked = || members.dialled("zk1") + members.dialled("zk3");
     let before = asked();
     tokio::time::sleep(10 * MINUTE).await;
@@ -217,12 +209,7 @@ async fn a30_a_session_that_may_live_is_not_given_up_for_a_read_only_server() {
 #[tokio::test(start_paused = true)]
 async fn a30_a_session_without_a_quorum_expires_once_and_then_reads_are_served() {
     let members = Members::start(3).await;
-    let zk = members
-        .client(HOSTS)
-        .read_only(true)
-        .connect()
-        .await
-        .unwrap();
+    let zk = reader(&members).await;
     zk.create("/a", "").await.unwrap();
     let mut states = zk.states();
     members.leave_only(1);
@@ -244,12 +231,7 @@ async fn a30_a_session_without_a_quorum_expires_once_and_then_reads_are_served()
 async fn a30_closing_on_a_read_only_server_ends() {
     let members = Members::start(3).await;
     members.leave_only(2);
-    let zk = members
-        .client(HOSTS)
-        .read_only(true)
-        .connect()
-        .await
-        .unwrap();
+    let zk = reader(&members).await;
     tokio::time::timeout(MINUTE, zk.close())
         .await
         .unwrap()

@@ -123,6 +123,8 @@ pub(crate) struct Core {
     /// No slot's deadline is earlier.
     next_deadline: Option<Instant>,
     driver: Option<Waker>,
+    /// Whether the driver is to be woken when the lock is released.
+    driver_is_due: bool,
     /// The server connected to, or tried last.
     server: Option<HostPort>,
     /// Attempts to connect since the session was last served.
@@ -170,6 +172,7 @@ impl Core {
             close_wakers: Vec::new(),
             next_deadline: None,
             driver: None,
+            driver_is_due: false,
             server: None,
             attempts: 0,
             traffic: Traffic::default(),
@@ -457,7 +460,15 @@ impl Core {
     }
 
     pub(crate) fn wake_driver(&mut self) {
-        self.wakes.extend(self.driver.take());
+        self.driver_is_due = true;
+    }
+
+    /// The driver's waker, if the driver is to be woken and has not been since it last registered.
+    pub(crate) fn take_driver(&mut self) -> Option<Waker> {
+        match std::mem::take(&mut self.driver_is_due) {
+            true => self.driver.take(),
+            false => None,
+        }
     }
 
     /// The driver is gone, with its runtime: nothing will be sent or received any more.

@@ -148,6 +148,7 @@ async fn connect(
                 host,
                 mechanism,
                 opened: false,
+                wakes: Vec::new(),
             };
             let ended = pump(stream, &mut endpoint, options.frame_limit).await;
             let opened = endpoint.opened;
@@ -275,6 +276,8 @@ struct CoreEndpoint<'a> {
     mechanism: Option<Box<dyn Mechanism>>,
     /// Whether the session has been established over this connection.
     opened: bool,
+    /// Room for wakers.
+    wakes: Vec<Waker>,
 }
 
 impl CoreEndpoint<'_> {
@@ -294,26 +297,28 @@ impl CoreEndpoint<'_> {
 }
 
 impl Endpoint for CoreEndpoint<'_> {
-    fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) {
+    fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
         self.shared.with(|core| {
             core.register_driver(waker);
             if out.is_empty() {
                 core.poll_output(out);
             }
-        });
+            let link = core.poll_link_timeout().unwrap_or_else(now);
+            core.poll_timeout().map_or(link, |due| due.min(link))
+        })
     }
 
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
-        let (result, notice) = self
-            .shared
-            .with(|core| (core.handle_input(now, frames), core.take_notice()));
+        let (result, notice) = self.shared.with_room(&mut self.wakes, |core| {
+            (core.handle_input(now, frames), core.take_notice())
+        });
         if let Some(notice) = notice {
             warn!(server = %self.host, "{notice}");
         }
-        let result = result.and_then(|()| self.log_in());
         if self.opened {
             return result;
         }
+        let result = result.and_then(|()| self.log_in());
         self.opened = self.shared.with(|core| {
             let connected = core.state().is_connected();
             if connected {
@@ -322,13 +327,6 @@ impl Endpoint for CoreEndpoint<'_> {
             connected
         });
         result
-    }
-
-    fn poll_timeout(&mut self) -> Instant {
-        self.shared.with(|core| {
-            let link = core.poll_link_timeout().unwrap_or_else(now);
-            core.poll_timeout().map_or(link, |due| due.min(link))
-        })
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {

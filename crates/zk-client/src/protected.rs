@@ -9,7 +9,7 @@ use std::time::Duration;
 use zk_proto::{OpCode, SessionId, path};
 use zk_transport::{Backoff, BackoffPolicy};
 
-use crate::call::validate;
+use crate::call::{Pending, validate};
 use crate::client::Client;
 use crate::create::{Create, Created};
 use crate::error::{ErrorKind, Outcome, Result};
@@ -77,7 +77,7 @@ impl fmt::Debug for Guid {
 ///
 /// # Cancel safety
 /// Dropping the future deletes the znode in the background, should it come to exist.
-#[must_use = "operations do nothing unless awaited"]
+#[must_use = "operations do nothing unless awaited or submitted"]
 pub struct CreateProtected<'a, D> {
     create: Create<'a, D>,
     guid: Guid,
@@ -123,12 +123,30 @@ impl<D> fmt::Debug for CreateProtected<'_, D> {
     }
 }
 
+/// A protected creation under way.
+type Creating<'a> = Pin<Box<dyn Future<Output = Result<Created>> + Send + 'a>>;
+
+impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> CreateProtected<'a, D> {
+    /// Puts the request on the wire: what is submitted next is executed after it, unless the
+    /// connection is lost meanwhile. The future does the rest.
+    pub fn submit(self) -> Creating<'a> {
+        let client = self.create.client.within(self.create.deadline);
+        match self.orphan(&client) {
+            Ok(orphan) => {
+                let attempt = self.attempt(&client, &orphan);
+                Box::pin(self.run(client, orphan, attempt))
+            }
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
 impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> IntoFuture for CreateProtected<'a, D> {
     type Output = Result<Created>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<Created>> + Send + 'a>>;
+    type IntoFuture = Creating<'a>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+    fn into_future(self) -> Creating<'a> {
+        self.submit()
     }
 }
 
@@ -136,9 +154,18 @@ crate::call::blocking!(
     [<'a, D: AsRef<[u8]> + Send + Sync + 'a>] CreateProtected<'a, D>, Created, |op| op.create.client
 );
 
+/// One request of a creation.
+struct Attempt {
+    /// The session in which it may be executed, as far as that is known when it is submitted, …
+    session: SessionId,
+    /// … and that session's epoch. A request that waits for the first session is sent in it.
+    epoch: u64,
+    answer: Pending<Created>,
+}
+
 impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
-    async fn run(self) -> Result<Created> {
-        let client = &self.create.client.within(self.create.deadline);
+    /// What is left of the creation if nobody waits for it. Fails if there can be no such znode.
+    fn orphan(&self, client: &Client) -> Result<Orphan> {
         let (parent, name) = split(self.create.path);
         let prefix = self.prefix.clone().unwrap_or_else(|| self.guid.prefix());
         let path = path::join(parent, &format!("{prefix}{name}"));
@@ -146,19 +173,35 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         let nameless = self.create.is_sequential() || self.prefix.is_some();
         validate(OpCode::Create2, self.create.path, nameless)?;
         self.create.validate(&path)?;
-        let mut orphan = Orphan {
+        Ok(Orphan {
             client: client.with_deadline(None),
             parent: parent.to_owned(),
-            prefix: prefix.clone(),
+            prefix,
+            path,
             armed: true,
-        };
+        })
+    }
+
+    fn attempt(&self, client: &Client, orphan: &Orphan) -> Attempt {
+        let session = client.session();
+        Attempt {
+            session: session.id,
+            epoch: session.epoch.max(1),
+            answer: self.create.submit_with(client, &orphan.path, None),
+        }
+    }
+
+    async fn run(
+        self,
+        client: Client,
+        mut orphan: Orphan,
+        mut attempt: Attempt,
+    ) -> Result<Created> {
         // The sessions in which it may have been created.
         let mut sessions = Vec::new();
         loop {
-            sessions.push(client.session().id);
-            // A request that waits for the first session is sent in it.
-            let epoch = client.session().epoch.max(1);
-            let failed = match self.create.submit_with(client, &path, None).await {
+            sessions.push(attempt.session);
+            let failed = match attempt.answer.await {
                 Ok(created) => {
                     orphan.armed = false;
                     return Ok(created);
@@ -167,8 +210,8 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
             };
             sessions.push(client.session().id);
             match (failed.kind(), failed.outcome()) {
-                (ErrorKind::ConnectionLost, Outcome::Unknown) => {
-                    let found = self.find(client, parent, &prefix, &sessions).await;
+                (ErrorKind::ConnectionLost, Outcome::Unknown) if !zk_proto::seeded_bug!("B84") => {
+                    let found = self.find(&client, &orphan, &sessions).await;
                     // Whatever is wrong with looking, the creation's fate is unknown.
                     let found = found.map_err(|error| error.with_outcome(Outcome::Unknown))?;
                     if let Some(found) = found {
@@ -177,7 +220,9 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                     }
                     // A request of a session that was given up may still be on its way. An ephemeral
                     // znode of that session goes with it; another would stay beside a second.
-                    if !self.create.options.is_ephemeral() && client.session().epoch != epoch {
+                    if !self.create.options.is_ephemeral()
+                        && client.session().epoch != attempt.epoch
+                    {
                         return Err(failed);
                     }
                 }
@@ -189,6 +234,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                     return Err(failed);
                 }
             }
+            attempt = self.attempt(&client, &orphan);
         }
     }
 
@@ -196,10 +242,10 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
     async fn find(
         &self,
         client: &Client,
-        parent: &str,
-        prefix: &str,
+        orphan: &Orphan,
         sessions: &[SessionId],
     ) -> Result<Option<Created>> {
+        let Orphan { parent, prefix, .. } = orphan;
         // This connection's server may lag behind the one that executed the creation.
         let children = match client.children(parent).synced().await {
             Ok(children) => children,
@@ -238,6 +284,8 @@ struct Orphan {
     client: Client,
     parent: String,
     prefix: String,
+    /// The path that is created, without its number.
+    path: String,
     armed: bool,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 use tokio::runtime::Handle;
@@ -25,13 +26,22 @@ impl Shared {
 
     /// Runs `f` under the lock, and wakes whom it wants woken after the lock is released.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
+        self.with_room(&mut Vec::new(), f)
+    }
+
+    /// The same, for who wakes many at a time: with an empty `room` that is kept for the next time,
+    /// their wakers have room without an allocation.
+    pub(crate) fn with_room<R>(&self, room: &mut Vec<Waker>, f: impl FnOnce(&mut Core) -> R) -> R {
         // The core has no invariant that a panic in the middle could break for good: at worst a
         // request stays unanswered until its deadline.
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut core);
-        let wakes = std::mem::take(&mut core.wakes);
+        let driver = core.take_driver();
+        if !core.wakes.is_empty() {
+            std::mem::swap(&mut core.wakes, room);
+        }
         drop(core);
-        for waker in wakes {
+        for waker in room.drain(..).chain(driver) {
             waker.wake();
         }
         result
@@ -57,7 +67,7 @@ pub(crate) fn now() -> Instant {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Wake, Waker};
+    use std::task::Wake;
     use std::time::Duration;
 
     use super::*;

@@ -241,6 +241,7 @@ impl Guard {
             return Err(lost);
         }
         match &self.lease {
+            _ if zk_proto::seeded_bug!("A61") => Ok(()),
             Some(lease) => lease.check().map_err(|lost| self.lose(lost.into())),
             None => Ok(()),
         }
@@ -360,7 +361,7 @@ async fn delete(client: &Client, path: &str, may_be_there: impl Fn() -> bool) ->
 impl Drop for Guard {
     fn drop(&mut self) {
         self.end_renewal();
-        if !self.held || !self.is_live() {
+        if !self.held || !self.is_live() || zk_proto::seeded_bug!("D3") {
             return;
         }
         if !self.outlives_sessions() {

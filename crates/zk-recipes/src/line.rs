@@ -2,7 +2,7 @@
 //! head. Each contender watches only the one it has to wait for, so that one departure wakes one.
 
 use bytes::Bytes;
-use zk_client::{Children, Client, ErrorKind, Guid, Stat, path};
+use zk_client::{Children, Client, Created, ErrorKind, Guid, Pending, Stat, path};
 
 use crate::error::Result;
 use crate::guard::{Guard, Token};
@@ -158,16 +158,16 @@ impl Line {
     /// Dropping the future leaves the line, in the background.
     pub(crate) async fn stand(&self, wait: bool) -> Result<Option<Guard>> {
         loop {
-            let place = self.join().await?;
-            if let Some(held) = self.advance(place, wait).await? {
+            let (place, line) = self.join().await?;
+            if let Some(held) = self.advance(place, line, wait).await? {
                 return Ok(held.map(Guard::hold));
             }
             // The place vanished, with its session or by somebody's hand: join anew.
         }
     }
 
-    /// A place at the end of the line.
-    async fn join(&self) -> Result<Guard> {
+    /// A place at the end of the line, and the line with it.
+    async fn join(&self) -> Result<(Guard, Vec<names::Contender>)> {
         let mut pause = pause();
         loop {
             self.patient.connected().await?;
@@ -181,21 +181,22 @@ impl Line {
             if let Own::Hex(_) = self.layout.own(self.role) {
                 create = create.prefix(Guid::random().hex());
             }
-            match create.await {
-                Ok(created) if self.persistent => {
-                    return Ok(Guard::new(&self.client, None, self.trust, created));
-                }
+            let created = create.submit();
+            // Not after the answer: the server executes one after the other, in one round trip.
+            let children = self.patient.children(&self.parent).submit();
+            match created.await {
                 Ok(created) => {
-                    let lease = self.patient.lease();
-                    if created.stat.owner() == Some(lease.session()) {
-                        return Ok(Guard::new(&self.client, Some(lease), self.trust, created));
+                    if let Some(place) = self.place(created) {
+                        let line = self.line_with(&place, children).await?;
+                        return Ok((place, line));
                     }
-                    // Of a session that has ended meanwhile, it is no place, and may take a while
-                    // to go.
-                    self.patient.delete(&created.path).guaranteed();
                 }
                 // Containers and empty parents go when nobody needs them; make them again.
-                Err(error) if error.kind() == ErrorKind::NoNode => self.ensure_parent().await?,
+                Err(error)
+                    if error.kind() == ErrorKind::NoNode && !zk_proto::seeded_bug!("A75") =>
+                {
+                    self.ensure_parent().await?;
+                }
                 // Another session follows, or `connected` says why not.
                 Err(error) if error.kind() == ErrorKind::SessionExpired => {}
                 Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
@@ -204,23 +205,57 @@ impl Line {
         }
     }
 
+    /// The place that a znode is, unless its session has ended meanwhile.
+    fn place(&self, created: Created) -> Option<Guard> {
+        if self.persistent {
+            return Some(Guard::new(&self.client, None, self.trust, created));
+        }
+        let lease = self.patient.lease();
+        if created.stat.owner() == Some(lease.session()) || zk_proto::seeded_bug!("B87") {
+            return Some(Guard::new(&self.client, Some(lease), self.trust, created));
+        }
+        // It may take a while to go.
+        self.patient.delete(&created.path).guaranteed();
+        None
+    }
+
+    /// The line, from these children if they were read after the place was taken.
+    async fn line_with(
+        &self,
+        place: &Guard,
+        children: Pending<Children>,
+    ) -> Result<Vec<names::Contender>> {
+        if let Ok(children) = children.await {
+            let line = self.read(&children);
+            if line.iter().any(|c| place.is_named(&c.name)) {
+                return Ok(line);
+            }
+        }
+        self.order().await
+    }
+
     async fn ensure_parent(&self) -> Result<()> {
         ensure(&self.patient, &self.parent, self.layout).await
     }
 
     /// `None` if the place is gone; `Some(None)` if it is not at the head and was given up.
-    async fn advance(&self, place: Guard, wait: bool) -> Result<Option<Option<Guard>>> {
+    async fn advance(
+        &self,
+        place: Guard,
+        mut line: Vec<names::Contender>,
+        wait: bool,
+    ) -> Result<Option<Option<Guard>>> {
         let mut pause = pause();
-        // A place that was just taken is mostly assured by that.
-        let mut assure = false;
+        // A place that was just taken is assured by that.
+        let mut confirmed: Option<Pending<_>> = None;
         loop {
-            // Goes out together with the read that shows whose turn it is.
-            let confirmed = assure.then(|| place.confirm());
-            let line = self.order().await?;
             if !place.is_live() {
                 return Ok(None);
             }
             let Some(own) = line.iter().find(|c| place.is_named(&c.name)) else {
+                if zk_proto::seeded_bug!("A62") {
+                    std::future::pending::<()>().await;
+                }
                 return Ok(None);
             };
             let Some(ahead) = obstacle(&line, own) else {
@@ -237,18 +272,24 @@ impl Line {
                 place.give_up().await?;
                 return Ok(Some(None));
             }
+            let ahead = match line.first() {
+                Some(head) if zk_proto::seeded_bug!("A65") => head,
+                _ => ahead,
+            };
             let ahead = path::join(&self.parent, &ahead.name);
             // Not `exists`, which would leave a watch for the creation of what is gone (B68).
             match self.patient.get(&ahead).watch().await {
                 Ok((_, _, watch)) => {
                     // Whatever it tells, look again: a gap and the end of a session too.
                     watch.await;
-                    assure = place.needs_assurance();
                 }
                 Err(error) if error.kind() == ErrorKind::NoNode => {}
                 Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }
+            // Goes out together with the read that shows whose turn it is.
+            confirmed = place.needs_assurance().then(|| place.confirm());
+            line = self.order().await?;
         }
     }
 }

@@ -41,11 +41,13 @@ use crate::options::{line_options, lock};
 ///
 /// # Cost
 ///
-/// Nobody there: two requests to acquire, a creation and a read of the children; one to release. A
-/// contender that waits watches one znode: one request more. When that is deleted, it reads the
-/// children again and, at the same time, has a quorum confirm that its own znode is there
-/// ([`Trust`](crate::Trust)): two more. With a thousand waiters a release wakes one of them. While it
-/// is held: see [`Guard`].
+/// Nobody there: a creation and a read of the children, which go out together, and a deletion: two
+/// requests in one round trip to acquire, one to release. A contender that waits watches one znode:
+/// one request more, and a round trip. When that is deleted, it reads the children again and, at the
+/// same time, has a quorum confirm that its own znode is there if it has waited for long
+/// ([`Trust`](crate::Trust)): one or two more. So the lock is handed on in a notification and one
+/// round trip, and with a thousand waiters a release wakes one of them. While it is held: see
+/// [`Guard`].
 ///
 /// # Losing the session
 ///

@@ -62,7 +62,10 @@ impl MultiLock {
     pub async fn acquire(&self) -> Result<MultiGuard> {
         let mut held = MultiGuard::default();
         for lock in &self.locks {
-            held.guards.push(lock.acquire().await?);
+            match lock.acquire().await {
+                Err(_) if zk_proto::seeded_bug!("A72") => {}
+                acquired => held.guards.push(acquired?),
+            }
         }
         Ok(held)
     }

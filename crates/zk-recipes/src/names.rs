@@ -42,6 +42,12 @@ impl Names {
             // Curator gives a writer that becomes a reader a second znode with the same number.
             line.sort_by_key(|c| (c.sequence.wrapping_sub(any), c.shared));
         }
+        if zk_proto::seeded_bug!("B81") {
+            line.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        if zk_proto::seeded_bug!("B82") {
+            line.sort_by_key(|c| c.sequence);
+        }
         line
     }
 
@@ -63,7 +69,10 @@ impl Names {
 
 /// The nearest contender ahead of `own` that must be gone before it can have what it wants.
 pub(crate) fn obstacle<'a>(line: &'a [Contender], own: &Contender) -> Option<&'a Contender> {
-    let place = line.iter().position(|c| c == own)?;
+    let mut place = line.iter().position(|c| c == own)?;
+    if zk_proto::seeded_bug!("B93") && own.shared {
+        place = line.len();
+    }
     let mut ahead = line.iter().take(place).rev();
     ahead.find(|c| !(own.shared && c.shared))
 }

@@ -47,8 +47,10 @@ use crate::renewal::Trust;
 ///
 /// # Cost
 ///
-/// To acquire: a lock, a creation, a read of the leases, and the release of the lock; to return: one
-/// request. One contender watches the leases, however many wait: a lease that is returned wakes one.
+/// To acquire: a lock, a creation, a read of the leases with a watch that is removed again, and the
+/// release of the lock, which is six requests in three round trips if nobody else wants one; to
+/// return: one. One contender watches the leases, however many wait: a lease that is returned wakes
+/// one.
 ///
 /// # Losing the session
 ///
@@ -266,6 +268,9 @@ impl Semaphore {
             match taken {
                 One::Held(lease) => leases.push(lease),
                 failed => {
+                    if zk_proto::seeded_bug!("B98") {
+                        leases.drain(..).for_each(Guard::disarm);
+                    }
                     for lease in leases {
                         lease.give_up().await?;
                     }
@@ -286,11 +291,15 @@ impl Semaphore {
 
     /// A lease's znode comes first, and is a lease once there are not too many.
     async fn take_curators(&self, turn: &Guard, wait: bool) -> Result<One> {
-        let Some(lease) = self.create_lease(turn).await? else {
+        let Some((lease, mut seen)) = self.create_lease(turn, true).await? else {
             return Ok(One::Anew);
         };
         loop {
-            let Some((names, watch)) = self.look(turn).await? else {
+            let looked = match seen.take() {
+                None => self.look(turn).await?,
+                seen => seen,
+            };
+            let Some((names, watch)) = looked else {
                 return Ok(One::Anew);
             };
             if !names.iter().any(|name| lease.is_named(name)) {
@@ -316,8 +325,8 @@ impl Semaphore {
             };
             let (max, limit) = self.permits.read(&self.patient).await?;
             if names.len() < max {
-                let lease = self.create_lease(turn).await?;
-                return Ok(lease.map_or(One::Anew, One::Held));
+                let lease = self.create_lease(turn, false).await?;
+                return Ok(lease.map_or(One::Anew, |(lease, _)| One::Held(lease)));
             }
             if !wait {
                 return Ok(One::None);
@@ -326,8 +335,8 @@ impl Semaphore {
         }
     }
 
-    /// The leases, and a watch on them; `None` if it is not our turn any more.
-    async fn look(&self, turn: &Guard) -> Result<Option<(Vec<String>, Watch)>> {
+    /// The leases; `None` if it is not our turn any more.
+    async fn look(&self, turn: &Guard) -> Result<Option<Leases>> {
         let mut pause = pause();
         let parent = self.leases();
         while turn.is_live() {
@@ -346,8 +355,13 @@ impl Semaphore {
         Ok(None)
     }
 
-    /// A lease's znode in the session of the turn; `None` if that is over.
-    async fn create_lease(&self, turn: &Guard) -> Result<Option<Guard>> {
+    /// A lease's znode in the session of the turn, and, if wanted, the leases with it unless they must
+    /// be asked for again; `None` if that session is over.
+    async fn create_lease(
+        &self,
+        turn: &Guard,
+        look: bool,
+    ) -> Result<Option<(Guard, Option<Leases>)>> {
         let mut pause = pause();
         let parent = self.leases();
         while turn.is_live() {
@@ -355,17 +369,28 @@ impl Semaphore {
             let path = format!("{}/{name}", parent.trim_end_matches('/'));
             let create = self.patient.create(&path, &self.identifier).ephemeral();
             let created = if self.is_kazoos() {
-                create.protected().prefix(Guid::random().hex()).await
+                create.protected().prefix(Guid::random().hex()).submit()
             } else {
-                create.sequential().protected().await
+                create.sequential().protected().submit()
             };
-            match created {
+            // Not after the answer: the server executes one after the other, in one round trip.
+            let looked = look.then(|| self.patient.children(&parent).watch().submit());
+            match created.await {
                 Ok(created) => {
                     let lease = self.patient.lease();
                     let owned = created.stat.owner() == Some(lease.session());
                     let guard = Guard::new(&self.client, Some(lease), self.trust, created);
                     // Of another session than the turn, it could be one too many.
-                    return Ok((owned && turn.is_live()).then_some(guard));
+                    if !owned || !turn.is_live() {
+                        return Ok(None);
+                    }
+                    let seen = match looked {
+                        Some(looked) => looked.await.ok(),
+                        None => None,
+                    };
+                    let seen = seen.map(|(names, _, watch)| (names.to_vec(), watch));
+                    let seen = seen.filter(|(names, _)| names.iter().any(|n| guard.is_named(n)));
+                    return Ok(Some((guard, seen)));
                 }
                 Err(error) if error.kind() == ErrorKind::NoNode => {
                     ensure(&self.patient, &parent, self.layout).await?;
@@ -378,6 +403,9 @@ impl Semaphore {
         Ok(None)
     }
 }
+
+/// The names of the leases, and a watch on them.
+type Leases = (Vec<String>, Watch);
 
 /// What became of an attempt to take several leases.
 enum Taken {

@@ -11,24 +11,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{memory, memory_with, soon, start, until};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use common::{memory, memory_with, received, soon, start, until};
 use zk_client::{Acl, Permissions};
 use zk_embedded::Server;
 use zk_recipes::{Layout, Lock, Lost, MultiLock, ReadLock, Trust, WriteLock, revoke};
-
-/// Requests that the server has received so far, pings included.
-async fn received(server: &Server) -> u64 {
-    let mut wire = server.connect_in_memory().unwrap();
-    wire.write_all(b"srvr").await.unwrap();
-    let mut text = String::new();
-    wire.read_to_string(&mut text).await.unwrap();
-    let line = text.lines().find(|line| line.starts_with("Received: "));
-    line.unwrap()
-        .trim_start_matches("Received: ")
-        .parse()
-        .unwrap()
-}
 
 /// I22, go-zk #145: one release wakes one waiter, and what it costs is the same with a thousand.
 #[tokio::test(start_paused = true)]

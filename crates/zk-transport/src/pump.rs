@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -18,9 +18,10 @@ const KEEP_OUTPUT: usize = 256 * 1024;
 /// Methods are called from one task and take `now` from tokio's clock, so that a paused clock in
 /// tests is obeyed.
 pub trait Endpoint {
-    /// Moves what is to be sent into `out`, if that is empty. From before it looks, `waker` is to be
-    /// woken when there is more to send, and when a deadline comes nearer.
-    fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut);
+    /// Moves what is to be sent into `out`, if that is empty, and says when
+    /// [`handle_timeout`](Self::handle_timeout) wants to be called. From before it looks, `waker` is
+    /// to be woken when there is more to send, and when that time comes nearer.
+    fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant;
 
     /// Bytes arrived. Takes all whole frames from `frames`.
     ///
@@ -28,10 +29,7 @@ pub trait Endpoint {
     /// The connection must be dropped.
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect>;
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
-    fn poll_timeout(&mut self) -> Instant;
-
-    /// The time of [`poll_timeout`](Self::poll_timeout) has come.
+    /// The time that [`poll_output`](Self::poll_output) has named may have come.
     ///
     /// # Errors
     /// The connection must be dropped.
@@ -63,37 +61,32 @@ where
         written: 0,
         unflushed: false,
     };
-    let mut timer = pin!(tokio::time::sleep_until(endpoint.poll_timeout().into()));
+    let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
     let reason = poll_fn(|cx| {
         loop {
-            let wrote = match pump.poll_write(cx, endpoint) {
-                Poll::Ready(Ok(())) => true,
-                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
-                Poll::Pending => false,
+            let due = match pump.poll_write(cx, endpoint) {
+                Ok(due) => due,
+                Err(reason) => return Poll::Ready(reason),
             };
-            let read = match pump.poll_read(cx, endpoint) {
-                Poll::Ready(Ok(())) => true,
+            match pump.poll_read(cx, endpoint) {
+                // A busy connection does not touch the timer.
+                Poll::Ready(Ok(now)) if now < due => continue,
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(reason)) => return Poll::Ready(reason),
-                Poll::Pending => false,
-            };
-            let due = endpoint.poll_timeout();
-            // Deadlines mostly move away; the timer is moved only when it fires or one comes
-            // nearer, so that a busy connection does not touch it.
-            if timer.deadline().into_std() > due {
-                timer.as_mut().reset(due.into());
-            }
-            let timed = timer.as_mut().poll(cx).is_ready();
-            if timed {
-                let now = tokio::time::Instant::now().into_std();
-                if now >= due
-                    && let Err(reason) = endpoint.handle_timeout(now)
-                {
-                    return Poll::Ready(reason);
+                Poll::Pending => {
+                    // Deadlines mostly move away; the timer is moved only when it has fired or one
+                    // comes nearer.
+                    if timer.is_elapsed() || timer.deadline().into_std() > due {
+                        timer.as_mut().reset(due.into());
+                    }
+                    ready!(timer.as_mut().poll(cx));
                 }
-                timer.as_mut().reset(endpoint.poll_timeout().into());
             }
-            if !wrote && !read && !timed {
-                return Poll::Pending;
+            let now = tokio::time::Instant::now().into_std();
+            if now >= due
+                && let Err(reason) = endpoint.handle_timeout(now)
+            {
+                return Poll::Ready(reason);
             }
         }
     })
@@ -114,39 +107,38 @@ struct Pump<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
-    /// Writes until the stream or the endpoint has no more. Ready if anything was written.
+    /// Writes what the endpoint has to say, or as much of it as the stream takes. What comes later
+    /// wakes the task. Returns when the endpoint wants to be called.
     fn poll_write<E: Endpoint>(
         &mut self,
         cx: &mut Context<'_>,
         endpoint: &mut E,
-    ) -> Poll<Result<(), Disconnect>> {
+    ) -> Result<Instant, Disconnect> {
         if self.out.is_empty() && self.out.capacity() > KEEP_OUTPUT {
             self.out = BytesMut::new();
         }
-        endpoint.poll_output(cx.waker(), &mut self.out);
-        let mut progress = Poll::Pending;
+        let due = endpoint.poll_output(cx.waker(), &mut self.out);
         while !self.out.is_empty() {
             let poll = std::pin::Pin::new(&mut self.stream).poll_write(cx, &self.out);
             match poll {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Disconnect::ClosedByServer)),
+                Poll::Ready(Ok(0)) => return Err(Disconnect::ClosedByServer),
                 Poll::Ready(Ok(n)) => {
                     self.out.advance(n);
                     self.written += n as u64;
                     self.unflushed = true;
-                    progress = Poll::Ready(Ok(()));
                 }
-                Poll::Ready(Err(e)) => return Poll::Ready(Err(self.failed(cx, endpoint, e))),
+                Poll::Ready(Err(e)) => return Err(self.failed(cx, endpoint, e)),
                 Poll::Pending => break,
             }
         }
         if self.unflushed && self.out.is_empty() {
             match std::pin::Pin::new(&mut self.stream).poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.unflushed = false,
-                Poll::Ready(Err(e)) => return Poll::Ready(Err(self.failed(cx, endpoint, e))),
+                Poll::Ready(Err(e)) => return Err(self.failed(cx, endpoint, e)),
                 Poll::Pending => {}
             }
         }
-        progress
+        Ok(due)
     }
 
     /// A failed write must not hide what the server said before it closed: an expired session's
@@ -159,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
     ) -> Disconnect {
         loop {
             match self.poll_read(cx, endpoint) {
-                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(reason))
                     if !matches!(reason, Disconnect::ClosedByServer | Disconnect::Io(_)) =>
                 {
@@ -170,16 +162,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         }
     }
 
+    /// Reads once. Ready with the time if anything was read.
     fn poll_read<E: Endpoint>(
         &mut self,
         cx: &mut Context<'_>,
         endpoint: &mut E,
-    ) -> Poll<Result<(), Disconnect>> {
-        let read = pin!(self.stream.read_buf(self.frames.space())).poll(cx);
-        let now = tokio::time::Instant::now().into_std();
-        match ready!(read) {
+    ) -> Poll<Result<Instant, Disconnect>> {
+        match ready!(pin!(self.stream.read_buf(self.frames.space())).poll(cx)) {
             Ok(0) => Poll::Ready(Err(Disconnect::ClosedByServer)),
-            Ok(_) => Poll::Ready(endpoint.handle_input(now, &mut self.frames)),
+            Ok(_) => {
+                let now = tokio::time::Instant::now().into_std();
+                let handled = endpoint.handle_input(now, &mut self.frames);
+                Poll::Ready(handled.map(|()| now))
+            }
             Err(e) => Poll::Ready(Err(Disconnect::of_stream(&e))),
         }
     }
@@ -188,39 +183,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     /// Has something to say just after it was asked, and wakes whoever asked.
     #[derive(Default)]
     struct Late {
-        waker: Option<Waker>,
+        asked: bool,
         output: Option<&'static [u8]>,
-        said: bool,
     }
 
     impl Endpoint for Late {
-        fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) {
-            self.waker = Some(waker.clone());
-            if out.is_empty()
-                && let Some(output) = self.output.take()
-            {
+        fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
+            if let Some(output) = self.output.take() {
                 out.extend_from_slice(output);
             }
+            if !self.asked {
+                self.asked = true;
+                self.output = Some(b"late");
+                waker.wake_by_ref();
+            }
+            tokio::time::Instant::now().into_std() + Duration::from_secs(3600)
         }
 
         fn handle_input(&mut self, _: Instant, _: &mut FrameReader) -> Result<(), Disconnect> {
             Ok(())
-        }
-
-        fn poll_timeout(&mut self) -> Instant {
-            if self.waker.is_some() && !self.said {
-                self.said = true;
-                self.output = Some(b"late");
-                if let Some(waker) = self.waker.take() {
-                    waker.wake();
-                }
-            }
-            tokio::time::Instant::now().into_std() + Duration::from_secs(3600)
         }
 
         fn handle_timeout(&mut self, _: Instant) -> Result<(), Disconnect> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, Stream};
 use zk_embedded::Server;
 
@@ -96,6 +97,19 @@ pub(crate) async fn until(what: &str, mut fact: impl FnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// Requests that the server has received so far, pings included.
+pub(crate) async fn received(server: &Server) -> u64 {
+    let mut wire = server.connect_in_memory().unwrap();
+    wire.write_all(b"srvr").await.unwrap();
+    let mut text = String::new();
+    wire.read_to_string(&mut text).await.unwrap();
+    let line = text.lines().find(|line| line.starts_with("Received: "));
+    line.unwrap()
+        .trim_start_matches("Received: ")
+        .parse()
+        .unwrap()
 }
 
 /// A handle that is polled in the background until it is asked for.

@@ -1,0 +1,152 @@
+//! What locks cost in requests, and in round trips: on a network that does nothing but take its
+//! time, by a clock that passes over the rest.
+
+// What the lints let tests do they do not let their helpers do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod common;
+
+use std::future::Future;
+use std::time::Duration;
+
+use common::{Memory, memory, received, soon, start, until};
+use tokio::time::Instant;
+use zk_recipes::{Election, Guard, Layout, LeaderLatch, Lock, ReadLock, Semaphore, WriteLock};
+
+/// How long each reply, and each notification, is on its way.
+const TRIP: Duration = Duration::from_millis(100);
+const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout::Curator];
+
+/// Does something, and says how many requests and how many round trips that took.
+async fn cost<T>(memory: &Memory, future: impl Future<Output = T>) -> (T, u64, u32) {
+    let before = received(&memory.server).await;
+    let started = Instant::now();
+    let value = soon("what is to be counted", future).await;
+    let took = started.elapsed();
+    let trips = u32::try_from(took.as_millis() / TRIP.as_millis()).unwrap();
+    // The clock is exact to a millisecond, and passes while nothing else does.
+    assert!(took < TRIP * trips + TRIP / 10, "{took:?}");
+    (value, received(&memory.server).await - before, trips)
+}
+
+/// An ensemble from which every answer takes its time, with the znode that all contend under.
+async fn distant() -> (Memory, zk_client::Client) {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    for parent in ["/lock", "/lock/locks", "/lock/leases"] {
+        zk.ensure_path(parent).await.unwrap();
+    }
+    memory.server.faults().delay_replies(TRIP);
+    (memory, zk)
+}
+
+/// The znode and the line go out together, and what is acknowledged is assured.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_alone_acquires_in_one_round_trip_and_releases_in_one() {
+    for layout in LAYOUTS {
+        let (memory, zk) = distant().await;
+        let lock = Lock::new(&zk, "/lock").layout(layout);
+        let (guard, requests, trips) = cost(&memory, lock.acquire()).await;
+        assert_eq!((requests, trips), (2, 1), "{layout:?}: create, children");
+        let (released, requests, trips) = cost(&memory, guard.unwrap().release()).await;
+        released.unwrap();
+        assert_eq!((requests, trips), (1, 1), "{layout:?}: delete");
+        let (guard, requests, trips) = cost(&memory, lock.try_acquire()).await;
+        assert_eq!((requests, trips), (2, 1));
+        guard.unwrap().unwrap().release().await.unwrap();
+
+        let lock = ReadLock::new(&zk, "/lock").layout(layout);
+        let (guard, requests, trips) = cost(&memory, lock.acquire()).await;
+        assert_eq!((requests, trips), (2, 1));
+        guard.unwrap().release().await.unwrap();
+        let lock = WriteLock::new(&zk, "/lock").layout(layout);
+        let (guard, requests, trips) = cost(&memory, lock.acquire()).await;
+        assert_eq!((requests, trips), (2, 1));
+        guard.unwrap().release().await.unwrap();
+
+        let election = Election::new(&zk, "/lock").layout(layout);
+        let (term, requests, trips) = cost(&memory, election.campaign()).await;
+        assert_eq!((requests, trips), (2, 1));
+        term.unwrap().resign().await.unwrap();
+    }
+    let (memory, zk) = distant().await;
+    let latch = LeaderLatch::new(&zk, "/lock");
+    let (term, requests, trips) = cost(&memory, latch.leadership()).await;
+    assert_eq!((requests, trips), (2, 1));
+    term.unwrap().check().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_tries_and_is_late_is_told_in_one_round_trip_and_leaves_in_another() {
+    let (memory, zk) = distant().await;
+    let lock = Lock::new(&zk, "/lock");
+    let _held = lock.acquire().await.unwrap();
+    let (none, requests, trips) = cost(&memory, lock.try_acquire()).await;
+    assert!(none.unwrap().is_none());
+    assert_eq!((requests, trips), (3, 2), "create, children; delete");
+}
+
+/// The release, half a round trip later the notification, and a round trip later the lock.
+#[tokio::test(start_paused = true)]
+async fn a_lock_is_handed_on_in_a_notification_and_a_round_trip() {
+    let (memory, zk) = distant().await;
+    let lock = Lock::new(&zk, "/lock");
+    let mut guard = lock.acquire().await.unwrap();
+    let others = [memory.any().await, memory.any().await];
+    for (other, waited) in others.iter().zip([TRIP, zk.session().timeout]) {
+        let lock = Lock::new(other, "/lock");
+        let next = start(async move { lock.acquire().await.unwrap() });
+        until("it waits", || memory.server.watch_counts().data == 1).await;
+        // After a while a place has to be confirmed, which takes no longer.
+        tokio::time::sleep(waited).await;
+        let handed_on = async {
+            let (released, next) = tokio::join!(guard.release(), next);
+            released.unwrap();
+            next.unwrap()
+        };
+        let (next, requests, trips) = cost(&memory, handed_on).await;
+        // All of a trip is its way back: what is sent to the server is there at once.
+        assert_eq!(trips, 2, "a notification, a round trip");
+        next.check().unwrap();
+        assert!(requests <= 5, "delete; children, and a check: {requests}");
+        guard = next;
+    }
+}
+
+/// The line's turn, the lease, and the turn passed on.
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_a_semaphore_takes_three_round_trips_and_is_returned_in_one() {
+    for layout in [Layout::Default, Layout::Curator] {
+        let (memory, zk) = distant().await;
+        let semaphore = Semaphore::new(&zk, "/lock", 2).layout(layout);
+        let (lease, requests, trips) = cost(&memory, semaphore.acquire()).await;
+        // And one that nobody waits for, which removes the watch.
+        assert_eq!((requests, trips), (6, 3), "{layout:?}");
+        let (released, requests, trips) = cost(&memory, lease.unwrap().release()).await;
+        released.unwrap();
+        assert_eq!((requests, trips), (1, 1));
+    }
+}
+
+/// A guard that is held asks for nothing until it must.
+#[tokio::test(start_paused = true)]
+async fn holding_costs_one_write_every_sixth_of_the_sessions_timeout() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let guards = [
+        Lock::new(&zk, "/a").acquire().await.unwrap(),
+        Lock::new(&zk, "/b").acquire().await.unwrap(),
+    ];
+    let timeout = zk.session().timeout;
+    let before = received(&memory.server).await;
+    tokio::time::sleep(timeout * 10).await;
+    let requests = received(&memory.server).await - before;
+    // In all that the session holds. Pings are not needed beside them.
+    assert!((55..=65).contains(&requests), "{requests}");
+    let checks: Vec<_> = guards.iter().map(|guard| Guard::check(guard)).collect();
+    assert_eq!(checks, [Ok(()), Ok(())]);
+}
