@@ -13,6 +13,7 @@ mod expiry;
 mod follow;
 mod hosts;
 mod login;
+mod rearm;
 mod told;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -32,7 +33,7 @@ use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
 use crate::state::{State, StateReaders};
 use crate::statistics::Traffic;
 use crate::token::SessionToken;
-use crate::watch::{Batch, Registry, SubId, Unread, Unwatch};
+use crate::watch::{Batch, Registry, SubId, Unwatch, WatchEvent};
 use crate::{Outcome, SessionInfo, SessionPolicy};
 
 /// Whose reply a reply is.
@@ -105,6 +106,8 @@ pub(crate) struct Core {
     link: Option<Link<Token>>,
     /// The connection is to be left for one to another server, at the latest by then.
     moving: Option<Instant>,
+    /// Batches of watches that the server has not answered.
+    rearming: usize,
     follow: Follow,
     slots: Slots,
     /// Requests that wait for a connection, in submission order.
@@ -145,7 +148,7 @@ impl Core {
     ) -> Self {
         Core {
             session: Session::new(now, timeout),
-            registry: Registry::default(),
+            registry: Registry::new(limits.watch_events),
             readers: StateReaders::default(),
             hosts: Hosts::new(Vec::new(), BackoffPolicy::default(), 0),
             wakes: Vec::new(),
@@ -157,6 +160,7 @@ impl Core {
             limits,
             link: None,
             moving: None,
+            rearming: 0,
             follow: Follow::default(),
             slots: Slots::default(),
             parked: VecDeque::new(),
@@ -335,7 +339,7 @@ impl Core {
     }
 
     /// The next event of a watch; `waker` is woken when there is one.
-    pub(crate) fn poll_event(&mut self, sub: SubId, waker: &Waker) -> Option<Unread> {
+    pub(crate) fn poll_event(&mut self, sub: SubId, waker: &Waker) -> Option<WatchEvent> {
         self.registry.poll(sub, waker, &mut self.wakes)
     }
 

@@ -121,7 +121,7 @@ mod tests {
         let reader = shared.with(|core| core.readers.add(core.state()));
         let sub = shared.with(|core| {
             let kind = crate::watch::WatchKind::Persistent;
-            core.registry.subscribe(kind, "/a".into(), 8)
+            core.registry.subscribe(kind, "/a".into())
         });
         for _ in 0..3 {
             // Each of them replaces the one before.
