@@ -77,6 +77,7 @@ impl FrameReader {
     /// # Errors
     /// [`Disconnect::NegativeLength`] and [`Disconnect::FrameTooLarge`], as soon as the length has
     /// arrived. The stream cannot be resynchronised after either.
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, Disconnect> {
         let Some(prefix) = self.buffer.first_chunk::<4>() else {
             return Ok(None);
@@ -94,8 +95,9 @@ impl FrameReader {
         if self.buffer.len() - 4 < len {
             return Ok(None);
         }
-        self.buffer.advance(4);
-        Ok(Some(self.buffer.split_to(len).freeze()))
+        let mut frame = self.buffer.split_to(4 + len).freeze();
+        frame.advance(4);
+        Ok(Some(frame))
     }
 }
 
