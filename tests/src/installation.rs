@@ -5,12 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use crate::error::{Error, Result};
+use crate::apt;
+use crate::error::Result;
 
 const PACKAGES: [&str; 2] = ["zookeeper", "default-jre-headless"];
-const APT_INSTALL: [&str; 3] = ["install", "-y", "--no-install-recommends"];
 
 // Debian's zookeeper.jar names in its manifest most of what it needs. It leaves out something to
 // log with (this binding writes to standard error, where the harness wants it) and half of Netty,
@@ -56,15 +55,10 @@ impl Installation {
             Err(missing) => missing,
         };
         // A location somebody named and got wrong is theirs to put right.
-        if missing.named_by_user || !is_root() || !has_apt_get() {
+        if missing.named_by_user || !apt::can_install() {
             return Err(missing.into());
         }
-        let mut install = APT_INSTALL.to_vec();
-        install.extend(PACKAGES);
-        // Images ship without package lists, and old lists name packages that are gone.
-        let installed =
-            apt_get(&install).or_else(|_| apt_get(&["update"]).and_then(|()| apt_get(&install)));
-        if let Err(error) = installed {
+        if let Err(error) = apt::install(&PACKAGES) {
             missing
                 .reasons
                 .push(format!("installing it failed ({error:?})"));
@@ -103,11 +97,10 @@ impl fmt::Display for MissingZooKeeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}. On Debian or Ubuntu run `apt-get {} {}` as root; elsewhere install a Java \
-             runtime, unpack an Apache ZooKeeper release and set ZOOKEEPER_HOME to its directory",
+            "{}. On Debian or Ubuntu run `{}` as root; elsewhere install a Java runtime, unpack an \
+             Apache ZooKeeper release and set ZOOKEEPER_HOME to its directory",
             self.reasons.join(", and "),
-            APT_INSTALL.join(" "),
-            PACKAGES.join(" "),
+            apt::command(&PACKAGES),
         )
     }
 }
@@ -217,34 +210,6 @@ fn holds_zookeeper(lib: &Path) -> bool {
             version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
         })
     })
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
-}
-
-fn has_apt_get() -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|directory| directory.join("apt-get").is_file())
-}
-
-fn apt_get(arguments: &[&str]) -> Result<()> {
-    let command = format!("apt-get {}", arguments.join(" "));
-    let status = Command::new("apt-get")
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|source| Error::io(format!("run `{command}`"), source))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Error::Command {
-            command,
-            outcome: status.to_string(),
-        })
-    }
 }
 
 #[cfg(test)]

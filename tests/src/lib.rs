@@ -37,6 +37,7 @@
 //! # Layout
 //!
 //! - [`installation`]: where Java and ZooKeeper are, and how to get them
+//! - [`tool`]: programs that count what another does
 //! - [`kazoo`]: a client of somebody else's, and the Python to run it with
 //! - [`curator`]: another, in Java
 //! - [`options`]: what a server is started with, and the `zoo.cfg` made of it
@@ -49,6 +50,7 @@
 //! - [`txn_log`]: what a server has written down
 //! - [`ports`], [`run_directory`], [`signal`]: loopback ports, clean-up, signals without `unsafe`
 
+mod apt;
 pub mod constant;
 pub mod curator;
 pub mod ensemble;
@@ -64,6 +66,7 @@ pub mod run_directory;
 pub mod server;
 pub mod signal;
 pub mod standalone;
+pub mod tool;
 pub mod txn_log;
 
 pub use constant::Constant;
@@ -77,3 +80,4 @@ pub use options::{SUPER_CREDENTIALS, ServerOptions};
 pub use proxy::{Direction, Place, Proxy};
 pub use server::Server;
 pub use standalone::Standalone;
+pub use tool::Tool;

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `bugs`, `chaos`, `ci`, `fuzz`, `servers`, `sim`.
+//! The project's own commands: `cargo xtask test`, `budget`, `bugs`, `chaos`, `ci`, `fuzz`, `servers`, `sim`.
 
 #![allow(
     clippy::print_stdout,
@@ -6,6 +6,7 @@
     reason = "a program people and CI read"
 )]
 
+mod budget;
 mod bugs;
 mod chaos;
 mod ci;
@@ -29,6 +30,9 @@ commands:
       embedded one first, where it can, and then all of it on a real ZooKeeper; where there is
       none, or with --no-server, that is skipped and the summary says why. With FILTERs, only the
       tests whose names contain one of them.
+  budget [--record]
+      Counts what a request costs: instructions, system calls, allocations. With --record, writes it
+      into tests/BUDGET.md, by which the test suite judges. Needs strace and valgrind.
   bugs [NUMBER…]
       Switches on one bug after another that other clients have had, in a build made for it, and
       demands that a test of ours fails. tests/SEEDED_BUGS.md lists them.
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((command, rest)) => match command.as_str() {
             "test" => test::main(rest),
+            "budget" => budget::main(rest),
             "bugs" => bugs::main(rest),
             "ci" => ci::main(rest),
             "chaos" => chaos::main(rest),

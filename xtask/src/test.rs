@@ -8,7 +8,7 @@ use zk_tests::Installation;
 
 use crate::report::{Reader, Report, Suite};
 use crate::suites::Targets;
-use crate::{Outcome, bugs, cargo, enter_workspace, is_ci};
+use crate::{Outcome, budget, bugs, cargo, enter_workspace, is_ci};
 
 /// Which servers the tests of `zk-tests` start, and the name of each kind.
 const SERVER_PARAMETER: &str = "ZK_TESTS_SERVER";
@@ -67,6 +67,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         None,
     )?);
 
+    report.suites.extend(budget::tools());
     let mut offline = selection(&targets.offline);
     offline.push("--lib".to_owned());
     report.suites.extend(cargo_test(

@@ -4,7 +4,7 @@
 //! null. Null is not empty: `Option` says which. Nothing here allocates before the length has been
 //! checked against the bytes that are left, and nothing panics on what a peer sends.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 /// Payloads up to this many bytes are copied out of the frame, so that a small value does not keep
 /// a whole read buffer alive.
@@ -83,11 +83,13 @@ pub struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     /// Starts at the first byte of `frame`.
+    #[inline]
     pub fn new(frame: &'a Bytes) -> Self {
         Self::at(frame, 0)
     }
 
     /// Starts `offset` bytes into `frame`; beyond its end, every read is [`DecodeProblem::Truncated`].
+    #[inline]
     pub fn at(frame: &'a Bytes, offset: usize) -> Self {
         Self {
             frame,
@@ -97,6 +99,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Names the record whose fields come next, for errors, and returns the name it replaces.
+    #[inline]
     pub fn record(&mut self, name: &'static str) -> &'static str {
         std::mem::replace(&mut self.record, name)
     }
@@ -126,6 +129,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`].
+    #[inline]
     pub fn bool(&mut self, field: &'static str) -> Result<bool, DecodeError> {
         Ok(self.array::<1>(field)? != [0])
     }
@@ -134,6 +138,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`].
+    #[inline]
     pub fn i32(&mut self, field: &'static str) -> Result<i32, DecodeError> {
         Ok(i32::from_be_bytes(self.array(field)?))
     }
@@ -142,6 +147,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`].
+    #[inline]
     pub fn i64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
         Ok(i64::from_be_bytes(self.array(field)?))
     }
@@ -193,6 +199,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`].
+    #[inline]
     pub fn slice(&mut self, field: &'static str) -> Result<Option<&'a [u8]>, DecodeError> {
         let start = self.pos;
         let Some(len) = self.length(field)? else {
@@ -206,6 +213,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`].
+    #[inline]
     pub fn bytes(&mut self, field: &'static str) -> Result<Option<Bytes>, DecodeError> {
         let Some(raw) = self.slice(field)? else {
             return Ok(None);
@@ -258,6 +266,7 @@ impl<'a> Decoder<'a> {
         self.frame.get(start..self.pos).unwrap_or_default()
     }
 
+    #[inline]
     fn length(&mut self, field: &'static str) -> Result<Option<usize>, DecodeError> {
         let start = self.pos;
         match self.i32(field)? {
@@ -268,6 +277,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
         let start = self.pos;
         let raw = self.raw(field, start, N)?;
@@ -276,6 +286,7 @@ impl<'a> Decoder<'a> {
             .ok_or_else(|| self.truncated(field, start, N, raw.len()))
     }
 
+    #[inline]
     fn raw(
         &mut self,
         field: &'static str,
@@ -308,35 +319,52 @@ pub fn decode_frame<'a, T: Decode<'a>>(frame: &'a Bytes, offset: usize) -> Resul
 }
 
 /// Appends a boolean.
+#[inline]
 pub fn put_bool(out: &mut BytesMut, value: bool) {
-    out.put_u8(u8::from(value));
+    out.extend_from_slice(&[u8::from(value)]);
 }
 
 /// Appends a string.
+#[inline]
 pub fn put_str(out: &mut BytesMut, text: &str) {
     put_buffer(out, Some(text.as_bytes()));
 }
 
 /// Appends a string or null.
+#[inline]
 pub fn put_opt_str(out: &mut BytesMut, text: Option<&str>) {
     put_buffer(out, text.map(str::as_bytes));
 }
 
 /// Appends a buffer or null.
+#[inline]
 pub fn put_buffer(out: &mut BytesMut, data: Option<&[u8]>) {
     match data {
         Some(data) => {
             put_count(out, data.len());
-            out.put_slice(data);
+            out.extend_from_slice(data);
         }
-        None => out.put_i32(-1),
+        None => put_i32(out, -1),
     }
 }
 
 /// Appends a length. One that does not fit is written as `i32::MAX`: such a record is 2 GiB, which
 /// every frame limit refuses before it is sent.
+#[inline]
 pub fn put_count(out: &mut BytesMut, count: usize) {
-    out.put_i32(i32::try_from(count).unwrap_or(i32::MAX));
+    put_i32(out, i32::try_from(count).unwrap_or(i32::MAX));
+}
+
+/// Appends an `i32`.
+#[inline]
+pub fn put_i32(out: &mut BytesMut, value: i32) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+/// Appends an `i64`.
+#[inline]
+pub fn put_i64(out: &mut BytesMut, value: i64) {
+    out.extend_from_slice(&value.to_be_bytes());
 }
 
 /// UTF-8 in which characters outside the BMP are two three-byte surrogates.

@@ -118,8 +118,9 @@ impl FrameReader {
         if self.buffer.len() - 4 < len {
             return Ok(None);
         }
-        self.buffer.advance(4);
-        Ok(Some(self.buffer.split_to(len).freeze()))
+        let mut frame = self.buffer.split_to(4 + len).freeze();
+        frame.advance(4);
+        Ok(Some(frame))
     }
 }
 

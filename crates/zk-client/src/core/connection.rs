@@ -36,6 +36,13 @@ impl Core {
         true
     }
 
+    /// Whether there is something to be sent.
+    pub(crate) fn has_output(&self) -> bool {
+        self.link
+            .as_ref()
+            .is_some_and(|link| link.pending_output() > 0)
+    }
+
     /// Moves what is to be sent into `out`.
     pub(crate) fn poll_output(&mut self, out: &mut BytesMut) {
         if let Some(link) = &mut self.link {

@@ -1,0 +1,91 @@
+//! What a request costs, as far as it can be counted and not only timed: instructions, system
+//! calls, heap allocations. `tests/BUDGET.md` has the goals and what was recorded.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a failed expectation is a failed test, and figures are told"
+)]
+
+mod allocations;
+mod budget;
+mod program;
+
+use std::sync::LazyLock;
+
+use zk_tests::Tool;
+
+use budget::Budget;
+use program::{Program, instructions, system_calls};
+
+static PROGRAM: LazyLock<Program> = LazyLock::new(Program::build);
+static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::read);
+
+/// The length of the data that are read, in bytes.
+const SIZE: usize = 100;
+
+/// The instructions of the client's process for each get: all of it, the runtime and the tasks that
+/// ask included, in user mode.
+#[test]
+fn instructions_per_get_stay_within_the_budget() {
+    if !can_use(Tool::Valgrind) {
+        return;
+    }
+    let server = PROGRAM.serve(SIZE);
+    let gets = |in_flight: &str| {
+        per_operation(20_000, |n| {
+            let n = n.to_string();
+            instructions(&PROGRAM, &["get", server.address(), in_flight, &n])
+        })
+    };
+    BUDGET.check(&[
+        ("instructions per get, alone", gets("1")),
+        ("instructions per get, 64 in flight", gets("64")),
+    ]);
+}
+
+#[test]
+fn system_calls_per_get_stay_within_the_budget() {
+    if !can_use(Tool::Strace) {
+        return;
+    }
+    let server = PROGRAM.serve(SIZE);
+    let gets = |workers: Option<&str>| {
+        per_operation(2_000, |n| {
+            let n = n.to_string();
+            let arguments = ["get", server.address(), "1", &n]
+                .into_iter()
+                .chain(workers);
+            system_calls(&PROGRAM, &arguments.collect::<Vec<_>>())
+        })
+    };
+    BUDGET.check(&[
+        ("system calls per get, alone", gets(None)),
+        (
+            "system calls per get, alone, on a worker thread",
+            gets(Some("1")),
+        ),
+    ]);
+}
+
+/// What one operation costs: the start and the end of a program cancel out between a run of so many
+/// and one of twice as many.
+fn per_operation(operations: u64, cost_of: impl Fn(u64) -> u64) -> f64 {
+    let more = cost_of(2 * operations).saturating_sub(cost_of(operations));
+    more as f64 / operations as f64
+}
+
+/// Whether there is what counts. `cargo xtask test` installs it where it may, and says in its
+/// summary if it could not.
+fn can_use(tool: Tool) -> bool {
+    match tool.find() {
+        Ok(()) => true,
+        Err(reason) => {
+            println!("SKIPPED: {reason:?}");
+            false
+        }
+    }
+}
