@@ -180,13 +180,17 @@ mod tests {
         let mut reader = FrameReader::new(1 << 20);
         for round in 0..3 {
             for _ in 0..3 {
-                assert!(reader.space().capacity() <= 2 * FIRST_CHUNK, "round {round}");
+                assert!(
+                    reader.space().capacity() <= 2 * FIRST_CHUNK,
+                    "round {round}"
+                );
                 reader.extend(&[0, 0, 0, 2, 1, 1]);
                 assert!(reader.next_frame().unwrap().is_some());
             }
             let full = reader.space();
             let room = full.capacity() - full.len();
-            reader.extend(&vec![0; room]);
+            // Frames without a byte.
+            reader.extend(&vec![0; room / 4 * 4]);
             while reader.next_frame().unwrap().is_some() {}
             assert!(reader.space().capacity() >= READ_CHUNK);
             // What has come of the next frame is not forgotten.
