@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use canned::Canned;
 use peak_alloc::PeakAlloc;
+use tokio::time::sleep;
 use zk_client::{Client, Watch};
 
 #[global_allocator]
@@ -32,6 +33,9 @@ const AT_A_TIME: usize = 1_000;
 /// A million take less than 250 MB, and do so while they are armed again.
 const PER_WATCH: usize = 210;
 const PER_WATCH_REARMED: usize = 240;
+/// Bytes of a `get` in flight on a path of 64 bytes, with the future that waits for it: 704 are
+/// measured.
+const PER_REQUEST: usize = 740;
 
 /// One test counts at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -101,5 +105,31 @@ fn r2_a_watch_takes_no_more_than_its_budget() {
         assert!(held <= count * PER_WATCH, "{} bytes each", held / count);
         let each = rearmed / count;
         assert!(each <= PER_WATCH_REARMED, "{each} bytes each, armed again");
+    });
+}
+
+#[test]
+fn a_request_in_flight_takes_no_more_than_its_budget() {
+    let count = number("ZK_TESTS_REQUESTS", 50_000);
+    let _alone = alone();
+    virtually(async {
+        let server = Canned::new(SESSION);
+        let zk = server.builder().max_outstanding(count).connect().await;
+        let zk = zk.unwrap();
+        zk.sync("/").await.unwrap();
+        server.mute();
+        let paths: Vec<_> = (0..AT_A_TIME).map(|n| format!("/{n:0>63}")).collect();
+        let mut reads = Vec::with_capacity(count);
+        let before = PEAK.current_usage();
+        while reads.len() < count {
+            reads.extend(paths.iter().map(|path| zk.get(path).submit()));
+            // Until they are with the server.
+            sleep(Duration::from_millis(1)).await;
+        }
+        let there = zk.statistics();
+        assert_eq!((there.outstanding, there.queue_bytes), (count, 0));
+        let held = PEAK.current_usage() - before + count * size_of_val(&reads[0]);
+        eprintln!("{count} requests: {} bytes each", held / count);
+        assert!(held <= count * PER_REQUEST, "{} bytes each", held / count);
     });
 }

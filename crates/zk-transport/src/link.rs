@@ -170,7 +170,7 @@ pub struct RoundTrip {
 impl<T> Link<T> {
     /// A link whose first output is `request`, and which gives the server `budget` to answer it.
     pub fn new(now: Instant, request: &ConnectRequest, budget: Duration) -> Self {
-        let mut out = BytesMut::with_capacity(4096);
+        let mut out = BytesMut::new();
         with_length(&mut out, |out| request.encode(out));
         Link {
             phase: Phase::Handshake {

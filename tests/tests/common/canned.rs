@@ -1,12 +1,14 @@
 //! A server inside the process that answers every request from a constant and remembers nothing, so
 //! that whatever grows is the client's.
 
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use zk_client::{BackoffPolicy, Builder, Client, Dial, Dialing, HostPort, Stream};
@@ -32,7 +34,7 @@ struct Inner {
     rearming: Duration,
     /// Whether requests are read and not answered.
     mute: AtomicBool,
-    /// What came since [`Canned::listen`].
+    /// What came since [`Canned::record`].
     heard: Mutex<Option<Vec<Heard>>>,
     /// Connections end when it changes.
     cut: watch::Sender<()>,
@@ -68,6 +70,19 @@ impl Canned {
             .dial(self.clone())
     }
 
+    /// Serves on a loopback port, too, and returns its number.
+    pub async fn listen(&self) -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = self.0.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(server.clone(), stream));
+            }
+        });
+        port
+    }
+
     /// Leaves requests unanswered, pings aside.
     pub fn mute(&self) {
         self.0.mute.store(true, Ordering::Relaxed);
@@ -79,7 +94,7 @@ impl Canned {
     }
 
     /// Writes down what comes from now on.
-    pub fn listen(&self) {
+    pub fn record(&self) {
         *self.0.heard.lock().unwrap() = Some(Vec::new());
     }
 
@@ -99,7 +114,7 @@ impl Dial for Canned {
     }
 }
 
-async fn serve(server: Arc<Inner>, wire: DuplexStream) {
+async fn serve(server: Arc<Inner>, wire: impl AsyncRead + AsyncWrite) {
     let mut cut = server.cut.subscribe();
     let (input, output) = tokio::io::split(wire);
     let (asked, answered) = mpsc::unbounded_channel();
@@ -113,7 +128,7 @@ async fn serve(server: Arc<Inner>, wire: DuplexStream) {
 /// Reads all the time, as a server does that is slow to answer.
 async fn read(
     server: &Inner,
-    mut input: ReadHalf<DuplexStream>,
+    mut input: impl AsyncRead + Unpin,
     asked: &mpsc::UnboundedSender<Option<(i32, OpCode)>>,
 ) {
     let mut buffer = BytesMut::new();
@@ -144,7 +159,7 @@ async fn read(
 
 async fn write(
     server: &Inner,
-    mut output: WriteHalf<DuplexStream>,
+    mut output: impl AsyncWrite + Unpin,
     mut asked: mpsc::UnboundedReceiver<Option<(i32, OpCode)>>,
 ) {
     let mut out = BytesMut::new();
