@@ -56,15 +56,10 @@ impl Installation {
             Err(missing) => missing,
         };
         // A location somebody named and got wrong is theirs to put right.
-        if missing.named_by_user || !is_root() || !has_apt_get() {
+        if missing.named_by_user || !can_install() {
             return Err(missing.into());
         }
-        let mut install = APT_INSTALL.to_vec();
-        install.extend(PACKAGES);
-        // Images ship without package lists, and old lists name packages that are gone.
-        let installed =
-            apt_get(&install).or_else(|_| apt_get(&["update"]).and_then(|()| apt_get(&install)));
-        if let Err(error) = installed {
+        if let Err(error) = install(&PACKAGES) {
             missing
                 .reasons
                 .push(format!("installing it failed ({error:?})"));
@@ -217,6 +212,18 @@ fn holds_zookeeper(lib: &Path) -> bool {
             version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
         })
     })
+}
+
+/// Whether this is for us to mend.
+pub(crate) fn can_install() -> bool {
+    is_root() && has_apt_get()
+}
+
+/// Installs packages of Debian's.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let install = [&APT_INSTALL[..], packages].concat();
+    // Images ship without package lists, and old lists name packages that are gone.
+    apt_get(&install).or_else(|_| apt_get(&["update"]).and_then(|()| apt_get(&install)))
 }
 
 fn is_root() -> bool {

@@ -9,6 +9,7 @@
 mod bugs;
 mod chaos;
 mod ci;
+mod foreign;
 mod fuzz;
 mod report;
 mod servers;
