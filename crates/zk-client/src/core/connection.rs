@@ -88,7 +88,9 @@ impl Core {
             .ok_or(Disconnect::Local)?
             .handle_received(now);
         loop {
-            let link = self.link.as_mut().ok_or(Disconnect::Local)?;
+            let Some(link) = &mut self.link else {
+                return Err(Disconnect::Local);
+            };
             let frame = match frames.next_frame() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
