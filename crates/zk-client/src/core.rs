@@ -31,7 +31,7 @@ use crate::leader::is_decided_by_quorum;
 use crate::session::Session;
 use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
 use crate::state::{State, StateReaders};
-use crate::statistics::Traffic;
+use crate::statistics::{Traffic, Volume};
 use crate::token::SessionToken;
 use crate::watch::{Batch, Registry, SubId, Unread, Unwatch};
 use crate::{Outcome, SessionInfo, SessionPolicy};
@@ -128,6 +128,7 @@ pub(crate) struct Core {
     /// Attempts to connect since the session was last served.
     attempts: u64,
     traffic: Traffic,
+    volume: Volume,
     /// What was last wrong with each server, since the last time one served the session.
     failures: BTreeMap<String, Disconnect>,
     /// Why no server can ever be connected to, as long as there was no session.
@@ -173,6 +174,7 @@ impl Core {
             server: None,
             attempts: 0,
             traffic: Traffic::default(),
+            volume: Volume::default(),
             failures: BTreeMap::new(),
             hopeless: None,
             hopeless_wakers: Vec::new(),
