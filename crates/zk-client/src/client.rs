@@ -43,7 +43,7 @@ struct Inner {
     owner: Arc<Owner>,
     /// The chroot of the connect string.
     home: Chroot,
-    chroot: Chroot,
+    chroot: Arc<Chroot>,
     deadline: Deadline,
     acl: Arc<[Acl]>,
 }
@@ -89,7 +89,7 @@ impl Client {
             inner: Arc::new(Inner {
                 owner,
                 home: chroot.clone(),
-                chroot,
+                chroot: Arc::new(chroot),
                 deadline: Deadline::Each(deadline),
                 acl,
             }),
@@ -133,6 +133,10 @@ impl Client {
         &self.inner.chroot
     }
 
+    pub(crate) fn shared_root(&self) -> &Arc<Chroot> {
+        &self.inner.chroot
+    }
+
     /// The runtime that drives this client.
     pub fn runtime(&self) -> &Handle {
         &self.shared().runtime
@@ -149,7 +153,7 @@ impl Client {
                 .with_detail(format!("invalid chroot {path:?}: {e}"))
                 .with_source(e)
         })?;
-        Ok(self.with_inner(|inner| inner.chroot = chroot))
+        Ok(self.with_inner(|inner| inner.chroot = Arc::new(chroot)))
     }
 
     /// A handle to the same session whose operations have another default deadline.
@@ -177,7 +181,7 @@ impl Client {
 
     /// A handle to the same session without a chroot.
     pub(crate) fn unrooted(&self) -> Client {
-        self.with_inner(|inner| inner.chroot = Chroot::none())
+        self.with_inner(|inner| inner.chroot = Arc::new(Chroot::none()))
     }
 
     fn with_inner(&self, change: impl FnOnce(&mut Inner)) -> Client {

@@ -13,6 +13,7 @@ mod expiry;
 mod follow;
 mod hosts;
 mod login;
+mod rearm;
 mod told;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -32,7 +33,7 @@ use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
 use crate::state::{State, StateReaders};
 use crate::statistics::Traffic;
 use crate::token::SessionToken;
-use crate::watch::{Batch, Registry, SubId, Unread, Unwatch};
+use crate::watch::{Batch, Registry, SubId, Unwatch, WatchEvent};
 use crate::{Outcome, SessionInfo, SessionPolicy};
 
 /// Whose reply a reply is.
@@ -105,6 +106,8 @@ pub(crate) struct Core {
     link: Option<Link<Token>>,
     /// The connection is to be left for one to another server, at the latest by then.
     moving: Option<Instant>,
+    /// Batches of watches that the server has not answered.
+    rearming: usize,
     follow: Follow,
     slots: Slots,
     /// Requests that wait for a connection, in submission order.
@@ -145,7 +148,7 @@ impl Core {
     ) -> Self {
         Core {
             session: Session::new(now, timeout),
-            registry: Registry::default(),
+            registry: Registry::new(limits.watch_events),
             readers: StateReaders::default(),
             hosts: Hosts::new(Vec::new(), BackoffPolicy::default(), 0),
             wakes: Vec::new(),
@@ -157,6 +160,7 @@ impl Core {
             limits,
             link: None,
             moving: None,
+            rearming: 0,
             follow: Follow::default(),
             slots: Slots::default(),
             parked: VecDeque::new(),
@@ -239,6 +243,7 @@ impl Core {
     }
 
     /// Accepts a request: onto the wire if there is a connection, else parked until there is one.
+    #[inline]
     pub(crate) fn submit(
         &mut self,
         now: Instant,
@@ -314,6 +319,7 @@ impl Core {
     }
 
     /// The reply to a request, or its failure; `waker` is woken when there is one.
+    #[inline]
     pub(crate) fn poll_reply(&mut self, key: SlotKey, waker: &Waker) -> Option<Answer> {
         self.slots.poll(key, waker, &mut self.wakes)
     }
@@ -335,7 +341,7 @@ impl Core {
     }
 
     /// The next event of a watch; `waker` is woken when there is one.
-    pub(crate) fn poll_event(&mut self, sub: SubId, waker: &Waker) -> Option<Unread> {
+    pub(crate) fn poll_event(&mut self, sub: SubId, waker: &Waker) -> Option<WatchEvent> {
         self.registry.poll(sub, waker, &mut self.wakes)
     }
 
@@ -387,7 +393,7 @@ impl Core {
 
     fn fail(&mut self, key: SlotKey, failure: Failure) {
         // An answer nobody waits for concerns nobody.
-        self.slots.complete(key, Err(failure), &mut self.wakes);
+        self.slots.fail(key, failure, &mut self.wakes);
         self.let_go(key);
     }
 
@@ -460,6 +466,7 @@ impl Core {
     }
 
     /// The driver's waker, if the driver is to be woken and has not been since it last registered.
+    #[inline]
     pub(crate) fn take_driver(&mut self) -> Option<Waker> {
         match std::mem::take(&mut self.driver_is_due) {
             true => self.driver.take(),

@@ -149,6 +149,7 @@ async fn connect(
                 mechanism,
                 opened: false,
                 wakes: Vec::new(),
+                expects_more: false,
             };
             let ended = pump(stream, &mut endpoint, options.frame_limit).await;
             let opened = endpoint.opened;
@@ -278,6 +279,8 @@ struct CoreEndpoint<'a> {
     opened: bool,
     /// Room for wakers.
     wakes: Vec<Waker>,
+    /// Whether several tasks have just been woken, which are likely to submit.
+    expects_more: bool,
 }
 
 impl CoreEndpoint<'_> {
@@ -298,20 +301,32 @@ impl CoreEndpoint<'_> {
 
 impl Endpoint for CoreEndpoint<'_> {
     fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
-        self.shared.with(|core| {
+        let expects_more = self.expects_more;
+        let (due, waits) = self.shared.with(|core| {
             core.register_driver(waker);
-            if out.is_empty() {
+            let waits = expects_more && core.has_output();
+            if out.is_empty() && !waits {
                 core.poll_output(out);
             }
             let link = core.poll_link_timeout().unwrap_or_else(now);
-            core.poll_timeout().map_or(link, |due| due.min(link))
-        })
+            let due = core.poll_timeout().map_or(link, |due| due.min(link));
+            (due, waits)
+        });
+        if waits {
+            // Runtimes run the task that was woken last at once, and so this one after the first
+            // submit. Once, it goes to the end of the queue, that all may be written in one.
+            self.expects_more = false;
+            waker.wake_by_ref();
+        }
+        due
     }
 
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
-        let (result, notice) = self.shared.with_room(&mut self.wakes, |core| {
-            (core.handle_input(now, frames), core.take_notice())
+        let (result, notice, woken) = self.shared.with_room(&mut self.wakes, |core| {
+            let result = core.handle_input(now, frames);
+            (result, core.take_notice(), core.wakes.len())
         });
+        self.expects_more = woken > 1;
         if let Some(notice) = notice {
             warn!(server = %self.host, "{notice}");
         }

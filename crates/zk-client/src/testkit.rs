@@ -14,8 +14,8 @@ use zk_transport::{Disconnect, FrameReader};
 
 use crate::core::{Core, Limits, Request};
 use crate::slots::{Replay, Reply, SlotKey, WatchIntent};
-use crate::watch::{SubId, Unread, WatchKind};
-use crate::{Error, NodeEvent, SessionPolicy, State, Statistics, WatchEvent};
+use crate::watch::{SubId, WatchKind};
+use crate::{Error, SessionPolicy, State, Statistics, WatchEvent};
 
 /// A request, as a caller makes it.
 #[derive(Debug, Clone, Copy)]
@@ -272,11 +272,11 @@ impl Machine {
         self.core.wakes.clear();
         match polled.map(|answer| answer.result) {
             None => Err(ticket),
-            Some(Ok(Reply { result, watch })) => Ok(Ok(Answer {
+            Some(Ok(Reply { result, watch, .. })) => Ok(Ok(Answer {
                 result,
                 watch: watch.map(Subscription),
             })),
-            Some(Err(failure)) => Ok(Err(failure.into())),
+            Some(Err(failure)) => Ok(Err((*failure).into())),
         }
     }
 
@@ -288,15 +288,7 @@ impl Machine {
 
     /// The next event of a watch.
     pub fn event(&mut self, watch: &Subscription) -> Option<WatchEvent> {
-        let unread = self.core.poll_event(watch.0, Waker::noop())?;
-        Some(match unread {
-            Unread::Node { kind, path, zxid } => WatchEvent::Node(NodeEvent {
-                kind,
-                path: path.to_string(),
-                zxid,
-            }),
-            Unread::Other(event) => event,
-        })
+        self.core.poll_event(watch.0, Waker::noop())
     }
 
     /// Nobody wants to be told any more.

@@ -4,7 +4,7 @@
 //! null. Null is not empty: `Option` says which. Nothing here allocates before the length has been
 //! checked against the bytes that are left, and nothing panics on what a peer sends.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 /// Payloads up to this many bytes are copied out of the frame, so that a small value does not keep
 /// a whole read buffer alive.
@@ -77,38 +77,42 @@ pub enum DecodeProblem {
 #[derive(Debug, Clone)]
 pub struct Decoder<'a> {
     frame: &'a Bytes,
-    pos: usize,
+    /// What has not been read.
+    rest: &'a [u8],
     record: &'static str,
 }
 
 impl<'a> Decoder<'a> {
     /// Starts at the first byte of `frame`.
+    #[inline]
     pub fn new(frame: &'a Bytes) -> Self {
         Self::at(frame, 0)
     }
 
     /// Starts `offset` bytes into `frame`; beyond its end, every read is [`DecodeProblem::Truncated`].
+    #[inline]
     pub fn at(frame: &'a Bytes, offset: usize) -> Self {
         Self {
             frame,
-            pos: offset.min(frame.len()),
+            rest: frame.get(offset..).unwrap_or_default(),
             record: "frame",
         }
     }
 
     /// Names the record whose fields come next, for errors, and returns the name it replaces.
+    #[inline]
     pub fn record(&mut self, name: &'static str) -> &'static str {
         std::mem::replace(&mut self.record, name)
     }
 
     /// Bytes not yet read.
     pub fn remaining(&self) -> usize {
-        self.frame.len() - self.pos
+        self.rest.len()
     }
 
     /// Offset of the next byte from the start of the frame.
     pub fn position(&self) -> usize {
-        self.pos
+        self.frame.len() - self.rest.len()
     }
 
     /// Ends the reading of a record that must fill its frame.
@@ -118,7 +122,7 @@ impl<'a> Decoder<'a> {
     pub fn finish(self) -> Result<(), DecodeError> {
         match self.remaining() {
             0 => Ok(()),
-            left => Err(self.error("end", self.pos, DecodeProblem::Trailing(left))),
+            left => Err(self.error("end", self.position(), DecodeProblem::Trailing(left))),
         }
     }
 
@@ -126,6 +130,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`].
+    #[inline]
     pub fn bool(&mut self, field: &'static str) -> Result<bool, DecodeError> {
         Ok(self.array::<1>(field)? != [0])
     }
@@ -134,6 +139,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`].
+    #[inline]
     pub fn i32(&mut self, field: &'static str) -> Result<i32, DecodeError> {
         Ok(i32::from_be_bytes(self.array(field)?))
     }
@@ -142,6 +148,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`].
+    #[inline]
     pub fn i64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
         Ok(i64::from_be_bytes(self.array(field)?))
     }
@@ -151,7 +158,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`DecodeProblem::Null`] and those of [`opt_str`](Self::opt_str).
     pub fn str(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         self.opt_str(field)?
             .ok_or_else(|| self.error(field, start, DecodeProblem::Null))
     }
@@ -161,7 +168,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`], [`DecodeProblem::NotUtf8`].
     pub fn opt_str(&mut self, field: &'static str) -> Result<Option<&'a str>, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         let Some(raw) = self.slice(field)? else {
             return Ok(None);
         };
@@ -177,7 +184,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// As [`str`](Self::str).
     pub fn string(&mut self, field: &'static str) -> Result<String, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         let raw = self
             .slice(field)?
             .ok_or_else(|| self.error(field, start, DecodeProblem::Null))?;
@@ -193,8 +200,9 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`].
+    #[inline]
     pub fn slice(&mut self, field: &'static str) -> Result<Option<&'a [u8]>, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         let Some(len) = self.length(field)? else {
             return Ok(None);
         };
@@ -206,6 +214,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`].
+    #[inline]
     pub fn bytes(&mut self, field: &'static str) -> Result<Option<Bytes>, DecodeError> {
         let Some(raw) = self.slice(field)? else {
             return Ok(None);
@@ -223,7 +232,7 @@ impl<'a> Decoder<'a> {
         field: &'static str,
         min_item: usize,
     ) -> Result<Option<usize>, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         let Some(count) = self.length(field)? else {
             return Ok(None);
         };
@@ -255,11 +264,12 @@ impl<'a> Decoder<'a> {
 
     /// The bytes between `start` and the cursor.
     pub(crate) fn since(&self, start: usize) -> &'a [u8] {
-        self.frame.get(start..self.pos).unwrap_or_default()
+        self.frame.get(start..self.position()).unwrap_or_default()
     }
 
+    #[inline]
     fn length(&mut self, field: &'static str) -> Result<Option<usize>, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         match self.i32(field)? {
             -1 => Ok(None),
             len => usize::try_from(len)
@@ -268,30 +278,33 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        let start = self.pos;
-        let raw = self.raw(field, start, N)?;
-        raw.first_chunk()
-            .copied()
-            .ok_or_else(|| self.truncated(field, start, N, raw.len()))
+        let Some((array, rest)) = self.rest.split_first_chunk() else {
+            return Err(self.truncated(field, self.position(), N));
+        };
+        self.rest = rest;
+        Ok(*array)
     }
 
+    /// The next `len` bytes of a field that began at `start`.
+    #[inline]
     fn raw(
         &mut self,
         field: &'static str,
         start: usize,
         len: usize,
     ) -> Result<&'a [u8], DecodeError> {
-        let rest = self.frame.get(self.pos..).unwrap_or_default();
-        let raw = rest
-            .get(..len)
-            .ok_or_else(|| self.truncated(field, start, len, rest.len()))?;
-        self.pos += len;
+        let Some((raw, rest)) = self.rest.split_at_checked(len) else {
+            return Err(self.truncated(field, start, len));
+        };
+        self.rest = rest;
         Ok(raw)
     }
 
     #[cold]
-    fn truncated(&self, field: &'static str, at: usize, needed: usize, left: usize) -> DecodeError {
+    fn truncated(&self, field: &'static str, at: usize, needed: usize) -> DecodeError {
+        let left = self.remaining();
         self.error(field, at, DecodeProblem::Truncated { needed, left })
     }
 }
@@ -308,35 +321,52 @@ pub fn decode_frame<'a, T: Decode<'a>>(frame: &'a Bytes, offset: usize) -> Resul
 }
 
 /// Appends a boolean.
+#[inline]
 pub fn put_bool(out: &mut BytesMut, value: bool) {
-    out.put_u8(u8::from(value));
+    out.extend_from_slice(&[u8::from(value)]);
 }
 
 /// Appends a string.
+#[inline]
 pub fn put_str(out: &mut BytesMut, text: &str) {
     put_buffer(out, Some(text.as_bytes()));
 }
 
 /// Appends a string or null.
+#[inline]
 pub fn put_opt_str(out: &mut BytesMut, text: Option<&str>) {
     put_buffer(out, text.map(str::as_bytes));
 }
 
 /// Appends a buffer or null.
+#[inline]
 pub fn put_buffer(out: &mut BytesMut, data: Option<&[u8]>) {
     match data {
         Some(data) => {
             put_count(out, data.len());
-            out.put_slice(data);
+            out.extend_from_slice(data);
         }
-        None => out.put_i32(-1),
+        None => put_i32(out, -1),
     }
 }
 
 /// Appends a length. One that does not fit is written as `i32::MAX`: such a record is 2 GiB, which
 /// every frame limit refuses before it is sent.
+#[inline]
 pub fn put_count(out: &mut BytesMut, count: usize) {
-    out.put_i32(i32::try_from(count).unwrap_or(i32::MAX));
+    put_i32(out, i32::try_from(count).unwrap_or(i32::MAX));
+}
+
+/// Appends an `i32`.
+#[inline]
+pub fn put_i32(out: &mut BytesMut, value: i32) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+/// Appends an `i64`.
+#[inline]
+pub fn put_i64(out: &mut BytesMut, value: i64) {
+    out.extend_from_slice(&value.to_be_bytes());
 }
 
 /// UTF-8 in which characters outside the BMP are two three-byte surrogates.

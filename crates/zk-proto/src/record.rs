@@ -1,7 +1,7 @@
 //! `record!`: a struct whose fields are read and written in the order they are declared, which is
 //! the order of ZooKeeper's IDL.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::jute::{self, Decode, DecodeError, Decoder, Encode};
 
@@ -42,12 +42,14 @@ macro_rules! record {
     };
     (@impl [$lt:lifetime] $name:ident [$($args:tt)*] $($field:ident)*) => {
         impl<$lt> $crate::jute::Encode for $name $($args)* {
+            #[inline]
             fn encode(&self, out: &mut bytes::BytesMut) {
                 $($crate::record::Field::put(&self.$field, out);)*
             }
         }
 
         impl<$lt> $crate::jute::Decode<$lt> for $name $($args)* {
+            #[inline]
             fn decode(
                 input: &mut $crate::jute::Decoder<$lt>,
             ) -> Result<Self, $crate::jute::DecodeError> {
@@ -95,7 +97,7 @@ impl<'a> Field<'a> for i32 {
         input.i32(name)
     }
     fn put(&self, out: &mut BytesMut) {
-        out.put_i32(*self);
+        jute::put_i32(out, *self);
     }
 }
 
@@ -104,7 +106,7 @@ impl<'a> Field<'a> for i64 {
         input.i64(name)
     }
     fn put(&self, out: &mut BytesMut) {
-        out.put_i64(*self);
+        jute::put_i64(out, *self);
     }
 }
 

@@ -7,6 +7,10 @@ use crate::Disconnect;
 /// Bytes asked for when the size of what comes next is unknown.
 const READ_CHUNK: usize = 16 * 1024;
 
+/// The same after a silence, which is mostly followed by the answer to a ping: there may be thousands
+/// of connections that hear nothing else.
+const FIRST_CHUNK: usize = 512;
+
 /// A frame that has brought this part of itself is given all its room.
 const GROWTH: usize = 8;
 
@@ -19,6 +23,8 @@ const GROWTH: usize = 8;
 pub struct FrameReader {
     buffer: BytesMut,
     limit: usize,
+    /// Whether the buffer is the first after a silence, or there is none yet.
+    at_rest: bool,
 }
 
 impl FrameReader {
@@ -27,6 +33,7 @@ impl FrameReader {
         FrameReader {
             buffer: BytesMut::new(),
             limit,
+            at_rest: true,
         }
     }
 
@@ -35,9 +42,10 @@ impl FrameReader {
         let held = self.buffer.len();
         let frame = self.announced().map_or(0, |len| len.saturating_add(4));
         if frame <= 2 * READ_CHUNK {
-            let wanted = frame.saturating_sub(held).max(READ_CHUNK / 4);
+            let wanted = frame.saturating_sub(held).max(self.chunk() / 4);
             if self.buffer.capacity() - held < wanted {
-                self.buffer.reserve(wanted.max(READ_CHUNK));
+                self.at_rest &= self.buffer.capacity() == 0;
+                self.buffer.reserve(wanted.max(self.chunk()));
             }
         } else if self.buffer.capacity() == held || held < READ_CHUNK / 4 {
             // To the byte, which `reserve` does not do, and so that memory is paid for by bytes
@@ -55,6 +63,22 @@ impl FrameReader {
             }
         }
         &mut self.buffer
+    }
+
+    fn chunk(&self) -> usize {
+        if self.at_rest {
+            FIRST_CHUNK
+        } else {
+            READ_CHUNK
+        }
+    }
+
+    /// Nothing has been received for a while, and little may come next.
+    pub(crate) fn rest(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+            self.at_rest = true;
+        }
     }
 
     /// Adds received bytes; for callers that do not read into [`space`](Self::space).
@@ -77,6 +101,7 @@ impl FrameReader {
     /// # Errors
     /// [`Disconnect::NegativeLength`] and [`Disconnect::FrameTooLarge`], as soon as the length has
     /// arrived. The stream cannot be resynchronised after either.
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, Disconnect> {
         let Some(prefix) = self.buffer.first_chunk::<4>() else {
             return Ok(None);
@@ -94,8 +119,9 @@ impl FrameReader {
         if self.buffer.len() - 4 < len {
             return Ok(None);
         }
-        self.buffer.advance(4);
-        Ok(Some(self.buffer.split_to(len).freeze()))
+        let mut frame = self.buffer.split_to(4 + len).freeze();
+        frame.advance(4);
+        Ok(Some(frame))
     }
 }
 
@@ -147,6 +173,34 @@ mod tests {
         reader.extend(&i32::MAX.to_be_bytes());
         assert_eq!(reader.next_frame(), Ok(None));
         assert!(reader.space().capacity() <= 2 * READ_CHUNK);
+    }
+
+    /// Pongs need little room; whoever says more gets it, until the next silence.
+    #[test]
+    fn r1_a_connection_at_rest_holds_little() {
+        let mut reader = FrameReader::new(1 << 20);
+        for round in 0..3 {
+            for _ in 0..3 {
+                assert!(
+                    reader.space().capacity() <= 2 * FIRST_CHUNK,
+                    "round {round}"
+                );
+                reader.extend(&[0, 0, 0, 2, 1, 1]);
+                assert!(reader.next_frame().unwrap().is_some());
+            }
+            let full = reader.space();
+            let room = full.capacity() - full.len();
+            // Frames without a byte.
+            reader.extend(&vec![0; room / 4 * 4]);
+            while reader.next_frame().unwrap().is_some() {}
+            assert!(reader.space().capacity() >= READ_CHUNK);
+            // What has come of the next frame is not forgotten.
+            reader.extend(&[0, 0, 0, 1]);
+            reader.rest();
+            reader.extend(&[7]);
+            assert_eq!(reader.next_frame().unwrap().unwrap(), [7][..]);
+            reader.rest();
+        }
     }
 
     /// What a frame costs while it comes: no more than an eighth above its size.

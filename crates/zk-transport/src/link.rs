@@ -170,8 +170,8 @@ pub struct RoundTrip {
 impl<T> Link<T> {
     /// A link whose first output is `request`, and which gives the server `budget` to answer it.
     pub fn new(now: Instant, request: &ConnectRequest, budget: Duration) -> Self {
-        let mut out = BytesMut::with_capacity(4096);
-        framed(&mut out, |out| request.encode(out));
+        let mut out = BytesMut::new();
+        with_length(&mut out, |out| request.encode(out));
         Link {
             phase: Phase::Handshake {
                 deadline: now + budget,
@@ -280,10 +280,7 @@ impl<T> Link<T> {
         );
         let xid = self.next_xid;
         let from = self.out.len();
-        framed(&mut self.out, |out| {
-            RequestHeader { xid, op: op.code() }.encode(out);
-            record(out);
-        });
+        framed(&mut self.out, xid, op, record);
         let size = self.out.len() - from - 4;
         if size > limit && !zk_proto::seeded_bug!("A17") {
             self.out.truncate(from);
@@ -311,12 +308,7 @@ impl<T> Link<T> {
     /// their own, and servers do not count them as a sign of life: they neither put off the next
     /// ping nor prolong the session.
     pub fn submit_auth(&mut self, scheme: &str, auth: &[u8], token: T) {
-        framed(&mut self.out, |out| {
-            RequestHeader {
-                xid: xid::AUTH,
-                op: OpCode::Auth.code(),
-            }
-            .encode(out);
+        framed(&mut self.out, xid::AUTH, OpCode::Auth, |out| {
             AuthRequest {
                 auth_type: 0,
                 scheme,
@@ -344,6 +336,7 @@ impl<T> Link<T> {
     ///
     /// # Errors
     /// The peer broke the protocol; the connection must be dropped.
+    #[inline]
     pub fn handle_frame(&mut self, frame: Bytes) -> Result<Received<T>, Disconnect> {
         if let Phase::Handshake {
             requested,
@@ -478,13 +471,7 @@ impl<T> Link<T> {
                     return Err(Disconnect::Unanswered(unanswered));
                 }
                 if now >= self.last_sent + ping_interval && !self.ping_waits_to_be_written() {
-                    framed(&mut self.out, |out| {
-                        RequestHeader {
-                            xid: xid::PING,
-                            op: OpCode::Ping.code(),
-                        }
-                        .encode(out);
-                    });
+                    framed(&mut self.out, xid::PING, OpCode::Ping, |_| {});
                     self.last_sent = now;
                     let end = self.taken + self.out.len() as u64;
                     self.pings.push_back((now, end));
@@ -533,12 +520,21 @@ impl<T> Link<T> {
     }
 }
 
+#[inline]
 fn decode_header(frame: &Bytes) -> Result<ReplyHeader, Disconnect> {
     Ok(ReplyHeader::decode(&mut Decoder::new(frame))?)
 }
 
+/// Appends a request, of which `record` appends what follows the header.
+fn framed(out: &mut BytesMut, xid: Xid, op: OpCode, record: impl FnOnce(&mut BytesMut)) {
+    with_length(out, |out| {
+        RequestHeader::new(xid, op).encode(out);
+        record(out);
+    });
+}
+
 /// Appends a frame around what `write` appends.
-fn framed(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
+fn with_length(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     write(out);

@@ -83,10 +83,11 @@ where
                 }
             }
             let now = tokio::time::Instant::now().into_std();
-            if now >= due
-                && let Err(reason) = endpoint.handle_timeout(now)
-            {
-                return Poll::Ready(reason);
+            if now >= due {
+                if let Err(reason) = endpoint.handle_timeout(now) {
+                    return Poll::Ready(reason);
+                }
+                pump.rest();
             }
         }
     })
@@ -107,6 +108,14 @@ struct Pump<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
+    /// A time has come, mostly that of a ping: there was silence, and buffers are for those who talk.
+    fn rest(&mut self) {
+        self.frames.rest();
+        if self.out.is_empty() {
+            self.out = BytesMut::new();
+        }
+    }
+
     /// Writes what the endpoint has to say, or as much of it as the stream takes. What comes later
     /// wakes the task. Returns when the endpoint wants to be called.
     fn poll_write<E: Endpoint>(

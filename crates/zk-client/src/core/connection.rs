@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use zk_proto::records::{ConnectResponse, SetWatches2Request, SetWatchesRequest};
-use zk_proto::{Decode, Decoder, Encode, ErrorCode, OpCode, WatcherEvent, WirePath};
+use bytes::{Bytes, BytesMut};
+use zk_proto::records::ConnectResponse;
+use zk_proto::{Decode, Decoder, ErrorCode, OpCode, WatcherEvent};
 use zk_transport::{Disconnect, FrameReader, Link, Received};
 
-use super::{Closing, Core, Token};
+use super::{Core, Token};
 use crate::Outcome;
 use crate::leader::is_decided_by_quorum;
 use crate::session::Established;
 use crate::slots::{Failure, Reply, Seen, SlotKey, WatchIntent};
 use crate::state::State;
-use crate::watch::{Batch, SubId, WatchKind};
+use crate::watch::{SubId, WatchKind};
 
 impl Core {
     pub(crate) fn is_connected(&self) -> bool {
@@ -34,6 +34,13 @@ impl Core {
             link
         });
         true
+    }
+
+    /// Whether there is something to be sent.
+    pub(crate) fn has_output(&self) -> bool {
+        self.link
+            .as_ref()
+            .is_some_and(|link| link.pending_output() > 0)
     }
 
     /// Moves what is to be sent into `out`.
@@ -140,10 +147,7 @@ impl Core {
                     self.session.handle_committed(submitted);
                 }
                 let xid = self.link.as_ref().map_or(0, Link::last_xid);
-                if let Some(slot) = self.slots.get_mut(key) {
-                    slot.seen = Some(Seen { xid, zxid });
-                }
-                self.handle_reply(now, key, op, result);
+                self.handle_reply(now, key, op, result, Seen { xid, zxid });
                 Ok(())
             }
             Received::Reply {
@@ -154,9 +158,7 @@ impl Core {
             } => {
                 self.session.handle_zxid(zxid);
                 result.map_err(Disconnect::RearmRefused)?;
-                for unwatch in self.registry.rearmed(&batch, &mut self.wakes) {
-                    self.send_unwatch(now, unwatch);
-                }
+                self.handle_rearmed(now, &batch);
                 Ok(())
             }
             // It is not a read-only server's to end.
@@ -247,7 +249,8 @@ impl Core {
         now: Instant,
         key: SlotKey,
         op: OpCode,
-        result: Result<bytes::Bytes, ErrorCode>,
+        result: Result<Bytes, ErrorCode>,
+        seen: Seen,
     ) {
         let mut watch = None;
         if let Some(slot) = self.slots.get_mut(key)
@@ -256,8 +259,12 @@ impl Core {
             let wanted = slot.is_wanted();
             watch = self.settle_watch(now, intent, wanted, op, &result);
         }
-        self.slots
-            .complete(key, Ok(Reply { result, watch }), &mut self.wakes);
+        let reply = Reply {
+            result,
+            watch,
+            seen: Some(seen),
+        };
+        self.slots.answer(key, reply, &mut self.wakes);
         self.slots.unqueue(key);
     }
 
@@ -268,7 +275,7 @@ impl Core {
         intent: WatchIntent,
         wanted: bool,
         op: OpCode,
-        result: &Result<bytes::Bytes, ErrorCode>,
+        result: &Result<Bytes, ErrorCode>,
     ) -> Option<SubId> {
         self.registry.end_arming(&intent);
         let armed = match (result, op) {
@@ -280,8 +287,7 @@ impl Core {
         let mut watch = None;
         let unwatch = match armed {
             Some(kind) if wanted => {
-                let (path, capacity) = (intent.path.clone(), self.limits.watch_events);
-                let id = self.registry.subscribe(kind, path, capacity);
+                let id = self.registry.subscribe(kind, intent.path.clone());
                 if intent.changed {
                     let since = self.session.last_zxid();
                     self.registry
@@ -319,10 +325,11 @@ impl Core {
         }
         for key in std::mem::take(&mut credential.waiting) {
             let reply = Reply {
-                result: Ok(bytes::Bytes::new()),
+                result: Ok(Bytes::new()),
                 watch: None,
+                seen: None,
             };
-            self.slots.complete(key, Ok(reply), &mut self.wakes);
+            self.slots.answer(key, reply, &mut self.wakes);
             self.slots.unqueue(key);
         }
         self.announce();
@@ -387,93 +394,6 @@ impl Core {
             true if session.is_none() => State::ConnectedReadOnly { epoch: 0 },
             true => State::ConnectedReadOnly { epoch },
         });
-    }
-
-    /// Credentials, then watches, then requests: a server delivers events only to who may read, and
-    /// a request must not overtake the watch that it was to be seen by.
-    pub(super) fn prime(&mut self, now: Instant) {
-        let batches = self.registry.rearm(&mut self.wakes);
-        let Some(link) = &mut self.link else { return };
-        let forgotten = match zk_proto::seeded_bug!("B73") {
-            true => self.credentials.len().saturating_sub(1),
-            false => 0,
-        };
-        for (credential, index) in self.credentials.iter().zip(0..).skip(forgotten) {
-            link.submit_auth(
-                &credential.scheme,
-                &credential.secret,
-                Token::Credential(index),
-            );
-        }
-        for batch in batches {
-            self.traffic.rearm_batches += 1;
-            self.traffic.rearmed_watches += batch.watches.len() as u64;
-            let op = if batch.has_persistent() {
-                OpCode::SetWatches2
-            } else {
-                OpCode::SetWatches
-            };
-            let batch = Box::new(batch);
-            let mut record = BytesMut::new();
-            encode_batch(&batch, &mut record);
-            // A batch is bounded by its making; a single path longer than that was accepted once.
-            let _ = link.submit(now, op, Token::Rearm(batch), usize::MAX, |out| {
-                out.extend_from_slice(&record);
-            });
-        }
-        self.forget_unwanted();
-        for key in std::mem::take(&mut self.parked) {
-            let Some(slot) = self.slots.get_mut(key) else {
-                continue;
-            };
-            if !slot.is_wanted() {
-                self.let_go(key);
-                continue;
-            }
-            let Some(link) = &mut self.link else { continue };
-            slot.held_back = false;
-            let record = &slot.record;
-            // Its size was checked when it was parked.
-            let _ = link.submit(now, slot.op, Token::Call(key), usize::MAX, |out| {
-                out.extend_from_slice(record);
-            });
-            if slot.replay.is_never() {
-                slot.record.clear();
-            }
-        }
-        if matches!(self.closing, Closing::Requested { .. }) {
-            self.send_close(now);
-        }
-    }
-}
-
-fn encode_batch(batch: &Batch, out: &mut BytesMut) {
-    let paths = |kind| batch.paths(kind).map(WirePath::from).collect::<Vec<_>>();
-    let (data, exist, child) = (
-        paths(WatchKind::Data),
-        paths(WatchKind::Exist),
-        paths(WatchKind::Child),
-    );
-    let relative_zxid = batch.since;
-    if batch.has_persistent() {
-        let (persistent, recursive) = (paths(WatchKind::Persistent), paths(WatchKind::Recursive));
-        SetWatches2Request {
-            relative_zxid,
-            data,
-            exist,
-            child,
-            persistent,
-            recursive,
-        }
-        .encode(out);
-    } else {
-        SetWatchesRequest {
-            relative_zxid,
-            data,
-            exist,
-            child,
-        }
-        .encode(out);
     }
 }
 

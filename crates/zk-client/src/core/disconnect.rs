@@ -89,6 +89,11 @@ impl Core {
                 kept.push_back(key);
             }
         }
+        for key in &kept {
+            if let Some(slot) = self.slots.get_mut(*key) {
+                slot.held_back = true;
+            }
+        }
         self.parked = kept;
         if self.session.exists() {
             if self.announced == self.session.epoch() {

@@ -57,7 +57,7 @@ impl Core {
 
     /// Whether a request goes onto the wire now.
     pub(super) fn takes_requests(&self) -> bool {
-        self.is_connected() && self.moving.is_none()
+        self.is_connected() && self.moving.is_none() && !self.registry.is_rearming()
     }
 
     /// Whether the server that is being served from is read-only, and not to be left yet.

@@ -6,6 +6,7 @@ mod login;
 mod model;
 mod property;
 mod read_only;
+mod rearming;
 mod requests;
 mod server;
 mod session;
@@ -27,7 +28,7 @@ use zk_transport::{Disconnect, FrameReader, SaslError, Step};
 use super::{Core, Limits, Request};
 use crate::slots::{Failure, Replay, Reply, SlotKey, WatchIntent};
 use crate::state::State;
-use crate::watch::{SubId, Unread, WatchEvent, WatchKind};
+use crate::watch::{SubId, WatchEvent, WatchKind};
 use crate::{Outcome, SessionPolicy, Statistics};
 
 const TIMEOUT: Duration = Duration::from_secs(6);
@@ -285,7 +286,7 @@ impl World {
     fn poll(&mut self, key: SlotKey) -> Option<Result<Reply, Failure>> {
         self.core
             .poll_reply(key, Waker::noop())
-            .map(|answer| answer.result)
+            .map(|answer| answer.result.map_err(|failure| *failure))
     }
 
     /// The answer to a request that must have succeeded.
@@ -294,6 +295,7 @@ impl World {
             Some(Ok(Reply {
                 result: Ok(body),
                 watch,
+                ..
             })) => (body, watch),
             other => panic!("not a success: {other:?}"),
         }
@@ -309,16 +311,7 @@ impl World {
     }
 
     fn event(&mut self, sub: SubId) -> Option<WatchEvent> {
-        self.core
-            .poll_event(sub, Waker::noop())
-            .map(|unread| match unread {
-                Unread::Node { kind, path, zxid } => WatchEvent::Node(crate::NodeEvent {
-                    kind,
-                    path: path.to_string(),
-                    zxid,
-                }),
-                Unread::Other(event) => event,
-            })
+        self.core.poll_event(sub, Waker::noop())
     }
 
     fn outcome(&mut self, key: SlotKey) -> Option<Outcome> {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use zk_proto::Chroot;
 
-use super::{NodeEvent, SubId, Unread, WatchEvent};
+use super::{SubId, WatchEvent};
 use crate::client::Client;
 use crate::shared::{Shared, now};
 
@@ -27,7 +27,7 @@ pub enum WatchMode {
 /// A subscription, and its end when dropped.
 struct Subscription {
     shared: Arc<Shared>,
-    chroot: Chroot,
+    chroot: Arc<Chroot>,
     /// None for a reply that did not set a watch, which no successful one is.
     id: Option<SubId>,
     ended: bool,
@@ -37,7 +37,7 @@ impl Subscription {
     fn new(client: &Client, id: Option<SubId>) -> Self {
         Subscription {
             shared: client.shared().clone(),
-            chroot: client.root().clone(),
+            chroot: client.shared_root().clone(),
             id,
             ended: false,
         }
@@ -51,17 +51,16 @@ impl Subscription {
         let Some(id) = self.id else {
             return Poll::Ready(None);
         };
-        let Some(unread) = self.shared.with(|core| core.poll_event(id, cx.waker())) else {
+        let Some(mut event) = self.shared.with(|core| core.poll_event(id, cx.waker())) else {
             return Poll::Pending;
         };
-        let event = match unread {
-            Unread::Node { kind, path, zxid } => {
-                // A watch lies inside the chroot, and so does what it tells of.
-                let path = self.chroot.strip(&path).unwrap_or(&path).to_owned();
-                WatchEvent::Node(NodeEvent { kind, path, zxid })
-            }
-            Unread::Other(event) => event,
-        };
+        if let WatchEvent::Node(node) = &mut event
+            && !self.chroot.is_none()
+            // A watch lies inside the chroot, and so does what it tells of.
+            && let Some(path) = self.chroot.strip(&node.path)
+        {
+            node.path = path.to_owned();
+        }
         self.ended = event == WatchEvent::SessionEnded;
         Poll::Ready(Some(event))
     }
@@ -84,7 +83,8 @@ impl Drop for Subscription {
 #[must_use = "dropping a watch removes it"]
 pub struct Watch {
     subscription: Subscription,
-    told: Option<WatchEvent>,
+    /// Apart, as a watch waits for long and there may be a million.
+    told: Option<Box<WatchEvent>>,
 }
 
 impl Watch {
@@ -109,11 +109,11 @@ impl Future for Watch {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WatchEvent> {
         if let Some(told) = &self.told {
-            return Poll::Ready(told.clone());
+            return Poll::Ready(WatchEvent::clone(told));
         }
         self.subscription.poll(cx).map(|event| {
             let event = event.unwrap_or(WatchEvent::SessionEnded);
-            self.told = Some(event.clone());
+            self.told = Some(Box::new(event.clone()));
             event
         })
     }

@@ -5,20 +5,25 @@
 //! that zxid back tells what changed since (ZOOKEEPER-4698 lists where it does not; there the
 //! owner is told of a gap).
 
+mod mailbox;
 mod modes;
 mod rearm;
+mod table;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::task::Waker;
 
 use zk_proto::{EventType, Zxid};
 
+use self::mailbox::Note;
+use self::modes::{Arming, Left};
+use self::rearm::Rearming;
+use self::table::{Place, Table};
 use super::event::{NodeEventKind, WatchEvent};
 use crate::slots::register;
 use crate::statistics::Told;
 pub(crate) use modes::Unwatch;
-use modes::{Arming, Left};
 pub(crate) use rearm::Batch;
 
 /// Longer paths are unheard of.
@@ -53,89 +58,67 @@ impl WatchKind {
     }
 }
 
-/// Names a subscription.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SubId(u64);
+/// Names a subscription, until it is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SubId(u32);
 
-/// A watch on the server.
-#[derive(Debug, Default)]
-struct Entry {
-    subs: Vec<SubId>,
-    /// `None` while the server guards it over the current connection; otherwise the zxid up to
-    /// which it was guarded, kept until a server has agreed to guard it again.
-    since: Option<Zxid>,
+impl SubId {
+    fn new(index: usize) -> Self {
+        // Memory ends before numbers do.
+        SubId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
-/// Someone who is told.
 #[derive(Debug)]
-struct Sub {
-    kind: WatchKind,
-    path: Arc<str>,
-    capacity: usize,
-    unread: VecDeque<Unread>,
-    dropped: u64,
-    ended: bool,
-    waker: Option<Waker>,
-}
-
-/// An event before its path is made the client's.
-#[derive(Debug, Clone)]
-pub(crate) enum Unread {
-    Node {
-        kind: NodeEventKind,
-        path: Arc<str>,
-        zxid: Option<Zxid>,
-    },
-    Other(WatchEvent),
-}
-
-#[derive(Debug, Default)]
 pub(crate) struct Registry {
-    data: HashMap<Arc<str>, Entry>,
-    exist: HashMap<Arc<str>, Entry>,
-    child: HashMap<Arc<str>, Entry>,
-    persistent: HashMap<Arc<str>, Entry>,
-    recursive: HashMap<Arc<str>, Entry>,
+    table: Table,
+    /// What a subscriber may leave unread.
+    capacity: usize,
+    /// Counts connections: a watch that is guarded over an earlier one is not guarded now.
+    connection: u32,
+    /// The newest transaction that each earlier connection told of, as long as any watch was last
+    /// guarded over it.
+    ends: BTreeMap<u32, Zxid>,
+    rearming: Rearming,
     /// Requests under way that will set a watch on a path, should they succeed.
     arming: HashMap<Arc<str>, Arming>,
     /// What this connection's server still guards although nobody is to be told, because removing
     /// it could have hurt what somebody is to be told of.
     left: HashMap<Arc<str>, Left>,
-    subs: HashMap<SubId, Sub>,
-    next_sub: u64,
     told: Told,
+    /// Empty between events, and reused.
+    due: Vec<SubId>,
 }
 
 impl Registry {
-    fn map(&mut self, kind: WatchKind) -> &mut HashMap<Arc<str>, Entry> {
-        match kind {
-            WatchKind::Data => &mut self.data,
-            WatchKind::Exist => &mut self.exist,
-            WatchKind::Child => &mut self.child,
-            WatchKind::Persistent => &mut self.persistent,
-            WatchKind::Recursive => &mut self.recursive,
+    /// Subscribers may leave `capacity` events unread.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Registry {
+            table: Table::default(),
+            capacity,
+            connection: 0,
+            ends: BTreeMap::new(),
+            rearming: Rearming::default(),
+            arming: HashMap::new(),
+            left: HashMap::new(),
+            told: Told::default(),
+            due: Vec::new(),
         }
     }
 
     /// Whether anyone is to be told of `kind` at `path`.
     pub(crate) fn watches(&self, kind: WatchKind, path: &str) -> bool {
-        match kind {
-            WatchKind::Data => self.data.contains_key(path),
-            WatchKind::Exist => self.exist.contains_key(path),
-            WatchKind::Child => self.child.contains_key(path),
-            WatchKind::Persistent => self.persistent.contains_key(path),
-            WatchKind::Recursive => self.recursive.contains_key(path),
-        }
+        self.table.first(kind, path).is_some()
     }
 
     /// Watches on the server, and subscribers.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let watches = self.data.len()
-            + self.exist.len()
-            + self.child.len()
-            + self.persistent.len()
-            + self.recursive.len();
-        (watches, self.subs.len())
+        let watches = WatchKind::ALL.map(|kind| self.table.len(kind));
+        (watches.iter().sum(), self.table.subscribers())
     }
 
     /// What has been told so far.
@@ -144,35 +127,20 @@ impl Registry {
     }
 
     /// A server has armed a watch over the current connection.
-    pub(crate) fn subscribe(&mut self, kind: WatchKind, path: Arc<str>, capacity: usize) -> SubId {
-        let id = SubId(self.next_sub);
-        self.next_sub += 1;
-        let entry = self.map(kind).entry(path.clone()).or_default();
-        entry.subs.push(id);
-        entry.since = None;
-        let sub = Sub {
-            kind,
-            path,
-            capacity,
-            unread: VecDeque::new(),
-            dropped: 0,
-            ended: false,
-            waker: None,
-        };
-        self.subs.insert(id, sub);
-        id
+    pub(crate) fn subscribe(&mut self, kind: WatchKind, path: Arc<str>) -> SubId {
+        self.table.insert(kind, path, self.connection)
     }
 
     /// The owner is gone. Says what the server need not guard any longer.
     pub(crate) fn unsubscribe(&mut self, id: SubId, wakes: &mut Vec<Waker>) -> Option<Unwatch> {
-        let mut sub = self.subs.remove(&id)?;
-        wakes.extend(sub.waker.take());
-        let entry = self.map(sub.kind).get_mut(&sub.path)?;
-        entry.subs.retain(|other| *other != id);
-        if !entry.subs.is_empty() && !zk_proto::seeded_bug!("B63") {
+        let was_last = self.table.leave(id);
+        let sub = self.table.remove(id)?;
+        wakes.extend(sub.waker);
+        if zk_proto::seeded_bug!("B63") {
+            self.table.end(sub.kind, &sub.path, &mut Vec::new());
+        } else if !was_last {
             return None;
         }
-        self.map(sub.kind).remove(&sub.path);
         self.unwatch(sub.kind, sub.path)
     }
 
@@ -193,37 +161,45 @@ impl Registry {
             EventType::NodeDeleted => (NodeEventKind::Deleted, &[Data, Exist, Child]),
             _ => return,
         };
-        let mut told = self.take_one_shots(one_shots, path);
+        let mut due = std::mem::take(&mut self.due);
+        for one_shot in one_shots {
+            self.table.end(*one_shot, path, &mut due);
+        }
         let of_children = event == EventType::NodeChildrenChanged;
         // Beside a recursive watch, a persistent one is told from each child, below.
         if !of_children || !self.guards(Recursive, path) {
-            told.extend(self.subscribed(Persistent, path));
+            self.subscribed(Persistent, path, &mut due);
         }
         // ZOOKEEPER-4475: a child event is some other watch's and says nothing new to this one.
-        if (!of_children || zk_proto::seeded_bug!("B65")) && !self.recursive.is_empty() {
-            told.extend(self.recursive_over(path));
+        if !of_children || zk_proto::seeded_bug!("B65") {
+            self.recursive_over(path, &mut due);
         }
-        self.tell(told, kind, path, zxid, wakes);
+        self.tell(&mut due, kind, path, zxid, wakes);
         let of_a_child = matches!(event, EventType::NodeCreated | EventType::NodeDeleted);
         if let Some(parent) = zk_proto::path::parent(path)
             && of_a_child
             && self.guards(Recursive, parent)
         {
-            let mut told = self.take_one_shots(&[Child], parent);
-            told.extend(self.subscribed(Persistent, parent));
-            self.tell(told, NodeEventKind::ChildrenChanged, parent, zxid, wakes);
+            self.table.end(Child, parent, &mut due);
+            self.subscribed(Persistent, parent, &mut due);
+            let kind = NodeEventKind::ChildrenChanged;
+            self.tell(&mut due, kind, parent, zxid, wakes);
         }
+        self.due = due;
     }
 
     /// Who watches a tree that `path` is in. Whichever is less work: to look at each ancestor, or, as
     /// a hostile server could name a path of a million, at each tree.
-    fn recursive_over(&mut self, path: &str) -> Vec<SubId> {
+    fn recursive_over(&self, path: &str, due: &mut Vec<SubId>) {
+        let trees = self.table.len(WatchKind::Recursive);
+        if trees == 0 {
+            return;
+        }
         let depth = path.bytes().filter(|byte| *byte == b'/').count();
-        let mut told = Vec::new();
-        if depth <= self.recursive.len() && path.len() <= ORDINARY_PATH {
+        if depth <= trees && path.len() <= ORDINARY_PATH {
             let mut ancestor = Some(path);
             while let Some(at) = ancestor {
-                told.extend(self.subscribed(WatchKind::Recursive, at));
+                self.subscribed(WatchKind::Recursive, at, due);
                 ancestor = zk_proto::path::parent(at);
             }
         } else {
@@ -231,107 +207,80 @@ impl Registry {
                 path.strip_prefix(at.trim_end_matches('/'))
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             };
-            for (at, entry) in &self.recursive {
-                if over(at) {
-                    told.extend(&entry.subs);
+            let from = due.len();
+            for (first, sub) in self.table.firsts(WatchKind::Recursive) {
+                if over(&sub.path) {
+                    due.extend(self.table.ring(Some(first)));
                 }
             }
-            told.sort_unstable();
+            if let Some(found) = due.get_mut(from..) {
+                found.sort_unstable();
+            }
         }
-        told
     }
 
-    fn take_one_shots(&mut self, kinds: &[WatchKind], path: &str) -> Vec<SubId> {
-        let taken = kinds.iter().filter_map(|&kind| self.map(kind).remove(path));
-        taken.flat_map(|entry| entry.subs).collect()
+    fn subscribed(&self, kind: WatchKind, path: &str, due: &mut Vec<SubId>) {
+        due.extend(self.table.ring(self.table.first(kind, path)));
     }
 
-    fn subscribed(&mut self, kind: WatchKind, path: &str) -> impl Iterator<Item = SubId> {
-        let entry = self.map(kind).get(path);
-        entry
-            .into_iter()
-            .flat_map(|entry| entry.subs.iter().copied())
-    }
-
+    /// Tells all that are due, of whom there are none afterwards.
     fn tell(
         &mut self,
-        subs: Vec<SubId>,
+        due: &mut Vec<SubId>,
         kind: NodeEventKind,
         path: &str,
         zxid: Option<Zxid>,
         wakes: &mut Vec<Waker>,
     ) {
-        if subs.is_empty() {
-            return;
-        }
-        let path: Arc<str> = path.into();
-        for id in subs {
-            self.push(
-                id,
-                Unread::Node {
-                    kind,
-                    path: path.clone(),
-                    zxid,
-                },
-                wakes,
-            );
+        for id in due.drain(..) {
+            let Some(sub) = self.table.get_mut(id) else {
+                continue;
+            };
+            let note = Note::Node {
+                kind,
+                path: (*sub.path != *path).then(|| path.into()),
+                zxid,
+            };
+            if sub.push(note, self.capacity) {
+                self.told.events += 1;
+            } else {
+                self.told.dropped += 1;
+            }
+            wakes.extend(sub.waker.take());
         }
     }
 
-    fn push(&mut self, id: SubId, event: Unread, wakes: &mut Vec<Waker>) {
-        let Some(sub) = self.subs.get_mut(&id) else {
-            return;
-        };
-        let dropped = sub.dropped > 0 || sub.unread.len() >= sub.capacity;
-        match event {
-            Unread::Other(_) => self.told.gaps += 1,
-            Unread::Node { .. } if dropped => self.told.dropped += 1,
-            Unread::Node { .. } => self.told.events += 1,
+    /// Tells that something may have been missed.
+    fn tell_gap(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
+        if let Some(sub) = self.table.get_mut(id) {
+            self.told.gaps += 1;
+            sub.push(Note::Gap { since }, self.capacity);
+            wakes.extend(sub.waker.take());
         }
-        if dropped {
-            sub.dropped += u64::from(!zk_proto::seeded_bug!("A68"));
-        } else {
-            sub.unread.push_back(event);
-        }
-        wakes.extend(sub.waker.take());
     }
 
     /// The session is over: every watch ends.
     pub(crate) fn end(&mut self, wakes: &mut Vec<Waker>) {
         self.left.clear();
-        let mut ended: Vec<SubId> = Vec::new();
-        for kind in WatchKind::ALL {
-            let entries = std::mem::take(self.map(kind)).into_values();
-            ended.extend(entries.flat_map(|entry| entry.subs));
-        }
-        // Woken in the order of their subscription, not in that of the maps, which is by chance.
-        ended.sort_unstable();
-        for id in ended {
-            if let Some(sub) = self.subs.get_mut(&id) {
-                sub.ended = true;
-                wakes.extend(sub.waker.take());
-            }
-        }
+        self.rearming = Rearming::default();
+        self.table.end_all(wakes);
     }
 
-    /// The next event for a subscriber; `waker` is woken when there is one. After
-    /// [`WatchEvent::SessionEnded`] comes nothing more.
+    /// The next event for a subscriber, its path the server's; `waker` is woken when there is one.
+    /// After [`WatchEvent::SessionEnded`] comes nothing more.
     pub(crate) fn poll(
         &mut self,
         id: SubId,
         waker: &Waker,
         wakes: &mut Vec<Waker>,
-    ) -> Option<Unread> {
-        let sub = self.subs.get_mut(&id)?;
-        if let Some(event) = sub.unread.pop_front() {
-            return Some(event);
+    ) -> Option<WatchEvent> {
+        let sub = self.table.get_mut(id)?;
+        let told = sub.mailbox().and_then(|(mailbox, path)| mailbox.pop(path));
+        if told.is_some() {
+            return told;
         }
-        if sub.dropped > 0 {
-            let dropped = std::mem::take(&mut sub.dropped);
-            return Some(Unread::Other(WatchEvent::Lagged { dropped }));
-        }
-        if sub.ended {
-            return Some(Unread::Other(WatchEvent::SessionEnded));
+        if sub.place == Place::Ended {
+            return Some(WatchEvent::SessionEnded);
         }
         register(&mut sub.waker, waker, wakes);
         None

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
 use crate::jute::{DecodeError, Decoder, put_count};
 use crate::record::Field;
@@ -92,10 +92,13 @@ impl<'a> Field<'a> for WirePath<'a> {
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         input.str(name).map(Self::from)
     }
+    #[inline]
     fn put(&self, out: &mut BytesMut) {
         put_count(out, self.len());
-        out.put_slice(self.prefix.as_bytes());
-        out.put_slice(self.tail().as_bytes());
+        if !self.prefix.is_empty() {
+            out.extend_from_slice(self.prefix.as_bytes());
+        }
+        out.extend_from_slice(self.tail().as_bytes());
     }
 }
 

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use zk_proto::records::{ConnectResponse, SaslRequest, SaslResponse};
-use zk_proto::{
-    Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, RequestHeader, Xid, decode_frame,
-};
+use zk_proto::{Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, Xid, decode_frame};
 
 use super::{Link, Phase, decode_header, framed};
 use crate::Disconnect;
@@ -32,12 +30,7 @@ impl<T> Link<T> {
         *asked = Some(xid);
         *since = now;
         self.next_xid = xid.checked_add(1).unwrap_or(1);
-        framed(&mut self.out, |out| {
-            RequestHeader {
-                xid,
-                op: OpCode::Sasl.code(),
-            }
-            .encode(out);
+        framed(&mut self.out, xid, OpCode::Sasl, |out| {
             SaslRequest { token: Some(token) }.encode(out);
         });
     }

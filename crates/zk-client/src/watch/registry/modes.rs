@@ -6,9 +6,8 @@ use std::task::Waker;
 use zk_proto::Zxid;
 use zk_proto::records::WatcherType;
 
-use super::{Registry, SubId, Unread, WatchKind};
+use super::{Registry, SubId, WatchKind};
 use crate::slots::WatchIntent;
-use crate::watch::WatchEvent;
 
 /// A watch that the server should forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +113,7 @@ impl Registry {
         since: Zxid,
         wakes: &mut Vec<Waker>,
     ) {
-        let Some(sub) = self.subs.get(&id) else {
+        let Some(sub) = self.table.get(id) else {
             return;
         };
         let (kind, path) = (sub.kind, sub.path.clone());
@@ -122,13 +121,8 @@ impl Registry {
             self.left.entry(path).or_default().recursive = true;
         } else if !self.is_covered(&path) {
             // What it was to ride on has gone, or never came: nobody guards it.
-            if let Some(entry) = self.map(kind).get_mut(&path) {
-                entry.subs.retain(|other| *other != id);
-                if entry.subs.is_empty() {
-                    self.map(kind).remove(&path);
-                }
-            }
-            self.push(id, Unread::Other(WatchEvent::Gap { since }), wakes);
+            self.table.leave(id);
+            self.tell_gap(id, since, wakes);
         }
     }
 

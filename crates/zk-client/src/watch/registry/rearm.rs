@@ -1,14 +1,13 @@
 //! What a new connection has to arm, and what its owners are told that no server tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 
 use zk_proto::Zxid;
 
 use super::modes::Unwatch;
-use super::{Registry, SubId, Unread, WatchKind};
-use crate::watch::WatchEvent;
+use super::{Registry, SubId, WatchKind};
 
 /// A batch of watches to be re-armed by one request holds at most this many encoded bytes, well
 /// below every server's limit (ZOOKEEPER-706).
@@ -29,79 +28,153 @@ impl Batch {
             .map(|(_, path)| &**path)
     }
 
-    pub(crate) fn has_persistent(&self) -> bool {
-        self.watches.iter().any(|(kind, _)| kind.is_persistent())
+    /// Whether its watches last. They are never in one batch with those that do not.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.watches
+            .last()
+            .is_some_and(|(kind, _)| kind.is_persistent())
     }
+}
+
+/// What the current connection's server has not been asked to guard yet, in order.
+#[derive(Debug, Default)]
+pub(super) struct Rearming(VecDeque<Group>);
+
+/// Watches of one kind, last guarded up to the same zxid.
+#[derive(Debug)]
+struct Group {
+    since: Zxid,
+    kind: WatchKind,
+    paths: VecDeque<Arc<str>>,
 }
 
 impl Registry {
     /// The connection is lost; `last` is the newest transaction it told of.
     pub(crate) fn handle_disconnect(&mut self, last: Zxid) {
-        for kind in WatchKind::ALL {
-            for entry in self.map(kind).values_mut() {
-                entry.since.get_or_insert(last);
-                if zk_proto::seeded_bug!("B52") {
-                    entry.since = Some(last);
-                }
+        if zk_proto::seeded_bug!("B52") {
+            for sub in self.table.iter_mut() {
+                sub.guarded = self.connection;
             }
         }
+        self.ends.insert(self.connection, last);
+        self.connection = self.connection.wrapping_add(1);
+        self.rearming = Rearming::default();
         // The next server guards what it is asked to, and nothing else.
         self.left.clear();
     }
 
-    /// Everything that a new connection has to arm, in requests of bounded size. Subscribers whom
-    /// no server tells what they missed are told that they missed something, before anything the
-    /// new connection brings.
-    pub(crate) fn rearm(&mut self, wakes: &mut Vec<Waker>) -> Vec<Batch> {
+    /// Up to which transaction the watch was last guarded over that connection.
+    fn end_of(&self, connection: u32) -> Zxid {
+        self.ends.get(&connection).copied().unwrap_or_default()
+    }
+
+    /// A new connection has to arm everything: [`next_batch`](Self::next_batch) by batch.
+    /// Subscribers whom no server tells what they missed are told that they missed something,
+    /// before anything the new connection brings.
+    pub(crate) fn begin_rearming(&mut self, wakes: &mut Vec<Waker>) {
         // What was dropped while there was no connection no server guards.
         self.left.clear();
-        let mut one_shots: BTreeMap<Zxid, Vec<Wanted>> = BTreeMap::new();
-        let mut lasting = Vec::new();
+        // By the zxid, which lasting watches do not need, as they are told nothing of the past. The
+        // last mode of a path is the one that an old server keeps (ZOOKEEPER-4466).
+        let mut groups: BTreeMap<(bool, Zxid, WatchKind), Vec<SubId>> = BTreeMap::new();
         let mut gaps = Vec::new();
+        let mut ends = BTreeMap::new();
         for kind in WatchKind::ALL {
-            for (path, entry) in self.map(kind).iter() {
-                let since = entry.since.unwrap_or_default();
-                let watch = (entry.subs.first().copied(), kind, path.clone());
-                if kind.is_persistent() {
-                    if !zk_proto::seeded_bug!("B53") {
-                        lasting.push(watch);
-                    }
-                    gaps.extend(entry.subs.iter().map(|id| (*id, since)));
-                } else {
-                    one_shots.entry(since).or_default().push(watch);
+            let lasting = kind.is_persistent();
+            for (first, sub) in self.table.firsts(kind) {
+                let since = self.end_of(sub.guarded);
+                ends.insert(sub.guarded, since);
+                if !lasting || !zk_proto::seeded_bug!("B53") {
+                    let since = if lasting { Zxid::ZERO } else { since };
+                    groups
+                        .entry((lasting, since, kind))
+                        .or_default()
+                        .push(first);
+                }
+                if lasting && !zk_proto::seeded_bug!("B54") {
+                    gaps.extend(self.table.ring(Some(first)).map(|id| (id, since)));
                 }
             }
         }
-        if zk_proto::seeded_bug!("B54") {
-            gaps.clear();
-        }
-        // Not as the maps have them, which is by chance: a run with a seed can be repeated.
+        self.ends = ends;
+        // Not as the tables have them, which is by chance: a run with a seed can be repeated.
         gaps.sort_unstable();
         for (id, since) in gaps {
-            self.gap(id, since, wakes);
+            self.missed(id, since, wakes);
         }
-        // The last mode of a path is the one that an old server keeps (ZOOKEEPER-4466). Lasting
-        // watches are told nothing of the past, so they need no zxid of their own.
-        one_shots
-            .into_iter()
-            .chain([(Zxid::ZERO, lasting)])
-            .flat_map(|(since, watches)| in_batches(since, in_order(watches)))
-            .collect()
+        let groups = groups.into_iter().map(|((_, since, kind), mut firsts)| {
+            firsts.sort_unstable();
+            let mut paths = VecDeque::with_capacity(firsts.len());
+            let subs = firsts.into_iter().filter_map(|first| self.table.get(first));
+            paths.extend(subs.map(|sub| sub.path.clone()));
+            Group { since, kind, paths }
+        });
+        self.rearming = Rearming(groups.collect());
     }
 
-    fn gap(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
-        let Some(sub) = self.subs.get_mut(&id) else {
+    fn missed(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
+        let Some(sub) = self.table.get_mut(id) else {
             return;
         };
         // Events dropped or gaps not read yet say the same already.
-        let said = sub.dropped > 0
-            || matches!(
-                sub.unread.back(),
-                Some(Unread::Other(WatchEvent::Gap { .. }))
-            );
+        let said = sub
+            .mailbox()
+            .is_some_and(|(mailbox, _)| mailbox.tells_of_a_gap());
         if !said {
-            self.push(id, Unread::Other(WatchEvent::Gap { since }), wakes);
+            self.tell_gap(id, since, wakes);
         }
+    }
+
+    /// Whether there is more to be armed.
+    pub(crate) fn is_rearming(&self) -> bool {
+        !self.rearming.0.is_empty()
+    }
+
+    /// What is to be armed next, by one request. What has been dropped in the meantime is left out.
+    pub(crate) fn next_batch(&mut self) -> Option<Batch> {
+        let mut batch: Option<Batch> = None;
+        let mut room = BATCH_BYTES;
+        let mut groups = std::mem::take(&mut self.rearming.0);
+        while let Some(group) = groups.front_mut() {
+            let Some(path) = group.paths.front() else {
+                groups.pop_front();
+                continue;
+            };
+            if !self.is_wanted(group.kind, path) {
+                group.paths.pop_front();
+                continue;
+            }
+            let encoded = 4 + path.len();
+            let full = |batch: &Batch| {
+                let lasting = batch.is_lasting();
+                batch.since != group.since
+                    || lasting != group.kind.is_persistent()
+                    || encoded > room
+            };
+            if batch.as_ref().is_some_and(full) {
+                break;
+            }
+            room = room.saturating_sub(encoded);
+            let since = group.since;
+            let batch = batch.get_or_insert_with(|| Batch {
+                since,
+                watches: Vec::new(),
+            });
+            batch
+                .watches
+                .extend(group.paths.pop_front().map(|path| (group.kind, path)));
+        }
+        self.rearming.0 = groups;
+        batch
+    }
+
+    /// Whether anyone waits for a watch that no server guards.
+    fn is_wanted(&self, kind: WatchKind, path: &str) -> bool {
+        let first = self
+            .table
+            .first(kind, path)
+            .and_then(|id| self.table.get(id));
+        first.is_some_and(|sub| sub.guarded != self.connection)
     }
 
     /// A server has armed the batch. What it reported as changed has been fired before.
@@ -112,59 +185,23 @@ impl Registry {
     pub(crate) fn rearmed(&mut self, batch: &Batch, wakes: &mut Vec<Waker>) -> Vec<Unwatch> {
         let mut unwatches = Vec::new();
         for (kind, path) in &batch.watches {
-            let Some(entry) = self.map(*kind).get_mut(path) else {
+            let connection = self.connection;
+            let first = self.table.first(*kind, path);
+            let Some(sub) = first.and_then(|id| self.table.get_mut(id)) else {
                 continue;
             };
+            let before = std::mem::replace(&mut sub.guarded, connection);
             // Armed anew by a read in the meantime, or dropped and armed anew.
-            if entry.since.take().is_none()
-                || *kind != WatchKind::Exist
-                || zk_proto::seeded_bug!("A40")
-            {
+            if before == connection || *kind != WatchKind::Exist || zk_proto::seeded_bug!("A40") {
                 continue;
             }
-            let Some(entry) = self.exist.remove(path) else {
-                continue;
-            };
-            for id in entry.subs {
-                self.push(
-                    id,
-                    Unread::Other(WatchEvent::Gap { since: batch.since }),
-                    wakes,
-                );
+            let mut due = Vec::new();
+            self.table.end(*kind, path, &mut due);
+            for id in due {
+                self.tell_gap(id, batch.since, wakes);
             }
-            unwatches.extend(self.unwatch(WatchKind::Exist, path.clone()));
+            unwatches.extend(self.unwatch(*kind, path.clone()));
         }
         unwatches
     }
-}
-
-/// A watch to be armed, and who wanted it first.
-type Wanted = (Option<SubId>, WatchKind, Arc<str>);
-
-/// Kind by kind, in the order in which they were first wanted.
-fn in_order(mut watches: Vec<Wanted>) -> Vec<(WatchKind, Arc<str>)> {
-    watches.sort_unstable_by_key(|&(first, kind, _)| (kind, first));
-    let watches = watches.into_iter();
-    watches.map(|(_, kind, path)| (kind, path)).collect()
-}
-
-/// Splits what has the same zxid into requests of bounded size, in order.
-fn in_batches(since: Zxid, watches: Vec<(WatchKind, Arc<str>)>) -> Vec<Batch> {
-    let mut batches: Vec<Batch> = Vec::new();
-    let mut room = 0;
-    for (kind, path) in watches {
-        let encoded = 4 + path.len();
-        match batches.last_mut() {
-            Some(batch) if encoded <= room => batch.watches.push((kind, path)),
-            _ => {
-                room = BATCH_BYTES;
-                batches.push(Batch {
-                    since,
-                    watches: vec![(kind, path)],
-                });
-            }
-        }
-        room = room.saturating_sub(encoded);
-    }
-    batches
 }

@@ -1,0 +1,256 @@
+//! Who is told, found by number, and by what is watched.
+//!
+//! A client may hold a million watches, so a subscriber is kept small: its path is held once, the
+//! tables that find a watch by its path hold numbers, and those who share a watch form a ring.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::task::Waker;
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+use super::mailbox::{Mailbox, Note};
+use super::{SubId, WatchKind};
+
+/// Where a subscriber stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In its watch's ring, as the one that the table knows.
+    First,
+    /// In its watch's ring.
+    Further,
+    /// Its watch has fired, or ended with a gap.
+    Told,
+    /// The session has ended, and the watch with it.
+    Ended,
+}
+
+#[derive(Debug)]
+pub(super) struct Sub {
+    pub(super) path: Arc<str>,
+    pub(super) waker: Option<Waker>,
+    /// Made when there is something to be told: most watches wait for long.
+    mailbox: Option<Box<Mailbox>>,
+    /// Of the first: the last connection over which a server has agreed to guard the watch.
+    pub(super) guarded: u32,
+    next: SubId,
+    previous: SubId,
+    pub(super) kind: WatchKind,
+    pub(super) place: Place,
+}
+
+impl Sub {
+    fn is_armed(&self) -> bool {
+        matches!(self.place, Place::First | Place::Further)
+    }
+
+    /// False if it was dropped for want of room.
+    pub(super) fn push(&mut self, note: Note, capacity: usize) -> bool {
+        let mailbox = self.mailbox.get_or_insert_default();
+        mailbox.push(note, capacity)
+    }
+
+    pub(super) fn mailbox(&mut self) -> Option<(&mut Mailbox, &str)> {
+        Some((self.mailbox.as_mut()?, &self.path))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    subs: Slab<Sub>,
+    data: HashTable<SubId>,
+    exist: HashTable<SubId>,
+    child: HashTable<SubId>,
+    persistent: HashTable<SubId>,
+    recursive: HashTable<SubId>,
+    hasher: RandomState,
+}
+
+impl Table {
+    fn watches(&self, kind: WatchKind) -> &HashTable<SubId> {
+        match kind {
+            WatchKind::Data => &self.data,
+            WatchKind::Exist => &self.exist,
+            WatchKind::Child => &self.child,
+            WatchKind::Persistent => &self.persistent,
+            WatchKind::Recursive => &self.recursive,
+        }
+    }
+
+    /// What is looked up and what is changed, apart.
+    fn split(&mut self, kind: WatchKind) -> (&mut Slab<Sub>, &mut HashTable<SubId>) {
+        let watches = match kind {
+            WatchKind::Data => &mut self.data,
+            WatchKind::Exist => &mut self.exist,
+            WatchKind::Child => &mut self.child,
+            WatchKind::Persistent => &mut self.persistent,
+            WatchKind::Recursive => &mut self.recursive,
+        };
+        (&mut self.subs, watches)
+    }
+
+    /// Watches of a kind.
+    pub(super) fn len(&self, kind: WatchKind) -> usize {
+        self.watches(kind).len()
+    }
+
+    pub(super) fn subscribers(&self) -> usize {
+        self.subs.len()
+    }
+
+    pub(super) fn get(&self, id: SubId) -> Option<&Sub> {
+        self.subs.get(id.index())
+    }
+
+    pub(super) fn get_mut(&mut self, id: SubId) -> Option<&mut Sub> {
+        self.subs.get_mut(id.index())
+    }
+
+    /// The first subscriber of a watch.
+    pub(super) fn first(&self, kind: WatchKind, path: &str) -> Option<SubId> {
+        let watches = self.watches(kind);
+        if watches.is_empty() {
+            return None;
+        }
+        let hash = self.hasher.hash_one(path);
+        let known = watches.find(hash, |id| is_at(&self.subs, *id, path));
+        known.copied()
+    }
+
+    /// The first subscribers of all watches of a kind, in no order.
+    pub(super) fn firsts(&self, kind: WatchKind) -> impl Iterator<Item = (SubId, &Sub)> {
+        let ids = self.watches(kind).iter();
+        ids.filter_map(|id| Some((*id, self.get(*id)?)))
+    }
+
+    /// The subscribers of the watch that `first` is the first of, in the order in which they came.
+    pub(super) fn ring(&self, first: Option<SubId>) -> impl Iterator<Item = SubId> {
+        std::iter::successors(first, move |id| {
+            let next = self.get(*id)?.next;
+            (Some(next) != first).then_some(next)
+        })
+    }
+
+    /// Everyone, armed or not.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Sub> {
+        self.subs.iter_mut().map(|(_, sub)| sub)
+    }
+
+    /// Adds a subscriber of a watch that is guarded over the connection of this number.
+    pub(super) fn insert(&mut self, kind: WatchKind, path: Arc<str>, guarded: u32) -> SubId {
+        let hash = self.hasher.hash_one(&*path);
+        let first = self.first(kind, &path);
+        let vacant = self.subs.vacant_entry();
+        let id = SubId::new(vacant.key());
+        vacant.insert(Sub {
+            path,
+            waker: None,
+            mailbox: None,
+            guarded,
+            next: id,
+            previous: id,
+            kind,
+            place: Place::First,
+        });
+        if let Some(first) = first {
+            self.join(id, first, guarded);
+        } else {
+            let hasher = self.hasher.clone();
+            let (subs, watches) = self.split(kind);
+            let rehash = |id: &SubId| {
+                subs.get(id.index())
+                    .map_or(0, |sub| hasher.hash_one(&*sub.path))
+            };
+            watches.insert_unique(hash, id, rehash);
+        }
+        id
+    }
+
+    /// Becomes the last of a ring.
+    fn join(&mut self, id: SubId, first: SubId, guarded: u32) {
+        let Some(last) = self.get_mut(first).map(|first| {
+            first.guarded = guarded;
+            std::mem::replace(&mut first.previous, id)
+        }) else {
+            return;
+        };
+        if let Some(last) = self.get_mut(last) {
+            last.next = id;
+        }
+        if let Some(sub) = self.get_mut(id) {
+            (sub.previous, sub.next, sub.place) = (last, first, Place::Further);
+        }
+    }
+
+    /// Takes a subscriber out of its ring. True if the watch has none any more.
+    pub(super) fn leave(&mut self, id: SubId) -> bool {
+        let Some(sub) = self.get_mut(id).filter(|sub| sub.is_armed()) else {
+            return false;
+        };
+        let was_first = std::mem::replace(&mut sub.place, Place::Told) == Place::First;
+        let (next, previous, kind, guarded) = (sub.next, sub.previous, sub.kind, sub.guarded);
+        let path = sub.path.clone();
+        if let Some(sub) = self.get_mut(previous) {
+            sub.next = next;
+        }
+        if let Some(sub) = self.get_mut(next) {
+            sub.previous = previous;
+        }
+        if !was_first {
+            return false;
+        }
+        let hash = self.hasher.hash_one(&*path);
+        let (subs, watches) = self.split(kind);
+        let Ok(mut known) = watches.find_entry(hash, |known| *known == id) else {
+            return false;
+        };
+        if next == id {
+            known.remove();
+            return true;
+        }
+        *known.get_mut() = next;
+        if let Some(next) = subs.get_mut(next.index()) {
+            (next.place, next.guarded) = (Place::First, guarded);
+        }
+        false
+    }
+
+    /// Ends a watch. Its subscribers, who are told and stay, are added to `into`.
+    pub(super) fn end(&mut self, kind: WatchKind, path: &str, into: &mut Vec<SubId>) {
+        let from = into.len();
+        into.extend(self.ring(self.first(kind, path)));
+        let Some(&first) = into.get(from) else {
+            return;
+        };
+        let hash = self.hasher.hash_one(path);
+        if let Ok(known) = self.split(kind).1.find_entry(hash, |known| *known == first) {
+            known.remove();
+        }
+        for id in into.iter().skip(from) {
+            if let Some(sub) = self.get_mut(*id) {
+                sub.place = Place::Told;
+            }
+        }
+    }
+
+    /// Ends all watches with their session, in the order of the subscribers' numbers.
+    pub(super) fn end_all(&mut self, wakes: &mut Vec<Waker>) {
+        for kind in WatchKind::ALL {
+            *self.split(kind).1 = HashTable::new();
+        }
+        for sub in self.iter_mut().filter(|sub| sub.is_armed()) {
+            sub.place = Place::Ended;
+            wakes.extend(sub.waker.take());
+        }
+    }
+
+    /// Forgets a subscriber, who is in no ring.
+    pub(super) fn remove(&mut self, id: SubId) -> Option<Sub> {
+        self.subs.try_remove(id.index())
+    }
+}
+
+fn is_at(subs: &Slab<Sub>, id: SubId, path: &str) -> bool {
+    subs.get(id.index()).is_some_and(|sub| &*sub.path == path)
+}

@@ -1,0 +1,211 @@
+//! A server inside the process that answers every request from a constant and remembers nothing, so
+//! that whatever grows is the client's.
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+use zk_client::{BackoffPolicy, Builder, Client, Dial, Dialing, HostPort, Stream};
+use zk_proto::records::{ConnectResponse, GetDataResponse};
+use zk_proto::{Encode, OpCode, ReplyHeader, SessionId, SessionPassword, Stat, Zxid, xid};
+
+/// A frame as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Heard {
+    pub at: Instant,
+    pub op: OpCode,
+    pub bytes: usize,
+}
+
+/// The server; cloning gives another handle to the same.
+#[derive(Debug, Clone)]
+pub struct Canned(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    session: Duration,
+    /// How long it takes to arm a batch of watches again.
+    rearming: Duration,
+    /// Whether requests are read and not answered.
+    mute: AtomicBool,
+    /// What came since [`Canned::record`].
+    heard: Mutex<Option<Vec<Heard>>>,
+    /// Connections end when it changes.
+    cut: watch::Sender<()>,
+}
+
+impl Canned {
+    /// Sessions of this length.
+    pub fn new(session: Duration) -> Self {
+        Canned::that_rearms_in(session, Duration::ZERO)
+    }
+
+    /// One that takes its time for each batch of watches.
+    pub fn that_rearms_in(session: Duration, rearming: Duration) -> Self {
+        Canned(Arc::new(Inner {
+            session,
+            rearming,
+            mute: AtomicBool::new(false),
+            heard: Mutex::new(None),
+            cut: watch::Sender::new(()),
+        }))
+    }
+
+    /// Options for a client of it that comes back soon and waits for ever.
+    pub fn builder(&self) -> Builder {
+        let impatient = BackoffPolicy {
+            initial: Duration::from_millis(1),
+            max: Duration::from_millis(1),
+        };
+        Client::builder("canned")
+            .session_timeout(self.0.session)
+            .deadline(None)
+            .backoff(impatient)
+            .dial(self.clone())
+    }
+
+    /// Serves on a loopback port, too, and returns its number.
+    pub async fn listen(&self) -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = self.0.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(server.clone(), stream));
+            }
+        });
+        port
+    }
+
+    /// Leaves requests unanswered, pings aside.
+    pub fn mute(&self) {
+        self.0.mute.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends all connections.
+    pub fn cut(&self) {
+        self.0.cut.send_replace(());
+    }
+
+    /// Writes down what comes from now on.
+    pub fn record(&self) {
+        *self.0.heard.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// What has come since, handshakes aside.
+    pub fn heard(&self) -> Vec<Heard> {
+        self.0.heard.lock().unwrap().take().unwrap_or_default()
+    }
+}
+
+impl Dial for Canned {
+    fn dial<'a>(&'a self, _: &'a HostPort) -> Dialing<'a> {
+        Box::pin(async move {
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            tokio::spawn(serve(self.0.clone(), far));
+            Ok(Box::new(near) as Box<dyn Stream>)
+        })
+    }
+}
+
+async fn serve(server: Arc<Inner>, wire: impl AsyncRead + AsyncWrite) {
+    let mut cut = server.cut.subscribe();
+    let (input, output) = tokio::io::split(wire);
+    let (asked, answered) = mpsc::unbounded_channel();
+    tokio::select! {
+        _ = cut.changed() => {}
+        () = read(&server, input, &asked) => {}
+        () = write(&server, output, answered) => {}
+    }
+}
+
+/// Reads all the time, as a server does that is slow to answer.
+async fn read(
+    server: &Inner,
+    mut input: impl AsyncRead + Unpin,
+    asked: &mpsc::UnboundedSender<Option<(i32, OpCode)>>,
+) {
+    let mut buffer = BytesMut::new();
+    let mut open = false;
+    while input.read_buf(&mut buffer).await.is_ok_and(|read| read > 0) {
+        while let Some(prefix) = buffer.first_chunk::<4>() {
+            let len = u32::from_be_bytes(*prefix) as usize;
+            if buffer.len() < 4 + len {
+                break;
+            }
+            let mut frame = buffer.split_to(4 + len);
+            if !std::mem::replace(&mut open, true) {
+                let _ = asked.send(None);
+                continue;
+            }
+            frame.advance(4);
+            let (xid, op) = (frame.get_i32(), OpCode::from_i32(frame.get_i32()).unwrap());
+            if let Some(heard) = &mut *server.heard.lock().unwrap() {
+                let at = Instant::now();
+                heard.push(Heard { at, op, bytes: len });
+            }
+            if op == OpCode::Ping || !server.mute.load(Ordering::Relaxed) {
+                let _ = asked.send(Some((xid, op)));
+            }
+        }
+    }
+}
+
+async fn write(
+    server: &Inner,
+    mut output: impl AsyncWrite + Unpin,
+    mut asked: mpsc::UnboundedReceiver<Option<(i32, OpCode)>>,
+) {
+    let mut out = BytesMut::new();
+    while let Some(request) = asked.recv().await {
+        match request {
+            None => {
+                frame(&mut out, |out| granted(server.session).encode(out));
+            }
+            Some((xid, op)) => {
+                if matches!(op, OpCode::SetWatches | OpCode::SetWatches2) {
+                    sleep(server.rearming).await;
+                }
+                let zxid = if xid == xid::PING { Zxid(-1) } else { Zxid(1) };
+                frame(&mut out, |out| {
+                    ReplyHeader { xid, zxid, err: 0 }.encode(out);
+                    if op == OpCode::GetData {
+                        let (data, stat) = (None, Stat::default());
+                        GetDataResponse { data, stat }.encode(out);
+                    }
+                });
+            }
+        }
+        if asked.is_empty() || out.len() >= 16 * 1024 {
+            if output.write_all(&out).await.is_err() {
+                return;
+            }
+            out.clear();
+        }
+    }
+}
+
+/// All connections are of one session.
+fn granted(session: Duration) -> ConnectResponse {
+    ConnectResponse {
+        protocol_version: 0,
+        timeout_ms: i32::try_from(session.as_millis()).unwrap(),
+        session_id: SessionId(7),
+        password: SessionPassword::zero(),
+        read_only: false,
+    }
+}
+
+fn frame(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
+    let from = out.len();
+    out.extend_from_slice(&[0; 4]);
+    body(out);
+    let len = u32::try_from(out.len() - from - 4).unwrap();
+    out[from..from + 4].copy_from_slice(&len.to_be_bytes());
+}

@@ -1,0 +1,135 @@
+//! What a watch, an idle session and a request in flight take, counted by the allocator: the
+//! budgets that `design.md`'s section 8 asks for.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a failed expectation is a failed test"
+)]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "common/canned.rs"]
+mod canned;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use canned::Canned;
+use peak_alloc::PeakAlloc;
+use tokio::time::sleep;
+use zk_client::{Client, Watch};
+
+#[global_allocator]
+static PEAK: PeakAlloc = PeakAlloc;
+
+const SESSION: Duration = Duration::from_secs(30);
+/// Requests that are answered before more are made.
+const AT_A_TIME: usize = 1_000;
+
+/// Bytes of a watch on a path of 64 bytes, with the handle that its owner holds: 200 are measured.
+/// A million take less than 250 MB, and do so while they are armed again.
+const PER_WATCH: usize = 210;
+const PER_WATCH_REARMED: usize = 240;
+/// Bytes of a `get` in flight on a path of 64 bytes, with the future that waits for it: 704 are
+/// measured.
+const PER_REQUEST: usize = 740;
+
+/// One test counts at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn virtually<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Numbers from the environment are for the forms that take long.
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |number| number.parse().unwrap())
+}
+
+async fn watch(zk: &Client, from: usize, to: usize, watches: &mut Vec<Watch>) {
+    for first in (from..to).step_by(AT_A_TIME) {
+        let last = to.min(first + AT_A_TIME);
+        let reads: Vec<_> = (first..last)
+            .map(|n| zk.get(&format!("/{n:0>63}")).watch().submit())
+            .collect();
+        for read in reads {
+            watches.push(read.await.unwrap().2);
+        }
+    }
+}
+
+#[test]
+fn r2_a_watch_takes_no_more_than_its_budget() {
+    let count = number("ZK_TESTS_WATCHES", 200_000);
+    let _alone = alone();
+    virtually(async {
+        let server = Canned::new(SESSION);
+        let zk = server.builder().connect().await.unwrap();
+        let mut watches = Vec::with_capacity(count);
+        // For what is made once.
+        watch(&zk, 0, AT_A_TIME, &mut watches).await;
+        watches.clear();
+        zk.sync("/").await.unwrap();
+        drop(watches);
+
+        PEAK.reset_peak_usage();
+        let before = PEAK.current_usage();
+        let mut watches = Vec::with_capacity(count);
+        watch(&zk, 0, count, &mut watches).await;
+        let (held, most) = (PEAK.current_usage() - before, PEAK.peak_usage() - before);
+        assert_eq!(zk.statistics().watches, count);
+
+        PEAK.reset_peak_usage();
+        server.cut();
+        zk.sync("/").await.unwrap();
+        let rearmed = PEAK.peak_usage() - before;
+        assert_eq!(zk.statistics().rearmed_watches, count as u64);
+        eprintln!(
+            "{count} watches: {} bytes each, {} at most while they were set, {} while they were \
+             armed again",
+            held / count,
+            most / count,
+            rearmed / count
+        );
+        assert!(held <= count * PER_WATCH, "{} bytes each", held / count);
+        let each = rearmed / count;
+        assert!(each <= PER_WATCH_REARMED, "{each} bytes each, armed again");
+    });
+}
+
+#[test]
+fn a_request_in_flight_takes_no_more_than_its_budget() {
+    let count = number("ZK_TESTS_REQUESTS", 50_000);
+    let _alone = alone();
+    virtually(async {
+        let server = Canned::new(SESSION);
+        let zk = server.builder().max_outstanding(count).connect().await;
+        let zk = zk.unwrap();
+        zk.sync("/").await.unwrap();
+        server.mute();
+        let paths: Vec<_> = (0..AT_A_TIME).map(|n| format!("/{n:0>63}")).collect();
+        let mut reads = Vec::with_capacity(count);
+        let before = PEAK.current_usage();
+        while reads.len() < count {
+            reads.extend(paths.iter().map(|path| zk.get(path).submit()));
+            // Until they are with the server.
+            sleep(Duration::from_millis(1)).await;
+        }
+        let there = zk.statistics();
+        assert_eq!((there.outstanding, there.queue_bytes), (count, 0));
+        let held = PEAK.current_usage() - before + count * size_of_val(&reads[0]);
+        eprintln!("{count} requests: {} bytes each", held / count);
+        assert!(held <= count * PER_REQUEST, "{} bytes each", held / count);
+    });
+}

@@ -1,0 +1,224 @@
+//! Thousands of sessions in one process: what each takes, and what it does while nobody asks it for
+//! anything.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a failed expectation is a failed test"
+)]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "common/canned.rs"]
+mod canned;
+mod common;
+
+use std::fs;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use canned::Canned;
+use common::child::{self, Child};
+use peak_alloc::PeakAlloc;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::sleep;
+use zk_client::{Client, Dial, Dialing, HostPort, Stream};
+use zk_proto::OpCode;
+
+#[global_allocator]
+static PEAK: PeakAlloc = PeakAlloc;
+
+const SESSION: Duration = Duration::from_secs(30);
+/// Connections that are made at a time, for the sake of the server's backlog.
+const AT_A_TIME: usize = 100;
+
+/// Bytes that a session allocates, connected and idle: 7,150 are measured.
+const PER_SESSION: usize = 7_500;
+/// Ten thousand in 250 MiB, all that the process has taken for them.
+const RESIDENT: usize = 250 * 1024 * 1024 / 10_000;
+
+/// Lines of `/proc/self/status`, in kilobytes where they are sizes.
+fn status(name: &str) -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line
+        .unwrap()
+        .trim_start_matches(':')
+        .split_whitespace()
+        .next();
+    number.unwrap().parse().unwrap()
+}
+
+/// Lets this process have so many descriptors, and some; or says how many it may have.
+fn room_for(count: usize) -> Result<(), u64> {
+    let wanted = count as u64 + 200;
+    let may = rlimit::increase_nofile_limit(wanted).unwrap();
+    if may < wanted { Err(may) } else { Ok(()) }
+}
+
+async fn connect(hosts: &str, count: usize) -> Vec<Client> {
+    let mut clients = Vec::with_capacity(count);
+    for first in (0..count).step_by(AT_A_TIME) {
+        let some = first..count.min(first + AT_A_TIME);
+        let some = some.map(|_| {
+            Client::builder(hosts)
+                .session_timeout(SESSION)
+                .start()
+                .unwrap()
+        });
+        clients.extend(some);
+        for zk in &clients[first..] {
+            zk.connected().await.unwrap();
+        }
+    }
+    clients
+}
+
+/// R1. The environment's `ZK_TESTS_SESSIONS` asks for more of them.
+#[tokio::test]
+async fn r1_thousands_of_idle_sessions_take_little_and_no_thread_each() {
+    if let Some(orders) = child::orders() {
+        let (port, count) = orders.split_once(' ').unwrap();
+        return hold(&format!("127.0.0.1:{port}"), count.parse().unwrap()).await;
+    }
+    let count = std::env::var("ZK_TESTS_SESSIONS").map_or(2_000, |count| count.parse().unwrap());
+    // Each has a descriptor there and another here.
+    if let Err(few) = room_for(count) {
+        eprintln!("skipped: {few} descriptors are all that this process may have");
+        return;
+    }
+    let server = Canned::new(SESSION);
+    let port = server.listen().await;
+    let name = "r1_thousands_of_idle_sessions_take_little_and_no_thread_each";
+    let mut holder = Child::start(name, &format!("{port} {count}"));
+    let told = holder.hear("took").await;
+    let told: Vec<usize> = told
+        .split(' ')
+        .map(|number| number.parse().unwrap())
+        .collect();
+    let [bytes, resident, threads] = told[..] else {
+        unreachable!("{told:?}");
+    };
+    eprintln!(
+        "{count} sessions: {} bytes allocated each, {} resident, {threads} more threads",
+        bytes / count,
+        resident / count
+    );
+    assert_eq!(threads, 0);
+    assert!(bytes <= count * PER_SESSION);
+    assert!(resident <= count * RESIDENT);
+}
+
+/// The process that has the sessions, and nothing else.
+async fn hold(hosts: &str, count: usize) {
+    room_for(count).unwrap();
+    // For what is made once.
+    drop(connect(hosts, 1).await);
+    let (bytes, resident, threads) = (PEAK.current_usage(), status("VmRSS"), status("Threads"));
+    let clients = connect(hosts, count).await;
+    let bytes = PEAK.current_usage() - bytes;
+    let resident = (status("VmRSS") - resident) * 1024;
+    let threads = status("Threads") - threads;
+    child::say(&format!("took {bytes} {resident} {threads}"));
+    // Until the parent has heard it.
+    std::future::pending::<()>().await;
+    drop(clients);
+}
+
+/// Counts what would be system calls.
+#[derive(Debug, Clone)]
+struct Counted {
+    server: Canned,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Dial for Counted {
+    fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
+        Box::pin(async move {
+            let stream = self.server.dial(host).await?;
+            let calls = self.calls.clone();
+            Ok(Box::new(Counting { stream, calls }) as Box<dyn Stream>)
+        })
+    }
+}
+
+struct Counting {
+    stream: Box<dyn Stream>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    fn counted(&mut self) -> Pin<&mut dyn Stream> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut *self.stream)
+    }
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.counted().poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.counted().poll_write(cx, bytes)
+    }
+
+    // Not a system call of a TCP stream.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.counted().poll_shutdown(cx)
+    }
+}
+
+/// R1: what an idle session costs is what it says and hears, for its task runs for nothing else.
+#[tokio::test(start_paused = true)]
+async fn r1_an_idle_session_sends_pings_and_does_nothing_else() {
+    const SESSIONS: usize = 500;
+    const INTERVALS: u32 = 20;
+    let server = Canned::new(SESSION);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (dial, wire) = (calls.clone(), server.clone());
+    let mut clients = Vec::new();
+    for _ in 0..SESSIONS {
+        let (server, calls) = (wire.clone(), dial.clone());
+        let builder = server.builder().dial(Counted { server, calls });
+        clients.push(builder.connect().await.unwrap());
+    }
+    // Between the first ping, before which a timer of the handshake rings, and the second.
+    sleep(SESSION / 2).await;
+    server.record();
+    calls.store(0, Ordering::Relaxed);
+    sleep(SESSION / 3 * INTERVALS).await;
+    let heard = server.heard();
+    let pings = SESSIONS * INTERVALS as usize;
+    assert_eq!(heard.len(), pings);
+    assert!(
+        heard
+            .iter()
+            .all(|heard| (heard.op, heard.bytes) == (OpCode::Ping, 8))
+    );
+    // A look before the timer rings; the ping, a look; the answer, a look. Looks that find nothing
+    // are no system calls of a TCP stream: tokio knows what its sockets have.
+    let calls = calls.load(Ordering::Relaxed);
+    eprintln!("{} calls for each ping", calls as f64 / pings as f64);
+    assert!(calls <= 5 * pings, "{calls} calls for {pings} pings");
+}
