@@ -10,7 +10,7 @@ const MANIFEST: &str = "tests/peers/Cargo.toml";
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     enter_workspace()?;
     let mut command = cargo();
-    command.args(["run", "--quiet", "--release", "--locked"]);
+    command.args(["run", "--quiet", "--release"]);
     command.args(["--manifest-path", MANIFEST, "--"]);
     command.args(arguments);
     Ok(if command.status()?.success() {
