@@ -1,12 +1,13 @@
 //! The loop that moves bytes between a stream and a machine.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::task::yield_now;
 
 use crate::{Disconnect, FrameReader};
 
@@ -63,6 +64,7 @@ where
     };
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
     let reason = poll_fn(|cx| {
+        let mut has_read = false;
         loop {
             let due = match pump.poll_write(cx, endpoint) {
                 Ok(due) => due,
@@ -70,7 +72,16 @@ where
             };
             match pump.poll_read(cx, endpoint) {
                 // A busy connection does not touch the timer.
-                Poll::Ready(Ok(now)) if now < due => continue,
+                Poll::Ready(Ok(now)) if now < due => {
+                    if std::mem::replace(&mut has_read, true) {
+                        // Those who have been told have their turn before they are told more, or
+                        // they would be late through no fault of theirs. A wake would not do: a
+                        // runtime of one thread looks at its main future every sixty turns.
+                        let _ = pin!(yield_now()).poll(cx);
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(reason)) => return Poll::Ready(reason),
                 Poll::Pending => {
