@@ -7,14 +7,14 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use zk_proto::{Decode, Encode, OpCode, decode_frame};
+use zk_proto::{Decode, Encode, ErrorCode, OpCode, decode_frame};
 
 use crate::client::Client;
 use crate::core::Request;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::observe::Observed;
 use crate::shared::now;
-use crate::slots::{Failure, Replay, Reply, Seen, SlotKey, WatchIntent};
+use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, WatchIntent};
 use crate::watch::{SubId, WatchKind};
 
 /// A request being put together.
@@ -282,67 +282,40 @@ impl<T> Pending<T> {
         }
     }
 
-    fn interpret(&mut self, reply: Reply, path: &str) -> Result<T> {
-        let (result, watch) = (reply.result, reply.watch);
-        let ops = std::mem::take(&mut self.ops);
-        let meant = match (result, self.missing) {
-            (Ok(body), _) => (self.meaning)(&Success { body, watch, ops }, &self.client),
-            (Err(zk_proto::ErrorCode::NoNode), Some(missing)) => missing(
-                &Success {
-                    body: Bytes::new(),
-                    watch,
-                    ops,
-                },
-                &self.client,
-            ),
-            (Err(code), _) => Err(Error::rejected(code)),
+    /// What the server's answer means.
+    fn interpret(&mut self, answer: Result<Bytes, ErrorCode>, watch: Option<SubId>) -> Result<T> {
+        let (body, meaning) = match (answer, self.missing) {
+            (Ok(body), _) => (body, self.meaning),
+            (Err(ErrorCode::NoNode), Some(missing)) => (Bytes::new(), missing),
+            (Err(code), _) => return Err(Error::rejected(code)),
         };
-        meant.map_err(|error| {
-            if let Some(sub) = watch {
-                self.client
-                    .shared()
-                    .with(|core| core.unsubscribe(now(), sub));
-            }
-            let path = match error.failed_op() {
-                Some(index) => path.split(PATH_SEPARATOR).nth(index).unwrap_or_default(),
-                None => path,
-            };
-            error.at(self.op, path)
-        })
+        let ops = std::mem::take(&mut self.ops);
+        meaning(&Success { body, watch, ops }, &self.client)
     }
-}
 
-impl<T> Pending<T> {
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<(Result<T>, Option<Seen>)> {
-        match std::mem::replace(&mut self.state, Progress::Done) {
-            Progress::Waiting(key) => {
-                let polled = self
-                    .client
-                    .shared()
-                    .with(|core| core.poll_reply(key, cx.waker()));
-                let Some(answer) = polled else {
-                    self.state = Progress::Waiting(key);
-                    return Poll::Pending;
-                };
-                let result = match answer.result {
-                    Ok(reply) => self.interpret(reply, &answer.path),
-                    Err(failure) => {
-                        let error = explain(failure, &self.client, self.submitted);
-                        Err(error.at(self.op, &answer.path))
-                    }
-                };
-                Poll::Ready((result, answer.seen))
+    /// The server has answered with an error, or with what makes no sense.
+    fn refused(&self, error: Error, watch: Option<SubId>, path: &str) -> Error {
+        if let Some(sub) = watch {
+            self.client
+                .shared()
+                .with(|core| core.unsubscribe(now(), sub));
+        }
+        let path = match error.failed_op() {
+            Some(index) => path.split(PATH_SEPARATOR).nth(index).unwrap_or_default(),
+            None => path,
+        };
+        error.at(self.op, path)
+    }
+
+    fn take(&mut self, answer: Answer) -> Result<T> {
+        match answer.result {
+            Ok(Reply { result, watch, .. }) => self
+                .interpret(result, watch)
+                .map_err(|error| self.refused(error, watch, &answer.path)),
+            Err(failure) => {
+                let error = explain(*failure, &self.client, self.submitted);
+                Err(error.at(self.op, &answer.path))
             }
-            Progress::Failed(error) => Poll::Ready((Err(error), None)),
-            Progress::Answered(body) => {
-                let success = Success {
-                    body,
-                    watch: None,
-                    ops: Box::default(),
-                };
-                Poll::Ready(((self.meaning)(&success, &self.client), None))
-            }
-            Progress::Done => Poll::Pending,
         }
     }
 }
@@ -351,12 +324,27 @@ impl<T> Future for Pending<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        self.poll_answer(cx).map(|(result, seen)| {
-            let (op, submitted) = (self.op, self.submitted);
-            self.observed
-                .done(op, submitted, seen, result.as_ref().err());
-            result
-        })
+        let mut seen = None;
+        let result = if let Progress::Waiting(key) = self.state {
+            let shared = self.client.shared();
+            let polled = shared.with(|core| core.poll_reply(key, cx.waker()));
+            let Some(answer) = polled else {
+                return Poll::Pending;
+            };
+            self.state = Progress::Done;
+            seen = answer.result.as_ref().ok().and_then(|reply| reply.seen);
+            self.take(answer)
+        } else {
+            match std::mem::replace(&mut self.state, Progress::Done) {
+                Progress::Answered(body) => self.interpret(Ok(body), None),
+                Progress::Failed(error) => Err(error),
+                Progress::Waiting(_) | Progress::Done => return Poll::Pending,
+            }
+        };
+        let (op, submitted) = (self.op, self.submitted);
+        self.observed
+            .done(op, submitted, seen, result.as_ref().err());
+        Poll::Ready(result)
     }
 }
 

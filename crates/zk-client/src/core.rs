@@ -243,6 +243,7 @@ impl Core {
     }
 
     /// Accepts a request: onto the wire if there is a connection, else parked until there is one.
+    #[inline]
     pub(crate) fn submit(
         &mut self,
         now: Instant,
@@ -318,6 +319,7 @@ impl Core {
     }
 
     /// The reply to a request, or its failure; `waker` is woken when there is one.
+    #[inline]
     pub(crate) fn poll_reply(&mut self, key: SlotKey, waker: &Waker) -> Option<Answer> {
         self.slots.poll(key, waker, &mut self.wakes)
     }
@@ -391,7 +393,7 @@ impl Core {
 
     fn fail(&mut self, key: SlotKey, failure: Failure) {
         // An answer nobody waits for concerns nobody.
-        self.slots.complete(key, Err(failure), &mut self.wakes);
+        self.slots.fail(key, failure, &mut self.wakes);
         self.let_go(key);
     }
 
@@ -464,6 +466,7 @@ impl Core {
     }
 
     /// The driver's waker, if the driver is to be woken and has not been since it last registered.
+    #[inline]
     pub(crate) fn take_driver(&mut self) -> Option<Waker> {
         match std::mem::take(&mut self.driver_is_due) {
             true => self.driver.take(),

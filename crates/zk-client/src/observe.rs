@@ -184,6 +184,7 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
+    #[inline]
     pub(crate) fn submitted(op: OpCode, path: &str) -> Self {
         let path = hears_requests().then(|| path.replace(PATH_SEPARATOR, ", ").into_boxed_str());
         if let Some(path) = &path {
@@ -197,6 +198,7 @@ impl Observed {
     }
 
     /// It has been answered, or has failed.
+    #[inline]
     pub(crate) fn done(
         &mut self,
         op: OpCode,
@@ -234,6 +236,7 @@ impl Observed {
     }
 
     /// Nobody waits for it any more.
+    #[inline]
     pub(crate) fn dropped(&mut self, op: OpCode) {
         #[cfg(feature = "metrics")]
         self.outstanding.dropped(op);

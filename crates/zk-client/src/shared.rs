@@ -25,24 +25,30 @@ impl Shared {
     }
 
     /// Runs `f` under the lock, and wakes whom it wants woken after the lock is released.
+    #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
         self.with_room(&mut Vec::new(), f)
     }
 
     /// The same, for who wakes many at a time: with an empty `room` that is kept for the next time,
     /// their wakers have room without an allocation.
+    #[inline]
     pub(crate) fn with_room<R>(&self, room: &mut Vec<Waker>, f: impl FnOnce(&mut Core) -> R) -> R {
         // The core has no invariant that a panic in the middle could break for good: at worst a
         // request stays unanswered until its deadline.
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut core);
         let driver = core.take_driver();
-        if !core.wakes.is_empty() {
+        let woken = !core.wakes.is_empty();
+        if woken {
             std::mem::swap(&mut core.wakes, room);
         }
         drop(core);
-        for waker in room.drain(..).chain(driver) {
-            waker.wake();
+        if woken {
+            room.drain(..).for_each(Waker::wake);
+        }
+        if let Some(driver) = driver {
+            driver.wake();
         }
         result
     }

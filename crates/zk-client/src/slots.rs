@@ -57,6 +57,8 @@ pub(crate) struct Reply {
     pub(crate) result: Result<Bytes, ErrorCode>,
     /// The watch that was set.
     pub(crate) watch: Option<SubId>,
+    /// None if no server has answered this request by itself.
+    pub(crate) seen: Option<Seen>,
 }
 
 /// Why there is no answer.
@@ -82,11 +84,9 @@ pub(crate) struct Seen {
 /// What a caller gets.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) result: Result<Reply, Failure>,
+    pub(crate) result: Result<Reply, Box<Failure>>,
     /// The path as the caller gave it; empty if a request other than a transaction succeeded.
     pub(crate) path: String,
-    /// None if the server has not answered.
-    pub(crate) seen: Option<Seen>,
 }
 
 impl Failure {
@@ -128,15 +128,32 @@ pub(crate) struct Slot {
     /// Whether the link or the parked queue holds the key.
     queued: bool,
     waker: Option<Waker>,
-    result: Option<Result<Reply, Failure>>,
+    result: Option<Result<Reply, Box<Failure>>>,
     /// Whether its owner has been told, or is to be told, that it failed.
     failed: bool,
     /// Whether it waits for the next connection, although there is one.
     pub(crate) held_back: bool,
-    pub(crate) seen: Option<Seen>,
 }
 
 impl Slot {
+    /// What [`Slots::insert`] fills in.
+    fn free() -> Self {
+        Slot {
+            op: OpCode::Ping,
+            replay: Replay::Never,
+            watch: None,
+            deadline: None,
+            path: String::new(),
+            record: BytesMut::new(),
+            owned: false,
+            queued: false,
+            waker: None,
+            result: None,
+            failed: false,
+            held_back: false,
+        }
+    }
+
     /// Whether the answer still matters to someone.
     pub(crate) fn is_wanted(&self) -> bool {
         self.owned && self.result.is_none()
@@ -145,6 +162,13 @@ impl Slot {
     /// Whether the link or the parked queue holds the key.
     pub(crate) fn is_queued(&self) -> bool {
         self.queued
+    }
+
+    #[inline]
+    fn complete(&mut self, result: Result<Reply, Box<Failure>>, wakes: &mut Vec<Waker>) {
+        self.result = Some(result);
+        self.deadline = None;
+        wakes.extend(self.waker.take());
     }
 
     /// Gives up what was to be sent, and a large buffer with it.
@@ -184,6 +208,7 @@ impl Slots {
     }
 
     /// A slot that is owned and queued. Its record buffer is empty.
+    #[inline]
     pub(crate) fn insert(
         &mut self,
         op: OpCode,
@@ -193,46 +218,27 @@ impl Slots {
         deadline: Option<Instant>,
     ) -> SlotKey {
         self.counts.of(replay).submitted += 1;
-        let recycled = self.free.pop();
-        let (mut kept_path, record) = match recycled.and_then(|key| self.get_mut(key)) {
-            Some(slot) => (
-                std::mem::take(&mut slot.path),
-                std::mem::take(&mut slot.record),
-            ),
-            None => (String::new(), BytesMut::new()),
-        };
-        kept_path.push_str(path);
-        let slot = Slot {
-            path: kept_path,
-            op,
-            replay,
-            watch,
-            deadline,
-            record,
-            owned: true,
-            queued: true,
-            waker: None,
-            result: None,
-            failed: false,
-            held_back: false,
-            seen: None,
-        };
-        match recycled {
-            Some(key) => {
-                if let Some(place) = self.get_mut(key) {
-                    *place = slot;
-                }
-                key
-            }
-            None => {
-                // The queue limit of a client is far below what u32 counts.
-                let key = SlotKey(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
-                self.slots.push(slot);
-                key
-            }
+        let key = self.free.pop().unwrap_or_else(|| {
+            // The queue limit of a client is far below what u32 counts.
+            let key = SlotKey(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+            self.slots.push(Slot::free());
+            key
+        });
+        if let Some(slot) = self.get_mut(key) {
+            slot.op = op;
+            slot.replay = replay;
+            slot.watch = watch;
+            slot.deadline = deadline;
+            slot.path.push_str(path);
+            slot.owned = true;
+            slot.queued = true;
+            slot.failed = false;
+            slot.held_back = false;
         }
+        key
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, key: SlotKey) -> Option<&mut Slot> {
         self.slots.get_mut(key.0 as usize)
     }
@@ -241,33 +247,40 @@ impl Slots {
         self.slots.get(key.0 as usize)
     }
 
-    /// Gives the answer to the slot's owner. An answer that came too late is returned.
-    pub(crate) fn complete(
-        &mut self,
-        key: SlotKey,
-        result: Result<Reply, Failure>,
-        wakes: &mut Vec<Waker>,
-    ) -> Option<Result<Reply, Failure>> {
-        let slot = self.slots.get_mut(key.0 as usize)?;
+    /// Gives the server's answer to the slot's owner. False if that is too late.
+    #[inline]
+    pub(crate) fn answer(&mut self, key: SlotKey, reply: Reply, wakes: &mut Vec<Waker>) -> bool {
+        let Some(slot) = self.slots.get_mut(key.0 as usize) else {
+            return false;
+        };
         if !slot.is_wanted() {
-            return Some(result);
+            return false;
         }
         let counts = self.counts.of(slot.replay);
-        match &result {
-            Ok(reply) => match (&reply.result, slot.op) {
-                (Ok(_), _) | (Err(ErrorCode::NoNode), OpCode::Exists) => counts.answered += 1,
-                (Err(_), _) => counts.rejected += 1,
-            },
-            Err(failure) => counts.failed(failure),
+        match (&reply.result, slot.op) {
+            (Ok(_), _) | (Err(ErrorCode::NoNode), OpCode::Exists) => counts.answered += 1,
+            (Err(_), _) => counts.rejected += 1,
         }
-        slot.failed = result.is_err();
-        slot.result = Some(result);
-        slot.deadline = None;
-        wakes.extend(slot.waker.take());
-        None
+        slot.complete(Ok(reply), wakes);
+        true
+    }
+
+    /// Tells the slot's owner that there will be no answer. False if that is too late.
+    pub(crate) fn fail(&mut self, key: SlotKey, failure: Failure, wakes: &mut Vec<Waker>) -> bool {
+        let Some(slot) = self.slots.get_mut(key.0 as usize) else {
+            return false;
+        };
+        if !slot.is_wanted() {
+            return false;
+        }
+        self.counts.of(slot.replay).failed(&failure);
+        slot.failed = true;
+        slot.complete(Err(Box::new(failure)), wakes);
+        true
     }
 
     /// The link or the parked queue lets go of the key.
+    #[inline]
     pub(crate) fn unqueue(&mut self, key: SlotKey) {
         if let Some(slot) = self.get_mut(key) {
             slot.queued = false;
@@ -276,6 +289,7 @@ impl Slots {
     }
 
     /// Takes the answer, and with it the slot; or waits for it. A failure comes with the path.
+    #[inline]
     pub(crate) fn poll(
         &mut self,
         key: SlotKey,
@@ -283,23 +297,18 @@ impl Slots {
         wakes: &mut Vec<Waker>,
     ) -> Option<Answer> {
         let slot = self.get_mut(key)?;
-        match slot.result.take() {
-            Some(result) => {
-                let path = match &result {
-                    // A transaction that failed is answered with success.
-                    Ok(Reply { result: Ok(_), .. }) if slot.op != OpCode::Multi => String::new(),
-                    _ => slot.path.clone(),
-                };
-                slot.owned = false;
-                let seen = slot.seen;
-                self.free_if_done(key);
-                Some(Answer { result, path, seen })
-            }
-            None => {
-                register(&mut slot.waker, waker, wakes);
-                None
-            }
-        }
+        let Some(result) = slot.result.take() else {
+            register(&mut slot.waker, waker, wakes);
+            return None;
+        };
+        let path = match &result {
+            // A transaction that failed is answered with success.
+            Ok(Reply { result: Ok(_), .. }) if slot.op != OpCode::Multi => String::new(),
+            _ => slot.path.clone(),
+        };
+        slot.owned = false;
+        self.free_if_done(key);
+        Some(Answer { result, path })
     }
 
     /// The owner no longer wants the answer. One that was there already is returned.
@@ -307,7 +316,7 @@ impl Slots {
         &mut self,
         key: SlotKey,
         wakes: &mut Vec<Waker>,
-    ) -> Option<Result<Reply, Failure>> {
+    ) -> Option<Result<Reply, Box<Failure>>> {
         let slot = self.slots.get_mut(key.0 as usize)?;
         if slot.is_wanted() {
             self.counts.of(slot.replay).dropped += 1;
@@ -359,18 +368,19 @@ impl Slots {
 mod tests {
     use super::*;
 
-    fn reply() -> Result<Reply, Failure> {
-        Ok(Reply {
+    fn reply() -> Reply {
+        Reply {
             result: Ok(Bytes::new()),
             watch: None,
-        })
+            seen: None,
+        }
     }
 
     #[test]
     fn a_slot_is_free_when_both_sides_have_let_go() {
         let mut slots = Slots::default();
         let key = slots.insert(OpCode::Exists, "/a", Replay::Always, None, None);
-        assert!(slots.complete(key, reply(), &mut Vec::new()).is_none());
+        assert!(slots.answer(key, reply(), &mut Vec::new()));
         slots.unqueue(key);
         assert_eq!(slots.len(), 1);
         assert!(slots.poll(key, Waker::noop(), &mut Vec::new()).is_some());
@@ -382,12 +392,12 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_nobody_wants_comes_back() {
+    fn an_answer_nobody_wants_is_dropped() {
         let mut slots = Slots::default();
         let key = slots.insert(OpCode::Exists, "/a", Replay::Always, None, None);
         assert!(slots.disown(key, &mut Vec::new()).is_none());
         assert_eq!(slots.len(), 1, "the link still holds the key");
-        assert!(slots.complete(key, reply(), &mut Vec::new()).is_some());
+        assert!(!slots.answer(key, reply(), &mut Vec::new()));
         slots.unqueue(key);
         assert_eq!(slots.len(), 0);
     }
@@ -396,8 +406,8 @@ mod tests {
     fn the_first_answer_counts() {
         let mut slots = Slots::default();
         let key = slots.insert(OpCode::Exists, "/a", Replay::Always, None, None);
-        let late = Err(Failure::DeadlineExceeded(Outcome::Unknown));
-        assert!(slots.complete(key, late, &mut Vec::new()).is_none());
-        assert!(slots.complete(key, reply(), &mut Vec::new()).is_some());
+        let late = Failure::DeadlineExceeded(Outcome::Unknown);
+        assert!(slots.fail(key, late, &mut Vec::new()));
+        assert!(!slots.answer(key, reply(), &mut Vec::new()));
     }
 }

@@ -272,11 +272,11 @@ impl Machine {
         self.core.wakes.clear();
         match polled.map(|answer| answer.result) {
             None => Err(ticket),
-            Some(Ok(Reply { result, watch })) => Ok(Ok(Answer {
+            Some(Ok(Reply { result, watch, .. })) => Ok(Ok(Answer {
                 result,
                 watch: watch.map(Subscription),
             })),
-            Some(Err(failure)) => Ok(Err(failure.into())),
+            Some(Err(failure)) => Ok(Err((*failure).into())),
         }
     }
 

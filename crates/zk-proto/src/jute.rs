@@ -77,7 +77,8 @@ pub enum DecodeProblem {
 #[derive(Debug, Clone)]
 pub struct Decoder<'a> {
     frame: &'a Bytes,
-    pos: usize,
+    /// What has not been read.
+    rest: &'a [u8],
     record: &'static str,
 }
 
@@ -93,7 +94,7 @@ impl<'a> Decoder<'a> {
     pub fn at(frame: &'a Bytes, offset: usize) -> Self {
         Self {
             frame,
-            pos: offset.min(frame.len()),
+            rest: frame.get(offset..).unwrap_or_default(),
             record: "frame",
         }
     }
@@ -106,12 +107,12 @@ impl<'a> Decoder<'a> {
 
     /// Bytes not yet read.
     pub fn remaining(&self) -> usize {
-        self.frame.len() - self.pos
+        self.rest.len()
     }
 
     /// Offset of the next byte from the start of the frame.
     pub fn position(&self) -> usize {
-        self.pos
+        self.frame.len() - self.rest.len()
     }
 
     /// Ends the reading of a record that must fill its frame.
@@ -121,7 +122,7 @@ impl<'a> Decoder<'a> {
     pub fn finish(self) -> Result<(), DecodeError> {
         match self.remaining() {
             0 => Ok(()),
-            left => Err(self.error("end", self.pos, DecodeProblem::Trailing(left))),
+            left => Err(self.error("end", self.position(), DecodeProblem::Trailing(left))),
         }
     }
 
@@ -157,7 +158,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`DecodeProblem::Null`] and those of [`opt_str`](Self::opt_str).
     pub fn str(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         self.opt_str(field)?
             .ok_or_else(|| self.error(field, start, DecodeProblem::Null))
     }
@@ -167,7 +168,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`], [`DecodeProblem::NotUtf8`].
     pub fn opt_str(&mut self, field: &'static str) -> Result<Option<&'a str>, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         let Some(raw) = self.slice(field)? else {
             return Ok(None);
         };
@@ -183,7 +184,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// As [`str`](Self::str).
     pub fn string(&mut self, field: &'static str) -> Result<String, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         let raw = self
             .slice(field)?
             .ok_or_else(|| self.error(field, start, DecodeProblem::Null))?;
@@ -201,7 +202,7 @@ impl<'a> Decoder<'a> {
     /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`].
     #[inline]
     pub fn slice(&mut self, field: &'static str) -> Result<Option<&'a [u8]>, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         let Some(len) = self.length(field)? else {
             return Ok(None);
         };
@@ -231,7 +232,7 @@ impl<'a> Decoder<'a> {
         field: &'static str,
         min_item: usize,
     ) -> Result<Option<usize>, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         let Some(count) = self.length(field)? else {
             return Ok(None);
         };
@@ -263,12 +264,12 @@ impl<'a> Decoder<'a> {
 
     /// The bytes between `start` and the cursor.
     pub(crate) fn since(&self, start: usize) -> &'a [u8] {
-        self.frame.get(start..self.pos).unwrap_or_default()
+        self.frame.get(start..self.position()).unwrap_or_default()
     }
 
     #[inline]
     fn length(&mut self, field: &'static str) -> Result<Option<usize>, DecodeError> {
-        let start = self.pos;
+        let start = self.position();
         match self.i32(field)? {
             -1 => Ok(None),
             len => usize::try_from(len)
@@ -279,13 +280,14 @@ impl<'a> Decoder<'a> {
 
     #[inline]
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        let start = self.pos;
-        let raw = self.raw(field, start, N)?;
-        raw.first_chunk()
-            .copied()
-            .ok_or_else(|| self.truncated(field, start, N, raw.len()))
+        let Some((array, rest)) = self.rest.split_first_chunk() else {
+            return Err(self.truncated(field, self.position(), N));
+        };
+        self.rest = rest;
+        Ok(*array)
     }
 
+    /// The next `len` bytes of a field that began at `start`.
     #[inline]
     fn raw(
         &mut self,
@@ -293,16 +295,16 @@ impl<'a> Decoder<'a> {
         start: usize,
         len: usize,
     ) -> Result<&'a [u8], DecodeError> {
-        let rest = self.frame.get(self.pos..).unwrap_or_default();
-        let raw = rest
-            .get(..len)
-            .ok_or_else(|| self.truncated(field, start, len, rest.len()))?;
-        self.pos += len;
+        let Some((raw, rest)) = self.rest.split_at_checked(len) else {
+            return Err(self.truncated(field, start, len));
+        };
+        self.rest = rest;
         Ok(raw)
     }
 
     #[cold]
-    fn truncated(&self, field: &'static str, at: usize, needed: usize, left: usize) -> DecodeError {
+    fn truncated(&self, field: &'static str, at: usize, needed: usize) -> DecodeError {
+        let left = self.remaining();
         self.error(field, at, DecodeProblem::Truncated { needed, left })
     }
 }

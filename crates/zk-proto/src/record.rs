@@ -42,12 +42,14 @@ macro_rules! record {
     };
     (@impl [$lt:lifetime] $name:ident [$($args:tt)*] $($field:ident)*) => {
         impl<$lt> $crate::jute::Encode for $name $($args)* {
+            #[inline]
             fn encode(&self, out: &mut bytes::BytesMut) {
                 $($crate::record::Field::put(&self.$field, out);)*
             }
         }
 
         impl<$lt> $crate::jute::Decode<$lt> for $name $($args)* {
+            #[inline]
             fn decode(
                 input: &mut $crate::jute::Decoder<$lt>,
             ) -> Result<Self, $crate::jute::DecodeError> {

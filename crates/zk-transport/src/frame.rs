@@ -101,6 +101,7 @@ impl FrameReader {
     /// # Errors
     /// [`Disconnect::NegativeLength`] and [`Disconnect::FrameTooLarge`], as soon as the length has
     /// arrived. The stream cannot be resynchronised after either.
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, Disconnect> {
         let Some(prefix) = self.buffer.first_chunk::<4>() else {
             return Ok(None);

@@ -336,6 +336,7 @@ impl<T> Link<T> {
     ///
     /// # Errors
     /// The peer broke the protocol; the connection must be dropped.
+    #[inline]
     pub fn handle_frame(&mut self, frame: Bytes) -> Result<Received<T>, Disconnect> {
         if let Phase::Handshake {
             requested,
@@ -519,6 +520,7 @@ impl<T> Link<T> {
     }
 }
 
+#[inline]
 fn decode_header(frame: &Bytes) -> Result<ReplyHeader, Disconnect> {
     Ok(ReplyHeader::decode(&mut Decoder::new(frame))?)
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use zk_proto::records::ConnectResponse;
 use zk_proto::{Decode, Decoder, ErrorCode, OpCode, WatcherEvent};
 use zk_transport::{Disconnect, FrameReader, Link, Received};
@@ -147,10 +147,7 @@ impl Core {
                     self.session.handle_committed(submitted);
                 }
                 let xid = self.link.as_ref().map_or(0, Link::last_xid);
-                if let Some(slot) = self.slots.get_mut(key) {
-                    slot.seen = Some(Seen { xid, zxid });
-                }
-                self.handle_reply(now, key, op, result);
+                self.handle_reply(now, key, op, result, Seen { xid, zxid });
                 Ok(())
             }
             Received::Reply {
@@ -248,7 +245,8 @@ impl Core {
         now: Instant,
         key: SlotKey,
         op: OpCode,
-        result: Result<bytes::Bytes, ErrorCode>,
+        result: Result<Bytes, ErrorCode>,
+        seen: Seen,
     ) {
         let mut watch = None;
         if let Some(slot) = self.slots.get_mut(key)
@@ -257,8 +255,12 @@ impl Core {
             let wanted = slot.is_wanted();
             watch = self.settle_watch(now, intent, wanted, op, &result);
         }
-        self.slots
-            .complete(key, Ok(Reply { result, watch }), &mut self.wakes);
+        let reply = Reply {
+            result,
+            watch,
+            seen: Some(seen),
+        };
+        self.slots.answer(key, reply, &mut self.wakes);
         self.slots.unqueue(key);
     }
 
@@ -269,7 +271,7 @@ impl Core {
         intent: WatchIntent,
         wanted: bool,
         op: OpCode,
-        result: &Result<bytes::Bytes, ErrorCode>,
+        result: &Result<Bytes, ErrorCode>,
     ) -> Option<SubId> {
         self.registry.end_arming(&intent);
         let armed = match (result, op) {
@@ -329,10 +331,11 @@ impl Core {
         }
         for key in std::mem::take(&mut credential.waiting) {
             let reply = Reply {
-                result: Ok(bytes::Bytes::new()),
+                result: Ok(Bytes::new()),
                 watch: None,
+                seen: None,
             };
-            self.slots.complete(key, Ok(reply), &mut self.wakes);
+            self.slots.answer(key, reply, &mut self.wakes);
             self.slots.unqueue(key);
         }
         self.announce();

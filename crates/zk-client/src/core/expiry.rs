@@ -72,11 +72,8 @@ impl Core {
             } else {
                 Outcome::NotSent
             };
-            self.slots.complete(
-                key,
-                Err(Failure::DeadlineExceeded(outcome)),
-                &mut self.wakes,
-            );
+            let failure = Failure::DeadlineExceeded(outcome);
+            self.slots.fail(key, failure, &mut self.wakes);
         }
         self.forget_unwanted();
     }

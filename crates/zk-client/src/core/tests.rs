@@ -286,7 +286,7 @@ impl World {
     fn poll(&mut self, key: SlotKey) -> Option<Result<Reply, Failure>> {
         self.core
             .poll_reply(key, Waker::noop())
-            .map(|answer| answer.result)
+            .map(|answer| answer.result.map_err(|failure| *failure))
     }
 
     /// The answer to a request that must have succeeded.
@@ -295,6 +295,7 @@ impl World {
             Some(Ok(Reply {
                 result: Ok(body),
                 watch,
+                ..
             })) => (body, watch),
             other => panic!("not a success: {other:?}"),
         }

@@ -92,6 +92,7 @@ impl<'a> Field<'a> for WirePath<'a> {
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         input.str(name).map(Self::from)
     }
+    #[inline]
     fn put(&self, out: &mut BytesMut) {
         put_count(out, self.len());
         if !self.prefix.is_empty() {
