@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::task::yield_now;
 
 use crate::{Disconnect, FrameReader};
 
@@ -63,6 +64,7 @@ where
     };
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
     let reason = poll_fn(|cx| {
+        let mut has_read = false;
         // When the endpoint wanted to be called when it was last asked for output.
         let mut asked = None;
         loop {
@@ -82,7 +84,16 @@ where
             asked = Some(due);
             let now = match read {
                 // A busy connection does not touch the timer.
-                Some(now) if now < due => continue,
+                Some(now) if now < due => {
+                    if std::mem::replace(&mut has_read, true) {
+                        // Those who have been told have their turn before they are told more, or
+                        // they would be late through no fault of theirs. A wake would not do: a
+                        // runtime of one thread looks at its main future every sixty turns.
+                        let _ = pin!(yield_now()).poll(cx);
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
                 Some(now) => now,
                 None => {
                     // Deadlines mostly move away; the timer is moved only when it has fired or one

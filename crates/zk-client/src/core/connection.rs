@@ -228,12 +228,8 @@ impl Core {
                 let event: WatcherEvent<'_> = Decode::decode(&mut input)?;
                 self.registry
                     .fire(event.kind, event.path, zxid, &mut self.wakes);
-                // The end of a child can be told to its parent's watches.
-                let ended = [Some(event.path), zk_proto::path::parent(event.path)];
-                for path in ended.into_iter().flatten() {
-                    if let Some(unwatch) = self.registry.unwatch_owed(path) {
-                        self.send_unwatch(now, unwatch);
-                    }
+                if self.registry.owes() {
+                    self.pay_what_is_owed(now, event.path);
                 }
                 Ok(())
             }
@@ -307,6 +303,16 @@ impl Core {
             self.send_unwatch(now, unwatch);
         }
         watch
+    }
+
+    /// An event has been told at `path`. The end of a child can be told to its parent's watches.
+    fn pay_what_is_owed(&mut self, now: Instant, path: &str) {
+        let ended = [Some(path), zk_proto::path::parent(path)];
+        for path in ended.into_iter().flatten() {
+            if let Some(unwatch) = self.registry.unwatch_owed(path) {
+                self.send_unwatch(now, unwatch);
+            }
+        }
     }
 
     fn handle_verdict(
