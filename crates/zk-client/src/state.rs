@@ -135,6 +135,12 @@ impl StateReaders {
         wakes.extend(readers.filter_map(|reader| reader.waker.take()));
     }
 
+    /// The next unread state of a reader, if there is one.
+    pub(crate) fn read(&mut self, id: u64) -> Option<State> {
+        let reader = self.readers.iter_mut().find(|reader| reader.id == id)?;
+        reader.unread.pop_front()
+    }
+
     /// The next unread state of a reader; `waker` is woken when there is one.
     pub(crate) fn poll(&mut self, id: u64, waker: &Waker, wakes: &mut Vec<Waker>) -> Option<State> {
         let reader = self.readers.iter_mut().find(|reader| reader.id == id)?;

@@ -77,7 +77,7 @@ impl Core {
         reader: u64,
         before: &Noticed,
     ) -> Option<(Option<State>, Noticed)> {
-        let state = self.poll_state(reader, Waker::noop());
+        let state = self.readers.read(reader);
         let same = self.traffic == before.traffic && self.registry.told() == before.told;
         #[cfg(feature = "metrics")]
         let same = same && self.volume == before.volume;
