@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::{Mutex, PoisonError};
 
+use crate::apt;
 use crate::error::{Error, Result};
 use crate::installation::Installation;
 
@@ -24,6 +25,11 @@ const INSTALLED: &str = "usr/share/java";
 /// What Curator needs beside ZooKeeper; it comes with Debian's zookeeper.
 const GUAVA: &str = "/usr/share/java/guava.jar";
 
+/// What compiles a contender.
+const JDK: &str = "default-jdk-headless";
+/// The least that there is to compile.
+const PROBE: &str = "class Probe { public static void main(String[] arguments) {} }";
+
 /// A class path with Curator and ZooKeeper on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Curator {
@@ -34,16 +40,37 @@ pub struct Curator {
 impl Curator {
     /// Finds Debian's packages where they are installed or were unpacked below `directory`, or
     /// downloads and unpacks them there, for which it needs `apt-get`, `dpkg-deb` and, once, Debian's
-    /// archive. Needs ZooKeeper and Java as well.
+    /// archive. Needs ZooKeeper as well, and a Java that runs what it is given as a source, which
+    /// takes a JDK; root gets that one installed.
     ///
     /// # Errors
     ///
-    /// [`Error::Command`] with what `apt-get` said, what is missing of ZooKeeper, or what could not
-    /// be done with the directory.
+    /// [`Error::Command`] with what `apt-get` said, what is to be installed, or what could not be
+    /// done with the directory.
     pub fn find_or_download(directory: &Path) -> Result<Self> {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        // To look takes a second, and one at a time downloads.
+        static FOUND: Mutex<Option<(PathBuf, Curator)>> = Mutex::new(None);
+        let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, curator)) = found.as_ref().filter(|(of, _)| of == directory) {
+            return Ok(curator.clone());
+        }
+        let curator = Self::look_for(directory)?;
+        *found = Some((directory.to_owned(), curator.clone()));
+        Ok(curator)
+    }
+
+    fn look_for(directory: &Path) -> Result<Self> {
         let installation = Installation::find()?;
+        fs::create_dir_all(directory)
+            .map_err(|source| Error::io(format!("create {}", directory.display()), source))?;
+        if let Err(refused) = runs_sources(installation.java(), directory) {
+            // A JAVA_HOME is theirs who set it.
+            if env::var_os("JAVA_HOME").is_some() || !apt::can_install() {
+                return Err(refused);
+            }
+            apt::install(&[JDK])?;
+            runs_sources(installation.java(), directory)?;
+        }
         let jars = match jars_in(&Path::new("/").join(INSTALLED)) {
             Some(jars) => jars,
             None => downloaded(directory)?,
@@ -73,6 +100,24 @@ impl Curator {
     pub fn classpath(&self) -> &OsStr {
         &self.classpath
     }
+}
+
+/// Whether this Java compiles as it starts: a JRE does not.
+fn runs_sources(java: &Path, directory: &Path) -> Result<()> {
+    let probe = directory.join("Probe.java");
+    let io = |source| Error::io(format!("write {}", probe.display()), source);
+    fs::write(&probe, PROBE).map_err(io)?;
+    run(Command::new(java).arg(&probe)).map_err(|error| match error {
+        Error::Command { command, outcome } => Error::Command {
+            command,
+            outcome: format!(
+                "{outcome}. Contenders under Curator are compiled as they are started, which takes \
+                 a JDK and not only a JRE: on Debian or Ubuntu run `apt-get install -y \
+                 --no-install-recommends {JDK}` as root; elsewhere set JAVA_HOME to a JDK"
+            ),
+        },
+        other => other,
+    })
 }
 
 fn jars_in(directory: &Path) -> Option<Vec<PathBuf>> {
@@ -128,4 +173,22 @@ fn run(command: &mut Command) -> Result<()> {
             String::from_utf8_lossy(&said).trim()
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_directory::ServerDirectory;
+
+    #[test]
+    fn a_jre_is_told_from_a_jdk_and_what_to_install_is_said() {
+        let root = ServerDirectory::create("curator").unwrap();
+        runs_sources(Path::new("true"), root.path()).unwrap();
+        let refused = runs_sources(Path::new("false"), root.path()).unwrap_err();
+        let text = refused.to_string();
+        assert!(
+            text.contains("apt-get install -y --no-install-recommends default-jdk-headless"),
+            "{text}"
+        );
+    }
 }

@@ -20,7 +20,7 @@ use zk_tests::Kazoo;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/barrier.py");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_waits_for_the_other() {
+async fn kazoo_and_rust_each_wait_for_the_other() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kazoo");
     let kazoo = blocking(|| Kazoo::find_or_install(&directory).unwrap());
     let zk = common::client().await;

@@ -1,5 +1,5 @@
 //! Rust, Python and Java under the same locks and in the same elections: kazoo and Curator as their
-//! users have them. No update is lost, and everybody has a turn.
+//! users have them. No update is lost, and everybody has a turn when it is his.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,16 +13,19 @@
 mod common;
 #[path = "mixed_fleets/foreigner.rs"]
 mod foreigner;
+#[path = "mixed_fleets/witness.rs"]
+mod witness;
 
 use std::collections::BTreeMap;
 
 use common::{shared_server, soon, until};
 use foreigner::{Foreigner, curator, kazoo};
 use tokio::task::JoinSet;
+use witness::Witness;
 use zk_client::{Client, ErrorKind};
 use zk_recipes::{Election, Layout, LeaderLatch, Lock, ReadLock, Semaphore, WriteLock, revoke};
 
-/// Critical sections of each contender; two are ours and two are not.
+/// Critical sections of each contender: a thousand in all, for two are ours and two are not.
 const SECTIONS: usize = 250;
 const MAX_LEASES: usize = 2;
 
@@ -177,6 +180,7 @@ async fn contend(kind: Kind, layout: Layout, start: impl Fn(&str, &str, usize) -
         zk.create(path, data).await.unwrap();
     }
     zk.create("/limit", [0, 0, 0, 2]).await.unwrap();
+    let witness = Witness::of(&zk).await;
     let root = format!("{hosts}{}", zk.root());
     let mut foreigners: Vec<_> = ["them-1", "them-2"]
         .map(|name| start(&root, name, SECTIONS))
@@ -220,6 +224,20 @@ async fn contend(kind: Kind, layout: Layout, start: impl Fn(&str, &str, usize) -
         }
     })
     .await;
+    let line = match (kind, layout) {
+        (Kind::Semaphore, Layout::Kazoo) => "/shared-__lock__",
+        (Kind::Semaphore | Kind::Count, _) => "/shared/locks",
+        _ => "/shared",
+    };
+    until("the line is empty", || async {
+        match zk.children(line).await {
+            Ok(left) => left.is_empty(),
+            Err(error) => error.kind() == ErrorKind::NoNode,
+        }
+    })
+    .await;
+    let left = witness.assert_nobody_was_overtaken(line).await;
+    assert!(left >= 4 * SECTIONS, "{left} were served");
 }
 
 /// While all contend, all have turns.

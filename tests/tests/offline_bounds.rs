@@ -24,8 +24,11 @@ use zk_client::{
     TcpDial, WatchEvent, WatchMode,
 };
 use zk_embedded::Server;
-use zk_proto::records::{ConnectResponse, GetDataResponse};
-use zk_proto::{Encode, ReplyHeader, SessionId, SessionPassword, Stat, Zxid, xid};
+use zk_proto::records::{ConnectResponse, ErrorResponse, GetDataResponse};
+use zk_proto::{
+    Encode, EventType, KeeperState, ReplyHeader, SessionId, SessionPassword, Stat, WatcherEvent,
+    Zxid, xid,
+};
 use zk_recipes::{DataWatch, Lock};
 
 #[global_allocator]
@@ -185,6 +188,42 @@ fn r4_a_watcher_that_does_not_read_lags_and_hurts_nobody() {
         writer.set("/a", "").await.unwrap();
         assert!(matches!(slow.next().await, Some(WatchEvent::Node(_))));
         assert_eq!(zk.session().epoch, 1);
+    });
+}
+
+/// R4: however many events there are to read, whoever is told of them has a turn before the buffer
+/// for a thousand is full.
+#[test]
+fn g8_a_watcher_that_reads_at_once_does_not_lag_in_a_flood() {
+    const EVENTS: usize = 100_000;
+    virtually(async {
+        let (near, mut far) = tokio::io::duplex(1024 * 1024);
+        tokio::spawn(async move {
+            grant(&mut far).await;
+            hear(&mut far).await;
+            let (xid, zxid, err) = (1, Zxid(1), 0);
+            let watched = frame(&[&ReplyHeader { xid, zxid, err }, &ErrorResponse { err }]);
+            far.write_all(&watched).await.unwrap();
+            let event = WatcherEvent {
+                kind: EventType::NodeDataChanged,
+                state: KeeperState::SyncConnected,
+                path: "/a",
+            };
+            let xid = xid::NOTIFICATION;
+            let event = frame(&[&ReplyHeader { xid, zxid, err }, &event]);
+            far.write_all(&event.repeat(EVENTS)).await.unwrap();
+            let _ = far.read_to_end(&mut Vec::new()).await;
+        });
+        let zk = builder(Network::Hangs).dial(Once(Mutex::new(Some(near))));
+        let zk = zk.connect().await.unwrap();
+        let mut events = zk.watch("/a", WatchMode::Persistent).await.unwrap();
+        for n in 0..EVENTS {
+            let event = events.next().await;
+            assert!(
+                matches!(event, Some(WatchEvent::Node(_))),
+                "{event:?} after {n}"
+            );
+        }
     });
 }
 

@@ -1,4 +1,4 @@
-//! A process that was stopped while it held a lock, and does not know yet that others hold it now.
+//! A process that was stopped while it held a lock, or led, and does not know yet that others do now.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,9 +13,10 @@ mod common;
 use std::time::Duration;
 
 use common::child::{self, Child};
+use common::contest::Contest;
 use common::soon;
 use zk_client::{Client, ErrorKind};
-use zk_recipes::{Error, Lock, Lost};
+use zk_recipes::{Error, Lost};
 
 const SESSION: Duration = Duration::from_secs(2);
 
@@ -29,12 +30,21 @@ async fn contender(hosts: &str, root: &str) -> Client {
     zk.chroot(root).unwrap()
 }
 
-/// Holds the lock, is stopped, and when it goes on, checks and writes before its client's task has
+fn contest(kind: &str, zk: &Client, name: &str) -> Contest {
+    match kind {
+        "lock" => Contest::lock(zk, "/contest", name),
+        _ => Contest::election(zk, "/contest", name),
+    }
+}
+
+/// Holds the lock, or leads, is stopped, and when it goes on, checks and writes before its client's task has
 /// had a chance to hear anything: both run on one thread.
 async fn hold(orders: &str) {
-    let (hosts, root) = orders.split_once(' ').unwrap();
+    let [hosts, root, kind] = orders.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{orders}");
+    };
     let zk = contender(hosts, root).await;
-    let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
+    let guard = contest(kind, &zk, "holder").acquire().await.unwrap();
     guard
         .fenced()
         .set("/ledger", "holder")
@@ -77,6 +87,17 @@ async fn hold(orders: &str) {
 /// Finding 3 of the verification programme: with a boolean for a lock, the holder writes.
 #[tokio::test(flavor = "current_thread")]
 async fn a_holder_that_was_stopped_knows_before_any_network_event_and_writes_nothing() {
+    let test = "a_holder_that_was_stopped_knows_before_any_network_event_and_writes_nothing";
+    be_stopped(test, "lock").await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn d6_a_leader_that_was_stopped_knows_before_any_network_event_and_writes_nothing() {
+    let test = "d6_a_leader_that_was_stopped_knows_before_any_network_event_and_writes_nothing";
+    be_stopped(test, "election").await;
+}
+
+async fn be_stopped(test: &str, kind: &str) {
     if let Some(orders) = child::orders() {
         return hold(&orders).await;
     }
@@ -84,17 +105,15 @@ async fn a_holder_that_was_stopped_knows_before_any_network_event_and_writes_not
     let hosts = ensemble.connect_string();
     let zk = common::client_of(&hosts).await;
     zk.create("/ledger", "").await.unwrap();
-    let orders = format!("{hosts} {}", zk.root());
-    let test = "a_holder_that_was_stopped_knows_before_any_network_event_and_writes_nothing";
+    let orders = format!("{hosts} {} {kind}", zk.root());
     let mut holder = Child::start(test, &orders);
     let token: i64 = holder.hear("holds").await.parse().unwrap();
     holder.stopped().await;
     assert_eq!(zk.get("/ledger").await.unwrap().0, "holder");
 
     let other = contender(&hosts, zk.root().as_str()).await;
-    let guard = soon("the lock", Lock::new(&other, "/lock").acquire())
-        .await
-        .unwrap();
+    let next = contest(kind, &other, "successor");
+    let guard = soon("what it had", next.acquire()).await.unwrap();
     assert!(guard.token().get() > token);
     guard
         .fenced()

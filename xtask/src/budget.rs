@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use zk_tests::Tool;
 
 use crate::report::Suite;
-use crate::{Outcome, cargo, enter_workspace, is_ci};
+use crate::{Outcome, cargo, enter_workspace};
 
 /// What makes the test write down what it finds.
 const RECORD: &str = "ZK_BUDGET_RECORD";
@@ -35,8 +35,8 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     })
 }
 
-/// Installs what counts, where that may be done. What then is not counted goes into the summary, and
-/// counts as a failure in CI, where nobody reads the summary of a green run.
+/// Installs what counts, where that may be done. What then is not counted goes into the summary: a
+/// machine that lets nobody trace is no reason to fail.
 pub(crate) fn tools() -> Option<Suite> {
     let missing = Tool::ALL.map(|tool| (tool, tool.find_or_install()));
     let remarks: Vec<_> = missing
@@ -49,7 +49,6 @@ pub(crate) fn tools() -> Option<Suite> {
     let count = u64::try_from(remarks.len()).unwrap_or(u64::MAX);
     (count > 0).then(|| Suite {
         name: "what a request costs".to_owned(),
-        failed: if is_ci() { count } else { 0 },
         skipped: count,
         remarks,
         ..Suite::default()

@@ -12,6 +12,7 @@ mod budget;
 mod bugs;
 mod chaos;
 mod ci;
+mod foreign;
 mod fuzz;
 mod report;
 mod servers;

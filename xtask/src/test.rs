@@ -6,6 +6,7 @@ use std::process::{ExitCode, Stdio};
 
 use zk_tests::Installation;
 
+use crate::foreign::{self, Missing};
 use crate::report::{Reader, Report, Suite};
 use crate::suites::Targets;
 use crate::{Outcome, budget, bugs, cargo, enter_workspace, is_ci};
@@ -68,6 +69,10 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
     )?);
 
     report.suites.extend(budget::tools());
+    let foreign = foreign::missing();
+    let without = foreign.iter().flat_map(|missing| missing.skipped());
+    let to_servers: Vec<String> = options.filters.iter().cloned().chain(without).collect();
+
     let mut offline = selection(&targets.offline);
     offline.push("--lib".to_owned());
     report.suites.extend(cargo_test(
@@ -81,7 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         report.suites.extend(cargo_test(
             "embedded servers",
             &selection(&targets.on_embedded),
-            &options.filters,
+            &to_servers,
             Some(EMBEDDED),
         )?);
     }
@@ -91,12 +96,15 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
     }
 
     let online = selection(&targets.with_server);
+    for missing in foreign {
+        report.suites.push(skip_foreign(&online, &missing)?);
+    }
     if targets.with_server.is_empty() {
         return Ok(report);
     }
     match why_without_server(options) {
         None => {
-            let mut arguments = options.filters.clone();
+            let mut arguments = to_servers;
             arguments.push(SERVER_TEST_THREADS.to_owned());
             report.suites.extend(cargo_test(
                 "real servers",
@@ -151,6 +159,34 @@ struct Reason {
 }
 
 fn skip(selection: &[String], filters: &[String], reason: Reason) -> io::Result<Suite> {
+    let mut suite = skipped("real servers", selection, filters)?;
+    let why = format!("SKIPPED all tests that need a real server: {}", reason.text);
+    suite.remarks.insert(0, why);
+    if !reason.excused {
+        count_as_failure(&mut suite);
+    }
+    Ok(suite)
+}
+
+fn skip_foreign(selection: &[String], missing: &Missing) -> io::Result<Suite> {
+    let name = format!("beside {}", missing.what);
+    let mut suite = skipped(&name, selection, &[missing.mark.to_owned()])?;
+    let why = format!("SKIPPED all tests with {}: {}", missing.what, missing.why);
+    suite.remarks.insert(0, why);
+    if is_ci() {
+        count_as_failure(&mut suite);
+    }
+    Ok(suite)
+}
+
+fn count_as_failure(suite: &mut Suite) {
+    suite.failed += 1;
+    let why = "which counts as a failure because CI=true".to_owned();
+    suite.remarks.push(why);
+}
+
+/// A suite of tests that are not run, but built.
+fn skipped(name: &str, selection: &[String], filters: &[String]) -> io::Result<Suite> {
     let mut list = vec!["--list".to_owned(), "--format=terse".to_owned()];
     list.extend(filters.iter().cloned());
     let output = cargo()
@@ -166,12 +202,8 @@ fn skip(selection: &[String], filters: &[String], reason: Reason) -> io::Result<
         .filter(|line| line.ends_with(": test"))
         .count();
     let mut suite = Suite {
-        name: "real servers".to_owned(),
+        name: name.to_owned(),
         skipped: u64::try_from(tests).unwrap_or(u64::MAX),
-        remarks: vec![format!(
-            "SKIPPED all tests that need a real server: {}",
-            reason.text
-        )],
         ..Suite::default()
     };
     if !output.status.success() {
@@ -179,12 +211,6 @@ fn skip(selection: &[String], filters: &[String], reason: Reason) -> io::Result<
         suite
             .remarks
             .push("and they do not build; see above".to_owned());
-    }
-    if !reason.excused {
-        suite.failed += 1;
-        suite
-            .remarks
-            .push("which counts as a failure because CI=true".to_owned());
     }
     Ok(suite)
 }

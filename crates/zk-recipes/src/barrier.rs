@@ -19,14 +19,23 @@ use crate::pause::pause;
 /// # Ok(()) }
 /// ```
 ///
+/// # Znodes
+///
+/// That at `path`, persistent, with nothing in it: to kazoo and Curator it is one of their own.
+///
+/// # Cost
+///
+/// One znode. A read and a watch for each who waits, and all are woken at once, which is what it is
+/// for; they read once more. One request to close it, two to open it.
+///
 /// # Losing the session
 ///
 /// Nothing is lost: the znode belongs to no session, and who waits goes on waiting in the next one.
 ///
-/// # What it costs
+/// # Cancel safety
 ///
-/// One znode. A read and a watch for each who waits, and all are woken at once, which is what it is
-/// for.
+/// A wait can be dropped and begun again, and leaves no watch. Whether closing or opening has
+/// happened is not known when it is dropped; to do it again does no harm.
 #[derive(Debug, Clone)]
 pub struct Barrier {
     client: Client,

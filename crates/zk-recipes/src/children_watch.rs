@@ -50,11 +50,20 @@ pub enum ChildrenState {
 /// The stream goes on in the next session, and yields what has changed meanwhile. While there is
 /// no connection it yields nothing; [`Client::states`] tells that.
 ///
+/// # Znodes
+///
+/// None, so nothing of it is seen by others. kazoo's `ChildrenWatch` and Curator's
+/// `PathChildrenCache` without data are the same.
+///
 /// # Cost
 ///
-/// One task, one watch, and one read for each change, of all names. No znodes, so nothing of it is
-/// seen by others. kazoo's `ChildrenWatch` and Curator's `PathChildrenCache` without data are the
-/// same.
+/// One task, one watch, and one read for each change, of all names, or two if the znode does not
+/// exist.
+///
+/// # Cancel safety
+///
+/// A state that was not read stays until it is, or is overtaken. Dropping the stream removes the
+/// watch.
 #[derive(Debug)]
 pub struct ChildrenWatch {
     latest: Latest<Result<ChildrenState>>,

@@ -53,10 +53,19 @@ pub enum DataState<T = Bytes> {
 /// The stream goes on in the next session, and yields what has changed meanwhile. While there is
 /// no connection it yields nothing; [`Client::states`] tells that.
 ///
+/// # Znodes
+///
+/// None, so nothing of it is seen by others. kazoo's `DataWatch` and Curator's `NodeCache` are the
+/// same.
+///
 /// # Cost
 ///
-/// One task, one watch, and one read for each change. No znodes, so nothing of it is seen by others.
-/// kazoo's `DataWatch` and Curator's `NodeCache` are the same.
+/// One task, one watch, and one read for each change, or two if the znode does not exist.
+///
+/// # Cancel safety
+///
+/// A state that was not read stays until it is, or is overtaken. Dropping the stream removes the
+/// watch.
 pub struct DataWatch<T = Bytes> {
     path: String,
     latest: Latest<Result<DataState>>,

@@ -40,7 +40,9 @@ use crate::options::line_options;
 ///
 /// # Cost
 ///
-/// That of a [`Lock`](crate::Lock). [`observe`](Self::observe) has a task, one watch, and for each
+/// That of a [`Lock`](crate::Lock): a znode and a watch for each candidate, two requests in one round
+/// trip to lead where nobody else wants to, and a notification and a round trip from one leader to the
+/// next. [`observe`](Self::observe) has a task, one watch, and for each
 /// change of leader two reads.
 ///
 /// # Losing the session
@@ -48,6 +50,10 @@ use crate::options::line_options;
 /// While campaigning, the place in the line is lost, and a new one is taken at its end. While
 /// leading, the term is over: see [`Guard`]. It is over on this side before the ensemble can let
 /// another lead.
+///
+/// # Cancel safety
+///
+/// Dropping a campaign withdraws the candidacy. Dropping a term resigns in the background.
 #[derive(Debug, Clone)]
 pub struct Election {
     line: Line,

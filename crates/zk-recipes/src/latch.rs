@@ -39,12 +39,16 @@ use crate::renewal::Trust;
 ///
 /// # Cost
 ///
-/// That of an [`Election`].
+/// That of an [`Election`], in znodes, watches and requests.
 ///
 /// # Losing the session
 ///
 /// That of an [`Election`]. A latch never leads by the znode of an earlier session of its own
 /// (CURATOR-696): what counts is who owns the znode, and that a quorum confirms it.
+///
+/// # Cancel safety
+///
+/// That of an [`Election`].
 #[derive(Debug, Clone)]
 pub struct LeaderLatch {
     election: Election,

@@ -53,6 +53,11 @@ use crate::options::{line_options, lock};
 ///
 /// While waiting, the place in the line is lost, and a new one is taken at its end. While holding,
 /// the guard is lost: see [`Guard`].
+///
+/// # Cancel safety
+///
+/// Dropping a wait at any point leaves the line: neither a znode nor a watch stays. Dropping a guard
+/// releases the lock in the background.
 #[derive(Debug, Clone)]
 pub struct Lock {
     line: Line,

@@ -28,15 +28,20 @@ use crate::lock::{Lock, LockGuard};
 /// # Znodes
 ///
 /// Those of the locks. Curator's `InterProcessMultiLock` takes part if it is given the locks in the
-/// order of their paths; it acquires them in the order given.
+/// order of their paths; it acquires them in the order given. kazoo has nothing like it; its `Lock`s
+/// take part one by one.
 ///
 /// # Cost
 ///
-/// The sum of the locks'.
+/// The sum of the locks': in znodes, watches and requests, and, one after the other, in round trips.
 ///
 /// # Losing the session
 ///
 /// The guard is lost when any of the locks' guards is.
+///
+/// # Cancel safety
+///
+/// Dropping a wait releases in the background what it has acquired. Dropping the guard releases all.
 #[derive(Debug, Clone)]
 pub struct MultiLock {
     locks: Vec<Lock>,

@@ -34,9 +34,18 @@ use crate::error::Result;
 /// While there is no connection nothing comes to rest: time counts anew once there is one. The
 /// stream goes on in the next session.
 ///
+/// # Znodes
+///
+/// None. kazoo's `PatientChildrenWatch` waits like this once; this one goes on. Curator has nothing
+/// like it.
+///
 /// # Cost
 ///
-/// That of a [`ChildrenWatch`]. kazoo's `PatientChildrenWatch` waits like this once; this one goes on.
+/// That of a [`ChildrenWatch`], and a timer.
+///
+/// # Cancel safety
+///
+/// That of a [`ChildrenWatch`]. Dropping a wait does not stop the time.
 #[derive(Debug)]
 pub struct PatientChildrenWatch {
     client: Client,

@@ -47,6 +47,10 @@ use crate::pause::pause;
 ///
 /// As a [`Lock`](crate::Lock).
 ///
+/// # Cancel safety
+///
+/// As a [`Lock`](crate::Lock). Dropping a downgrade releases the lock in the background.
+///
 /// # Fencing
 ///
 /// Readers hold it together, each with a [token](Guard::token) of its own. A writer's is greater than
@@ -68,16 +72,37 @@ impl ReadLock {
 line_options!(ReadLock);
 lock!(ReadLock -> LockGuard);
 
-/// The writer's side of a lock that many [readers](ReadLock) or one writer hold at a time.
-/// Everything about it is said at [`ReadLock`].
+/// The writer's side of a lock that many [readers](ReadLock) or one writer hold at a time: see
+/// [`ReadLock`] for all that is the same.
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client) -> zk_recipes::Result<()> {
+/// use zk_recipes::WriteLock;
+///
+/// let guard = WriteLock::new(&zk, "/locks/catalogue").acquire().await?;
+/// guard.fenced().set("/catalogue", "new").commit().await?;
+/// guard.release().await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Znodes
+///
+/// `path/_c_<uuid>-__WRIT__<sequence>`: to Curator a contender for its
+/// `InterProcessReadWriteLock.writeLock()`, to kazoo, with its [layout](crate::Layout), one for its
+/// `WriteLock`.
 ///
 /// # Cost
 ///
-/// See [`ReadLock`].
+/// As a [`Lock`](crate::Lock): alone, two requests in one round trip to acquire, and one to release.
+/// A downgrade takes a read, a transaction, and a read.
 ///
 /// # Losing the session
 ///
-/// See [`ReadLock`].
+/// As a [`Lock`](crate::Lock).
+///
+/// # Cancel safety
+///
+/// As a [`Lock`](crate::Lock).
 #[derive(Debug, Clone)]
 pub struct WriteLock {
     line: Line,

@@ -56,6 +56,11 @@ use crate::renewal::Trust;
 ///
 /// While waiting, all is lost, and the wait begins anew at the end of the line. While holding, the
 /// guard is lost: see [`Guard`].
+///
+/// # Cancel safety
+///
+/// Dropping a wait at any point leaves the line and returns what it has got so far. Dropping a lease
+/// returns it in the background.
 #[derive(Debug, Clone)]
 pub struct Semaphore {
     client: Client,

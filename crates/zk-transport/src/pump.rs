@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::task::yield_now;
 
 use crate::{Disconnect, FrameReader};
 
@@ -63,32 +64,54 @@ where
     };
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
     let reason = poll_fn(|cx| {
+        let mut has_read = false;
+        // When the endpoint wanted to be called when it was last asked for output.
+        let mut asked = None;
         loop {
-            let due = match pump.poll_write(cx, endpoint) {
-                Ok(due) => due,
-                Err(reason) => return Poll::Ready(reason),
-            };
-            match pump.poll_read(cx, endpoint) {
-                // A busy connection does not touch the timer.
-                Poll::Ready(Ok(now)) if now < due => continue,
-                Poll::Ready(Ok(_)) => {}
+            let read = match pump.poll_read(cx, endpoint) {
+                Poll::Ready(Ok(now)) => Some(now),
                 Poll::Ready(Err(reason)) => return Poll::Ready(reason),
-                Poll::Pending => {
+                Poll::Pending => None,
+            };
+            let due = match (read, asked) {
+                // What has come up since then has woken this task.
+                (None, Some(due)) => due,
+                _ => match pump.poll_write(cx, endpoint) {
+                    Ok(due) => due,
+                    Err(reason) => return Poll::Ready(reason),
+                },
+            };
+            asked = Some(due);
+            let now = match read {
+                // A busy connection does not touch the timer.
+                Some(now) if now < due => {
+                    if std::mem::replace(&mut has_read, true) {
+                        // Those who have been told have their turn before they are told more, or
+                        // they would be late through no fault of theirs. A wake would not do: a
+                        // runtime of one thread looks at its main future every sixty turns.
+                        let _ = pin!(yield_now()).poll(cx);
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+                Some(now) => now,
+                None => {
                     // Deadlines mostly move away; the timer is moved only when it has fired or one
                     // comes nearer.
                     if timer.is_elapsed() || timer.deadline().into_std() > due {
                         timer.as_mut().reset(due.into());
                     }
                     ready!(timer.as_mut().poll(cx));
+                    tokio::time::Instant::now().into_std()
                 }
-            }
-            let now = tokio::time::Instant::now().into_std();
+            };
             if now >= due {
                 if let Err(reason) = endpoint.handle_timeout(now) {
                     return Poll::Ready(reason);
                 }
                 pump.rest();
             }
+            asked = None;
         }
     })
     .await;

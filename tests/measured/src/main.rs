@@ -11,14 +11,22 @@ use std::future::Future;
 use std::io;
 
 use tokio::runtime::{Builder, Runtime};
-use zk_client::Client;
+use zk_client::{Client, WatchEvent, WatchMode};
 use zk_tests::Constant;
+use zk_tests::constant::FLOOD;
 
 const USAGE: &str = "\
 usage: zk-measured serve BYTES
            Prints the address of a constant-answer server and serves until standard input ends.
        zk-measured get ADDRESS IN_FLIGHT OPERATIONS [WORKERS]
-           Gets in so many tasks, each awaiting its own; on one thread, or on so many workers.";
+           Gets in so many tasks, each awaiting its own; on one thread, or on so many workers.
+       zk-measured together ADDRESS IN_FLIGHT OPERATIONS
+           Gets in one task, which submits so many before it awaits the first of them.
+       zk-measured events ADDRESS EVENTS
+           Is told of so many changes by one lasting watch, a thousand at a time.";
+
+/// A watch keeps a few more than these for an owner who is late.
+const EVENTS_AT_A_TIME: u64 = 1_000;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -37,6 +45,17 @@ fn main() -> Outcome<()> {
                 .enable_all()
                 .build()?;
             get(&runtime, address, in_flight.parse()?, operations.parse()?)
+        }
+        ["together", address, in_flight, operations] => {
+            let (in_flight, operations) = (in_flight.parse()?, operations.parse()?);
+            let address = address.to_owned();
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            on(&runtime, together(address, in_flight, operations))
+        }
+        ["events", address, events] => {
+            let (address, events) = (address.to_owned(), events.parse()?);
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            on(&runtime, be_told(address, events))
         }
         _ => Err(USAGE.into()),
     }
@@ -74,6 +93,34 @@ fn get(runtime: &Runtime, address: &str, in_flight: u64, operations: u64) -> Out
             Ok(())
         }
     })
+}
+
+async fn together(address: String, in_flight: usize, operations: usize) -> Outcome<()> {
+    let builder = Client::builder(address).max_outstanding(in_flight);
+    let zk = builder.connect().await?;
+    for _ in 0..operations / in_flight {
+        let gets: Vec<_> = (0..in_flight).map(|_| zk.get("/a").submit()).collect();
+        for get in gets {
+            get.await?;
+        }
+    }
+    Ok(zk.close().await?)
+}
+
+async fn be_told(address: String, events: u64) -> Outcome<()> {
+    let zk = Client::connect(address).await?;
+    let mut told = zk.watch(FLOOD, WatchMode::Persistent).await?;
+    for _ in 0..events / EVENTS_AT_A_TIME {
+        zk.set(FLOOD, EVENTS_AT_A_TIME.to_string()).await?;
+        for _ in 0..EVENTS_AT_A_TIME {
+            match told.next().await {
+                Some(WatchEvent::Node(_)) => {}
+                other => return Err(format!("instead of an event: {other:?}").into()),
+            }
+        }
+    }
+    drop(told);
+    Ok(zk.close().await?)
 }
 
 fn on(runtime: &Runtime, work: impl Future<Output = Outcome<()>> + Send + 'static) -> Outcome<()> {

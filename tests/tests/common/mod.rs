@@ -11,6 +11,7 @@
 )]
 
 pub mod child;
+pub mod contest;
 pub mod members;
 pub mod server;
 

@@ -47,6 +47,38 @@ fn instructions_per_get_stay_within_the_budget() {
     ]);
 }
 
+/// An event on its way from the socket to the owner of a lasting watch, who waits for each.
+#[test]
+fn instructions_per_watch_event_stay_within_the_budget() {
+    if !can_use(Tool::Valgrind) {
+        return;
+    }
+    let server = PROGRAM.serve(SIZE);
+    let event = per_operation(20_000, |n| {
+        let n = n.to_string();
+        instructions(&PROGRAM, &["events", server.address(), &n])
+    });
+    BUDGET.check(&[("instructions per watch event", event)]);
+}
+
+/// No table is walked, no queue is searched.
+#[test]
+fn a_get_costs_as_much_among_a_hundred_thousand_as_among_a_hundred() {
+    if !can_use(Tool::Valgrind) {
+        return;
+    }
+    let server = PROGRAM.serve(SIZE);
+    let among = |in_flight: &str| {
+        per_operation(100_000, |n| {
+            let n = n.to_string();
+            instructions(&PROGRAM, &["together", server.address(), in_flight, &n])
+        })
+    };
+    let (few, many) = (among("100"), among("100000"));
+    println!("instructions per get, submitted together: 100: {few:.0}, 100,000: {many:.0}");
+    assert!(many <= few * 1.1);
+}
+
 #[test]
 fn system_calls_per_get_stay_within_the_budget() {
     if !can_use(Tool::Strace) {

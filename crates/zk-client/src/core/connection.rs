@@ -47,7 +47,7 @@ impl Core {
     pub(crate) fn poll_output(&mut self, out: &mut BytesMut) {
         if let Some(link) = &mut self.link {
             link.poll_output(out);
-            self.traffic.bytes_sent += out.len() as u64;
+            self.volume.sent += out.len() as u64;
         }
     }
 
@@ -88,14 +88,16 @@ impl Core {
             .ok_or(Disconnect::Local)?
             .handle_received(now);
         loop {
-            let link = self.link.as_mut().ok_or(Disconnect::Local)?;
+            let Some(link) = &mut self.link else {
+                return Err(Disconnect::Local);
+            };
             let frame = match frames.next_frame() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(reason) if link.is_open() => return Err(reason),
                 Err(reason) => return Err(not_zookeeper(&reason, frames.pending())),
             };
-            self.traffic.bytes_received += 4 + frame.len() as u64;
+            self.volume.received += 4 + frame.len() as u64;
             let received = link.handle_frame(frame)?;
             self.handle_received(now, received)?;
         }
@@ -226,12 +228,8 @@ impl Core {
                 let event: WatcherEvent<'_> = Decode::decode(&mut input)?;
                 self.registry
                     .fire(event.kind, event.path, zxid, &mut self.wakes);
-                // The end of a child can be told to its parent's watches.
-                let ended = [Some(event.path), zk_proto::path::parent(event.path)];
-                for path in ended.into_iter().flatten() {
-                    if let Some(unwatch) = self.registry.unwatch_owed(path) {
-                        self.send_unwatch(now, unwatch);
-                    }
+                if self.registry.owes() {
+                    self.pay_what_is_owed(now, event.path);
                 }
                 Ok(())
             }
@@ -305,6 +303,16 @@ impl Core {
             self.send_unwatch(now, unwatch);
         }
         watch
+    }
+
+    /// An event has been told at `path`. The end of a child can be told to its parent's watches.
+    fn pay_what_is_owed(&mut self, now: Instant, path: &str) {
+        let ended = [Some(path), zk_proto::path::parent(path)];
+        for path in ended.into_iter().flatten() {
+            if let Some(unwatch) = self.registry.unwatch_owed(path) {
+                self.send_unwatch(now, unwatch);
+            }
+        }
     }
 
     fn handle_verdict(

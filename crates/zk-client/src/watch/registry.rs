@@ -176,8 +176,8 @@ impl Registry {
         }
         self.tell(&mut due, kind, path, zxid, wakes);
         let of_a_child = matches!(event, EventType::NodeCreated | EventType::NodeDeleted);
-        if let Some(parent) = zk_proto::path::parent(path)
-            && of_a_child
+        if of_a_child
+            && let Some(parent) = zk_proto::path::parent(path)
             && self.guards(Recursive, parent)
         {
             self.table.end(Child, parent, &mut due);

@@ -135,7 +135,7 @@ impl State {
         }
         // The timeout of the connection is the session's from now on, shorter or not.
         session.timeout_ms = timeout_ms;
-        self.sessions.touch(elapsed, asked.session);
+        self.sessions.revalidate(elapsed, asked.session);
         Some(asked.session)
     }
 

@@ -84,6 +84,15 @@ impl SessionTable {
         true
     }
 
+    /// As [`touch`](Self::touch), by the leader itself, which every server asks before it takes a
+    /// session over.
+    pub(crate) fn revalidate(&mut self, now: u64, id: i64) {
+        self.touch(now, id);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.told = now;
+        }
+    }
+
     /// Forgets that the session's client was heard since the leader last asked its followers.
     pub(crate) fn untouch(&mut self, now: u64, id: i64) {
         let asked = self.last_asked(now);
@@ -229,6 +238,20 @@ mod tests {
         assert!(table.touch(200, id));
         assert_eq!(table.next_expiry(true), Some(6_000));
         assert_eq!(table.expired(6_000, true), Some(id));
+    }
+
+    #[test]
+    fn a_leader_knows_what_it_has_asked_for_and_whom_it_has_let_move() {
+        let mut table = SessionTable::new(2_000, 1, 0);
+        let id = table.create(0, 4_000, None);
+        table.touch(900, id);
+        table.touch(3_900, id);
+        table.untouch(3_950, id);
+        assert_eq!(table.next_expiry(true), Some(6_000), "heard at 900");
+        table.revalidate(4_500, id);
+        table.touch(4_700, id);
+        table.untouch(4_800, id);
+        assert_eq!(table.next_expiry(true), Some(10_000), "heard at 4,500");
     }
 
     #[test]

@@ -66,9 +66,14 @@ pub use snapshot::{Cached, Snapshot};
 /// [`Snapshot::is_complete`] is false. While there is no connection a cache does not change;
 /// [`Client::states`] tells that there is none.
 ///
-/// # What it costs
+/// # Cancel safety
 ///
-/// One recursive watch for all of it. To begin with, a read for each node and a list for each that
+/// Nothing that is awaited here does anything: [`initialized`](Self::initialized) and
+/// [`CacheEvents::next`] can be dropped and called again. Dropping the cache removes its watch.
+///
+/// # Cost
+///
+/// One task. One recursive watch for all of it. To begin with, a read for each node and a list for each that
 /// has children; then a read for each change. After a gap, a read of the stat of each node, of the
 /// data that have changed, and the lists. Reads are [pipelined](TreeCacheBuilder::window).
 ///
@@ -81,9 +86,10 @@ pub use snapshot::{Cached, Snapshot};
 /// node instead, and two reads for each change, one of them with a new watch; and about 1 kB more of
 /// memory for each node.
 ///
-/// # For those who know Curator
+/// # Znodes
 ///
-/// This is its `CuratorCache` and `TreeCache`. For `NodeCache` take a [`DataWatch`](crate::DataWatch),
+/// None, so nothing of it is seen by others. It is kazoo's `TreeCache`, and Curator's `CuratorCache`
+/// and `TreeCache`. For `NodeCache` take a [`DataWatch`](crate::DataWatch),
 /// for `PathChildrenCache` a [`ChildrenWatch`](crate::ChildrenWatch) if names will do, or this with a
 /// [maximum depth](TreeCacheBuilder::max_depth) of 1 if not.
 #[derive(Debug)]

@@ -327,3 +327,36 @@ fn a_removal_that_a_server_throttles_is_asked_for_again() {
     let removals = [OpCode::RemoveWatches, OpCode::RemoveWatches];
     assert_eq!(world.server.arrived, removals);
 }
+
+/// I13, on a clock of the test's own: events all the time, for twenty ping intervals.
+#[test]
+fn b25_a_flood_of_events_does_not_hold_up_pings() {
+    const INTERVALS: u32 = 20;
+    let mut world = World::connected();
+    world.server.change("/p", false);
+    let key = world.add_watch("/p", AddWatchMode::Persistent, WatchKind::Persistent);
+    world.settle();
+    let watch = world.watch(key);
+    let interval = TIMEOUT / 3;
+    let mut spoken = world.now;
+    let end = world.now + interval * INTERVALS;
+    let mut pings = 0;
+    while world.now < end {
+        world.now += Duration::from_millis(5);
+        for _ in 0..10 {
+            world.server.change("/p", false);
+        }
+        world.answer(usize::MAX);
+        if world.core.poll_link_timeout().unwrap() <= world.now {
+            world.core.handle_link_timeout(world.now).unwrap();
+            assert_eq!(world.now, spoken + interval);
+            spoken = world.now;
+            pings += 1;
+        }
+        world.deliver(usize::MAX);
+    }
+    world.answer(usize::MAX);
+    assert_eq!(pings, INTERVALS);
+    assert_eq!(world.core.traffic.pings, u64::from(pings));
+    while world.event(watch).is_some() {}
+}

@@ -167,9 +167,14 @@ impl Registry {
         })
     }
 
+    /// Whether any removal has been put off.
+    pub(crate) fn owes(&self) -> bool {
+        !self.left.is_empty()
+    }
+
     /// What was put off and is due now that something has ended at `path`.
     pub(crate) fn unwatch_owed(&mut self, path: &str) -> Option<Unwatch> {
-        if self.left.is_empty() || !self.is_bare(path) || self.arming.contains_key(path) {
+        if !self.owes() || !self.is_bare(path) || self.arming.contains_key(path) {
             return None;
         }
         let (path, _) = self.left.remove_entry(path)?;

@@ -218,15 +218,17 @@ impl Table {
 
     /// Ends a watch. Its subscribers, who are told and stay, are added to `into`.
     pub(super) fn end(&mut self, kind: WatchKind, path: &str, into: &mut Vec<SubId>) {
-        let from = into.len();
-        into.extend(self.ring(self.first(kind, path)));
-        let Some(&first) = into.get(from) else {
+        if self.watches(kind).is_empty() {
+            return;
+        }
+        let hash = self.hasher.hash_one(path);
+        let (subs, watches) = self.split(kind);
+        let Ok(known) = watches.find_entry(hash, |id| is_at(subs, *id, path)) else {
             return;
         };
-        let hash = self.hasher.hash_one(path);
-        if let Ok(known) = self.split(kind).1.find_entry(hash, |known| *known == first) {
-            known.remove();
-        }
+        let (first, _) = known.remove();
+        let from = into.len();
+        into.extend(self.ring(Some(first)));
         for id in into.iter().skip(from) {
             if let Some(sub) = self.get_mut(*id) {
                 sub.place = Place::Told;
@@ -253,4 +255,91 @@ impl Table {
 
 fn is_at(subs: &Slab<Sub>, id: SubId, path: &str) -> bool {
     subs.get(id.index()).is_some_and(|sub| &*sub.path == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    const PATHS: [&str; 3] = ["/", "/a", "/a/b"];
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Insert(usize, usize),
+        /// Told or not, a subscriber goes.
+        Remove(Index),
+        End(usize, usize),
+        EndAll,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let of = |step: fn(usize, usize) -> Step| {
+            (0..WatchKind::ALL.len(), 0..PATHS.len()).prop_map(move |(kind, path)| step(kind, path))
+        };
+        let step = prop_oneof![
+            8 => of(Step::Insert),
+            6 => any::<Index>().prop_map(Step::Remove),
+            2 => of(Step::End),
+            1 => Just(Step::EndAll),
+        ];
+        prop::collection::vec(step, 0..120)
+    }
+
+    proptest! {
+        /// G5.
+        #[test]
+        fn it_holds_what_a_map_of_lists_would(steps in steps()) {
+            let mut table = Table::default();
+            let mut watches: BTreeMap<(WatchKind, &str), Vec<SubId>> = BTreeMap::new();
+            let mut all: Vec<SubId> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Insert(kind, path) => {
+                        let (kind, path) = (WatchKind::ALL[kind], PATHS[path]);
+                        let id = table.insert(kind, path.into(), 0);
+                        prop_assert!(!all.contains(&id));
+                        watches.entry((kind, path)).or_default().push(id);
+                        all.push(id);
+                    }
+                    Step::Remove(_) if all.is_empty() => {}
+                    Step::Remove(index) => {
+                        let id = all.swap_remove(index.index(all.len()));
+                        let mut was_last = false;
+                        watches.retain(|_, ring| {
+                            let before = ring.len();
+                            ring.retain(|other| *other != id);
+                            was_last |= ring.is_empty() && before > 0;
+                            !ring.is_empty()
+                        });
+                        prop_assert_eq!(table.leave(id), was_last);
+                        prop_assert!(table.remove(id).is_some());
+                    }
+                    Step::End(kind, path) => {
+                        let (kind, path) = (WatchKind::ALL[kind], PATHS[path]);
+                        let mut ended = Vec::new();
+                        table.end(kind, path, &mut ended);
+                        prop_assert_eq!(ended, watches.remove(&(kind, path)).unwrap_or_default());
+                    }
+                    Step::EndAll => {
+                        table.end_all(&mut Vec::new());
+                        watches.clear();
+                    }
+                }
+                prop_assert_eq!(table.subscribers(), all.len());
+                for kind in WatchKind::ALL {
+                    let known = PATHS.iter().filter(|path| watches.contains_key(&(kind, **path)));
+                    prop_assert_eq!(table.len(kind), known.count());
+                    for path in PATHS {
+                        let ring: Vec<_> = table.ring(table.first(kind, path)).collect();
+                        prop_assert_eq!(Some(&ring).filter(|ring| !ring.is_empty()), watches.get(&(kind, path)));
+                    }
+                }
+            }
+        }
+    }
 }

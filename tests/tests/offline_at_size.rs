@@ -1,5 +1,5 @@
-//! Thousands of sessions in one process: what each takes, and what it does while nobody asks it for
-//! anything.
+//! Thousands of sessions in one process, and a million watches of one session: what the process takes,
+//! which does nothing else, and what an idle session does. The server is in another.
 
 #![allow(
     unreachable_pub,
@@ -27,8 +27,8 @@ use canned::Canned;
 use common::child::{self, Child};
 use peak_alloc::PeakAlloc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::sleep;
-use zk_client::{Client, Dial, Dialing, HostPort, Stream};
+use tokio::time::{Instant, sleep};
+use zk_client::{Client, Dial, Dialing, HostPort, State, Stream};
 use zk_proto::OpCode;
 
 #[global_allocator]
@@ -129,6 +129,77 @@ async fn hold(hosts: &str, count: usize) {
     // Until the parent has heard it.
     std::future::pending::<()>().await;
     drop(clients);
+}
+
+/// R2. The environment's `ZK_TESTS_WATCHES` asks for more of them. Nobody's machine is judged by the
+/// time, which is printed.
+#[tokio::test]
+async fn r2_a_million_watches_take_250_megabytes_also_while_they_are_armed_again() {
+    if let Some(orders) = child::orders() {
+        let (port, count) = orders.split_once(' ').unwrap();
+        return watch(&format!("127.0.0.1:{port}"), count.parse().unwrap()).await;
+    }
+    let count = std::env::var("ZK_TESTS_WATCHES").map_or(200_000, |count| count.parse().unwrap());
+    let server = Canned::new(SESSION);
+    let port = server.listen().await;
+    let name = "r2_a_million_watches_take_250_megabytes_also_while_they_are_armed_again";
+    let mut watcher = Child::start(name, &format!("{port} {count}"));
+    let set: usize = watcher.hear("set").await.parse().unwrap();
+    server.record();
+    server.cut();
+    let rearmed = watcher.hear("rearmed").await;
+    let (most, took) = rearmed.split_once(' ').unwrap();
+    let most: usize = most.parse().unwrap();
+    let heard = server.heard();
+    let batches = heard
+        .iter()
+        .filter(|heard| heard.op == OpCode::SetWatches)
+        .count();
+    eprintln!(
+        "{count} watches: {} bytes resident each; armed again in {took} with {batches} requests, \
+         {} bytes at most",
+        set / count,
+        most / count
+    );
+    assert!(most <= count * 250, "{} bytes each", most / count);
+    // They are not sent behind one another, so nothing that is to be said waits for them all.
+    let rearming = heard
+        .iter()
+        .position(|heard| heard.op == OpCode::Sync)
+        .unwrap();
+    assert_eq!(rearming, batches);
+}
+
+/// The process that has the watches, and nothing else.
+async fn watch(hosts: &str, count: usize) {
+    let builder = Client::builder(hosts)
+        .session_timeout(SESSION)
+        .deadline(None);
+    let zk = builder.connect().await.unwrap();
+    let mut watches = Vec::with_capacity(count);
+    let mut before = 0;
+    for first in (0..count).step_by(1_000) {
+        let some = (first..count.min(first + 1_000)).map(|n| format!("/{n:0>63}"));
+        let reads: Vec<_> = some.map(|path| zk.get(&path).watch().submit()).collect();
+        for read in reads {
+            watches.push(read.await.unwrap().2);
+        }
+        if first == 0 {
+            // What is made once has been made.
+            before = status("VmRSS");
+        }
+    }
+    child::say(&format!("set {}", (status("VmRSS") - before) * 1024));
+    let mut states = zk.states();
+    while !matches!(states.next().await, Some(State::Suspended { .. })) {}
+    let started = Instant::now();
+    zk.sync("/").await.unwrap();
+    let took = started.elapsed();
+    assert_eq!(zk.statistics().rearmed_watches, count as u64);
+    let most = (status("VmHWM") - before) * 1024;
+    child::say(&format!("rearmed {most} {took:?}"));
+    std::future::pending::<()>().await;
+    drop(watches);
 }
 
 /// Counts what would be system calls.

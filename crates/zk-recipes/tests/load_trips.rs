@@ -1,0 +1,47 @@
+//! What loading a tree costs in requests, and in round trips: on a network that does nothing but take
+//! its time, by a clock that passes over the rest.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{memory, received, soon};
+use tokio::time::Instant;
+use zk_recipes::TreeCache;
+
+/// How long each reply is on its way.
+const TRIP: Duration = Duration::from_millis(100);
+
+/// So the server is never waited for but by a window full of reads, and each znode is read once.
+#[tokio::test(start_paused = true)]
+async fn a_tree_is_loaded_with_one_read_a_znode_and_a_window_full_of_them_at_a_time() {
+    const NODES: usize = 10_000;
+    for window in [100, 1_000] {
+        let memory = memory(1).await;
+        let zk = memory.any().await;
+        zk.ensure_path("/app").await.unwrap();
+        let paths: Vec<_> = (0..NODES).map(|n| format!("/app/{n:05}")).collect();
+        for paths in paths.chunks(1_000) {
+            let creates = paths.iter().map(|path| zk.create(path, path).submit());
+            for create in creates.collect::<Vec<_>>() {
+                create.await.unwrap();
+            }
+        }
+        memory.server.faults().delay_replies(TRIP);
+        let (before, started) = (received(&memory.server).await, Instant::now());
+        let cache = TreeCache::builder(&zk, "/app").window(window).start();
+        let loaded = soon("the cache is loaded", cache.initialized()).await;
+        assert_eq!(loaded.unwrap().len(), 1 + NODES);
+        let took = started.elapsed();
+        let requests = usize::try_from(received(&memory.server).await - before).unwrap();
+        let trips = took.as_millis() / TRIP.as_millis();
+        // Those besides: the watch, the sync, the root's data, the names.
+        assert_eq!(requests, NODES + 4);
+        assert_eq!(trips, (NODES / window + 4) as u128, "{took:?}");
+    }
+}

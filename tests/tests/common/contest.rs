@@ -1,0 +1,57 @@
+//! What there is one of at a time: a lock or a leadership.
+
+use std::ops::Deref;
+
+use zk_client::Client;
+use zk_recipes::{Election, Guard, Lock, LockGuard, Result, Term};
+
+/// What there is one of at a time.
+#[derive(Debug)]
+pub enum Contest {
+    Lock(Lock),
+    Election(Election),
+}
+
+/// What one has of it.
+#[derive(Debug)]
+pub enum Held {
+    Lock(LockGuard),
+    Term(Term),
+}
+
+impl Contest {
+    pub fn lock(zk: &Client, path: &str, name: &str) -> Self {
+        Contest::Lock(Lock::new(zk, path).identifier(name))
+    }
+
+    pub fn election(zk: &Client, path: &str, name: &str) -> Self {
+        Contest::Election(Election::new(zk, path).identifier(name))
+    }
+
+    pub async fn acquire(&self) -> Result<Held> {
+        match self {
+            Contest::Lock(lock) => lock.acquire().await.map(Held::Lock),
+            Contest::Election(election) => election.campaign().await.map(Held::Term),
+        }
+    }
+}
+
+impl Held {
+    pub async fn release(self) -> Result<()> {
+        match self {
+            Held::Lock(guard) => guard.release().await,
+            Held::Term(term) => term.resign().await,
+        }
+    }
+}
+
+impl Deref for Held {
+    type Target = Guard;
+
+    fn deref(&self) -> &Guard {
+        match self {
+            Held::Lock(guard) => guard,
+            Held::Term(term) => term,
+        }
+    }
+}
