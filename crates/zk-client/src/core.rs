@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use zk_proto::records::RemoveWatchesRequest;
 use zk_proto::{Encode, HostPort, OpCode};
 use zk_transport::{BackoffPolicy, Disconnect, Hosts, Link};
@@ -31,7 +32,7 @@ use crate::leader::is_decided_by_quorum;
 use crate::session::Session;
 use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
 use crate::state::{State, StateReaders};
-use crate::statistics::Traffic;
+use crate::statistics::{Traffic, Volume};
 use crate::token::SessionToken;
 use crate::watch::{Batch, Registry, SubId, Unwatch, WatchEvent};
 use crate::{Outcome, SessionInfo, SessionPolicy};
@@ -130,6 +131,7 @@ pub(crate) struct Core {
     /// Attempts to connect since the session was last served.
     attempts: u64,
     traffic: Traffic,
+    volume: Volume,
     /// What was last wrong with each server, since the last time one served the session.
     failures: BTreeMap<String, Disconnect>,
     /// Why no server can ever be connected to, as long as there was no session.
@@ -176,6 +178,7 @@ impl Core {
             server: None,
             attempts: 0,
             traffic: Traffic::default(),
+            volume: Volume::default(),
             failures: BTreeMap::new(),
             hopeless: None,
             hopeless_wakers: Vec::new(),
@@ -210,7 +213,7 @@ impl Core {
 
     /// Why no request can be accepted any more.
     pub(crate) fn refusal(&self) -> Option<Failure> {
-        match (self.state, self.closing) {
+        match (&self.state, self.closing) {
             (State::AuthFailed, _) => {
                 let reason = self.refused_for.clone().unwrap_or(Disconnect::Local);
                 Some(Failure::AuthFailed(reason, Outcome::NotSent))
@@ -277,25 +280,24 @@ impl Core {
         if is_decided_by_quorum(request.op) {
             self.session.handle_submitted(now);
         }
-        let kept = !request.replay.is_never();
-        if kept || !open {
-            request.record.encode(&mut slot.record);
+        let encode = |out: &mut BytesMut| {
+            request.record.encode(out);
             // Every request that sets a watch can be sent again, and says so in its last byte.
-            if let (Some(byte), Some(last)) = (precaution, slot.record.last_mut()) {
+            if let (Some(byte), Some(last)) = (precaution, out.last_mut()) {
                 *last = byte;
             }
-        }
+        };
         let size = match self.link.as_mut().filter(|_| open) {
-            Some(link) if kept => {
-                let record = &slot.record;
-                link.submit(now, request.op, Token::Call(key), limit, |out| {
-                    out.extend_from_slice(record);
-                })
-            }
             Some(link) => link.submit(now, request.op, Token::Call(key), limit, |out| {
-                request.record.encode(out);
+                let from = out.len();
+                encode(out);
+                if !request.replay.is_never() {
+                    let record = out.get(from..).unwrap_or_default();
+                    slot.record.extend_from_slice(record);
+                }
             }),
             None => {
+                encode(&mut slot.record);
                 // The header's two integers count.
                 let size = 8 + slot.record.len();
                 if size > limit {

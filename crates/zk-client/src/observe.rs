@@ -10,7 +10,6 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Waker;
 use std::time::Instant;
 
 use tracing::{Level, Span, debug, error, field, info, info_span, trace, warn};
@@ -83,10 +82,10 @@ impl Drop for Narrator {
 impl Narrator {
     fn tell(&mut self, span: &Span) {
         loop {
-            let (state, noticed) = self.shared.with(|core| {
-                let state = core.poll_state(self.reader, Waker::noop());
-                (state, core.noticed())
-            });
+            let news = self
+                .shared
+                .with(|core| core.news(self.reader, &self.noticed));
+            let Some((state, noticed)) = news else { return };
             let before = std::mem::replace(&mut self.noticed, noticed);
             self.tell_of_watches(&before);
             self.tell_of_outage(&before);

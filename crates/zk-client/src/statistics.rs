@@ -125,11 +125,16 @@ impl Classes {
     }
 }
 
+/// How many bytes connections have carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Volume {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+}
+
 /// What the core counts about connections.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Traffic {
-    pub(crate) bytes_sent: u64,
-    pub(crate) bytes_received: u64,
     pub(crate) connections: u64,
     pub(crate) failed_connections: u64,
     pub(crate) lost_connections: u64,
@@ -146,6 +151,8 @@ pub(crate) struct Traffic {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Noticed {
     pub(crate) traffic: Traffic,
+    #[cfg(feature = "metrics")]
+    pub(crate) volume: Volume,
     pub(crate) told: Told,
     /// The session's.
     pub(crate) timeout: Duration,
@@ -154,7 +161,7 @@ pub(crate) struct Noticed {
 }
 
 /// What the registry counts of what it tells.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Told {
     pub(crate) events: u64,
     pub(crate) dropped: u64,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::jute::{self, DecodeError, DecodeProblem, Decoder};
 use crate::record::Field;
@@ -41,11 +41,13 @@ impl fmt::Display for Zxid {
 }
 
 impl<'a> Field<'a> for Zxid {
+    #[inline]
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         input.i64(name).map(Self)
     }
+    #[inline]
     fn put(&self, out: &mut BytesMut) {
-        out.put_i64(self.0);
+        jute::put_i64(out, self.0);
     }
 }
 
@@ -76,11 +78,13 @@ impl fmt::Display for SessionId {
 }
 
 impl<'a> Field<'a> for SessionId {
+    #[inline]
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         input.i64(name).map(Self)
     }
+    #[inline]
     fn put(&self, out: &mut BytesMut) {
-        out.put_i64(self.0);
+        jute::put_i64(out, self.0);
     }
 }
 

@@ -106,11 +106,13 @@ impl<'a> Decoder<'a> {
     }
 
     /// Bytes not yet read.
+    #[inline]
     pub fn remaining(&self) -> usize {
         self.rest.len()
     }
 
     /// Offset of the next byte from the start of the frame.
+    #[inline]
     pub fn position(&self) -> usize {
         self.frame.len() - self.rest.len()
     }
@@ -243,6 +245,18 @@ impl<'a> Decoder<'a> {
         Ok(Some(count))
     }
 
+    /// Makes sure of the `len` bytes of a field of fixed size.
+    ///
+    /// # Errors
+    /// [`DecodeProblem::Truncated`].
+    #[inline]
+    pub fn need(&self, field: &'static str, len: usize) -> Result<(), DecodeError> {
+        if self.rest.len() < len {
+            return Err(self.truncated(field, self.position(), len));
+        }
+        Ok(())
+    }
+
     /// An error at `offset`, in the record being read.
     pub fn error(&self, field: &'static str, offset: usize, problem: DecodeProblem) -> DecodeError {
         DecodeError {
@@ -254,6 +268,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// `raw`, which lies in this frame, as an owned buffer, by the rule of [`bytes`](Self::bytes).
+    #[inline]
     pub(crate) fn own(&self, raw: &[u8]) -> Bytes {
         if raw.len() > COPY_LIMIT {
             self.frame.slice_ref(raw)
@@ -316,6 +331,7 @@ impl<'a> Decoder<'a> {
 ///
 /// # Errors
 /// Those of the record's [`Decode`].
+#[inline]
 pub fn decode_frame<'a, T: Decode<'a>>(frame: &'a Bytes, offset: usize) -> Result<T, DecodeError> {
     T::decode(&mut Decoder::at(frame, offset))
 }

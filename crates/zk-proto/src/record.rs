@@ -84,27 +84,33 @@ macro_rules! record_field {
 pub(crate) use record_field;
 
 impl<'a> Field<'a> for bool {
+    #[inline]
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         input.bool(name)
     }
+    #[inline]
     fn put(&self, out: &mut BytesMut) {
         jute::put_bool(out, *self);
     }
 }
 
 impl<'a> Field<'a> for i32 {
+    #[inline]
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         input.i32(name)
     }
+    #[inline]
     fn put(&self, out: &mut BytesMut) {
         jute::put_i32(out, *self);
     }
 }
 
 impl<'a> Field<'a> for i64 {
+    #[inline]
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         input.i64(name)
     }
+    #[inline]
     fn put(&self, out: &mut BytesMut) {
         jute::put_i64(out, *self);
     }
@@ -138,18 +144,22 @@ impl<'a> Field<'a> for String {
 }
 
 impl<'a> Field<'a> for Option<&'a [u8]> {
+    #[inline]
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         input.slice(name)
     }
+    #[inline]
     fn put(&self, out: &mut BytesMut) {
         jute::put_buffer(out, *self);
     }
 }
 
 impl<'a> Field<'a> for Option<Bytes> {
+    #[inline]
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         input.bytes(name)
     }
+    #[inline]
     fn put(&self, out: &mut BytesMut) {
         jute::put_buffer(out, self.as_deref());
     }

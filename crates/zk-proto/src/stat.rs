@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
+
 use crate::ids::{SessionId, Zxid};
+use crate::jute::{Decode, DecodeError, Decoder, Encode};
 use crate::mode::MAX_TTL_MS;
-use crate::record::{record, record_field};
+use crate::record::{Field, record};
 
 record! {
     /// A node's metadata. Times are the leader's wall clock: use zxids and versions for order.
@@ -38,7 +41,17 @@ record! {
     }
 }
 
-record_field!(Stat);
+impl<'a> Field<'a> for Stat {
+    #[inline]
+    fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
+        // Asked once, not for each of eleven fields.
+        input.need(name, Stat::LEN)?;
+        Stat::decode(input)
+    }
+    fn put(&self, out: &mut BytesMut) {
+        self.encode(out);
+    }
+}
 
 /// The owner of a container.
 const CONTAINER: i64 = i64::MIN;

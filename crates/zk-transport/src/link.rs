@@ -14,9 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use zk_proto::records::{AuthRequest, ConnectRequest, ConnectResponse};
-use zk_proto::{
-    Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, RequestHeader, Xid, Zxid, xid,
-};
+use zk_proto::{Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, Xid, Zxid, xid};
 
 use self::opening::handle_token;
 use crate::Disconnect;
@@ -171,7 +169,9 @@ impl<T> Link<T> {
     /// A link whose first output is `request`, and which gives the server `budget` to answer it.
     pub fn new(now: Instant, request: &ConnectRequest, budget: Duration) -> Self {
         let mut out = BytesMut::new();
-        with_length(&mut out, |out| request.encode(out));
+        out.extend_from_slice(&[0; 4]);
+        request.encode(&mut out);
+        put_length(&mut out, 0);
         Link {
             phase: Phase::Handshake {
                 deadline: now + budget,
@@ -266,6 +266,7 @@ impl<T> Link<T> {
     ///
     /// # Errors
     /// The request's size in bytes if it is larger than `limit`; then nothing has been written.
+    #[inline]
     pub fn submit(
         &mut self,
         now: Instant,
@@ -353,7 +354,7 @@ impl<T> Link<T> {
         }
         let header: ReplyHeader = decode_header(&frame)?;
         let mut body = frame;
-        body.advance(ReplyHeader::LEN.min(body.len()));
+        body.advance(ReplyHeader::LEN);
         let refused = ErrorCode::from_i32(header.err);
         match header.xid {
             xid::NOTIFICATION => {
@@ -390,17 +391,14 @@ impl<T> Link<T> {
                 Ok(Received::Auth { token, refused })
             }
             got => {
-                let expected = self
-                    .in_flight
-                    .front()
-                    .ok_or(Disconnect::Unsolicited(got))?
-                    .xid;
-                if got != expected && !zk_proto::seeded_bug!("B17") {
-                    return Err(Disconnect::XidMismatch { got, expected });
-                }
                 let Some(request) = self.in_flight.pop_front() else {
                     return Err(Disconnect::Unsolicited(got));
                 };
+                if got != request.xid && !zk_proto::seeded_bug!("B17") {
+                    let expected = request.xid;
+                    self.in_flight.push_front(request);
+                    return Err(Disconnect::XidMismatch { got, expected });
+                }
                 self.acknowledged = self.acknowledged.max(request.sent_at);
                 self.last_xid = request.xid;
                 self.answered = self.last_received;
@@ -522,26 +520,28 @@ impl<T> Link<T> {
 
 #[inline]
 fn decode_header(frame: &Bytes) -> Result<ReplyHeader, Disconnect> {
-    Ok(ReplyHeader::decode(&mut Decoder::new(frame))?)
+    let mut input = Decoder::new(frame);
+    input.need("header", ReplyHeader::LEN)?;
+    Ok(ReplyHeader::decode(&mut input)?)
 }
 
 /// Appends a request, of which `record` appends what follows the header.
+#[inline]
 fn framed(out: &mut BytesMut, xid: Xid, op: OpCode, record: impl FnOnce(&mut BytesMut)) {
-    with_length(out, |out| {
-        RequestHeader::new(xid, op).encode(out);
-        record(out);
-    });
+    let start = out.len();
+    let header = [[0; 4], xid.to_be_bytes(), op.code().to_be_bytes()];
+    out.extend_from_slice(header.as_flattened());
+    record(out);
+    put_length(out, start);
 }
 
-/// Appends a frame around what `write` appends.
-fn with_length(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
-    let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    write(out);
-    let len = i32::try_from(out.len() - start - 4).unwrap_or(i32::MAX);
-    if let Some(prefix) = out.get_mut(start..start + 4) {
-        prefix.copy_from_slice(&len.to_be_bytes());
-    }
+/// Writes the length of the frame that begins at `start` into its first four bytes.
+#[inline]
+fn put_length(out: &mut BytesMut, start: usize) {
+    let Some((prefix, frame)) = out.get_mut(start..).and_then(<[u8]>::split_first_chunk_mut) else {
+        return;
+    };
+    *prefix = i32::try_from(frame.len()).unwrap_or(i32::MAX).to_be_bytes();
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The loop that moves bytes between a stream and a machine.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
@@ -65,14 +65,26 @@ where
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
     let reason = poll_fn(|cx| {
         let mut has_read = false;
+        // When the endpoint wanted to be called when it was last asked for output.
+        let mut asked = None;
         loop {
-            let due = match pump.poll_write(cx, endpoint) {
-                Ok(due) => due,
-                Err(reason) => return Poll::Ready(reason),
+            let read = match pump.poll_read(cx, endpoint) {
+                Poll::Ready(Ok(now)) => Some(now),
+                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
+                Poll::Pending => None,
             };
-            match pump.poll_read(cx, endpoint) {
+            let due = match (read, asked) {
+                // What has come up since then has woken this task.
+                (None, Some(due)) => due,
+                _ => match pump.poll_write(cx, endpoint) {
+                    Ok(due) => due,
+                    Err(reason) => return Poll::Ready(reason),
+                },
+            };
+            asked = Some(due);
+            let now = match read {
                 // A busy connection does not touch the timer.
-                Poll::Ready(Ok(now)) if now < due => {
+                Some(now) if now < due => {
                     if std::mem::replace(&mut has_read, true) {
                         // Those who have been told have their turn before they are told more, or
                         // they would be late through no fault of theirs. A wake would not do: a
@@ -82,24 +94,24 @@ where
                     }
                     continue;
                 }
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
-                Poll::Pending => {
+                Some(now) => now,
+                None => {
                     // Deadlines mostly move away; the timer is moved only when it has fired or one
                     // comes nearer.
                     if timer.is_elapsed() || timer.deadline().into_std() > due {
                         timer.as_mut().reset(due.into());
                     }
                     ready!(timer.as_mut().poll(cx));
+                    tokio::time::Instant::now().into_std()
                 }
-            }
-            let now = tokio::time::Instant::now().into_std();
+            };
             if now >= due {
                 if let Err(reason) = endpoint.handle_timeout(now) {
                     return Poll::Ready(reason);
                 }
                 pump.rest();
             }
+            asked = None;
         }
     })
     .await;

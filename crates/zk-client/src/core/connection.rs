@@ -47,7 +47,7 @@ impl Core {
     pub(crate) fn poll_output(&mut self, out: &mut BytesMut) {
         if let Some(link) = &mut self.link {
             link.poll_output(out);
-            self.traffic.bytes_sent += out.len() as u64;
+            self.volume.sent += out.len() as u64;
         }
     }
 
@@ -88,14 +88,16 @@ impl Core {
             .ok_or(Disconnect::Local)?
             .handle_received(now);
         loop {
-            let link = self.link.as_mut().ok_or(Disconnect::Local)?;
+            let Some(link) = &mut self.link else {
+                return Err(Disconnect::Local);
+            };
             let frame = match frames.next_frame() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(reason) if link.is_open() => return Err(reason),
                 Err(reason) => return Err(not_zookeeper(&reason, frames.pending())),
             };
-            self.traffic.bytes_received += 4 + frame.len() as u64;
+            self.volume.received += 4 + frame.len() as u64;
             let received = link.handle_frame(frame)?;
             self.handle_received(now, received)?;
         }

@@ -33,8 +33,8 @@ impl Core {
                 + link.map_or(0, Link::pending_output),
             reads: counts.reads,
             writes: counts.writes,
-            bytes_sent: traffic.bytes_sent,
-            bytes_received: traffic.bytes_received,
+            bytes_sent: self.volume.sent,
+            bytes_received: self.volume.received,
             connections: traffic.connections,
             failed_connections: traffic.failed_connections,
             lost_connections: traffic.lost_connections,
@@ -70,15 +70,30 @@ impl Core {
             .map_or_else(String::new, HostPort::to_string)
     }
 
-    /// What has happened so far.
-    pub(crate) fn noticed(&self) -> Noticed {
+    /// What there is to be told since `before`: the next state that the reader has not read, and what
+    /// has happened so far. None, as mostly, if that is nothing new.
+    pub(crate) fn news(
+        &mut self,
+        reader: u64,
+        before: &Noticed,
+    ) -> Option<(Option<State>, Noticed)> {
+        let state = self.poll_state(reader, Waker::noop());
+        let same = self.traffic == before.traffic && self.registry.told() == before.told;
+        #[cfg(feature = "metrics")]
+        let same = same && self.volume == before.volume;
+        if same && state.is_none() {
+            return None;
+        }
         let pinged = self.link.as_ref().and_then(Link::round_trip);
-        Noticed {
+        let noticed = Noticed {
             traffic: self.traffic,
+            #[cfg(feature = "metrics")]
+            volume: self.volume,
             told: self.registry.told(),
             timeout: self.session.timeout(),
             ping: pinged.map(|pinged| pinged.last),
-        }
+        };
+        Some((state, noticed))
     }
 
     /// An attempt to connect has failed, unless it was given up on this side, or a server has answered

@@ -93,13 +93,13 @@ const COUNTERS: [Counter; 13] = [
         "zk_sent_bytes_total",
         Unit::Bytes,
         "Bytes handed to connections",
-        |n| n.traffic.bytes_sent,
+        |n| n.volume.sent,
     ),
     (
         "zk_received_bytes_total",
         Unit::Bytes,
         "Bytes received in whole frames",
-        |n| n.traffic.bytes_received,
+        |n| n.volume.received,
     ),
 ];
 

@@ -75,7 +75,7 @@ fn a_nested_record_does_not_take_over_the_names() {
     let error = decode_frame::<GetAclResponse>(&bytes, 0).unwrap_err();
     assert_eq!(
         (error.record, error.field, error.offset),
-        ("Stat", "czxid", 16)
+        ("GetAclResponse", "stat", 16)
     );
     let bytes = frame(&[&[0, 0, 0, 1], &[0; 11]]);
     let error = decode_frame::<GetAclResponse>(&bytes, 0).unwrap_err();
