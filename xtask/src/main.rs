@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask test`, `budget`, `bugs`, `chaos`, `ci`, `fuzz`, `servers`, `sim`.
+//! The project's own commands: `cargo xtask test`, `bench`, `budget`, `bugs`, `chaos`, `ci`, `fuzz`,
+//! `servers`, `sim`.
 
 #![allow(
     clippy::print_stdout,
@@ -6,6 +7,7 @@
     reason = "a program people and CI read"
 )]
 
+mod bench;
 mod budget;
 mod bugs;
 mod chaos;
@@ -31,6 +33,9 @@ commands:
       embedded one first, where it can, and then all of it on a real ZooKeeper; where there is
       none, or with --no-server, that is skipped and the summary says why. With FILTERs, only the
       tests whose names contain one of them.
+  bench [--quick] [OPTIONS] [WORKLOAD…]
+      Measures our client beside others, in turns, and prints a table with ratios; --plot FILE draws
+      it. All workloads take about ten minutes, --quick less than one; --help lists all options.
   budget [--record]
       Counts what a request costs: instructions, system calls, allocations. With --record, writes it
       into tests/BUDGET.md, by which the test suite judges. Needs strace and valgrind.
@@ -69,6 +74,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((command, rest)) => match command.as_str() {
             "test" => test::main(rest),
+            "bench" => bench::main(rest),
             "budget" => budget::main(rest),
             "bugs" => bugs::main(rest),
             "ci" => ci::main(rest),

@@ -13,7 +13,7 @@ const OFFLINE_PREFIX: &str = "offline_";
 
 /// What these test is the same on every server: they take theirs from `tests/tests/common`, which
 /// starts what the variable `ZK_TESTS_SERVER` asks for.
-const ON_EMBEDDED: [&str; 22] = [
+const ON_EMBEDDED: [&str; 23] = [
     "bad_input",
     "blocking",
     "cancellation",
@@ -36,6 +36,7 @@ const ON_EMBEDDED: [&str; 22] = [
     "tree_cache",
     "watch_modes",
     "zkctl",
+    "zkctl_bench",
 ];
 
 /// The names of the test targets, as `cargo test --test` takes them.

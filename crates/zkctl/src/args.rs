@@ -124,6 +124,8 @@ pub(crate) enum Command {
     /// Change the ensemble and show its new configuration. Needs the superuser's credentials, and
     /// servers with reconfigEnabled=true
     Reconfig(Reconfig),
+    /// Measure how long requests take here, on znodes of its own
+    Bench(Bench),
     /// Run an in-memory server for development and tests, until interrupted
     Serve(Serve),
     /// Show locks, an election, watches and an expiry at work, on a server of its own, or on the
@@ -155,6 +157,56 @@ pub(crate) struct Reconfig {
     /// Only if the configuration has this version, as `config` shows it
     #[arg(long, value_name = "HEX", value_parser = config_version)]
     pub(crate) from_version: Option<i64>,
+}
+
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// What is done: `watch` sets a watch and a znode's data and waits for the event, `lock` acquires
+    /// and releases one that all want, `connect` opens a session and ends it
+    #[arg(value_enum)]
+    pub(crate) workload: Workload,
+    /// How often
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u64).range(1..=100_000_000)
+    )]
+    pub(crate) ops: u64,
+    /// How many at a time
+    #[arg(
+        long,
+        value_name = "C",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u64).range(1..=100_000)
+    )]
+    pub(crate) concurrency: u64,
+    /// The length of a znode's data; servers take a little less than 1 MiB unless told otherwise
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    pub(crate) size: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    Get,
+    Set,
+    Create,
+    Watch,
+    Lock,
+    Connect,
+}
+
+impl Workload {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Workload::Get => "get",
+            Workload::Set => "set",
+            Workload::Create => "create",
+            Workload::Watch => "watch",
+            Workload::Lock => "lock",
+            Workload::Connect => "connect",
+        }
+    }
 }
 
 #[derive(Args)]

@@ -1,5 +1,6 @@
 //! What each command does with a session.
 
+pub(crate) mod bench;
 mod create;
 mod ensemble;
 pub(crate) mod guarded;
@@ -37,7 +38,8 @@ pub(crate) async fn run(
         Command::Reconfig(args) => ensemble::reconfig(args, client, output).await,
         // These are not run by this function: they have to do with signals themselves, or with no
         // session, or one of their own.
-        Command::Lock(_)
+        Command::Bench(_)
+        | Command::Lock(_)
         | Command::Elect(_)
         | Command::Serve(_)
         | Command::Demo

@@ -115,7 +115,7 @@ async fn with_session(
     // Whether somebody waits for the session to end.
     let mut holds = match &command {
         Command::Create(create) => create.ephemeral,
-        Command::Lock(_) | Command::Elect(_) => true,
+        Command::Bench(_) | Command::Lock(_) | Command::Elect(_) => true,
         _ => false,
     };
     let mut builder = Client::builder(&global.server)
@@ -145,7 +145,7 @@ async fn with_session(
     let client = tokio::select! {
         biased;
         signal = signals.next() => return Err(Failure::Signalled(signal)),
-        client = connect(builder, &global.server) => client?,
+        client = connect(builder.clone(), &global.server) => client?,
     };
     let mut output = Output::new(global.output);
     let done = if let Some(keeper) = keeper {
@@ -158,6 +158,8 @@ async fn with_session(
             holds &= !ended.lost;
             ended.code
         })
+    } else if let Command::Bench(args) = &command {
+        commands::bench::bench(args, &client, builder, &mut output, notices, signals).await
     } else {
         tokio::select! {
             biased;
