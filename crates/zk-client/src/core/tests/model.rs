@@ -367,7 +367,9 @@ impl Real {
             }),
             deadline: None,
         };
-        self.core.submit(self.now, request)
+        self.core
+            .submit(self.now, &request)
+            .map_err(|failure| *failure)
     }
 
     fn compare(&mut self, model: &Model) {
