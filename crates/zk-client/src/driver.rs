@@ -17,6 +17,7 @@ use crate::discovery::{Discovery, discover};
 use crate::observe;
 use crate::read_only::seek;
 use crate::shared::{Shared, now};
+use crate::slots::KEEP_AT_REST;
 
 /// No server is given less than this to accept and to answer the handshake.
 const LEAST_BUDGET: Duration = Duration::from_millis(200);
@@ -352,6 +353,7 @@ impl Endpoint for CoreEndpoint<'_> {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
+        self.wakes.shrink_to(KEEP_AT_REST);
         self.shared.with(|core| {
             core.handle_timeout(now);
             core.handle_link_timeout(now)

@@ -20,6 +20,9 @@ use crate::watch::{SubId, WatchKind};
 /// Buffers that grew beyond this are given back when their slot is freed.
 const KEEP_RECORD: usize = 1024;
 
+/// What is kept room for while nothing happens.
+pub(crate) const KEEP_AT_REST: usize = 16;
+
 /// Index of a slot in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SlotKey(u32);
@@ -187,9 +190,12 @@ impl Slot {
 
 /// Puts `waker` in its place. One that was there before is woken, not dropped: dropping one can drop
 /// a task and the request it holds, and that wants the lock.
+#[inline]
 pub(crate) fn register(place: &mut Option<Waker>, waker: &Waker, wakes: &mut Vec<Waker>) {
-    if !place.as_ref().is_some_and(|known| known.will_wake(waker)) {
-        wakes.extend(place.replace(waker.clone()));
+    match place {
+        Some(known) if known.will_wake(waker) => {}
+        Some(_) => wakes.extend(place.replace(waker.clone())),
+        None => *place = Some(waker.clone()),
     }
 }
 
@@ -347,6 +353,14 @@ impl Slots {
         (overdue, next)
     }
 
+    /// There is silence: room for many is given back, if none of it is in use.
+    pub(crate) fn rest(&mut self) {
+        if self.len() == 0 && self.slots.len() > KEEP_AT_REST {
+            self.slots = Vec::new();
+            self.free = Vec::new();
+        }
+    }
+
     fn free_if_done(&mut self, key: SlotKey) {
         let Some(slot) = self.get_mut(key) else {
             return;
@@ -354,10 +368,9 @@ impl Slots {
         if slot.owned || slot.queued {
             return;
         }
-        slot.watch = None;
-        slot.deadline = None;
-        slot.result = None;
-        slot.waker = None;
+        // Whoever let go of it has taken what else was in it.
+        debug_assert!(slot.watch.is_none() && slot.deadline.is_none());
+        debug_assert!(slot.waker.is_none() && slot.result.is_none());
         slot.path.clear();
         slot.clear_record();
         self.free.push(key);
