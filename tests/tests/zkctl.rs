@@ -571,6 +571,44 @@ fn a_command_is_ended_before_its_lock_can_be_given_away() {
     polite.notes("ending the command: /a");
 }
 
+/// Nothing of zkctl's runs while its session expires; the command is gone before the next has the
+/// lock.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
+    let zk = root();
+    for command in ["lock", "elect"] {
+        let script = "echo $$; while :; do sleep 0.05; done";
+        let hold = [
+            "--session-timeout",
+            "4s",
+            command,
+            "/l",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ];
+        let mut stopped = Running::start(&zk, &hold);
+        let holder = number(&stopped.says(""));
+        assert!(is_alive(holder));
+        stopped.signal("STOP");
+        let mut successor = Running::start(&zk, &hold);
+        number(&successor.says(""));
+        assert!(!is_alive(holder), "two commands hold {command}");
+        stopped.signal("CONT");
+        assert_eq!(stopped.code(), Some(75), "{command}");
+        successor.signal("TERM");
+        assert_eq!(successor.code(), Some(143));
+    }
+}
+
+/// Whether a process is there, and not only waiting for its parent to hear of its end.
+fn is_alive(pid: i64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 #[test]
 fn a_command_is_ended_when_its_znode_is_deleted() {
     let zk = root();

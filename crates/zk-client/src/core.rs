@@ -252,7 +252,7 @@ impl Core {
         now: Instant,
         request: Request<'_>,
     ) -> Result<SlotKey, Failure> {
-        if let Err(refusal) = self.accept(now, &request) {
+        if let Err(refusal) = self.accept(now, request.deadline) {
             let counts = self.slots.counts.of(request.replay);
             counts.submitted += 1;
             counts.failed(&refusal);
@@ -400,10 +400,11 @@ impl Core {
     }
 
     /// A request may be made now.
-    fn accept(&mut self, now: Instant, request: &Request<'_>) -> Result<(), Failure> {
+    #[inline]
+    fn accept(&mut self, now: Instant, deadline: Option<Instant>) -> Result<(), Failure> {
         match self.refusal() {
             Some(refusal) => Err(refusal),
-            None if request.deadline.is_some_and(|deadline| deadline <= now) => {
+            None if deadline.is_some_and(|deadline| deadline <= now) => {
                 Err(Failure::DeadlineExceeded(Outcome::NotSent))
             }
             None => self.make_room(),

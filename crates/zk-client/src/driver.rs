@@ -79,8 +79,8 @@ async fn stay_connected(shared: &Shared, options: &Options) {
                 .then(|| (timeout / 8).max(LEAST_PATIENCE));
             (most.unwrap_or(Duration::MAX), budget(core))
         });
-        let delay = tokio::time::sleep(attempt.delay.min(most));
-        match shared.meanwhile(shared.unless_moving(delay)).await {
+        let pause = pause(attempt.delay.min(most));
+        match shared.meanwhile(shared.unless_moving(pause)).await {
             Some(Some(())) => {}
             Some(None) => continue,
             None => break,
@@ -99,6 +99,13 @@ async fn stay_connected(shared: &Shared, options: &Options) {
             }
             core.judge();
         });
+    }
+}
+
+/// Waits so long. A timer takes its millisecond even for no time at all, so there is none then.
+async fn pause(delay: Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
 }
 

@@ -185,12 +185,8 @@ pub(crate) struct Observed {
 impl Observed {
     #[inline]
     pub(crate) fn submitted(op: OpCode, path: &str) -> Self {
-        let path = hears_requests().then(|| path.replace(PATH_SEPARATOR, ", ").into_boxed_str());
-        if let Some(path) = &path {
-            trace!(op = op.name(), path, "submitted");
-        }
         Observed {
-            path,
+            path: hears_requests().then(|| tell_submitted(op, path)),
             #[cfg(feature = "metrics")]
             outstanding: numbers::Outstanding::new(),
         }
@@ -207,30 +203,8 @@ impl Observed {
     ) {
         #[cfg(feature = "metrics")]
         self.outstanding.done(op, submitted, failed);
-        let Some(path) = self.path.take() else { return };
-        let latency = now().saturating_duration_since(submitted);
-        let (op, path) = (op.name(), &*path);
-        let (xid, zxid) = (
-            seen.map(|seen| seen.xid),
-            seen.map(|seen| field::display(seen.zxid)),
-        );
-        match failed {
-            None => trace!(op, path, xid, zxid, ?latency, "answered"),
-            Some(error) => {
-                let code = error.code().map(|code| code.code());
-                let (kind, outcome) = (error.kind(), error.outcome());
-                trace!(
-                    op,
-                    path,
-                    xid,
-                    zxid,
-                    code,
-                    ?kind,
-                    ?outcome,
-                    ?latency,
-                    "failed"
-                );
-            }
+        if let Some(path) = self.path.take() {
+            tell_done(op, &path, submitted, seen, failed);
         }
     }
 
@@ -240,9 +214,55 @@ impl Observed {
         #[cfg(feature = "metrics")]
         self.outstanding.dropped(op);
         if let Some(path) = self.path.take() {
-            trace!(op = op.name(), path = &*path, "given up by its caller");
+            tell_dropped(op, &path);
         }
     }
+}
+
+#[cold]
+fn tell_submitted(op: OpCode, path: &str) -> Box<str> {
+    let path = path.replace(PATH_SEPARATOR, ", ").into_boxed_str();
+    trace!(op = op.name(), path, "submitted");
+    path
+}
+
+#[cold]
+fn tell_done(
+    op: OpCode,
+    path: &str,
+    submitted: Instant,
+    seen: Option<Seen>,
+    failed: Option<&Error>,
+) {
+    let latency = now().saturating_duration_since(submitted);
+    let op = op.name();
+    let (xid, zxid) = (
+        seen.map(|seen| seen.xid),
+        seen.map(|seen| field::display(seen.zxid)),
+    );
+    match failed {
+        None => trace!(op, path, xid, zxid, ?latency, "answered"),
+        Some(error) => {
+            let code = error.code().map(|code| code.code());
+            let (kind, outcome) = (error.kind(), error.outcome());
+            trace!(
+                op,
+                path,
+                xid,
+                zxid,
+                code,
+                ?kind,
+                ?outcome,
+                ?latency,
+                "failed"
+            );
+        }
+    }
+}
+
+#[cold]
+fn tell_dropped(op: OpCode, path: &str) {
+    trace!(op = op.name(), path, "given up by its caller");
 }
 
 #[cfg(test)]

@@ -190,9 +190,12 @@ impl Slot {
 
 /// Puts `waker` in its place. One that was there before is woken, not dropped: dropping one can drop
 /// a task and the request it holds, and that wants the lock.
+#[inline]
 pub(crate) fn register(place: &mut Option<Waker>, waker: &Waker, wakes: &mut Vec<Waker>) {
-    if !place.as_ref().is_some_and(|known| known.will_wake(waker)) {
-        wakes.extend(place.replace(waker.clone()));
+    match place {
+        Some(known) if known.will_wake(waker) => {}
+        Some(_) => wakes.extend(place.replace(waker.clone())),
+        None => *place = Some(waker.clone()),
     }
 }
 
@@ -365,10 +368,9 @@ impl Slots {
         if slot.owned || slot.queued {
             return;
         }
-        slot.watch = None;
-        slot.deadline = None;
-        slot.result = None;
-        slot.waker = None;
+        // Whoever let go of it has taken what else was in it.
+        debug_assert!(slot.watch.is_none() && slot.deadline.is_none());
+        debug_assert!(slot.waker.is_none() && slot.result.is_none());
         slot.path.clear();
         slot.clear_record();
         self.free.push(key);

@@ -14,6 +14,9 @@ const FIRST_CHUNK: usize = 512;
 /// A frame that has brought this part of itself is given all its room.
 const GROWTH: usize = 8;
 
+/// Room for a whole frame is made before it comes, if the last one was as large, up to this size.
+const MOST_EXPECTED: usize = 256 * 1024;
+
 /// Collects received bytes and yields whole frames, without their length prefix.
 ///
 /// Memory follows what was received, not what was announced: a peer that announces a large frame
@@ -25,6 +28,9 @@ pub struct FrameReader {
     limit: usize,
     /// Whether the buffer is the first after a silence, or there is none yet.
     at_rest: bool,
+    /// Size of the last frame, prefix included: the next is often as large, and not copied if it has
+    /// its room from the first byte on.
+    last: usize,
 }
 
 impl FrameReader {
@@ -34,6 +40,7 @@ impl FrameReader {
             buffer: BytesMut::new(),
             limit,
             at_rest: true,
+            last: 0,
         }
     }
 
@@ -41,11 +48,21 @@ impl FrameReader {
     pub fn space(&mut self) -> &mut BytesMut {
         let held = self.buffer.len();
         let frame = self.announced().map_or(0, |len| len.saturating_add(4));
-        if frame <= 2 * READ_CHUNK {
+        if held == 0 && (2 * READ_CHUNK..=MOST_EXPECTED).contains(&self.last) {
+            if self.buffer.capacity() < self.last {
+                self.buffer = BytesMut::with_capacity(self.last);
+            }
+        } else if frame <= 2 * READ_CHUNK {
             let wanted = frame.saturating_sub(held).max(self.chunk() / 4);
             if self.buffer.capacity() - held < wanted {
                 self.at_rest &= self.buffer.capacity() == 0;
-                self.buffer.reserve(wanted.max(self.chunk()));
+                let room = wanted.max(self.chunk());
+                if !self.buffer.try_reclaim(room) {
+                    // Not by `reserve`, which makes it as large as any before.
+                    let mut next = BytesMut::with_capacity(held + room);
+                    next.extend_from_slice(&self.buffer);
+                    self.buffer = next;
+                }
             }
         } else if self.buffer.capacity() == held || held < READ_CHUNK / 4 {
             // To the byte, which `reserve` does not do, and so that memory is paid for by bytes
@@ -78,6 +95,7 @@ impl FrameReader {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
             self.at_rest = true;
+            self.last = 0;
         }
     }
 
@@ -119,7 +137,8 @@ impl FrameReader {
         if self.buffer.len() - 4 < len {
             return Ok(None);
         }
-        let mut frame = self.buffer.split_to(4 + len).freeze();
+        self.last = 4 + len;
+        let mut frame = self.buffer.split_to(self.last).freeze();
         frame.advance(4);
         Ok(Some(frame))
     }
@@ -234,6 +253,29 @@ mod tests {
                 most <= limit + limit / GROWTH + 2 * READ_CHUNK,
                 "{most} for {limit}"
             );
+        }
+    }
+
+    /// It would be copied if the room for it were made when a part of it has come.
+    #[test]
+    fn a_frame_as_large_as_the_last_is_read_in_place() {
+        let mut reader = FrameReader::new(1 << 20);
+        let mut stream = 100_000i32.to_be_bytes().to_vec();
+        stream.resize(100_004, 7);
+        for turn in 0..4 {
+            let mut left = &stream[..];
+            let room = reader.space().as_ptr();
+            let frame = loop {
+                let space = reader.space();
+                let (read, rest) = left.split_at(left.len().min(space.capacity() - space.len()));
+                space.extend_from_slice(read);
+                left = rest;
+                if let Some(frame) = reader.next_frame().unwrap() {
+                    break frame;
+                }
+            };
+            assert_eq!(frame.len(), 100_000);
+            assert_eq!(frame.as_ptr() == room.wrapping_add(4), turn > 0, "{turn}");
         }
     }
 

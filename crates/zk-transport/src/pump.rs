@@ -256,4 +256,40 @@ mod tests {
         drop(far);
         assert_eq!(pumping.await.unwrap().reason, Disconnect::ClosedByServer);
     }
+
+    /// Wants to be called at a time that has come, and hears something all the time.
+    struct Flooded {
+        due: Instant,
+        heard: u32,
+    }
+
+    impl Endpoint for Flooded {
+        fn poll_output(&mut self, _: &Waker, _: &mut BytesMut) -> Instant {
+            self.due
+        }
+
+        fn handle_input(&mut self, _: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
+            self.heard += 1;
+            while frames.next_frame()?.is_some() {}
+            match self.heard {
+                1000 => Err(Disconnect::ClosedByServer),
+                _ => Ok(()),
+            }
+        }
+
+        fn handle_timeout(&mut self, _: Instant) -> Result<(), Disconnect> {
+            Err(Disconnect::GivenUp)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_deadline_is_met_although_there_is_always_more_to_read() {
+        let flood = tokio::io::join(tokio::io::repeat(0), tokio::io::sink());
+        let mut flooded = Flooded {
+            due: tokio::time::Instant::now().into_std(),
+            heard: 0,
+        };
+        let ended = pump(flood, &mut flooded, 64).await;
+        assert_eq!(ended.reason, Disconnect::GivenUp);
+    }
 }

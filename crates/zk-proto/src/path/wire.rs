@@ -94,11 +94,12 @@ impl<'a> Field<'a> for WirePath<'a> {
     }
     #[inline]
     fn put(&self, out: &mut BytesMut) {
-        put_count(out, self.len());
+        let tail = self.tail();
+        put_count(out, self.prefix.len() + tail.len());
         if !self.prefix.is_empty() {
             out.extend_from_slice(self.prefix.as_bytes());
         }
-        out.extend_from_slice(self.tail().as_bytes());
+        out.extend_from_slice(tail.as_bytes());
     }
 }
 
