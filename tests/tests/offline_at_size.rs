@@ -202,6 +202,46 @@ async fn watch(hosts: &str, count: usize) {
     drop(watches);
 }
 
+/// R1: what was asked for, watched and told once is not held for ever.
+#[tokio::test]
+async fn r1_a_session_that_was_busy_takes_as_little_as_one_that_never_was() {
+    const SLACK: usize = 4_096;
+    if let Some(port) = child::orders() {
+        return be_busy(&format!("127.0.0.1:{port}"), SLACK).await;
+    }
+    // Pings, and the rest with them, come soon.
+    let server = Canned::new(Duration::from_secs(1));
+    let port = server.listen().await;
+    let name = "r1_a_session_that_was_busy_takes_as_little_as_one_that_never_was";
+    let mut busy = Child::start(name, &port.to_string());
+    eprintln!("at rest, busy, and after it: {}", busy.hear("took").await);
+}
+
+async fn be_busy(hosts: &str, slack: usize) {
+    const REQUESTS: usize = 20_000;
+    let builder = Client::builder(hosts).session_timeout(Duration::from_secs(1));
+    let builder = builder.max_outstanding(REQUESTS).deadline(None);
+    let zk = builder.connect().await.unwrap();
+    common::until("a ping is answered", || async {
+        zk.statistics().ping.is_some()
+    })
+    .await;
+    let before = PEAK.current_usage();
+    for _ in 0..2 {
+        let reads = (0..REQUESTS).map(|n| zk.get(&format!("/{n:0>500}")).watch().submit());
+        let mut watches = Vec::new();
+        for read in reads.collect::<Vec<_>>() {
+            watches.push(read.await.unwrap().2);
+        }
+        drop(watches);
+    }
+    zk.sync("/").await.unwrap();
+    let busy = PEAK.current_usage();
+    let rested = || async { PEAK.current_usage() <= before + slack };
+    common::until("room for many is given back", rested).await;
+    child::say(&format!("took {before} {busy} {}", PEAK.current_usage()));
+}
+
 /// Counts what would be system calls.
 #[derive(Debug, Clone)]
 struct Counted {

@@ -64,6 +64,15 @@ async fn x17_a_new_list_moves_the_session_and_no_write_becomes_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_is_there_is_connected_to_without_waiting_for_a_timer() {
+    let members = Members::start(1).await;
+    let started = tokio::time::Instant::now();
+    let zk = members.client("zk1").connect().await.unwrap();
+    zk.close().await.unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a80_the_chroot_stays_and_another_one_is_refused() {
     let members = Members::start(2).await;
     members

@@ -571,6 +571,43 @@ fn a_command_is_ended_before_its_lock_can_be_given_away() {
     polite.notes("ending the command: /a");
 }
 
+/// Nothing of zkctl's runs while its session expires; the command is gone before the next has the
+/// lock.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
+    let zk = root();
+    let script = "echo $$; while :; do sleep 0.05; done";
+    let start = |(command, path)| {
+        // A tenth of it is what a busy machine may take to end the command.
+        let timeout = ["--session-timeout", "10s"];
+        let hold = [command, path, "--", "sh", "-c", script];
+        Running::start(&zk, &[&timeout[..], &hold].concat())
+    };
+    let both = [("lock", "/l"), ("elect", "/e")];
+    let stopped = both.map(|what| {
+        let holder = start(what);
+        let command = number(&holder.says(""));
+        assert!(is_alive(command));
+        holder.signal("STOP");
+        (holder, command, start(what))
+    });
+    for (mut holder, command, mut successor) in stopped {
+        number(&successor.says(""));
+        assert!(!is_alive(command), "two commands hold it");
+        holder.signal("CONT");
+        assert_eq!(holder.code(), Some(75));
+        successor.signal("TERM");
+        assert_eq!(successor.code(), Some(143));
+    }
+}
+
+/// Whether a process is there, and not only waiting for its parent to hear of its end.
+fn is_alive(pid: i64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 #[test]
 fn a_command_is_ended_when_its_znode_is_deleted() {
     let zk = root();

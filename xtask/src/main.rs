@@ -34,8 +34,9 @@ commands:
       none, or with --no-server, that is skipped and the summary says why. With FILTERs, only the
       tests whose names contain one of them.
   bench [--quick] [OPTIONS] [WORKLOAD…]
-      Measures our client beside others, in turns, and prints a table with ratios; --plot FILE draws
-      it. All workloads take about ten minutes, --quick less than one; --help lists all options.
+      Measures our client beside others, in turns, and prints a table with ratios; --write makes
+      tests/peers/RESULTS.md and the plot anew. All of it takes about ten minutes, --quick less than
+      one; --help lists the options.
   budget [--record]
       Counts what a request costs: instructions, system calls, allocations. With --record, writes it
       into tests/BUDGET.md, by which the test suite judges. Needs strace and valgrind.

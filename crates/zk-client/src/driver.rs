@@ -17,6 +17,7 @@ use crate::discovery::{Discovery, discover};
 use crate::observe;
 use crate::read_only::seek;
 use crate::shared::{Shared, now};
+use crate::slots::KEEP_AT_REST;
 
 /// No server is given less than this to accept and to answer the handshake.
 const LEAST_BUDGET: Duration = Duration::from_millis(200);
@@ -78,8 +79,8 @@ async fn stay_connected(shared: &Shared, options: &Options) {
                 .then(|| (timeout / 8).max(LEAST_PATIENCE));
             (most.unwrap_or(Duration::MAX), budget(core))
         });
-        let delay = tokio::time::sleep(attempt.delay.min(most));
-        match shared.meanwhile(shared.unless_moving(delay)).await {
+        let pause = pause(attempt.delay.min(most));
+        match shared.meanwhile(shared.unless_moving(pause)).await {
             Some(Some(())) => {}
             Some(None) => continue,
             None => break,
@@ -98,6 +99,13 @@ async fn stay_connected(shared: &Shared, options: &Options) {
             }
             core.judge();
         });
+    }
+}
+
+/// Waits so long. A timer takes its millisecond even for no time at all, so there is none then.
+async fn pause(delay: Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
 }
 
@@ -345,6 +353,7 @@ impl Endpoint for CoreEndpoint<'_> {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
+        self.wakes.shrink_to(KEEP_AT_REST);
         self.shared.with(|core| {
             core.handle_timeout(now);
             core.handle_link_timeout(now)

@@ -118,6 +118,7 @@
 //! - `statistics`: what a client has done and holds.
 //! - `blocking`: the client for programs without a runtime.
 //! - `observe`: spans and events.
+//! - [`cost`]: a page on where the time of a request goes.
 //! - `core`, `slots`, `shared`: the state behind the lock. `driver`: the one task, with `read_only`,
 //!   the search for a server with a quorum, and `discovery`, the list of servers out of the DNS.
 //!
@@ -174,6 +175,7 @@ mod call;
 mod client;
 mod config;
 mod core;
+pub mod cost;
 mod create;
 mod descendants;
 mod discovery;

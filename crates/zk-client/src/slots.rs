@@ -20,6 +20,9 @@ use crate::watch::{SubId, WatchKind};
 /// Buffers that grew beyond this are given back when their slot is freed.
 const KEEP_RECORD: usize = 1024;
 
+/// What is kept room for while nothing happens.
+pub(crate) const KEEP_AT_REST: usize = 16;
+
 /// Index of a slot in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SlotKey(u32);
@@ -348,6 +351,14 @@ impl Slots {
             }
         }
         (overdue, next)
+    }
+
+    /// There is silence: room for many is given back, if none of it is in use.
+    pub(crate) fn rest(&mut self) {
+        if self.len() == 0 && self.slots.len() > KEEP_AT_REST {
+            self.slots = Vec::new();
+            self.free = Vec::new();
+        }
     }
 
     fn free_if_done(&mut self, key: SlotKey) {

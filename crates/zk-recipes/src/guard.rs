@@ -237,11 +237,13 @@ impl Guard {
     /// # Errors
     /// It is lost.
     pub fn check(&self) -> Result<(), Lost> {
+        if zk_proto::seeded_bug!("A61") {
+            return Ok(());
+        }
         if let Some(lost) = self.fate.lost() {
             return Err(lost);
         }
         match &self.lease {
-            _ if zk_proto::seeded_bug!("A61") => Ok(()),
             Some(lease) => lease.check().map_err(|lost| self.lose(lost.into())),
             None => Ok(()),
         }

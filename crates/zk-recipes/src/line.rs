@@ -211,7 +211,7 @@ impl Line {
             return Some(Guard::new(&self.client, None, self.trust, created));
         }
         let lease = self.patient.lease();
-        if created.stat.owner() == Some(lease.session()) || zk_proto::seeded_bug!("B87") {
+        if created.stat.owner() == Some(lease.session()) {
             return Some(Guard::new(&self.client, Some(lease), self.trust, created));
         }
         // It may take a while to go.
@@ -283,7 +283,11 @@ impl Line {
                     // Whatever it tells, look again: a gap and the end of a session too.
                     watch.await;
                 }
-                Err(error) if error.kind() == ErrorKind::NoNode => {}
+                Err(error) if error.kind() == ErrorKind::NoNode => {
+                    if zk_proto::seeded_bug!("A63") {
+                        std::future::pending::<()>().await;
+                    }
+                }
                 Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }

@@ -273,9 +273,6 @@ impl Semaphore {
             match taken {
                 One::Held(lease) => leases.push(lease),
                 failed => {
-                    if zk_proto::seeded_bug!("B98") {
-                        leases.drain(..).for_each(Guard::disarm);
-                    }
                     for lease in leases {
                         lease.give_up().await?;
                     }
@@ -315,7 +312,11 @@ impl Semaphore {
                 return Ok(One::Held(lease));
             }
             if !wait {
-                lease.give_up().await?;
+                if zk_proto::seeded_bug!("B98") {
+                    lease.disarm();
+                } else {
+                    lease.give_up().await?;
+                }
                 return Ok(One::None);
             }
             either(watch, limit).await;

@@ -163,7 +163,11 @@ impl Worker {
             }
             return held.map(|held| held.unwrap());
         }
-        let patience = self.rng.choice([400, 400, 400, 9_000]).unwrap();
+        // The last is for ever.
+        let patience = self
+            .rng
+            .choice([400, 400, 400, 9_000, 100_000_000])
+            .unwrap();
         let patience = Duration::from_millis(self.rng.u64(1..patience));
         match tokio::time::timeout(patience, self.acquire(writes)).await {
             Ok(held) => Some(held.unwrap()),

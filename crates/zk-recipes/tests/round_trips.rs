@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use common::{Memory, memory, received, soon, start, until};
 use tokio::time::Instant;
-use zk_recipes::{Election, Guard, Layout, LeaderLatch, Lock, ReadLock, Semaphore, WriteLock};
+use zk_recipes::{
+    Election, Guard, Layout, LeaderLatch, Lock, ReadLock, Semaphore, TreeCache, WriteLock,
+};
 
 /// How long each reply, and each notification, is on its way.
 const TRIP: Duration = Duration::from_millis(100);
@@ -78,6 +80,19 @@ async fn whoever_is_alone_acquires_in_one_round_trip_and_releases_in_one() {
     let (term, requests, trips) = cost(&memory, latch.leadership()).await;
     assert_eq!((requests, trips), (2, 1));
     term.unwrap().check().unwrap();
+}
+
+/// What has been heard of a session that only pings is old, and yet enough, whenever it pings.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_idle_acquires_in_one_round_trip_too() {
+    let (memory, zk) = distant().await;
+    let (lock, timeout) = (Lock::new(&zk, "/lock"), zk.session().timeout);
+    for part in 0..12 {
+        tokio::time::sleep(timeout * 2 + timeout * part / 12).await;
+        let (guard, _, trips) = cost(&memory, lock.acquire()).await;
+        assert_eq!(trips, 1, "after {part} twelfths");
+        guard.unwrap().release().await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,4 +164,26 @@ async fn holding_costs_one_write_every_sixth_of_the_sessions_timeout() {
     assert!((55..=65).contains(&requests), "{requests}");
     let checks: Vec<_> = guards.iter().map(|guard| Guard::check(guard)).collect();
     assert_eq!(checks, [Ok(()), Ok(())]);
+}
+
+/// A window of nodes in each round trip, and the window is always full.
+#[tokio::test(start_paused = true)]
+async fn a_cache_reads_as_many_nodes_at_once_as_it_may() {
+    const NODES: u32 = 1_000;
+    const WINDOW: u32 = 100;
+    let (memory, zk) = distant().await;
+    memory.server.faults().delay_replies(Duration::ZERO);
+    zk.create("/app", "").await.unwrap();
+    for n in 0..NODES {
+        zk.create(&format!("/app/{n}"), "x").await.unwrap();
+    }
+    memory.server.faults().delay_replies(TRIP);
+    let cache = TreeCache::builder(&zk, "/app")
+        .window(usize::try_from(WINDOW).unwrap())
+        .start();
+    let (snapshot, requests, trips) = cost(&memory, cache.initialized()).await;
+    assert_eq!(snapshot.unwrap().len(), 1_001);
+    // The watch, a sync, the root, its children; and what is there.
+    assert_eq!(trips, 4 + NODES / WINDOW, "{requests} requests");
+    assert_eq!(requests, 4 + u64::from(NODES));
 }

@@ -26,6 +26,9 @@ const PREAMBLE: usize = 4 + 8;
 /// not answer any more: ten times the session's timeout.
 const MOST_UNANSWERED: u32 = 15;
 
+/// Requests that are kept room for while nothing is said but pings.
+const KEEP_AT_REST: usize = 16;
+
 /// What a frame from the server meant.
 #[derive(Debug)]
 pub enum Received<T> {
@@ -470,6 +473,7 @@ impl<T> Link<T> {
                 }
                 if now >= self.last_sent + ping_interval && !self.ping_waits_to_be_written() {
                     framed(&mut self.out, xid::PING, OpCode::Ping, |_| {});
+                    self.in_flight.shrink_to(KEEP_AT_REST);
                     self.last_sent = now;
                     let end = self.taken + self.out.len() as u64;
                     self.pings.push_back((now, end));

@@ -13,6 +13,8 @@ use crate::report::{Report, Row};
 use crate::workload::{Contender, Runtime, Workload};
 use crate::{plot, report};
 
+const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md");
+const PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results.svg");
 const KAZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/with_kazoo.py");
 
 pub fn compare(options: &Options) -> Outcome<()> {
@@ -21,31 +23,31 @@ pub fn compare(options: &Options) -> Outcome<()> {
         true => kazoo(&place),
         false => None,
     };
-    let real = match options.real && options.workloads.iter().any(|workload| workload.is_real()) {
+    let real = match options.real && options.workloads.iter().any(|workload| workload.real) {
         true => real(),
         false => None,
     };
     let mut report = Report::default();
     for &workload in &options.workloads {
-        if workload.is_real() && real.is_none() {
+        if workload.real && real.is_none() {
             continue;
         }
         for &runtime in &options.runtimes {
             let contenders = Contender::ALL.into_iter().filter(|contender| {
-                contender.can(workload.kind, runtime)
+                contender.can(workload, runtime)
                     && (*contender != Contender::Kazoo || kazoo.is_some())
             });
             let mut row = Row::new(workload, runtime, contenders);
             let served;
             let address = match &real {
-                Some(server) if workload.is_real() => server.connect_string(),
+                Some(server) if workload.real => server.connect_string(),
                 _ => {
                     served = Served::start(&place, workload.size)?;
                     served.address.clone()
                 }
             };
             // A JVM becomes faster while it is asked, so what it answers first does not count.
-            let warm_up = usize::from(workload.is_real());
+            let warm_up = usize::from(workload.real);
             for round in 0..warm_up + options.rounds {
                 progress(&format!(
                     "{} on {}: round {} of {}",
@@ -77,11 +79,11 @@ pub fn compare(options: &Options) -> Outcome<()> {
         }
     }
     progress("");
-    println!("{}", place.describe());
-    print!("{}", report::table(&report));
-    if let Some(file) = &options.plot {
-        fs::write(file, plot::svg(&report))?;
-        println!("\nwritten: {}", file.display());
+    let text = report::text(&report, &place.describe(options));
+    print!("{text}");
+    if options.write {
+        fs::write(RESULTS, text)?;
+        fs::write(PLOT, plot::svg(&report))?;
     }
     Ok(())
 }
@@ -160,11 +162,20 @@ impl Place {
         }
     }
 
-    fn describe(&self) -> String {
-        match &self.cpu {
-            Some(cpu) => format!("Client and constant-answer server pinned to CPU {cpu}.\n"),
-            None => "Nothing is pinned: there is no `taskset`.\n".to_owned(),
-        }
+    fn describe(&self, options: &Options) -> String {
+        let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        });
+        let processor = processor.unwrap_or_else(|| "an unknown processor".to_owned());
+        let pinned = match &self.cpu {
+            Some(_) => "client and constant-answer server pinned to one of its CPUs",
+            None => "nothing pinned, for want of `taskset`",
+        };
+        format!(
+            "{} rounds of {} s, on {processor}; {pinned}.",
+            options.rounds, options.seconds
+        )
     }
 }
 
@@ -214,7 +225,7 @@ impl Measuring<'_> {
             (Contender::Kazoo, Some(kazoo)) => kazoo.python(),
             _ => &place.program,
         };
-        let mut command = match self.workload.is_real() {
+        let mut command = match self.workload.real {
             true => Command::new(program),
             false => place.pinned(program),
         };

@@ -87,6 +87,10 @@ async fn without_locks<C: Client>(
         }
         _ => {
             let zk = C::connect(&address).await?;
+            if workload.real {
+                // Refused if another client has made it; the gets will tell.
+                let _ = zk.create(&DATA).await;
+            }
             rate(length, InTasks { zk, workload }).await
         }
     }

@@ -1,7 +1,5 @@
 //! What is to be compared, and for how long.
 
-use std::path::PathBuf;
-
 use crate::client::Outcome;
 use crate::workload::{Runtime, WORKLOADS, Workload};
 
@@ -14,8 +12,8 @@ pub struct Options {
     pub runtimes: Vec<Runtime>,
     pub kazoo: bool,
     pub real: bool,
-    /// Where a plot is to be written.
-    pub plot: Option<PathBuf>,
+    /// Whether `RESULTS.md` and the plot are to be written anew.
+    pub write: bool,
 }
 
 pub fn usage() -> String {
@@ -31,7 +29,7 @@ options:
   --runtime NAME  multi-thread or current-thread, instead of both
   --no-kazoo      leaves out kazoo, which needs Python
   --no-server     leaves out what needs a real server
-  --plot FILE     writes a plot, as SVG
+  --write         writes tests/peers/RESULTS.md and results.svg, which the README shows
 
 workloads, all unless given: {}",
         names.join(" ")
@@ -48,7 +46,7 @@ impl Options {
             runtimes: Runtime::ALL.to_vec(),
             kazoo: true,
             real: true,
-            plot: None,
+            write: false,
         };
         let mut arguments = arguments.iter();
         while let Some(&argument) = arguments.next() {
@@ -73,7 +71,7 @@ impl Options {
                 }
                 "--no-kazoo" => options.kazoo = false,
                 "--no-server" => options.real = false,
-                "--plot" => options.plot = Some(value()?.into()),
+                "--write" => options.write = true,
                 "--help" | "-h" | "help" => return Ok(None),
                 name => {
                     let unknown = || format!("there is no {name}\n\n{}", usage());

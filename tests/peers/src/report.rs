@@ -110,7 +110,40 @@ pub fn show(workload: &Workload, figure: f64) -> String {
     }
 }
 
-pub fn table(report: &Report) -> String {
+/// The table, and what there is to know about it.
+pub fn text(report: &Report, circumstances: &str) -> String {
+    format!(
+        "\
+# Beside other clients
+
+Made by `cargo xtask bench --write`: {circumstances} Locks are taken on a real server, not pinned; all
+else, where it does not say so, is asked of one that answers from a constant as fast as requests
+arrive, so that the client is what is measured. Trust the ratios, not the figures: everybody took turns, on one machine.
+
+zookeeper-client {}, tokio-zookeeper {}, kazoo {}. zookeeper-client and tokio-zookeeper do not say when
+a session has ended or a lock is released, and are not waited for; kazoo sets its watch again after
+each event. The bare socket writes frames encoded before and counts the bytes that come back.
+
+{}",
+        version("zookeeper-client"),
+        version("tokio-zookeeper"),
+        zk_tests::kazoo::VERSION,
+        table(report)
+    )
+}
+
+/// That of another client, as it is built here.
+fn version(package: &str) -> &'static str {
+    let lines = include_str!("../Cargo.lock").lines();
+    let named = format!("name = \"{package}\"");
+    let mut behind = lines.skip_while(|line| *line != named).skip(1);
+    let version = behind
+        .next()
+        .and_then(|line| line.strip_prefix("version = "));
+    version.unwrap_or_default().trim_matches('"')
+}
+
+fn table(report: &Report) -> String {
     let present = |contender: &Contender| {
         let mut cells = report.rows.iter().flat_map(|row| &row.cells);
         cells.any(|cell| cell.contender == *contender)
@@ -166,6 +199,13 @@ mod tests {
             workload: Workload::find(name).unwrap(),
             runtime: Runtime::MultiThread,
             cells: cells.collect(),
+        }
+    }
+
+    #[test]
+    fn the_others_have_versions() {
+        for package in ["zookeeper-client", "tokio-zookeeper"] {
+            assert!(version(package).starts_with("0."), "{package}");
         }
     }
 

@@ -115,6 +115,8 @@ else:
         "events": lambda: watching(zk),
         "lock": lambda: locking(zk),
     }
+    if workload == "real64" and not zk.exists(PATH):
+        zk.create(PATH, DATA)
     getting = lambda: pipelined(lambda: zk.get_async(PATH))
     print(rate(workloads.get(workload, getting)()))
     zk.stop()

@@ -29,6 +29,8 @@ pub struct Workload {
     pub in_flight: usize,
     /// The length of a znode's data, in bytes.
     pub size: usize,
+    /// Whether it is asked of a server that keeps znodes.
+    pub real: bool,
 }
 
 const SMALL: usize = 100;
@@ -46,10 +48,18 @@ const fn workload(
         kind,
         in_flight,
         size: SMALL,
+        real: false,
     }
 }
 
-pub const WORKLOADS: [Workload; 12] = [
+const fn really(workload: Workload) -> Workload {
+    Workload {
+        real: true,
+        ..workload
+    }
+}
+
+pub const WORKLOADS: [Workload; 13] = [
     workload("get1", "get ×1", Kind::Get, 1),
     workload("get64", "get ×64", Kind::Get, 64),
     workload("get1024", "get ×1024", Kind::Get, 1024),
@@ -68,18 +78,19 @@ pub const WORKLOADS: [Workload; 12] = [
     },
     workload("events", "watch events", Kind::Events, 1000),
     workload("connect", "connect and close", Kind::Connect, 1),
-    workload("lock", "lock and release, alone", Kind::Lock, 1),
-    workload("handoff", "handoff, 16 contenders", Kind::Handoff, 16),
+    really(workload("real64", "get ×64, real server", Kind::Get, 64)),
+    really(workload("lock", "lock and release, alone", Kind::Lock, 1)),
+    really(workload(
+        "handoff",
+        "handoff, 16 contenders",
+        Kind::Handoff,
+        16,
+    )),
 ];
 
 impl Workload {
     pub fn find(name: &str) -> Option<&'static Workload> {
         WORKLOADS.iter().find(|workload| workload.name == name)
-    }
-
-    /// Whether it needs a server that keeps znodes.
-    pub fn is_real(&self) -> bool {
-        matches!(self.kind, Kind::Lock | Kind::Handoff)
     }
 
     /// Whether it is a time, in seconds, and not a rate.
@@ -159,16 +170,16 @@ impl Contender {
         !matches!(self, Self::Ours | Self::Bare)
     }
 
-    pub fn can(self, kind: Kind, runtime: Runtime) -> bool {
+    pub fn can(self, workload: &Workload, runtime: Runtime) -> bool {
+        let kind = workload.kind;
         match self {
             Self::Ours | Self::ZookeeperClient => true,
             Self::TokioZookeeper => !matches!(kind, Kind::Lock | Kind::Handoff),
             // It has threads of its own, whatever the runtime.
             Self::Kazoo => runtime == Runtime::MultiThread,
-            Self::Bare => matches!(
-                kind,
-                Kind::Get | Kind::GetTogether | Kind::Set | Kind::Create | Kind::Connect
-            ),
+            Self::Bare => {
+                !workload.real && !matches!(kind, Kind::Events | Kind::Lock | Kind::Handoff)
+            }
         }
     }
 }

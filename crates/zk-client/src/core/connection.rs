@@ -11,7 +11,7 @@ use super::{Core, Token};
 use crate::Outcome;
 use crate::leader::is_decided_by_quorum;
 use crate::session::Established;
-use crate::slots::{Failure, Reply, Seen, SlotKey, WatchIntent};
+use crate::slots::{Failure, KEEP_AT_REST, Reply, Seen, SlotKey, WatchIntent};
 use crate::state::State;
 use crate::watch::{SubId, WatchKind};
 
@@ -71,10 +71,19 @@ impl Core {
     /// Pings, or finds the server dead.
     pub(crate) fn handle_link_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
         self.check_move(now)?;
+        self.rest();
         match &mut self.link {
             Some(link) => link.handle_timeout(now),
             None => Err(Disconnect::Local),
         }
+    }
+
+    /// There is silence: who was busy once holds no more than who never was.
+    fn rest(&mut self) {
+        self.slots.rest();
+        self.registry.rest();
+        self.parked.shrink_to(KEEP_AT_REST);
+        self.wakes.shrink_to(KEEP_AT_REST);
     }
 
     /// Bytes arrived.

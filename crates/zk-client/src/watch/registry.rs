@@ -21,7 +21,7 @@ use self::modes::{Arming, Left};
 use self::rearm::Rearming;
 use self::table::{Place, Table};
 use super::event::{NodeEventKind, WatchEvent};
-use crate::slots::register;
+use crate::slots::{KEEP_AT_REST, register};
 use crate::statistics::Told;
 pub(crate) use modes::Unwatch;
 pub(crate) use rearm::Batch;
@@ -264,6 +264,14 @@ impl Registry {
         self.left.clear();
         self.rearming = Rearming::default();
         self.table.end_all(wakes);
+    }
+
+    /// There is silence: room for many is given back.
+    pub(crate) fn rest(&mut self) {
+        self.table.rest();
+        self.arming.shrink_to(KEEP_AT_REST);
+        self.left.shrink_to(KEEP_AT_REST);
+        self.due.shrink_to(KEEP_AT_REST);
     }
 
     /// The next event for a subscriber, its path the server's; `waker` is woken when there is one.

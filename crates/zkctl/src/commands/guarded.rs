@@ -249,7 +249,11 @@ impl Call<'_> {
                 notices: self.notices,
                 path: &path,
             };
-            let ended = supervision.run(&mut child, signals).await?;
+            let ended = tokio::select! {
+                biased;
+                ended = supervision.run(&mut child, signals) => ended?,
+                never = supervision.inform(&mut keeper) => match never {},
+            };
             keeper.dismiss().await;
             Ok(ended)
         };

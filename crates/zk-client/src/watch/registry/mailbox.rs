@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use zk_proto::Zxid;
 
+use crate::slots::KEEP_AT_REST;
 use crate::watch::{NodeEvent, NodeEventKind, WatchEvent};
 
 /// An event, as small as can be: most are of the path that is watched.
@@ -31,6 +32,10 @@ impl Mailbox {
     pub(super) fn push(&mut self, note: Note, capacity: usize) -> bool {
         let room = self.dropped == 0 && self.notes.len() < capacity;
         if room {
+            if self.notes.capacity() == 0 {
+                // Most watches tell once.
+                self.notes.reserve_exact(1);
+            }
             self.notes.push_back(note);
         } else {
             self.dropped += u64::from(!zk_proto::seeded_bug!("A68"));
@@ -40,7 +45,11 @@ impl Mailbox {
 
     /// The next event of a subscriber who watches `path`.
     pub(super) fn pop(&mut self, path: &str) -> Option<WatchEvent> {
-        match self.notes.pop_front() {
+        let first = self.notes.pop_front();
+        if self.notes.is_empty() && self.notes.capacity() > KEEP_AT_REST {
+            self.notes = VecDeque::new();
+        }
+        match first {
             Some(Note::Node {
                 kind,
                 path: other,

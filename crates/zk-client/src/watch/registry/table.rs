@@ -12,6 +12,7 @@ use slab::Slab;
 
 use super::mailbox::{Mailbox, Note};
 use super::{SubId, WatchKind};
+use crate::slots::KEEP_AT_REST;
 
 /// Where a subscriber stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,6 +245,13 @@ impl Table {
         for sub in self.iter_mut().filter(|sub| sub.is_armed()) {
             sub.place = Place::Ended;
             wakes.extend(sub.waker.take());
+        }
+    }
+
+    /// Gives room for many back, if none of it is in use.
+    pub(super) fn rest(&mut self) {
+        if self.subs.is_empty() && self.subs.capacity() > KEEP_AT_REST {
+            *self = Table::default();
         }
     }
 

@@ -1,6 +1,8 @@
 //! Sees to it that the command is gone before what it runs under can be somebody else's.
 
+use std::convert::Infallible;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -9,6 +11,7 @@ use rustix::process::Signal as Raw;
 use zk_recipes::{Guard, Lost};
 
 use crate::child::Child;
+use crate::keeper::Keeper;
 use crate::output::Notices;
 use crate::signals::{Signal, Signals};
 
@@ -86,7 +89,14 @@ impl Supervision<'_> {
             }
         };
         if matches!(stage, Stage::Running) {
-            return Ok(Outcome::Exited(status));
+            let is_killed = status.signal() == Some(Raw::KILL.as_raw());
+            if !is_killed || self.guard.check().is_ok() {
+                return Ok(Outcome::Exited(status));
+            }
+            self.notices.say(format_args!(
+                "{}: the command was ended while this program was stopped",
+                self.path
+            ));
         }
         if let Err(error) = child.end_the_rest() {
             self.notices.say(format_args!(
@@ -94,6 +104,22 @@ impl Supervision<'_> {
             ));
         }
         Ok(Outcome::Lost)
+    }
+
+    /// Tells the keeper, again and again, until when the guard can be trusted: it ends the command
+    /// then, should this process have been stopped.
+    pub(super) async fn inform(&self, keeper: &mut Keeper) -> Infallible {
+        while let Some(deadline) = self.guard.deadline() {
+            // After what is done here, and before the deadline.
+            let late = deadline.checked_sub(self.session_timeout / 60);
+            if keeper.until(late.unwrap_or(deadline)).await.is_err() {
+                self.notices
+                    .say("the process that would end the command if this one were stopped is gone");
+                break;
+            }
+            tokio::time::sleep(self.session_timeout / 12).await;
+        }
+        std::future::pending().await
     }
 
     /// When to take the next step, as things stand.
