@@ -41,7 +41,7 @@ impl Curator {
     /// Finds Debian's packages where they are installed or were unpacked below `directory`, or
     /// downloads and unpacks them there, for which it needs `apt-get`, `dpkg-deb` and, once, Debian's
     /// archive. Needs ZooKeeper as well, and a Java that runs what it is given as a source, which
-    /// takes a JDK; root gets that one installed.
+    /// takes a JDK; root gets both installed.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Curator {
     }
 
     fn look_for(directory: &Path) -> Result<Self> {
-        let installation = Installation::find()?;
+        let installation = Installation::find_or_install()?;
         fs::create_dir_all(directory)
             .map_err(|source| Error::io(format!("create {}", directory.display()), source))?;
         if let Err(refused) = runs_sources(installation.java(), directory) {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use canned::Canned;
 use peak_alloc::PeakAlloc;
 use tokio::time::{Instant, sleep};
-use zk_client::{Client, Watch};
+use zk_client::{Client, State, Watch};
 use zk_proto::OpCode;
 
 #[global_allocator]
@@ -70,6 +70,14 @@ async fn watch(zk: &Client, from: usize, to: usize, watches: &mut Vec<Watch>) {
     }
 }
 
+/// Returns when everything is armed again.
+async fn reconnect(zk: &Client, server: &Canned) {
+    let mut states = zk.states();
+    server.cut();
+    while !matches!(states.next().await, Some(State::Suspended { .. })) {}
+    zk.sync("/").await.unwrap();
+}
+
 #[test]
 fn r2_a_watch_takes_no_more_than_its_budget() {
     let count = number("ZK_TESTS_WATCHES", 200_000);
@@ -92,8 +100,7 @@ fn r2_a_watch_takes_no_more_than_its_budget() {
         assert_eq!(zk.statistics().watches, count);
 
         PEAK.reset_peak_usage();
-        server.cut();
-        zk.sync("/").await.unwrap();
+        reconnect(&zk, &server).await;
         let rearmed = PEAK.peak_usage() - before;
         assert_eq!(zk.statistics().rearmed_watches, count as u64);
         eprintln!(
@@ -149,8 +156,7 @@ fn r2_i13_a_server_slow_to_arm_watches_hears_from_the_session_all_the_time() {
         watch(&zk, 0, WATCHES, &mut watches).await;
         let before = Instant::now();
         server.record();
-        server.cut();
-        zk.sync("/").await.unwrap();
+        reconnect(&zk, &server).await;
         let took = before.elapsed();
         let heard = server.heard();
         let batches = heard.iter().filter(|heard| heard.op == OpCode::SetWatches);

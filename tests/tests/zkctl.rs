@@ -577,27 +577,26 @@ fn a_command_is_ended_before_its_lock_can_be_given_away() {
 #[test]
 fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
     let zk = root();
-    for command in ["lock", "elect"] {
-        let script = "echo $$; while :; do sleep 0.05; done";
-        let hold = [
-            "--session-timeout",
-            "4s",
-            command,
-            "/l",
-            "--",
-            "sh",
-            "-c",
-            script,
-        ];
-        let mut stopped = Running::start(&zk, &hold);
-        let holder = number(&stopped.says(""));
-        assert!(is_alive(holder));
-        stopped.signal("STOP");
-        let mut successor = Running::start(&zk, &hold);
+    let script = "echo $$; while :; do sleep 0.05; done";
+    let start = |(command, path)| {
+        // A tenth of it is what a busy machine may take to end the command.
+        let timeout = ["--session-timeout", "10s"];
+        let hold = [command, path, "--", "sh", "-c", script];
+        Running::start(&zk, &[&timeout[..], &hold].concat())
+    };
+    let both = [("lock", "/l"), ("elect", "/e")];
+    let stopped = both.map(|what| {
+        let holder = start(what);
+        let command = number(&holder.says(""));
+        assert!(is_alive(command));
+        holder.signal("STOP");
+        (holder, command, start(what))
+    });
+    for (mut holder, command, mut successor) in stopped {
         number(&successor.says(""));
-        assert!(!is_alive(holder), "two commands hold {command}");
-        stopped.signal("CONT");
-        assert_eq!(stopped.code(), Some(75), "{command}");
+        assert!(!is_alive(command), "two commands hold it");
+        holder.signal("CONT");
+        assert_eq!(holder.code(), Some(75));
         successor.signal("TERM");
         assert_eq!(successor.code(), Some(143));
     }

@@ -174,8 +174,8 @@ impl<'a> Call<'a> {
         };
         self.client
             .shared()
-            .with(|core| core.submit(now, request))
-            .map_err(|failure| explain(failure, self.client, now).at(self.op, self.path))
+            .with(|core| core.submit(now, &request))
+            .map_err(|failure| explain(*failure, self.client, now).at(self.op, self.path))
     }
 }
 

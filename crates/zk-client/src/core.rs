@@ -250,15 +250,15 @@ impl Core {
     pub(crate) fn submit(
         &mut self,
         now: Instant,
-        request: Request<'_>,
-    ) -> Result<SlotKey, Failure> {
+        request: &Request<'_>,
+    ) -> Result<SlotKey, Box<Failure>> {
         if let Err(refusal) = self.accept(now, request.deadline) {
             let counts = self.slots.counts.of(request.replay);
             counts.submitted += 1;
             counts.failed(&refusal);
-            return Err(refusal);
+            return Err(Box::new(refusal));
         }
-        let mut watch = request.watch;
+        let mut watch = request.watch.clone();
         let precaution = watch.as_mut().and_then(|intent| {
             let precaution = self.registry.precaution(intent.kind, &intent.path);
             intent.changed = precaution.is_some();
@@ -275,7 +275,7 @@ impl Core {
             request.deadline,
         );
         let Some(slot) = self.slots.get_mut(key) else {
-            return Err(Failure::QueueFull);
+            return Err(Box::new(Failure::QueueFull));
         };
         if is_decided_by_quorum(request.op) {
             self.session.handle_submitted(now);
@@ -313,7 +313,7 @@ impl Core {
             let failure = Failure::RequestTooLarge { size, limit };
             self.fail(key, failure.clone());
             self.slots.disown(key, &mut self.wakes);
-            return Err(failure);
+            return Err(Box::new(failure));
         }
         self.note_deadline(request.deadline);
         self.wake_driver();

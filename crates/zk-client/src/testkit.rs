@@ -247,9 +247,9 @@ impl Machine {
             }),
             deadline: deadline.map(|deadline| now + deadline),
         };
-        let submitted = self.core.submit(now, request);
+        let submitted = self.core.submit(now, &request);
         self.core.wakes.clear();
-        submitted.map(Ticket).map_err(Error::from)
+        submitted.map(Ticket).map_err(|failure| (*failure).into())
     }
 
     /// Adds credentials.

@@ -220,7 +220,9 @@ impl World {
             watch,
             deadline: None,
         };
-        self.core.submit(self.now, request)
+        self.core
+            .submit(self.now, &request)
+            .map_err(|failure| *failure)
     }
 
     fn get(&mut self, path: &str, watch: bool) -> SlotKey {

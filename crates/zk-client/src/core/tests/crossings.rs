@@ -40,7 +40,7 @@ fn g3_a_write_that_was_overdue_is_not_skipped_whether_its_owner_has_asked_or_not
             watch: None,
             deadline: Some(due),
         };
-        let overdue = world.core.submit(world.now, request).unwrap();
+        let overdue = world.core.submit(world.now, &request).unwrap();
         world.core.handle_timeout(due);
         let unknown = |answer: &Option<Result<Reply, Failure>>| {
             matches!(

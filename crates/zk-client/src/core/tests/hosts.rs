@@ -117,7 +117,7 @@ fn x17_a_request_held_back_that_is_overdue_was_not_sent() {
         watch: None,
         deadline: Some(world.now + Duration::from_millis(1)),
     };
-    let held_back = world.core.submit(world.now, request).unwrap();
+    let held_back = world.core.submit(world.now, &request).unwrap();
     world
         .core
         .handle_timeout(world.now + Duration::from_millis(1));

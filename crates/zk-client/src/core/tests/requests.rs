@@ -147,7 +147,7 @@ fn a37_b36_deadlines_end_the_wait_and_keep_the_order_of_replies() {
         watch: None,
         deadline,
     };
-    let late = world.core.submit(world.now, request(Some(due))).unwrap();
+    let late = world.core.submit(world.now, &request(Some(due))).unwrap();
     let next = world.get("/a", false);
     world.deliver(usize::MAX);
     assert_eq!(world.core.poll_timeout(), Some(due));
@@ -160,7 +160,7 @@ fn a37_b36_deadlines_end_the_wait_and_keep_the_order_of_replies() {
     world.ok(next);
 
     world.cut();
-    let parked = world.core.submit(world.now, request(Some(due))).unwrap();
+    let parked = world.core.submit(world.now, &request(Some(due))).unwrap();
     world.core.handle_timeout(due);
     assert!(matches!(
         world.poll(parked),
@@ -345,7 +345,7 @@ fn b36_deadlines_of_many_requests_are_looked_at_together() {
                 watch: None,
                 deadline: Some(start + Duration::from_millis(1_000 + n)),
             };
-            world.core.submit(world.now, request).unwrap()
+            world.core.submit(world.now, &request).unwrap()
         })
         .collect();
     let mut looks = 0;

@@ -200,7 +200,7 @@ fn a_read_that_belongs_to_its_session_is_not_made_in_the_next() {
         watch: None,
         deadline: None,
     };
-    let resumed = world.core.submit(world.now, request).unwrap();
+    let resumed = world.core.submit(world.now, &request).unwrap();
     world.cut();
     world.connect();
     world.ok(resumed);
@@ -212,7 +212,7 @@ fn a_read_that_belongs_to_its_session_is_not_made_in_the_next() {
         watch: None,
         deadline: None,
     };
-    let lost = world.core.submit(world.now, request).unwrap();
+    let lost = world.core.submit(world.now, &request).unwrap();
     world.cut();
     world.server.expire_next = true;
     world.connect();
