@@ -34,11 +34,11 @@
 //!
 //! | for each get | alone | 64 in flight |
 //! |---|---|---|
-//! | submitting: path, slot, lock, encoding, waking | 1,040 | 870 |
+//! | submitting: path, slot, lock, encoding, waking | 990 | 850 |
 //! | the driver: writing, reading, splitting, matching, waking | 3,880 | 610 |
-//! | taking the reply: slot, lock, decoding | 760 | 760 |
-//! | the runtime: switching tasks, waiting for the socket | 2,320 | 580 |
-//! | together | 8,000 | 2,820 |
+//! | taking the reply: slot, lock, decoding | 700 | 700 |
+//! | the runtime: switching tasks, waiting for the socket | 2,240 | 530 |
+//! | together | 7,810 | 2,690 |
 //!
 //! For comparison, on the same runtime: a task that writes such a frame to a socket and reads the
 //! answer, and does nothing else, executes 2,100; one that has another task do that for it, over
@@ -46,7 +46,7 @@
 //!
 //! # In time
 //!
-//! 8,000 instructions are about two microseconds. The three system calls of a lone get — write, wait,
+//! 7,810 instructions are about two microseconds. The three system calls of a lone get — write, wait,
 //! read — take more than that, the server's own take as much again, and a network ten to a hundred
 //! times as much. A client is what a program waits for only if it has many requests in flight. What
 //! helps then:

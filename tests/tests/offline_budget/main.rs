@@ -10,7 +10,6 @@
     reason = "a failed expectation is a failed test, and figures are told"
 )]
 
-mod allocations;
 mod budget;
 mod program;
 
@@ -19,13 +18,14 @@ use std::sync::LazyLock;
 use zk_tests::Tool;
 
 use budget::Budget;
-use program::{Program, instructions, system_calls};
+use program::{Program, allocations, instructions, system_calls};
 
 static PROGRAM: LazyLock<Program> = LazyLock::new(Program::build);
 static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::read);
 
 /// The length of the data that are read, in bytes.
 const SIZE: usize = 100;
+const LARGE: usize = 64 * 1024;
 
 /// The instructions of the client's process for each get: all of it, the runtime and the tasks that
 /// ask included, in user mode.
@@ -99,6 +99,40 @@ fn system_calls_per_get_stay_within_the_budget() {
         (
             "system calls per get, alone, on a worker thread",
             gets(Some("1")),
+        ),
+    ]);
+}
+
+/// A payload that were copied would be allocated twice.
+#[test]
+fn allocations_per_get_stay_within_the_budget() {
+    if !can_use(Tool::Valgrind) {
+        return;
+    }
+    let (small, large) = (PROGRAM.serve(SIZE), PROGRAM.serve(LARGE));
+    let count = |in_flight: &str| {
+        per_operation(2_000, |n| {
+            let n = n.to_string();
+            allocations(&PROGRAM, &["get", small.address(), in_flight, &n]).count
+        })
+    };
+    let per_byte = |in_flight: &str| {
+        let bytes = per_operation(640, |n| {
+            let n = n.to_string();
+            allocations(&PROGRAM, &["get", large.address(), in_flight, &n]).bytes
+        });
+        bytes / LARGE as f64
+    };
+    BUDGET.check(&[
+        ("allocations per get, alone", count("1")),
+        ("allocations per get, 64 in flight", count("64")),
+        (
+            "bytes allocated per byte of 64 KiB gets, alone",
+            per_byte("1"),
+        ),
+        (
+            "bytes allocated per byte of 64 KiB gets, 64 in flight",
+            per_byte("64"),
         ),
     ]);
 }

@@ -92,6 +92,34 @@ pub fn instructions(program: &Program, arguments: &[&str]) -> u64 {
     summary.expect("callgrind sums up").trim().parse().unwrap()
 }
 
+/// What a program takes from the heap.
+pub struct Allocations {
+    pub count: u64,
+    pub bytes: u64,
+}
+
+/// What the program takes from the heap, growing what it has included.
+pub fn allocations(program: &Program, arguments: &[&str]) -> Allocations {
+    let counted = counted_by(program, Tool::Valgrind, arguments, |file| {
+        let options = [
+            "--tool=memcheck",
+            "--leak-check=no",
+            "--undef-value-errors=no",
+        ];
+        let mut options = options.map(str::to_owned).to_vec();
+        options.push(format!("--log-file={file}"));
+        options
+    });
+    let (_, usage) = counted
+        .split_once("total heap usage: ")
+        .expect("memcheck sums up");
+    // N allocs, N frees, N bytes allocated; with commas in the numbers.
+    let mut words = usage.split_whitespace().map(|word| word.replace(',', ""));
+    let count = words.next().unwrap().parse().unwrap();
+    let bytes = words.nth(3).unwrap().parse().unwrap();
+    Allocations { count, bytes }
+}
+
 /// How many system calls all its threads make.
 pub fn system_calls(program: &Program, arguments: &[&str]) -> u64 {
     let counted = counted_by(program, Tool::Strace, arguments, |file| {
