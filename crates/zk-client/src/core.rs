@@ -111,7 +111,7 @@ pub(crate) struct Core {
     rearming: usize,
     follow: Follow,
     slots: Slots,
-    /// Requests that wait for a connection, in submission order.
+    /// Requests that wait for a connection, or for its watches to be armed, in submission order.
     parked: VecDeque<SlotKey>,
     /// Those of the requests and credentials waiting for a connection whose callers have gone.
     unwanted: usize,
