@@ -589,6 +589,12 @@ fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
         let holder = start(what);
         let command = number(&holder.says(""));
         assert!(is_alive(command));
+        // It has told its keeper of the command, and waits.
+        let started = Instant::now();
+        while state(i64::from(holder.child.id())) != Some('S') {
+            assert!(started.elapsed() < PATIENCE, "zkctl does not come to rest");
+            thread::yield_now();
+        }
         holder.signal("STOP");
         (holder, command, start(what))
     });
@@ -603,9 +609,16 @@ fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
 }
 
 /// Whether a process is there, and not only waiting for its parent to hear of its end.
+#[cfg(target_os = "linux")]
 fn is_alive(pid: i64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.is_ok_and(|stat| !stat.contains(") Z "))
+    state(pid).is_some_and(|state| state != 'Z')
+}
+
+/// The state of a process, as the kernel names it.
+#[cfg(target_os = "linux")]
+fn state(pid: i64) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 #[test]

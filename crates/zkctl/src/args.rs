@@ -131,7 +131,7 @@ pub(crate) enum Command {
     /// Show locks, an election, watches and an expiry at work, on a server of its own, or on the
     /// ensemble that --server names
     Demo,
-    /// Ends the command of a zkctl that was killed; started by zkctl itself
+    /// Ends the command of a zkctl that was killed or stopped; started by zkctl itself
     #[command(name = "__keeper", hide = true)]
     Keeper,
 }

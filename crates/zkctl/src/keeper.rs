@@ -4,7 +4,8 @@
 //! It reads from a pipe whom to end, and until when it need not: a time by the monotonic clock, which
 //! is the same in all processes, and which zkctl puts off while it holds the lock. Then it waits: for
 //! `done`, for that time, or for the end of the pipe, which the operating system closes when zkctl is
-//! gone, however it went.
+//! gone, however it went. It knows nothing of a command before it is told, which is right after the
+//! start of that.
 
 use std::io::{self, BufRead};
 use std::process::{ExitCode, Stdio};
