@@ -48,7 +48,7 @@ impl Installation {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`], which says what is missing, what was tried and what to do.
+    /// [`Error::Missing`](crate::Error::Missing), which says what is missing, what was tried and what to do.
     pub fn find_or_install() -> Result<Self> {
         let mut missing = match Self::find() {
             Ok(found) => return Ok(found),
