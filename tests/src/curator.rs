@@ -8,6 +8,7 @@ use std::process::{self, Command};
 use std::sync::{Mutex, PoisonError};
 
 use crate::apt;
+use crate::command::run;
 use crate::error::{Error, Result};
 use crate::installation::Installation;
 
@@ -155,24 +156,6 @@ fn downloaded(directory: &Path) -> Result<Vec<PathBuf>> {
             outcome: format!("there is no {} in {}", JARS.join(" or "), place.display()),
         }),
     }
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let output = command
-        .output()
-        .map_err(|source| Error::io(format!("run {command:?}"), source))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    Err(Error::Command {
-        command: format!("{command:?}"),
-        outcome: format!(
-            "{}: {}",
-            output.status,
-            String::from_utf8_lossy(&said).trim()
-        ),
-    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! kazoo, the Python client, in a virtual environment of its own: a client that we did not write.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::{Mutex, PoisonError};
 
+use crate::command::run;
 use crate::error::{Error, Result};
 
 /// What is installed.
@@ -72,48 +72,16 @@ impl Kazoo {
 }
 
 fn make(environment: &Path) -> Result<()> {
-    let venv = ["-m".as_ref(), "venv".as_ref(), "--clear".as_ref()];
-    let arguments = [&venv[..], &[environment.as_os_str()]].concat();
-    run("python3".as_ref(), &arguments)?;
+    run(Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(environment))?;
     let wanted = format!("kazoo=={VERSION}");
-    let install = ["-m", "pip", "install", "--quiet", "--no-input", &wanted];
-    let python = Kazoo::of(environment).python;
-    run(python.as_os_str(), &install.map(OsStr::new))
-}
-
-fn run(program: &OsStr, arguments: &[&OsStr]) -> Result<()> {
-    let mut command = Command::new(program);
-    command.args(arguments);
-    let output = command
-        .output()
-        .map_err(|source| Error::io(format!("run {}", program.display()), source))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    Err(Error::Command {
-        command: format!("{command:?}"),
-        outcome: format!(
-            "{}: {}",
-            output.status,
-            String::from_utf8_lossy(&said).trim()
-        ),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_that_fails_is_named_with_what_it_said() {
-        let arguments = ["-c", "echo no such package >&2; exit 3"].map(OsStr::new);
-        let error = run("sh".as_ref(), &arguments).unwrap_err().to_string();
-        assert!(
-            error.contains("no such package") && error.contains('3'),
-            "{error}"
-        );
-        let error = run("no-such-program".as_ref(), &[]).unwrap_err();
-        assert!(error.to_string().contains("no-such-program"), "{error}");
-    }
+    run(Command::new(Kazoo::of(environment).python).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        &wanted,
+    ]))
 }

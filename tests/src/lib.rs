@@ -51,6 +51,7 @@
 //! - [`ports`], [`run_directory`], [`signal`]: loopback ports, clean-up, signals without `unsafe`
 
 mod apt;
+mod command;
 pub mod constant;
 pub mod curator;
 pub mod ensemble;

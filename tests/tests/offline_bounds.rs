@@ -6,16 +6,21 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    unreachable_pub,
     reason = "a failed expectation is a failed test"
 )]
+
+#[path = "common/counting.rs"]
+mod counting;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use counting::{alone, virtually};
 use peak_alloc::PeakAlloc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
@@ -37,21 +42,6 @@ static PEAK: PeakAlloc = PeakAlloc;
 const SESSION: Duration = Duration::from_secs(6);
 /// `jute.maxbuffer`, as servers have it by default.
 const SERVER_LIMIT: usize = 0xf_ffff;
-
-/// Tests that count what the process holds run one at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn virtually<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(future)
-}
 
 /// Tasks that have not ended.
 fn tasks() -> usize {

@@ -1,5 +1,4 @@
-//! What a watch, an idle session and a request in flight take, counted by the allocator: the
-//! budgets that `design.md`'s section 8 asks for.
+//! What a watch, an idle session and a request in flight take, counted by the allocator.
 
 #![allow(
     unreachable_pub,
@@ -13,11 +12,13 @@
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "common/canned.rs"]
 mod canned;
+#[path = "common/counting.rs"]
+mod counting;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use canned::Canned;
+use counting::{alone, virtually};
 use peak_alloc::PeakAlloc;
 use tokio::time::{Instant, sleep};
 use zk_client::{Client, State, Watch};
@@ -37,21 +38,6 @@ const PER_WATCH_REARMED: usize = 240;
 /// Bytes of a `get` in flight on a path of 64 bytes, with the future that waits for it: 595 are
 /// measured.
 const PER_REQUEST: usize = 625;
-
-/// One test counts at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn virtually<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(future)
-}
 
 /// Numbers from the environment are for the forms that take long.
 fn number(variable: &str, default: usize) -> usize {

@@ -1,0 +1,19 @@
+//! For tests that count what the process holds.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One test counts at a time.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs it on a clock that passes over what is waited for.
+pub fn virtually<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(future)
+}
