@@ -158,6 +158,7 @@ async fn connect(
                 opened: false,
                 wakes: Vec::new(),
                 expects_more: false,
+                has_waited: false,
             };
             let ended = pump(stream, &mut endpoint, options.frame_limit).await;
             let opened = endpoint.opened;
@@ -289,6 +290,8 @@ struct CoreEndpoint<'a> {
     wakes: Vec<Waker>,
     /// Whether several tasks have just been woken, which are likely to submit.
     expects_more: bool,
+    /// Whether what is to be sent has been let wait for more.
+    has_waited: bool,
 }
 
 impl CoreEndpoint<'_> {
@@ -309,10 +312,11 @@ impl CoreEndpoint<'_> {
 
 impl Endpoint for CoreEndpoint<'_> {
     fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
+        let may_wait = !self.has_waited;
         let expects_more = self.expects_more;
         let (due, waits) = self.shared.with(|core| {
             core.register_driver(waker);
-            let waits = expects_more && core.has_output();
+            let waits = may_wait && core.has_output() && (expects_more || core.awaits_reply());
             if out.is_empty() && !waits {
                 core.poll_output(out);
             }
@@ -320,10 +324,11 @@ impl Endpoint for CoreEndpoint<'_> {
             let due = core.poll_timeout().map_or(link, |due| due.min(link));
             (due, waits)
         });
+        self.has_waited = waits;
         if waits {
             // Runtimes run the task that was woken last at once, and so this one after the first
-            // submit. Once, it goes to the end of the queue, that all may be written in one.
-            self.expects_more = false;
+            // submit of many. Where there are others, it goes to the end of the queue, once, that
+            // what they submit may be written together.
             waker.wake_by_ref();
         }
         due

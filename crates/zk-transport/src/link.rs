@@ -239,6 +239,13 @@ impl<T> Link<T> {
         self.in_flight.len()
     }
 
+    /// Whether a request that has been taken by [`poll_output`](Self::poll_output) is not answered.
+    pub fn awaits_reply(&self) -> bool {
+        self.in_flight
+            .front()
+            .is_some_and(|request| request.end <= self.taken)
+    }
+
     /// When the latest request that the server has answered was submitted. The server has heard
     /// from this session no earlier, so counting a session's time from here errs on the safe side.
     pub fn acknowledged(&self) -> Instant {

@@ -103,6 +103,27 @@ fn system_calls_per_get_stay_within_the_budget() {
     ]);
 }
 
+/// More tasks than a worker's own queue holds, so that those who submit do not come one after the
+/// other, and the driver between them.
+#[test]
+fn gets_of_many_tasks_share_their_writes_on_any_runtime() {
+    if !can_use(Tool::Strace) {
+        return;
+    }
+    let server = PROGRAM.serve(SIZE);
+    for workers in [None, Some("1")] {
+        let calls = per_operation(50_000, |n| {
+            let n = n.to_string();
+            let arguments = ["get", server.address(), "1024", &n]
+                .into_iter()
+                .chain(workers);
+            system_calls(&PROGRAM, &arguments.collect::<Vec<_>>())
+        });
+        println!("system calls per get, 1,024 in flight, workers {workers:?}: {calls:.3}");
+        assert!(calls <= 0.1);
+    }
+}
+
 /// A payload that were copied would be allocated twice.
 #[test]
 fn allocations_per_get_stay_within_the_budget() {

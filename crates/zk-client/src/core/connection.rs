@@ -43,6 +43,11 @@ impl Core {
             .is_some_and(|link| link.pending_output() > 0)
     }
 
+    /// Whether the server owes a reply to a request that has been sent.
+    pub(crate) fn awaits_reply(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::awaits_reply)
+    }
+
     /// Moves what is to be sent into `out`.
     pub(crate) fn poll_output(&mut self, out: &mut BytesMut) {
         if let Some(link) = &mut self.link {
