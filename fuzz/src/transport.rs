@@ -56,7 +56,9 @@ fn read(limit: usize, chunks: &[&[u8]]) -> (Vec<Bytes>, Result<usize, Disconnect
         assert!(reader.space().capacity() <= reader.pending().len() * 2 + SLACK);
         reader.extend(chunk);
         loop {
-            match reader.next_frame() {
+            let seen = reader.peek().map(|frame| frame.map(Bytes::copy_from_slice));
+            assert_eq!(reader.next_frame(), seen);
+            match seen {
                 Ok(Some(frame)) => frames.push(frame),
                 Ok(None) => break,
                 Err(reason) => return (frames, Err(reason)),

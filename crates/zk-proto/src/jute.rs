@@ -76,7 +76,9 @@ pub enum DecodeProblem {
 /// ([`bytes`](Self::bytes)) share its buffer when they are large.
 #[derive(Debug, Clone)]
 pub struct Decoder<'a> {
-    frame: &'a Bytes,
+    frame: &'a [u8],
+    /// What large values may share.
+    owner: Option<&'a Bytes>,
     /// What has not been read.
     rest: &'a [u8],
     record: &'static str,
@@ -94,7 +96,20 @@ impl<'a> Decoder<'a> {
     pub fn at(frame: &'a Bytes, offset: usize) -> Self {
         Self {
             frame,
+            owner: Some(frame),
             rest: frame.get(offset..).unwrap_or_default(),
+            record: "frame",
+        }
+    }
+
+    /// Starts at the first byte of a frame that is not to be shared: owned values are copied, however
+    /// large they are.
+    #[inline]
+    pub fn of_borrowed(frame: &'a [u8]) -> Self {
+        Self {
+            frame,
+            owner: None,
+            rest: frame,
             record: "frame",
         }
     }
@@ -270,10 +285,9 @@ impl<'a> Decoder<'a> {
     /// `raw`, which lies in this frame, as an owned buffer, by the rule of [`bytes`](Self::bytes).
     #[inline]
     pub(crate) fn own(&self, raw: &[u8]) -> Bytes {
-        if raw.len() > COPY_LIMIT {
-            self.frame.slice_ref(raw)
-        } else {
-            Bytes::copy_from_slice(raw)
+        match self.owner {
+            Some(frame) if raw.len() > COPY_LIMIT => frame.slice_ref(raw),
+            _ => Bytes::copy_from_slice(raw),
         }
     }
 

@@ -25,6 +25,8 @@ const MOST_EXPECTED: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct FrameReader {
     buffer: BytesMut,
+    /// Whole frames that were received together and have not been returned, prefixes included.
+    whole: Bytes,
     limit: usize,
     /// Whether the buffer is the first after a silence, or there is none yet.
     at_rest: bool,
@@ -38,6 +40,7 @@ impl FrameReader {
     pub fn new(limit: usize) -> Self {
         FrameReader {
             buffer: BytesMut::new(),
+            whole: Bytes::new(),
             limit,
             at_rest: true,
             last: 0,
@@ -104,7 +107,7 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The bytes received and not yet returned as a frame.
+    /// The bytes received that are no whole frame.
     pub fn pending(&self) -> &[u8] {
         &self.buffer
     }
@@ -118,29 +121,75 @@ impl FrameReader {
     ///
     /// # Errors
     /// [`Disconnect::NegativeLength`] and [`Disconnect::FrameTooLarge`], as soon as the length has
-    /// arrived. The stream cannot be resynchronised after either.
+    /// arrived and the frames before it have been returned. The stream cannot be resynchronised after
+    /// either.
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, Disconnect> {
-        let Some(prefix) = self.buffer.first_chunk::<4>() else {
+        let Some(len) = self.peek()?.map(<[u8]>::len) else {
             return Ok(None);
         };
-        let announced = i32::from_be_bytes(*prefix);
-        let Ok(len) = usize::try_from(announced) else {
-            return Err(Disconnect::NegativeLength(announced));
-        };
-        if len > self.limit || (zk_proto::seeded_bug!("B2") && len == self.limit) {
-            return Err(Disconnect::FrameTooLarge {
-                len,
-                limit: self.limit,
-            });
-        }
-        if self.buffer.len() - 4 < len {
-            return Ok(None);
-        }
-        self.last = 4 + len;
-        let mut frame = self.buffer.split_to(self.last).freeze();
+        let mut frame = self.whole.split_to(4 + len);
         frame.advance(4);
         Ok(Some(frame))
+    }
+
+    /// The next whole frame, which stays where it is until it is skipped or returned.
+    ///
+    /// # Errors
+    /// As of [`next_frame`](Self::next_frame).
+    #[inline]
+    pub fn peek(&mut self) -> Result<Option<&[u8]>, Disconnect> {
+        if self.whole.is_empty() {
+            self.split_off_whole()?;
+        }
+        let next = self.whole.split_first_chunk::<4>();
+        Ok(next.and_then(|(prefix, rest)| {
+            rest.get(..usize::try_from(i32::from_be_bytes(*prefix)).ok()?)
+        }))
+    }
+
+    /// Drops the next whole frame, if there is one.
+    ///
+    /// # Errors
+    /// As of [`next_frame`](Self::next_frame).
+    #[inline]
+    pub fn skip(&mut self) -> Result<(), Disconnect> {
+        if let Some(len) = self.peek()?.map(<[u8]>::len) {
+            self.whole.advance(4 + len);
+        }
+        Ok(())
+    }
+
+    /// Takes all whole frames out of the buffer, up to one that must not be.
+    fn split_off_whole(&mut self) -> Result<(), Disconnect> {
+        let mut end = 0;
+        while let Some((prefix, rest)) = self.buffer.get(end..).and_then(<[u8]>::split_first_chunk)
+        {
+            match self.length(*prefix) {
+                Ok(len) if len <= rest.len() => {
+                    self.last = 4 + len;
+                    end += self.last;
+                }
+                Err(reason) if end == 0 => return Err(reason),
+                _ => break,
+            }
+        }
+        if end > 0 {
+            self.whole = self.buffer.split_to(end).freeze();
+        }
+        Ok(())
+    }
+
+    fn length(&self, prefix: [u8; 4]) -> Result<usize, Disconnect> {
+        let announced = i32::from_be_bytes(prefix);
+        let limit = self.limit;
+        match usize::try_from(announced) {
+            Err(_) => Err(Disconnect::NegativeLength(announced)),
+            Ok(len) if len > limit || (zk_proto::seeded_bug!("B2") && len == limit) => {
+                Err(Disconnect::FrameTooLarge { len, limit })
+            }
+            Ok(len) => Ok(len),
+        }
     }
 }
 
@@ -176,6 +225,17 @@ mod tests {
             Err(Disconnect::FrameTooLarge { len: 8, limit: 7 })
         );
         assert_eq!(frames_of(9, &[&stream]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_came_before_a_frame_that_must_not_be_is_read() {
+        let mut reader = FrameReader::new(8);
+        reader.extend(&[0, 0, 0, 1, 7, 0, 0, 0, 9]);
+        assert_eq!(reader.next_frame(), Ok(Some(Bytes::from_static(&[7]))));
+        let refused = Disconnect::FrameTooLarge { len: 9, limit: 8 };
+        assert_eq!(reader.next_frame(), Err(refused.clone()));
+        assert_eq!(reader.peek(), Err(refused));
+        assert_eq!(reader.pending(), [0, 0, 0, 9]);
     }
 
     #[test]
@@ -284,6 +344,7 @@ mod tests {
         fn any_split_of_the_stream_yields_the_same_frames(
             bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8),
             cuts in prop::collection::vec(0usize..400, 0..12),
+            skipped in any::<u8>(),
         ) {
             let mut stream = Vec::new();
             for body in &bodies {
@@ -295,7 +356,21 @@ mod tests {
             cuts.sort_unstable();
             let chunks: Vec<&[u8]> = cuts.windows(2).map(|w| &stream[w[0]..w[1]]).collect();
             let frames = frames_of(64, &chunks).unwrap();
-            prop_assert_eq!(frames, bodies.into_iter().map(Bytes::from).collect::<Vec<_>>());
+            let bodies: Vec<_> = bodies.into_iter().map(Bytes::from).collect();
+            prop_assert_eq!(&frames, &bodies);
+            // Some are only looked at.
+            let (mut reader, mut seen) = (FrameReader::new(64), Vec::new());
+            for chunk in chunks {
+                reader.extend(chunk);
+                while let Some(frame) = reader.peek().unwrap().map(Bytes::copy_from_slice) {
+                    match skipped >> seen.len() & 1 {
+                        0 => prop_assert_eq!(reader.next_frame().unwrap(), Some(frame.clone())),
+                        _ => reader.skip().unwrap(),
+                    }
+                    seen.push(frame);
+                }
+            }
+            prop_assert_eq!(seen, bodies);
         }
     }
 }

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use zk_proto::records::{AuthRequest, ConnectRequest, ConnectResponse};
-use zk_proto::{Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, Xid, Zxid, xid};
+use zk_proto::{
+    Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, WatcherEvent, Xid, Zxid, xid,
+};
 
 use self::opening::handle_token;
 use crate::Disconnect;
@@ -56,16 +58,18 @@ pub enum Received<T> {
         /// The server's refusal, if it was one.
         refused: Option<ErrorCode>,
     },
-    /// A watch fired; `body` is a `WatcherEvent`.
-    Notification {
-        /// The transaction that fired it, from servers that say so (3.9 and newer).
-        zxid: Option<Zxid>,
-        /// The record.
-        body: Bytes,
-    },
     /// A ping was answered, or the server sent the reply to a ping or to credentials unasked
     /// (ZOOKEEPER-2253).
     Pong,
+}
+
+/// A watch fired.
+#[derive(Debug)]
+pub struct Notification<'a> {
+    /// The transaction that fired it, from servers that say so (3.9 and newer).
+    pub zxid: Option<Zxid>,
+    /// What happened, and where.
+    pub event: WatcherEvent<'a>,
 }
 
 /// A request that was in flight, or in the output buffer, when the connection ended.
@@ -343,7 +347,27 @@ impl<T> Link<T> {
         self.last_received = now;
     }
 
-    /// A whole frame arrived.
+    /// What a whole frame tells without having been asked, if it does. It changes nothing here.
+    ///
+    /// # Errors
+    /// The peer broke the protocol; the connection must be dropped.
+    #[inline]
+    pub fn notification<'a>(
+        &self,
+        frame: &'a [u8],
+    ) -> Result<Option<Notification<'a>>, Disconnect> {
+        if !self.is_open() || !frame.starts_with(&xid::NOTIFICATION.to_be_bytes()) {
+            return Ok(None);
+        }
+        let mut input = Decoder::of_borrowed(frame);
+        input.need("header", ReplyHeader::LEN)?;
+        let header = ReplyHeader::decode(&mut input)?;
+        let zxid = (header.zxid > Zxid::ZERO).then_some(header.zxid);
+        let event = WatcherEvent::decode(&mut input)?;
+        Ok(Some(Notification { zxid, event }))
+    }
+
+    /// A whole frame arrived that is no [`notification`](Self::notification).
     ///
     /// # Errors
     /// The peer broke the protocol; the connection must be dropped.
@@ -367,10 +391,6 @@ impl<T> Link<T> {
         body.advance(ReplyHeader::LEN);
         let refused = ErrorCode::from_i32(header.err);
         match header.xid {
-            xid::NOTIFICATION => {
-                let zxid = (header.zxid > Zxid::ZERO).then_some(header.zxid);
-                Ok(Received::Notification { zxid, body })
-            }
             xid::PING => {
                 if zk_proto::seeded_bug!("B19") && self.pings.is_empty() {
                     return Err(Disconnect::Unsolicited(xid::PING));

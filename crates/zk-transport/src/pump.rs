@@ -63,6 +63,8 @@ where
         unflushed: false,
     };
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+    // Whom the timer wakes, since it was moved.
+    let mut woken: Option<Waker> = None;
     let reason = poll_fn(|cx| {
         let mut has_read = false;
         // When the endpoint wanted to be called when it was last asked for output.
@@ -100,7 +102,12 @@ where
                     // comes nearer.
                     if timer.is_elapsed() || timer.deadline().into_std() > due {
                         timer.as_mut().reset(due.into());
+                        woken = None;
                     }
+                    if woken.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
+                        return Poll::Pending;
+                    }
+                    woken = Some(cx.waker().clone());
                     ready!(timer.as_mut().poll(cx));
                     tokio::time::Instant::now().into_std()
                 }

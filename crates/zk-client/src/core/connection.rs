@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use zk_proto::records::ConnectResponse;
-use zk_proto::{Decode, Decoder, ErrorCode, OpCode, WatcherEvent};
-use zk_transport::{Disconnect, FrameReader, Link, Received};
+use zk_proto::{ErrorCode, OpCode};
+use zk_transport::{Disconnect, FrameReader, Link, Notification, Received};
 
 use super::{Core, Token};
 use crate::Outcome;
@@ -105,15 +105,20 @@ impl Core {
             let Some(link) = &mut self.link else {
                 return Err(Disconnect::Local);
             };
-            let frame = match frames.next_frame() {
+            let frame = match frames.peek() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(reason) if link.is_open() => return Err(reason),
                 Err(reason) => return Err(not_zookeeper(&reason, frames.pending())),
             };
             self.volume.received += 4 + frame.len() as u64;
-            let received = link.handle_frame(frame)?;
-            self.handle_received(now, received)?;
+            if let Some(told) = link.notification(frame)? {
+                self.handle_notification(now, &told);
+                frames.skip()?;
+            } else if let Some(frame) = frames.next_frame()? {
+                let received = link.handle_frame(frame)?;
+                self.handle_received(now, received)?;
+            }
         }
         let link = self.link.as_ref().ok_or(Disconnect::Local)?;
         if link.is_open() || link.is_logging_in() {
@@ -234,19 +239,6 @@ impl Core {
                 token: Token::Credential(_),
                 ..
             } => Ok(()),
-            Received::Notification { zxid, body } => {
-                if zk_proto::seeded_bug!("B55") {
-                    self.session.handle_zxid(zxid.unwrap_or_default());
-                }
-                let mut input = Decoder::new(&body);
-                let event: WatcherEvent<'_> = Decode::decode(&mut input)?;
-                self.registry
-                    .fire(event.kind, event.path, zxid, &mut self.wakes);
-                if self.registry.owes() {
-                    self.pay_what_is_owed(now, event.path);
-                }
-                Ok(())
-            }
             Received::Pong => {
                 self.traffic.pings += 1;
                 Ok(())
@@ -256,6 +248,7 @@ impl Core {
         }
     }
 
+    #[inline]
     fn handle_reply(
         &mut self,
         now: Instant,
@@ -317,6 +310,18 @@ impl Core {
             self.send_unwatch(now, unwatch);
         }
         watch
+    }
+
+    fn handle_notification(&mut self, now: Instant, told: &Notification<'_>) {
+        if zk_proto::seeded_bug!("B55") {
+            self.session.handle_zxid(told.zxid.unwrap_or_default());
+        }
+        let event = &told.event;
+        self.registry
+            .fire(event.kind, event.path, told.zxid, &mut self.wakes);
+        if self.registry.owes() {
+            self.pay_what_is_owed(now, event.path);
+        }
     }
 
     /// An event has been told at `path`. The end of a child can be told to its parent's watches.

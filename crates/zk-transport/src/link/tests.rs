@@ -1,6 +1,6 @@
 use super::*;
 use bytes::BufMut;
-use zk_proto::{SessionId, SessionPassword};
+use zk_proto::{EventType, KeeperState, SessionId, SessionPassword};
 
 const BUDGET: Duration = Duration::from_secs(1);
 
@@ -435,4 +435,37 @@ fn a30_a_read_only_server_that_may_not_give_a_session_is_told_from_a_stranger() 
     let not_read_only = ErrorCode::NotReadOnly.code();
     assert_eq!(refused(not_read_only), Disconnect::WithoutQuorum);
     assert!(matches!(refused(-5), Disconnect::NotZooKeeper(_)));
+}
+
+#[test]
+fn a_notification_is_told_only_by_an_open_link_and_changes_nothing() {
+    let now = Instant::now();
+    let mut event = BytesMut::new();
+    WatcherEvent {
+        kind: EventType::NodeDeleted,
+        state: KeeperState::SyncConnected,
+        path: "/a",
+    }
+    .encode(&mut event);
+    for (zxid, known) in [(-1, None), (0, None), (7, Some(Zxid(7)))] {
+        let frame = reply(xid::NOTIFICATION, zxid, 0, &event);
+        let mut link = open(now);
+        link.submit(now, OpCode::GetData, 1, usize::MAX, |_| {})
+            .unwrap();
+        let told = link.notification(&frame).unwrap().expect("a notification");
+        assert_eq!(
+            (told.zxid, told.event.kind),
+            (known, EventType::NodeDeleted)
+        );
+        assert_eq!(told.event.path, "/a");
+        assert_eq!(link.in_flight(), 1);
+        // Cut anywhere, it is a breach of the protocol and no panic.
+        for end in 4..frame.len() {
+            assert!(link.notification(&frame[..end]).is_err(), "{end}");
+        }
+        let shaking: Link<u32> = Link::new(now, &connect_request(), Duration::from_secs(1));
+        assert!(shaking.notification(&frame).unwrap().is_none());
+    }
+    let answer = reply(1, 7, 0, &event);
+    assert!(open(now).notification(&answer).unwrap().is_none());
 }

@@ -222,10 +222,14 @@ impl Table {
     }
 
     /// Ends a watch. Its subscribers, who are told and stay, are added to `into`.
+    #[inline]
     pub(super) fn end(&mut self, kind: WatchKind, path: &str, into: &mut Vec<SubId>) {
-        if self.watches(kind).is_empty() {
-            return;
+        if !self.watches(kind).is_empty() {
+            self.end_at(kind, path, into);
         }
+    }
+
+    fn end_at(&mut self, kind: WatchKind, path: &str, into: &mut Vec<SubId>) {
         let hash = self.hasher.hash_one(path);
         let (subs, watches) = self.split(kind);
         let Ok(known) = watches.find_entry(hash, |id| is_at(subs, *id, path)) else {
