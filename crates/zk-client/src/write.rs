@@ -125,7 +125,8 @@ impl<'a> Delete<'a> {
     }
 
     /// Deletes the znode in the background, through lost connections, until it is gone or the
-    /// current session has ended. Returns at once.
+    /// current session has ended. Returns at once; the request is submitted by then, so that it comes
+    /// before whatever the caller submits next.
     ///
     /// For znodes whose name nobody else uses, as those created [`protected`](crate::Create) have:
     /// when a reply is lost the deletion is repeated, and would take what another has meanwhile
@@ -134,10 +135,11 @@ impl<'a> Delete<'a> {
         let client = self.client.with_deadline(None);
         let (path, version) = (self.path.to_owned(), self.version);
         let epoch = client.session().epoch;
+        let mut deleting = client.delete(&path).version(version).submit();
         client.runtime().clone().spawn(async move {
             let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
-            while client.session().epoch == epoch {
-                match client.delete(&path).version(version).await {
+            loop {
+                match deleting.await {
                     Ok(()) => return,
                     Err(error) if error.outcome() == Outcome::Unknown || error.is_retryable() => {
                         tokio::time::sleep(pause.next_delay()).await;
@@ -149,6 +151,10 @@ impl<'a> Delete<'a> {
                         return;
                     }
                 }
+                if client.session().epoch != epoch {
+                    return;
+                }
+                deleting = client.delete(&path).version(version).submit();
             }
         });
     }

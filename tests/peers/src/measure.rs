@@ -57,7 +57,11 @@ async fn with_locks<C: Locks>(
     length: Duration,
 ) -> Outcome<f64> {
     match workload.kind {
-        Kind::Lock => rate(length, Locking(C::connect(&address).await?)).await,
+        Kind::Lock | Kind::LockDropped => {
+            let zk = C::connect(&address).await?;
+            let is_awaited = workload.kind == Kind::Lock;
+            rate(length, Locking { zk, is_awaited }).await
+        }
         Kind::Handoff => handoff::<C>(workload.in_flight, &address, length).await,
         _ => without_locks::<C>(workload, address, length).await,
     }
@@ -160,13 +164,21 @@ impl<C: Client> Runs for Together<C> {
     }
 }
 
-struct Locking<C>(C);
+struct Locking<C> {
+    zk: C,
+    /// Whether the release is, where the client can tell.
+    is_awaited: bool,
+}
 
 impl<C: Locks> Runs for Locking<C> {
     async fn run(&mut self, operations: usize) -> Outcome<Duration> {
         let started = Instant::now();
         for _ in 0..operations {
-            C::release(self.0.lock(LOCK).await?).await?;
+            let guard = self.zk.lock(LOCK).await?;
+            match self.is_awaited {
+                true => C::release(guard).await?,
+                false => drop(guard),
+            }
         }
         Ok(started.elapsed())
     }

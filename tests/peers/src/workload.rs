@@ -13,8 +13,10 @@ pub enum Kind {
     Events,
     /// A session, from connecting to its end.
     Connect,
-    /// One session that acquires and releases a lock nobody else wants.
+    /// One session that acquires a lock nobody else wants, and waits until it is released.
     Lock,
+    /// The same, with a guard that is dropped: the release is sent and not waited for.
+    LockDropped,
     /// From the begin of a release to the end of the next acquisition, with sessions that all want it.
     Handoff,
 }
@@ -59,7 +61,7 @@ const fn really(workload: Workload) -> Workload {
     }
 }
 
-pub const WORKLOADS: [Workload; 13] = [
+pub const WORKLOADS: [Workload; 14] = [
     workload("get1", "get ×1", Kind::Get, 1),
     workload("get64", "get ×64", Kind::Get, 64),
     workload("get1024", "get ×1024", Kind::Get, 1024),
@@ -80,6 +82,12 @@ pub const WORKLOADS: [Workload; 13] = [
     workload("connect", "connect and close", Kind::Connect, 1),
     really(workload("real64", "get ×64, real server", Kind::Get, 64)),
     really(workload("lock", "lock and release, alone", Kind::Lock, 1)),
+    really(workload(
+        "lockdrop",
+        "lock and drop the guard, alone",
+        Kind::LockDropped,
+        1,
+    )),
     really(workload(
         "handoff",
         "handoff, 16 contenders",
@@ -174,12 +182,10 @@ impl Contender {
         let kind = workload.kind;
         match self {
             Self::Ours | Self::ZookeeperClient => true,
-            Self::TokioZookeeper => !matches!(kind, Kind::Lock | Kind::Handoff),
-            // It has threads of its own, whatever the runtime.
-            Self::Kazoo => runtime == Runtime::MultiThread,
-            Self::Bare => {
-                !workload.real && !matches!(kind, Kind::Events | Kind::Lock | Kind::Handoff)
-            }
+            Self::TokioZookeeper => !matches!(kind, Kind::Lock | Kind::LockDropped | Kind::Handoff),
+            // It has threads of its own, whatever the runtime, and no guard to drop.
+            Self::Kazoo => runtime == Runtime::MultiThread && kind != Kind::LockDropped,
+            Self::Bare => !workload.real && kind != Kind::Events,
         }
     }
 }
