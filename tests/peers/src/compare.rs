@@ -24,7 +24,7 @@ pub fn compare(options: &Options) -> Outcome<()> {
         false => None,
     };
     let real = match options.real && options.workloads.iter().any(|workload| workload.real) {
-        true => real(&place),
+        true => real(),
         false => None,
     };
     let mut report = Report::default();
@@ -40,7 +40,10 @@ pub fn compare(options: &Options) -> Outcome<()> {
             let mut row = Row::new(workload, runtime, contenders);
             let served;
             let address = match &real {
-                Some(server) if workload.real => server.connect_string(),
+                Some(server) if workload.real => {
+                    place.put(server.pid(), workload);
+                    server.connect_string()
+                }
                 _ => {
                     served = Served::start(&place, workload.size)?;
                     served.address.clone()
@@ -107,14 +110,11 @@ fn kazoo(place: &Place) -> Option<Kazoo> {
     }
 }
 
-fn real(place: &Place) -> Option<Standalone> {
+fn real() -> Option<Standalone> {
     let started =
         Installation::find_or_install().and_then(|_| Standalone::start(ServerOptions::default()));
     match started {
-        Ok(server) => {
-            place.pin(server.pid());
-            Some(server)
-        }
+        Ok(server) => Some(server),
         Err(error) => {
             eprintln!("without a real server: {error:?}");
             None
@@ -125,7 +125,9 @@ fn real(place: &Place) -> Option<Standalone> {
 /// Where measurements run.
 struct Place {
     program: PathBuf,
-    /// The CPU they are pinned to, if they can be.
+    /// All that they may use, as the kernel lists them.
+    cpus: String,
+    /// The one of them that they are pinned to, if they can be.
     cpu: Option<String>,
 }
 
@@ -133,14 +135,15 @@ impl Place {
     fn find() -> Outcome<Self> {
         let program = std::env::current_exe()?;
         // The last that this process may use: interrupts are mostly served by the first.
-        let cpu = fs::read_to_string("/proc/self/status")
-            .ok()
-            .and_then(|status| {
-                let list = status
-                    .lines()
-                    .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
-                Some(list.rsplit([',', '-']).next()?.trim().to_owned())
-            });
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let cpus = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        let cpu = cpus.rsplit([',', '-']).next().filter(|cpu| !cpu.is_empty());
+        let cpu = cpu.map(str::to_owned);
         let mut taskset = Command::new("taskset");
         taskset
             .arg("--version")
@@ -149,6 +152,7 @@ impl Place {
         let can_pin = taskset.status().is_ok_and(|status| status.success());
         Ok(Place {
             program,
+            cpus,
             cpu: cpu.filter(|_| can_pin),
         })
     }
@@ -165,15 +169,26 @@ impl Place {
         }
     }
 
-    /// Has the threads of a process share a CPU with the others. Elsewhere a server's threads would
-    /// now be on the clients' CPU and now beside it, and whoever is measured then twice as fast.
-    fn pin(&self, process: Option<u32>) {
-        if let (Some(cpu), Some(process)) = (&self.cpu, process) {
-            let mut taskset = Command::new("taskset");
-            taskset.args(["-a", "-p", "-c", cpu, &process.to_string()]);
-            // It says why not; then the figures are further apart.
-            let _ = taskset.stdout(Stdio::null()).status();
-        }
+    /// Where all share a CPU, it is the work that is compared. What a recipe takes is round trips,
+    /// and two CPUs to be seen on.
+    fn pins(&self, workload: &Workload) -> bool {
+        self.cpu.is_some() && !workload.kind.is_recipe()
+    }
+
+    /// Puts the threads of a real server where the workload wants them. Free to choose, they would be
+    /// on the clients' CPU for one connection and beside it for the next, which is twice as fast.
+    fn put(&self, server: Option<u32>, workload: &Workload) {
+        let (Some(cpu), Some(server)) = (&self.cpu, server) else {
+            return;
+        };
+        let cpus = match self.pins(workload) {
+            true => cpu,
+            false => &self.cpus,
+        };
+        let mut taskset = Command::new("taskset");
+        taskset.args(["-a", "-p", "-c", cpus, &server.to_string()]);
+        // It says why not; then the figures are further apart.
+        let _ = taskset.stdout(Stdio::null()).status();
     }
 
     fn describe(&self, options: &Options) -> String {
@@ -239,7 +254,10 @@ impl Measuring<'_> {
             (Contender::Kazoo, Some(kazoo)) => kazoo.python(),
             _ => &place.program,
         };
-        let mut command = place.pinned(program);
+        let mut command = match place.pins(self.workload) {
+            true => place.pinned(program),
+            false => Command::new(program),
+        };
         let seconds = self.seconds.to_string();
         match self.contender {
             Contender::Kazoo => command.args([

@@ -21,6 +21,12 @@ pub enum Kind {
     Handoff,
 }
 
+impl Kind {
+    pub fn is_recipe(self) -> bool {
+        matches!(self, Self::Lock | Self::LockDropped | Self::Handoff)
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub struct Workload {
     /// What it is called on the command line.
