@@ -238,7 +238,8 @@ impl Registry {
             };
             let note = Note::Node {
                 kind,
-                path: (*sub.path != *path).then(|| path.into()),
+                // Only who watches a tree is told of other paths.
+                path: (sub.kind == WatchKind::Recursive && *sub.path != *path).then(|| path.into()),
                 zxid,
             };
             if sub.push(note, self.capacity) {
