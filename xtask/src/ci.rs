@@ -3,7 +3,7 @@
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
 
-use crate::{Outcome, cargo, enter_workspace, test};
+use crate::{Outcome, bench, cargo, enter_workspace, test};
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     if let Some(argument) = arguments.first() {
@@ -25,12 +25,25 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         .env("RUSTDOCFLAGS", "-Dwarnings");
     let mut format = cargo();
     format.args(["fmt", "--all", "--check"]);
+    // Beside other clients, and so outside the workspace.
+    let mut bench_clippy = cargo();
+    bench_clippy.args([
+        "clippy",
+        "--manifest-path",
+        bench::MANIFEST,
+        "--all-targets",
+    ]);
+    bench_clippy.args(["--", "-D", "warnings"]);
+    let mut bench_format = cargo();
+    bench_format.args(["fmt", "--manifest-path", bench::MANIFEST, "--check"]);
 
     // All of them run even if the first fails: one round trip should show all there is to mend.
     let mut checks = vec![
         check("format", &mut format)?,
         check("clippy", &mut clippy)?,
         check("docs", &mut docs)?,
+        check("format of the benchmarks", &mut bench_format)?,
+        check("clippy of the benchmarks", &mut bench_clippy)?,
     ];
     checks.extend(deny()?);
 

@@ -36,7 +36,8 @@ commands:
   bench [--quick] [OPTIONS] [WORKLOAD…]
       Measures our client beside others, in turns, and prints a table with ratios; --write makes
       tests/peers/RESULTS.md and the plot anew. All of it takes about ten minutes, --quick less than
-      one; --help lists the options.
+      one; --help lists the options. With --trends, measures our layers one by one, each beside its
+      own last run.
   budget [--record]
       Counts what a request costs: instructions, system calls, allocations. With --record, writes it
       into tests/BUDGET.md, by which the test suite judges. Needs strace and valgrind.
