@@ -312,7 +312,7 @@ impl CoreEndpoint<'_> {
 
 impl Endpoint for CoreEndpoint<'_> {
     fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
-        let may_wait = !self.has_waited;
+        let may_wait = !self.has_waited && out.is_empty();
         let expects_more = self.expects_more;
         let (due, waits) = self.shared.with(|core| {
             core.register_driver(waker);
@@ -327,8 +327,10 @@ impl Endpoint for CoreEndpoint<'_> {
         self.has_waited = waits;
         if waits {
             // Runtimes run the task that was woken last at once, and so this one after the first
-            // submit of many. Where there are others, it goes to the end of the queue, once, that
-            // what they submit may be written together.
+            // submit of many. A request that is alone is written then, for its latency. When an
+            // answer is awaited anyway, or several have just come, this goes to the end of the queue,
+            // once, that what others submit meanwhile may be written together.
+            self.expects_more = false;
             waker.wake_by_ref();
         }
         due

@@ -125,8 +125,9 @@ impl<'a> Delete<'a> {
     }
 
     /// Deletes the znode in the background, through lost connections, until it is gone or the
-    /// current session has ended. Returns at once; the request is submitted by then, so that it comes
-    /// before whatever the caller submits next.
+    /// current session has ended. Returns at once; the request is submitted by then and comes before
+    /// whatever the caller submits next, unless it has to be made again: after a lost connection, or
+    /// because too many requests were outstanding.
     ///
     /// For znodes whose name nobody else uses, as those created [`protected`](crate::Create) have:
     /// when a reply is lost the deletion is repeated, and would take what another has meanwhile

@@ -73,7 +73,8 @@ pub enum DecodeProblem {
 /// A cursor over one frame.
 ///
 /// Borrowed values ([`str`](Self::str), [`slice`](Self::slice)) point into the frame; owned ones
-/// ([`bytes`](Self::bytes)) share its buffer when they are large.
+/// ([`bytes`](Self::bytes)) share its buffer when they are large, unless it is only
+/// [borrowed](Self::of_borrowed).
 #[derive(Debug, Clone)]
 pub struct Decoder<'a> {
     frame: &'a [u8],
@@ -227,7 +228,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads an owned buffer; `None` is null. Up to [`COPY_LIMIT`] bytes are copied, more share the
-    /// frame's buffer.
+    /// frame's buffer unless that is only borrowed.
     ///
     /// # Errors
     /// [`DecodeProblem::Truncated`], [`DecodeProblem::BadLength`].

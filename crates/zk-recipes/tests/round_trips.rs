@@ -82,6 +82,23 @@ async fn whoever_is_alone_acquires_in_one_round_trip_and_releases_in_one() {
     term.unwrap().check().unwrap();
 }
 
+/// The znode's deletion is on its way when the guard is gone, and so the line is read without it.
+#[tokio::test(start_paused = true)]
+async fn whoever_drops_a_guard_and_acquires_again_does_not_wait_for_himself() {
+    let (memory, zk) = distant().await;
+    let lock = Lock::new(&zk, "/lock");
+    let mut guard = lock.acquire().await.unwrap();
+    for _ in 0..3 {
+        let (next, requests, trips) = cost(&memory, async {
+            drop(guard);
+            lock.acquire().await
+        })
+        .await;
+        assert_eq!((requests, trips), (3, 1), "delete, create, children");
+        guard = next.unwrap();
+    }
+}
+
 /// What has been heard of a session that only pings is old, and yet enough, whenever it pings.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_was_idle_acquires_in_one_round_trip_too() {

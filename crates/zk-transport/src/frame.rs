@@ -107,7 +107,7 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The bytes received that are no whole frame.
+    /// The bytes received that are no whole frame, once [`peek`](Self::peek) has found none.
     pub fn pending(&self) -> &[u8] {
         &self.buffer
     }
@@ -156,6 +156,10 @@ impl FrameReader {
     pub fn skip(&mut self) -> Result<(), Disconnect> {
         if let Some(len) = self.peek()?.map(<[u8]>::len) {
             self.whole.advance(4 + len);
+            if self.whole.is_empty() {
+                // It would keep the buffer, which could not be used again.
+                self.whole = Bytes::new();
+            }
         }
         Ok(())
     }
@@ -236,6 +240,31 @@ mod tests {
         assert_eq!(reader.next_frame(), Err(refused.clone()));
         assert_eq!(reader.peek(), Err(refused));
         assert_eq!(reader.pending(), [0, 0, 0, 9]);
+    }
+
+    #[test]
+    fn the_room_of_frames_that_are_gone_is_used_again() {
+        let take: [fn(&mut FrameReader); 2] = [
+            |reader| drop(reader.next_frame().unwrap()),
+            |reader| reader.skip().unwrap(),
+        ];
+        for take in take {
+            let mut reader = FrameReader::new(1 << 20);
+            reader.extend(&[0; 4 * READ_CHUNK]);
+            while reader.peek().unwrap().is_some() {
+                take(&mut reader);
+            }
+            let room = reader.space().as_ptr();
+            for _ in 0..100 {
+                let space = reader.space();
+                assert_eq!(space.as_ptr(), room);
+                let full = vec![0; (space.capacity() - space.len()) / 4 * 4];
+                reader.extend(&full);
+                while reader.peek().unwrap().is_some() {
+                    take(&mut reader);
+                }
+            }
+        }
     }
 
     #[test]

@@ -360,8 +360,7 @@ impl<T> Link<T> {
             return Ok(None);
         }
         let mut input = Decoder::of_borrowed(frame);
-        input.need("header", ReplyHeader::LEN)?;
-        let header = ReplyHeader::decode(&mut input)?;
+        let header = decode_header(&mut input)?;
         let zxid = (header.zxid > Zxid::ZERO).then_some(header.zxid);
         let event = WatcherEvent::decode(&mut input)?;
         Ok(Some(Notification { zxid, event }))
@@ -370,7 +369,8 @@ impl<T> Link<T> {
     /// A whole frame arrived that is no [`notification`](Self::notification).
     ///
     /// # Errors
-    /// The peer broke the protocol; the connection must be dropped.
+    /// The peer broke the protocol; the connection must be dropped. A notification would be taken for
+    /// a reply that nobody waits for.
     #[inline]
     pub fn handle_frame(&mut self, frame: Bytes) -> Result<Received<T>, Disconnect> {
         if let Phase::Handshake {
@@ -386,7 +386,7 @@ impl<T> Link<T> {
         if let Phase::Login { asked, .. } = &mut self.phase {
             return handle_token(asked, &frame).map(Received::Sasl);
         }
-        let header: ReplyHeader = decode_header(&frame)?;
+        let header = decode_header(&mut Decoder::new(&frame))?;
         let mut body = frame;
         body.advance(ReplyHeader::LEN);
         let refused = ErrorCode::from_i32(header.err);
@@ -550,10 +550,9 @@ impl<T> Link<T> {
 }
 
 #[inline]
-fn decode_header(frame: &Bytes) -> Result<ReplyHeader, Disconnect> {
-    let mut input = Decoder::new(frame);
+fn decode_header(input: &mut Decoder<'_>) -> Result<ReplyHeader, Disconnect> {
     input.need("header", ReplyHeader::LEN)?;
-    Ok(ReplyHeader::decode(&mut input)?)
+    Ok(ReplyHeader::decode(input)?)
 }
 
 /// Appends a request, of which `record` appends what follows the header.

@@ -112,6 +112,7 @@ impl Core {
                 Err(reason) => return Err(not_zookeeper(&reason, frames.pending())),
             };
             self.volume.received += 4 + frame.len() as u64;
+            // Read where it lies: to be cut out costs as much as to be read, and floods are of these.
             if let Some(told) = link.notification(frame)? {
                 self.handle_notification(now, &told);
                 frames.skip()?;

@@ -57,7 +57,8 @@ impl Core {
 
     /// Whether a request goes onto the wire now.
     pub(super) fn takes_requests(&self) -> bool {
-        self.is_connected() && self.moving.is_none() && !self.registry.is_rearming()
+        let rearming = self.registry.is_rearming() && !zk_proto::seeded_bug!("B58");
+        self.is_connected() && self.moving.is_none() && !rearming
     }
 
     /// Whether the server that is being served from is read-only, and not to be left yet.

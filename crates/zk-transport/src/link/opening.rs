@@ -90,7 +90,8 @@ impl<T> Link<T> {
 /// if it were an ordinary one.
 fn refused_read_only(frame: &Bytes) -> bool {
     frame.len() == ReplyHeader::LEN
-        && decode_header(frame).is_ok_and(|header| header.err == ErrorCode::NotReadOnly.code())
+        && decode_header(&mut Decoder::new(frame))
+            .is_ok_and(|header| header.err == ErrorCode::NotReadOnly.code())
 }
 
 /// During a login the server has one thing to say: the answer to the last token. Anything else
@@ -99,7 +100,7 @@ pub(super) fn handle_token(
     asked: &mut Option<Xid>,
     frame: &Bytes,
 ) -> Result<Result<Option<Bytes>, ErrorCode>, Disconnect> {
-    let header = decode_header(frame)?;
+    let header = decode_header(&mut Decoder::new(frame))?;
     let expected = asked.take().ok_or(Disconnect::Unsolicited(header.xid))?;
     if header.xid != expected {
         return Err(Disconnect::XidMismatch {
