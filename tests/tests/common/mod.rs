@@ -13,7 +13,9 @@
 pub mod child;
 pub mod contest;
 pub mod members;
+pub mod program;
 pub mod server;
+pub mod zkctl;
 
 use std::future::Future;
 use std::sync::OnceLock;
