@@ -2,7 +2,6 @@
 //! `CATALOGUE.md`.
 
 #![allow(
-    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -3,7 +3,6 @@
 //! end is what we watch.
 
 #![allow(
-    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -12,9 +11,10 @@
     reason = "a failed expectation is a failed test"
 )]
 
-#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "common/memory.rs"]
 mod memory;
+#[path = "common/status.rs"]
+mod status;
 
 use std::future::Future;
 use std::pin::pin;
@@ -22,6 +22,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use memory::Wire;
+use status::status;
 use zk_client::{Client, NodeEventKind, Pending, State, Watch, WatchEvent, WatchMode, WatchStream};
 use zk_embedded::fault::{Cut, Direction};
 
@@ -382,12 +383,8 @@ impl Scene {
 }
 
 /// Kilobytes of this process's memory, where the system tells.
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
+fn resident() -> Option<usize> {
+    status("self", "VmRSS")
 }
 
 /// D1, D2, B52, B57: the Java client loses what lies between two batches.

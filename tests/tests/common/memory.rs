@@ -1,6 +1,8 @@
 //! Clients of an embedded server over connections that stay inside the process, so that the clock can
 //! be paused.
 
+#![allow(dead_code, unreachable_pub, reason = "each suite uses a part of this")]
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

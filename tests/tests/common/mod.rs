@@ -15,6 +15,7 @@ pub mod contest;
 pub mod members;
 pub mod program;
 pub mod server;
+pub mod status;
 pub mod zkctl;
 
 use std::future::Future;
