@@ -2,7 +2,6 @@
 //! which does nothing else, and what an idle session does. The server is in another.
 
 #![allow(
-    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -10,12 +9,10 @@
     reason = "a failed expectation is a failed test"
 )]
 
-#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "common/canned.rs"]
 mod canned;
 mod common;
 
-use std::fs;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,8 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use canned::Canned;
+use canned::{Canned, watch_many};
 use common::child::{self, Child};
+use common::status::status;
 use peak_alloc::PeakAlloc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep};
@@ -43,16 +41,9 @@ const PER_SESSION: usize = 7_500;
 /// Ten thousand in 250 MiB, all that the process has taken for them.
 const RESIDENT: usize = 250 * 1024 * 1024 / 10_000;
 
-/// Lines of `/proc/self/status`, in kilobytes where they are sizes.
-fn status(name: &str) -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let number = line
-        .unwrap()
-        .trim_start_matches(':')
-        .split_whitespace()
-        .next();
-    number.unwrap().parse().unwrap()
+/// What the system tells of this process.
+fn own(figure: &str) -> usize {
+    status("self", figure).unwrap()
 }
 
 /// Lets this process have so many descriptors, and some; or says how many it may have.
@@ -120,11 +111,11 @@ async fn hold(hosts: &str, count: usize) {
     room_for(count).unwrap();
     // For what is made once.
     drop(connect(hosts, 1).await);
-    let (bytes, resident, threads) = (PEAK.current_usage(), status("VmRSS"), status("Threads"));
+    let (bytes, resident, threads) = (PEAK.current_usage(), own("VmRSS"), own("Threads"));
     let clients = connect(hosts, count).await;
     let bytes = PEAK.current_usage() - bytes;
-    let resident = (status("VmRSS") - resident) * 1024;
-    let threads = status("Threads") - threads;
+    let resident = (own("VmRSS") - resident) * 1024;
+    let threads = own("Threads") - threads;
     child::say(&format!("took {bytes} {resident} {threads}"));
     // Until the parent has heard it.
     std::future::pending::<()>().await;
@@ -137,7 +128,7 @@ async fn hold(hosts: &str, count: usize) {
 async fn r2_a_million_watches_take_250_megabytes_also_while_they_are_armed_again() {
     if let Some(orders) = child::orders() {
         let (port, count) = orders.split_once(' ').unwrap();
-        return watch(&format!("127.0.0.1:{port}"), count.parse().unwrap()).await;
+        return hold_watches(&format!("127.0.0.1:{port}"), count.parse().unwrap()).await;
     }
     let count = std::env::var("ZK_TESTS_WATCHES").map_or(200_000, |count| count.parse().unwrap());
     let server = Canned::new(SESSION);
@@ -171,32 +162,24 @@ async fn r2_a_million_watches_take_250_megabytes_also_while_they_are_armed_again
 }
 
 /// The process that has the watches, and nothing else.
-async fn watch(hosts: &str, count: usize) {
+async fn hold_watches(hosts: &str, count: usize) {
     let builder = Client::builder(hosts)
         .session_timeout(SESSION)
         .deadline(None);
     let zk = builder.connect().await.unwrap();
     let mut watches = Vec::with_capacity(count);
-    let mut before = 0;
-    for first in (0..count).step_by(1_000) {
-        let some = (first..count.min(first + 1_000)).map(|n| format!("/{n:0>63}"));
-        let reads: Vec<_> = some.map(|path| zk.get(&path).watch().submit()).collect();
-        for read in reads {
-            watches.push(read.await.unwrap().2);
-        }
-        if first == 0 {
-            // What is made once has been made.
-            before = status("VmRSS");
-        }
-    }
-    child::say(&format!("set {}", (status("VmRSS") - before) * 1024));
+    // For what is made once.
+    watch_many(&zk, 0..1_000, &mut watches).await;
+    let before = own("VmRSS");
+    watch_many(&zk, 1_000..count, &mut watches).await;
+    child::say(&format!("set {}", (own("VmRSS") - before) * 1024));
     let mut states = zk.states();
     while !matches!(states.next().await, Some(State::Suspended { .. })) {}
     let started = Instant::now();
     zk.sync("/").await.unwrap();
     let took = started.elapsed();
     assert_eq!(zk.statistics().rearmed_watches, count as u64);
-    let most = (status("VmHWM") - before) * 1024;
+    let most = (own("VmHWM") - before) * 1024;
     child::say(&format!("rearmed {most} {took:?}"));
     std::future::pending::<()>().await;
     drop(watches);

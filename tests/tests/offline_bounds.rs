@@ -6,7 +6,6 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    unreachable_pub,
     reason = "a failed expectation is a failed test"
 )]
 

@@ -23,6 +23,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use bytes::BytesMut;
 use common::child::{self, Child};
+use common::status::status;
 use embedded::Embedded;
 use wire::{Heard, Wire};
 use zk_embedded::Options;
@@ -304,13 +305,7 @@ fn descriptor_limit() -> usize {
 }
 
 fn resident(pid: u32) -> usize {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    let kib: usize = line.split_whitespace().next().unwrap().parse().unwrap();
-    kib * 1024
+    status(&pid.to_string(), "VmRSS").unwrap() * 1024
 }
 
 #[cfg(target_os = "linux")]

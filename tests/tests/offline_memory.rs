@@ -1,7 +1,6 @@
 //! What a watch, an idle session and a request in flight take, counted by the allocator.
 
 #![allow(
-    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -9,7 +8,6 @@
     reason = "a failed expectation is a failed test"
 )]
 
-#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "common/canned.rs"]
 mod canned;
 #[path = "common/counting.rs"]
@@ -17,11 +15,11 @@ mod counting;
 
 use std::time::Duration;
 
-use canned::Canned;
+use canned::{Canned, watch_many};
 use counting::{alone, virtually};
 use peak_alloc::PeakAlloc;
 use tokio::time::{Instant, sleep};
-use zk_client::{Client, State, Watch};
+use zk_client::{Client, State};
 use zk_proto::OpCode;
 
 #[global_allocator]
@@ -44,18 +42,6 @@ fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |number| number.parse().unwrap())
 }
 
-async fn watch(zk: &Client, from: usize, to: usize, watches: &mut Vec<Watch>) {
-    for first in (from..to).step_by(AT_A_TIME) {
-        let last = to.min(first + AT_A_TIME);
-        let reads: Vec<_> = (first..last)
-            .map(|n| zk.get(&format!("/{n:0>63}")).watch().submit())
-            .collect();
-        for read in reads {
-            watches.push(read.await.unwrap().2);
-        }
-    }
-}
-
 /// Returns when everything is armed again.
 async fn reconnect(zk: &Client, server: &Canned) {
     let mut states = zk.states();
@@ -73,7 +59,7 @@ fn r2_a_watch_takes_no_more_than_its_budget() {
         let zk = server.builder().connect().await.unwrap();
         let mut watches = Vec::with_capacity(count);
         // For what is made once.
-        watch(&zk, 0, AT_A_TIME, &mut watches).await;
+        watch_many(&zk, 0..AT_A_TIME, &mut watches).await;
         watches.clear();
         zk.sync("/").await.unwrap();
         drop(watches);
@@ -81,7 +67,7 @@ fn r2_a_watch_takes_no_more_than_its_budget() {
         PEAK.reset_peak_usage();
         let before = PEAK.current_usage();
         let mut watches = Vec::with_capacity(count);
-        watch(&zk, 0, count, &mut watches).await;
+        watch_many(&zk, 0..count, &mut watches).await;
         let (held, most) = (PEAK.current_usage() - before, PEAK.peak_usage() - before);
         assert_eq!(zk.statistics().watches, count);
 
@@ -139,7 +125,7 @@ fn r2_i13_a_server_slow_to_arm_watches_hears_from_the_session_all_the_time() {
         let server = Canned::that_rearms_in(SESSION, slow);
         let zk = server.builder().connect().await.unwrap();
         let mut watches = Vec::with_capacity(WATCHES);
-        watch(&zk, 0, WATCHES, &mut watches).await;
+        watch_many(&zk, 0..WATCHES, &mut watches).await;
         let before = Instant::now();
         server.record();
         reconnect(&zk, &server).await;

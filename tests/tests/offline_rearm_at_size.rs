@@ -3,7 +3,6 @@
 //! end is what we watch.
 
 #![allow(
-    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -12,17 +11,16 @@
     reason = "a failed expectation is a failed test"
 )]
 
-#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "common/memory.rs"]
 mod memory;
+#[path = "common/status.rs"]
+mod status;
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use memory::Wire;
-use zk_client::{Client, NodeEventKind, Pending, State, Watch, WatchEvent, WatchMode, WatchStream};
+use memory::{Wire, at_once};
+use status::status;
+use zk_client::{Client, NodeEventKind, Pending, Watch, WatchEvent, WatchMode, WatchStream};
 use zk_embedded::fault::{Cut, Direction};
 
 /// Where the client splits what it arms again.
@@ -75,14 +73,9 @@ enum Handle {
 impl Handle {
     /// What has been told already and not been read.
     fn told(&mut self) -> Option<WatchEvent> {
-        let mut cx = Context::from_waker(Waker::noop());
-        let polled = match self {
-            Handle::Once(watch) => pin!(watch).poll(&mut cx).map(Some),
-            Handle::Lasting(events) => pin!(events.next()).poll(&mut cx),
-        };
-        match polled {
-            Poll::Ready(event) => event,
-            Poll::Pending => None,
+        match self {
+            Handle::Once(watch) => at_once(watch),
+            Handle::Lasting(events) => at_once(events.next()).flatten(),
         }
     }
 }
@@ -208,14 +201,6 @@ impl Scene {
         }
     }
 
-    /// Cuts the watching client off and returns when it knows.
-    async fn cut_off(&self) {
-        self.wire.block(true);
-        let mut states = self.watching.states();
-        self.wire.disconnect(&self.watching);
-        while !matches!(states.next().await, Some(State::Suspended { .. })) {}
-    }
-
     /// How many requests it takes to arm everything again, at least.
     fn batches(&self) -> usize {
         let armed = self.which(|scene, n| scene.handles[n].is_some());
@@ -246,8 +231,7 @@ impl Scene {
         for cut in cuts {
             self.wire.server.faults().cut(*cut);
         }
-        self.wire.block(false);
-        self.watching.sync("/").await.unwrap();
+        self.wire.reconnect(&self.watching).await;
         self.wire.server.faults().clear();
         // Whatever the server had to tell before it has answered this has been told.
         self.watching.sync("/").await.unwrap();
@@ -279,7 +263,7 @@ impl Scene {
     /// One outage: some handles are dropped, some znodes are changed, the way back is cut.
     async fn outage(&mut self, changed_share: f64, dropped_share: f64, cuts: usize) {
         let before = self.watching.session();
-        self.cut_off().await;
+        self.wire.cut_off(&self.watching).await;
         for n in 0..self.kinds.len() {
             if self.rng.f64() < dropped_share {
                 self.handles[n] = None;
@@ -382,12 +366,8 @@ impl Scene {
 }
 
 /// Kilobytes of this process's memory, where the system tells.
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
+fn resident() -> Option<usize> {
+    status("self", "VmRSS")
 }
 
 /// D1, D2, B52, B57: the Java client loses what lies between two batches.
@@ -436,7 +416,7 @@ async fn d2_b57_two_hundred_thousand_watches_survive_a_reconnect() {
     let armed = started.elapsed();
     let watched = resident();
 
-    scene.cut_off().await;
+    scene.wire.cut_off(&scene.watching).await;
     let started = Instant::now();
     scene.reconnect(&[]).await;
     let rearmed = started.elapsed();

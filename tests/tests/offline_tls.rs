@@ -10,13 +10,8 @@
 )]
 
 #[path = "common/certificates.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    missing_debug_implementations,
-    reason = "shared with another suite"
-)]
 mod certificates;
+mod common;
 
 use std::error::Error as _;
 use std::fs;
@@ -32,10 +27,8 @@ use tokio_rustls::rustls::ServerConfig;
 use zk_client::{BackoffPolicy, Client, Disconnect, Error, ErrorKind, State, TlsConfig, TlsError};
 use zk_tests::run_directory::ServerDirectory;
 
-use certificates::{Authority, Identity, Validity, rustls_client};
-
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use certificates::{Authority, Identity, Validity, cause, rustls_client};
+use common::{PATIENCE, soon};
 
 /// A port for TLS with the embedded server behind it.
 struct Port {
@@ -152,15 +145,6 @@ async fn expect_error(builder: zk_client::Builder) -> Error {
     assert_eq!(error.kind(), ErrorKind::Untrusted, "{error}");
     assert!(started.elapsed() < PATIENCE);
     error
-}
-
-/// The reason of a client that has connected to nobody.
-fn cause(error: &Error) -> TlsError {
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
-    match cause.unwrap() {
-        Disconnect::Tls(cause) => cause.clone(),
-        other => panic!("not about TLS: {other:?}"),
-    }
 }
 
 #[tokio::test]
@@ -461,10 +445,7 @@ async fn t1_a_bad_certificate_is_tried_again_with_growing_delays() {
     assert_eq!(zk.state(), State::Connecting);
     // It is there as soon as the certificate is mended.
     port.present(ca.issue(&["localhost"]).server());
-    tokio::time::timeout(PATIENCE, zk.connected())
-        .await
-        .unwrap()
-        .unwrap();
+    soon("a connection", zk.connected()).await.unwrap();
     zk.close().await.unwrap();
 }
 
@@ -513,7 +494,7 @@ async fn t4_renewed_files_are_used_from_the_next_connection_on() {
     ));
     new.issue(&["client"]).write(&certificate, &key);
     fs::write(file("ca.pem"), new.pem()).unwrap();
-    let back = tokio::time::timeout(PATIENCE, states.next()).await.unwrap();
+    let back = soon("a connection", states.next()).await;
     assert!(back.unwrap().is_connected());
     assert!(port.accepted.load(Ordering::SeqCst) > attempts);
     assert_eq!(zk.session(), session);

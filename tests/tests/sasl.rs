@@ -9,15 +9,8 @@
 )]
 
 #[path = "common/certificates.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    missing_debug_implementations,
-    reason = "shared with other suites"
-)]
 mod certificates;
-#[path = "common/program.rs"]
-mod program;
+mod common;
 
 use std::error::Error as _;
 use std::fs;
@@ -30,16 +23,14 @@ use std::time::Duration;
 
 use zk_client::sasl::{Beginning, Digest, Login, Mechanism, Step};
 use zk_client::{
-    Acl, BackoffPolicy, Builder, Client, Disconnect, Error, ErrorKind, HostPort, Outcome,
-    Permissions, SaslError, State,
+    Acl, Builder, Client, Disconnect, Error, ErrorKind, HostPort, Outcome, Permissions, SaslError,
+    State,
 };
 use zk_tests::run_directory::ServerDirectory;
 use zk_tests::{Proxy, ServerOptions, Standalone};
 
 use certificates::Authority;
-
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use common::{PATIENCE, impatient, soon};
 
 const USERS: &str = r#"user_bob="canary-secret" user_jürgen="päss'word""#;
 
@@ -55,21 +46,12 @@ impl Guarded {
     /// Serves those who have logged in and, unless `required`, everybody else.
     fn start(required: bool) -> Self {
         let directory = ServerDirectory::create("users").unwrap();
-        let (users, key) = (
-            directory.path().join("jaas.conf"),
-            directory.path().join("server.pem"),
-        );
+        let users = directory.path().join("jaas.conf");
         write_users(&users, USERS);
         let ca = Authority::new("of the server");
-        fs::write(&key, ca.issue(&["127.0.0.1"]).pem()).unwrap();
-        let key = key.display().to_string();
-        let options = ServerOptions::default()
-            .secure_port()
-            .config("ssl.keyStore.location", &key)
-            .config("ssl.keyStore.type", "PEM")
-            .config("ssl.trustStore.location", key)
-            .config("ssl.trustStore.type", "PEM")
-            .config("ssl.clientAuth", "none")
+        let identity = ca.issue(&["127.0.0.1"]);
+        let options = identity
+            .real_server(directory.path(), &ca, "none")
             .config(
                 "authProvider.1",
                 "org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
@@ -105,10 +87,7 @@ fn write_users(path: &PathBuf, users: &str) {
 fn builder(hosts: &str) -> Builder {
     Client::builder(hosts)
         .connect_timeout(PATIENCE)
-        .backoff(BackoffPolicy {
-            initial: Duration::from_millis(20),
-            max: Duration::from_millis(200),
-        })
+        .backoff(impatient())
 }
 
 /// Lets everybody in, and knows who has logged in.
@@ -165,10 +144,7 @@ async fn a33_b21_what_is_submitted_early_waits_for_the_login() {
         .map(|n| zk.create(&format!("/early{n}"), "").ephemeral().submit())
         .collect();
     for write in writes {
-        tokio::time::timeout(PATIENCE, write)
-            .await
-            .unwrap()
-            .unwrap();
+        soon("a write", write).await.unwrap();
     }
     zk.close().await.unwrap();
 }
@@ -303,7 +279,7 @@ async fn b72_t5_a_login_that_fails_only_on_reconnect_is_reported() {
             last = Some(state);
         }
     };
-    tokio::time::timeout(PATIENCE, over).await.unwrap();
+    soon("the end", over).await;
     assert_eq!(last, Some(State::AuthFailed));
     let error = zk.get("/").await.unwrap_err();
     assert!(matches!(cause(&error), SaslError::Refused(_)));
@@ -335,7 +311,7 @@ fn zkctl_logs_in_over_tls() {
     fs::write(&ca, server.ca.pem()).unwrap();
     let run = |secret: &str| {
         fs::write(&password, secret).unwrap();
-        Command::new(program::zkctl())
+        Command::new(common::program::zkctl())
             .arg("ls")
             .env(
                 "ZK_SERVER",

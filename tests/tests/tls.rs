@@ -9,27 +9,18 @@
 )]
 
 #[path = "common/certificates.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    missing_debug_implementations,
-    reason = "shared with another suite"
-)]
 mod certificates;
+mod common;
 
-use std::error::Error as _;
-use std::fs;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use zk_client::{Acl, Client, Disconnect, Error, ErrorKind, TlsConfig, TlsError, WatchMode};
+use zk_client::{Acl, Client, Error, TlsConfig, TlsError, WatchMode};
 use zk_tests::run_directory::ServerDirectory;
-use zk_tests::{Proxy, ServerOptions, Standalone};
+use zk_tests::{Proxy, Standalone};
 
-use certificates::{Authority, Identity, Validity};
-
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use certificates::{Authority, Identity, Validity, cause};
+use common::{PATIENCE, soon};
 
 /// A server with a port for TLS.
 struct Secure {
@@ -44,19 +35,8 @@ impl Secure {
         let directory = ServerDirectory::create("certificates").unwrap();
         let ca = Authority::new("of the server");
         let clients = Authority::new("of the clients");
-        let (key, trust) = (
-            directory.path().join("server.pem"),
-            directory.path().join("clients.pem"),
-        );
-        fs::write(&key, ca.issue(&["localhost", "127.0.0.1"]).pem()).unwrap();
-        fs::write(&trust, clients.pem()).unwrap();
-        let options = ServerOptions::default()
-            .secure_port()
-            .config("ssl.keyStore.location", key.display().to_string())
-            .config("ssl.keyStore.type", "PEM")
-            .config("ssl.trustStore.location", trust.display().to_string())
-            .config("ssl.trustStore.type", "PEM")
-            .config("ssl.clientAuth", client_auth);
+        let identity = ca.issue(&["localhost", "127.0.0.1"]);
+        let options = identity.real_server(directory.path(), &clients, client_auth);
         Secure {
             server: Standalone::start(options).unwrap(),
             ca,
@@ -96,15 +76,6 @@ async fn connect(hosts: &str, tls: TlsConfig) -> Result<Client, Error> {
         .await
 }
 
-fn cause(error: &Error) -> TlsError {
-    assert_eq!(error.kind(), ErrorKind::Untrusted, "{error}");
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
-    match cause.unwrap() {
-        Disconnect::Tls(cause) => cause.clone(),
-        other => panic!("not about TLS: {other:?}"),
-    }
-}
-
 /// C23: several replies in one TLS record, and replies larger than one, must not wait for each other.
 #[tokio::test]
 async fn c23_a_session_over_tls_is_as_any_other() {
@@ -114,22 +85,14 @@ async fn c23_a_session_over_tls_is_as_any_other() {
     let mut events = zk.watch("/tls", WatchMode::Persistent).await.unwrap();
     let large = vec![b'x'; 512 * 1024];
     zk.set("/tls", &large).await.unwrap();
-    assert!(
-        tokio::time::timeout(PATIENCE, events.next())
-            .await
-            .unwrap()
-            .is_some()
-    );
+    assert!(soon("an event", events.next()).await.is_some());
     let reads: Vec<_> = (0..200).map(|_| zk.exists("/tls").submit()).collect();
     let whole = zk.get("/tls").submit();
     for read in reads {
-        let stat = tokio::time::timeout(PATIENCE, read).await.unwrap();
+        let stat = soon("a stat", read).await;
         assert_eq!(stat.unwrap().unwrap().data_length, 512 * 1024);
     }
-    let (data, _) = tokio::time::timeout(PATIENCE, whole)
-        .await
-        .unwrap()
-        .unwrap();
+    let (data, _) = soon("the data", whole).await.unwrap();
     assert_eq!(data, large);
     zk.close().await.unwrap();
 }
@@ -146,7 +109,7 @@ async fn a_session_moves_to_another_connection_over_tls() {
     assert!(states.next().await.unwrap().is_connected());
     proxy.cut_all();
     assert!(!states.next().await.unwrap().is_connected());
-    let back = tokio::time::timeout(PATIENCE, states.next()).await.unwrap();
+    let back = soon("a connection", states.next()).await;
     assert!(back.unwrap().is_connected());
     assert_eq!(zk.session(), session);
     zk.exists("/").await.unwrap();

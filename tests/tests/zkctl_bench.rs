@@ -8,47 +8,18 @@
 )]
 
 mod common;
-#[path = "common/program.rs"]
-mod program;
 
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::time::Instant;
 
-use common::{PATIENCE, shared_server};
+use common::PATIENCE;
+use common::zkctl::{done, output, root, zkctl};
 use serde_json::Value;
 use zk_tests::signal::{self, Signal};
 
-fn zkctl(root: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program::zkctl());
-    command
-        .args(arguments)
-        .env(
-            "ZK_SERVER",
-            format!("{}{root}", shared_server().connect_string()),
-        )
-        .env_remove("ZK_AUTH")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn output(root: &str, arguments: &[&str]) -> Output {
-    zkctl(root, arguments).output().unwrap()
-}
-
-/// A part of the server that no other test uses.
-fn root() -> String {
-    let root = common::unused_root();
-    assert!(output("", &["create", &root]).status.success());
-    root
-}
-
 /// What a benchmark has made there and not deleted.
 fn left(root: &str) -> String {
-    let listed = output(root, &["ls", "-R", "/"]);
-    assert!(listed.status.success());
-    let names = String::from_utf8(listed.stdout).unwrap();
+    let names = done(root, &["ls", "-R", "/"]);
     names.lines().filter(|name| *name != "/").collect()
 }
 

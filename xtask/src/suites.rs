@@ -13,7 +13,7 @@ const OFFLINE_PREFIX: &str = "offline_";
 
 /// What these test is the same on every server: they take theirs from `tests/tests/common`, which
 /// starts what the variable `ZK_TESTS_SERVER` asks for.
-const ON_EMBEDDED: [&str; 23] = [
+const ON_EMBEDDED: [&str; 24] = [
     "bad_input",
     "blocking",
     "cancellation",
@@ -37,6 +37,7 @@ const ON_EMBEDDED: [&str; 23] = [
     "watch_modes",
     "zkctl",
     "zkctl_bench",
+    "zkctl_lock",
 ];
 
 /// The names of the test targets, as `cargo test --test` takes them.

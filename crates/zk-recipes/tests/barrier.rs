@@ -7,34 +7,18 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
-use std::future::Future;
+mod common;
+
 use std::time::Duration;
 
+use common::{soon, until};
 use zk_client::Client;
 use zk_embedded::{Server, fault::on};
 use zk_proto::OpCode;
 use zk_recipes::Barrier;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
 async fn client(server: &Server) -> Client {
     Client::connect(server.connect_string()).await.unwrap()
-}
-
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
-}
-
-async fn until(what: &str, fact: impl Fn() -> bool) {
-    soon(what, async {
-        while !fact() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
 }
 
 /// C7, C8: neither a lost connection, nor a lost session, nor a change of the znode's data opens it,

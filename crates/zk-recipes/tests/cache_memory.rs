@@ -6,6 +6,9 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+mod common;
+
+use common::fill;
 use zk_client::Client;
 use zk_embedded::Server;
 use zk_recipes::TreeCache;
@@ -25,14 +28,7 @@ async fn a_node_takes_no_more_than_is_counted() {
     let server = Server::builder().log_limit(0).start().await.unwrap();
     let zk = Client::connect(server.connect_string()).await.unwrap();
     zk.create("/app", "").await.unwrap();
-    let paths: Vec<_> = (0..NODES).map(|n| format!("/app/member-{n}")).collect();
-    for paths in paths.chunks(1000) {
-        let creates = paths.iter().map(|path| zk.create(path, path).submit());
-        for create in creates.collect::<Vec<_>>() {
-            create.await.unwrap();
-        }
-    }
-    drop(paths);
+    fill(&zk, NODES, |n| format!("/app/member-{n}")).await;
     let before = resident();
     let cache = TreeCache::new(&zk, "/app");
     let snapshot = cache.initialized().await.unwrap();

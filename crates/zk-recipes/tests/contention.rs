@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{memory, memory_with, received, soon, start, until};
+use common::{LAYOUTS, memory, memory_with, received, soon, start, until};
 use zk_client::{Acl, Permissions};
 use zk_embedded::Server;
 use zk_recipes::{Layout, Lock, Lost, MultiLock, ReadLock, Trust, WriteLock, revoke};
@@ -96,7 +96,7 @@ async fn a63_b83_a_waiter_in_the_middle_that_goes_disturbs_nobody() {
 /// ZOOKEEPER-4372: the parent's counter runs over while contenders wait.
 #[tokio::test(start_paused = true)]
 async fn a70_b82_the_order_is_kept_when_the_counter_runs_over() {
-    for layout in [Layout::Default, Layout::Kazoo, Layout::Curator] {
+    for layout in LAYOUTS {
         let memory = memory(1).await;
         let zk = memory.any().await;
         zk.ensure_path("/lock").await.unwrap();

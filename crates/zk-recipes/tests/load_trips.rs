@@ -10,7 +10,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{memory, received, soon};
+use common::{fill, memory, received, soon};
 use tokio::time::Instant;
 use zk_recipes::TreeCache;
 
@@ -25,13 +25,7 @@ async fn a_tree_is_loaded_with_one_read_a_znode_and_a_window_full_of_them_at_a_t
         let memory = memory(1).await;
         let zk = memory.any().await;
         zk.ensure_path("/app").await.unwrap();
-        let paths: Vec<_> = (0..NODES).map(|n| format!("/app/{n:05}")).collect();
-        for paths in paths.chunks(1_000) {
-            let creates = paths.iter().map(|path| zk.create(path, path).submit());
-            for create in creates.collect::<Vec<_>>() {
-                create.await.unwrap();
-            }
-        }
+        fill(&zk, NODES, |n| format!("/app/{n:05}")).await;
         memory.server.faults().delay_replies(TRIP);
         let (before, started) = (received(&memory.server).await, Instant::now());
         let cache = TreeCache::builder(&zk, "/app").window(window).start();

@@ -7,17 +7,18 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
-use std::future::Future;
-use std::pin::pin;
+mod common;
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use common::{dropped_after, soon, until};
 use zk_client::Client;
 use zk_embedded::{Server, fault::on};
 use zk_proto::OpCode;
 use zk_recipes::{Error, Lock, Lost};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn client(server: &Server) -> Client {
     Client::builder(server.connect_string())
@@ -25,13 +26,6 @@ async fn client(server: &Server) -> Client {
         .connect()
         .await
         .unwrap()
-}
-
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
 }
 
 /// The znodes in the lock's line.
@@ -48,13 +42,18 @@ async fn names(lock: &Lock) -> Vec<String> {
     contenders.into_iter().map(name).collect()
 }
 
-async fn until(what: &str, fact: impl Fn() -> bool) {
-    soon(what, async {
-        while !fact() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+/// Polls what waits for the lock, woken or not, until so many are in the line.
+async fn waits_in(line_of: usize, server: &Server, mut waiting: Pin<&mut impl Future>) {
+    let waits = poll_fn(|cx| {
+        assert!(waiting.as_mut().poll(cx).is_pending());
+        cx.waker().wake_by_ref();
+        if line(server).len() < line_of {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
         }
-    })
-    .await;
+    });
+    soon("its place in the line", waits).await;
 }
 
 #[tokio::test]
@@ -82,19 +81,7 @@ async fn a54_a62_b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_th
     let lock = Lock::new(&zk, "/lock");
     let mut acquire = pin!(lock.acquire());
     // The create goes out, is executed, and its reply is lost.
-    soon(
-        "the create",
-        std::future::poll_fn(|cx| {
-            assert!(acquire.as_mut().poll(cx).is_pending());
-            cx.waker().wake_by_ref();
-            if line(&server).is_empty() {
-                Poll::Pending
-            } else {
-                Poll::Ready(())
-            }
-        }),
-    )
-    .await;
+    waits_in(1, &server, acquire.as_mut()).await;
     server.expire_session(first.id);
     let guard = soon("the lock", acquire).await.unwrap();
     assert_eq!(zk.session().epoch, 2);
@@ -113,20 +100,8 @@ async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
     let held = Lock::new(&other, "/lock").acquire().await.unwrap();
     for polls in 1..60 {
         let lock = Lock::new(&zk, "/lock");
-        let mut acquire = Box::pin(lock.acquire());
-        let mut polled = 0;
-        std::future::poll_fn(|cx| {
-            assert!(acquire.as_mut().poll(cx).is_pending(), "it is held");
-            polled += 1;
-            cx.waker().wake_by_ref();
-            if polled < polls {
-                Poll::Pending
-            } else {
-                Poll::Ready(())
-            }
-        })
-        .await;
-        drop(acquire);
+        let through = dropped_after(polls, lock.acquire()).await;
+        assert!(!through, "it is held");
     }
     until("the holder is alone", || line(&server) == [held.path()]).await;
     until("no watch stays", || server.watch_counts().data == 0).await;
@@ -208,19 +183,7 @@ async fn contenders_are_served_in_order_and_known_by_name() {
     );
     until("they have left", || line(&server).len() == 1).await;
     let mut waiting = pin!(second.acquire());
-    soon(
-        "the line of two",
-        std::future::poll_fn(|cx| {
-            assert!(waiting.as_mut().poll(cx).is_pending());
-            cx.waker().wake_by_ref();
-            if line(&server).len() < 2 {
-                Poll::Pending
-            } else {
-                Poll::Ready(())
-            }
-        }),
-    )
-    .await;
+    waits_in(2, &server, waiting.as_mut()).await;
     assert_eq!(names(&second).await, ["first", "second"]);
     first.release().await.unwrap();
     let guard = soon("the lock", waiting).await.unwrap();
@@ -241,7 +204,7 @@ async fn a_guard_is_not_trusted_while_its_client_is_being_closed() {
     let mut closing = pin!(zk.close());
     {
         let mut lost = pin!(guard.lost());
-        let pending = std::future::poll_fn(|cx| {
+        let pending = poll_fn(|cx| {
             let waits = lost.as_mut().poll(cx).is_pending();
             Poll::Ready(waits && closing.as_mut().poll(cx).is_pending())
         });

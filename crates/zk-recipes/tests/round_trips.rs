@@ -13,7 +13,7 @@ mod common;
 use std::future::Future;
 use std::time::Duration;
 
-use common::{Memory, memory, received, soon, start, until};
+use common::{LAYOUTS, Memory, memory, received, soon, start, until};
 use tokio::time::Instant;
 use zk_recipes::{
     Election, Guard, Layout, LeaderLatch, Lock, ReadLock, Semaphore, TreeCache, WriteLock,
@@ -21,7 +21,6 @@ use zk_recipes::{
 
 /// How long each reply, and each notification, is on its way.
 const TRIP: Duration = Duration::from_millis(100);
-const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout::Curator];
 
 /// Does something, and says how many requests and how many round trips that took.
 async fn cost<T>(memory: &Memory, future: impl Future<Output = T>) -> (T, u64, u32) {

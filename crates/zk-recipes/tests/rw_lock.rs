@@ -11,14 +11,14 @@ mod common;
 
 use std::time::Duration;
 
-use common::{memory, soon, start, until};
+use common::{LAYOUTS, dropped_after, memory, soon, start, until};
 use zk_embedded::fault::on;
 use zk_proto::OpCode;
 use zk_recipes::{Error, Layout, Lost, ReadLock, WriteLock};
 
 #[tokio::test(start_paused = true)]
 async fn readers_enter_together_and_a_writer_alone_in_the_order_of_arrival() {
-    for layout in [Layout::Default, Layout::Kazoo, Layout::Curator] {
+    for layout in LAYOUTS {
         let memory = memory(1).await;
         let zk = memory.any().await;
         let read = ReadLock::new(&zk, "/lock").layout(layout);
@@ -127,19 +127,7 @@ async fn d3_b95_a_downgrade_dropped_at_any_point_leaves_nothing() {
     let zk = memory.any().await;
     for polls in 1..40 {
         let writer = WriteLock::new(&zk, "/lock").acquire().await.unwrap();
-        let mut downgrade = Box::pin(writer.downgrade());
-        let mut polled = 0;
-        std::future::poll_fn(|cx| {
-            polled += 1;
-            cx.waker().wake_by_ref();
-            let done = downgrade.as_mut().poll(cx).is_ready();
-            if done || polled >= polls {
-                return std::task::Poll::Ready(());
-            }
-            std::task::Poll::Pending
-        })
-        .await;
-        drop(downgrade);
+        dropped_after(polls, writer.downgrade()).await;
         until("nothing is left", || memory.names("/lock").is_empty()).await;
     }
     until("no watch stays", || memory.server.watch_counts().data == 0).await;

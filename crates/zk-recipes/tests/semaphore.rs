@@ -9,22 +9,25 @@
 
 mod common;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
-use common::{memory, soon, start, until};
+use common::{LAYOUTS, dropped_after, memory, soon, start, until};
 use tokio::task::JoinSet;
 use zk_recipes::{Error, Layout, Semaphore};
-
-const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout::Curator];
 
 fn leases(layout: Layout) -> &'static str {
     match layout {
         Layout::Kazoo => "/s",
         _ => "/s/leases",
+    }
+}
+
+fn turns(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Kazoo => "/s-__lock__",
+        _ => "/s/locks",
     }
 }
 
@@ -110,27 +113,11 @@ async fn d3_b98_an_acquisition_dropped_at_any_point_leaves_nothing() {
             .unwrap();
         for polls in 1..80 {
             let semaphore = Semaphore::new(&zk, "/s", 1).layout(layout);
-            let mut acquire: Pin<Box<dyn Future<Output = _>>> = Box::pin(semaphore.acquire());
-            let mut polled = 0;
-            std::future::poll_fn(|cx| {
-                assert!(acquire.as_mut().poll(cx).is_pending(), "there is none");
-                polled += 1;
-                cx.waker().wake_by_ref();
-                if polled < polls {
-                    Poll::Pending
-                } else {
-                    Poll::Ready(())
-                }
-            })
-            .await;
+            let through = dropped_after(polls, semaphore.acquire()).await;
+            assert!(!through, "there is none");
         }
         memory.until_names(leases(layout), 1).await;
-        let turn = if layout == Layout::Kazoo {
-            "/s-__lock__"
-        } else {
-            "/s/locks"
-        };
-        memory.until_names(turn, 0).await;
+        memory.until_names(turns(layout), 0).await;
         until("no watch stays", || {
             let watches = memory.server.watch_counts();
             watches.child + watches.data == 0
@@ -177,12 +164,7 @@ async fn a_wait_goes_on_in_the_next_session_and_a_lease_does_not() {
             .unwrap();
         let semaphore = Semaphore::new(&zk, "/s", 1).layout(layout);
         let waiting = start(async move { semaphore.acquire().await.unwrap() });
-        let turn = if layout == Layout::Kazoo {
-            "/s-__lock__"
-        } else {
-            "/s/locks"
-        };
-        memory.until_names(turn, 1).await;
+        memory.until_names(turns(layout), 1).await;
         until("it watches", || memory.server.watch_counts().child > 0).await;
         memory.server.expire_session(zk.session().id);
         memory.server.expire_session(other.session().id);

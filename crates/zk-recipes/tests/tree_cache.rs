@@ -8,19 +8,21 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+mod common;
+
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::{fill, soon, until};
 use fastrand::Rng;
-use zk_client::{BackoffPolicy, Client, Zxid};
+use zk_client::{BackoffPolicy, Client, SessionId, Stat, Zxid};
 use zk_embedded::fault::{Action, on};
 use zk_embedded::{Compat, Server};
 use zk_proto::{ErrorCode, OpCode};
-use zk_recipes::{CacheError, CacheEvent, CacheEvents, Snapshot, TreeCache};
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use zk_recipes::{
+    CacheError, CacheEvent, CacheEvents, Cached, Snapshot, TreeCache, TreeCacheBuilder,
+};
 
 async fn client(server: &Server) -> Client {
     let impatient = BackoffPolicy {
@@ -35,16 +37,26 @@ async fn client(server: &Server) -> Client {
         .unwrap()
 }
 
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}"),
+fn start(builder: TreeCacheBuilder<'_>, one_shot: bool) -> TreeCache {
+    if one_shot {
+        builder.one_shot_watches().start()
+    } else {
+        builder.start()
     }
 }
 
-/// What two copies of a tree have to agree on. The rest of a stat changes without the node's being
+/// What two copies of a node have to agree on. The rest of a stat changes without the node's being
 /// written to.
-type Contents = BTreeMap<String, (Bytes, Zxid, Zxid, i32, i64)>;
+type Written = (Bytes, Zxid, Zxid, i32, Option<SessionId>);
+type Contents = BTreeMap<String, Written>;
+
+fn written(data: Bytes, stat: Stat) -> Written {
+    (data, stat.czxid, stat.mzxid, stat.version, stat.owner())
+}
+
+fn copy(node: &Cached) -> Written {
+    written(node.data.clone(), node.stat)
+}
 
 /// The tree as the server has it, at and below a path.
 fn tree(server: &Server, base: &str) -> Contents {
@@ -53,23 +65,15 @@ fn tree(server: &Server, base: &str) -> Contents {
         let below = format!("{}/", base.trim_end_matches('/'));
         if (path == base || path.starts_with(&below)) && !path.starts_with("/zookeeper") {
             let node = server.node(&path).unwrap();
-            let stat = node.stat;
-            let owner = stat.owner().map_or(0, |id| id.0);
-            let data = node.data.unwrap_or_default();
-            tree.insert(path, (data, stat.czxid, stat.mzxid, stat.version, owner));
+            tree.insert(path, written(node.data.unwrap_or_default(), node.stat));
         }
     }
     tree
 }
 
 fn contents(snapshot: &Snapshot) -> Contents {
-    let nodes = snapshot.iter().map(|(path, node)| {
-        let stat = node.stat;
-        let owner = stat.owner().map_or(0, |id| id.0);
-        let data = node.data.clone();
-        (path, (data, stat.czxid, stat.mzxid, stat.version, owner))
-    });
-    let nodes: Contents = nodes.collect();
+    let nodes = snapshot.iter();
+    let nodes: Contents = nodes.map(|(path, node)| (path, copy(node))).collect();
     assert_eq!(nodes.len(), snapshot.len());
     nodes
 }
@@ -85,40 +89,37 @@ struct Reader {
 impl Reader {
     fn new(cache: &TreeCache) -> Self {
         let (snapshot, events) = cache.subscribe().unwrap();
-        Reader {
+        let mut reader = Reader {
             events,
-            known: contents(&snapshot),
-            generation: snapshot.generation(),
-            initialized: if snapshot.is_complete() {
-                snapshot.generation()
-            } else {
-                0
-            },
-        }
+            known: Contents::new(),
+            generation: 0,
+            initialized: 0,
+        };
+        reader.begin(&snapshot);
+        reader
+    }
+
+    fn begin(&mut self, snapshot: &Snapshot) {
+        self.known = contents(snapshot);
+        self.generation = snapshot.generation();
+        self.initialized = if snapshot.is_complete() {
+            self.generation
+        } else {
+            0
+        };
     }
 
     async fn read(&mut self) {
         let event = soon("an event", self.events.next()).await.unwrap();
-        let what = |node: &zk_recipes::Cached| {
-            let stat = node.stat;
-            let owner = stat.owner().map_or(0, |id| id.0);
-            (
-                node.data.clone(),
-                stat.czxid,
-                stat.mzxid,
-                stat.version,
-                owner,
-            )
-        };
         match event.unwrap() {
             CacheEvent::Added { path, node } => {
-                assert_eq!(self.known.insert(path, what(&node)), None);
+                assert_eq!(self.known.insert(path, copy(&node)), None);
             }
             CacheEvent::Changed { path, before, node } => {
-                assert_eq!(self.known.insert(path, what(&node)), Some(what(&before)));
+                assert_eq!(self.known.insert(path, copy(&node)), Some(copy(&before)));
             }
             CacheEvent::Removed { path, before } => {
-                assert_eq!(self.known.remove(&path), Some(what(&before)));
+                assert_eq!(self.known.remove(&path), Some(copy(&before)));
             }
             CacheEvent::Gap { generation } => {
                 assert_eq!(generation, self.generation + 1);
@@ -130,13 +131,7 @@ impl Reader {
             }
             CacheEvent::Lagged { .. } => {
                 let snapshot = self.events.resume().unwrap();
-                self.known = contents(&snapshot);
-                self.generation = snapshot.generation();
-                self.initialized = if snapshot.is_complete() {
-                    self.generation
-                } else {
-                    0
-                };
+                self.begin(&snapshot);
             }
             event => panic!("{event:?}"),
         }
@@ -194,11 +189,7 @@ async fn run(seed: u64, one_shot: bool, compat: Compat) {
         change(&admin, &mut rng).await;
     }
     let builder = TreeCache::builder(&zk, "/app").window(rng.usize(1..20));
-    let cache = if one_shot {
-        builder.one_shot_watches().start()
-    } else {
-        builder.start()
-    };
+    let cache = start(builder, one_shot);
     let mut reader = Reader::new(&cache);
     for round in 0..6 {
         for _ in 0..rng.u32(0..60) {
@@ -222,12 +213,7 @@ async fn run(seed: u64, one_shot: bool, compat: Compat) {
     while let Some(event) = soon("the end", reader.events.next()).await {
         event.unwrap();
     }
-    soon("no watch to be left", async {
-        while zk.statistics().watches > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    until("no watch is left", || zk.statistics().watches == 0).await;
 }
 
 fn seeds() -> std::ops::Range<u64> {
@@ -282,12 +268,7 @@ async fn c18_only_what_is_below_the_root_is_in_it_and_the_root_may_come_and_go()
     admin.ensure_path("/team").await.unwrap();
     let zk = client(&server).await.chroot("/team").unwrap();
     for one_shot in [false, true] {
-        let builder = TreeCache::builder(&zk, "/a");
-        let cache = if one_shot {
-            builder.one_shot_watches().start()
-        } else {
-            builder.start()
-        };
+        let cache = start(TreeCache::builder(&zk, "/a"), one_shot);
         assert!(
             soon("nothing", cache.initialized())
                 .await
@@ -387,12 +368,7 @@ async fn a_tree_that_is_too_large_ends_the_cache_and_lets_go_of_it() {
     });
     assert!(matches!(end.await, CacheError::TooManyNodes { limit: 21 }));
     assert!(soon("the end", events.next()).await.is_none());
-    soon("no watch to be left", async {
-        while server.watch_counts().data > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    until("no watch is left", || server.watch_counts().data == 0).await;
 
     let cache = TreeCache::builder(&zk, "/a").max_bytes(4096).start();
     let error = soon("the end", cache.initialized()).await.unwrap_err();
@@ -495,20 +471,6 @@ async fn b103_65600_children_are_had() {
     }
 }
 
-/// Creates many nodes, pipelined.
-async fn fill(zk: &Client, count: usize, path: impl Fn(usize) -> String) {
-    let paths: Vec<_> = (0..count).map(path).collect();
-    for paths in paths.chunks(1000) {
-        let made: Vec<_> = paths
-            .iter()
-            .map(|path| zk.create(path, path.as_bytes()).submit())
-            .collect();
-        for made in made {
-            made.await.unwrap();
-        }
-    }
-}
-
 /// 100,000 nodes, then random changes with reconnects. Prints what it took.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i23_100000_nodes_and_changes_with_reconnects() {
@@ -540,14 +502,9 @@ async fn i23_100000_nodes_and_changes_with_reconnects() {
         drop(admin.set(&path, "while it was away").await);
     }
     let expected = tree(&server, "/app");
-    soon("the tree", async {
-        loop {
-            let snapshot = cache.snapshot().unwrap();
-            if snapshot.is_complete() && contents(&snapshot) == expected {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+    until("it equals the tree", || {
+        let snapshot = cache.snapshot().unwrap();
+        snapshot.is_complete() && contents(&snapshot) == expected
     })
     .await;
     println!("even after {:?}", started.elapsed());

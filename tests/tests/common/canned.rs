@@ -1,7 +1,10 @@
 //! A server inside the process that answers every request from a constant and remembers nothing, so
 //! that whatever grows is the client's.
 
+#![allow(dead_code, unreachable_pub, reason = "each suite uses a part of this")]
+
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
-use zk_client::{BackoffPolicy, Builder, Client, Dial, Dialing, HostPort, Stream};
+use zk_client::{BackoffPolicy, Builder, Client, Dial, Dialing, HostPort, Stream, Watch};
 use zk_proto::records::{ConnectResponse, GetDataResponse};
 use zk_proto::{Encode, OpCode, ReplyHeader, SessionId, SessionPassword, Stat, Zxid, xid};
 
@@ -111,6 +114,18 @@ impl Dial for Canned {
             tokio::spawn(serve(self.0.clone(), far));
             Ok(Box::new(near) as Box<dyn Stream>)
         })
+    }
+}
+
+/// Watches znodes on paths of 64 bytes, some at a time.
+pub async fn watch_many(zk: &Client, znodes: Range<usize>, watches: &mut Vec<Watch>) {
+    const AT_A_TIME: usize = 1_000;
+    for first in znodes.clone().step_by(AT_A_TIME) {
+        let some = first..znodes.end.min(first + AT_A_TIME);
+        let reads = some.map(|n| zk.get(&format!("/{n:0>63}")).watch().submit());
+        for read in reads.collect::<Vec<_>>() {
+            watches.push(read.await.unwrap().2);
+        }
     }
 }
 

@@ -1,5 +1,13 @@
 //! Certificates of a test's own, good and bad.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_debug_implementations,
+    reason = "each suite uses a part of this"
+)]
+
+use std::error::Error as _;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +21,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, version};
-use zk_client::TlsConfig;
+use zk_client::{Disconnect, Error, ErrorKind, TlsConfig, TlsError};
+use zk_tests::ServerOptions;
 
 /// The serial number of a certificate that [`Authority::revoke`] lists.
 const REVOKED: u64 = 13;
@@ -165,6 +174,21 @@ impl Identity {
             .unwrap()
     }
 
+    /// A real server that presents this certificate on a port of its own, and knows clients that
+    /// `clients` vouches for. What it needs to start is left in the directory.
+    pub fn real_server(&self, directory: &Path, clients: &Authority, auth: &str) -> ServerOptions {
+        let (key, trust) = (directory.join("server.pem"), directory.join("clients.pem"));
+        fs::write(&key, self.pem()).unwrap();
+        fs::write(&trust, clients.pem()).unwrap();
+        ServerOptions::default()
+            .secure_port()
+            .config("ssl.keyStore.location", key.display().to_string())
+            .config("ssl.keyStore.type", "PEM")
+            .config("ssl.trustStore.location", trust.display().to_string())
+            .config("ssl.trustStore.type", "PEM")
+            .config("ssl.clientAuth", auth)
+    }
+
     fn parsed(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes())
             .collect::<Result<_, _>>()
@@ -179,6 +203,16 @@ fn builder()
     ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
+}
+
+/// What is wrong with the certificates, by an error of a client that has connected to nobody.
+pub fn cause(error: &Error) -> TlsError {
+    assert_eq!(error.kind(), ErrorKind::Untrusted, "{error}");
+    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
+    match cause.unwrap() {
+        Disconnect::Tls(cause) => cause.clone(),
+        other => panic!("not about TLS: {other:?}"),
+    }
 }
 
 /// A configuration of rustls that trusts an authority.

@@ -1,12 +1,18 @@
 //! Clients of an embedded server over connections that stay inside the process, so that the clock can
 //! be paused.
 
+#![allow(dead_code, unreachable_pub, reason = "each suite uses a part of this")]
+
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use zk_client::{BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{
+    BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, State, Stream,
+};
 use zk_embedded::Server;
 
 /// A way to the members of a server, `0` to its first, which can be blocked.
@@ -65,6 +71,28 @@ impl Wire {
     pub fn disconnect(&self, zk: &Client) {
         let ended = self.server.faults().disconnect(zk.session().id);
         assert_eq!(ended, 1, "it was not connected");
+    }
+
+    /// Cuts this client off and returns when it knows.
+    pub async fn cut_off(&self, zk: &Client) {
+        let mut states = zk.states();
+        self.block(true);
+        self.disconnect(zk);
+        while !matches!(states.next().await, Some(State::Suspended { .. })) {}
+    }
+
+    /// Lets it come back; what the server had to tell has been told.
+    pub async fn reconnect(&self, zk: &Client) {
+        self.block(false);
+        zk.sync("/").await.unwrap();
+    }
+}
+
+/// What there is without waiting.
+pub fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
     }
 }
 

@@ -7,14 +7,19 @@
     reason = "each test binary uses a part of this, and a test that panics has failed"
 )]
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, Stream};
 use zk_embedded::Server;
+use zk_recipes::Layout;
+
+pub(crate) const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout::Curator];
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -97,6 +102,35 @@ pub(crate) async fn until(what: &str, mut fact: impl FnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// Polls a future so often, woken or not, and drops it then, at whichever await that is. Says whether
+/// it was through before.
+pub(crate) async fn dropped_after<T>(polls: u32, future: impl Future<Output = T>) -> bool {
+    let mut future = pin!(future);
+    let mut polled = 0;
+    poll_fn(|cx| {
+        let through = future.as_mut().poll(cx).is_ready();
+        polled += 1;
+        cx.waker().wake_by_ref();
+        if through || polled >= polls {
+            Poll::Ready(through)
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// Creates many znodes that hold their paths, a thousand at a time.
+pub(crate) async fn fill(zk: &Client, count: usize, path: impl Fn(usize) -> String) {
+    let paths: Vec<_> = (0..count).map(path).collect();
+    for paths in paths.chunks(1000) {
+        let creates = paths.iter().map(|path| zk.create(path, path).submit());
+        for create in creates.collect::<Vec<_>>() {
+            create.await.unwrap();
+        }
+    }
 }
 
 /// Requests that the server has received so far, pings included.

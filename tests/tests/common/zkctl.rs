@@ -1,0 +1,159 @@
+//! zkctl, as a person or a script runs it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use super::{PATIENCE, program, shared_server, unused_root};
+
+/// A part of the shared server that no other test uses.
+pub fn root() -> String {
+    let server = shared_server().connect_string();
+    let root = unused_root();
+    assert_eq!(done(&server, &["create", &root]), format!("{root}\n"));
+    format!("{server}{root}")
+}
+
+pub fn zkctl(server: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program::zkctl());
+    command
+        .args(arguments)
+        .env("ZK_SERVER", server)
+        .env_remove("ZK_AUTH")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+pub fn output(server: &str, arguments: &[&str]) -> Output {
+    zkctl(server, arguments).output().unwrap()
+}
+
+/// Standard output of a command that succeeds.
+pub fn done(server: &str, arguments: &[&str]) -> String {
+    let output = output(server, arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Standard error of a command that fails.
+pub fn fails(server: &str, arguments: &[&str], code: i32) -> String {
+    let output = output(server, arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    stderr
+}
+
+/// A command that runs on, and ends with this.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: mpsc::Receiver<String>,
+    stderr: mpsc::Receiver<String>,
+}
+
+impl Running {
+    pub fn start(server: &str, arguments: &[&str]) -> Self {
+        let mut child = zkctl(server, arguments)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Running {
+            stdin: child.stdin.take(),
+            stdout: lines(child.stdout.take().unwrap()),
+            stderr: lines(child.stderr.take().unwrap()),
+            child,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line of standard output with this in it.
+    pub fn says(&self, word: &str) -> String {
+        find(&self.stdout, word)
+    }
+
+    /// The next line of standard error with this in it.
+    pub fn notes(&self, word: &str) -> String {
+        find(&self.stderr, word)
+    }
+
+    /// The next line of standard output, if it is there already.
+    pub fn has_said(&self) -> Option<String> {
+        self.stdout.try_recv().ok()
+    }
+
+    pub fn says_nothing(&self) -> bool {
+        self.stdout.try_recv() == Err(mpsc::TryRecvError::Empty)
+    }
+
+    /// Waits until everybody who could write to standard output is gone.
+    pub fn falls_silent(&self) -> Vec<String> {
+        let mut rest = Vec::new();
+        loop {
+            match self.stdout.recv_timeout(PATIENCE) {
+                Ok(line) => rest.push(line),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return rest,
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("still there after {rest:?}"),
+            }
+        }
+    }
+
+    /// The end of its standard input.
+    pub fn hears_no_more(&mut self) {
+        self.stdin = None;
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.pid());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    pub fn code(&mut self) -> Option<i32> {
+        self.falls_silent();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines() {
+            if send.send(line.unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    receive
+}
+
+fn find(lines: &mpsc::Receiver<String>, word: &str) -> String {
+    let mut others = Vec::new();
+    loop {
+        match lines.recv_timeout(PATIENCE) {
+            Ok(line) if line.contains(word) => return line,
+            Ok(line) => others.push(line),
+            Err(error) => panic!("no {word:?} ({error}) after {others:#?}"),
+        }
+    }
+}

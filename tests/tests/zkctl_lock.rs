@@ -1,0 +1,291 @@
+//! `zkctl lock` and `zkctl elect`: who runs the command, how it ends, and what is left.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod common;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::zkctl::{Running, done, fails, output, root};
+use common::{PATIENCE, own_server};
+
+fn number(text: &str) -> i64 {
+    text.trim().parse().unwrap()
+}
+
+#[test]
+fn a_lock_is_held_by_one_command_at_a_time_with_growing_tokens() {
+    let zk = root();
+    let hold = [
+        "lock",
+        "/l",
+        "--",
+        "sh",
+        "-c",
+        "echo $ZK_FENCING_TOKEN; read line; exit 3",
+    ];
+    let mut first = Running::start(&zk, &hold);
+    let mut token = number(&first.says(""));
+    let mut waiting: Vec<_> = (0..2).map(|_| Running::start(&zk, &hold)).collect();
+    for waiting in &waiting {
+        assert!(
+            waiting
+                .notes("waiting for /l")
+                .contains(&format!(":{}", first.pid()))
+        );
+        assert!(waiting.says_nothing());
+    }
+    assert_eq!(
+        output(&zk, &["lock", "--no-wait", "/l", "--", "true"])
+            .status
+            .code(),
+        Some(75)
+    );
+    let stderr = fails(&zk, &["lock", "--wait", "50ms", "/l", "--", "true"], 75);
+    assert!(
+        stderr.contains("/l has not been free for 50 ms"),
+        "{stderr}"
+    );
+    first.hears_no_more();
+    assert_eq!(first.code(), Some(3));
+    while !waiting.is_empty() {
+        let started = Instant::now();
+        let next = loop {
+            let next = waiting.iter().position(|waiting| match waiting.has_said() {
+                Some(line) => {
+                    assert!(number(&line) > token, "{line} after {token}");
+                    token = number(&line);
+                    true
+                }
+                None => false,
+            });
+            if let Some(next) = next {
+                break next;
+            }
+            assert!(started.elapsed() < PATIENCE, "nobody gets the lock");
+            thread::yield_now();
+        };
+        let mut holder = waiting.swap_remove(next);
+        assert!(waiting.iter().all(Running::says_nothing), "two hold it");
+        holder.hears_no_more();
+        assert_eq!(holder.code(), Some(3));
+    }
+    done(&zk, &["lock", "--no-wait", "/l", "--", "true"]);
+}
+
+/// kazoo's names and Curator's; the default waits for both.
+#[test]
+fn a_command_holds_a_lock_under_the_names_of_its_layout() {
+    let zk = root();
+    let hold = |command, layout| {
+        let script = "echo $ZK_FENCING_TOKEN; read line";
+        Running::start(
+            &zk,
+            &[command, "--layout", layout, "/l", "--", "sh", "-c", script],
+        )
+    };
+    let is_free = |command, layout| {
+        let arguments = [command, "--layout", layout, "--no-wait", "/l", "--", "true"];
+        match output(&zk, &arguments).status.code() {
+            Some(0) => true,
+            Some(75) => false,
+            other => panic!("{other:?}"),
+        }
+    };
+    for command in ["lock", "elect"] {
+        for (layout, mark, sees) in [
+            ("kazoo", "__lock__", ["kazoo", "default"]),
+            ("curator", "-lock-", ["curator", "default"]),
+            ("default", "-lock-", ["curator", "default"]),
+        ] {
+            let mut holder = hold(command, layout);
+            number(&holder.says(""));
+            let names = done(&zk, &["ls", "/l"]);
+            assert!(names.contains(mark), "{layout}: {names}");
+            for other in ["kazoo", "curator", "default"] {
+                assert_eq!(
+                    is_free(command, other),
+                    !sees.contains(&other),
+                    "{layout}, {other}"
+                );
+            }
+            let stderr = fails(
+                &zk,
+                &[
+                    command, "--layout", sees[1], "--wait", "50ms", "/l", "--", "true",
+                ],
+                75,
+            );
+            assert!(stderr.contains("/l has not been free"), "{stderr}");
+            holder.hears_no_more();
+            holder.code();
+        }
+    }
+}
+
+#[test]
+fn the_exit_code_is_the_commands() {
+    let zk = root();
+    let code = |command: &[&str]| {
+        let arguments = [&["lock", "/l", "--"], command].concat();
+        output(&zk, &arguments).status.code()
+    };
+    assert_eq!(code(&["sh", "-c", "exit 42"]), Some(42));
+    assert_eq!(code(&["sh", "-c", "kill -KILL $$"]), Some(137));
+    assert_eq!(code(&["/no/such/program"]), Some(127));
+    assert_eq!(code(&["/"]), Some(126));
+}
+
+#[test]
+fn a_signal_is_passed_on_and_the_lock_released_after_the_command() {
+    let zk = root();
+    let script = "trap 'echo told; exit 9' TERM; echo up; while :; do read line || sleep 1; done";
+    for arguments in [
+        &["lock", "/l"][..],
+        &["elect", "/e"],
+        &["lock", "--foreground", "/l"],
+    ] {
+        let arguments = [arguments, &["--", "sh", "-c", script]].concat();
+        let mut holder = Running::start(&zk, &arguments);
+        holder.says("up");
+        holder.signal("TERM");
+        holder.hears_no_more();
+        holder.says("told");
+        assert_eq!(holder.code(), Some(9), "{arguments:?}");
+    }
+    assert_eq!(done(&zk, &["ls", "/l"]), "");
+}
+
+#[test]
+fn a_command_is_ended_before_its_lock_can_be_given_away() {
+    let server = own_server();
+    let zk = server.connect_string();
+    let timeout = Duration::from_secs(6);
+    let lock = |path, script| {
+        let timeout = ["--session-timeout", "6s"];
+        Running::start(
+            &zk,
+            &[&timeout[..], &["lock", path, "--", "sh", "-c", script]].concat(),
+        )
+    };
+    // One goes when it is asked to, one does not, and has started another that does not either.
+    let mut polite = lock(
+        "/a",
+        "trap 'echo told; exit 0' TERM; echo up; while :; do sleep 0.05; done",
+    );
+    let mut stubborn = lock(
+        "/b",
+        "trap '' TERM; echo up; sleep 1000 & while :; do sleep 0.05; done",
+    );
+    polite.says("up");
+    stubborn.says("up");
+    // The sessions were last confirmed before this.
+    server.pause().unwrap();
+    let paused = Instant::now();
+    polite.says("told");
+    let told = paused.elapsed();
+    polite.falls_silent();
+    stubborn.falls_silent();
+    let gone = paused.elapsed();
+    assert!(
+        told < gone && gone < timeout,
+        "told after {told:?}, gone after {gone:?}"
+    );
+    assert_eq!((polite.code(), stubborn.code()), (Some(75), Some(75)));
+    polite.notes("ending the command: /a");
+}
+
+/// Nothing of zkctl's runs while its session expires; the command is gone before the next has the
+/// lock.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
+    let zk = root();
+    let script = "echo $$; while :; do sleep 0.05; done";
+    let start = |(command, path)| {
+        // A tenth of it is what a busy machine may take to end the command.
+        let timeout = ["--session-timeout", "10s"];
+        let hold = [command, path, "--", "sh", "-c", script];
+        Running::start(&zk, &[&timeout[..], &hold].concat())
+    };
+    let both = [("lock", "/l"), ("elect", "/e")];
+    let stopped = both.map(|what| {
+        let holder = start(what);
+        let command = number(&holder.says(""));
+        assert!(is_alive(command));
+        // It has told its keeper of the command, and waits.
+        let started = Instant::now();
+        while state(i64::from(holder.pid())) != Some('S') {
+            assert!(started.elapsed() < PATIENCE, "zkctl does not come to rest");
+            thread::yield_now();
+        }
+        holder.signal("STOP");
+        (holder, command, start(what))
+    });
+    for (mut holder, command, mut successor) in stopped {
+        number(&successor.says(""));
+        assert!(!is_alive(command), "two commands hold it");
+        holder.signal("CONT");
+        assert_eq!(holder.code(), Some(75));
+        successor.signal("TERM");
+        assert_eq!(successor.code(), Some(143));
+    }
+}
+
+/// Whether a process is there, and not only waiting for its parent to hear of its end.
+#[cfg(target_os = "linux")]
+fn is_alive(pid: i64) -> bool {
+    state(pid).is_some_and(|state| state != 'Z')
+}
+
+/// The state of a process, as the kernel names it.
+#[cfg(target_os = "linux")]
+fn state(pid: i64) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+#[test]
+fn a_command_is_ended_when_its_znode_is_deleted() {
+    let zk = root();
+    let mut holder = Running::start(
+        &zk,
+        &["lock", "/l", "--", "sh", "-c", "echo up; sleep 1000"],
+    );
+    holder.says("up");
+    done(&zk, &["delete", "-r", "/l"]);
+    assert_eq!(holder.code(), Some(75));
+    holder.notes("its znode was deleted");
+}
+
+#[test]
+fn an_election_passes_on_after_the_leading_zkctl_is_killed_and_its_command_is_gone() {
+    let zk = root();
+    let lead = [
+        "--session-timeout",
+        "2s",
+        "elect",
+        "/e",
+        "--",
+        "sh",
+        "-c",
+        "echo $ZK_FENCING_TOKEN; sleep 1000",
+    ];
+    let mut leader = Running::start(&zk, &lead);
+    let term = number(&leader.says(""));
+    let mut successor = Running::start(&zk, &lead);
+    successor.notes("waiting for /e");
+    leader.signal("KILL");
+    // Nobody is left to write to its output, and the successor has not begun.
+    assert!(leader.falls_silent().is_empty());
+    assert!(successor.says_nothing());
+    assert!(leader.code().is_none());
+    assert!(number(&successor.says("")) > term);
+    successor.signal("TERM");
+    assert_eq!(successor.code(), Some(143));
+}
