@@ -22,9 +22,10 @@
 //! ```
 //!
 //! There is no queue of requests and no copy of one: a request is encoded where the driver writes
-//! from. The driver is woken once however many tasks submit before it runs, writes what they all have
-//! encoded in one system call, and hands out all that a read brings with one look at the clock and
-//! one turn at the lock. So with many requests in flight, which is what a pipeline or many tasks come
+//! from. The driver is woken once however many tasks submit before it runs, and while an answer is
+//! awaited anyway it lets those who are about to submit go first; it writes what they all have encoded
+//! in one system call, and hands out all that a read brings with one look at the clock and one turn at
+//! the lock. So with many requests in flight, which is what a pipeline or many tasks come
 //! to, nearly all that is left is the work on the request itself; alone, most is switching between
 //! the two tasks and asking the kernel.
 //!
@@ -34,11 +35,11 @@
 //!
 //! | for each get | alone | 64 in flight |
 //! |---|---|---|
-//! | submitting: path, slot, lock, encoding, waking | 990 | 850 |
-//! | the driver: writing, reading, splitting, matching, waking | 3,880 | 610 |
+//! | submitting: path, slot, lock, encoding, waking | 980 | 840 |
+//! | the driver: writing, reading, splitting, matching, waking | 4,060 | 640 |
 //! | taking the reply: slot, lock, decoding | 700 | 700 |
-//! | the runtime: switching tasks, waiting for the socket | 2,240 | 530 |
-//! | together | 7,810 | 2,690 |
+//! | the runtime: switching tasks, waiting for the socket | 2,260 | 500 |
+//! | together | 8,000 | 2,680 |
 //!
 //! For comparison, on the same runtime: a task that writes such a frame to a socket and reads the
 //! answer, and does nothing else, executes 2,100; one that has another task do that for it, over
@@ -46,7 +47,7 @@
 //!
 //! # In time
 //!
-//! 7,810 instructions are about two microseconds. The three system calls of a lone get — write, wait,
+//! 8,000 instructions are about two microseconds. The three system calls of a lone get — write, wait,
 //! read — take more than that, the server's own take as much again, and a network ten to a hundred
 //! times as much. A client is what a program waits for only if it has many requests in flight. What
 //! helps then:
