@@ -11,6 +11,11 @@ use tokio::task::yield_now;
 
 use crate::{Disconnect, FrameReader};
 
+/// What is read before those who are told of it have their turn, in bytes: several hundred small
+/// frames, of which nobody keeps more unread than he has room for, or one large one, which is read
+/// while it is near.
+const READ_AT_ONCE: usize = 32 * 1024;
+
 /// Output buffers that grew beyond this are given back once they are written.
 const KEEP_OUTPUT: usize = 256 * 1024;
 
@@ -64,35 +69,23 @@ where
     };
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
     let reason = poll_fn(|cx| {
-        let mut has_read = false;
-        // When the endpoint wanted to be called when it was last asked for output.
-        let mut asked = None;
         loop {
-            let read = match pump.poll_read(cx, endpoint) {
-                Poll::Ready(Ok(now)) => Some(now),
-                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
-                Poll::Pending => None,
+            let heard = match pump.poll_reads(cx, endpoint) {
+                Ok(heard) => heard,
+                Err(reason) => return Poll::Ready(reason),
             };
-            let due = match (read, asked) {
-                // What has come up since then has woken this task.
-                (None, Some(due)) => due,
-                _ => match pump.poll_write(cx, endpoint) {
-                    Ok(due) => due,
-                    Err(reason) => return Poll::Ready(reason),
-                },
+            let due = match pump.poll_write(cx, endpoint) {
+                Ok(due) => due,
+                Err(reason) => return Poll::Ready(reason),
             };
-            asked = Some(due);
-            let now = match read {
+            let now = match heard {
                 // A busy connection does not touch the timer.
-                Some(now) if now < due => {
-                    if std::mem::replace(&mut has_read, true) && !zk_proto::seeded_bug!("R4") {
-                        // Those who have been told have their turn before they are told more, or
-                        // they would be late through no fault of theirs. A wake would not do: a
-                        // runtime of one thread looks at its main future every sixty turns.
-                        let _ = pin!(yield_now()).poll(cx);
-                        return Poll::Pending;
-                    }
-                    continue;
+                Some(now) if now < due && !zk_proto::seeded_bug!("R4") => {
+                    // Those who have been told have their turn before they are told more, or they
+                    // would be late through no fault of theirs. A wake would not do: a runtime of one
+                    // thread looks at its main future every sixty turns.
+                    let _ = pin!(yield_now()).poll(cx);
+                    return Poll::Pending;
                 }
                 Some(now) => now,
                 None => {
@@ -111,7 +104,6 @@ where
                 }
                 pump.rest();
             }
-            asked = None;
         }
     })
     .await;
@@ -210,18 +202,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         }
     }
 
-    /// Reads once. Ready with the time if anything was read.
+    /// Reads what there is. Returns the time if that was as much as is read at once, and there may be
+    /// more.
+    fn poll_reads<E: Endpoint>(
+        &mut self,
+        cx: &mut Context<'_>,
+        endpoint: &mut E,
+    ) -> Result<Option<Instant>, Disconnect> {
+        let mut left = READ_AT_ONCE;
+        while let Poll::Ready(read) = self.poll_read(cx, endpoint) {
+            let (now, bytes) = read?;
+            left = left.saturating_sub(bytes);
+            if left == 0 {
+                return Ok(Some(now));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads once. Ready with the time and how much it was, if there was anything.
     fn poll_read<E: Endpoint>(
         &mut self,
         cx: &mut Context<'_>,
         endpoint: &mut E,
-    ) -> Poll<Result<Instant, Disconnect>> {
+    ) -> Poll<Result<(Instant, usize), Disconnect>> {
         match ready!(pin!(self.stream.read_buf(self.frames.space())).poll(cx)) {
             Ok(0) => Poll::Ready(Err(Disconnect::ClosedByServer)),
-            Ok(_) => {
+            Ok(bytes) => {
                 let now = tokio::time::Instant::now().into_std();
                 let handled = endpoint.handle_input(now, &mut self.frames);
-                Poll::Ready(handled.map(|()| now))
+                Poll::Ready(handled.map(|()| (now, bytes)))
             }
             Err(e) => Poll::Ready(Err(Disconnect::of_stream(&e))),
         }
