@@ -129,10 +129,9 @@ impl Worker {
         }
     }
 
-    /// Whether the last attempt took effect, asked of the leader and under the lock.
+    /// Whether the last attempt took effect, asked of a quorum and under the lock.
     async fn resolve(&self, guard: &Guard) -> Increment {
-        self.zk.sync("/").await.unwrap();
-        let applied = number(&self.zk, &self.mark).await == self.attempts;
+        let applied = agreed(&self.zk, &self.mark).await == self.attempts;
         match (guard.check(), applied) {
             (_, true) => Increment::Applied,
             (Ok(()), false) => Increment::NotApplied,
@@ -143,8 +142,17 @@ impl Worker {
 }
 
 async fn number(zk: &Client, path: &str) -> u32 {
-    let (data, _) = zk.get(path).await.unwrap();
-    std::str::from_utf8(&data).unwrap().parse().unwrap()
+    parsed(&zk.get(path).await.unwrap().0)
+}
+
+/// What a quorum has agreed to. After a `sync` it might be what a leader knows that was stopped, goes
+/// on and has not heard that there is another (ZOOKEEPER-2136): seen here, half a second of work ago.
+async fn agreed(zk: &Client, path: &str) -> u32 {
+    parsed(&zk.get(path).linearizable().await.unwrap().0)
+}
+
+fn parsed(data: &[u8]) -> u32 {
+    std::str::from_utf8(data).unwrap().parse().unwrap()
 }
 
 /// Waits until so many increments are counted; fails with what everybody is waiting for.
@@ -336,9 +344,8 @@ async fn go_through_chaos(contest: impl Fn(&Client, &str, &str) -> Contest) {
     };
     let havoc = wreak_havoc(&ensemble, &zk, &clients, &ledger);
     tokio::join!(havoc, work);
-    zk.sync("/").await.unwrap();
     let counted = ledger.counted.load(Ordering::Relaxed);
-    assert_eq!(number(&zk, "/counter").await as usize, counted);
+    assert_eq!(agreed(&zk, "/counter").await as usize, counted);
     let unknown = ledger.unknown.load(Ordering::Relaxed);
     let lost = ledger.lost.load(Ordering::Relaxed);
     eprintln!("{counted} increments, {unknown} of unknown outcome, {lost} guards lost");
