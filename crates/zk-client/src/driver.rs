@@ -313,10 +313,9 @@ impl CoreEndpoint<'_> {
 impl Endpoint for CoreEndpoint<'_> {
     fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
         let may_wait = !self.has_waited && out.is_empty();
-        let expects_more = self.expects_more;
         let (due, waits) = self.shared.with(|core| {
             core.register_driver(waker);
-            let waits = may_wait && core.has_output() && (expects_more || core.awaits_reply());
+            let waits = may_wait && core.has_output() && (self.expects_more || core.awaits_reply());
             if out.is_empty() && !waits {
                 core.poll_output(out);
             }

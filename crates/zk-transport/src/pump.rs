@@ -240,24 +240,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
-    /// Has something to say just after it was asked, and wakes whoever asked.
-    #[derive(Default)]
-    struct Late {
-        asked: bool,
-        output: Option<&'static [u8]>,
-    }
+    /// Has one thing to say after another, and wakes whoever asks as long as there are more.
+    struct Talker(VecDeque<&'static [u8]>);
 
-    impl Endpoint for Late {
+    impl Endpoint for Talker {
         fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
-            if let Some(output) = self.output.take() {
-                out.extend_from_slice(output);
-            }
-            if !self.asked {
-                self.asked = true;
-                self.output = Some(b"late");
-                waker.wake_by_ref();
+            if out.is_empty()
+                && let Some(next) = self.0.pop_front()
+            {
+                out.extend_from_slice(next);
+                if !self.0.is_empty() {
+                    waker.wake_by_ref();
+                }
             }
             tokio::time::Instant::now().into_std() + Duration::from_secs(3600)
         }
@@ -269,56 +267,30 @@ mod tests {
         fn handle_timeout(&mut self, _: Instant) -> Result<(), Disconnect> {
             Ok(())
         }
+    }
+
+    /// What arrives over a stream that takes 64 bytes at a time.
+    async fn said<const N: usize>(output: [&'static [u8]; 2]) -> [u8; N] {
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut talker = Talker(output.into());
+        let pumping = tokio::spawn(async move { pump(near, &mut talker, 64).await });
+        let mut said = [0; N];
+        let read = tokio::time::timeout(Duration::from_secs(60), far.read_exact(&mut said)).await;
+        assert_eq!(read.expect("it was not sent").unwrap(), N);
+        drop(far);
+        assert_eq!(pumping.await.unwrap().reason, Disconnect::ClosedByServer);
+        said
     }
 
     #[tokio::test(start_paused = true)]
     async fn b39_output_that_comes_while_the_pump_looks_elsewhere_is_sent() {
-        let (near, mut far) = tokio::io::duplex(64);
-        let pumping = tokio::spawn(async move { pump(near, &mut Late::default(), 64).await });
-        let mut said = [0; 4];
-        let read = tokio::time::timeout(Duration::from_secs(60), far.read_exact(&mut said)).await;
-        assert_eq!(read.expect("it was not sent").unwrap(), 4);
-        assert_eq!(&said, b"late");
-        drop(far);
-        assert_eq!(pumping.await.unwrap().reason, Disconnect::ClosedByServer);
-    }
-
-    /// Says two things, and has woken whoever asked for the second before the first was written.
-    #[derive(Default)]
-    struct Talker {
-        said: u8,
-    }
-
-    impl Endpoint for Talker {
-        fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
-            if out.is_empty() && self.said < 2 {
-                self.said += 1;
-                out.extend_from_slice(&[self.said; 100]);
-                waker.wake_by_ref();
-            }
-            tokio::time::Instant::now().into_std() + Duration::from_secs(3600)
-        }
-
-        fn handle_input(&mut self, _: Instant, _: &mut FrameReader) -> Result<(), Disconnect> {
-            Ok(())
-        }
-
-        fn handle_timeout(&mut self, _: Instant) -> Result<(), Disconnect> {
-            Ok(())
-        }
+        assert_eq!(said(["".as_bytes(), b"late"]).await, *b"late");
     }
 
     #[tokio::test(start_paused = true)]
     async fn output_that_came_behind_a_blocked_write_is_sent_when_that_is_done() {
-        // Takes less than is said at once.
-        let (near, mut far) = tokio::io::duplex(64);
-        let pumping = tokio::spawn(async move { pump(near, &mut Talker::default(), 64).await });
-        let mut said = [0; 200];
-        let read = tokio::time::timeout(Duration::from_secs(60), far.read_exact(&mut said)).await;
-        assert_eq!(read.expect("it was not sent").unwrap(), 200);
+        let said: [u8; 200] = said([&[1; 100], &[2; 100]]).await;
         assert_eq!((said[99], said[100]), (1, 2));
-        drop(far);
-        assert_eq!(pumping.await.unwrap().reason, Disconnect::ClosedByServer);
     }
 
     /// Wants to be called at a time that has come, and hears something all the time.

@@ -188,7 +188,7 @@ impl Contender {
         let kind = workload.kind;
         match self {
             Self::Ours | Self::ZookeeperClient => true,
-            Self::TokioZookeeper => !matches!(kind, Kind::Lock | Kind::LockDropped | Kind::Handoff),
+            Self::TokioZookeeper => !kind.is_recipe(),
             // It has threads of its own, whatever the runtime, and no guard to drop.
             Self::Kazoo => runtime == Runtime::MultiThread && kind != Kind::LockDropped,
             Self::Bare => !workload.real && kind != Kind::Events,

@@ -13,15 +13,18 @@
     reason = "a failed expectation is a failed test"
 )]
 
+#[path = "../common/counting.rs"]
+mod counting;
 mod handshakes;
 mod records;
 mod scripts;
 mod server;
 
 use std::error::Error as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use counting::{alone, virtually};
 use peak_alloc::PeakAlloc;
 use scripts::{Ask, Expect, LIMIT, Script};
 use server::{HOSTILE, Network};
@@ -40,28 +43,12 @@ const SESSION: Duration = Duration::from_secs(3);
 /// Longer than anything takes, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Tests that count memory run one at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// What was held at most during `run` beyond what was held before.
 fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
     PEAK.reset_peak_usage();
     let before = PEAK.current_usage();
     let result = run();
     (result, PEAK.peak_usage().saturating_sub(before))
-}
-
-/// Runs a future in virtual time.
-fn virtually<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(future)
 }
 
 async fn good() -> Arc<Server> {
