@@ -37,7 +37,7 @@ impl Session {
     }
 
     pub(super) fn lease(&self) -> u64 {
-        self.acked + self.timeout - self.timeout / 10
+        (self.acked * 12 + self.timeout * 11) / 12
     }
 }
 
