@@ -224,10 +224,19 @@ impl Builder {
     /// The first configuration replaces the servers of the connect string; the chroot stays. With
     /// every later one clients move as with [`Client::update_hosts`], and so does one whose server
     /// was removed, with its session. Servers are reached at the client address that the
-    /// configuration gives, or, where that is a wildcard, at the host name the other servers use.
-    /// A server alone has no configuration, and one that names no client address changes nothing.
+    /// configuration gives, or, where that is a wildcard, at the host name the other servers use;
+    /// with TLS, at the secure client port, or at a plain one that the connect string names as well.
     ///
-    /// The configuration names plain client ports. With TLS it is of use only where those speak it.
+    /// No server is lost by what a configuration leaves out or gets wrong for this client:
+    ///
+    /// - The servers of the connect string that no configuration names are tried whenever none of
+    ///   the configured ones answers, and a client that is connected to one of them stays there.
+    /// - While the configuration does not say where this client reaches each server (no client port,
+    ///   nothing but wildcards, a loopback address if the connect string has none, a line that cannot
+    ///   be read), those servers of the connect string stay in the list. The log says why.
+    /// - A server alone has no configuration, and that changes nothing.
+    ///
+    /// A server that a configuration has named and a later one lacks is not tried any more.
     pub fn follow_config(mut self, follow: bool) -> Self {
         self.follow_config = follow;
         self
@@ -280,6 +289,10 @@ impl Builder {
             Error::invalid_argument(format!("invalid connect string: {e}")).with_source(e)
         })?;
         #[cfg(feature = "tls")]
+        let secure = self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        let secure = false;
+        #[cfg(feature = "tls")]
         let dial = match self.tls {
             Some(config) => over_tls(self.dial, config)?,
             None => self.dial,
@@ -308,7 +321,7 @@ impl Builder {
         }
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
         if self.follow_config {
-            core.preset_follow();
+            core.preset_follow(secure);
         }
         let (hosts, chroot, discovery) = match target {
             ConnectTarget::Hosts(connect) => (connect.hosts, connect.chroot, None),

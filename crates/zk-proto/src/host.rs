@@ -1,17 +1,34 @@
 //! The grammar of hosts and ports, shared by connect strings and configurations.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use nom::branch::alt;
 use nom::bytes::complete::{take_till, take_while1};
 use nom::character::complete::{char, digit1};
-use nom::combinator::{map_opt, verify};
+use nom::combinator::{all_consuming, map_opt, verify};
 use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
 /// A name, an IPv4 address, or an IPv6 address in brackets, which are taken off.
 pub(crate) fn host(input: &str) -> IResult<&str, &str> {
     alt((delimited(char('['), ipv6, char(']')), name)).parse(input)
+}
+
+/// A host and nothing else; brackets around an IPv6 address may be missing.
+pub(crate) fn whole_host(text: &str) -> Option<&str> {
+    if is_ipv6(text) {
+        return Some(text);
+    }
+    let (_, host) = all_consuming(host).parse(text).ok()?;
+    Some(host)
+}
+
+/// Whether it is a wildcard, which means all addresses of the machine that it is used on.
+pub(crate) fn is_unspecified(host: &str) -> bool {
+    let address = host.split('%').next().unwrap_or_default();
+    address
+        .parse()
+        .is_ok_and(|address: IpAddr| address.to_canonical().is_unspecified())
 }
 
 /// 1 to 65535.

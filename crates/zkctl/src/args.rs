@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zk_client::{Acl, path};
-use zk_proto::config::{ConfigProblem, Server};
+use zk_proto::config::{ConfigError, Server};
 use zk_proto::{ConnectTarget, PathError, connect_string};
 use zk_recipes::Layout;
 
@@ -397,11 +397,8 @@ fn hosts(text: &str) -> Result<String, connect_string::ConnectStringError> {
     text.parse::<ConnectTarget>().map(|_| text.to_owned())
 }
 
-fn server(text: &str) -> Result<String, ConfigProblem> {
-    match text.parse::<Server>() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.problem),
-    }
+fn server(text: &str) -> Result<String, ConfigError> {
+    text.parse::<Server>().map(|_| text.to_owned())
 }
 
 /// As the configuration's text has it.

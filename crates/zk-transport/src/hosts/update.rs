@@ -61,6 +61,7 @@ impl Hosts {
             return Err(NoHosts);
         }
         self.rng.shuffle(&mut hosts);
+        self.fallback.clear();
         let mine = self.mine();
         let at = hosts.iter().position(|host| Some(host) == mine.as_ref());
         // After the one that was tried last, the others come first.
@@ -126,7 +127,7 @@ impl Hosts {
 }
 
 /// Each server once, however often it is named.
-fn distinct(mut hosts: Vec<HostPort>) -> Vec<HostPort> {
+pub(super) fn distinct(mut hosts: Vec<HostPort>) -> Vec<HostPort> {
     let mut seen = HashSet::new();
     hosts.retain(|host| seen.insert(host.clone()));
     hosts
