@@ -39,11 +39,24 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// A connect string, which `Debug` shows only if it is valid: another one may hold a password.
+#[derive(Clone)]
+struct GivenHosts(String);
+
+impl std::fmt::Debug for GivenHosts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.parse::<ConnectTarget>() {
+            Ok(target) => write!(f, "\"{target}\""),
+            Err(_) => f.write_str("[invalid]"),
+        }
+    }
+}
+
 /// Makes a [`Client`].
 #[derive(Debug, Clone)]
 #[must_use = "call connect() or start()"]
 pub struct Builder {
-    hosts: String,
+    hosts: GivenHosts,
     session_timeout: Duration,
     connect_timeout: Duration,
     deadline: Option<Duration>,
@@ -70,7 +83,7 @@ pub struct Builder {
 impl Builder {
     pub(crate) fn new(hosts: impl Into<String>) -> Self {
         Builder {
-            hosts: hosts.into(),
+            hosts: GivenHosts(hosts.into()),
             session_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),
             deadline: Some(Duration::from_secs(30)),
@@ -285,7 +298,7 @@ impl Builder {
     }
 
     fn start_with(self, token: Option<SessionToken>) -> Result<Client> {
-        let target: ConnectTarget = self.hosts.parse().map_err(|e| {
+        let target: ConnectTarget = self.hosts.0.parse().map_err(|e| {
             Error::invalid_argument(format!("invalid connect string: {e}")).with_source(e)
         })?;
         #[cfg(feature = "tls")]
@@ -470,5 +483,21 @@ mod tests {
             !text.contains("canary") && !text.contains("99, 97"),
             "{text}"
         );
+    }
+
+    /// Guards: P27.
+    #[test]
+    fn a_password_in_hosts_or_acl_is_not_shown() {
+        for hosts in ["user:hunter2@zk1:2181", "zk://user:hunter2@zk1/m"] {
+            let acl = Acl::new(zk_proto::Permissions::ALL, "digest", "user:hunter2");
+            let builder = Builder::new(hosts).default_acl([acl]);
+            let shown = format!("{builder:?}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+            let error = builder.start().unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        let shown = format!("{:?}", Builder::new("zk1,zk2/app"));
+        assert!(shown.contains("zk1:2181,zk2:2181/app"), "{shown}");
     }
 }

@@ -13,7 +13,9 @@ use sha1::{Digest, Sha1};
 use crate::jute::{DecodeError, Decoder};
 use crate::record::{Field, get_vec, put_vec, record, record_field};
 
-pub use text::{AclTextError, display, parse};
+pub use text::{AclTextError, AclTextProblem, display, parse};
+
+const SHA1_LEN: usize = 20;
 
 /// What an identity may do with a node; a set of bits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -100,17 +102,20 @@ impl<'a> Field<'a> for Permissions {
     }
 }
 
-record! {
-    /// An identity: a scheme, and a name inside it.
-    #[derive(Hash)]
-    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-    pub struct Id {
-        /// How the identity is proven: `world`, `auth`, `digest`, `ip`, `x509`, `sasl`, ….
-        pub scheme: String,
-        /// Who it is, in the scheme's own terms.
-        pub id: String,
-    }
+/// An identity: a scheme, and a name inside it.
+///
+/// `Debug` does not show what stands in a `digest` id in place of the hash, because that is a
+/// password as a rule.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Id {
+    /// How the identity is proven: `world`, `auth`, `digest`, `ip`, `x509`, `sasl`, ….
+    pub scheme: String,
+    /// Who it is, in the scheme's own terms.
+    pub id: String,
 }
+
+record!(@impl ['a] Id [] scheme id);
 
 record! {
     /// What one identity may do.
@@ -133,6 +138,35 @@ impl Id {
             scheme: scheme.into(),
             id: id.into(),
         }
+    }
+
+    /// Whether this is a `digest` id without the hash that [`digest_id`] makes: most likely with the
+    /// password itself, which everyone who may read the ACL then sees, and as which no client can
+    /// ever log in.
+    pub fn is_digest_without_hash(&self) -> bool {
+        if self.scheme != "digest" {
+            return false;
+        }
+        let hash = self.id.split_once(':').map(|(_, hash)| hash);
+        let mut bytes = [0; SHA1_LEN];
+        let is_hash = |hash: &str| {
+            Base64::decode(hash, &mut bytes).is_ok_and(|bytes| bytes.len() == SHA1_LEN)
+        };
+        !hash.is_some_and(is_hash)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.id.split_once(':').map(|(user, _)| user);
+        let id = match user {
+            Some(user) if self.is_digest_without_hash() => &format!("{user}:[redacted]"),
+            _ => &self.id,
+        };
+        f.debug_struct("Id")
+            .field("scheme", &self.scheme)
+            .field("id", id)
+            .finish()
     }
 }
 
@@ -210,6 +244,20 @@ mod tests {
             digest_id("super", "test"),
             "super:D/InIHSb7yEEbrWz8b9l71RjZJU="
         );
+    }
+
+    /// Guards: P27.
+    #[test]
+    fn a_password_in_an_acl_is_not_shown() {
+        let right = Id::new("digest", digest_id("bob", "secret"));
+        assert!(!right.is_digest_without_hash());
+        assert!(format!("{right:?}").contains("fyVmFCwVbTJYrznoSu1koqYEYF0="));
+        for id in ["bob:hunter2", "bob:hunter2:cdrwa", "bob:hunter2="] {
+            let acl = Acl::new(Permissions::ALL, "digest", id);
+            assert!(acl.id.is_digest_without_hash());
+            assert!(!format!("{acl:?}").contains("hunter2"), "{acl:?}");
+        }
+        assert!(!Id::new("sasl", "bob").is_digest_without_hash());
     }
 
     #[test]

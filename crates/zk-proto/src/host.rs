@@ -23,6 +23,12 @@ pub(crate) fn whole_host(text: &str) -> Option<&str> {
     Some(host)
 }
 
+/// A port and nothing else.
+pub(crate) fn whole_port(text: &str) -> Option<u16> {
+    let (_, port) = all_consuming(port).parse(text).ok()?;
+    Some(port)
+}
+
 /// Whether it is a wildcard, which means all addresses of the machine that it is used on.
 pub(crate) fn is_unspecified(host: &str) -> bool {
     let address = host.split('%').next().unwrap_or_default();

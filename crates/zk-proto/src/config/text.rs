@@ -5,12 +5,11 @@ use std::str::FromStr;
 
 use nom::bytes::complete::tag;
 use nom::character::complete::{char, space0, u64 as number};
-use nom::combinator::all_consuming;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Offset, Parser};
 
 use super::{ClientAddress, EnsembleConfig, Role, Server, ServerAddress};
-use crate::host::{port, whole_host};
+use crate::host::{whole_host, whole_port};
 use crate::unreadable::UnreadableLine;
 
 /// Why a text is not a server of a configuration. It does not repeat the text.
@@ -77,9 +76,9 @@ impl EnsembleConfig {
                 .map_err(|_| "version=, with a hexadecimal number of up to 64 bits")?;
             self.version = Some(version.cast_signed());
         } else if key.starts_with("server.") {
-            let server = server(line).map_err(|_| {
-                "server.ID=host:quorumPort:electionPort[:role][;clientPort[;securePort]]"
-            })?;
+            let server = server(line).map_err(
+                |_| "server.ID=host:quorumPort:electionPort[:role][;clientPort[;securePort]]",
+            )?;
             self.servers.push(server);
         } else {
             self.other.push((key.to_owned(), value.to_owned()));
@@ -172,11 +171,6 @@ fn client_address(text: &str) -> Option<ClientAddress> {
 fn last_port(text: &str) -> Option<(&str, u16)> {
     let (rest, digits) = text.rsplit_once(':')?;
     Some((rest, whole_port(digits)?))
-}
-
-fn whole_port(text: &str) -> Option<u16> {
-    let (_, port) = all_consuming(port).parse(text).ok()?;
-    Some(port)
 }
 
 fn role(text: &str) -> Option<Role> {

@@ -14,9 +14,7 @@ impl World {
         world.core.preset_follow(false);
         let given = Hosts::new(list(given), BackoffPolicy::default(), 7);
         world.core.preset_hosts(given);
-        world
-            .server
-            .create(CONFIG, Bytes::from(config.to_owned()));
+        world.server.create(CONFIG, Bytes::from(config.to_owned()));
         world.connect_next();
         world
     }
@@ -104,7 +102,13 @@ fn a_client_on_a_given_name_stays_there() {
 #[test]
 fn a_server_that_turns_silent_stays() {
     let of = |own: usize| -> String {
-        let host = |n| if n == own { "0.0.0.0" } else { ["a", "b", "c"][n] };
+        let host = |n| {
+            if n == own {
+                "0.0.0.0"
+            } else {
+                ["a", "b", "c"][n]
+            }
+        };
         let line = |n| format!("server.{n}={}:1:2;0.0.0.0:2181\n", host(n));
         (0..3).map(line).collect()
     };
@@ -190,8 +194,5 @@ fn a_list_given_later_is_the_fallback() {
         world.connect_next();
     }
     world.cut();
-    assert_eq!(
-        world.dialled(),
-        ["b:2181", "inner2:2181", "inner:2181"]
-    );
+    assert_eq!(world.dialled(), ["b:2181", "inner2:2181", "inner:2181"]);
 }
