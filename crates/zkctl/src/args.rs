@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::num::ParseIntError;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zk_client::{Acl, path};
 use zk_proto::config::{ConfigError, Server};
@@ -385,6 +386,23 @@ impl From<Names> for Layout {
     }
 }
 
+/// A usage error that does not repeat the value of an argument which may hold a password, be it by
+/// mistake.
+pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
+    const MAY_HOLD_SECRETS: [&str; 5] = ["--server", "--auth", "--acl", "--join", "--member"];
+    let holds = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => MAY_HOLD_SECRETS
+            .iter()
+            .any(|name| argument.split(' ').next() == Some(name)),
+        _ => false,
+    };
+    if holds {
+        let hidden = ContextValue::String("(not shown)".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
+    }
+    error
+}
+
 /// More than one value, but one argument: a bare `Vec` would mean many arguments to clap.
 #[derive(Clone)]
 pub(crate) struct AclList(pub(crate) Vec<Acl>);
@@ -427,6 +445,29 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// Guards: P27.
+    #[test]
+    fn usage_errors_do_not_repeat_passwords() {
+        for (arguments, cause) in [
+            (
+                &["--server", "zk://user:hunter2@zk1", "ls"][..],
+                "credentials",
+            ),
+            (&["ls", "--server=user:hunter2@zk1:2181"], "credentials"),
+            (&["ls", "--server", "zk1:hunter2"], "not a port"),
+            (
+                &["create", "/a", "--acl", "digest:user:hunter2"],
+                "permissions",
+            ),
+            (&["reconfig", "--join", "hunter2"], "server.ID="),
+        ] {
+            let arguments = ["zkctl"].iter().chain(arguments);
+            let error = Cli::try_parse_from(arguments).err().unwrap();
+            let text = without_secrets(error).to_string();
+            assert!(text.contains(cause) && !text.contains("hunter2"), "{text}");
+        }
     }
 
     #[test]
