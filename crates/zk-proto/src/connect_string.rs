@@ -197,7 +197,7 @@ impl FromStr for ConnectTarget {
         let start = text.len() - text.trim_start().len();
         let fail = |position, problem| Err(ConnectStringError { position, problem });
         let Some(rest) = text.trim().strip_prefix(DNS_SRV) else {
-            if text.trim().starts_with("dns-srv:") {
+            if text.trim().starts_with("dns-srv:/") {
                 return fail(start, ConnectStringProblem::BadService);
             }
             return text.parse().map(Self::Hosts);

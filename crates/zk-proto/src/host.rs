@@ -72,7 +72,9 @@ fn ipv6(input: &str) -> IResult<&str, &str> {
 /// that is part of the grammars it stands in.
 fn name(input: &str) -> IResult<&str, &str> {
     take_while1(|c: char| {
-        !c.is_whitespace() && !c.is_control() && !",:;|/@[]=?#\\\"'<>".contains(c)
+        let is_quote = matches!(c, '\u{2018}'..='\u{201f}');
+        let is_free = !c.is_whitespace() && !c.is_control() && !is_quote;
+        is_free && !",:;|/@[]=?#&\\\"'`<>".contains(c)
     })
     .parse(input)
 }
