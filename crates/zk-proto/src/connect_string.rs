@@ -83,7 +83,10 @@ pub enum ConnectStringProblem {
     #[error("not a port; write a number from 1 to 65535, or leave \":port\" out for 2181")]
     BadPort,
     /// Something else than a comma between hosts, or than a slash in front of the chroot.
-    #[error("hosts are separated by commas, and a chroot begins with \"/\"; here is {0:?} instead")]
+    #[error(
+        "not a host: hosts are separated by commas, and a chroot begins with \"/\"; here is {0:?} \
+         instead"
+    )]
     Separator(char),
     /// A quotation mark.
     #[error("a quotation mark, which may be left over from a file or a shell; leave it out")]
