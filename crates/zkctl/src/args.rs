@@ -140,7 +140,8 @@ pub(crate) enum Command {
 #[derive(Args)]
 #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
 pub(crate) struct Reconfig {
-    /// A server to add or change, as in server.4=zk4:2888:3888:participant;2181
+    /// A server to add or change, as in server.4=zk4:2888:3888:participant;2181 or, from 3.10 on with
+    /// a port for clients over TLS, server.4=zk4:2888:3888:participant;2181;2281
     #[arg(long, value_name = "SERVER", value_parser = server, group = "change")]
     pub(crate) join: Vec<String>,
     /// The number of a server to remove
