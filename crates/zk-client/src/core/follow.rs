@@ -22,6 +22,9 @@ use crate::watch::{SubId, WatchKind};
 /// More servers than an ensemble can have: their ids are below 256.
 const MAX_SERVERS: usize = 256;
 
+/// How many gaps of a configuration the log shows.
+const MAX_GAPS_SHOWN: usize = 5;
+
 /// What is known of the ensemble's configuration.
 #[derive(Debug, Default)]
 pub(super) struct Follow {
@@ -124,15 +127,23 @@ impl Follow {
     fn gaps(&self, config: &EnsembleConfig) -> Option<String> {
         let silent = config.servers.iter().map(|server| server.id);
         let silent = silent.filter(|id| !self.servers.contains_key(id));
-        let mut gaps: Vec<_> = silent
-            .map(|id| format!("it has no address of server {id} that this client can use"))
-            .collect();
-        gaps.extend(config.unreadable.iter().map(ToString::to_string));
-        (!gaps.is_empty()).then(|| {
+        let silent = silent.map(|id| format!("no address of server {id} that this client can use"));
+        let unreadable = config.unreadable.iter();
+        let unreadable = unreadable.map(|line| {
+            let (number, expected) = (line.line, line.expected);
+            format!("line {number} is not {expected}")
+        });
+        let mut gaps = silent.chain(unreadable);
+        let shown: Vec<_> = gaps.by_ref().take(MAX_GAPS_SHOWN).collect();
+        let more = match gaps.count() {
+            0 => String::new(),
+            count => format!("; and {count} more"),
+        };
+        (!shown.is_empty()).then(|| {
             format!(
                 "the ensemble's configuration is followed in part, and the servers given to the \
-                 client stay in its list: {}",
-                gaps.join("; ")
+                 client stay in its list: {}{more}",
+                shown.join("; ")
             )
         })
     }
