@@ -176,7 +176,7 @@ fn parse_chroot(text: &str) -> Result<Chroot, ConnectStringProblem> {
     {
         return Err(ConnectStringProblem::Credentials);
     }
-    // Paths may have commas, but as a rule it is another server that follows one.
+    // Paths may have commas, but what follows a comma here is almost always another server.
     if text.contains(',') || text.split(is_separator).skip(1).any(names_a_host) {
         return Err(ConnectStringProblem::ChrootNotLast);
     }
@@ -186,7 +186,7 @@ fn parse_chroot(text: &str) -> Result<Chroot, ConnectStringProblem> {
     })
 }
 
-/// What stands for a comma in lists of other programs.
+/// Separators of the lists of other programs.
 fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, ';' | '|')
 }
@@ -285,7 +285,7 @@ fn parse_host(entry: &str, start: usize) -> Result<HostPort, ConnectStringError>
     })
 }
 
-/// What a character that no host has says of the text it is in.
+/// The problem that a character shows, if it cannot be part of a host.
 fn misplaced((at, c): (usize, char)) -> Option<(usize, ConnectStringProblem)> {
     let problem = match c {
         '"' | '\'' | '`' | '\u{2018}'..='\u{201f}' => ConnectStringProblem::Quote,

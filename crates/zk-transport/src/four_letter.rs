@@ -15,10 +15,9 @@ use crate::{Dial, DialError, Stream};
 /// The longest answer in bytes, 64 MiB: the connections or watches of some 300,000 clients.
 pub const MAX_ANSWER: usize = 64 << 20;
 
-/// How long the first byte of the answer is awaited before the word is sent once more. Real servers
-/// answer the short words within milliseconds, and each attempt to find a quorum allows for twice
-/// this time.
-const SILENCE: Duration = Duration::from_millis(500);
+/// How long the first byte of the answer may take before the word is sent once more. Servers answer
+/// the short words within milliseconds.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The answer to a four-letter word.
 #[derive(Debug)]
@@ -41,10 +40,10 @@ impl Deref for Answer {
 
 /// Opens a connection for it, as for a session, asks, and returns the answer.
 ///
-/// The server ends the answer by closing the connection. If it is silent for half a second, the word
-/// is sent with a line feed as well, over a second connection: proxies that pass on whole lines only
-/// need one, and servers that do not expect one may reset the connection because of it. The answer
-/// that comes first counts. The caller limits how long it takes.
+/// The server ends the answer by closing the connection. If no byte of it comes within half a second,
+/// the word is sent with a line feed as well, over a second connection: proxies that pass on whole
+/// lines only need one, and servers that do not expect one may reset the connection because of it.
+/// The answer that comes first counts. The caller limits how long it takes.
 ///
 /// # Errors
 /// The connection could not be opened, or was lost before a byte of the answer was read; or the
@@ -56,11 +55,11 @@ pub async fn ask(dial: &dyn Dial, host: &HostPort, word: &str) -> Result<Answer,
     let mut stream = open(dial, host, word).await?;
     let mut answer = Vec::new();
     // Reading is cancel-safe.
-    match tokio::time::timeout(SILENCE, stream.read_buf(&mut answer)).await {
+    match tokio::time::timeout(FIRST_BYTE_TIMEOUT, stream.read_buf(&mut answer)).await {
         Ok(Ok(0)) => finish(answer, None),
         Ok(Ok(_)) => read(stream, answer).await,
         Ok(Err(error)) => finish(answer, Some(error)),
-        Err(_silent) => {
+        Err(_elapsed) => {
             let line = format!("{word}\n");
             let again = async { read(open(dial, host, &line).await?, Vec::new()).await };
             first_answer(read(stream, answer), again).await
@@ -235,7 +234,7 @@ mod tests {
             ask_rig("wchc", |number, mut stream: DuplexStream| async move {
                 // The second connection is reset.
                 if number == 0 {
-                    tokio::time::sleep(SILENCE * 100).await;
+                    tokio::time::sleep(FIRST_BYTE_TIMEOUT * 100).await;
                     stream.write_all(b"0x1\n").await.unwrap();
                 }
             })
@@ -247,7 +246,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_answer_to_either_question_is_empty() {
         let (answer, connections) = ask_rig("dump", |_, stream: DuplexStream| async move {
-            tokio::time::sleep(SILENCE * 3).await;
+            tokio::time::sleep(FIRST_BYTE_TIMEOUT * 3).await;
             drop(stream);
         })
         .await;

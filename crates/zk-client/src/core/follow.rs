@@ -70,9 +70,9 @@ impl Follow {
         self.given.iter().filter(|host| !self.named.contains(host))
     }
 
-    /// The servers to try. Only those that the configuration has removed are left out: it may be
-    /// silent about where clients reach a server, and the names in it may not be those that this
-    /// client can resolve or reach.
+    /// The servers to try. Only those that the configuration has removed are left out: it may lack
+    /// the client address of a server, and its names may not be those that this client can resolve
+    /// or reach.
     fn plan(&mut self, config: &EnsembleConfig) -> Plan {
         if config.unreadable.is_empty() || self.servers.len() > MAX_SERVERS {
             let ids: HashSet<_> = config.servers.iter().map(|server| server.id).collect();
@@ -123,17 +123,18 @@ impl Follow {
         (is_here || !is_loopback(&address.host)).then_some(address)
     }
 
-    /// Of which servers the configuration does not say where this client reaches them.
+    /// The servers without an address for this client, and the lines that cannot be read.
     fn gaps(&self, config: &EnsembleConfig) -> Option<String> {
-        let silent = config.servers.iter().map(|server| server.id);
-        let silent = silent.filter(|id| !self.servers.contains_key(id));
-        let silent = silent.map(|id| format!("no address of server {id} that this client can use"));
+        let ids = config.servers.iter().map(|server| server.id);
+        let unknown = ids.filter(|id| !self.servers.contains_key(id));
+        let unknown =
+            unknown.map(|id| format!("no address of server {id} that this client can use"));
         let unreadable = config.unreadable.iter();
         let unreadable = unreadable.map(|line| {
             let (number, expected) = (line.line, line.expected);
             format!("line {number} is not {expected}")
         });
-        let mut gaps = silent.chain(unreadable);
+        let mut gaps = unknown.chain(unreadable);
         let shown: Vec<_> = gaps.by_ref().take(MAX_GAPS_SHOWN).collect();
         let more = match gaps.count() {
             0 => String::new(),

@@ -7,8 +7,8 @@ use super::{AdminError, ClientConnection, check, unexpected};
 use crate::ids::Zxid;
 use crate::unreadable::UnreadableLine;
 
-/// What a server says of itself. What it leaves out, or says in a line that cannot be read, is
-/// `None`.
+/// The status of a server. A field is `None` if the reply lacks its line, or the line cannot be
+/// read.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ServerStatus {

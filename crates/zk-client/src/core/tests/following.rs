@@ -100,7 +100,7 @@ fn a_client_on_a_given_name_stays_there() {
 
 /// Guards: P20. Servers with static configurations each write a wildcard for themselves.
 #[test]
-fn a_server_that_turns_silent_stays() {
+fn a_server_that_loses_its_address_stays() {
     let of = |own: usize| -> String {
         let host = |n| {
             if n == own {
