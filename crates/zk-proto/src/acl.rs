@@ -15,7 +15,8 @@ use crate::record::{Field, get_vec, put_vec, record, record_field};
 
 pub use text::{AclTextError, AclTextProblem, display, parse};
 
-const SHA1_LEN: usize = 20;
+/// Length in bytes of a SHA-1 in base64.
+const HASH_LEN: usize = 28;
 
 /// What an identity may do with a node; a set of bits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -140,19 +141,16 @@ impl Id {
         }
     }
 
-    /// Whether this is a `digest` id without the hash that [`digest_id`] makes: most likely with the
-    /// password itself, which everyone who may read the ACL then sees, and as which no client can
-    /// ever log in.
+    /// Whether this is a `digest` id without anything like the hash that [`digest_id`] makes: most
+    /// likely it has the password itself, which everyone who may read the ACL then sees, and with
+    /// which no client can ever prove the identity.
     pub fn is_digest_without_hash(&self) -> bool {
-        if self.scheme != "digest" {
-            return false;
-        }
-        let hash = self.id.split_once(':').map(|(_, hash)| hash);
-        let mut bytes = [0; SHA1_LEN];
-        let is_hash = |hash: &str| {
-            Base64::decode(hash, &mut bytes).is_ok_and(|bytes| bytes.len() == SHA1_LEN)
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+        let is_hash = |text: &str| {
+            text.len() >= HASH_LEN && text.ends_with('=') && text.bytes().all(is_base64)
         };
-        !hash.is_some_and(is_hash)
+        let hash = self.id.split_once(':').map(|(_, hash)| hash);
+        self.scheme == "digest" && !hash.is_some_and(is_hash)
     }
 }
 

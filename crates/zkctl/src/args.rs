@@ -471,6 +471,18 @@ mod tests {
         }
     }
 
+    /// Guards: P18.
+    #[test]
+    fn a_server_with_a_secure_port_may_join() {
+        let server = "server.4=zk4:2888:3888:participant;2181;2281";
+        let arguments = ["zkctl", "reconfig", "--join", server];
+        let cli = Cli::try_parse_from(arguments).unwrap_or_else(|error| panic!("{error}"));
+        let Command::Reconfig(reconfig) = cli.command else {
+            panic!("not reconfig")
+        };
+        assert_eq!(reconfig.join, [server]);
+    }
+
     #[test]
     fn options_may_follow_the_command_and_names_do_not_clash() {
         let cli = Cli::try_parse_from([

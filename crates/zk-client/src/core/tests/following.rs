@@ -71,7 +71,7 @@ fn servers_without_a_client_port_stay() {
 
 /// Guards: P22.
 #[test]
-fn the_given_string_is_tried_when_no_other_is() {
+fn the_given_string_is_the_last_resort() {
     let config = "server.1=zk-0.zk-headless:2888:3888:participant;0.0.0.0:2181\n\
                   server.2=10.244.1.7:2888:3888:participant;10.244.1.7:2181\n\
                   version=200000003";
