@@ -11,7 +11,7 @@ const TEXT: &str = "server.1=zk1:2888:3888:participant;0.0.0.0:2181\n\
                     version=ffffffff00000001";
 
 #[test]
-fn a_configuration_is_written_as_it_was_read() {
+fn a_configuration_is_written_as_read() {
     let config: EnsembleConfig = TEXT.parse().unwrap();
     assert_eq!(config.to_string(), TEXT);
     assert_eq!(config.version, Some(-4_294_967_295));
