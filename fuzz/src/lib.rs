@@ -98,9 +98,12 @@ pub fn parse_text(data: &[u8]) {
     if let Ok(parsed) = text.parse::<HostPort>() {
         assert_eq!(parsed.to_string().parse().as_ref(), Ok(&parsed));
     }
-    if let Ok(parsed) = text.parse::<EnsembleConfig>() {
-        assert_eq!(parsed.to_string().parse().as_ref(), Ok(&parsed));
-        let hosts = parsed.connect_string();
+    let Ok(config) = text.parse::<EnsembleConfig>();
+    let Ok(again) = config.to_string().parse::<EnsembleConfig>();
+    // The numbers of unreadable lines change when comments are left out.
+    assert_eq!(again.to_string(), config.to_string());
+    assert_eq!(again.servers, config.servers);
+    for hosts in [config.connect_string(), config.secure_connect_string()] {
         if !hosts.hosts.is_empty() {
             assert_eq!(hosts.to_string().parse(), Ok(hosts));
         }

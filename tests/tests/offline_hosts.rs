@@ -351,3 +351,24 @@ async fn a29_clients_spread_over_servers_that_are_added() {
         assert!((15..=45).contains(&load), "{server}: {load}");
     }
 }
+
+/// Guards: P20, P22. The configuration has addresses that mean something to its servers only.
+#[tokio::test(start_paused = true)]
+async fn following_loses_no_given_server() {
+    let members = Members::start(3).await;
+    let zk = members.client("zk1,zk2,zk3").follow_config(true);
+    let zk = zk.connect().await.unwrap();
+    let session = zk.session();
+    for round in 0..6 {
+        let left = zk.server().unwrap().host;
+        let number: usize = left.strip_prefix("zk").unwrap().parse().unwrap();
+        members.server.member(number - 1).stop();
+        until("the client is elsewhere", || {
+            zk.server().is_some_and(|at| at.host != left)
+        })
+        .await;
+        members.run_all();
+        zk.create(&format!("/{round}"), "").await.unwrap();
+    }
+    assert_eq!(zk.session(), session);
+}

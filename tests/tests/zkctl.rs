@@ -222,6 +222,16 @@ fn a_watch_begins_again_in_the_next_session() {
     watch.says("created           /b");
 }
 
+/// Guards: P24.
+#[test]
+fn a_server_alone_has_no_configuration() {
+    let server = shared_server().connect_string();
+    let shown = output(&server, &["config"]);
+    assert_eq!((shown.status.code(), &*shown.stdout), (Some(0), &b""[..]));
+    let said = String::from_utf8_lossy(&shown.stderr);
+    assert!(said.contains("no configuration"), "{said}");
+}
+
 #[test]
 fn the_configuration_is_shown_and_changed() {
     let ensemble = common::ensemble();

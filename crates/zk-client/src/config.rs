@@ -40,11 +40,24 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// A connect string, which `Debug` shows only if it is valid: another one may hold a password.
+#[derive(Clone)]
+struct GivenHosts(String);
+
+impl std::fmt::Debug for GivenHosts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.parse::<ConnectTarget>() {
+            Ok(target) => write!(f, "\"{target}\""),
+            Err(_) => f.write_str("[invalid]"),
+        }
+    }
+}
+
 /// Makes a [`Client`].
 #[derive(Debug, Clone)]
 #[must_use = "call connect() or start()"]
 pub struct Builder {
-    hosts: String,
+    hosts: GivenHosts,
     session_timeout: Duration,
     connect_timeout: Duration,
     deadline: Option<Duration>,
@@ -83,7 +96,7 @@ impl std::fmt::Debug for Suspended {
 impl Builder {
     pub(crate) fn new(hosts: impl Into<String>) -> Self {
         Builder {
-            hosts: hosts.into(),
+            hosts: GivenHosts(hosts.into()),
             session_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),
             deadline: Some(Duration::from_secs(30)),
@@ -249,10 +262,19 @@ impl Builder {
     /// The first configuration replaces the servers of the connect string; the chroot stays. With
     /// every later one clients move as with [`Client::update_hosts`], and so does one whose server
     /// was removed, with its session. Servers are reached at the client address that the
-    /// configuration gives, or, where that is a wildcard, at the host name the other servers use.
-    /// A server alone has no configuration, and one that names no client address changes nothing.
+    /// configuration gives, or, where that is a wildcard, at the host name the other servers use;
+    /// with TLS, at the secure client port, or at a plain one that the connect string names as well.
     ///
-    /// The configuration names plain client ports. With TLS it is of use only where those speak it.
+    /// No server is lost by what a configuration leaves out or gets wrong for this client:
+    ///
+    /// - The servers of the connect string that no configuration names are tried whenever none of
+    ///   the configured ones answers, and a client that is connected to one of them stays there.
+    /// - While the configuration does not say where this client reaches each server (no client port,
+    ///   nothing but wildcards, a loopback address if the connect string has none, a line that cannot
+    ///   be read), those servers of the connect string stay in the list. The log says why.
+    /// - A server alone has no configuration, and that changes nothing.
+    ///
+    /// A server that a configuration has named and a later one lacks is not tried any more.
     pub fn follow_config(mut self, follow: bool) -> Self {
         self.follow_config = follow;
         self
@@ -301,9 +323,13 @@ impl Builder {
     }
 
     fn start_with(self, token: Option<SessionToken>) -> Result<Client> {
-        let target: ConnectTarget = self.hosts.parse().map_err(|e| {
+        let target: ConnectTarget = self.hosts.0.parse().map_err(|e| {
             Error::invalid_argument(format!("invalid connect string: {e}")).with_source(e)
         })?;
+        #[cfg(feature = "tls")]
+        let secure = self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        let secure = false;
         #[cfg(feature = "tls")]
         let dial = match self.tls {
             Some(config) => over_tls(self.dial, config)?,
@@ -333,7 +359,7 @@ impl Builder {
         }
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
         if self.follow_config {
-            core.preset_follow();
+            core.preset_follow(secure);
         }
         let (hosts, chroot, discovery) = match target {
             ConnectTarget::Hosts(connect) => (connect.hosts, connect.chroot, None),
@@ -483,5 +509,21 @@ mod tests {
             !text.contains("canary") && !text.contains("99, 97"),
             "{text}"
         );
+    }
+
+    /// Guards: P27.
+    #[test]
+    fn a_password_in_hosts_or_acl_is_not_shown() {
+        for hosts in ["user:hunter2@zk1:2181", "zk://user:hunter2@zk1/m"] {
+            let acl = Acl::new(zk_proto::Permissions::ALL, "digest", "user:hunter2");
+            let builder = Builder::new(hosts).default_acl([acl]);
+            let shown = format!("{builder:?}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+            let error = builder.start().unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        let shown = format!("{:?}", Builder::new("zk1,zk2/app"));
+        assert!(shown.contains("zk1:2181,zk2:2181/app"), "{shown}");
     }
 }

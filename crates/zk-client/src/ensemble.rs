@@ -17,11 +17,12 @@ pub(crate) const CONFIG: &str = "/zookeeper/config";
 /// Any version of the configuration.
 const ANY: i64 = -1;
 
-/// Reads the ensemble's configuration.
+/// Reads the ensemble's configuration. Lines of it that this crate cannot read are in
+/// [`EnsembleConfig::unreadable`]. A server alone has an empty one.
 ///
 /// # Errors
 /// [`NoNode`](crate::ErrorKind::NoNode) from servers before 3.5;
-/// [`MalformedReply`](crate::ErrorKind::MalformedReply) if it cannot be read.
+/// [`MalformedReply`](crate::ErrorKind::MalformedReply) if the reply is not that of a read.
 ///
 /// # Cancel safety
 /// Dropping the future has no effect but that the reply is not seen.
@@ -92,16 +93,15 @@ pub(crate) fn read_config(watch: bool) -> GetDataRequest<'static> {
     }
 }
 
-/// Reads the text of a configuration.
-pub(crate) fn parse(data: &[u8]) -> Result<EnsembleConfig, String> {
-    let text = std::str::from_utf8(data).map_err(|e| e.to_string())?;
-    text.parse()
-        .map_err(|e: zk_proto::config::ConfigError| e.to_string())
+/// Reads the text of a configuration. Bytes that are no UTF-8 cost the line they are in.
+pub(crate) fn parse(data: &[u8]) -> EnsembleConfig {
+    let Ok(config) = String::from_utf8_lossy(data).parse();
+    config
 }
 
 fn config(reply: &Success) -> Result<(EnsembleConfig, Stat)> {
     let response: GetDataResponse = reply.decode()?;
-    let config = parse(&response.data.unwrap_or_default()).map_err(|e| Error::unexpected(&e))?;
+    let config = parse(&response.data.unwrap_or_default());
     Ok((config, response.stat))
 }
 
@@ -113,7 +113,8 @@ fn config(reply: &Success) -> Result<(EnsembleConfig, Stat)> {
 ///
 /// # Errors
 /// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if nothing or both is asked for, or a
-///   server is not written `server.N=host:quorumPort:electionPort[:role];[address:]clientPort`;
+///   server is not written
+///   `server.N=host:quorumPort:electionPort[:role][;[address:]clientPort[;[address:]securePort]]`;
 /// - [`BadVersion`](crate::ErrorKind::BadVersion) if the configuration is not
 ///   [`from_version`](Self::from_version);
 /// - [`NoAuth`](crate::ErrorKind::NoAuth) without the right to;
@@ -147,8 +148,8 @@ impl<'a> Reconfig<'a> {
     }
 
     /// Adds a server, or changes the one with that number:
-    /// `server.N=host:quorumPort:electionPort[:role];[address:]clientPort`. May be called several
-    /// times.
+    /// `server.N=host:quorumPort:electionPort[:role][;[address:]clientPort[;[address:]securePort]]`,
+    /// the secure port on servers from 3.10 on. May be called several times.
     pub fn joining(mut self, server: impl Into<String>) -> Self {
         self.joining.push(server.into());
         self
@@ -203,9 +204,11 @@ impl<'a> Reconfig<'a> {
                 "a reconfiguration names either servers that join or leave, or all new members",
             ));
         }
-        for server in self.joining.iter().chain(&self.new_members) {
+        let servers = self.joining.iter().chain(&self.new_members);
+        for (server, number) in servers.zip(1..) {
             server.parse::<Server>().map_err(|e| {
-                Error::invalid_argument(format!("{server:?}: {}", e.problem)).with_source(e)
+                let detail = format!("server {number} of the reconfiguration cannot be read");
+                Error::invalid_argument(detail).with_source(e)
             })?;
         }
         Ok(())

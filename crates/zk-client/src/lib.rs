@@ -73,10 +73,11 @@
 //!
 //! The servers of the connect string are tried in an order shuffled once. The list can change while
 //! the client lives: by [`Client::update_hosts`], by the DNS ([`Builder::srv_refresh`]), or by the
-//! ensemble itself, when the client follows its configuration ([`Builder::follow_config`]). Clients
-//! then move such that every server has its equal share of them; one that moves keeps its session,
-//! and waits for its requests in flight before. With [`Builder::read_only`] a server without a
-//! quorum will do for reads, until there is one with.
+//! ensemble itself, when the client follows its configuration ([`Builder::follow_config`]), which
+//! loses none of the servers that the configuration does not name. Clients then move such that every
+//! server has its equal share of them; one that moves keeps its session, and waits for its requests
+//! in flight before. With [`Builder::read_only`] a server without a quorum will do for reads, until
+//! there is one with.
 //!
 //! # TLS and SASL
 //!

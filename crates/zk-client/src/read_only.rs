@@ -98,10 +98,11 @@ async fn has_quorum(dial: &dyn Dial, host: &HostPort) -> Result<bool, String> {
         Err(AdminError::NotAllowed) => {
             let status = ask("srvr").await.map_err(|e| e.to_string())?;
             let status: ServerStatus = status.parse().map_err(text)?;
-            Ok(!matches!(
-                status.mode,
-                ServerMode::ReadOnly | ServerMode::Other(_)
-            ))
+            match status.mode {
+                Some(ServerMode::ReadOnly | ServerMode::Other(_)) => Ok(false),
+                Some(_) => Ok(true),
+                None => Err("srvr has no line that begins with Mode:".to_owned()),
+            }
         }
         Err(other) => Err(text(other)),
     }

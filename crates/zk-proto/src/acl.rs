@@ -13,7 +13,10 @@ use sha1::{Digest, Sha1};
 use crate::jute::{DecodeError, Decoder};
 use crate::record::{Field, get_vec, put_vec, record, record_field};
 
-pub use text::{AclTextError, display, parse};
+pub use text::{AclTextError, AclTextProblem, display, parse};
+
+/// Length in bytes of a SHA-1 in base64.
+const HASH_LEN: usize = 28;
 
 /// What an identity may do with a node; a set of bits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -100,17 +103,20 @@ impl<'a> Field<'a> for Permissions {
     }
 }
 
-record! {
-    /// An identity: a scheme, and a name inside it.
-    #[derive(Hash)]
-    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-    pub struct Id {
-        /// How the identity is proven: `world`, `auth`, `digest`, `ip`, `x509`, `sasl`, ….
-        pub scheme: String,
-        /// Who it is, in the scheme's own terms.
-        pub id: String,
-    }
+/// An identity: a scheme, and a name inside it.
+///
+/// `Debug` does not show what stands in a `digest` id in place of the hash, because that is a
+/// password as a rule.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Id {
+    /// How the identity is proven: `world`, `auth`, `digest`, `ip`, `x509`, `sasl`, ….
+    pub scheme: String,
+    /// Who it is, in the scheme's own terms.
+    pub id: String,
 }
+
+record!(@impl ['a] Id [] scheme id);
 
 record! {
     /// What one identity may do.
@@ -133,6 +139,32 @@ impl Id {
             scheme: scheme.into(),
             id: id.into(),
         }
+    }
+
+    /// Whether this is a `digest` id without anything like the hash that [`digest_id`] makes: most
+    /// likely it has the password itself, which everyone who may read the ACL then sees, and with
+    /// which no client can ever prove the identity.
+    pub fn is_digest_without_hash(&self) -> bool {
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+        let is_hash = |text: &str| {
+            text.len() >= HASH_LEN && text.ends_with('=') && text.bytes().all(is_base64)
+        };
+        let hash = self.id.split_once(':').map(|(_, hash)| hash);
+        self.scheme == "digest" && !hash.is_some_and(is_hash)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.id.split_once(':').map(|(user, _)| user);
+        let id = match user {
+            Some(user) if self.is_digest_without_hash() => &format!("{user}:[redacted]"),
+            _ => &self.id,
+        };
+        f.debug_struct("Id")
+            .field("scheme", &self.scheme)
+            .field("id", id)
+            .finish()
     }
 }
 
@@ -210,6 +242,20 @@ mod tests {
             digest_id("super", "test"),
             "super:D/InIHSb7yEEbrWz8b9l71RjZJU="
         );
+    }
+
+    /// Guards: P27.
+    #[test]
+    fn a_password_in_an_acl_is_not_shown() {
+        let right = Id::new("digest", digest_id("bob", "secret"));
+        assert!(!right.is_digest_without_hash());
+        assert!(format!("{right:?}").contains("fyVmFCwVbTJYrznoSu1koqYEYF0="));
+        for id in ["bob:hunter2", "bob:hunter2:cdrwa", "bob:hunter2="] {
+            let acl = Acl::new(Permissions::ALL, "digest", id);
+            assert!(acl.id.is_digest_without_hash());
+            assert!(!format!("{acl:?}").contains("hunter2"), "{acl:?}");
+        }
+        assert!(!Id::new("sasl", "bob").is_digest_without_hash());
     }
 
     #[test]

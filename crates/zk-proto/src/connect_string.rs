@@ -10,7 +10,7 @@ use nom::combinator::opt;
 use nom::sequence::preceded;
 
 use crate::host;
-use crate::path::{Chroot, PathError};
+use crate::path::{Chroot, PathProblem};
 
 /// The port of a host that names none.
 pub const DEFAULT_PORT: u16 = 2181;
@@ -18,7 +18,8 @@ pub const DEFAULT_PORT: u16 = 2181;
 /// Where an ensemble is, and which of its nodes is the client's root.
 ///
 /// Hosts are kept in order, duplicates included. Spaces around them and empty entries are dropped,
-/// as other clients do.
+/// as other clients do. The chroot stands once, at the end, and has no comma: a client for such a
+/// root can be had of `zk_client::Client::chroot`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ConnectString {
     /// The servers; at least one when parsed.
@@ -50,8 +51,8 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// Why a text is not a connect string. Of the text itself nothing is shown that could be a password
-/// put there by mistake.
+/// Why a text is not a connect string. Nothing of the text itself is repeated, because a password
+/// may have been put there by mistake; but an IPv6 address without brackets is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("connect string, byte {position}: {problem}")]
 #[non_exhaustive]
@@ -72,14 +73,29 @@ pub enum ConnectStringProblem {
     /// A host that is neither a name nor an address.
     #[error("not a host; write a name, an IPv4 address, or an IPv6 address in brackets")]
     BadHost,
-    /// An IPv6 address without brackets, whose last group cannot be told from a port.
-    #[error("an IPv6 address needs brackets; write [{0}]:2181")]
+    /// An IPv6 address without brackets. The text is what to write instead.
+    #[error("an IPv6 address needs brackets; write {0}")]
     BareIpv6(String),
+    /// A colon without a port.
+    #[error("no port behind the colon; write a number from 1 to 65535, or leave the colon out")]
+    NoPort,
     /// A port that is no number from 1 to 65535.
     #[error("not a port; write a number from 1 to 65535, or leave \":port\" out for 2181")]
     BadPort,
+    /// Something else than a comma between hosts, or than a slash in front of the chroot.
+    #[error(
+        "not a host: hosts are separated by commas, and a chroot begins with \"/\"; here is {0:?} \
+         instead"
+    )]
+    Separator(char),
+    /// A quotation mark.
+    #[error("a quotation mark, which may be left over from a file or a shell; leave it out")]
+    Quote,
     /// A user or a password.
-    #[error("credentials do not belong in a connect string; give them to the client's builder")]
+    #[error(
+        "credentials do not belong in a connect string, nor does a scheme; write \
+         host:port,host:port/chroot, and give the credentials to the client's builder"
+    )]
     Credentials,
     /// `dns-srv://` where the servers themselves are wanted.
     #[error("dns-srv:// does not name the servers; list them as host:port,host:port")]
@@ -87,12 +103,24 @@ pub enum ConnectStringProblem {
     /// What follows `dns-srv://` is no domain name.
     #[error("not the name of a service; write dns-srv://_zookeeper._tcp.example.com/chroot")]
     BadService,
-    /// Another `scheme://`.
-    #[error("a connect string has no scheme; write host:port,host:port/chroot")]
+    /// Another `scheme://`, or `scheme:`.
+    #[error(
+        "a connect string has no scheme, be it with slashes or without; write \
+         host:port,host:port/chroot"
+    )]
     Scheme,
+    /// Parameters, as URLs have them.
+    #[error("a connect string has no parameters; write host:port,host:port/chroot")]
+    Parameters,
+    /// A chroot that is not at the end.
+    #[error(
+        "the chroot is given once, after the last host, and has no comma; write \
+         host:port,host:port/chroot"
+    )]
+    ChrootNotLast,
     /// The chroot is not a valid path.
     #[error("the chroot is not valid: {0}")]
-    Chroot(#[source] PathError),
+    Chroot(PathProblem),
 }
 
 impl FromStr for ConnectString {
@@ -101,19 +129,14 @@ impl FromStr for ConnectString {
     fn from_str(text: &str) -> Result<Self, ConnectStringError> {
         let start = text.len() - text.trim_start().len();
         let trimmed = text.trim();
-        let (hosts_text, chroot) = match trimmed.find('/') {
-            Some(at) => trimmed.split_at(at),
-            None => (trimmed, ""),
-        };
-        let chroot_at = start + hosts_text.len();
-        if chroot.starts_with("//") && hosts_text.ends_with(':') {
-            let dns_srv = hosts_text == "dns-srv:";
+        let (hosts_text, chroot) = trimmed.split_at(trimmed.find('/').unwrap_or(trimmed.len()));
+        if hosts_text.ends_with(':') && chroot.starts_with("//") {
             return Err(ConnectStringError {
                 position: start,
-                problem: if dns_srv {
-                    ConnectStringProblem::DnsSrv
-                } else {
-                    ConnectStringProblem::Scheme
+                problem: match hosts_text {
+                    _ if chroot.contains('@') => ConnectStringProblem::Credentials,
+                    "dns-srv:" => ConnectStringProblem::DnsSrv,
+                    _ => ConnectStringProblem::Scheme,
                 },
             });
         }
@@ -127,22 +150,45 @@ impl FromStr for ConnectString {
             at += entry.len() + 1;
         }
         if hosts.is_empty() {
-            let problem = ConnectStringProblem::NoHost;
             return Err(ConnectStringError {
                 position: start,
-                problem,
+                problem: ConnectStringProblem::NoHost,
             });
         }
-        let chroot = Chroot::new(chroot).map_err(|error| ConnectStringError {
-            position: chroot_at,
-            // A password with a slash in it ends up here, and must not be shown.
-            problem: match error.path.contains('@') {
-                true => ConnectStringProblem::Credentials,
-                false => ConnectStringProblem::Chroot(error),
-            },
+        let chroot = parse_chroot(chroot).map_err(|problem| ConnectStringError {
+            position: start + hosts_text.len(),
+            problem,
         })?;
         Ok(Self { hosts, chroot })
     }
+}
+
+/// The end of a connect string, from its first slash on.
+fn parse_chroot(text: &str) -> Result<Chroot, ConnectStringProblem> {
+    let is_separator = |c: char| is_separator(c) || c == ',';
+    let names_a_host = |piece: &str| {
+        let host = piece.split('/').next().unwrap_or_default();
+        host.contains(':') && parse_host(host, 0).is_ok()
+    };
+    // A user whose name or password has a slash in it.
+    if let Some((_, behind)) = text.rsplit_once('@')
+        && names_a_host(behind.split(is_separator).next().unwrap_or_default())
+    {
+        return Err(ConnectStringProblem::Credentials);
+    }
+    // Paths may have commas, but what follows a comma here is almost always another server.
+    if text.contains(',') || text.split(is_separator).skip(1).any(names_a_host) {
+        return Err(ConnectStringProblem::ChrootNotLast);
+    }
+    Chroot::new(text).map_err(|error| match text.contains('@') {
+        true => ConnectStringProblem::Credentials,
+        false => ConnectStringProblem::Chroot(error.problem),
+    })
+}
+
+/// Separators of the lists of other programs.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ';' | '|')
 }
 
 const DNS_SRV: &str = "dns-srv://";
@@ -152,24 +198,27 @@ impl FromStr for ConnectTarget {
 
     fn from_str(text: &str) -> Result<Self, ConnectStringError> {
         let start = text.len() - text.trim_start().len();
+        let fail = |position, problem| Err(ConnectStringError { position, problem });
         let Some(rest) = text.trim().strip_prefix(DNS_SRV) else {
+            if text.trim().starts_with("dns-srv:/") {
+                return fail(start, ConnectStringProblem::BadService);
+            }
             return text.parse().map(Self::Hosts);
         };
         let at = start + DNS_SRV.len();
         let (service, chroot) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let fail = |position, problem| Err(ConnectStringError { position, problem });
         if rest.contains('@') {
             return fail(at, ConnectStringProblem::Credentials);
         }
         if !is_domain_name(service) {
             return fail(at, ConnectStringProblem::BadService);
         }
-        match Chroot::new(chroot) {
+        match parse_chroot(chroot) {
             Ok(chroot) => Ok(Self::DnsSrv {
                 service: service.to_owned(),
                 chroot,
             }),
-            Err(error) => fail(at + service.len(), ConnectStringProblem::Chroot(error)),
+            Err(problem) => fail(at + service.len(), problem),
         }
     }
 }
@@ -204,31 +253,71 @@ impl FromStr for HostPort {
 }
 
 fn parse_host(entry: &str, start: usize) -> Result<HostPort, ConnectStringError> {
-    let fail = |rest: &str, problem| {
-        let position = start + entry.len() - rest.len();
-        Err(ConnectStringError { position, problem })
+    let fail = |rest: &str, problem| ConnectStringError {
+        position: start + entry.len() - rest.len(),
+        problem,
     };
     if entry.contains('@') {
-        return fail(entry, ConnectStringProblem::Credentials);
+        return Err(fail(entry, ConnectStringProblem::Credentials));
     }
-    if host::is_ipv6(entry) {
-        return fail(entry, ConnectStringProblem::BareIpv6(entry.to_owned()));
+    if let Some((at, problem)) = entry.char_indices().find_map(misplaced) {
+        let rest = entry.get(at..).unwrap_or_default();
+        return Err(fail(rest, problem));
+    }
+    if let Some(instead) = bracketed_instead(entry) {
+        return Err(fail(entry, ConnectStringProblem::BareIpv6(instead)));
     }
     let Ok((rest, name)) = host::host(entry) else {
-        return fail(entry, ConnectStringProblem::BadHost);
+        return Err(fail(entry, ConnectStringProblem::BadHost));
     };
     let port: nom::IResult<&str, Option<u16>> = opt(preceded(char(':'), host::port)).parse(rest);
-    match port {
-        Ok(("", port)) => Ok(HostPort {
+    if let Ok(("", port)) = port {
+        return Ok(HostPort {
             host: name.to_owned(),
             port: port.unwrap_or(DEFAULT_PORT),
-        }),
-        _ if rest.starts_with(':') => fail(
-            rest.get(1..).unwrap_or_default(),
-            ConnectStringProblem::BadPort,
-        ),
-        _ => fail(rest, ConnectStringProblem::BadHost),
+        });
     }
+    Err(match rest.strip_prefix(':') {
+        Some("") => fail("", ConnectStringProblem::NoPort),
+        Some(port) if is_host_and_port(port) => fail(entry, ConnectStringProblem::Scheme),
+        Some(port) => fail(port, ConnectStringProblem::BadPort),
+        None => fail(rest, ConnectStringProblem::BadHost),
+    })
+}
+
+/// The problem that a character shows, if it cannot be part of a host.
+fn misplaced((at, c): (usize, char)) -> Option<(usize, ConnectStringProblem)> {
+    let problem = match c {
+        '"' | '\'' | '`' | '\u{2018}'..='\u{201f}' => ConnectStringProblem::Quote,
+        '?' | '&' | '=' | '#' => ConnectStringProblem::Parameters,
+        '\\' => ConnectStringProblem::Separator(c),
+        _ if is_separator(c) => ConnectStringProblem::Separator(c),
+        _ => return None,
+    };
+    Some((at, problem))
+}
+
+/// What to write for an IPv6 address without brackets. If both can be meant, its last group is
+/// rather the port.
+fn bracketed_instead(entry: &str) -> Option<String> {
+    let address = host::is_ipv6(entry).then(|| format!("[{entry}]:{DEFAULT_PORT}"));
+    let with_port = entry
+        .rsplit_once(':')
+        .filter(|(address, port)| host::is_ipv6(address) && host::whole_port(port).is_some())
+        .map(|(address, port)| format!("[{address}]:{port}"));
+    match (with_port, address) {
+        (Some(with_port), Some(address)) => Some(format!(
+            "{with_port}, or {address} if the last group is part of the address"
+        )),
+        (with_port, address) => with_port.or(address),
+    }
+}
+
+/// Whether a scheme that ends with a colon may stand in front of it.
+fn is_host_and_port(text: &str) -> bool {
+    let port = text.rsplit_once(':').map(|(_, port)| port);
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    !is_number && port.is_some_and(|port| host::whole_port(port).is_some())
 }
 
 /// What was parsed, with every port.
@@ -253,127 +342,4 @@ impl fmt::Display for HostPort {
 crate::text_serde!(ConnectString, HostPort);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> ConnectString {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn what_is_read_and_how_it_is_written() {
-        for (text, expected) in [
-            ("zk1", "zk1:2181"),
-            ("zk1:2182", "zk1:2182"),
-            ("zk1,zk2:2182 , 10.0.0.1", "zk1:2181,zk2:2182,10.0.0.1:2181"),
-            (" zk1:1 ,zk1:1 ", "zk1:1,zk1:1"),
-            ("[::1]:2182,[2001:db8::1]", "[::1]:2182,[2001:db8::1]:2181"),
-            ("[fe80::1%eth0]:1", "[fe80::1%eth0]:1"),
-            ("zk1/", "zk1:2181"),
-            ("zk1,zk2/app/x", "zk1:2181,zk2:2181/app/x"),
-            ("zk1,,zk2,", "zk1:2181,zk2:2181"),
-            ("zk1:65535/a,b:c", "zk1:65535/a,b:c"),
-            ("zk_1.example-x.com", "zk_1.example-x.com:2181"),
-        ] {
-            let parsed = parse(text);
-            assert_eq!(parsed.to_string(), expected, "{text}");
-            assert_eq!(parse(expected), parsed, "{text}");
-        }
-        assert_eq!(parse("a,b/c").chroot.as_str(), "/c");
-        assert_eq!(parse("[::1]").hosts[0].host, "::1");
-    }
-
-    #[test]
-    fn b13_what_is_wrong_and_where() {
-        use ConnectStringProblem::*;
-        for (text, position, problem) in [
-            ("", 0, NoHost),
-            ("  ", 2, NoHost),
-            (",", 0, NoHost),
-            ("/app", 0, NoHost),
-            (":2181", 0, BadHost),
-            ("zk 1", 2, BadHost),
-            ("zk1, z k", 6, BadHost),
-            ("[zk1]:1", 0, BadHost),
-            ("[::1", 0, BadHost),
-            ("[::1]x", 5, BadHost),
-            ("[]", 0, BadHost),
-            ("zk1:", 4, BadPort),
-            ("zk1:x", 4, BadPort),
-            ("zk1:0", 4, BadPort),
-            ("zk1:65536", 4, BadPort),
-            ("zk1:-1", 4, BadPort),
-            ("zk1:1:2", 4, BadPort),
-            ("a:1, zk1: 2", 9, BadPort),
-            ("::1", 0, BareIpv6("::1".to_owned())),
-            (
-                "a,2001:db8::1:2181",
-                2,
-                BareIpv6("2001:db8::1:2181".to_owned()),
-            ),
-            ("dns-srv://zk.example.com/app", 0, DnsSrv),
-            ("zk://zk1", 0, Scheme),
-        ] {
-            let error = text.parse::<ConnectString>().unwrap_err();
-            assert_eq!(error, ConnectStringError { position, problem }, "{text}");
-        }
-        let error = "zk1/app/".parse::<ConnectString>().unwrap_err();
-        assert_eq!(error.position, 3);
-        assert_eq!(
-            error.to_string(),
-            "connect string, byte 3: the chroot is not valid: invalid path \"/app/\": it must not \
-             end with '/'"
-        );
-    }
-
-    #[test]
-    fn a_service_stands_for_its_servers() {
-        for (text, expected) in [
-            (
-                "dns-srv://_zk._tcp.example.com",
-                "dns-srv://_zk._tcp.example.com",
-            ),
-            (
-                " dns-srv://zk.example.com./app/x ",
-                "dns-srv://zk.example.com./app/x",
-            ),
-            ("dns-srv://zk/", "dns-srv://zk"),
-            ("zk1/app", "zk1:2181/app"),
-        ] {
-            let target: ConnectTarget = text.parse().unwrap();
-            assert_eq!(target.to_string(), expected);
-        }
-        use ConnectStringProblem::*;
-        for (text, position, problem) in [
-            ("dns-srv://", 10, BadService),
-            ("dns-srv:///app", 10, BadService),
-            ("dns-srv://zk:2181", 10, BadService),
-            ("dns-srv://a..b", 10, BadService),
-            ("dns-srv://a,b", 10, BadService),
-            ("dns-srv://bob:hunter2@zk", 10, Credentials),
-            ("dns-srv:/zk", 8, BadPort),
-        ] {
-            let error = text.parse::<ConnectTarget>().unwrap_err();
-            assert_eq!(error, ConnectStringError { position, problem }, "{text}");
-        }
-        let error = "dns-srv://zk/app/".parse::<ConnectTarget>().unwrap_err();
-        assert_eq!(error.position, 12);
-    }
-
-    #[test]
-    fn b75_credentials_are_refused_and_not_repeated() {
-        for text in [
-            "bob:hunter2@zk1:2181",
-            "zk0,bob:hunter2@zk1",
-            "bob:hunter2/x@zk1",
-        ] {
-            let error = text.parse::<ConnectString>().unwrap_err();
-            assert!(
-                !format!("{error} {error:?}").contains("hunter2"),
-                "{error:?}"
-            );
-        }
-        let error = "bob:hunter2@zk1:2181".parse::<ConnectString>().unwrap_err();
-        assert_eq!(error.problem, ConnectStringProblem::Credentials);
-    }
-}
+mod tests;

@@ -63,6 +63,7 @@ pub mod records;
 #[doc(hidden)]
 pub mod seeded;
 pub mod stat;
+mod unreadable;
 
 /// Makes types that are written with `Display` and read with `FromStr` text for serde as well.
 #[cfg(feature = "serde")]
@@ -96,3 +97,4 @@ pub use mode::{CreateMode, MAX_TTL_MS};
 pub use op::OpCode;
 pub use path::{Chroot, PathError, WirePath};
 pub use stat::Stat;
+pub use unreadable::UnreadableLine;

@@ -32,10 +32,21 @@ pub struct NoHosts;
 /// After the loss of a proven connection the next server is tried within a short random delay, so
 /// that the clients of a dead server do not arrive together; after a full fruitless round the
 /// delays back off.
+///
+/// A list may have a [fallback](Self::set_fallback): servers that are tried in each round once all
+/// others have failed in it.
 #[derive(Debug)]
 pub struct Hosts {
     hosts: Vec<HostPort>,
     next: usize,
+    /// None of them is in `hosts`.
+    fallback: Vec<HostPort>,
+    next_fallback: usize,
+    /// The last connection was to the fallback: each round begins there, because the others did not
+    /// answer when the client looked for a server before.
+    fallback_first: bool,
+    /// The next attempt is to the server of the last one again.
+    again: bool,
     /// The server of the last attempt.
     current: Option<HostPort>,
     /// What is to be tried before the others, and without delay.
@@ -59,6 +70,10 @@ impl Hosts {
         Hosts {
             hosts,
             next: 0,
+            fallback: Vec::new(),
+            next_fallback: 0,
+            fallback_first: false,
+            again: false,
             current: None,
             preferred: VecDeque::new(),
             fruitless: 0,
@@ -75,12 +90,34 @@ impl Hosts {
     /// a new session, for it speaks for a quorum; and soon, unless expiries are all that has come of
     /// connections lately.
     pub fn handle_expired(&mut self) {
-        if !self.hosts.is_empty() {
-            self.next = (self.next + self.hosts.len() - 1) % self.hosts.len();
-        }
+        self.again = true;
         if std::mem::take(&mut self.proven) {
             self.start_over();
         }
+    }
+
+    /// Has `hosts` tried as well, in each round after the servers of the list, those in the list
+    /// aside. [`replace`](Self::replace) and [`update`](Self::update) end it.
+    ///
+    /// This is for names that may reach the ensemble although its own list lacks them, such as a
+    /// gateway's.
+    pub fn set_fallback(&mut self, hosts: Vec<HostPort>) {
+        self.fallback = update::distinct(hosts);
+        self.fallback.retain(|host| !self.hosts.contains(host));
+        self.rng.shuffle(&mut self.fallback);
+        self.next_fallback = 0;
+        self.fallback_first &= self.is_on_fallback();
+    }
+
+    /// The servers that are tried once the others have failed; none of them is in the list itself.
+    pub fn fallback(&self) -> &[HostPort] {
+        &self.fallback
+    }
+
+    /// Whether the server of the last attempt is one of the fallback.
+    fn is_on_fallback(&self) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|current| self.fallback.contains(current))
     }
 
     fn start_over(&mut self) {
@@ -88,19 +125,19 @@ impl Hosts {
         self.backoff.reset();
     }
 
-    /// How many servers there are.
+    /// How many servers there are, the fallback included.
     pub fn len(&self) -> usize {
-        self.hosts.len()
+        self.hosts.len() + self.fallback.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.hosts.is_empty()
+        self.len() == 0
     }
 
-    /// The servers, in the order they are tried.
+    /// The servers, in the order they are tried: the fallback last.
     pub fn iter(&self) -> impl Iterator<Item = &HostPort> {
-        self.hosts.iter()
+        self.hosts.iter().chain(&self.fallback)
     }
 
     /// The server of the last attempt, be it in the list any longer or not.
@@ -110,19 +147,18 @@ impl Hosts {
 
     /// The next attempt, or `None` if there are no servers.
     pub fn next_attempt(&mut self) -> Option<Attempt> {
+        let again = std::mem::take(&mut self.again);
         let preferred = self.preferred.pop_front();
         let chosen = preferred.is_some();
-        let host = match preferred {
+        let known = |host: &HostPort| self.iter().any(|known| known == host);
+        let last = self.current.clone().filter(|host| again && known(host));
+        let host = match preferred.or(last) {
             Some(host) => host,
-            None => {
-                let host = self.hosts.get(self.next)?.clone();
-                self.next = (self.next + 1) % self.hosts.len();
-                host
-            }
+            None => self.next_in_round()?,
         };
         let delay = if chosen {
             Duration::ZERO
-        } else if self.fruitless >= self.hosts.len() {
+        } else if self.fruitless >= self.len() {
             self.backoff.next_delay()
         } else if self.ever_connected && self.fruitless == 0 {
             self.backoff.jitter(self.spread)
@@ -134,10 +170,28 @@ impl Hosts {
         Some(Attempt { host, delay })
     }
 
+    fn next_in_round(&mut self) -> Option<HostPort> {
+        let position = self.fruitless.checked_rem(self.len())?;
+        let in_fallback = if self.fallback_first {
+            position < self.fallback.len()
+        } else {
+            position >= self.hosts.len()
+        };
+        let (list, next) = if in_fallback {
+            (&self.fallback, &mut self.next_fallback)
+        } else {
+            (&self.hosts, &mut self.next)
+        };
+        let host = list.get(*next)?.clone();
+        *next = (*next + 1) % list.len();
+        Some(host)
+    }
+
     /// A session was established over the last attempt's connection.
     pub fn handle_connected(&mut self, now: Instant) {
         self.connected_at = Some(now);
         self.ever_connected = true;
+        self.fallback_first = self.is_on_fallback();
         self.preferred.clear();
     }
 
@@ -249,6 +303,42 @@ mod tests {
             }
         }
         assert!(attempts < 30, "{attempts} attempts in a minute");
+    }
+
+    /// Guards: P22.
+    #[test]
+    fn the_fallback_is_tried_after_the_others() {
+        let mut hosts = hosts(3, 9);
+        let gateway: HostPort = "gateway:2181".parse().unwrap();
+        hosts.set_fallback(vec![gateway.clone()]);
+        assert_eq!(hosts.len(), 4);
+        let attempts: Vec<_> = (0..8).map(|_| hosts.next_attempt().unwrap()).collect();
+        for (n, attempt) in attempts.iter().enumerate() {
+            assert_eq!(attempt.host == gateway, n % 4 == 3);
+            assert_eq!(attempt.delay.is_zero(), n < 4, "{n}");
+        }
+    }
+
+    /// Guards: P22.
+    #[test]
+    fn a_fallback_that_served_comes_first() {
+        let mut hosts = hosts(2, 9);
+        let gateway: HostPort = "gateway:2181".parse().unwrap();
+        hosts.set_fallback(vec![gateway.clone()]);
+        let now = Instant::now();
+        for _ in 0..3 {
+            hosts.next_attempt();
+        }
+        assert!(hosts.is_on_fallback());
+        hosts.handle_connected(now);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        assert_eq!(hosts.next_attempt().unwrap().host, gateway);
+        let others = [(); 2].map(|()| hosts.next_attempt().unwrap().host);
+        assert!(!others.contains(&gateway));
+        // Once another server has served, the fallback is the last again.
+        hosts.handle_connected(now);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        assert_ne!(hosts.next_attempt().unwrap().host, gateway);
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::num::ParseIntError;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zk_client::{Acl, path};
-use zk_proto::config::{ConfigProblem, Server};
+use zk_proto::config::{ConfigError, Server};
 use zk_proto::{ConnectTarget, PathError, connect_string};
 use zk_recipes::Layout;
 
@@ -139,7 +140,8 @@ pub(crate) enum Command {
 #[derive(Args)]
 #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
 pub(crate) struct Reconfig {
-    /// A server to add or change, as in server.4=zk4:2888:3888:participant;2181
+    /// A server to add or change, as in server.4=zk4:2888:3888:participant;2181 or, from 3.10 on with
+    /// a port for clients over TLS, server.4=zk4:2888:3888:participant;2181;2281
     #[arg(long, value_name = "SERVER", value_parser = server, group = "change")]
     pub(crate) join: Vec<String>,
     /// The number of a server to remove
@@ -385,6 +387,23 @@ impl From<Names> for Layout {
     }
 }
 
+/// A usage error that does not repeat the value of an argument which may hold a password, be it by
+/// mistake.
+pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
+    const MAY_HOLD_SECRETS: [&str; 5] = ["--server", "--auth", "--acl", "--join", "--member"];
+    let holds = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => MAY_HOLD_SECRETS
+            .iter()
+            .any(|name| argument.split(' ').next() == Some(name)),
+        _ => false,
+    };
+    if holds {
+        let hidden = ContextValue::String("(not shown)".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
+    }
+    error
+}
+
 /// More than one value, but one argument: a bare `Vec` would mean many arguments to clap.
 #[derive(Clone)]
 pub(crate) struct AclList(pub(crate) Vec<Acl>);
@@ -397,11 +416,8 @@ fn hosts(text: &str) -> Result<String, connect_string::ConnectStringError> {
     text.parse::<ConnectTarget>().map(|_| text.to_owned())
 }
 
-fn server(text: &str) -> Result<String, ConfigProblem> {
-    match text.parse::<Server>() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.problem),
-    }
+fn server(text: &str) -> Result<String, ConfigError> {
+    text.parse::<Server>().map(|_| text.to_owned())
 }
 
 /// As the configuration's text has it.
@@ -430,6 +446,41 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// Guards: P27.
+    #[test]
+    fn usage_errors_do_not_repeat_passwords() {
+        for (arguments, cause) in [
+            (
+                &["--server", "zk://user:hunter2@zk1", "ls"][..],
+                "credentials",
+            ),
+            (&["ls", "--server=user:hunter2@zk1:2181"], "credentials"),
+            (&["ls", "--server", "zk1:hunter2"], "not a port"),
+            (
+                &["create", "/a", "--acl", "digest:user:hunter2"],
+                "permissions",
+            ),
+            (&["reconfig", "--join", "hunter2"], "server.ID="),
+        ] {
+            let arguments = ["zkctl"].iter().chain(arguments);
+            let error = Cli::try_parse_from(arguments).err().unwrap();
+            let text = without_secrets(error).to_string();
+            assert!(text.contains(cause) && !text.contains("hunter2"), "{text}");
+        }
+    }
+
+    /// Guards: P18.
+    #[test]
+    fn a_server_with_a_secure_port_may_join() {
+        let server = "server.4=zk4:2888:3888:participant;2181;2281";
+        let arguments = ["zkctl", "reconfig", "--join", server];
+        let cli = Cli::try_parse_from(arguments).unwrap_or_else(|error| panic!("{error}"));
+        let Command::Reconfig(reconfig) = cli.command else {
+            panic!("not reconfig")
+        };
+        assert_eq!(reconfig.join, [server]);
     }
 
     #[test]

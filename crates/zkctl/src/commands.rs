@@ -34,8 +34,8 @@ pub(crate) async fn run(
         Command::Stat(args) => node::stat(&args, client, output).await,
         Command::Exists(args) => node::exists(&args, client, output).await,
         Command::Watch(args) => watch::watch(args, client, output).await,
-        Command::Config => ensemble::config(client, output).await,
-        Command::Reconfig(args) => ensemble::reconfig(args, client, output).await,
+        Command::Config => ensemble::config(client, output, notices).await,
+        Command::Reconfig(args) => ensemble::reconfig(args, client, output, notices).await,
         // These are not run by this function: they have to do with signals themselves, or with no
         // session, or one of their own.
         Command::Bench(_)

@@ -100,7 +100,10 @@ fn mistakes_in_the_command_line_are_usage_errors() {
             &["lock", "--wait", "1s", "--no-wait", "/a", "--", "true"],
             &["cannot be used with"],
         ),
-        (&["--server", "host:port", "ls"], &["host:port"]),
+        (
+            &["--server", "host:port", "ls"],
+            &["--server", "not a port"],
+        ),
         (&["--session-timeout", "0", "ls"], &["between 1 ms"]),
         (&["-o", "xml", "ls"], &["plain", "json"]),
     ] {
@@ -110,11 +113,19 @@ fn mistakes_in_the_command_line_are_usage_errors() {
 
 #[test]
 fn a_wrong_server_in_the_environment_is_a_usage_error() {
-    let mut command = zkctl(&["ls"]);
-    command.env("ZK_SERVER", "[::1");
-    let output = finish(command);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("[::1"));
+    for (server, cause) in [("[::1", "not a host"), ("u:hunter2@zk1", "credentials")] {
+        let mut command = zkctl(&["ls"]);
+        command.env("ZK_SERVER", server);
+        let output = finish(command);
+        assert_eq!(output.status.code(), Some(2));
+        // What is in it may be a password.
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            stderr.contains(cause) && !stderr.contains(server),
+            "{stderr}"
+        );
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::{Closing, Core};
 impl Core {
     /// The servers there are, before the driver looks for one.
     pub(crate) fn preset_hosts(&mut self, hosts: Hosts) {
+        self.follow.set_given(hosts.iter().cloned().collect());
         self.hosts = hosts;
     }
 
@@ -25,20 +26,27 @@ impl Core {
         self.hosts.current().filter(|_| self.is_connected())
     }
 
-    /// There are other servers now. If the rebalancing rule says so, this client moves.
+    /// The client is given other servers. If the rebalancing rule says so, it moves.
     pub(crate) fn update_hosts(
         &mut self,
         now: Instant,
         hosts: Vec<HostPort>,
     ) -> Result<(), NoHosts> {
-        if self.hosts.update(hosts)? {
+        let moves = self.hosts.update(hosts.clone())?;
+        self.follow.set_given(hosts);
+        self.adopted(now, moves);
+        Ok(())
+    }
+
+    /// The list of servers has changed. `moves` if this client is to leave the server it is on.
+    pub(super) fn adopted(&mut self, now: Instant, moves: bool) {
+        if moves {
             self.begin_move(now);
         }
         let known: HashSet<_> = self.hosts.iter().map(HostPort::to_string).collect();
         self.failures.retain(|host, _| known.contains(host));
-        // It may wait for there to be any.
+        // The driver may wait for there to be any.
         self.wake_driver();
-        Ok(())
     }
 
     /// Leaves the server: requests are held back for the next one, and the connection ends once

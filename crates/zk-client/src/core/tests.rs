@@ -1,6 +1,7 @@
 //! The core against a model server, byte by byte, on a clock of the tests' own.
 
 mod crossings;
+mod following;
 mod hosts;
 mod login;
 mod model;

@@ -5,10 +5,10 @@ use nom::bytes::complete::{tag, take_until, take_while1};
 use nom::character::complete::{char, digit1, space0};
 use nom::combinator::{all_consuming, opt, recognize};
 use nom::multi::separated_list0;
-use nom::sequence::{delimited, separated_pair};
+use nom::sequence::{delimited, preceded, separated_pair};
 use nom::{IResult, Parser};
 
-use super::{AdminError, check};
+use super::{AdminError, Entries, check};
 use crate::ids::SessionId;
 
 /// A connection, as the server sees it.
@@ -31,12 +31,12 @@ impl ClientConnection {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The session, if the server says.
+    /// The session, if the connection has one and the server names it.
     pub fn session(&self) -> Option<SessionId> {
         let digits = self.get("sid")?.strip_prefix("0x")?;
-        u64::from_str_radix(digits, 16)
-            .ok()
-            .map(|id| SessionId(id.cast_signed()))
+        let id = u64::from_str_radix(digits, 16).ok()?.cast_signed();
+        // Some servers write -1 for none.
+        Some(SessionId(id)).filter(|_| id != 0 && id != -1)
     }
 
     /// Requests queued.
@@ -55,36 +55,34 @@ impl ClientConnection {
     }
 }
 
-/// Reads the reply to `cons`.
+/// Reads the reply to `cons`. Lines that are no connections are
+/// [unreadable](Entries::unreadable).
 ///
 /// # Errors
-/// [`AdminError`] if a line is not a connection.
-pub fn connections(reply: &str) -> Result<Vec<ClientConnection>, AdminError> {
+/// [`AdminError`] if there are lines and none can be read.
+pub fn connections(reply: &str) -> Result<Entries<ClientConnection>, AdminError> {
     check(reply)?;
-    let lines = reply
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(index, line)| connection_line(line, index + 1))
-        .collect()
-}
-
-pub(super) fn connection_line(text: &str, line: usize) -> Result<ClientConnection, AdminError> {
-    match all_consuming(connection).parse(text.trim_end()) {
-        Ok((_, connection)) => Ok(connection),
-        Err(_) => Err(AdminError::Malformed { line }),
+    if reply.trim().is_empty() {
+        return Ok(Entries::default());
     }
+    Entries::read(reply, CONNECTION, connection_line)
 }
 
-/// ` /127.0.0.1:59546[1](queued=0,recved=3,sent=3,sid=0x10000a)`; the number in brackets is the
-/// selector's interest in the socket.
+pub(super) const CONNECTION: &str = "a connection, such as /192.0.2.7:52852[1](recved=1,sent=1)";
+
+pub(super) fn connection_line(text: &str) -> Option<ClientConnection> {
+    let (_, connection) = all_consuming(connection).parse(text.trim()).ok()?;
+    Some(connection)
+}
+
+/// `/127.0.0.1:59546[1](queued=0,recved=3,sent=3,sid=0x10000a)`; the number in brackets is the
+/// selector's interest in the socket, which not all servers write.
 fn connection(input: &str) -> IResult<&str, ClientConnection> {
-    let (input, _) = (space0, opt(char('/'))).parse(input)?;
-    let (input, address) = address(input)?;
-    let (input, _) = delimited(char('['), digit1, char(']')).parse(input)?;
+    let (input, address) = preceded(opt(char('/')), address).parse(input)?;
+    let (input, _) = opt(delimited(char('['), digit1, char(']'))).parse(input)?;
+    let separator = (space0, char(','), space0);
     let (input, attributes) =
-        delimited(char('('), separated_list0(char(','), attribute), char(')')).parse(input)?;
+        delimited(char('('), separated_list0(separator, attribute), char(')')).parse(input)?;
     Ok((
         input,
         ClientConnection {
@@ -94,11 +92,11 @@ fn connection(input: &str) -> IResult<&str, ClientConnection> {
     ))
 }
 
-/// Up to the interest; an IPv6 address is in brackets of its own.
+/// Up to the interest, or the attributes; an IPv6 address may be in brackets of its own.
 fn address(input: &str) -> IResult<&str, &str> {
     alt((
         recognize((tag("["), take_until("]:"), tag("]:"), digit1)),
-        take_while1(|c| c != '['),
+        take_while1(|c| c != '[' && c != '('),
     ))
     .parse(input)
 }
@@ -130,9 +128,30 @@ mod tests {
         assert_eq!((found[0].received(), found[0].sent()), (Some(3), Some(2)));
         assert_eq!(found[1].address, "[0:0:0:0:0:0:0:1%0]:59570");
         assert_eq!((found[1].queued(), found[1].session()), (Some(1), None));
-        assert_eq!(connections(""), Ok(Vec::new()));
+        assert_eq!(connections("\n").unwrap().len(), 0);
+        assert_eq!(connections(""), Err(AdminError::Empty));
     }
 
+    /// Guards: P9.
+    #[test]
+    fn the_form_of_other_servers() {
+        let reply = " 192.0.2.7:52163(recved=0,sent=0,sid=0xffffffffffffffff,lop=NA)\n \
+                     192.0.2.8:52042(recved=9,sent=18,sid=0x0000000000000001,lop=List)\n \
+                     [::1]:44734(recved=0,sent=0)\n";
+        let found = connections(reply).unwrap();
+        assert_eq!(found.unreadable(), []);
+        let read: Vec<_> = found.iter().map(|c| (&*c.address, c.session())).collect();
+        assert_eq!(
+            read,
+            [
+                ("192.0.2.7:52163", None),
+                ("192.0.2.8:52042", Some(SessionId(1))),
+                ("[::1]:44734", None),
+            ]
+        );
+    }
+
+    /// Guards: P9.
     #[test]
     fn a_line_that_is_no_connection_is_named() {
         for line in [
@@ -143,12 +162,13 @@ mod tests {
             "[",
             "(a)",
         ] {
-            let reply = format!(" /1.2.3.4:5[1](a=1,b=)\n{line}\n");
-            assert_eq!(
-                connections(&reply),
-                Err(AdminError::Malformed { line: 2 }),
-                "{line}"
-            );
+            let reply = format!(" /1.2.3.4:5[1](a=1,b=)\n{line}\n 1.2.3.4:6()\n");
+            let read = connections(&reply).unwrap();
+            let addresses: Vec<_> = read.iter().map(|c| &*c.address).collect();
+            assert_eq!(addresses, ["1.2.3.4:5", "1.2.3.4:6"], "{line}");
+            assert_eq!(read.unreadable().len(), 1);
+            let unreadable = &read.unreadable()[0];
+            assert_eq!((unreadable.line, &*unreadable.text), (2, line.trim()));
         }
     }
 }

@@ -61,6 +61,7 @@ impl Hosts {
             return Err(NoHosts);
         }
         self.rng.shuffle(&mut hosts);
+        self.fallback.clear();
         let mine = self.mine();
         let at = hosts.iter().position(|host| Some(host) == mine.as_ref());
         // After the one that was tried last, the others come first.
@@ -126,7 +127,7 @@ impl Hosts {
 }
 
 /// Each server once, however often it is named.
-fn distinct(mut hosts: Vec<HostPort>) -> Vec<HostPort> {
+pub(super) fn distinct(mut hosts: Vec<HostPort>) -> Vec<HostPort> {
     let mut seen = HashSet::new();
     hosts.retain(|host| seen.insert(host.clone()));
     hosts
@@ -303,16 +304,25 @@ mod tests {
     }
 
     proptest! {
-        /// A28: whatever lists follow one another, in whatever state, every server is tried.
+        /// A28: whatever lists follow one another, in whatever state, every server is tried, and so
+        /// is every server of the fallback.
         #[test]
         fn a28_any_sequence_of_lists(
             seed in any::<u64>(),
-            lists in prop::collection::vec((prop::collection::vec(0u16..6, 0..5), 0u8..4), 1..12),
+            lists in prop::collection::vec(
+                (
+                    prop::collection::vec(0u16..6, 0..5),
+                    prop::collection::vec(4u16..9, 0..3),
+                    0u8..4,
+                ),
+                1..12,
+            ),
         ) {
             let mut hosts = Hosts::new(list(0..2), BackoffPolicy::default(), seed);
-            for (ids, then) in lists {
+            for (ids, fallback, then) in lists {
                 let servers = list(ids);
                 let before = hosts.len();
+                let fallback = list(fallback);
                 match hosts.update(servers.clone()) {
                     Err(NoHosts) => prop_assert!(servers.is_empty() && hosts.len() == before),
                     Ok(moves) => {
@@ -320,6 +330,9 @@ mod tests {
                         if moves {
                             prop_assert!(servers.contains(hosts.preferred.front().unwrap()));
                         }
+                        hosts.set_fallback(fallback.clone());
+                        let both = servers.iter().chain(&fallback).cloned().collect();
+                        prop_assert_eq!(hosts.len(), distinct(both).len());
                     }
                 }
                 for _ in 0..then {
@@ -330,7 +343,7 @@ mod tests {
                     }
                 }
             }
-            let all: HashSet<_> = hosts.hosts.iter().cloned().collect();
+            let all: HashSet<_> = hosts.iter().cloned().collect();
             let rounds = 2 * all.len() + hosts.preferred.len();
             let tried: HashSet<_> =
                 (0..rounds).map(|_| hosts.next_attempt().unwrap().host).collect();

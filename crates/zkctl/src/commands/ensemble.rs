@@ -8,17 +8,22 @@ use zk_proto::config::Server;
 
 use crate::args::Reconfig;
 use crate::failure::Failure;
-use crate::output::{Output, shown};
+use crate::output::{Notices, Output, shown};
 
-pub(super) async fn config(client: &Client, output: &mut Output) -> Result<ExitCode, Failure> {
+pub(super) async fn config(
+    client: &Client,
+    output: &mut Output,
+    notices: &Notices,
+) -> Result<ExitCode, Failure> {
     let (config, _) = client.config().await?;
-    show(&config, output).await
+    show(&config, output, notices).await
 }
 
 pub(super) async fn reconfig(
     args: Reconfig,
     client: &Client,
     output: &mut Output,
+    notices: &Notices,
 ) -> Result<ExitCode, Failure> {
     let mut reconfig = client.reconfig().new_members(args.member);
     for server in args.join {
@@ -31,22 +36,33 @@ pub(super) async fn reconfig(
         reconfig = reconfig.from_version(version);
     }
     let (config, _) = reconfig.await?;
-    show(&config, output).await
+    show(&config, output, notices).await
 }
 
-async fn show(config: &EnsembleConfig, output: &mut Output) -> Result<ExitCode, Failure> {
+async fn show(
+    config: &EnsembleConfig,
+    output: &mut Output,
+    notices: &Notices,
+) -> Result<ExitCode, Failure> {
     if output.is_json() {
         let object = json!({
             "servers": config.servers.iter().map(server).collect::<Vec<_>>(),
             "version": config.version.map(|version| format!("{version:x}")),
             "connect": config.connect_string().to_string(),
+            "secure_connect": config.secure_connect_string().to_string(),
+            "unreadable": config.unreadable.iter().map(|line| &line.text).collect::<Vec<_>>(),
         });
         output.json(&object).await?;
     } else {
         let text = config.to_string();
-        if !text.is_empty() {
+        if text.is_empty() {
+            notices.say("the server has no configuration of an ensemble: it runs alone");
+        } else {
             output.line(shown(&text)).await?;
         }
+    }
+    for line in &config.unreadable {
+        notices.say(format_args!("the configuration, {line}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -57,5 +73,6 @@ fn server(server: &Server) -> Value {
         "server": server.to_string(),
         "role": server.role.to_string(),
         "client": server.client_address().map(|address| address.to_string()),
+        "secure_client": server.secure_client_address().map(|address| address.to_string()),
     })
 }

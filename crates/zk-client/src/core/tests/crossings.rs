@@ -170,7 +170,7 @@ fn a_client_that_is_over_ends_no_other_way() {
 #[test]
 fn a80_a_configuration_that_a_server_is_too_busy_to_tell_is_asked_for_again() {
     let mut world = World::new();
-    world.core.preset_follow();
+    world.core.preset_follow(false);
     let given = Hosts::new(list(&["a"]), BackoffPolicy::default(), 7);
     world.core.preset_hosts(given);
     let config = "server.1=a:1:2:participant;0.0.0.0:2181\n\

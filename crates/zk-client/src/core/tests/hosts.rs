@@ -21,7 +21,7 @@ fn on_a() -> World {
 
 impl World {
     /// Connects to the next server of the list; to this test all are one and the same.
-    fn connect_next(&mut self) -> HostPort {
+    pub(super) fn connect_next(&mut self) -> HostPort {
         let attempt = self.core.next_attempt().unwrap();
         self.connect();
         self.core.hosts.handle_connected(self.now);
@@ -177,7 +177,7 @@ fn config(hosts: &[&str]) -> Bytes {
 /// Connected to `a`, of an ensemble that says it consists of `hosts`.
 fn following(hosts: &[&str]) -> World {
     let mut world = World::new();
-    world.core.preset_follow();
+    world.core.preset_follow(false);
     let given = Hosts::new(list(&["a"]), BackoffPolicy::default(), 7);
     world.core.preset_hosts(given);
     world.server.create(CONFIG, config(hosts));
@@ -196,7 +196,9 @@ impl World {
 #[test]
 fn a80_the_first_configuration_replaces_the_list_and_moves_nobody() {
     let mut world = following(&["b", "c"]);
-    assert_eq!(world.known(), ["b", "c"]);
+    // The server that was given is the last resort.
+    assert_eq!(world.core.hosts.fallback(), list(&["a"]));
+    assert_eq!(world.known(), ["a", "b", "c"]);
     assert!(!world.core.is_moving());
     assert!(world.core.is_connected());
     assert_eq!(world.core.take_notice(), None);
@@ -205,7 +207,7 @@ fn a80_the_first_configuration_replaces_the_list_and_moves_nobody() {
 #[test]
 fn a80_the_empty_configuration_of_a_server_alone_is_ignored() {
     let mut world = World::new();
-    world.core.preset_follow();
+    world.core.preset_follow(false);
     let given = Hosts::new(list(&["a"]), BackoffPolicy::default(), 7);
     world.core.preset_hosts(given);
     world.server.create(CONFIG, Bytes::new());
@@ -296,7 +298,7 @@ fn a_configuration_that_cannot_be_read_is_told_and_changes_nothing() {
 #[test]
 fn a_server_without_a_configuration_is_asked_once() {
     let mut world = World::new();
-    world.core.preset_follow();
+    world.core.preset_follow(false);
     let given = Hosts::new(list(&["a"]), BackoffPolicy::default(), 7);
     world.core.preset_hosts(given);
     world.connect_next();
