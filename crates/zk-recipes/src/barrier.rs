@@ -3,6 +3,7 @@
 use zk_client::{Client, Error, ErrorKind, Outcome, Zxid};
 
 use crate::error::Result;
+use crate::paths::check_own;
 use crate::pause::pause;
 
 /// A barrier: while its znode exists, it is closed, and who [waits](Self::wait) waits. kazoo's
@@ -60,6 +61,7 @@ impl Barrier {
     /// # Cancel safety
     /// Dropping the future leaves it open or closed.
     pub async fn close(&self) -> Result<()> {
+        check_own(&self.client, &self.path)?;
         let mut pause = pause();
         loop {
             match self.client.create(&self.path, "").parents().await {
@@ -80,6 +82,7 @@ impl Barrier {
     /// # Cancel safety
     /// Dropping the future leaves it open or closed.
     pub async fn open(&self) -> Result<()> {
+        check_own(&self.client, &self.path)?;
         let mut pause = pause();
         let mut tried: Option<Zxid> = None;
         loop {
@@ -112,6 +115,7 @@ impl Barrier {
     /// # Cancel safety
     /// Can be dropped and called again. No watch is left.
     pub async fn wait(&self) -> Result<()> {
+        check_own(&self.client, &self.path)?;
         let mut pause = pause();
         loop {
             match self.client.exists(&self.path).watch().await {

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::guard::{Guard, Token};
 use crate::layout::{Layout, Own, Role};
 use crate::names::{self, Names, obstacle};
+use crate::paths::check_own;
 use crate::pause::pause;
 use crate::renewal::Trust;
 
@@ -95,6 +96,45 @@ impl Line {
         &self.parent
     }
 
+    /// Refuses what is no path, or no path of a line.
+    pub(crate) fn check_path(&self) -> Result<()> {
+        Ok(check_own(&self.client, &self.parent)?)
+    }
+
+    /// The path from the root of the ensemble, the same for handles with every chroot.
+    pub(crate) fn absolute(&self) -> String {
+        self.client.root().join(&self.parent)
+    }
+
+    pub(crate) fn shares_session_with(&self, other: &Line) -> bool {
+        self.client.shares_session_with(&other.client)
+    }
+
+    /// Whether both stand in their lines in the same way, wherever these are.
+    pub(crate) fn has_options_of(&self, other: &Line) -> bool {
+        self.identifier == other.identifier
+            && self.layout == other.layout
+            && self.role == other.role
+            && self.extra_patterns == other.extra_patterns
+            && self.trust == other.trust
+            && self.persistent == other.persistent
+    }
+
+    /// Whether the znode that stands for a place in another line is in this one, too: then both are
+    /// the line of one znode. Ids are random, so no other znode has its name.
+    pub(crate) async fn contains(&self, place: &Guard) -> Result<bool> {
+        let path = path::join(&self.parent, path::name(place.path()));
+        let mut pause = pause();
+        loop {
+            // This client's server may lag behind the one that created it.
+            match self.patient.exists(&path).synced().await {
+                Ok(stat) => return Ok(stat.is_some()),
+                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// The contenders among the children, the head first.
     pub(crate) fn read(&self, children: &Children) -> Vec<names::Contender> {
         let mut names = Names::new(self.layout, self.role);
@@ -106,6 +146,7 @@ impl Line {
 
     /// The names in the line, the head first.
     pub(crate) async fn order(&self) -> Result<Vec<names::Contender>> {
+        self.check_path()?;
         let mut pause = pause();
         loop {
             match self.patient.children(&self.parent).await {
@@ -157,6 +198,7 @@ impl Line {
     ///
     /// Dropping the future leaves the line, in the background.
     pub(crate) async fn stand(&self, wait: bool) -> Result<Option<Guard>> {
+        self.check_path()?;
         loop {
             let (place, line) = self.join().await?;
             if let Some(held) = self.advance(place, line, wait).await? {

@@ -17,6 +17,7 @@ use super::event::CacheError;
 use super::machine::{Answer, Ask, Facet, Machine, Read};
 use super::one_shots::OneShots;
 use super::shared::Shared;
+use crate::paths::check;
 use crate::pause::pause;
 
 /// After this many events and answers what has changed is published, even if more are there.
@@ -66,6 +67,9 @@ struct Running {
 impl Driver {
     /// Keeps the cache up to date until it cannot be.
     pub(super) async fn run(self) -> CacheError {
+        if let Err(error) = check(self.machine.snapshot().tree.base()) {
+            return end(error);
+        }
         let mut running = Running {
             driver: self,
             in_flight: VecDeque::new(),
