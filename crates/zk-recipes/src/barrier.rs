@@ -86,10 +86,17 @@ impl Barrier {
         let mut pause = pause();
         let mut tried: Option<Zxid> = None;
         loop {
-            let error = match self.client.exists(&self.path).await {
+            let exists = self.client.exists(&self.path);
+            let found = match tried {
+                None => exists.await,
+                // Another session's server may lag behind the one that was asked to delete it.
+                Some(_) => exists.synced().await,
+            };
+            let error = match found {
                 Ok(None) => return Ok(()),
-                // The one that was to be opened is, although nobody said so.
-                Ok(Some(stat)) if tried.is_some_and(|tried| tried != stat.czxid) => return Ok(()),
+                // The one that was to be opened is, although its deletion was not answered. A
+                // smaller zxid is that of a restored ensemble, in which nothing was deleted.
+                Ok(Some(stat)) if tried.is_some_and(|tried| tried < stat.czxid) => return Ok(()),
                 Ok(Some(stat)) => {
                     tried = Some(stat.czxid);
                     match self.client.delete(&self.path).await {

@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LAYOUTS, memory, memory_with, received, soon, start, until};
+use common::{LAYOUTS, at, end_session, memory, memory_with, paths, received, soon, start, until};
 use zk_client::{Acl, Permissions};
 use zk_embedded::Server;
 use zk_recipes::{Layout, Lock, Lost, MultiLock, ReadLock, Trust, WriteLock, revoke};
@@ -100,7 +100,7 @@ async fn a70_b82_the_order_is_kept_when_the_counter_runs_over() {
         let memory = memory(1).await;
         let zk = memory.any().await;
         zk.ensure_path("/lock").await.unwrap();
-        memory.server.set_next_sequence("/lock", i32::MAX - 2);
+        memory.server.set_next_sequence(&at("/lock"), i32::MAX - 2);
         let lock = Lock::new(&zk, "/lock").layout(layout);
         let guard = lock.acquire().await.unwrap();
         let mut waiting = Vec::new();
@@ -137,11 +137,11 @@ async fn a75_a_parent_that_was_reaped_is_made_again() {
         for _ in 0..3 {
             lock.acquire().await.unwrap().release().await.unwrap();
             if layout == Layout::Kazoo {
-                assert!(memory.server.paths().contains(&"/locks/one".to_owned()));
+                assert!(paths(&memory.server).contains(&"/locks/one".to_owned()));
                 zk.delete("/locks/one").await.unwrap();
             }
             until("the container is reaped", || {
-                !memory.server.paths().contains(&"/locks/one".to_owned())
+                !paths(&memory.server).contains(&"/locks/one".to_owned())
             })
             .await;
         }
@@ -176,7 +176,7 @@ async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion(
         .persistent()
         .identifier("night shift");
     let guard = lock.acquire().await.unwrap();
-    memory.server.expire_session(zk.session().id);
+    end_session(&memory.server, &zk);
     until("there is another session", || zk.session().epoch == 2).await;
     guard.check().unwrap();
     assert_eq!(guard.deadline(), None);
@@ -301,7 +301,7 @@ async fn a72_several_locks_are_had_together_and_the_rest_is_not_tried() {
             .unwrap()
             .is_none()
     );
-    assert!(memory.names("/a").is_empty() && !memory.server.paths().contains(&"/c".to_owned()));
+    assert!(memory.names("/a").is_empty() && !paths(&memory.server).contains(&"/c".to_owned()));
     let late = several(["/c", "/a", "/b"])
         .acquire_timeout(Duration::from_secs(1))
         .await;
@@ -314,7 +314,7 @@ async fn a72_several_locks_are_had_together_and_the_rest_is_not_tried() {
         .await
         .unwrap();
     assert!(several(["/a", "/b", "/c"]).acquire().await.is_err());
-    assert!(!memory.server.paths().contains(&"/c".to_owned()));
+    assert!(!paths(&memory.server).contains(&"/c".to_owned()));
     memory.until_names("/a", 0).await;
     drop(held);
 }

@@ -62,6 +62,8 @@ struct Running {
     in_flight: VecDeque<(Ask, Replying)>,
     delays: Backoff,
     rest: Option<Pin<Box<Sleep>>>,
+    /// The session in which the watches are set; 0 before the first.
+    epoch: u64,
 }
 
 impl Driver {
@@ -75,6 +77,7 @@ impl Driver {
             in_flight: VecDeque::new(),
             delays: pause(),
             rest: None,
+            epoch: 0,
         };
         loop {
             if let Err(error) = running.session().await {
@@ -88,12 +91,13 @@ impl Running {
     /// One session's time.
     async fn session(&mut self) -> Result<(), CacheError> {
         let mut watches = self.watch().await?;
+        self.epoch = self.driver.client.session().epoch;
         let one_shot = matches!(watches, Watches::OneShot(_));
         self.driver.machine.load(one_shot);
         loop {
             self.ask(one_shot);
             if let Watching::Ended = poll_fn(|cx| self.poll_batch(&mut watches, cx)).await? {
-                self.driver.machine.gap();
+                self.driver.machine.session_ended();
                 self.publish();
                 return Ok(());
             }
@@ -211,7 +215,7 @@ impl Running {
             }
             // Whatever it tells, look again.
             Step::Fired(path, facet, _) => machine.touch(&path, facet),
-            Step::Answered(ask, reply) => self.answered(&ask, reply, watches)?,
+            Step::Answered(ask, reply) => return self.answered(&ask, reply, watches),
             Step::Rested => {}
         }
         Ok(Watching::Goes)
@@ -222,7 +226,16 @@ impl Running {
         ask: &Ask,
         reply: Reply,
         watches: &mut Watches,
-    ) -> Result<(), CacheError> {
+    ) -> Result<Watching, CacheError> {
+        let epoch = self.driver.client.session().epoch;
+        if self.epoch == 0 {
+            self.epoch = epoch;
+        }
+        if self.epoch != epoch {
+            // Reads go on into the next session, in which there was no sync yet.
+            self.driver.machine.answered(ask, Answer::Failed)?;
+            return Ok(Watching::Ended);
+        }
         let answer = match reply {
             Ok((answer, watch)) => {
                 if let (Watches::OneShot(watches), Some(watch)) = (watches, watch) {
@@ -249,7 +262,8 @@ impl Running {
                 _ => return Err(end(error)),
             },
         };
-        self.driver.machine.answered(ask, answer)
+        self.driver.machine.answered(ask, answer)?;
+        Ok(Watching::Goes)
     }
 }
 

@@ -111,6 +111,9 @@ pub(super) struct Machine {
     one_shot: bool,
     tree: Tree,
     generation: u64,
+    /// The first generation of the session. The zxids of what is known from before may be those of
+    /// another history: the ensemble may have been restored from a backup since.
+    session: u64,
     complete: bool,
     phase: Phase,
     sync_wanted: bool,
@@ -136,6 +139,7 @@ impl Machine {
             one_shot: false,
             tree: Tree::new(base.into()),
             generation: 1,
+            session: 1,
             complete: false,
             phase: Phase::Unwatched,
             sync_wanted: false,
@@ -183,6 +187,12 @@ impl Machine {
         self.events.push(CacheEvent::Gap {
             generation: self.generation,
         });
+    }
+
+    /// A [gap](Self::gap) from one session to the next.
+    pub(super) fn session_ended(&mut self) {
+        self.gap();
+        self.session = self.generation;
     }
 
     /// Something has happened to a path.
@@ -267,7 +277,11 @@ impl Machine {
         let probes = !self.limits.data
             || match self.tree.get(path) {
                 // What has not changed while contact was lost need not be sent again.
-                Some(entry) => entry.cached.generation < self.generation,
+                Some(entry) => {
+                    let known = entry.cached.generation;
+                    let comparable = known >= self.session || zk_proto::seeded_bug!("M1");
+                    known < self.generation && comparable
+                }
                 // Only a watch of this kind tells when it is created.
                 None => self.one_shot && **path == **self.tree.base(),
             };
@@ -299,6 +313,12 @@ impl Machine {
         }
         let path = &ask.path;
         let loads = self.jobs.get(path).is_some_and(|job| job.loads);
+        // What was read before the last gap may have been read in another session, of a server that
+        // lags. All that it could be about is read again in this generation.
+        let answer = match ask.generation == self.generation {
+            true => answer,
+            false => Answer::Failed,
+        };
         match answer {
             Answer::Synced => {}
             Answer::Failed => self.want(path, ask.read.facet(), false),
@@ -424,10 +444,12 @@ impl Machine {
         // In each generation a node's children are listed once: when it is first known to be there.
         let mut lists = true;
         if let Some(known) = self.tree.get(path).map(|entry| &entry.cached) {
-            if (stat.czxid, stat.mzxid) < (known.stat.czxid, known.stat.mzxid)
+            let comparable = known.generation >= self.session || zk_proto::seeded_bug!("M1");
+            if comparable
+                && (stat.czxid, stat.mzxid) < (known.stat.czxid, known.stat.mzxid)
                 && !zk_proto::seeded_bug!("A74")
             {
-                // From a server that lags: what it will tell of its changes is to come.
+                // No server goes back within a session. One that does is not believed.
                 return Ok(());
             }
             if stat.czxid == known.stat.czxid {
@@ -442,12 +464,14 @@ impl Machine {
             stat,
             generation: ask.generation,
         };
+        let is_other = |before: &Cached| before.data != node.data;
         match self.tree.put(path, node.clone()) {
             Put::Added => self.events.push(CacheEvent::Added {
                 path: path.to_string(),
                 node,
             }),
-            Put::Replaced(before) if before.stat.mzxid != stat.mzxid => {
+            // In another history the zxid can be the same by chance.
+            Put::Replaced(before) if before.stat.mzxid != stat.mzxid || is_other(&before) => {
                 self.events.push(CacheEvent::Changed {
                     path: path.to_string(),
                     before,
@@ -503,9 +527,8 @@ impl Machine {
             return Ok(());
         };
         if entry.cached.stat.czxid != stat.czxid {
-            if entry.cached.stat.czxid < stat.czxid {
-                self.want(path, Facet::Node, loads);
-            }
+            // Another node is there now.
+            self.want(path, Facet::Node, loads);
             return Ok(());
         }
         names.sort_unstable();
@@ -522,7 +545,7 @@ impl Machine {
             .chain(in_doubt)
             .map(|name| join(path, name).into())
             .collect();
-        let newer = entry.cached.stat.mzxid == stat.mzxid && entry.cached.stat.pzxid < stat.pzxid;
+        let newer = entry.cached.stat.mzxid == stat.mzxid && entry.cached.stat != *stat;
         let refreshed = newer.then(|| Cached {
             stat: *stat,
             ..entry.cached.clone()

@@ -230,6 +230,41 @@ fn a_node_never_goes_back() {
     assert_eq!(machine.snapshot().get("/").unwrap().data, "new");
 }
 
+/// Guards: M1.
+#[test]
+fn another_session_may_have_another_history() {
+    let mut machine = with_root(LIMITS, 0);
+    for (zxid, data) in [(1, "old"), (0, "older"), (1, "equal")] {
+        machine.session_ended();
+        machine.load(false);
+        answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
+        // Not the stat alone, which may be the same by chance.
+        let root = Answer::Data(data.into(), stat(zxid, 0));
+        answer(&mut machine, "/", Read::Data, root).unwrap();
+        let (snapshot, _) = machine.take_changes().unwrap();
+        assert!(snapshot.is_complete());
+        assert_eq!(snapshot.get("/").unwrap().data, data);
+    }
+}
+
+/// Guards: M1.
+#[test]
+fn an_answer_from_before_a_gap_is_not_kept() {
+    let mut machine = with_root(LIMITS, 0);
+    machine.touch("/", Facet::Node);
+    let asked = machine.next_ask().unwrap();
+    machine.session_ended();
+    machine.load(false);
+    let late = Answer::Data("late".into(), stat(7, 0));
+    machine.answered(&asked, late).unwrap();
+    assert_eq!(machine.snapshot().get("/").unwrap().data, "");
+    answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
+    let root = Answer::Data("true".into(), stat(2, 0));
+    answer(&mut machine, "/", Read::Data, root).unwrap();
+    assert!(machine.snapshot().is_complete());
+    assert_eq!(machine.snapshot().get("/").unwrap().data, "true");
+}
+
 /// B104: what was found by an event is not left out of what is to be loaded.
 #[test]
 fn b104_it_is_complete_only_when_what_is_below_a_node_found_by_an_event_is_read() {
