@@ -20,9 +20,9 @@ pub(crate) trait Followed: Clone + Send + Sync + 'static {
         path: &str,
     ) -> impl Future<Output = zk_client::Result<(Self, Watch)>> + Send;
 
-    /// Whether the subscriber would see no difference. Only for equality: which of two answers is
-    /// the later one, no number in them says. The zxids of a restored ensemble start over, and there
-    /// are servers that leave some of them as they were.
+    /// Whether the subscriber would see no difference. Stats are compared for equality only, for
+    /// they do not tell which of two answers is the later one: the zxids of a restored ensemble start
+    /// over, and some servers leave a zxid as it was.
     fn is_same(&self, known: &Self) -> bool;
 }
 

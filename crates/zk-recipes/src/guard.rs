@@ -30,8 +30,8 @@ use crate::renewal::{Trust, now, renew};
 /// So keep a generation of the ensemble where it is not part of the backup, such as in the program's
 /// configuration, and increase it with each restore. Compare the pairs `(generation, token)`, the
 /// generation first: tuples in Rust are ordered like that, and in SQL a row is,
-/// `(generation, token) <= (:generation, :token)`. Who restores an ensemble and has no such
-/// generation resets the stored tokens once no holder from before the restore is left.
+/// `(generation, token) <= (:generation, :token)`. Without a generation, the stored tokens have to be
+/// reset after a restore, once no holder from before it can write any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(Zxid);
 

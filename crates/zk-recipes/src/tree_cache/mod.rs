@@ -49,8 +49,8 @@ pub use snapshot::{Cached, Snapshot};
 /// # What it promises
 ///
 /// - Reading a [`Snapshot`] asks nobody and waits for nothing.
-/// - What a snapshot says of a node is what the node was at some zxid, and never goes back. Two
-///   nodes may be as they were at different times.
+/// - What a snapshot says of a node is what the node was at some zxid, and never goes back, unless
+///   the ensemble is restored from a backup. Two nodes may be as they were at different times.
 /// - When nothing changes any more, and there is a connection, the snapshot becomes what the
 ///   ensemble has.
 /// - Once [`initialized`](Self::initialized), it has everything that had been committed before the
@@ -63,7 +63,9 @@ pub use snapshot::{Cached, Snapshot};
 /// and in each new session everything is read again: the
 /// [generation](Snapshot::generation) goes up, a [`CacheEvent::Gap`] is told, then what has changed,
 /// and [`CacheEvent::Initialized`] when that is all. Meanwhile snapshots hold what was known, and
-/// [`Snapshot::is_complete`] is false. While there is no connection a cache does not change;
+/// [`Snapshot::is_complete`] is false. In a new session the answers after a sync count whatever their
+/// zxids are, so the cache follows an ensemble that was restored from a backup. While there is no
+/// connection a cache does not change;
 /// [`Client::states`] tells that there is none.
 ///
 /// # Cancel safety
@@ -75,7 +77,7 @@ pub use snapshot::{Cached, Snapshot};
 ///
 /// One task. One recursive watch for all of it. To begin with, a read for each node and a list for each that
 /// has children; then a read for each change. After a gap, a read of the stat of each node, of the
-/// data that have changed, and the lists. Reads are [pipelined](TreeCacheBuilder::window).
+/// data that have changed, and the lists; in a new session, everything as to begin with. Reads are [pipelined](TreeCacheBuilder::window).
 ///
 /// In memory, 275 bytes for each node (measured with 100,000 of them on a 64-bit machine; 320 are
 /// [counted](Snapshot::bytes)), its name and its data; and as much again of what changes while an
