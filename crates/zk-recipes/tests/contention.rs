@@ -167,6 +167,51 @@ async fn the_clients_acl_is_that_of_parents_and_contenders() {
     guard.release().await.unwrap();
 }
 
+/// Guards: L2.
+#[tokio::test(start_paused = true)]
+async fn hand_made_children_give_no_second_holder() {
+    let numbers = [
+        i32::MIN,
+        i32::MIN + 1,
+        i32::MIN + 2,
+        i32::MIN + 3,
+        i32::MAX,
+        7,
+    ];
+    let names = numbers.map(|number| format!("-lock-{number:010}"));
+    let malformed = ["-lock-9", "lock-0000000000", "x"].map(str::to_owned);
+    // Before the contenders in the answers of servers that sort, and behind them.
+    for (name, id) in names
+        .iter()
+        .chain(&malformed)
+        .flat_map(|n| [(n, "A"), (n, "z")])
+    {
+        let memory = memory(1).await;
+        let (zk, other) = (memory.any().await, memory.any().await);
+        let (first, second) = (Lock::new(&zk, "/lock"), Lock::new(&other, "/lock"));
+        let held = first.acquire().await.unwrap();
+        // The one that the server names first.
+        let mut stranger = String::new();
+        for id in 0.. {
+            let name = format!("{id}{name}");
+            stranger = format!("/lock/{name}");
+            zk.create(&stranger, "").await.unwrap();
+            if zk.children("/lock").await.unwrap().to_vec()[0] == name {
+                break;
+            }
+            zk.delete(&stranger).await.unwrap();
+        }
+        let also = second.try_acquire().await.unwrap();
+        assert!(also.is_none(), "beside {stranger}");
+        held.check().unwrap();
+        held.release().await.unwrap();
+        // It is of no session, and may be ahead of all.
+        zk.delete(&stranger).await.unwrap();
+        let next = soon("the lock", second.acquire()).await.unwrap();
+        next.release().await.unwrap();
+    }
+}
+
 /// kazoo's `ephemeral=False`.
 #[tokio::test(start_paused = true)]
 async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion() {
