@@ -12,6 +12,9 @@ use crate::paths::check_own;
 use crate::pause::pause;
 use crate::renewal::Trust;
 
+/// How many contenders are read at once.
+const READS: usize = 128;
+
 /// A line under a znode, and how to stand in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
@@ -161,23 +164,25 @@ impl Line {
     /// The contenders, the head first. Those who leave meanwhile are left out.
     pub(crate) async fn contenders(&self) -> Result<Vec<Contender>> {
         let order = self.order().await?;
-        let paths: Vec<String> = order
-            .iter()
-            .map(|c| path::join(&self.parent, &c.name))
-            .collect();
-        let reads: Vec<_> = paths
-            .iter()
-            .map(|path| self.patient.get(path).submit())
-            .collect();
-        let mut contenders = Vec::with_capacity(reads.len());
-        for ((read, path), named) in reads.into_iter().zip(paths).zip(order) {
-            match read.await {
-                Ok((identifier, stat)) => contenders.push(Contender {
-                    shared: named.shared,
-                    ..Contender::new(identifier, path, &stat)
-                }),
-                Err(error) if error.kind() == ErrorKind::NoNode => {}
-                Err(error) => return Err(error.into()),
+        let mut contenders = Vec::with_capacity(order.len());
+        // Not all at once: a line may be longer than the client's queue.
+        for some in order.chunks(READS) {
+            let paths = some.iter().map(|c| path::join(&self.parent, &c.name));
+            let reads = paths.map(|path| (self.patient.get(&path).submit(), path));
+            let reads: Vec<_> = reads.collect();
+            for ((read, path), named) in reads.into_iter().zip(some) {
+                match read.await {
+                    Ok((identifier, stat)) => {
+                        // A slice of what was received would keep all of that in memory.
+                        let identifier = Bytes::copy_from_slice(&identifier);
+                        contenders.push(Contender {
+                            shared: named.shared,
+                            ..Contender::new(identifier, path, &stat)
+                        });
+                    }
+                    Err(error) if error.kind() == ErrorKind::NoNode => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Ok(contenders)

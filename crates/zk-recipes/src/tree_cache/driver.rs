@@ -14,9 +14,10 @@ use zk_client::{
 };
 
 use super::event::CacheError;
-use super::machine::{Answer, Ask, Facet, Machine, Read};
+use super::machine::{Answer, Ask, Machine, Read};
 use super::one_shots::OneShots;
 use super::shared::Shared;
+use super::work::Facet;
 use crate::paths::check;
 use crate::pause::pause;
 
@@ -254,7 +255,8 @@ impl Running {
                 Answer::Failed
             }
             Err(error) => match error.kind() {
-                ErrorKind::NoNode => Answer::Absent,
+                // There is no znode whose path does not fit into a request.
+                ErrorKind::NoNode | ErrorKind::RequestTooLarge => Answer::Absent,
                 ErrorKind::NoAuth => Answer::Refused(error.code().unwrap_or(ErrorCode::NoAuth)),
                 ErrorKind::ReadOnly if ask.read == Read::Sync => {
                     Answer::Refused(error.code().unwrap_or(ErrorCode::NotReadOnly))

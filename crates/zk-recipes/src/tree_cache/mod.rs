@@ -8,6 +8,7 @@ mod one_shots;
 mod shared;
 mod snapshot;
 mod tree;
+mod work;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use driver::Driver;
 pub use event::{CacheError, CacheEvent};
 use machine::{Limits, Machine};
 pub use shared::CacheEvents;
-use shared::Shared;
+use shared::{Shared, Unread};
 pub use snapshot::{Cached, Snapshot};
 
 /// A copy of a znode and all below it, kept up to date for as long as this lives.
@@ -179,7 +180,8 @@ impl TreeCacheBuilder<'_> {
         self
     }
 
-    /// How many nodes it may hold; 1,000,000 unless given. More of them end the cache with
+    /// How many nodes it may hold, those included that lists have named and that are still to be
+    /// read; 1,000,000 unless given. More of them end the cache with
     /// [`CacheError::TooManyNodes`], and what it held is let go.
     pub fn max_nodes(mut self, nodes: usize) -> Self {
         self.limits.nodes = nodes;
@@ -188,6 +190,11 @@ impl TreeCacheBuilder<'_> {
 
     /// How much memory the nodes may take, in bytes and as [`Snapshot::bytes`] counts; 1 GiB unless
     /// given. More ends the cache with [`CacheError::TooManyBytes`], and what it held is let go.
+    ///
+    /// What is still to be read counts as well: the names in lists, and the paths of events. Beside a
+    /// tree that nearly fills the cache it may take an eighth of the limit, and 64 KiB in any case.
+    /// When more happens than that holds, the cache starts over: a [`CacheEvent::Gap`] is delivered,
+    /// and everything is read again.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
@@ -206,7 +213,8 @@ impl TreeCacheBuilder<'_> {
         self
     }
 
-    /// How many events are held for each reader that does not keep up; 16,384 unless given. See
+    /// How many events are held for each reader that does not keep up; 16,384 unless given, and no
+    /// more bytes than the [nodes may take](Self::max_bytes), but always one event. See
     /// [`CacheEvent::Lagged`].
     pub fn max_events(mut self, events: usize) -> Self {
         self.event_limit = events;
@@ -224,7 +232,11 @@ impl TreeCacheBuilder<'_> {
     pub fn start(self) -> TreeCache {
         let machine = Machine::new(self.path, self.limits);
         let empty = machine.snapshot();
-        let shared = Arc::new(Shared::new(empty.clone(), self.event_limit));
+        let unread = Unread {
+            events: self.event_limit,
+            bytes: self.limits.bytes,
+        };
+        let shared = Arc::new(Shared::new(empty.clone(), unread));
         let driver = Driver {
             // What is read is waited for as long as it takes.
             client: self.client.with_deadline(None),

@@ -404,8 +404,7 @@ impl World {
             assert_eq!(node.data, data, "{path}");
             assert_eq!(node.generation, snapshot.generation(), "{path}");
         }
-        assert!(self.machine.jobs.is_empty());
-        assert_eq!(self.machine.loading, 0);
+        assert!(self.machine.work.is_empty(), "{:?}", self.machine.work);
     }
 }
 
