@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{LAYOUTS, memory, soon, start};
+use common::{LAYOUTS, memory, soon, start, until};
 use zk_client::Client;
 use zk_recipes::{
     Barrier, ChildrenState, ChildrenWatch, DataState, DataWatch, Election, Error, Lock, MultiLock,
@@ -211,6 +211,33 @@ async fn semaphores_meet_through_every_chroot() {
             lease.release().await.unwrap();
         }
     }
+}
+
+/// Guards: H3.
+#[tokio::test(start_paused = true)]
+async fn watches_through_chroots_end_one_by_one() {
+    let memory = memory(1).await;
+    let (zk, admin) = (memory.any().await, memory.any().await);
+    admin.ensure_path("/a/b/c").await.unwrap();
+    let mut watches = Vec::new();
+    for (handle, path) in handles(&zk) {
+        let mut watch = DataWatch::new(&handle, path);
+        assert!(soon("the data", watch.next()).await.unwrap().is_ok());
+        watches.push(watch);
+    }
+    while let Some(gone) = watches.pop() {
+        drop(gone);
+        let text = format!("{} are left", watches.len());
+        admin.set("/a/b/c", &text).await.unwrap();
+        for watch in &mut watches {
+            let state = soon("the change", watch.next()).await.unwrap().unwrap();
+            assert!(matches!(state, DataState::Present { data, .. } if data == text));
+        }
+    }
+    until("no watch is left", || {
+        memory.server.watch_counts().data == 0
+    })
+    .await;
 }
 
 /// Guards: H3.
