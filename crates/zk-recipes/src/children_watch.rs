@@ -122,10 +122,9 @@ impl Followed for ChildrenState {
                 },
             ) => {
                 let changed = |stat: &Stat| (stat.czxid, stat.pzxid);
-                if zk_proto::seeded_bug!("M1") || zk_proto::seeded_bug!("P5") {
-                    return changed(stat) <= changed(known);
-                }
-                names == known_names && changed(stat) == changed(known)
+                let (stat, known) = (changed(stat), changed(known));
+                let same_names = names == known_names || zk_proto::seeded_bug!("P5");
+                (same_names && stat == known) || (zk_proto::seeded_bug!("M1") && stat <= known)
             }
             (ChildrenState::Absent, ChildrenState::Absent) => true,
             _ => false,

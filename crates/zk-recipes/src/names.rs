@@ -83,7 +83,7 @@ impl Contender {
 /// numbers.
 fn head(line: &[Contender]) -> usize {
     let numbers = || line.iter().map(|c| c.sequence);
-    let before = numbers().last().into_iter().chain(numbers());
+    let before = line.last().map(|c| c.sequence).into_iter().chain(numbers());
     let gaps = numbers()
         .zip(before)
         .map(|(n, before)| n.wrapping_sub(before).cast_unsigned());

@@ -153,7 +153,7 @@ async fn a67_b88_latches_that_lose_everything_again_and_again_come_to_rest() {
         memory.until_names("/latch", 3).await;
         memory.server.faults().refuse_connections(true).await;
         for zk in &clients {
-            end_session(&memory.server, &zk);
+            end_session(&memory.server, zk);
         }
         assert!(memory.names("/latch").is_empty());
         memory.server.faults().refuse_connections(false).await;

@@ -287,7 +287,8 @@ mod tests {
             reader.push(&added(1000), limits);
         }
         assert!(reader.bytes <= limits.bytes && reader.unread.len() > 5);
-        assert_eq!(reader.unread.len() + reader.dropped as usize, 20);
+        let held = u64::try_from(reader.unread.len()).unwrap();
+        assert_eq!(held + reader.dropped, 20);
         while reader.pop().is_some() {}
         assert_eq!(reader.bytes, 0);
     }
