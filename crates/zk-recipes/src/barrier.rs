@@ -56,7 +56,9 @@ impl Barrier {
     /// Closes it, if it is open. Tries until it is done.
     ///
     /// # Errors
-    /// The client is over, or the ensemble refuses.
+    /// The client is over, or the ensemble refuses. An invalid path, or the root of the ensemble, is
+    /// an error before anything is sent ([`InvalidPath`](ErrorKind::InvalidPath)), also from the
+    /// other methods.
     ///
     /// # Cancel safety
     /// Dropping the future leaves it open or closed.

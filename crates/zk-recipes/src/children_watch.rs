@@ -82,7 +82,7 @@ impl ChildrenWatch {
     /// The next state; `None` at the end.
     ///
     /// # Errors
-    /// The ensemble refuses to let the znode be read. Nothing follows an error.
+    /// The path is invalid, or the ensemble refuses to let the znode be read. Nothing follows an error.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

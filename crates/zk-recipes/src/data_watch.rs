@@ -115,7 +115,7 @@ impl<T> DataWatch<T> {
     /// The next state; `None` at the end.
     ///
     /// # Errors
-    /// The ensemble refuses to let the znode be read; nothing follows that. Or the data cannot be
+    /// The path is invalid, or the ensemble refuses to let the znode be read; nothing follows that. Or the data cannot be
     /// decoded; what they are changed to follows.
     ///
     /// # Cancel safety

@@ -37,7 +37,8 @@ pub(crate) struct Line {
 pub struct Contender {
     /// What it calls itself: the contents of its znode.
     pub identifier: Bytes,
-    /// The path of its znode.
+    /// The path of its znode, below the root of the handle that has read it. A handle with another
+    /// root has another path for it.
     pub path: String,
     /// The fencing token it has, or will have when it is its turn.
     pub token: Token,

@@ -123,7 +123,9 @@ impl Semaphore {
     ///
     /// # Errors
     /// The client is over, the ensemble refuses the semaphore's znodes, or its number of leases is
-    /// not what it should be ([`Error::Leases`]).
+    /// not what it should be ([`Error::Leases`]). An invalid path, or the root of the ensemble, is an
+    /// error before anything is sent ([`InvalidPath`](ErrorKind::InvalidPath)). So is, with kazoo's
+    /// layout, the root of a chroot: the line is a sibling of the semaphore's znode.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the line; neither a znode nor a watch stays.

@@ -111,7 +111,7 @@ pub enum CacheError {
         /// Why.
         code: ErrorCode,
     },
-    /// A read failed for a reason that does not pass.
+    /// A read failed for a reason that does not pass, or the path of the cache is invalid.
     #[error(transparent)]
     Client(Arc<zk_client::Error>),
     /// The client was closed, or the cache was dropped.
