@@ -11,6 +11,8 @@
 
 #[path = "."]
 mod chrooted {
+    #[path = "astray.rs"]
+    mod astray;
     #[path = "barrier.rs"]
     mod barrier;
     #[path = "contention.rs"]
@@ -19,6 +21,8 @@ mod chrooted {
     mod election;
     #[path = "lock.rs"]
     mod lock;
+    #[path = "round_trips.rs"]
+    mod round_trips;
     #[path = "rw_lock.rs"]
     mod rw_lock;
     #[path = "semaphore.rs"]
