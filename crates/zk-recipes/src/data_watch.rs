@@ -50,10 +50,10 @@ pub enum DataState<T = Bytes> {
 ///
 /// # Losing the session
 ///
-/// The stream goes on in the next session, and yields what has changed meanwhile. That is what the
-/// ensemble says after a sync, also if the ensemble was restored from a backup meanwhile and its
-/// zxids and versions are smaller than before. While there is no connection it yields nothing;
-/// [`Client::states`] tells that.
+/// The stream goes on in the next session, and yields what has changed meanwhile. What is read after
+/// a sync counts, also if the ensemble was restored from a backup meanwhile and its zxids and versions
+/// are smaller than before. While there is no connection the stream yields nothing;
+/// [`Client::states`] reports that.
 ///
 /// # Znodes
 ///

@@ -21,7 +21,7 @@ pub(crate) trait Followed: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = zk_client::Result<(Self, Watch)>> + Send;
 
     /// Whether the subscriber would see no difference. Stats are compared for equality only, for
-    /// they do not tell which of two answers is the later one: the zxids of a restored ensemble start
+    /// they do not show which of two answers is the later one: the zxids of a restored ensemble start
     /// over, and some servers leave a zxid as it was.
     fn is_same(&self, known: &Self) -> bool;
 }

@@ -26,8 +26,8 @@ use crate::pause::pause;
 /// first has created there. With different options it is an error
 /// ([`Error::ConflictingOptions`]).
 ///
-/// Locks at the same path of several ensembles have no order that all programs know, since nothing
-/// that a server says names its ensemble. So none of these is waited for while another of them is
+/// Locks at the same path of several ensembles have no order that all programs know, since no
+/// server reports which ensemble it belongs to. So none of these is waited for while another of them is
 /// held: if one is not free, the others at that path are released, it is waited for, and then the
 /// others are tried again. Therefore programs that want them cannot wait for each other either. But
 /// such a wait starts again at the end of the line each time, and is not fair.

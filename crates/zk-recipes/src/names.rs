@@ -71,8 +71,8 @@ impl Names {
 }
 
 impl Contender {
-    /// Its place in a line, counted from the number `origin`. The ensemble's counter runs over, so a
-    /// number says nothing without another one; a line is never half the number space long.
+    /// Its place in a line, counted from the number `origin`. The ensemble's counter overflows, so
+    /// numbers are compared by their distance; a line is never half the number space long.
     fn order_from(&self, origin: i32) -> (i32, bool, &str) {
         // Curator gives a writer that becomes a reader a second znode with the same number.
         (self.sequence.wrapping_sub(origin), self.shared, &self.name)

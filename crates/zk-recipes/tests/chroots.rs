@@ -12,8 +12,8 @@ mod common;
 use common::{LAYOUTS, memory, soon, start, until};
 use zk_client::Client;
 use zk_recipes::{
-    Barrier, ChildrenState, ChildrenWatch, DataState, DataWatch, Election, Error, Lock, MultiLock,
-    ReadLock, Semaphore, TreeCache, WriteLock,
+    Barrier, CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, Election, Error, Lock,
+    MultiLock, ReadLock, Semaphore, TreeCache, WriteLock,
 };
 
 /// Handles to one znode, `/a/b/c`, through every root above it, and the path from there.
@@ -34,7 +34,7 @@ async fn is_free(zk: &Client, path: &str) -> bool {
 
 /// Guards: H3.
 #[tokio::test(start_paused = true)]
-async fn a_multi_lock_tells_chroots_apart() {
+async fn a_multi_lock_distinguishes_chroots() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let (a, b) = (zk.chroot("/a").unwrap(), zk.chroot("/b").unwrap());
@@ -86,7 +86,7 @@ async fn one_znode_with_two_options_is_an_error() {
 
 /// Guards: H3.
 #[tokio::test(start_paused = true)]
-async fn a_multi_lock_tells_ensembles_apart() {
+async fn a_multi_lock_distinguishes_ensembles() {
     // The same history, up to the zxids.
     let (one, two) = (memory(1).await, memory(1).await);
     let (zk_one, zk_two) = (one.any().await, two.any().await);
@@ -209,6 +209,48 @@ async fn semaphores_meet_through_every_chroot() {
                 assert!(!matches!(tried, Ok(Some(_))), "{at} and {path}");
             }
             lease.release().await.unwrap();
+        }
+    }
+}
+
+/// Guards: H3.
+#[tokio::test(start_paused = true)]
+async fn caches_name_nodes_below_their_own_root() {
+    for one_shot in [false, true] {
+        let memory = memory(1).await;
+        let (zk, admin) = (memory.any().await, memory.any().await);
+        admin.ensure_path("/a/b/c/d").await.unwrap();
+        // Beside the tree, with names that begin like its root.
+        admin.ensure_path("/a/b/cc/d").await.unwrap();
+        let mut caches = Vec::new();
+        for (handle, path) in handles(&zk) {
+            let builder = TreeCache::builder(&handle, path);
+            let cache = match one_shot {
+                true => builder.one_shot_watches().start(),
+                false => builder.start(),
+            };
+            let below = |name: &str| format!("{}/{name}", path.trim_end_matches('/'));
+            let tree = soon("the tree", cache.initialized()).await.unwrap();
+            let held: Vec<_> = tree.iter().map(|(path, _)| path).collect();
+            assert_eq!(held, [path.to_owned(), below("d")]);
+            let (_, events) = cache.subscribe().unwrap();
+            caches.push((cache, events, below("d"), below("e")));
+        }
+        admin.delete("/a/b/cc/d").await.unwrap();
+        admin.create("/a/b/c/e", "new").await.unwrap();
+        admin.delete("/a/b/c/d").await.unwrap();
+        for (_cache, events, gone, new) in &mut caches {
+            let mut seen = Vec::new();
+            while seen.len() < 2 {
+                match soon("the change", events.next()).await.unwrap().unwrap() {
+                    CacheEvent::Added { path, .. } | CacheEvent::Removed { path, .. } => {
+                        seen.push(path);
+                    }
+                    event => panic!("{event:?}"),
+                }
+            }
+            seen.sort();
+            assert_eq!(seen, [gone.clone(), new.clone()]);
         }
     }
 }

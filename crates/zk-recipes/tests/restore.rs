@@ -115,16 +115,16 @@ async fn follow(builder: TreeCacheBuilder<'_>, memory: &Memory, zk: &Client, cre
             .map(|(path, node)| (path, node.data.clone()))
             .collect()
     };
-    let mut told = copy(&snapshot);
+    let mut copied = copy(&snapshot);
     restore(memory, zk, creations).await;
     loop {
         let event = soon("the restored tree", events.next()).await.unwrap();
         match event.unwrap() {
             CacheEvent::Added { path, node } | CacheEvent::Changed { path, node, .. } => {
-                told.insert(path, node.data.clone());
+                copied.insert(path, node.data.clone());
             }
             CacheEvent::Removed { path, .. } => {
-                told.remove(&path);
+                copied.remove(&path);
             }
             CacheEvent::Initialized { .. } => break,
             _ => {}
@@ -135,7 +135,7 @@ async fn follow(builder: TreeCacheBuilder<'_>, memory: &Memory, zk: &Client, cre
     let expected = [("/config", "beside"), ("/config/new", "")];
     let expected = expected.map(|(path, data)| (path.to_owned(), data.into()));
     assert_eq!(copy(&snapshot), expected.clone().into(), "{creations}");
-    assert_eq!(told, expected.into(), "{creations}");
+    assert_eq!(copied, expected.into(), "{creations}");
     for (path, node) in snapshot.iter() {
         let there = memory.server.node(&path).unwrap();
         assert_eq!(node.stat, there.stat);

@@ -1,8 +1,8 @@
 //! The tests of recipes again, in other worlds: each of them through a chroot, and each that loses a
 //! session on an ensemble that was restored from a backup at that moment.
 //!
-//! The files are those of the other test binaries. `common` looks at the name of the module to tell
-//! the worlds apart.
+//! The files are those of the other test binaries. `common` distinguishes the worlds by
+//! the name of the module.
 
 #![allow(
     clippy::duplicate_mod,

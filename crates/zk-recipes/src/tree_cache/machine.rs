@@ -342,7 +342,10 @@ impl Machine {
 
     fn probed(&mut self, ask: &Ask, stat: Stat) -> Result<(), CacheError> {
         let path = &ask.path;
-        let written = |stat: &Stat| (stat.czxid, stat.mzxid);
+        let written = |stat: &Stat| {
+            let time = (stat.czxid, stat.mzxid, stat.mtime);
+            (time, stat.version, stat.data_length)
+        };
         let known = self.tree.get(path).map(|entry| &entry.cached);
         match known {
             Some(known) if written(&known.stat) == written(&stat) => {
@@ -375,7 +378,7 @@ impl Machine {
                 && (stat.czxid, stat.mzxid) < (known.stat.czxid, known.stat.mzxid)
                 && !zk_proto::seeded_bug!("A74")
             {
-                // No server goes back within a session. One that does is not believed.
+                // Within a session no server goes back: an older answer is a server's error.
                 return Ok(());
             }
             if stat.czxid == known.stat.czxid {

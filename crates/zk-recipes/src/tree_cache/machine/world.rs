@@ -191,10 +191,10 @@ impl World {
         self.to_server = asks;
         if self.recursive {
             // Those that the client has already are delivered; here they are all on the wire, except
-            // the end of a session, which the client itself says.
+            // the end of a session, which the client itself reports.
             let is_end = |event: &Event| matches!(event, Event::SessionEnded);
-            let said = self.events.iter().rposition(is_end).map_or(0, |n| n + 1);
-            let keep = self.rng.usize(said..=self.events.len());
+            let reported = self.events.iter().rposition(is_end).map_or(0, |n| n + 1);
+            let keep = self.rng.usize(reported..=self.events.len());
             self.events.truncate(keep);
             self.events.push_back(Event::Gap);
         }
