@@ -122,16 +122,13 @@ async fn a61_c11_a_guard_is_lost_with_its_session_and_writes_nothing_more() {
     guard.fenced().set("/data", "mine").commit().await.unwrap();
     end_session(&server, &zk);
     let lost = soon("the loss", guard.lost()).await;
-    // The servers of a restored ensemble do not answer a client that has seen more.
-    let expected = match is_restored() {
-        true => Lost::OutOfContact,
-        false => Lost::SessionEnded,
-    };
-    assert_eq!(lost, expected);
-    assert_eq!(guard.check(), Err(expected));
+    // The servers of a restored ensemble do not answer a client that has seen more, so the deadline
+    // may pass before the session is over.
+    assert!(lost == Lost::SessionEnded || is_restored(), "{lost:?}");
+    assert_eq!(guard.check(), Err(lost));
     let refused = guard.fenced().set("/data", "stale").commit().await;
     assert!(
-        matches!(refused, Err(Error::Lost(lost)) if lost == expected),
+        matches!(refused, Err(Error::Lost(again)) if again == lost),
         "{refused:?}"
     );
     let next = soon("the next lock", Lock::new(&zk, "/lock").acquire())
