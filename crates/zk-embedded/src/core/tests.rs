@@ -25,8 +25,12 @@ fn connect() -> Bytes {
 }
 
 fn create(path: &str, flags: i32) -> Bytes {
+    create_by(OpCode::Create, path, flags)
+}
+
+fn create_by(op: OpCode, path: &str, flags: i32) -> Bytes {
     let mut out = BytesMut::new();
-    RequestHeader::new(1, OpCode::Create).encode(&mut out);
+    RequestHeader::new(1, op).encode(&mut out);
     let request = CreateRequest {
         path: path.into(),
         data: Some(b"data"),
@@ -132,6 +136,59 @@ fn frame() -> impl Strategy<Value = Bytes> {
         out.put_slice(&tail);
         out.freeze()
     })
+}
+
+#[test]
+fn a_restore_keeps_what_persists() {
+    let now = Instant::now();
+    let options = Options {
+        members: 3,
+        ..Options::default()
+    };
+    let mut state = State::new(options, now);
+    let id = open(&mut state, now);
+    for (path, flags) in [("/a", 0), ("/a/b", 0), ("/a/e", 1), ("/gone", 0)] {
+        state.handle_frame(now, id, &create(path, flags));
+    }
+    state.handle_frame(now, id, &create_by(OpCode::CreateContainer, "/c", 4));
+    let before = state.node("/a").unwrap();
+    state.restore(now, |nodes| {
+        nodes.remove("/gone");
+        nodes.insert("/a/new".to_owned(), Bytes::from_static(b"new"));
+    });
+    let ours = |path: &String| path.starts_with("/a") || path.starts_with("/c");
+    let paths: Vec<_> = state.paths().into_iter().filter(ours).collect();
+    assert_eq!(paths, ["/a", "/a/b", "/a/new", "/c"]);
+    assert!(state.node("/gone").is_none() && state.sessions().is_empty());
+    let after = state.node("/a").unwrap();
+    assert_eq!((after.data, after.acl), (before.data, before.acl));
+    assert_eq!(after.stat.num_children, 2);
+    assert_eq!(state.node("/a/new").unwrap().data.unwrap(), "new");
+    assert!(state.node("/c").unwrap().is_container);
+    // They start over, in the first epoch of an ensemble.
+    assert_eq!(after.stat.czxid.0 & 0xffff_ffff, 1);
+    assert!(state.members.iter().all(|member| member.zxid == state.zxid));
+}
+
+#[test]
+fn a_parents_pzxid_can_be_kept() {
+    for keeps_pzxid in [false, true] {
+        let now = Instant::now();
+        let options = Options {
+            keeps_pzxid,
+            ..Options::default()
+        };
+        let mut state = State::new(options, now);
+        let id = open(&mut state, now);
+        state.handle_frame(now, id, &create("/a", 0));
+        state.handle_frame(now, id, &create("/a/e", 1));
+        let before = state.node("/a").unwrap().stat;
+        let session = state.sessions()[0].id;
+        assert!(state.expire_session(now, session));
+        let after = state.node("/a").unwrap().stat;
+        assert_eq!((before.num_children, after.num_children), (1, 0));
+        assert_eq!(before.pzxid == after.pzxid, keeps_pzxid);
+    }
 }
 
 proptest! {
