@@ -96,10 +96,11 @@
 //! ```
 //!
 //! Both fail closed. Only the CAs given are trusted, and only for the hosts that the connect string
-//! names; nothing is ever said in the clear instead. A login comes before anything else on every
-//! connection, and one that the server refuses, or does not take part in, is the end of the client,
-//! be it on the first connection or the hundredth. `connect()` says so at once: when a login is
-//! refused, and when no server can be trusted. Kerberos and other mechanisms are a
+//! names; as answers of the DNS are not authenticated, a `dns-srv://` connect string needs
+//! `TlsConfig::server_name` or an explicit opt-in. Nothing is ever said in the clear instead. A login
+//! comes before anything else on every connection, and one that the server refuses, or does not take
+//! part in, is the end of the client, be it on the first connection or the hundredth. `connect()` says
+//! so at once: when a login is refused, and when no server can be trusted. Kerberos and other mechanisms are a
 //! [`sasl::Login`] of yours, over a GSSAPI library: this crate brings none, as those need C headers.
 //!
 //! A server that requires a login lets a client without one connect, and refuses its first request:

@@ -32,6 +32,13 @@ pub trait Dial: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future abandons the attempt and leaves nothing behind.
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a>;
+
+    /// Whether the peer is authenticated by the name in `host`, as TLS does it. Names must then come
+    /// from a source that is authenticated itself: a client refuses to take them from the DNS. False
+    /// unless an implementation says otherwise; one that wraps another should pass its answer on.
+    fn authenticates_host(&self) -> bool {
+        false
+    }
 }
 
 /// Why no stream could be opened.

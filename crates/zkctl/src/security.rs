@@ -29,6 +29,11 @@ pub(crate) struct Security {
     #[cfg(feature = "tls")]
     #[arg(long, global = true)]
     tls_insecure_any_host_name: bool,
+    /// With a dns-srv:// service, accept servers by the names that the DNS gives, though it could
+    /// have been forged
+    #[cfg(feature = "tls")]
+    #[arg(long, global = true)]
+    tls_insecure_trust_dns: bool,
     /// Log in with SASL (DIGEST-MD5) as this user; the password is in ZK_SASL_PASSWORD or in the
     /// file that --sasl-password-file names
     #[cfg(feature = "sasl")]
@@ -47,16 +52,18 @@ pub(crate) struct Security {
 
 impl Security {
     /// Has the client do as asked.
-    pub(crate) fn apply(&self, builder: Builder) -> Result<Builder, Failure> {
+    pub(crate) fn apply(&self, builder: Builder, server: &str) -> Result<Builder, Failure> {
         #[cfg(feature = "tls")]
-        let builder = self.tls(builder)?;
+        let builder = self.tls(builder, server)?;
+        #[cfg(not(feature = "tls"))]
+        let _ = server;
         #[cfg(feature = "sasl")]
         let builder = self.sasl(builder)?;
         Ok(builder)
     }
 
     #[cfg(feature = "tls")]
-    fn tls(&self, builder: Builder) -> Result<Builder, Failure> {
+    fn tls(&self, builder: Builder, server: &str) -> Result<Builder, Failure> {
         let usage = |text: &str| Err(Failure::Usage(text.to_owned()));
         let identity = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -66,12 +73,23 @@ impl Security {
         let Some(ca) = &self.tls_ca else {
             let other = identity.is_some()
                 || self.tls_server_name.is_some()
-                || self.tls_insecure_any_host_name;
+                || self.tls_insecure_any_host_name
+                || self.tls_insecure_trust_dns;
             if other {
                 return usage("TLS needs --tls-ca: the CA that issued the servers' certificates");
             }
             return Ok(builder);
         };
+        let by_name = self.tls_server_name.is_none()
+            && !self.tls_insecure_any_host_name
+            && !self.tls_insecure_trust_dns;
+        if by_name && server.trim_start().starts_with("dns-srv:") {
+            return usage(
+                "dns-srv:// with TLS needs --tls-server-name, a name that all servers' certificates \
+                 are for: the names in the DNS are not authenticated; or list the servers in --server; \
+                 or, if forged answers are no concern, give --tls-insecure-trust-dns",
+            );
+        }
         let mut config = zk_client::TlsConfig::new().ca_file(ca);
         if let Some((certificate, key)) = identity {
             config = config.identity_files(certificate, key);
@@ -81,6 +99,9 @@ impl Security {
         }
         if self.tls_insecure_any_host_name {
             config = config.danger_accept_any_host_name();
+        }
+        if self.tls_insecure_trust_dns {
+            config = config.danger_trust_dns_names();
         }
         Ok(builder.tls(config))
     }

@@ -335,3 +335,29 @@ fn a_signal_while_connecting_ends_it_with_the_shells_code() {
         drop(stream);
     }
 }
+
+/// Guards: M5.
+#[cfg(feature = "tls")]
+#[test]
+fn names_from_the_dns_need_a_server_name() {
+    assert_fails(
+        &[
+            "--server",
+            "dns-srv://_zk._tcp.invalid",
+            "--tls-ca",
+            "/no/such/ca.pem",
+            "ls",
+        ],
+        2,
+        &[
+            "--tls-server-name",
+            "--tls-insecure-trust-dns",
+            "not authenticated",
+        ],
+    );
+    assert_fails(
+        &["--server", "zk1", "--tls-insecure-trust-dns", "ls"],
+        2,
+        &["TLS needs --tls-ca"],
+    );
+}

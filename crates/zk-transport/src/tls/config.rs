@@ -36,6 +36,7 @@ pub struct TlsConfig {
     revocation_lists: Vec<Source>,
     identity: Option<(Source, Source)>,
     any_name: bool,
+    trusts_dns: bool,
     pub(super) server_name: Option<String>,
     given: Option<Given>,
 }
@@ -64,13 +65,15 @@ impl TlsConfig {
             revocation_lists: Vec::new(),
             identity: None,
             any_name: false,
+            trusts_dns: false,
             server_name: None,
             given: None,
         }
     }
 
     /// Uses rustls as it is configured there; of what is set here only
-    /// [`server_name`](Self::server_name) counts. The way to hardware keys, other crypto providers
+    /// [`server_name`](Self::server_name) and
+    /// [`danger_trust_dns_names`](Self::danger_trust_dns_names) count. The way to hardware keys, other crypto providers
     /// and the system's CAs (with the crate `rustls-platform-verifier` or `rustls-native-certs`).
     pub fn from_rustls(config: Arc<ClientConfig>) -> Self {
         TlsConfig {
@@ -128,7 +131,8 @@ impl TlsConfig {
     }
 
     /// The name that every server's certificate must be for, in place of the host in the connect
-    /// string: for servers that share one certificate, or are reached through a tunnel.
+    /// string: for servers that share one certificate, are reached through a tunnel, or are listed in
+    /// the DNS (`dns-srv://`).
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
@@ -141,6 +145,24 @@ impl TlsConfig {
     pub fn danger_accept_any_host_name(mut self) -> Self {
         self.any_name = true;
         self
+    }
+
+    /// Verifies servers by the names that the DNS gives for a `dns-srv://` connect string, although
+    /// those answers are not authenticated; without this, or a [`server_name`](Self::server_name), a
+    /// client with TLS refuses such a connect string.
+    ///
+    /// An attacker who can forge a DNS answer and has any certificate of a trusted CA can then read and
+    /// change everything, passwords included. Use it only if answers are authenticated on their way
+    /// (DNSSEC, DNS over TLS, a resolver on this machine), or forged ones are no concern.
+    pub fn danger_trust_dns_names(mut self) -> Self {
+        self.trusts_dns = true;
+        self
+    }
+
+    /// Whether a server is verified by the name it was dialled by, which must not come from the DNS.
+    pub(super) fn needs_authentic_names(&self) -> bool {
+        let unchecked = self.any_name && self.given.is_none();
+        self.server_name.is_none() && !unchecked && !self.trusts_dns
     }
 
     /// Reads all it is made of. Blocks.

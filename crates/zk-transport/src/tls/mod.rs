@@ -99,6 +99,10 @@ impl Dial for TlsDial {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
         Box::pin(async move { Ok(Box::new(self.connect(host).await?) as Box<dyn Stream>) })
     }
+
+    fn authenticates_host(&self) -> bool {
+        self.config.config.needs_authentic_names() || self.below.authenticates_host()
+    }
 }
 
 impl fmt::Debug for TlsDial {
