@@ -257,7 +257,8 @@ impl Builder {
         self
     }
 
-    /// How connections are opened, for tunnels and simulated networks; plain TCP unless given.
+    /// How connections are opened, for tunnels and simulated networks; plain TCP unless given. One that
+    /// wraps [`TcpDial`] should pass on [`Dial::dial_next`], by which all addresses of a name are tried.
     pub fn dial(mut self, dial: impl Dial) -> Self {
         self.dial = Arc::new(dial);
         self

@@ -71,7 +71,9 @@
 //!
 //! # Which server
 //!
-//! The servers of the connect string are tried in an order shuffled once. The list can change while
+//! The servers of the connect string are tried in an order shuffled once, and of a name with several
+//! addresses one after the other: an attempt that fails in the handshake, or in that of TLS, is followed
+//! by one to the next address. The list can change while
 //! the client lives: by [`Client::update_hosts`], by the DNS ([`Builder::srv_refresh`]), or by the
 //! ensemble itself, when the client follows its configuration ([`Builder::follow_config`]). Clients
 //! then move such that every server has its equal share of them; one that moves keeps its session,

@@ -2,12 +2,12 @@
 
 mod update;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use zk_proto::HostPort;
 
-use crate::{Backoff, BackoffPolicy};
+use crate::{Addresses, Backoff, BackoffPolicy};
 
 /// A connection that lived this long was a good one: the next loss starts the backoff anew. A
 /// server that accepts and drops at once never gets there, so it cannot make us spin.
@@ -30,14 +30,16 @@ pub struct NoHosts;
 /// The servers of the ensemble, in an order shuffled once, tried round robin.
 ///
 /// After the loss of a proven connection the next server is tried within a short random delay, so
-/// that the clients of a dead server do not arrive together; after a full fruitless round the
-/// delays back off.
+/// that the clients of a dead server do not arrive together; after a full fruitless round, of all
+/// known addresses of all servers, the delays back off.
 #[derive(Debug)]
 pub struct Hosts {
     hosts: Vec<HostPort>,
     next: usize,
     /// The server of the last attempt.
     current: Option<HostPort>,
+    /// Of servers that have been tried.
+    addresses: HashMap<HostPort, Addresses>,
     /// What is to be tried before the others, and without delay.
     preferred: VecDeque<HostPort>,
     /// Attempts since the last proven connection.
@@ -60,6 +62,7 @@ impl Hosts {
             hosts,
             next: 0,
             current: None,
+            addresses: HashMap::new(),
             preferred: VecDeque::new(),
             fruitless: 0,
             connected_at: None,
@@ -108,6 +111,34 @@ impl Hosts {
         self.current.as_ref()
     }
 
+    /// How many attempts make a full round: one for each address of each server, as far as its
+    /// addresses are known, else one.
+    pub fn places(&self) -> usize {
+        let count = |host| self.addresses.get(host).map_or(1, Addresses::count);
+        self.hosts.iter().map(count).sum()
+    }
+
+    /// What is known of the addresses of a server.
+    pub fn addresses_of(&self, host: &HostPort) -> Option<&Addresses> {
+        self.addresses.get(host)
+    }
+
+    /// The addresses of the server of the last attempt, which is dialled now.
+    pub fn begin_dialling(&self) -> Addresses {
+        let known = self
+            .current
+            .as_ref()
+            .and_then(|host| self.addresses.get(host));
+        known.map_or_else(Addresses::default, Addresses::for_another_attempt)
+    }
+
+    /// What dialling has found out about them.
+    pub fn handle_dialled(&mut self, addresses: Addresses) {
+        if let Some(host) = &self.current {
+            self.addresses.insert(host.clone(), addresses);
+        }
+    }
+
     /// The next attempt, or `None` if there are no servers.
     pub fn next_attempt(&mut self) -> Option<Attempt> {
         let preferred = self.preferred.pop_front();
@@ -122,7 +153,7 @@ impl Hosts {
         };
         let delay = if chosen {
             Duration::ZERO
-        } else if self.fruitless >= self.hosts.len() {
+        } else if self.fruitless >= self.places() {
             self.backoff.next_delay()
         } else if self.ever_connected && self.fruitless == 0 {
             self.backoff.jitter(self.spread)
@@ -139,6 +170,16 @@ impl Hosts {
         self.connected_at = Some(now);
         self.ever_connected = true;
         self.preferred.clear();
+        if let Some(addresses) = self.addresses_of_current() {
+            addresses.handle_served();
+        }
+    }
+
+    /// The last attempt has failed, by a fault of the server's: another of its addresses is next.
+    pub fn handle_failed(&mut self) {
+        if let Some(addresses) = self.addresses_of_current() {
+            addresses.handle_failed();
+        }
     }
 
     /// The last attempt's connection ended, or never came to be.
@@ -150,6 +191,10 @@ impl Hosts {
             self.proven = true;
             self.start_over();
         }
+    }
+
+    fn addresses_of_current(&mut self) -> Option<&mut Addresses> {
+        self.addresses.get_mut(self.current.as_ref()?)
     }
 
     /// The next attempt shall be this server, without delay.

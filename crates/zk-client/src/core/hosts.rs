@@ -35,7 +35,7 @@ impl Core {
             self.begin_move(now);
         }
         let known: HashSet<_> = self.hosts.iter().map(HostPort::to_string).collect();
-        self.failures.retain(|host, _| known.contains(host));
+        self.failures.retain(|(host, _), _| known.contains(host));
         // It may wait for there to be any.
         self.wake_driver();
         Ok(())

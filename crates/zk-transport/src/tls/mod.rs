@@ -27,6 +27,7 @@ pub use error::TlsError;
 /// The crate below, for [`TlsConfig::from_rustls`].
 pub use tokio_rustls::rustls;
 
+use crate::addresses::Addresses;
 use crate::dial::{Dial, DialError, Dialing, Stream, TcpDial};
 use config::Material;
 
@@ -77,7 +78,11 @@ impl TlsDial {
         })
     }
 
-    async fn connect(&self, host: &HostPort) -> Result<Encrypted, DialError> {
+    async fn connect(
+        &self,
+        host: &HostPort,
+        addresses: &mut Addresses,
+    ) -> Result<Encrypted, DialError> {
         let config = &self.config.config;
         let name = config.server_name.as_deref().unwrap_or(&host.host);
         let name = server_name(name).map_err(DialError::Tls)?;
@@ -86,7 +91,7 @@ impl TlsDial {
             .await
             .map_err(|error| DialError::Other(io::Error::other(error)))?
             .map_err(DialError::Tls)?;
-        let stream = self.below.dial(host).await?;
+        let stream = self.below.dial_next(host, addresses).await?;
         let identified = config.is_identified();
         match TlsConnector::from(made).connect(name, stream).await {
             Ok(stream) => Ok(Encrypted { stream, identified }),
@@ -97,7 +102,17 @@ impl TlsDial {
 
 impl Dial for TlsDial {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
-        Box::pin(async move { Ok(Box::new(self.connect(host).await?) as Box<dyn Stream>) })
+        Box::pin(async move {
+            let stream = self.connect(host, &mut Addresses::default()).await?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+
+    fn dial_next<'a>(&'a self, host: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
+        Box::pin(async move {
+            let stream = self.connect(host, addresses).await?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
     }
 
     fn authenticates_host(&self) -> bool {
