@@ -170,7 +170,9 @@ async fn connect(
             let ended = pump(stream, &mut endpoint, options.frame_limit).await;
             let opened = endpoint.opened;
             let reason = match ended.reason {
-                Disconnect::ClosedByServer if !opened => shared.with(|core| core.closed_unserved()),
+                Disconnect::ClosedByServer | Disconnect::Reset(_) if !opened => {
+                    shared.with(|core| core.closed_unserved())
+                }
                 reason => reason,
             };
             shared.with(|core| {

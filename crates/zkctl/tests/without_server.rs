@@ -361,3 +361,97 @@ fn names_from_the_dns_need_a_server_name() {
         &["TLS needs --tls-ca"],
     );
 }
+
+/// Reads a frame; none at the end of the stream.
+fn frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).ok()?;
+    let mut frame = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
+    stream.read_exact(&mut frame).ok()?;
+    Some(frame)
+}
+
+/// A port that grants a session, reads one frame more, and ends the connection after what `answer`
+/// makes of the frame.
+fn granting(answer: fn(&[u8]) -> Vec<u8>) -> String {
+    listener(move |mut stream| {
+        if frame(&mut stream).is_none() {
+            return;
+        }
+        // Version, timeout of 10 s, session id, password of 16 bytes, not read-only.
+        let mut granted = vec![0, 0, 0, 37, 0, 0, 0, 0, 0, 0, 0x27, 0x10];
+        granted.extend([0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 16]);
+        granted.extend([1; 16]);
+        granted.push(0);
+        // The client may be gone, which the test sees by its words.
+        let _ = stream.write_all(&granted);
+        if let Some(request) = frame(&mut stream) {
+            let _ = stream.write_all(&answer(&request));
+        }
+    })
+}
+
+/// Guards: P31. As a server with `enforce.auth.enabled` answers requests of unauthenticated clients.
+#[test]
+fn missing_credentials_are_not_called_refused() {
+    let server = granting(|request| {
+        let mut reply = vec![0, 0, 0, 16];
+        reply.extend(&request[..4]);
+        reply.extend([0; 8]);
+        reply.extend((-124_i32).to_be_bytes());
+        reply
+    });
+    for command in [
+        &["ls", "/"][..],
+        &["watch", "/"],
+        &["lock", "/l", "--", "true"],
+    ] {
+        let mut arguments = vec!["--server", &server];
+        arguments.extend(command);
+        let (code, stderr) = fails(&arguments);
+        assert_eq!(code, 1, "{stderr}");
+        assert!(
+            stderr.contains("requires clients to authenticate"),
+            "{command:?}: {stderr}"
+        );
+        for wrong in ["refused the credentials", "check the scheme"] {
+            assert!(!stderr.contains(wrong), "{command:?}: {stderr}");
+        }
+    }
+}
+
+/// Guards: P31. A server that is given the name of another ensemble closes the connection.
+#[test]
+fn unanswered_credentials_are_named_as_cause() {
+    let server = granting(|_| Vec::new());
+    let arguments = ["--server", &server, "--connect-timeout", "1s", "--auth"];
+    let (code, stderr) = fails(&[&arguments[..], &["ensemble:wrong-name", "ls"]].concat());
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("credentials of scheme \"ensemble\""),
+        "{stderr}"
+    );
+    for wrong in ["wrong-name", "maxClientCnxns", "port for TLS"] {
+        assert!(!stderr.contains(wrong), "{stderr}");
+    }
+}
+
+/// Guards: P30. A server at its limit closes the connection, mostly before it has read anything.
+#[test]
+fn a_limit_of_connections_is_the_first_cause() {
+    for reads in [false, true] {
+        let server = listener(move |mut stream| {
+            if reads {
+                frame(&mut stream);
+            }
+        });
+        let arguments = ["--server", &server, "--connect-timeout", "1s", "ls"];
+        let (code, stderr) = fails(&arguments);
+        assert_eq!(code, 1, "{stderr}");
+        let (_, causes) = stderr
+            .split_once("it may have")
+            .unwrap_or_else(|| panic!("{stderr}"));
+        assert!(causes.contains("(maxClientCnxns"), "{stderr}");
+        assert!(!stderr.contains("reset"), "{stderr}");
+    }
+}

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError, PeerIncompatible};
 
+/// What servers have no word for in the handshake.
+const UNVERIFIABLE_KEY: &str = "a certificate with a key that this client cannot verify, as one on the \
+     curve P-521 (use P-256, P-384, Ed25519, or RSA of 2048 bits and more)";
+
 /// Why a TLS connection could not be made, or ended.
 ///
 /// It holds no secret and no rustls type, so that it can be compared, cloned and shown.
@@ -73,7 +77,8 @@ pub enum TlsError {
     /// The server closed the connection before the handshake was done.
     #[error(
         "the server closed the connection during the TLS handshake; it may not speak TLS on this \
-         port, or be starting"
+         port, have as many connections from this address as it allows (maxClientCnxns), be starting, \
+         or have {UNVERIFIABLE_KEY}"
     )]
     ClosedInHandshake,
     /// The server ended the connection with another alert.

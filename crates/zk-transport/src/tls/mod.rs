@@ -159,9 +159,10 @@ fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
 
 fn handshake_failed(error: io::Error, identified: bool) -> TlsError {
     TlsError::explain(error, identified).unwrap_or_else(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            TlsError::ClosedInHandshake
-        }
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => TlsError::ClosedInHandshake,
         _ => TlsError::Io(error.to_string()),
     })
 }
