@@ -1,9 +1,14 @@
 //! TLS and SASL, as the command line and the environment have them.
 
+#[cfg(feature = "tls")]
+use std::io::{self, Write as _};
+
 use clap::Args;
 use zk_client::Builder;
 
 use crate::failure::Failure;
+#[cfg(feature = "tls")]
+use crate::output::shown;
 
 /// How servers and this program know each other.
 #[derive(Args)]
@@ -102,6 +107,11 @@ impl Security {
         }
         if self.tls_insecure_trust_dns {
             config = config.danger_trust_dns_names();
+        }
+        // What keeps it from connecting is an error of the start.
+        for problem in config.check().unwrap_or_default() {
+            // If standard error is gone, the warning has no reader.
+            let _ = writeln!(io::stderr(), "zkctl: {}", shown(&problem));
         }
         Ok(builder.tls(config))
     }

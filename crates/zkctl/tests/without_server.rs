@@ -455,3 +455,28 @@ fn a_limit_of_connections_is_the_first_cause() {
         assert!(!stderr.contains("reset"), "{stderr}");
     }
 }
+
+/// Guards: P45.
+#[cfg(feature = "tls")]
+#[test]
+fn a_certificate_that_is_skipped_is_named() {
+    let inputs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/inputs/tls/");
+    let bundle = std::env::temp_dir().join(format!("zkctl-bundle-{}.pem", std::process::id()));
+    let good = std::fs::read_to_string(format!("{inputs}ca.pem")).unwrap();
+    let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(&bundle, format!("{good}{bad}")).unwrap();
+    let closing = listener(|_| {});
+    let server = closing.replace("127.0.0.1", "localhost");
+    let arguments = ["--server", &server, "--connect-timeout", "1s", "--tls-ca"];
+    let (code, stderr) = fails(&[&arguments[..], &[bundle.to_str().unwrap(), "ls"]].concat());
+    std::fs::remove_file(&bundle).unwrap();
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("certificate 2 is refused: it is malformed; it is skipped"),
+        "{stderr}"
+    );
+    let store = format!("{inputs}store.jks");
+    let (code, stderr) = fails(&[&arguments[..], &[&store, "ls"]].concat());
+    assert_eq!(code, 1, "{stderr}");
+    assert_eq!(stderr.matches("keytool -list -rfc").count(), 1, "{stderr}");
+}

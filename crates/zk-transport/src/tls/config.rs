@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::crypto::ring::sign::any_supported_type;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::TlsError;
-use super::pem::{Pem, Source};
-use super::verify::AnyName;
+use super::clock::AfterEpoch;
+use super::error::{USABLE_KEYS, unusable_identity};
+use super::pem::{Pem, Purpose, Source};
+use super::verify::Verifier;
 
 /// How to connect with TLS.
 ///
@@ -82,9 +85,12 @@ impl TlsConfig {
         }
     }
 
-    /// Trusts the CAs in a PEM file; also a server's own certificate, if that is self-signed. Can be
-    /// given several times. The system's CAs are in such a file on most systems:
-    /// `/etc/ssl/certs/ca-certificates.crt` on Debian.
+    /// Trusts the CAs in a PEM file; also a server's own certificate, such as a self-signed one, which is
+    /// then good for the hosts that it names. Can be given several times. The system's CAs are in such a
+    /// file on most systems: `/etc/ssl/certs/ca-certificates.crt` on Debian.
+    ///
+    /// A certificate in it that cannot be used is skipped, with a warning ([`check`](Self::check)); that
+    /// none is left is an error.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.roots.push(Source::File(path.into()));
         self
@@ -186,38 +192,67 @@ impl TlsConfig {
         })
     }
 
+    /// Reads all files and judges whether they can be used, as a client does for each connection. Blocks.
+    ///
+    /// Returns what is wrong with certificates that are skipped, a sentence for each; programs that do not
+    /// collect the warnings of `tracing` can show them.
+    ///
+    /// # Errors
+    /// No CA is given; or a certificate, key or revocation list cannot be read or used.
+    pub fn check(&self) -> Result<Vec<String>, TlsError> {
+        self.build(&self.read()?).map(|made| made.skipped)
+    }
+
     /// The configuration made of what was read.
-    pub(super) fn build(&self, material: &Material) -> Result<Arc<ClientConfig>, TlsError> {
+    pub(super) fn build(&self, material: &Material) -> Result<Made, TlsError> {
         if let Some(Given(config)) = &self.given {
-            return Ok(Arc::clone(config));
+            let mut config = ClientConfig::clone(config);
+            config.time_provider = Arc::new(AfterEpoch::over(config.time_provider));
+            return Ok(Made {
+                config: Arc::new(config),
+                skipped: Vec::new(),
+            });
         }
         let provider = Arc::new(ring::default_provider());
-        let verifier = self.verifier(material, &provider)?;
-        let other = |error| TlsError::configuration("TLS", error);
-        let builder = ClientConfig::builder_with_provider(provider)
+        let mut skipped = Vec::new();
+        let verifier = self.verifier(material, &provider, &mut skipped)?;
+        let clock = Arc::new(AfterEpoch::default());
+        let builder = ClientConfig::builder_with_details(provider, clock)
             .with_safe_default_protocol_versions()
-            .map_err(other)?;
-        let builder = if self.any_name {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyName(verifier)))
-        } else {
-            builder.with_webpki_verifier(verifier)
-        };
+            .map_err(|error| TlsError::configuration("TLS", error))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
         let config = match &material.identity {
             None => builder.with_no_client_auth(),
-            Some((certificates, key)) => builder
-                .with_client_auth_cert(certificates.certificates()?, key.key()?)
-                .map_err(|error| certificates.refused(error))?,
+            Some((certificates, key)) => {
+                let chain = certificates.certificates(Purpose::Identity, &mut skipped)?;
+                let private = key.key()?;
+                any_supported_type(&private).map_err(|_| {
+                    key.refused(format!(
+                        "it is malformed, or of a kind that is not supported, as one on the curve P-521 \
+                         is; {USABLE_KEYS}"
+                    ))
+                })?;
+                builder
+                    .with_client_auth_cert(chain, private)
+                    .map_err(|error| certificates.refused(unusable_identity(&error)))?
+            }
         };
-        Ok(Arc::new(config))
+        for problem in &skipped {
+            tracing::warn!("{problem}");
+        }
+        Ok(Made {
+            config: Arc::new(config),
+            skipped,
+        })
     }
 
     fn verifier(
         &self,
         material: &Material,
         provider: &Arc<CryptoProvider>,
-    ) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+        skipped: &mut Vec<String>,
+    ) -> Result<Verifier, TlsError> {
         if material.roots.is_empty() {
             return Err(TlsError::configuration(
                 "TLS",
@@ -226,20 +261,31 @@ impl TlsConfig {
             ));
         }
         let mut roots = RootCertStore::empty();
+        let mut trusted = Vec::new();
         for pem in &material.roots {
-            for certificate in pem.certificates()? {
-                roots.add(certificate).map_err(|error| pem.refused(error))?;
+            for certificate in pem.certificates(Purpose::Trust, skipped)? {
+                let added = roots.add(certificate.clone());
+                added.map_err(|error| pem.refused(error))?;
+                trusted.push(certificate);
             }
         }
         let mut lists = Vec::new();
         for pem in &material.revocation_lists {
             lists.extend(pem.revocation_lists()?);
         }
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-            .with_crls(lists)
-            .enforce_revocation_expiration()
-            .build()
-            .map_err(|error| TlsError::configuration("TLS", error))
+        let needs_revocation_lists = !lists.is_empty();
+        let webpki =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+                .with_crls(lists)
+                .enforce_revocation_expiration()
+                .build()
+                .map_err(|error| TlsError::configuration("TLS", error))?;
+        Ok(Verifier {
+            webpki,
+            trusted,
+            needs_revocation_lists,
+            any_name: self.any_name,
+        })
     }
 
     /// Whether there is a certificate of this client's own, as far as can be told.
@@ -250,6 +296,12 @@ impl TlsConfig {
                 .as_ref()
                 .is_some_and(|given| given.0.client_auth_cert_resolver.has_certs())
     }
+}
+
+/// A configuration of rustls, and what was left out of it.
+pub(super) struct Made {
+    pub(super) config: Arc<ClientConfig>,
+    skipped: Vec<String>,
 }
 
 /// What the files and texts held when they were read.

@@ -4,9 +4,13 @@
 //! TCP or any other [`Dial`]; [`TlsError`] says what was wrong. What rustls calls a configuration is
 //! made anew whenever one of the files it came from has changed.
 
+mod clock;
 mod config;
+mod der;
 mod error;
+mod formats;
 mod pem;
+mod sections;
 mod verify;
 
 use std::fmt;
@@ -70,7 +74,7 @@ impl TlsDial {
             server_name(name)?;
         }
         let material = config.read()?;
-        let made = config.build(&material)?;
+        let made = config.build(&material)?.config;
         let latest = Mutex::new(Latest { material, made });
         Ok(TlsDial {
             below,
@@ -136,7 +140,7 @@ impl Reloading {
         // Nothing in there is left half done by a panic.
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if latest.material != material {
-            latest.made = self.config.build(&material)?;
+            latest.made = self.config.build(&material)?.config;
             latest.material = material;
         }
         Ok(Arc::clone(&latest.made))
