@@ -19,8 +19,8 @@ pub enum Disconnect {
     #[error(
         "the server accepted the connection and closed it without answering the handshake; it may \
          have as many connections from this address as it allows (maxClientCnxns: share one client, \
-         or raise it), be starting or without a quorum, be behind what this client has seen, be a \
-         port for TLS if this client does not use it, or not be a ZooKeeper server"
+         or raise it), be starting or without a quorum, be behind what this client has seen, speak \
+         TLS on this port while this client does not, or not be a ZooKeeper server"
     )]
     ClosedInHandshake,
     /// The server answered the connect request, and closed the connection without answering the

@@ -431,7 +431,7 @@ fn unanswered_credentials_are_named_as_cause() {
         stderr.contains("credentials of scheme \"ensemble\""),
         "{stderr}"
     );
-    for wrong in ["wrong-name", "maxClientCnxns", "port for TLS"] {
+    for wrong in ["wrong-name", "maxClientCnxns", "TLS on this port"] {
         assert!(!stderr.contains(wrong), "{stderr}");
     }
 }

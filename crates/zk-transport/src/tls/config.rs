@@ -117,7 +117,8 @@ impl TlsConfig {
     }
 
     /// The certificate of this client, followed by those between it and its CA, and its private key,
-    /// as PEM files; they may be one file. The key must not be encrypted.
+    /// as PEM files; they may be one file. The key must not be encrypted. A malformed certificate is
+    /// skipped, with a warning ([`check`](Self::check)).
     pub fn identity_files(
         mut self,
         certificates: impl Into<PathBuf>,
