@@ -217,7 +217,7 @@ mod tests {
     /// Guards: L12.
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_gone_costs_no_pause() {
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         let mut gone = 100;
         let mut shortage = shortage();
         let mut accepting = pin!(accept(
