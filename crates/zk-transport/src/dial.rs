@@ -313,6 +313,41 @@ mod tests {
         }
     }
 
+    /// Guards: P29. The address that failed would be connected to first, being near.
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_failed_waits_for_others() {
+        let address = |n| SocketAddr::from(([192, 0, 2, n], 2181));
+        let answers_after = |to: SocketAddr, far: Duration| {
+            Box::pin(async move {
+                if to != address(1) {
+                    tokio::time::sleep(far).await;
+                }
+                Ok(to)
+            }) as Connecting<SocketAddr>
+        };
+        let stagger = TcpDial::default().stagger;
+        for (far, expected) in [(HEAD_START / 2, 2), (HEAD_START * 2, 1)] {
+            let mut addresses = Addresses::default();
+            addresses.begin(vec![address(1), address(2)]);
+            addresses.handle_tried(address(1));
+            addresses.handle_connected(address(1));
+            addresses.handle_failed();
+            let order = addresses.begin(vec![address(1), address(2)]);
+            let connect = |to| answers_after(to, far);
+            let (found, _) = first_of(order, stagger, connect).await.unwrap();
+            assert_eq!(found, address(expected));
+        }
+        // With nothing else to try, it is not waited for.
+        let started = tokio::time::Instant::now();
+        let order = Order {
+            fresh: Vec::new(),
+            failed: vec![address(1)],
+        };
+        let connect = |to| answers_after(to, HEAD_START);
+        first_of(order, stagger, connect).await.unwrap();
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+
     /// Answers each question with the next of its answers, and with the last one from then on.
     #[derive(Debug)]
     struct Answers(std::sync::Mutex<Vec<io::Result<Vec<SocketAddr>>>>);

@@ -14,7 +14,7 @@ use crate::output::shown;
 #[derive(Args)]
 #[command(next_help_heading = "Security")]
 pub(crate) struct Security {
-    /// Connect with TLS, and trust the CAs in this PEM file
+    /// Connect with TLS, and trust the CAs, or a server's own certificate, in this PEM file
     #[cfg(feature = "tls")]
     #[arg(long, global = true, value_name = "FILE", env = "ZK_TLS_CA")]
     tls_ca: Option<std::path::PathBuf>,

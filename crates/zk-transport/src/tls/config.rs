@@ -226,7 +226,8 @@ impl TlsConfig {
         let config = match &material.identity {
             None => builder.with_no_client_auth(),
             Some((certificates, key)) => {
-                let chain = certificates.certificates(Purpose::Identity, &mut skipped)?;
+                let mut left_out = Vec::new();
+                let chain = certificates.certificates(Purpose::Identity, &mut left_out)?;
                 let private = key.key()?;
                 any_supported_type(&private).map_err(|_| {
                     key.refused(format!(
@@ -234,9 +235,17 @@ impl TlsConfig {
                          is; {USABLE_KEYS}"
                     ))
                 })?;
-                builder
-                    .with_client_auth_cert(chain, private)
-                    .map_err(|error| certificates.refused(unusable_identity(&error)))?
+                let config = builder.with_client_auth_cert(chain, private);
+                let config = config.map_err(|error| {
+                    let why = unusable_identity(&error);
+                    // The key's own certificate may be the one that was left out.
+                    certificates.refused(match left_out.first() {
+                        Some(problem) => format!("{why}; {problem}"),
+                        None => why,
+                    })
+                })?;
+                skipped.append(&mut left_out);
+                config
             }
         };
         for problem in &skipped {
