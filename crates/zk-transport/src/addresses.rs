@@ -23,6 +23,8 @@ pub struct Addresses {
     current: Option<SocketAddr>,
     /// Whether that connection has served a session.
     served: bool,
+    /// The one that the next attempt shall begin with.
+    wanted: Option<SocketAddr>,
 }
 
 /// The addresses of one attempt, in the order to try them.
@@ -36,7 +38,7 @@ pub struct Order {
 
 impl Addresses {
     /// As they are when another attempt begins: it is not connected to any.
-    pub(crate) fn for_another_attempt(&self) -> Self {
+    pub fn for_another_attempt(&self) -> Self {
         Addresses {
             current: None,
             served: false,
@@ -53,10 +55,18 @@ impl Addresses {
         self.known.clone_from(&found);
         // Those that were never tried have no position and come first, in the resolver's order.
         found.sort_by_key(|address| self.tried.iter().position(|tried| tried == address));
-        let (failed, fresh) = found
+        let wanted = self.wanted.take().filter(|address| found.contains(address));
+        found.retain(|address| Some(*address) != wanted);
+        let (failed, others): (Vec<_>, Vec<_>) = found
             .into_iter()
             .partition(|address| self.failed.contains(address));
+        let fresh = wanted.into_iter().chain(others).collect();
         Order { fresh, failed }
+    }
+
+    /// The next attempt shall begin with this address.
+    pub fn prefer(&mut self, address: SocketAddr) {
+        self.wanted = Some(address);
     }
 
     /// The attempt tries this address now.
@@ -151,6 +161,19 @@ mod tests {
         addresses.handle_served();
         let (fresh, failed) = order(&mut addresses, &[1, 2, 3]);
         assert_eq!((fresh, failed), ([2, 3, 1].map(address).into(), vec![]));
+    }
+
+    #[test]
+    fn a_preferred_address_is_first_once() {
+        let mut addresses = Addresses::default();
+        order(&mut addresses, &[1, 2]);
+        fails_at(&mut addresses, 2);
+        addresses.prefer(address(2));
+        let both = [2, 1].map(address).to_vec();
+        assert_eq!(order(&mut addresses, &[1, 2]), (both, vec![]));
+        assert_eq!(order(&mut addresses, &[1, 2]).0, [address(1)]);
+        addresses.prefer(address(3));
+        assert_eq!(order(&mut addresses, &[1, 2]).0, [address(1)]);
     }
 
     /// Guards: P29.

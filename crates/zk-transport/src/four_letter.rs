@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_proto::HostPort;
 
-use crate::{Dial, DialError};
+use crate::{Addresses, Dial, DialError};
 
 /// Longer answers than this are cut off.
 const MOST: u64 = 1 << 20;
@@ -18,7 +18,23 @@ const MOST: u64 = 1 << 20;
 /// # Cancel safety
 /// Dropping the future abandons the question and leaves nothing behind.
 pub async fn ask(dial: &dyn Dial, host: &HostPort, word: &str) -> Result<String, DialError> {
-    let mut stream = dial.dial(host).await?;
+    ask_next(dial, host, &mut Addresses::default(), word).await
+}
+
+/// Asks the next of the addresses of `host`; otherwise as [`ask`].
+///
+/// # Errors
+/// As [`ask`].
+///
+/// # Cancel safety
+/// As [`ask`].
+pub async fn ask_next(
+    dial: &dyn Dial,
+    host: &HostPort,
+    addresses: &mut Addresses,
+    word: &str,
+) -> Result<String, DialError> {
+    let mut stream = dial.dial_next(host, addresses).await?;
     stream
         .write_all(word.as_bytes())
         .await

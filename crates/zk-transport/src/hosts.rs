@@ -3,6 +3,7 @@
 mod update;
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use zk_proto::HostPort;
@@ -80,6 +81,11 @@ impl Hosts {
     pub fn handle_expired(&mut self) {
         if !self.hosts.is_empty() {
             self.next = (self.next + self.hosts.len() - 1) % self.hosts.len();
+        }
+        if let Some(addresses) = self.addresses_of_current()
+            && let Some(address) = addresses.current()
+        {
+            addresses.prefer(address);
         }
         if std::mem::take(&mut self.proven) {
             self.start_over();
@@ -197,6 +203,14 @@ impl Hosts {
         self.addresses.get_mut(self.current.as_ref()?)
     }
 
+    /// The next attempt at this server shall begin with this of its addresses.
+    pub fn prefer_address(&mut self, host: &HostPort, address: SocketAddr) {
+        self.addresses
+            .entry(host.clone())
+            .or_default()
+            .prefer(address);
+    }
+
     /// The next attempt shall be this server, without delay.
     pub fn prefer(&mut self, host: HostPort) {
         self.preferred.clear();
@@ -273,6 +287,34 @@ mod tests {
         let again = hosts.next_attempt().unwrap();
         assert_eq!(again.host, good);
         assert!(again.delay <= Duration::from_millis(100));
+    }
+
+    /// Guards: P29. Of a name with several addresses it is the address that is asked again, and a round
+    /// without delays tries each of them.
+    #[test]
+    fn rounds_and_expiries_know_addresses() {
+        let mut hosts = hosts(1, 3);
+        let found = [1, 2, 3].map(|n| std::net::SocketAddr::from(([192, 0, 2, n], 2181)));
+        let mut dial = |hosts: &mut Hosts| {
+            let delay = hosts.next_attempt().unwrap().delay;
+            let mut addresses = hosts.begin_dialling();
+            let order = addresses.begin(found.to_vec());
+            let first = order.fresh.into_iter().chain(order.failed).next().unwrap();
+            addresses.handle_tried(first);
+            addresses.handle_connected(first);
+            hosts.handle_dialled(addresses);
+            (first, delay)
+        };
+        for address in found {
+            assert_eq!(dial(&mut hosts), (address, Duration::ZERO));
+            hosts.handle_failed();
+            hosts.handle_disconnected(Instant::now());
+        }
+        let (again, delay) = dial(&mut hosts);
+        assert!(again == found[0] && !delay.is_zero(), "{delay:?}");
+        hosts.handle_disconnected(Instant::now());
+        hosts.handle_expired();
+        assert_eq!(dial(&mut hosts).0, found[0]);
     }
 
     /// B44: a server that grants sessions and calls them expired, over and over.

@@ -1,6 +1,7 @@
 //! The list of servers, and leaving one of them in good order.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use zk_proto::HostPort;
@@ -66,9 +67,12 @@ impl Core {
         self.on_read_only && self.takes_requests() && self.closing == Closing::No
     }
 
-    /// A server has been found that has a quorum.
-    pub(crate) fn move_to(&mut self, now: Instant, host: HostPort) {
+    /// A server has been found that has a quorum, at this of its addresses if it has several.
+    pub(crate) fn move_to(&mut self, now: Instant, host: HostPort, address: Option<SocketAddr>) {
         if self.wants_read_write() {
+            if let Some(address) = address {
+                self.hosts.prefer_address(&host, address);
+            }
             self.hosts.prefer(host);
             self.begin_move(now);
         }
