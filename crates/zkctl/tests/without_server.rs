@@ -7,7 +7,7 @@
     reason = "helpers of tests, which the lint does not know from other functions"
 )]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
@@ -479,4 +479,41 @@ fn a_certificate_that_is_skipped_is_named() {
     let (code, stderr) = fails(&[&arguments[..], &[&store, "ls"]].concat());
     assert_eq!(code, 1, "{stderr}");
     assert_eq!(stderr.matches("keytool -list -rfc").count(), 1, "{stderr}");
+}
+
+/// Guards: L12.
+#[cfg(unix)]
+#[test]
+fn serving_without_descriptors_is_reported() {
+    let mut command = Command::new("sh");
+    let serve = format!(
+        "ulimit -n 40; exec {} serve --port 0",
+        env!("CARGO_BIN_EXE_zkctl")
+    );
+    command.args(["-c", &serve]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut server = command.spawn().unwrap();
+    let (stdout, stderr) = (server.stdout.take().unwrap(), server.stderr.take().unwrap());
+    let mut address = String::new();
+    BufReader::new(stdout).read_line(&mut address).unwrap();
+    let connect = || TcpStream::connect(address.trim()).unwrap();
+    let connections: Vec<_> = (0..100).map(|_| connect()).collect();
+    let mut warning = String::new();
+    BufReader::new(stderr).read_line(&mut warning).unwrap();
+    drop(connections);
+    let status = finish(zkctl(&["--server", address.trim(), "exists", "/"])).status;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(
+        warning.starts_with("zkctl: cannot accept connections"),
+        "{warning}"
+    );
+    assert!(
+        warning.contains("ulimit -n") && warning.contains(address.trim()),
+        "{warning}"
+    );
+    assert!(status.success(), "it does not serve again");
 }
