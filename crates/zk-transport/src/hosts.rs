@@ -294,8 +294,8 @@ mod tests {
     #[test]
     fn rounds_and_expiries_know_addresses() {
         let mut hosts = hosts(1, 3);
-        let found = [1, 2, 3].map(|n| std::net::SocketAddr::from(([192, 0, 2, n], 2181)));
-        let mut dial = |hosts: &mut Hosts| {
+        let found = [1, 2, 3].map(|n| SocketAddr::from(([192, 0, 2, n], 2181)));
+        let dial = |hosts: &mut Hosts| {
             let delay = hosts.next_attempt().unwrap().delay;
             let mut addresses = hosts.begin_dialling();
             let order = addresses.begin(found.to_vec());
