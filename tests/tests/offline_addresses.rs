@@ -58,7 +58,7 @@ fn client(addresses: &[SocketAddr]) -> Builder {
 #[derive(Clone)]
 enum Then {
     Close,
-    KeepSilent,
+    NeverAnswer,
     Say(&'static [u8]),
     Tls(Box<Identity>),
     /// Serves, behind TLS.
@@ -97,7 +97,7 @@ impl Port {
 async fn serve(mut stream: TcpStream, then: Then) -> Option<TcpStream> {
     match then {
         Then::Close => None,
-        Then::KeepSilent => Some(stream),
+        Then::NeverAnswer => Some(stream),
         Then::Say(text) => {
             // A client that has gone reads nothing.
             let _ = stream.write_all(text).await;
@@ -126,7 +126,7 @@ async fn a_failed_handshake_leads_to_the_next() {
     let good: SocketAddr = server.connect_string().parse().unwrap();
     for then in [
         Then::Close,
-        Then::KeepSilent,
+        Then::NeverAnswer,
         Then::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
     ] {
         let bad = Port::open(then).await;
@@ -152,7 +152,7 @@ async fn a_failed_tls_handshake_leads_to_the_next() {
     let misnamed = ca.issue(&["zk9.example.org"]);
     for then in [
         Then::Close,
-        Then::KeepSilent,
+        Then::NeverAnswer,
         Then::Tls(Box::new(stranger)),
         Then::Tls(Box::new(misnamed)),
     ] {
@@ -169,7 +169,7 @@ async fn a_failed_tls_handshake_leads_to_the_next() {
 async fn each_address_has_its_own_failure() {
     let ports = [
         Port::open(Then::Close).await,
-        Port::open(Then::KeepSilent).await,
+        Port::open(Then::NeverAnswer).await,
         Port::open(Then::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n")).await,
     ];
     let addresses = ports.each_ref().map(|port| port.address);
@@ -230,15 +230,15 @@ async fn no_address_that_can_be_trusted_is_final() {
     }
 }
 
-/// A host with addresses that accept and stay silent, and one that serves, on a paused clock.
+/// A host with addresses that accept and never answer, and one that serves, on a paused clock.
 #[derive(Debug, Clone)]
-struct Silent {
+struct Mute {
     server: Arc<Server>,
     kept: Arc<std::sync::Mutex<Vec<DuplexStream>>>,
     addresses: Vec<SocketAddr>,
 }
 
-impl Dial for Silent {
+impl Dial for Mute {
     fn dial<'a>(&'a self, _: &'a HostPort) -> Dialing<'a> {
         Box::pin(async { Err(DialError::NoAddresses) })
     }
@@ -265,7 +265,7 @@ impl Dial for Silent {
 #[tokio::test(start_paused = true)]
 async fn many_silent_addresses_fit_the_timeout() {
     let server = Server::builder().in_memory().start().await.unwrap();
-    let dial = Silent {
+    let dial = Mute {
         server: Arc::new(server),
         kept: Arc::default(),
         addresses: (1..=12)

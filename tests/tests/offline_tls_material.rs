@@ -162,7 +162,7 @@ fn ca_params(until: i32) -> CertificateParams {
 
 /// Guards: P42.
 #[tokio::test]
-async fn a_ca_certificate_of_a_trusted_ca_is_explained() {
+async fn a_sub_ca_certificate_is_explained() {
     let ca = Authority::new("ours");
     let server = presenting(&ca.sign(ca_params(2099)));
     let refused = handshake(&server, &ca.trusted(), "localhost")
@@ -179,7 +179,7 @@ async fn a_ca_certificate_of_a_trusted_ca_is_explained() {
 
 /// Guards: P42.
 #[tokio::test]
-async fn a_trusted_certificate_runs_out_as_others_do() {
+async fn a_trusted_certificate_expires() {
     let key = KeyPair::generate().unwrap();
     let expired = Identity {
         certificate: ca_params(2021).self_signed(&key).unwrap().pem(),
@@ -423,7 +423,7 @@ async fn openssls_trust_settings_are_obeyed() {
             .to_string();
         assert!(refused.contains("do not trust it for servers"), "{refused}");
     }
-    // They say nothing about whom a certificate is presented by.
+    // They do not limit what a client presents.
     for name in ["trusted.pem", "trusted-for-clients.pem"] {
         let own = trusted.clone().identity_files(input(name), input("ca.key"));
         assert_eq!(own.check(), Ok(Vec::new()));
@@ -552,7 +552,7 @@ impl TimeProvider for Stopped {
 
 /// Guards: P64.
 #[tokio::test(start_paused = true)]
-async fn a_clock_before_1970_is_an_error_with_cause() {
+async fn a_clock_before_1970_is_an_error() {
     let ca = Authority::new("ours");
     let peer = presenting(&ca.issue(&["localhost"]));
     let mut config = certificates::rustls_client(&ca);

@@ -393,7 +393,7 @@ fn granting(answer: fn(&[u8]) -> Vec<u8>) -> String {
 
 /// Guards: P31. As a server with `enforce.auth.enabled` answers requests of unauthenticated clients.
 #[test]
-fn missing_credentials_are_not_called_refused() {
+fn missing_credentials_are_not_refused_ones() {
     let server = granting(|request| {
         let mut reply = vec![0, 0, 0, 16];
         reply.extend(&request[..4]);
@@ -422,7 +422,7 @@ fn missing_credentials_are_not_called_refused() {
 
 /// Guards: P31. A server that is given the name of another ensemble closes the connection.
 #[test]
-fn unanswered_credentials_are_named_as_cause() {
+fn unanswered_credentials_are_a_cause() {
     let server = granting(|_| Vec::new());
     let arguments = ["--server", &server, "--connect-timeout", "1s", "--auth"];
     let (code, stderr) = fails(&[&arguments[..], &["ensemble:wrong-name", "ls"]].concat());
@@ -438,7 +438,7 @@ fn unanswered_credentials_are_named_as_cause() {
 
 /// Guards: P30. A server at its limit closes the connection, mostly before it has read anything.
 #[test]
-fn a_limit_of_connections_is_the_first_cause() {
+fn a_connection_limit_is_the_first_cause() {
     for reads in [false, true] {
         let server = listener(move |mut stream| {
             if reads {

@@ -12,7 +12,7 @@ const MALFORMED: &str = "it is malformed";
 const CRITICAL_EXTENSION: &str = "it has a critical extension that this client does not know";
 pub(super) const USABLE_KEYS: &str =
     "use keys on P-256 or P-384, of Ed25519, or of RSA with 2048 bits and more";
-/// What servers have no word for in the handshake.
+/// A cause that TLS has no alert for.
 const UNVERIFIABLE_KEY: &str = "a certificate with a key that this client cannot verify, as one on the \
      curve P-521 (use P-256, P-384, Ed25519, or RSA of 2048 bits and more)";
 
