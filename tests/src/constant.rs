@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::error::{Error, Result};
+use crate::ports::ACCEPT_PAUSE;
 use answers::Answers;
 
 /// What is read at once. A kernel's socket buffer holds more, so that a batch of large requests
@@ -127,7 +128,11 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
             return;
         }
         // A client that is gone before it is accepted concerns nobody.
-        let Ok((stream, _)) = accepted else { continue };
+        let Ok((stream, _)) = accepted else {
+            drop(state);
+            thread::sleep(ACCEPT_PAUSE);
+            continue;
+        };
         let Ok(kept) = stream.try_clone() else {
             continue;
         };

@@ -13,6 +13,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long a loop waits that could not accept a connection: without descriptors it would fail again at
+/// once, for as long as they last.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
 const FIRST: u32 = 10_000;
 const BLOCK: u32 = 64;
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(1);

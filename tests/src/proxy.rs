@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::ports::{self, free_ports};
+use crate::ports::{self, ACCEPT_PAUSE, free_ports};
 
 pub use frames::Place;
 use frames::{CutFrame, Frames};
@@ -282,11 +282,12 @@ fn accept(shared: &Arc<Shared>, address: SocketAddr, mut listener: TcpListener) 
             continue;
         }
         drop(state);
-        // A client that is gone before it is accepted concerns nobody, and a server that cannot be
-        // reached shows to the client as a closed connection.
-        if let Ok((client, _)) = accepted
-            && let Ok(server) = TcpStream::connect_timeout(&shared.upstream, UPSTREAM_TIMEOUT)
-        {
+        let Ok((client, _)) = accepted else {
+            thread::sleep(ACCEPT_PAUSE);
+            continue;
+        };
+        // A server that cannot be reached shows to the client as a closed connection.
+        if let Ok(server) = TcpStream::connect_timeout(&shared.upstream, UPSTREAM_TIMEOUT) {
             let _ = pump_both(shared, client, server);
         }
     }

@@ -39,6 +39,8 @@ const LONGEST_SESSION_MS: i32 = 40_000;
 const SESSIONS: usize = 10_000;
 /// What a process needs beside a descriptor for each connection.
 const OTHER_DESCRIPTORS: usize = 100;
+const FEW_DESCRIPTORS: u64 = 40;
+const MANY: usize = 100;
 const MIB: usize = 1024 * 1024;
 
 fn server() -> Embedded {
@@ -283,6 +285,76 @@ fn a_client_that_never_reads_is_given_up() {
     }
     assert!(heard < events, "all {heard} events were kept");
     assert_well(&server);
+}
+
+/// What the child logs, for the parent to hear.
+struct Logged;
+
+impl Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        child::say(&format!(
+            "logs {}",
+            String::from_utf8_lossy(bytes).trim_end()
+        ));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Serves with so few descriptors that [`MANY`] connections are too many.
+fn serve_with_few_descriptors() {
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::DEBUG);
+    let subscriber = subscriber.with_writer(|| Logged).finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let server = server();
+    let (_, hard) = rlimit::Resource::NOFILE.get().unwrap();
+    rlimit::Resource::NOFILE.set(FEW_DESCRIPTORS, hard).unwrap();
+    child::say(&format!("listens {}", server.address()));
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Guards: L12. The server says so, and goes on when there are descriptors again.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn out_of_descriptors_the_server_waits() {
+    if child::orders().is_some() {
+        return serve_with_few_descriptors();
+    }
+    let mut child = Child::start("out_of_descriptors_the_server_waits", "serve");
+    let address: SocketAddr = child.hear("listens").await.parse().unwrap();
+    // Those that are not accepted wait in the kernel.
+    let many: Vec<_> = (0..MANY)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    common::until("the server has warned", || {
+        let said = logged(&child, "cannot accept connections");
+        async move { said == 1 }
+    })
+    .await;
+    drop(many);
+    let mut wire = connect(address);
+    wire.send(OpCode::Ping.code(), &[]).unwrap();
+    assert!(matches!(wire.hear().unwrap(), Heard::Reply { header, .. } if header.err == 0));
+    assert_eq!(logged(&child, "WARN"), 1);
+    common::until("the server says that it accepts again", || {
+        let said = logged(&child, "accepts connections again");
+        async move { said >= 1 }
+    })
+    .await;
+}
+
+/// How many lines of the child's log say this.
+fn logged(child: &Child, text: &str) -> usize {
+    let said = child.said();
+    let lines = said.iter().filter(|line| line.starts_with("logs "));
+    lines.filter(|line| line.contains(text)).count()
 }
 
 fn serve_until_killed() {

@@ -10,13 +10,15 @@
 
 mod common;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::members::Members;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{
-    Client, Dial, Dialing, ErrorKind, HostPort, LeaseLost, Outcome, State, StateStream,
+    Client, Dial, DialError, Dialing, ErrorKind, HostPort, LeaseLost, Outcome, State, StateStream,
 };
+use zk_transport::Addresses;
 
 const HOSTS: &str = "zk1,zk2,zk3";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -124,6 +126,58 @@ async fn c5_b42_the_search_asks_every_server_and_moves_to_the_one_with_a_quorum(
     members.server.member(2).refuse_connections(false).await;
     next_of(&mut states, "the majority", read_write).await;
     assert_eq!(zk.server().unwrap().host, "zk3");
+    zk.create("/a", "").await.unwrap();
+}
+
+/// One name for all members, each at an address of its own.
+#[derive(Debug)]
+struct OneName(Members);
+
+impl Dial for OneName {
+    fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
+        self.0.dial(host)
+    }
+
+    fn dial_next<'a>(&'a self, _: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
+        Box::pin(async move {
+            let address = |member| SocketAddr::from(([192, 0, 2, member], 2181));
+            let order = addresses.begin([1, 2, 3].map(address).to_vec());
+            for at in order.fresh.into_iter().chain(order.failed) {
+                addresses.handle_tried(at);
+                let member = (1..=3_u8).find(|member| address(*member) == at).unwrap();
+                let host: HostPort = format!("zk{member}").parse().unwrap();
+                if let Ok(stream) = self.0.connect(&host) {
+                    addresses.handle_connected(at);
+                    return Ok(Box::new(stream) as Box<dyn zk_client::Stream>);
+                }
+            }
+            Err(DialError::NoAddresses)
+        })
+    }
+}
+
+/// Guards: P29.
+#[tokio::test(start_paused = true)]
+async fn the_search_asks_all_addresses_of_a_name() {
+    let members = Members::start(3).await;
+    members.server.partition(&[0]);
+    for member in [1, 2] {
+        members.server.member(member).refuse_connections(true).await;
+    }
+    let builder = members.client("zk").read_only(true);
+    let zk = builder
+        .dial(OneName(members.clone()))
+        .connect()
+        .await
+        .unwrap();
+    let mut states = zk.states();
+    assert!(read_only(&states.next().await.unwrap()));
+    members.server.member(2).refuse_connections(false).await;
+    let majority = next_of(&mut states, "the majority", |state| {
+        assert!(!read_only(state), "it went to the cut-off member again");
+        read_write(state)
+    });
+    majority.await;
     zk.create("/a", "").await.unwrap();
 }
 

@@ -417,3 +417,41 @@ async fn b76_the_mechanism_is_the_one_that_was_asked_for() {
     assert!(matches!(cause(&error), SaslError::Challenge(_)));
     assert!(error.to_string().contains("GSSAPI"), "{error}");
 }
+
+/// Guards: P30, P31. A server closes the connection for both reasons; only one of them is after the
+/// handshake.
+#[tokio::test]
+async fn why_a_server_closes_at_once_is_named() {
+    let options = ServerOptions::default()
+        .config("maxClientCnxns", "1")
+        .config("ensembleAuthName", "ours")
+        .config(
+            "authProvider.ensemble",
+            "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider",
+        );
+    let server = Standalone::start(options).unwrap();
+    let brief = || builder(&server.connect_string()).connect_timeout(Duration::from_secs(2));
+    let error = brief()
+        .auth("ensemble", "canary")
+        .connect()
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("the credentials of scheme \"ensemble\""),
+        "{text}"
+    );
+    assert!(
+        !text.contains("canary") && !text.contains("maxClientCnxns"),
+        "{text}"
+    );
+    let only = builder(&server.connect_string()).auth("ensemble", "ours");
+    let only = soon("a connection", only.connect()).await.unwrap();
+    let error = brief().connect().await.unwrap_err();
+    let text = error.to_string();
+    let (_, causes) = text
+        .split_once("it may have")
+        .unwrap_or_else(|| panic!("{text}"));
+    assert!(causes.contains("(maxClientCnxns"), "{text}");
+    only.close().await.unwrap();
+}

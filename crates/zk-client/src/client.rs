@@ -220,6 +220,9 @@ impl Client {
     /// connection; so a write becomes [`Unknown`](Outcome::Unknown) by a move only if a server does
     /// not answer for that long.
     ///
+    /// With TLS, servers are verified by the names in the list, which must therefore come from a source
+    /// that is authenticated.
+    ///
     /// Returns at once. Servers are compared by the names they have in the lists. A client that
     /// follows the ensemble's configuration, or a service in the DNS, replaces the list again with
     /// the next change it learns of there.

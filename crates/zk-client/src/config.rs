@@ -20,6 +20,13 @@ use crate::token::SessionToken;
 /// ZooKeeper's default `jute.maxbuffer`: a server closes the connection on a larger request.
 const SERVER_FRAME_LIMIT: usize = 0xf_ffff;
 
+/// Why a service in the DNS and TLS do not go together as they are.
+const NAMES_FROM_DNS: &str = "dns-srv:// cannot be used with TLS like this: servers would be verified by \
+     names from the DNS, whose answers are not authenticated, so that a forged answer could have the \
+     credentials sent to any holder of a certificate of the CA; set TlsConfig::server_name to a name \
+     that all servers' certificates are for, or list the servers in the connect string, or, if forged \
+     answers are no concern, set TlsConfig::danger_trust_dns_names";
+
 /// What follows when a session expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SessionPolicy {
@@ -297,13 +304,20 @@ impl Builder {
         self
     }
 
-    /// How connections are opened, for tunnels and simulated networks; plain TCP unless given.
+    /// How connections are opened, for tunnels and simulated networks; plain TCP unless given. One that
+    /// wraps [`TcpDial`] should pass on [`Dial::dial_next`], by which all addresses of a name are tried.
     pub fn dial(mut self, dial: impl Dial) -> Self {
         self.dial = Arc::new(dial);
         self
     }
 
     /// Connects with TLS only. The servers' ports for it are their `secureClientPort`s.
+    ///
+    /// A server is verified by its host in the connect string, in the list given to
+    /// [`Client::update_hosts`], or in the configuration of an ensemble that is followed, which comes
+    /// from a verified server. Names out of the DNS are not authenticated: a `dns-srv://` connect string
+    /// needs [`TlsConfig::server_name`](zk_transport::TlsConfig::server_name) or
+    /// [`TlsConfig::danger_trust_dns_names`](zk_transport::TlsConfig::danger_trust_dns_names).
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: zk_transport::TlsConfig) -> Self {
         self.tls = Some(config);
@@ -314,7 +328,8 @@ impl Builder {
     /// it is closed, however long there is no server.
     ///
     /// # Errors
-    /// The connect string is invalid; or a file that TLS needs cannot be read or used.
+    /// [`ErrorKind::InvalidArgument`]: the connect string is invalid; a file that TLS needs cannot be
+    /// read or used; or servers would be verified by names from the DNS ([`tls`](Self::tls)).
     ///
     /// # Panics
     /// Outside a tokio runtime: the client's driver is a task of the current one.
@@ -337,6 +352,9 @@ impl Builder {
         };
         #[cfg(not(feature = "tls"))]
         let dial = self.dial;
+        if matches!(target, ConnectTarget::DnsSrv { .. }) && dial.authenticates_host() {
+            return Err(Error::invalid_argument(NAMES_FROM_DNS));
+        }
         let limits = Limits {
             outstanding: self.max_outstanding,
             request_bytes: self.max_request,

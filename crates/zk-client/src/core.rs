@@ -17,6 +17,7 @@ mod rearm;
 mod told;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -132,8 +133,9 @@ pub(crate) struct Core {
     attempts: u64,
     traffic: Traffic,
     volume: Volume,
-    /// What was last wrong with each server, since the last time one served the session.
-    failures: BTreeMap<String, Disconnect>,
+    /// What was last wrong with each server, or each address of a server that has several, since the last
+    /// time one served the session.
+    failures: BTreeMap<(String, Option<SocketAddr>), Disconnect>,
     /// Why no server can ever be connected to, as long as there was no session.
     hopeless: Option<Disconnect>,
     /// Who waits for the first session, and wants to know that there will be none.

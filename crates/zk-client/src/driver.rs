@@ -95,7 +95,10 @@ async fn stay_connected(shared: &Shared, options: &Options) {
             match ended {
                 Disconnect::Moving => {}
                 Disconnect::SessionExpired => core.hosts.handle_expired(),
-                reason => core.note_failure(&attempt.host, reason),
+                reason => {
+                    core.hosts.handle_failed();
+                    core.note_failure(&attempt.host, reason);
+                }
             }
             core.judge();
         });
@@ -112,7 +115,7 @@ async fn pause(delay: Duration) {
 /// How long a server is given to accept a connection and answer the handshake: one that does not
 /// must leave time for others, or for itself at a second try.
 pub(crate) fn budget(core: &Core) -> Duration {
-    let attempts = u32::try_from(core.hosts.len())
+    let attempts = u32::try_from(core.hosts.places())
         .unwrap_or(u32::MAX)
         .max(LEAST_ATTEMPTS);
     let attempts = match zk_proto::seeded_bug!("B45") {
@@ -140,8 +143,12 @@ async fn connect(
         }
     };
     let started = now();
-    let dialling = tokio::time::timeout(budget, options.dial.dial(host));
+    let mut addresses = shared.with(|core| core.hosts.begin_dialling());
+    let dialling = options.dial.dial_next(host, &mut addresses);
+    let dialling = tokio::time::timeout(budget, dialling);
     let dialled = shared.meanwhile(shared.unless_moving(dialling)).await?;
+    let accepted = addresses.current().is_some();
+    shared.with(|core| core.hosts.handle_dialled(addresses));
     let failed = match dialled {
         None => Disconnect::Moving,
         Some(Ok(Ok(stream))) => {
@@ -163,7 +170,9 @@ async fn connect(
             let ended = pump(stream, &mut endpoint, options.frame_limit).await;
             let opened = endpoint.opened;
             let reason = match ended.reason {
-                Disconnect::ClosedByServer if !opened => shared.with(|core| core.closed_unserved()),
+                Disconnect::ClosedByServer | Disconnect::Reset(_) if !opened => {
+                    shared.with(|core| core.closed_unserved())
+                }
                 reason => reason,
             };
             shared.with(|core| {
@@ -181,6 +190,8 @@ async fn connect(
             return Some(reason);
         }
         Some(Ok(Err(error))) => Disconnect::from(error),
+        // What comes after it, as TLS does, is part of dialling.
+        Some(Err(_elapsed)) if accepted => Disconnect::HandshakeTimeout(budget),
         Some(Err(_elapsed)) => {
             Disconnect::Dial(format!("cannot connect within {} ms", budget.as_millis()))
         }

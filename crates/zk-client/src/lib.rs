@@ -71,7 +71,9 @@
 //!
 //! # Which server
 //!
-//! The servers of the connect string are tried in an order shuffled once. The list can change while
+//! The servers of the connect string are tried in an order shuffled once, and of a name with several
+//! addresses one after the other: an attempt that fails in the handshake, or in that of TLS, is followed
+//! by one to the next address. The list can change while
 //! the client lives: by [`Client::update_hosts`], by the DNS ([`Builder::srv_refresh`]), or by the
 //! ensemble itself, when the client follows its configuration ([`Builder::follow_config`]), which
 //! loses none of the servers that the configuration does not name. Clients then move such that every
@@ -97,10 +99,11 @@
 //! ```
 //!
 //! Both fail closed. Only the CAs given are trusted, and only for the hosts that the connect string
-//! names; nothing is ever said in the clear instead. A login comes before anything else on every
-//! connection, and one that the server refuses, or does not take part in, is the end of the client,
-//! be it on the first connection or the hundredth. `connect()` says so at once: when a login is
-//! refused, and when no server can be trusted. Kerberos and other mechanisms are a
+//! names; as answers of the DNS are not authenticated, a `dns-srv://` connect string needs
+//! `TlsConfig::server_name` or an explicit opt-in. Nothing is ever said in the clear instead. A login
+//! comes before anything else on every connection, and one that the server refuses, or does not take
+//! part in, is the end of the client, be it on the first connection or the hundredth. `connect()` says
+//! so at once: when a login is refused, and when no server can be trusted. Kerberos and other mechanisms are a
 //! [`sasl::Login`] of yours, over a GSSAPI library: this crate brings none, as those need C headers.
 //!
 //! A server that requires a login lets a client without one connect, and refuses its first request:

@@ -48,7 +48,7 @@ pub enum State {
         /// The epoch that ended.
         epoch: u64,
     },
-    /// The server refused the credentials. Final.
+    /// The server refused the credentials or the login, or requires one. Final.
     AuthFailed,
     /// The client was closed. Final.
     Closed,

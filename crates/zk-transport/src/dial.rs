@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use zk_proto::HostPort;
 
 use crate::Disconnect;
+use crate::addresses::{Addresses, Order};
 use crate::resolve::{Resolve, SystemResolver};
 
 /// A byte stream to a server: TCP, TLS, or a pipe in a simulation.
@@ -32,6 +33,25 @@ pub trait Dial: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future abandons the attempt and leaves nothing behind.
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a>;
+
+    /// Opens a stream to the next of the addresses of `host`, and notes in `addresses` which ones there
+    /// are and which one it is. The caller keeps `addresses` from attempt to attempt, and notes there how
+    /// the attempt went on. An implementation that wraps another should pass this on; without it, as by
+    /// default, each attempt begins anew, like [`dial`](Self::dial).
+    ///
+    /// # Cancel safety
+    /// As [`dial`](Self::dial).
+    fn dial_next<'a>(&'a self, host: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
+        let _ = addresses;
+        self.dial(host)
+    }
+
+    /// Whether the peer is authenticated by the name in `host`, as TLS does it. Names must then come
+    /// from a source that is authenticated itself: a client refuses to take them from the DNS. False
+    /// unless an implementation says otherwise; one that wraps another should pass its answer on.
+    fn authenticates_host(&self) -> bool {
+        false
+    }
 }
 
 /// Why no stream could be opened.
@@ -87,7 +107,8 @@ impl From<DialError> for Disconnect {
 ///
 /// The name is resolved anew for each attempt (ZOOKEEPER-2184), and all its addresses are tried, the
 /// next one beside those before it after a share of [`stagger`](Self::stagger), or as soon as one
-/// fails, so that dead addresses among them cost little, however many (ZOOKEEPER-3100).
+/// fails, so that dead addresses among them cost little, however many (ZOOKEEPER-3100). An address that
+/// accepted a connection which failed afterwards, in the handshake, is tried again only after the others.
 #[derive(Debug, Clone)]
 pub struct TcpDial {
     /// Within which time all addresses of a name have been tried; 200 ms by default, and that is
@@ -115,13 +136,29 @@ impl TcpDial {
     /// # Cancel safety
     /// Dropping the future abandons the attempt and leaves nothing behind.
     pub async fn connect(&self, host: &HostPort) -> Result<TcpStream, DialError> {
-        let addresses = self
-            .resolver
-            .resolve(host)
-            .await
-            .map_err(DialError::Resolve)?;
-        let connect = |address| Box::pin(TcpStream::connect(address)) as Connecting<TcpStream>;
-        let stream = first_of(addresses, self.stagger, connect).await?;
+        self.connect_next(host, &mut Addresses::default()).await
+    }
+
+    /// Opens a TCP connection to the next of the addresses of `host`, and notes it in `addresses`.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// As [`connect`](Self::connect).
+    pub async fn connect_next(
+        &self,
+        host: &HostPort,
+        addresses: &mut Addresses,
+    ) -> Result<TcpStream, DialError> {
+        let found = self.resolver.resolve(host).await;
+        let order = addresses.begin(found.map_err(DialError::Resolve)?);
+        let connect = |address| {
+            addresses.handle_tried(address);
+            Box::pin(TcpStream::connect(address)) as Connecting<TcpStream>
+        };
+        let (address, stream) = first_of(order, self.stagger, connect).await?;
+        addresses.handle_connected(address);
         stream
             .set_nodelay(!zk_proto::seeded_bug!("D7"))
             .map_err(DialError::Other)?;
@@ -133,21 +170,40 @@ impl Dial for TcpDial {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
         Box::pin(async move { Ok(Box::new(self.connect(host).await?) as Box<dyn Stream>) })
     }
+
+    fn dial_next<'a>(&'a self, host: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
+        Box::pin(async move {
+            let stream = self.connect_next(host, addresses).await?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
 }
+
+/// How long an attempt waits for the addresses before it when it comes to one that failed after it had
+/// accepted: it would be the first to accept again.
+const HEAD_START: Duration = Duration::from_secs(1);
 
 type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<S>> + Send>>;
 
-/// The first of the addresses that can be connected to. All have been tried after `stagger`.
+/// The first of the addresses that can be connected to. All the fresh ones have been tried after
+/// `stagger`.
 async fn first_of<S>(
-    addresses: Vec<SocketAddr>,
+    order: Order,
     stagger: Duration,
-    connect: impl Fn(SocketAddr) -> Connecting<S>,
-) -> Result<S, DialError> {
-    let Some(others) = addresses.len().checked_sub(1) else {
+    mut connect: impl FnMut(SocketAddr) -> Connecting<S>,
+) -> Result<(SocketAddr, S), DialError> {
+    if order.fresh.is_empty() && order.failed.is_empty() {
         return Err(DialError::NoAddresses);
-    };
-    let stagger = stagger / u32::try_from(others).unwrap_or(u32::MAX).max(1);
-    let mut waiting = addresses.into_iter();
+    }
+    let others = order.fresh.len().saturating_sub(1).max(1);
+    let stagger = stagger / u32::try_from(others).unwrap_or(u32::MAX);
+    let fresh = order.fresh.into_iter().map(|address| (address, stagger));
+    let failed = order
+        .failed
+        .into_iter()
+        .map(|address| (address, HEAD_START));
+    // Each with the time that those before it are given.
+    let mut waiting = fresh.chain(failed).peekable();
     let mut attempts: Vec<(SocketAddr, Connecting<S>)> = Vec::new();
     let mut failures = Vec::new();
     let mut next = std::pin::pin!(tokio::time::sleep(stagger));
@@ -157,7 +213,7 @@ async fn first_of<S>(
             let mut connected = None;
             attempts.retain_mut(|(address, attempt)| {
                 match attempt.as_mut().poll(cx) {
-                    Poll::Ready(Ok(stream)) => connected = Some(stream),
+                    Poll::Ready(Ok(stream)) => connected = Some((*address, stream)),
                     Poll::Ready(Err(error)) => {
                         failures.push((*address, error));
                         failed = true;
@@ -166,19 +222,21 @@ async fn first_of<S>(
                 }
                 false
             });
-            if let Some(stream) = connected {
-                return Poll::Ready(Ok(stream));
+            if let Some(connected) = connected {
+                return Poll::Ready(Ok(connected));
             }
             // The first is not waited for: a timer takes its millisecond even for no time at all.
             if failed || attempts.is_empty() || next.as_mut().poll(cx).is_ready() {
-                let Some(address) = waiting.next() else {
+                let Some((address, _)) = waiting.next() else {
                     if attempts.is_empty() {
                         return Poll::Ready(Err(DialError::Connect(std::mem::take(&mut failures))));
                     }
                     return Poll::Pending;
                 };
                 attempts.push((address, connect(address)));
-                next.as_mut().reset(tokio::time::Instant::now() + stagger);
+                if let Some((_, delay)) = waiting.peek() {
+                    next.as_mut().reset(tokio::time::Instant::now() + *delay);
+                }
             } else {
                 return Poll::Pending;
             }
@@ -198,6 +256,10 @@ mod tests {
         (listener, address)
     }
 
+    fn fresh(addresses: Vec<SocketAddr>) -> Order {
+        Addresses::default().begin(addresses)
+    }
+
     async fn refused() -> SocketAddr {
         listener().await.1
     }
@@ -207,8 +269,8 @@ mod tests {
         let (_open, address) = listener().await;
         let dead = [refused().await, refused().await];
         let connect = |address| Box::pin(TcpStream::connect(address)) as Connecting<TcpStream>;
-        let addresses = vec![dead[0], dead[1], address];
-        let stream = first_of(addresses, Duration::from_secs(60), connect)
+        let order = fresh(vec![dead[0], dead[1], address]);
+        let (_, stream) = first_of(order, Duration::from_secs(60), connect)
             .await
             .unwrap();
         assert_eq!(stream.peer_addr().unwrap(), address);
@@ -218,7 +280,7 @@ mod tests {
     async fn every_failure_is_named() {
         let dead = vec![refused().await, refused().await];
         let connect = |address| Box::pin(TcpStream::connect(address)) as Connecting<TcpStream>;
-        let error = first_of(dead.clone(), Duration::ZERO, connect)
+        let error = first_of(fresh(dead.clone()), Duration::ZERO, connect)
             .await
             .unwrap_err()
             .to_string();
@@ -243,11 +305,47 @@ mod tests {
             };
             let started = tokio::time::Instant::now();
             let stagger = TcpDial::default().stagger;
-            let found = first_of((0..10).map(address).collect(), stagger, connect).await;
-            assert_eq!(found.unwrap(), address(living));
+            let order = fresh((0..10).map(address).collect());
+            let (found, _) = first_of(order, stagger, connect).await.unwrap();
+            assert_eq!(found, address(living));
             assert!(started.elapsed() <= Duration::from_millis(210));
             assert!(living > 0 || started.elapsed().is_zero());
         }
+    }
+
+    /// Guards: P29. The address that failed would be connected to first, being near.
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_failed_waits_for_others() {
+        let address = |n| SocketAddr::from(([192, 0, 2, n], 2181));
+        let answers_after = |to: SocketAddr, far: Duration| {
+            Box::pin(async move {
+                if to != address(1) {
+                    tokio::time::sleep(far).await;
+                }
+                Ok(to)
+            }) as Connecting<SocketAddr>
+        };
+        let stagger = TcpDial::default().stagger;
+        for (far, expected) in [(HEAD_START / 2, 2), (HEAD_START * 2, 1)] {
+            let mut addresses = Addresses::default();
+            addresses.begin(vec![address(1), address(2)]);
+            addresses.handle_tried(address(1));
+            addresses.handle_connected(address(1));
+            addresses.handle_failed();
+            let order = addresses.begin(vec![address(1), address(2)]);
+            let connect = |to| answers_after(to, far);
+            let (found, _) = first_of(order, stagger, connect).await.unwrap();
+            assert_eq!(found, address(expected));
+        }
+        // With nothing else to try, it is not waited for.
+        let started = tokio::time::Instant::now();
+        let order = Order {
+            fresh: Vec::new(),
+            failed: vec![address(1)],
+        };
+        let connect = |to| answers_after(to, HEAD_START);
+        first_of(order, stagger, connect).await.unwrap();
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
 
     /// Answers each question with the next of its answers, and with the last one from then on.

@@ -18,10 +18,22 @@ pub enum Disconnect {
     /// The server closed the connection before it answered the connect request.
     #[error(
         "the server accepted the connection and closed it without answering the handshake; it may \
-         be starting, without a quorum, behind this client's last zxid, speak TLS on this port, or \
-         not be a ZooKeeper server"
+         have as many connections from this address as it allows (maxClientCnxns: share one client, \
+         or raise it), be starting or without a quorum, be behind what this client has seen, speak \
+         TLS on this port while this client does not, or not be a ZooKeeper server"
     )]
     ClosedInHandshake,
+    /// The server answered the connect request, and closed the connection without answering the
+    /// credentials of this scheme.
+    #[error(
+        "the server closed the connection when it was given the credentials of scheme {0:?}; they are \
+         likely to be wrong (for the scheme \"ensemble\": it is not the name of this ensemble), unless \
+         the server has just shut down"
+    )]
+    ClosedInAuth(String),
+    /// The connection was reset: the server is gone, or closed it without reading all it was sent.
+    #[error("{0}")]
+    Reset(String),
     /// The operating system reported a failure.
     #[error("{0}")]
     Io(String),
@@ -101,7 +113,8 @@ pub enum Disconnect {
         /// Why.
         cause: crate::SaslError,
     },
-    /// The server serves nobody who has not logged in, and this client was not told how to.
+    /// The server serves only clients that have authenticated, and this one has not, or not by a scheme
+    /// that counts.
     #[error(
         "the server requires clients to authenticate, with SASL or the schemes of its \
          `enforce.auth.schemes`, and this client has not been given what it takes"
@@ -140,7 +153,13 @@ impl Disconnect {
         {
             return Disconnect::Tls(error.clone());
         }
-        Disconnect::Io(error.to_string())
+        use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        match error.kind() {
+            BrokenPipe | ConnectionAborted | ConnectionReset => {
+                Disconnect::Reset(error.to_string())
+            }
+            _ => Disconnect::Io(error.to_string()),
+        }
     }
 
     /// Whether the peer broke the protocol, as opposed to being away.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_proto::HostPort;
 
-use crate::{Dial, DialError, Stream};
+use crate::{Addresses, Dial, DialError, Stream};
 
 /// The longest answer in bytes, 64 MiB: the connections or watches of some 300,000 clients.
 pub const MAX_ANSWER: usize = 64 << 20;
@@ -52,7 +52,23 @@ impl Deref for Answer {
 /// # Cancel safety
 /// Dropping the future abandons the question and leaves nothing behind.
 pub async fn ask(dial: &dyn Dial, host: &HostPort, word: &str) -> Result<Answer, DialError> {
-    let mut stream = open(dial, host, word).await?;
+    ask_next(dial, host, &mut Addresses::default(), word).await
+}
+
+/// Asks the next of the addresses of `host`; otherwise as [`ask`].
+///
+/// # Errors
+/// As [`ask`].
+///
+/// # Cancel safety
+/// As [`ask`].
+pub async fn ask_next(
+    dial: &dyn Dial,
+    host: &HostPort,
+    addresses: &mut Addresses,
+    word: &str,
+) -> Result<Answer, DialError> {
+    let mut stream = open(dial, host, addresses, word).await?;
     let mut answer = Vec::new();
     // Reading is cancel-safe.
     match tokio::time::timeout(FIRST_BYTE_TIMEOUT, stream.read_buf(&mut answer)).await {
@@ -61,14 +77,25 @@ pub async fn ask(dial: &dyn Dial, host: &HostPort, word: &str) -> Result<Answer,
         Ok(Err(error)) => finish(answer, Some(error)),
         Err(_elapsed) => {
             let line = format!("{word}\n");
-            let again = async { read(open(dial, host, &line).await?, Vec::new()).await };
+            if let Some(address) = addresses.current() {
+                addresses.prefer(address);
+            }
+            let again = async {
+                let stream = open(dial, host, addresses, &line).await?;
+                read(stream, Vec::new()).await
+            };
             first_answer(read(stream, answer), again).await
         }
     }
 }
 
-async fn open(dial: &dyn Dial, host: &HostPort, text: &str) -> Result<Box<dyn Stream>, DialError> {
-    let mut stream = dial.dial(host).await?;
+async fn open(
+    dial: &dyn Dial,
+    host: &HostPort,
+    addresses: &mut Addresses,
+    text: &str,
+) -> Result<Box<dyn Stream>, DialError> {
+    let mut stream = dial.dial_next(host, addresses).await?;
     let written = async {
         stream.write_all(text.as_bytes()).await?;
         stream.flush().await

@@ -2,12 +2,13 @@
 
 mod update;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use zk_proto::HostPort;
 
-use crate::{Backoff, BackoffPolicy};
+use crate::{Addresses, Backoff, BackoffPolicy};
 
 /// A connection that lived this long was a good one: the next loss starts the backoff anew. A
 /// server that accepts and drops at once never gets there, so it cannot make us spin.
@@ -30,8 +31,8 @@ pub struct NoHosts;
 /// The servers of the ensemble, in an order shuffled once, tried round robin.
 ///
 /// After the loss of a proven connection the next server is tried within a short random delay, so
-/// that the clients of a dead server do not arrive together; after a full fruitless round the
-/// delays back off.
+/// that the clients of a dead server do not arrive together; after a full fruitless round, of all
+/// known addresses of all servers, the delays back off.
 ///
 /// A list may have a [fallback](Self::set_fallback): servers that are tried in each round once all
 /// others have failed in it.
@@ -49,6 +50,8 @@ pub struct Hosts {
     again: bool,
     /// The server of the last attempt.
     current: Option<HostPort>,
+    /// Of servers that have been tried.
+    addresses: HashMap<HostPort, Addresses>,
     /// What is to be tried before the others, and without delay.
     preferred: VecDeque<HostPort>,
     /// Attempts since the last proven connection.
@@ -75,6 +78,7 @@ impl Hosts {
             fallback_first: false,
             again: false,
             current: None,
+            addresses: HashMap::new(),
             preferred: VecDeque::new(),
             fruitless: 0,
             connected_at: None,
@@ -91,6 +95,11 @@ impl Hosts {
     /// connections lately.
     pub fn handle_expired(&mut self) {
         self.again = true;
+        if let Some(addresses) = self.addresses_of_current()
+            && let Some(address) = addresses.current()
+        {
+            addresses.prefer(address);
+        }
         if std::mem::take(&mut self.proven) {
             self.start_over();
         }
@@ -145,6 +154,34 @@ impl Hosts {
         self.current.as_ref()
     }
 
+    /// How many attempts make a full round: one for each address of each server, as far as its
+    /// addresses are known, else one.
+    pub fn places(&self) -> usize {
+        let count = |host| self.addresses.get(host).map_or(1, Addresses::count);
+        self.iter().map(count).sum()
+    }
+
+    /// What is known of the addresses of a server.
+    pub fn addresses_of(&self, host: &HostPort) -> Option<&Addresses> {
+        self.addresses.get(host)
+    }
+
+    /// The addresses of the server of the last attempt, which is dialled now.
+    pub fn begin_dialling(&self) -> Addresses {
+        let known = self
+            .current
+            .as_ref()
+            .and_then(|host| self.addresses.get(host));
+        known.map_or_else(Addresses::default, Addresses::for_another_attempt)
+    }
+
+    /// What dialling has found out about them.
+    pub fn handle_dialled(&mut self, addresses: Addresses) {
+        if let Some(host) = &self.current {
+            self.addresses.insert(host.clone(), addresses);
+        }
+    }
+
     /// The next attempt, or `None` if there are no servers.
     pub fn next_attempt(&mut self) -> Option<Attempt> {
         let again = std::mem::take(&mut self.again);
@@ -158,7 +195,7 @@ impl Hosts {
         };
         let delay = if chosen {
             Duration::ZERO
-        } else if self.fruitless >= self.len() {
+        } else if self.fruitless >= self.places() {
             self.backoff.next_delay()
         } else if self.ever_connected && self.fruitless == 0 {
             self.backoff.jitter(self.spread)
@@ -193,6 +230,16 @@ impl Hosts {
         self.ever_connected = true;
         self.fallback_first = self.is_on_fallback();
         self.preferred.clear();
+        if let Some(addresses) = self.addresses_of_current() {
+            addresses.handle_served();
+        }
+    }
+
+    /// The last attempt has failed, by a fault of the server's: another of its addresses is next.
+    pub fn handle_failed(&mut self) {
+        if let Some(addresses) = self.addresses_of_current() {
+            addresses.handle_failed();
+        }
     }
 
     /// The last attempt's connection ended, or never came to be.
@@ -204,6 +251,18 @@ impl Hosts {
             self.proven = true;
             self.start_over();
         }
+    }
+
+    fn addresses_of_current(&mut self) -> Option<&mut Addresses> {
+        self.addresses.get_mut(self.current.as_ref()?)
+    }
+
+    /// The next attempt at this server shall begin with this of its addresses.
+    pub fn prefer_address(&mut self, host: &HostPort, address: SocketAddr) {
+        self.addresses
+            .entry(host.clone())
+            .or_default()
+            .prefer(address);
     }
 
     /// The next attempt shall be this server, without delay.
@@ -282,6 +341,34 @@ mod tests {
         let again = hosts.next_attempt().unwrap();
         assert_eq!(again.host, good);
         assert!(again.delay <= Duration::from_millis(100));
+    }
+
+    /// Guards: P29. Of a name with several addresses it is the address that is asked again, and a round
+    /// without delays tries each of them.
+    #[test]
+    fn rounds_and_expiries_know_addresses() {
+        let mut hosts = hosts(1, 3);
+        let found = [1, 2, 3].map(|n| SocketAddr::from(([192, 0, 2, n], 2181)));
+        let dial = |hosts: &mut Hosts| {
+            let delay = hosts.next_attempt().unwrap().delay;
+            let mut addresses = hosts.begin_dialling();
+            let order = addresses.begin(found.to_vec());
+            let first = order.fresh.into_iter().chain(order.failed).next().unwrap();
+            addresses.handle_tried(first);
+            addresses.handle_connected(first);
+            hosts.handle_dialled(addresses);
+            (first, delay)
+        };
+        for address in found {
+            assert_eq!(dial(&mut hosts), (address, Duration::ZERO));
+            hosts.handle_failed();
+            hosts.handle_disconnected(Instant::now());
+        }
+        let (again, delay) = dial(&mut hosts);
+        assert!(again == found[0] && !delay.is_zero(), "{delay:?}");
+        hosts.handle_disconnected(Instant::now());
+        hosts.handle_expired();
+        assert_eq!(dial(&mut hosts).0, found[0]);
     }
 
     /// B44: a server that grants sessions and calls them expired, over and over.

@@ -7,7 +7,7 @@
 //! # Modules
 //! - [`link`]: the pure state machine of one connection. No socket, no clock, no runtime.
 //! - [`frame`]: splitting a byte stream into length-prefixed frames.
-//! - [`hosts`]: which server to try next, and when.
+//! - [`hosts`]: which server to try next, and when. [`addresses`]: at which of its addresses.
 //! - [`backoff`]: seeded, jittered, capped delays.
 //! - [`sasl`]: logging in before anything else is said.
 //! - [`error`]: why a connection ended, in words a person can act on.
@@ -26,6 +26,7 @@
 //! | `tls` | no | `tls`, on rustls with ring; brings `io` |
 //! | `sasl` | no | `sasl::Digest`, the mechanism DIGEST-MD5 |
 
+pub mod addresses;
 pub mod backoff;
 #[cfg(feature = "io")]
 pub mod dial;
@@ -44,6 +45,7 @@ pub mod srv;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+pub use addresses::Addresses;
 pub use backoff::{Backoff, BackoffPolicy};
 #[cfg(feature = "io")]
 pub use dial::{Dial, DialError, Dialing, Stream, TcpDial};

@@ -249,6 +249,11 @@ impl<T> Link<T> {
         !self.auths.is_empty()
     }
 
+    /// The token of the credentials that the server has to answer next.
+    pub fn next_auth(&self) -> Option<&T> {
+        self.auths.front()
+    }
+
     /// Requests submitted and not yet answered.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()

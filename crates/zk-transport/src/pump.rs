@@ -193,7 +193,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             match self.poll_read(cx, endpoint) {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(reason))
-                    if !matches!(reason, Disconnect::ClosedByServer | Disconnect::Io(_)) =>
+                    if !matches!(
+                        reason,
+                        Disconnect::ClosedByServer | Disconnect::Reset(_) | Disconnect::Io(_)
+                    ) =>
                 {
                     return reason;
                 }

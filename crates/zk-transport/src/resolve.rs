@@ -34,6 +34,8 @@ pub trait Resolve: fmt::Debug + Send + Sync + 'static {
     /// The servers of a service: its SRV records. Unless a resolver has its own way, the name
     /// servers of `/etc/resolv.conf` are asked. The caller limits how long it takes.
     ///
+    /// The answers are not authenticated: names in them must not be what a server is verified by.
+    ///
     /// # Cancel safety
     /// Dropping the future abandons the question.
     fn servers<'a>(&'a self, service: &'a str) -> Servers<'a> {

@@ -13,7 +13,7 @@ pub(crate) enum Change {
     SessionRenewed {
         session: SessionId,
     },
-    /// The credentials were refused. Final.
+    /// Credentials were refused, or are missing. Final.
     AuthFailed,
     /// Final.
     Closed,
@@ -28,7 +28,9 @@ impl Change {
             Change::ConnectionRestored => "connection restored, with the session".to_owned(),
             Change::SessionExpired { .. } => "session expired; what it held is gone".to_owned(),
             Change::SessionRenewed { session } => format!("new session {session}"),
-            Change::AuthFailed => "the server refused the credentials".to_owned(),
+            Change::AuthFailed => {
+                "the server does not serve this client: authentication failed".to_owned()
+            }
             Change::Closed => "the client is closed".to_owned(),
         }
     }

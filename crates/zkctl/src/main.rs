@@ -29,6 +29,7 @@ mod serve;
 mod signals;
 mod time;
 mod walk;
+mod warnings;
 
 use std::process::ExitCode;
 

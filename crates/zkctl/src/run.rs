@@ -126,7 +126,7 @@ async fn with_session(
     for (scheme, secret) in credentials {
         builder = builder.auth(scheme, secret);
     }
-    builder = global.security.apply(builder)?;
+    builder = global.security.apply(builder, &global.server)?;
     // No other command has anything to gain from it.
     let reads = matches!(
         command,

@@ -1,15 +1,20 @@
 //! TLS and SASL, as the command line and the environment have them.
 
+#[cfg(feature = "tls")]
+use std::io::{self, Write as _};
+
 use clap::Args;
 use zk_client::Builder;
 
 use crate::failure::Failure;
+#[cfg(feature = "tls")]
+use crate::output::shown;
 
 /// How servers and this program know each other.
 #[derive(Args)]
 #[command(next_help_heading = "Security")]
 pub(crate) struct Security {
-    /// Connect with TLS, and trust the CAs in this PEM file
+    /// Connect with TLS, and trust the CAs, or a server's own certificate, in this PEM file
     #[cfg(feature = "tls")]
     #[arg(long, global = true, value_name = "FILE", env = "ZK_TLS_CA")]
     tls_ca: Option<std::path::PathBuf>,
@@ -29,6 +34,11 @@ pub(crate) struct Security {
     #[cfg(feature = "tls")]
     #[arg(long, global = true)]
     tls_insecure_any_host_name: bool,
+    /// With a dns-srv:// service, accept servers by the names that the DNS gives, though it could
+    /// have been forged
+    #[cfg(feature = "tls")]
+    #[arg(long, global = true)]
+    tls_insecure_trust_dns: bool,
     /// Log in with SASL (DIGEST-MD5) as this user; the password is in ZK_SASL_PASSWORD or in the
     /// file that --sasl-password-file names
     #[cfg(feature = "sasl")]
@@ -47,16 +57,18 @@ pub(crate) struct Security {
 
 impl Security {
     /// Has the client do as asked.
-    pub(crate) fn apply(&self, builder: Builder) -> Result<Builder, Failure> {
+    pub(crate) fn apply(&self, builder: Builder, server: &str) -> Result<Builder, Failure> {
         #[cfg(feature = "tls")]
-        let builder = self.tls(builder)?;
+        let builder = self.tls(builder, server)?;
+        #[cfg(not(feature = "tls"))]
+        let _ = server;
         #[cfg(feature = "sasl")]
         let builder = self.sasl(builder)?;
         Ok(builder)
     }
 
     #[cfg(feature = "tls")]
-    fn tls(&self, builder: Builder) -> Result<Builder, Failure> {
+    fn tls(&self, builder: Builder, server: &str) -> Result<Builder, Failure> {
         let usage = |text: &str| Err(Failure::Usage(text.to_owned()));
         let identity = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -66,12 +78,23 @@ impl Security {
         let Some(ca) = &self.tls_ca else {
             let other = identity.is_some()
                 || self.tls_server_name.is_some()
-                || self.tls_insecure_any_host_name;
+                || self.tls_insecure_any_host_name
+                || self.tls_insecure_trust_dns;
             if other {
                 return usage("TLS needs --tls-ca: the CA that issued the servers' certificates");
             }
             return Ok(builder);
         };
+        let by_name = self.tls_server_name.is_none()
+            && !self.tls_insecure_any_host_name
+            && !self.tls_insecure_trust_dns;
+        if by_name && server.trim_start().starts_with("dns-srv:") {
+            return usage(
+                "dns-srv:// with TLS needs --tls-server-name, a name that all servers' certificates \
+                 are for: the names in the DNS are not authenticated; or list the servers in --server; \
+                 or, if forged answers are no concern, give --tls-insecure-trust-dns",
+            );
+        }
         let mut config = zk_client::TlsConfig::new().ca_file(ca);
         if let Some((certificate, key)) = identity {
             config = config.identity_files(certificate, key);
@@ -81,6 +104,14 @@ impl Security {
         }
         if self.tls_insecure_any_host_name {
             config = config.danger_accept_any_host_name();
+        }
+        if self.tls_insecure_trust_dns {
+            config = config.danger_trust_dns_names();
+        }
+        // What keeps it from connecting is an error of the start.
+        for problem in config.check().unwrap_or_default() {
+            // If standard error is gone, the warning has no reader.
+            let _ = writeln!(io::stderr(), "zkctl: {}", shown(&problem));
         }
         Ok(builder.tls(config))
     }

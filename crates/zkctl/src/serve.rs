@@ -9,6 +9,7 @@ use crate::args::Serve;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::signals::Signals;
+use crate::warnings;
 
 /// Serves until a signal comes.
 pub(crate) async fn run(
@@ -16,6 +17,7 @@ pub(crate) async fn run(
     output: &mut Output,
     signals: &mut Signals,
 ) -> Result<ExitCode, Failure> {
+    warnings::show();
     let address = SocketAddr::new(serve.host, serve.port);
     let server = Server::builder()
         .listen([address])

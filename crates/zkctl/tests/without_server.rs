@@ -7,7 +7,7 @@
     reason = "helpers of tests, which the lint does not know from other functions"
 )]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
@@ -345,4 +345,186 @@ fn a_signal_while_connecting_ends_it_with_the_shells_code() {
         assert_eq!(child.wait().unwrap().code(), Some(code));
         drop(stream);
     }
+}
+
+/// Guards: M5.
+#[cfg(feature = "tls")]
+#[test]
+fn names_from_the_dns_need_a_server_name() {
+    assert_fails(
+        &[
+            "--server",
+            "dns-srv://_zk._tcp.invalid",
+            "--tls-ca",
+            "/no/such/ca.pem",
+            "ls",
+        ],
+        2,
+        &[
+            "--tls-server-name",
+            "--tls-insecure-trust-dns",
+            "not authenticated",
+        ],
+    );
+    assert_fails(
+        &["--server", "zk1", "--tls-insecure-trust-dns", "ls"],
+        2,
+        &["TLS needs --tls-ca"],
+    );
+}
+
+/// Reads a frame; none at the end of the stream.
+fn frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).ok()?;
+    let mut frame = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
+    stream.read_exact(&mut frame).ok()?;
+    Some(frame)
+}
+
+/// A port that grants a session, reads one frame more, and ends the connection after what `answer`
+/// makes of the frame.
+fn granting(answer: fn(&[u8]) -> Vec<u8>) -> String {
+    listener(move |mut stream| {
+        if frame(&mut stream).is_none() {
+            return;
+        }
+        // Version, timeout of 10 s, session id, password of 16 bytes, not read-only.
+        let mut granted = vec![0, 0, 0, 37, 0, 0, 0, 0, 0, 0, 0x27, 0x10];
+        granted.extend([0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 16]);
+        granted.extend([1; 16]);
+        granted.push(0);
+        // The client may be gone, which the test sees by its words.
+        let _ = stream.write_all(&granted);
+        if let Some(request) = frame(&mut stream) {
+            let _ = stream.write_all(&answer(&request));
+        }
+    })
+}
+
+/// Guards: P31. As a server with `enforce.auth.enabled` answers requests of unauthenticated clients.
+#[test]
+fn missing_credentials_are_not_refused_ones() {
+    let server = granting(|request| {
+        let mut reply = vec![0, 0, 0, 16];
+        reply.extend(&request[..4]);
+        reply.extend([0; 8]);
+        reply.extend((-124_i32).to_be_bytes());
+        reply
+    });
+    for command in [
+        &["ls", "/"][..],
+        &["watch", "/"],
+        &["lock", "/l", "--", "true"],
+    ] {
+        let mut arguments = vec!["--server", &server];
+        arguments.extend(command);
+        let (code, stderr) = fails(&arguments);
+        assert_eq!(code, 1, "{stderr}");
+        assert!(
+            stderr.contains("requires clients to authenticate"),
+            "{command:?}: {stderr}"
+        );
+        for wrong in ["refused the credentials", "check the scheme"] {
+            assert!(!stderr.contains(wrong), "{command:?}: {stderr}");
+        }
+    }
+}
+
+/// Guards: P31. A server that is given the name of another ensemble closes the connection.
+#[test]
+fn unanswered_credentials_are_a_cause() {
+    let server = granting(|_| Vec::new());
+    let arguments = ["--server", &server, "--connect-timeout", "1s", "--auth"];
+    let (code, stderr) = fails(&[&arguments[..], &["ensemble:wrong-name", "ls"]].concat());
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("credentials of scheme \"ensemble\""),
+        "{stderr}"
+    );
+    for wrong in ["wrong-name", "maxClientCnxns", "TLS on this port"] {
+        assert!(!stderr.contains(wrong), "{stderr}");
+    }
+}
+
+/// Guards: P30. A server at its limit closes the connection, mostly before it has read anything.
+#[test]
+fn a_connection_limit_is_the_first_cause() {
+    for reads in [false, true] {
+        let server = listener(move |mut stream| {
+            if reads {
+                frame(&mut stream);
+            }
+        });
+        let arguments = ["--server", &server, "--connect-timeout", "1s", "ls"];
+        let (code, stderr) = fails(&arguments);
+        assert_eq!(code, 1, "{stderr}");
+        let (_, causes) = stderr
+            .split_once("it may have")
+            .unwrap_or_else(|| panic!("{stderr}"));
+        assert!(causes.contains("(maxClientCnxns"), "{stderr}");
+        assert!(!stderr.contains("reset"), "{stderr}");
+    }
+}
+
+/// Guards: P45.
+#[cfg(feature = "tls")]
+#[test]
+fn a_certificate_that_is_skipped_is_named() {
+    let inputs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/inputs/tls/");
+    let bundle = std::env::temp_dir().join(format!("zkctl-bundle-{}.pem", std::process::id()));
+    let good = std::fs::read_to_string(format!("{inputs}ca.pem")).unwrap();
+    let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(&bundle, format!("{good}{bad}")).unwrap();
+    let closing = listener(|_| {});
+    let server = closing.replace("127.0.0.1", "localhost");
+    let arguments = ["--server", &server, "--connect-timeout", "1s", "--tls-ca"];
+    let (code, stderr) = fails(&[&arguments[..], &[bundle.to_str().unwrap(), "ls"]].concat());
+    std::fs::remove_file(&bundle).unwrap();
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("certificate 2 is refused: it is malformed; it is skipped"),
+        "{stderr}"
+    );
+    let store = format!("{inputs}store.jks");
+    let (code, stderr) = fails(&[&arguments[..], &[&store, "ls"]].concat());
+    assert_eq!(code, 1, "{stderr}");
+    assert_eq!(stderr.matches("keytool -list -rfc").count(), 1, "{stderr}");
+}
+
+/// Guards: L12.
+#[cfg(unix)]
+#[test]
+fn serving_without_descriptors_is_reported() {
+    let mut command = Command::new("sh");
+    let serve = format!(
+        "ulimit -n 40; exec {} serve --port 0",
+        env!("CARGO_BIN_EXE_zkctl")
+    );
+    command.args(["-c", &serve]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut server = command.spawn().unwrap();
+    let (stdout, stderr) = (server.stdout.take().unwrap(), server.stderr.take().unwrap());
+    let mut address = String::new();
+    BufReader::new(stdout).read_line(&mut address).unwrap();
+    let connect = || TcpStream::connect(address.trim()).unwrap();
+    let connections: Vec<_> = (0..100).map(|_| connect()).collect();
+    let mut warning = String::new();
+    BufReader::new(stderr).read_line(&mut warning).unwrap();
+    drop(connections);
+    let status = finish(zkctl(&["--server", address.trim(), "exists", "/"])).status;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(
+        warning.starts_with("zkctl: cannot accept connections"),
+        "{warning}"
+    );
+    assert!(
+        warning.contains("ulimit -n") && warning.contains(address.trim()),
+        "{warning}"
+    );
+    assert!(status.success(), "it does not serve again");
 }

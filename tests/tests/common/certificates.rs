@@ -114,7 +114,7 @@ impl Authority {
         TlsConfig::new().ca_pem(self.pem())
     }
 
-    fn sign(&self, params: CertificateParams) -> Identity {
+    pub fn sign(&self, params: CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         Identity {
             certificate: params.signed_by(&key, &self.issuer).unwrap().pem(),

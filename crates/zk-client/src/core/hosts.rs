@@ -1,6 +1,7 @@
 //! The list of servers, and leaving one of them in good order.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use zk_proto::HostPort;
@@ -44,7 +45,7 @@ impl Core {
             self.begin_move(now);
         }
         let known: HashSet<_> = self.hosts.iter().map(HostPort::to_string).collect();
-        self.failures.retain(|host, _| known.contains(host));
+        self.failures.retain(|(host, _), _| known.contains(host));
         // The driver may wait for there to be any.
         self.wake_driver();
     }
@@ -74,9 +75,12 @@ impl Core {
         self.on_read_only && self.takes_requests() && self.closing == Closing::No
     }
 
-    /// A server has been found that has a quorum.
-    pub(crate) fn move_to(&mut self, now: Instant, host: HostPort) {
+    /// A server has been found that has a quorum, at this of its addresses if it has several.
+    pub(crate) fn move_to(&mut self, now: Instant, host: HostPort, address: Option<SocketAddr>) {
         if self.wants_read_write() {
+            if let Some(address) = address {
+                self.hosts.prefer_address(&host, address);
+            }
             self.hosts.prefer(host);
             self.begin_move(now);
         }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use zk_proto::ErrorCode;
 use zk_transport::{Disconnect, Link, SaslError, Step};
 
-use super::Core;
+use super::{Core, Token};
 use crate::Outcome;
 use crate::slots::Failure;
 use crate::state::State;
@@ -128,7 +128,16 @@ impl Core {
                     cause: SaslError::Closed,
                 }
             }
-            _ => Disconnect::ClosedInHandshake,
+            _ => match self.link.as_ref().and_then(Link::next_auth) {
+                Some(Token::Credential(index)) => {
+                    let scheme = self
+                        .credentials
+                        .get(*index)
+                        .map(|known| known.scheme.clone());
+                    Disconnect::ClosedInAuth(scheme.unwrap_or_default())
+                }
+                _ => Disconnect::ClosedInHandshake,
+            },
         }
     }
 

@@ -4,7 +4,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use zk_proto::HostPort;
-use zk_transport::{Disconnect, Link};
+use zk_transport::{Addresses, Disconnect, Link};
 
 use super::Core;
 use crate::Statistics;
@@ -110,9 +110,18 @@ impl Core {
     /// What was wrong with a server the last time.
     pub(crate) fn note_failure(&mut self, host: &HostPort, reason: Disconnect) {
         // Nothing, if it is this side that has turned away.
-        if !matches!(reason, Disconnect::Local | Disconnect::Moving) {
-            self.failures.insert(host.to_string(), reason);
+        if matches!(reason, Disconnect::Local | Disconnect::Moving) {
+            return;
         }
+        let addresses = self.hosts.addresses_of(host);
+        let several = addresses.filter(|addresses| addresses.known().len() > 1);
+        let (name, address) = (host.to_string(), several.and_then(Addresses::current));
+        // A failure to dial is one of all addresses; those of former answers are no more.
+        self.failures.retain(|(of, at), _| {
+            let kept = at.is_some_and(|at| several.is_some_and(|all| all.known().contains(&at)));
+            *of != name || (address.is_some() && kept)
+        });
+        self.failures.insert((name, address), reason);
     }
 
     /// Why the servers do not accept this client, if they do not.
@@ -127,13 +136,27 @@ impl Core {
         }
         let mut verdict = None;
         for host in self.hosts.iter() {
-            match self.failures.get(&host.to_string()) {
-                Some(reason) if reason.is_lasting() => verdict = Some(reason.clone()),
-                _ => return,
+            match self.lasting_failure(host) {
+                Some(reason) => verdict = Some(reason.clone()),
+                None => return,
             }
         }
         self.hopeless = verdict;
         self.wakes.append(&mut self.hopeless_wakers);
+    }
+
+    /// What is wrong with a server, if it will be the same at the next attempt, at whichever of its
+    /// addresses.
+    fn lasting_failure(&self, host: &HostPort) -> Option<&Disconnect> {
+        let name = host.to_string();
+        let mut of_host = self.failures.iter().filter(|((of, _), _)| *of == name);
+        let untried = self.hosts.addresses_of(host).is_some_and(|addresses| {
+            let mut known = addresses.known().iter();
+            known.any(|address| !addresses.is_tried(address))
+        });
+        let (_, first) = of_host.next().filter(|_| !untried)?;
+        let lasting = first.is_lasting() && of_host.all(|(_, reason)| reason.is_lasting());
+        lasting.then_some(first)
     }
 
     /// Why there will be no first session, once that is known.
@@ -152,20 +175,22 @@ impl Core {
     /// What was wrong with the lookup of a service, if anything was.
     pub(crate) fn note_lookup(&mut self, service: &str, problem: String) {
         if problem.is_empty() {
-            self.failures.remove(service);
+            self.failures.remove(&(service.to_owned(), None));
         } else {
             let reason = Disconnect::Dial(format!("cannot look up the servers: {problem}"));
-            self.failures.insert(service.to_owned(), reason);
+            self.failures.insert((service.to_owned(), None), reason);
         }
     }
 
-    /// What was last wrong with each server, for people.
+    /// What was last wrong with each server, or each of its addresses, for people.
     pub(crate) fn failures(&self) -> String {
-        let said: Vec<String> = self
+        let said = self
             .failures
             .iter()
-            .map(|(host, reason)| format!("{host}: {reason}"))
-            .collect();
-        said.join("; ")
+            .map(|((host, address), reason)| match address {
+                Some(address) => format!("{host} at {address}: {reason}"),
+                None => format!("{host}: {reason}"),
+            });
+        said.collect::<Vec<_>>().join("; ")
     }
 }

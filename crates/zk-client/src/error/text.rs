@@ -4,6 +4,7 @@
 use std::fmt;
 
 use zk_proto::OpCode;
+use zk_transport::Disconnect;
 
 use super::{Error, ErrorKind, Inner, Outcome};
 
@@ -87,6 +88,13 @@ fn effect(inner: &Inner) -> Option<&'static str> {
     }
 }
 
+/// Whether the server misses credentials, as opposed to refusing those that it was given.
+fn lacks_credentials(inner: &Inner) -> bool {
+    let source = inner.source.as_ref();
+    let reason = source.and_then(|source| source.downcast_ref::<Disconnect>());
+    reason == Some(&Disconnect::LoginRequired)
+}
+
 fn advice(inner: &Inner) -> Option<&'static str> {
     const LOOK: &str = "read what it was to change before making it again";
     let create = inner.op.is_some_and(is_create);
@@ -127,6 +135,9 @@ fn advice(inner: &Inner) -> Option<&'static str> {
         (ErrorKind::Untrusted, _) => {
             "trying again will not help; check the certificates, the names, and which ports speak TLS"
         }
+        (ErrorKind::AuthFailed, _) if lacks_credentials(inner) => {
+            "this client is over; make another with the credentials, by auth() or sasl()"
+        }
         (ErrorKind::AuthFailed, _) => {
             "this client is over; check the scheme and the credentials, and make another"
         }
@@ -163,7 +174,7 @@ impl ErrorKind {
             ErrorKind::DeadlineExceeded => "the deadline passed",
             ErrorKind::ConnectTimeout => "no session could be established in time",
             ErrorKind::Untrusted => "no server can be connected to securely",
-            ErrorKind::AuthFailed => "the server refused the credentials",
+            ErrorKind::AuthFailed => "authentication failed",
             ErrorKind::Closed => "the client is closed",
             ErrorKind::QueueFull => "too many requests are outstanding",
             ErrorKind::RequestTooLarge => "the request is too large",
@@ -186,7 +197,6 @@ mod tests {
     use std::error::Error as _;
 
     use zk_proto::ErrorCode;
-    use zk_transport::Disconnect;
 
     use super::*;
 

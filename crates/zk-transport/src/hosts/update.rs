@@ -67,6 +67,9 @@ impl Hosts {
         // After the one that was tried last, the others come first.
         let step = usize::from(self.current.is_some());
         self.next = at.map_or(0, |at| (at + step) % hosts.len());
+        let current = self.current.as_ref();
+        self.addresses
+            .retain(|host, _| hosts.contains(host) || Some(host) == current);
         self.hosts = hosts;
         Ok(())
     }

@@ -29,6 +29,11 @@ pub trait Login: fmt::Debug + Send + Sync + 'static {
     /// ticket, which may take its time without being taken for a server that does not answer
     /// (ZOOKEEPER-4275). The caller limits how long that is.
     ///
+    /// `host` is the connect string's, or from a source that nothing may have authenticated: the DNS
+    /// (`dns-srv://`), or an ensemble's configuration that was read without TLS. A mechanism that
+    /// authenticates the server by its host name, as Kerberos does, should take that name from the
+    /// user there.
+    ///
     /// # Errors
     /// [`SaslError::Unavailable`] is tried again after a while (ZOOKEEPER-4477); everything else is
     /// the end of the client.

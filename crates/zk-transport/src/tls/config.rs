@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::crypto::ring::sign::any_supported_type;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::TlsError;
-use super::pem::{Pem, Source};
-use super::verify::AnyName;
+use super::clock::AfterEpoch;
+use super::error::{USABLE_KEYS, unusable_identity};
+use super::pem::{Pem, Purpose, Source};
+use super::verify::Verifier;
 
 /// How to connect with TLS.
 ///
@@ -36,6 +39,7 @@ pub struct TlsConfig {
     revocation_lists: Vec<Source>,
     identity: Option<(Source, Source)>,
     any_name: bool,
+    trusts_dns: bool,
     pub(super) server_name: Option<String>,
     given: Option<Given>,
 }
@@ -64,13 +68,15 @@ impl TlsConfig {
             revocation_lists: Vec::new(),
             identity: None,
             any_name: false,
+            trusts_dns: false,
             server_name: None,
             given: None,
         }
     }
 
     /// Uses rustls as it is configured there; of what is set here only
-    /// [`server_name`](Self::server_name) counts. The way to hardware keys, other crypto providers
+    /// [`server_name`](Self::server_name) and
+    /// [`danger_trust_dns_names`](Self::danger_trust_dns_names) count. The way to hardware keys, other crypto providers
     /// and the system's CAs (with the crate `rustls-platform-verifier` or `rustls-native-certs`).
     pub fn from_rustls(config: Arc<ClientConfig>) -> Self {
         TlsConfig {
@@ -79,9 +85,12 @@ impl TlsConfig {
         }
     }
 
-    /// Trusts the CAs in a PEM file; also a server's own certificate, if that is self-signed. Can be
-    /// given several times. The system's CAs are in such a file on most systems:
-    /// `/etc/ssl/certs/ca-certificates.crt` on Debian.
+    /// Trusts the CAs in a PEM file; also a server's own certificate, such as a self-signed one, which is
+    /// then good for the hosts that it names. Can be given several times. The system's CAs are in such a
+    /// file on most systems: `/etc/ssl/certs/ca-certificates.crt` on Debian.
+    ///
+    /// A certificate in it that cannot be used is skipped, with a warning ([`check`](Self::check)); that
+    /// none is left is an error.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.roots.push(Source::File(path.into()));
         self
@@ -108,7 +117,8 @@ impl TlsConfig {
     }
 
     /// The certificate of this client, followed by those between it and its CA, and its private key,
-    /// as PEM files; they may be one file. The key must not be encrypted.
+    /// as PEM files; they may be one file. The key must not be encrypted. A malformed certificate is
+    /// skipped, with a warning ([`check`](Self::check)).
     pub fn identity_files(
         mut self,
         certificates: impl Into<PathBuf>,
@@ -128,7 +138,8 @@ impl TlsConfig {
     }
 
     /// The name that every server's certificate must be for, in place of the host in the connect
-    /// string: for servers that share one certificate, or are reached through a tunnel.
+    /// string: for servers that share one certificate, are reached through a tunnel, or are listed in
+    /// the DNS (`dns-srv://`).
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
@@ -141,6 +152,24 @@ impl TlsConfig {
     pub fn danger_accept_any_host_name(mut self) -> Self {
         self.any_name = true;
         self
+    }
+
+    /// Verifies servers by the names that the DNS gives for a `dns-srv://` connect string, although
+    /// those answers are not authenticated; without this, or a [`server_name`](Self::server_name), a
+    /// client with TLS refuses such a connect string.
+    ///
+    /// An attacker who can forge a DNS answer and has any certificate of a trusted CA can then read and
+    /// change everything, passwords included. Use it only if answers are authenticated on their way
+    /// (DNSSEC, DNS over TLS, a resolver on this machine), or forged ones are no concern.
+    pub fn danger_trust_dns_names(mut self) -> Self {
+        self.trusts_dns = true;
+        self
+    }
+
+    /// Whether a server is verified by the name it was dialled by, which must not come from the DNS.
+    pub(super) fn needs_authentic_names(&self) -> bool {
+        let unchecked = self.any_name && self.given.is_none();
+        self.server_name.is_none() && !unchecked && !self.trusts_dns
     }
 
     /// Reads all it is made of. Blocks.
@@ -164,38 +193,76 @@ impl TlsConfig {
         })
     }
 
+    /// Reads all files and judges whether they can be used, as a client does for each connection. Blocks.
+    ///
+    /// Returns what is wrong with certificates that are skipped, a sentence for each; programs that do not
+    /// collect the warnings of `tracing` can show them.
+    ///
+    /// # Errors
+    /// No CA is given; or a certificate, key or revocation list cannot be read or used.
+    pub fn check(&self) -> Result<Vec<String>, TlsError> {
+        self.build(&self.read()?).map(|made| made.skipped)
+    }
+
     /// The configuration made of what was read.
-    pub(super) fn build(&self, material: &Material) -> Result<Arc<ClientConfig>, TlsError> {
+    pub(super) fn build(&self, material: &Material) -> Result<Made, TlsError> {
         if let Some(Given(config)) = &self.given {
-            return Ok(Arc::clone(config));
+            let mut config = ClientConfig::clone(config);
+            config.time_provider = Arc::new(AfterEpoch::over(config.time_provider));
+            return Ok(Made {
+                config: Arc::new(config),
+                skipped: Vec::new(),
+            });
         }
         let provider = Arc::new(ring::default_provider());
-        let verifier = self.verifier(material, &provider)?;
-        let other = |error| TlsError::configuration("TLS", error);
-        let builder = ClientConfig::builder_with_provider(provider)
+        let mut skipped = Vec::new();
+        let verifier = self.verifier(material, &provider, &mut skipped)?;
+        let clock = Arc::new(AfterEpoch::default());
+        let builder = ClientConfig::builder_with_details(provider, clock)
             .with_safe_default_protocol_versions()
-            .map_err(other)?;
-        let builder = if self.any_name {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyName(verifier)))
-        } else {
-            builder.with_webpki_verifier(verifier)
-        };
+            .map_err(|error| TlsError::configuration("TLS", error))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
         let config = match &material.identity {
             None => builder.with_no_client_auth(),
-            Some((certificates, key)) => builder
-                .with_client_auth_cert(certificates.certificates()?, key.key()?)
-                .map_err(|error| certificates.refused(error))?,
+            Some((certificates, key)) => {
+                let mut left_out = Vec::new();
+                let chain = certificates.certificates(Purpose::Identity, &mut left_out)?;
+                let private = key.key()?;
+                any_supported_type(&private).map_err(|_| {
+                    key.refused(format!(
+                        "it is malformed, or of a kind that is not supported, as one on the curve P-521 \
+                         is; {USABLE_KEYS}"
+                    ))
+                })?;
+                let config = builder.with_client_auth_cert(chain, private);
+                let config = config.map_err(|error| {
+                    let why = unusable_identity(&error);
+                    // The key's own certificate may be the one that was left out.
+                    certificates.refused(match left_out.first() {
+                        Some(problem) => format!("{why}; {problem}"),
+                        None => why,
+                    })
+                })?;
+                skipped.append(&mut left_out);
+                config
+            }
         };
-        Ok(Arc::new(config))
+        for problem in &skipped {
+            tracing::warn!("{problem}");
+        }
+        Ok(Made {
+            config: Arc::new(config),
+            skipped,
+        })
     }
 
     fn verifier(
         &self,
         material: &Material,
         provider: &Arc<CryptoProvider>,
-    ) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+        skipped: &mut Vec<String>,
+    ) -> Result<Verifier, TlsError> {
         if material.roots.is_empty() {
             return Err(TlsError::configuration(
                 "TLS",
@@ -204,20 +271,31 @@ impl TlsConfig {
             ));
         }
         let mut roots = RootCertStore::empty();
+        let mut trusted = Vec::new();
         for pem in &material.roots {
-            for certificate in pem.certificates()? {
-                roots.add(certificate).map_err(|error| pem.refused(error))?;
+            for certificate in pem.certificates(Purpose::Trust, skipped)? {
+                let added = roots.add(certificate.clone());
+                added.map_err(|error| pem.refused(error))?;
+                trusted.push(certificate);
             }
         }
         let mut lists = Vec::new();
         for pem in &material.revocation_lists {
             lists.extend(pem.revocation_lists()?);
         }
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-            .with_crls(lists)
-            .enforce_revocation_expiration()
-            .build()
-            .map_err(|error| TlsError::configuration("TLS", error))
+        let needs_revocation_lists = !lists.is_empty();
+        let webpki =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+                .with_crls(lists)
+                .enforce_revocation_expiration()
+                .build()
+                .map_err(|error| TlsError::configuration("TLS", error))?;
+        Ok(Verifier {
+            webpki,
+            trusted,
+            needs_revocation_lists,
+            any_name: self.any_name,
+        })
     }
 
     /// Whether there is a certificate of this client's own, as far as can be told.
@@ -228,6 +306,12 @@ impl TlsConfig {
                 .as_ref()
                 .is_some_and(|given| given.0.client_auth_cert_resolver.has_certs())
     }
+}
+
+/// A configuration of rustls, and what was left out of it.
+pub(super) struct Made {
+    pub(super) config: Arc<ClientConfig>,
+    skipped: Vec<String>,
 }
 
 /// What the files and texts held when they were read.

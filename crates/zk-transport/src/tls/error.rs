@@ -4,7 +4,17 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use tokio_rustls::rustls::{self, AlertDescription, CertificateError, PeerIncompatible};
+use tokio_rustls::rustls::{
+    self, AlertDescription, CertificateError, OtherError, PeerIncompatible,
+};
+
+const MALFORMED: &str = "it is malformed";
+const CRITICAL_EXTENSION: &str = "it has a critical extension that this client does not know";
+pub(super) const USABLE_KEYS: &str =
+    "use keys on P-256 or P-384, of Ed25519, or of RSA with 2048 bits and more";
+/// A cause that TLS has no alert for.
+const UNVERIFIABLE_KEY: &str = "a certificate with a key that this client cannot verify, as one on the \
+     curve P-521 (use P-256, P-384, Ed25519, or RSA of 2048 bits and more)";
 
 /// Why a TLS connection could not be made, or ended.
 ///
@@ -23,7 +33,7 @@ pub enum TlsError {
     /// The server's certificate was issued by none of the CAs given.
     #[error(
         "the server's certificate was not issued by any CA that this client was given; give it the \
-         CA that issued it, or the certificate itself if it is self-signed"
+         CA that issued it, or the certificate itself, as for one that is self-signed"
     )]
     UnknownCa,
     /// The server's certificate, or one between it and the CA, has expired.
@@ -73,12 +83,18 @@ pub enum TlsError {
     /// The server closed the connection before the handshake was done.
     #[error(
         "the server closed the connection during the TLS handshake; it may not speak TLS on this \
-         port, or be starting"
+         port, have as many connections from this address as it allows (maxClientCnxns), be starting, \
+         or have {UNVERIFIABLE_KEY}"
     )]
     ClosedInHandshake,
     /// The server ended the connection with another alert.
     #[error("the server ended TLS with the alert {0}")]
     Alert(String),
+    /// Certificates cannot be judged without the time.
+    #[error(
+        "this machine's clock is before 1970, so that no certificate can be judged; set the clock"
+    )]
+    Clock,
     /// The connection failed below TLS.
     #[error("{0}")]
     Io(String),
@@ -93,7 +109,10 @@ impl TlsError {
     pub fn is_lasting(&self) -> bool {
         !matches!(
             self,
-            TlsError::ClosedInHandshake | TlsError::Io(_) | TlsError::Configuration { .. }
+            TlsError::ClosedInHandshake
+                | TlsError::Clock
+                | TlsError::Io(_)
+                | TlsError::Configuration { .. }
         )
     }
 
@@ -119,6 +138,7 @@ impl TlsError {
         match error {
             E::InvalidCertificate(why) => TlsError::from_certificate(why),
             E::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => TlsError::NotTls,
+            E::FailedToGetCurrentTime => TlsError::Clock,
             E::AlertReceived(alert) => TlsError::from_alert(*alert, identified),
             E::PeerIncompatible(PeerIncompatible::ServerRejectedEncryptedClientHello(_)) => {
                 TlsError::Other(error.to_string())
@@ -147,9 +167,15 @@ impl TlsError {
             A::ProtocolVersion | A::InsufficientSecurity => {
                 TlsError::Incompatible(format!("alert {name}"))
             }
-            A::HandshakeFailure if identified => TlsError::Incompatible(format!("alert {name}")),
+            A::HandshakeFailure if identified => TlsError::Incompatible(format!(
+                "alert {name}; or the server has {UNVERIFIABLE_KEY}"
+            )),
             A::HandshakeFailure => TlsError::Incompatible(format!(
-                "alert {name}; or it wants a client certificate, and this client was given none"
+                "alert {name}; or it wants a client certificate, and this client was given none; or it \
+                 has {UNVERIFIABLE_KEY}"
+            )),
+            A::InternalError => TlsError::Alert(format!(
+                "{name}; its log says why; it may have {UNVERIFIABLE_KEY}"
             )),
             _ => TlsError::Alert(name),
         }
@@ -180,9 +206,90 @@ impl TlsError {
             | C::ExpiredRevocationListContext { .. } => TlsError::RevocationUnknown(
                 rustls::Error::InvalidCertificate(error.clone()).to_string(),
             ),
-            other => TlsError::BadCertificate(format!("{other}")),
+            other => TlsError::BadCertificate(unusable(other)),
         }
     }
+}
+
+/// What is wrong with a certificate, for people.
+fn unusable(error: &CertificateError) -> String {
+    use CertificateError as C;
+    if let Some(error) = webpki_error(error) {
+        return refusal(error);
+    }
+    match error {
+        C::BadEncoding => MALFORMED.to_owned(),
+        C::BadSignature => {
+            "it names a CA that this client was given, and is signed with another key than \
+                            that CA's; if the CA was renewed, give its present certificate"
+                .to_owned()
+        }
+        C::UnsupportedSignatureAlgorithmContext { .. }
+        | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => format!(
+            "it is signed in a way that this client cannot verify, as with SHA-1, DSA or a CA's key on the \
+             curve P-521; {USABLE_KEYS}"
+        ),
+        C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
+            "it is not for servers: its extended key usage lacks serverAuth".to_owned()
+        }
+        C::UnhandledCriticalExtension => CRITICAL_EXTENSION.to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What is wrong with a client certificate and its key.
+pub(super) fn unusable_identity(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(error) => unusable(error),
+        rustls::Error::InconsistentKeys(_) => {
+            "it is not the certificate of the private key that was given".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What webpki found, where rustls has no name for it.
+pub(super) fn webpki_error(error: &CertificateError) -> Option<&webpki::Error> {
+    match error {
+        CertificateError::Other(OtherError(error)) => error.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// Why webpki refuses a certificate, for people.
+pub(super) fn refusal(error: &webpki::Error) -> String {
+    use webpki::Error as E;
+    let text = match error {
+        E::CaUsedAsEndEntity => {
+            "it is the certificate of a CA (basicConstraints CA:TRUE), and a server may present such a one \
+             only if this client trusts it itself; give this client that certificate, or the server one \
+             with CA:FALSE"
+        }
+        E::EndEntityUsedAsCa => {
+            "it was issued by a certificate that is not a CA's: basicConstraints CA:TRUE is missing there"
+        }
+        E::UnsupportedCertVersion => {
+            "it, or one between it and the CA, is an X.509 certificate of version 1, which cannot name \
+             hosts; issue one of version 3, as `openssl x509 -req` does when it is given extensions: \
+             -extfile with a file that says subjectAltName=DNS:HOST"
+        }
+        E::PathLenConstraintViolated => {
+            "there are more CAs between it and the trusted one than that allows (pathlen)"
+        }
+        E::NameConstraintViolation => {
+            "its CA may not issue certificates for its names (name constraints)"
+        }
+        E::UnsupportedCriticalExtension => CRITICAL_EXTENSION,
+        E::BadDer | E::BadDerTime | E::TrailingData(_) => MALFORMED,
+        E::InvalidCertValidity => "it ends to be valid before it begins",
+        E::InvalidSerialNumber => "its serial number is longer than 20 bytes, or empty",
+        E::SignatureAlgorithmMismatch => "it names two different algorithms of its signature",
+        E::MalformedExtensions | E::ExtensionValueInvalid | E::EmptyEkuExtension => {
+            "one of its extensions is malformed"
+        }
+        other => return format!("{other:?}"),
+    };
+    text.to_owned()
 }
 
 /// A length of time in its largest unit.

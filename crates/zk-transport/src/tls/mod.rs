@@ -4,9 +4,13 @@
 //! TCP or any other [`Dial`]; [`TlsError`] says what was wrong. What rustls calls a configuration is
 //! made anew whenever one of the files it came from has changed.
 
+mod clock;
 mod config;
+mod der;
 mod error;
+mod formats;
 mod pem;
+mod sections;
 mod verify;
 
 use std::fmt;
@@ -27,6 +31,7 @@ pub use error::TlsError;
 /// The crate below, for [`TlsConfig::from_rustls`].
 pub use tokio_rustls::rustls;
 
+use crate::addresses::Addresses;
 use crate::dial::{Dial, DialError, Dialing, Stream, TcpDial};
 use config::Material;
 
@@ -69,7 +74,7 @@ impl TlsDial {
             server_name(name)?;
         }
         let material = config.read()?;
-        let made = config.build(&material)?;
+        let made = config.build(&material)?.config;
         let latest = Mutex::new(Latest { material, made });
         Ok(TlsDial {
             below,
@@ -77,7 +82,11 @@ impl TlsDial {
         })
     }
 
-    async fn connect(&self, host: &HostPort) -> Result<Encrypted, DialError> {
+    async fn connect(
+        &self,
+        host: &HostPort,
+        addresses: &mut Addresses,
+    ) -> Result<Encrypted, DialError> {
         let config = &self.config.config;
         let name = config.server_name.as_deref().unwrap_or(&host.host);
         let name = server_name(name).map_err(DialError::Tls)?;
@@ -86,7 +95,7 @@ impl TlsDial {
             .await
             .map_err(|error| DialError::Other(io::Error::other(error)))?
             .map_err(DialError::Tls)?;
-        let stream = self.below.dial(host).await?;
+        let stream = self.below.dial_next(host, addresses).await?;
         let identified = config.is_identified();
         match TlsConnector::from(made).connect(name, stream).await {
             Ok(stream) => Ok(Encrypted { stream, identified }),
@@ -97,7 +106,21 @@ impl TlsDial {
 
 impl Dial for TlsDial {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
-        Box::pin(async move { Ok(Box::new(self.connect(host).await?) as Box<dyn Stream>) })
+        Box::pin(async move {
+            let stream = self.connect(host, &mut Addresses::default()).await?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+
+    fn dial_next<'a>(&'a self, host: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
+        Box::pin(async move {
+            let stream = self.connect(host, addresses).await?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+
+    fn authenticates_host(&self) -> bool {
+        self.config.config.needs_authentic_names() || self.below.authenticates_host()
     }
 }
 
@@ -117,7 +140,7 @@ impl Reloading {
         // Nothing in there is left half done by a panic.
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if latest.material != material {
-            latest.made = self.config.build(&material)?;
+            latest.made = self.config.build(&material)?.config;
             latest.material = material;
         }
         Ok(Arc::clone(&latest.made))
@@ -140,9 +163,10 @@ fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
 
 fn handshake_failed(error: io::Error, identified: bool) -> TlsError {
     TlsError::explain(error, identified).unwrap_or_else(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            TlsError::ClosedInHandshake
-        }
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => TlsError::ClosedInHandshake,
         _ => TlsError::Io(error.to_string()),
     })
 }

@@ -4,12 +4,18 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio_rustls::rustls::pki_types::pem::{Error, PemObject};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
 };
 
+use webpki::anchor_from_trusted_cert;
+
 use super::TlsError;
+use super::der::element;
+use super::error::refusal;
+use super::formats::Wanted;
+use super::sections::{Section, sections};
 
 /// PEM text, from memory or from a file that is read again for every connection.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,23 +38,36 @@ impl fmt::Debug for Source {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Pem {
     what: String,
-    text: Arc<[u8]>,
+    /// What a command would call it.
+    file: String,
+    bytes: Arc<[u8]>,
+}
+
+/// What certificates are given for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be trusted.
+    Trust,
+    /// To be presented.
+    Identity,
 }
 
 impl Source {
     /// Reads it. Blocks.
     pub(super) fn read(&self, what: &str) -> Result<Pem, TlsError> {
         match self {
-            Source::Bytes(text) => Ok(Pem {
+            Source::Bytes(bytes) => Ok(Pem {
                 what: what.to_owned(),
-                text: Arc::clone(text),
+                file: "FILE".to_owned(),
+                bytes: Arc::clone(bytes),
             }),
             Source::File(path) => {
                 let what = format!("{what} {}", path.display());
                 match std::fs::read(path) {
-                    Ok(text) => Ok(Pem {
+                    Ok(bytes) => Ok(Pem {
                         what,
-                        text: text.into(),
+                        file: path.display().to_string(),
+                        bytes: bytes.into(),
                     }),
                     Err(error) => Err(TlsError::configuration(what, error)),
                 }
@@ -63,39 +82,92 @@ impl Pem {
         TlsError::configuration(&self.what, why)
     }
 
-    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        self.all("certificate")
+    /// Its certificates. Those that cannot be used are left out, and named in `skipped`.
+    ///
+    /// # Errors
+    /// None is left.
+    pub(super) fn certificates(
+        &self,
+        purpose: Purpose,
+        skipped: &mut Vec<String>,
+    ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let sections = sections(&self.bytes);
+        let (mut found, mut bad) = (Vec::new(), Vec::new());
+        let certificates = sections.iter().filter(|section| section.is_certificate());
+        for (section, number) in certificates.zip(1..) {
+            match certificate(section, purpose) {
+                Ok(certificate) => found.push(certificate),
+                Err(problem) => bad.push(format!("certificate {number} {problem}")),
+            }
+        }
+        match bad.first() {
+            None if found.is_empty() => Err(self.missing(Wanted::Certificate, &sections)),
+            Some(first) if found.is_empty() => {
+                Err(self.refused(format!("none of its certificates can be used; {first}")))
+            }
+            _ => {
+                let named = |problem| format!("{}: {problem}; it is skipped", self.what);
+                skipped.extend(bad.into_iter().map(named));
+                Ok(found)
+            }
+        }
     }
 
+    /// Its revocation lists. None is left out: what it revokes would count as good.
     pub(super) fn revocation_lists(
         &self,
     ) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-        self.all("revocation list")
+        let sections = sections(&self.bytes);
+        let lists = sections
+            .iter()
+            .filter(|section| section.label == "X509 CRL");
+        let found = lists
+            .map(|section| CertificateRevocationListDer::from_pem_slice(section.text.as_bytes()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| self.refused(format!("it is not valid PEM: {error}")))?;
+        if found.is_empty() {
+            return Err(self.missing(Wanted::RevocationList, &sections));
+        }
+        Ok(found)
     }
 
     pub(super) fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
-        let text = String::from_utf8_lossy(&self.text);
-        if text.contains("ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
-            return Err(self.refused(
-                "the private key is encrypted, which is not supported; decrypt it with `openssl \
-                 pkey` and protect the file by its permissions",
-            ));
-        }
-        PrivateKeyDer::from_pem_slice(&self.text).map_err(|error| match error {
-            Error::NoItemsFound => self.refused("it holds no private key in PEM"),
-            // The parser's own words may quote what it read.
-            _ => self.refused("it is not valid PEM"),
-        })
+        let sections = sections(&self.bytes);
+        let plain = |section: &&Section| section.is_key() && !section.is_encrypted();
+        let Some(section) = sections.iter().find(plain) else {
+            if sections.iter().any(Section::is_encrypted) {
+                return Err(self.refused(
+                    "the private key is encrypted, which is not supported; decrypt it with `openssl \
+                     pkey` and protect the file by its permissions",
+                ));
+            }
+            return Err(self.missing(Wanted::Key, &sections));
+        };
+        // The parser's own words may quote what it read.
+        PrivateKeyDer::from_pem_slice(section.text.as_bytes())
+            .map_err(|_| self.refused("it is not valid PEM"))
     }
 
-    fn all<T: PemObject>(&self, kind: &str) -> Result<Vec<T>, TlsError> {
-        let found: Result<Vec<T>, Error> = T::pem_slice_iter(&self.text).collect();
-        match found {
-            Ok(found) if found.is_empty() => {
-                Err(self.refused(format!("it holds no {kind} in PEM")))
-            }
-            Ok(found) => Ok(found),
-            Err(error) => Err(self.refused(format!("it is not valid PEM: {error}"))),
-        }
+    fn missing(&self, wanted: Wanted, sections: &[Section]) -> TlsError {
+        self.refused(wanted.missing_in(&self.bytes, sections, &self.file))
     }
+}
+
+/// The certificate of a section, or why it cannot be used.
+fn certificate(section: &Section, purpose: Purpose) -> Result<CertificateDer<'static>, String> {
+    let is_trusted = purpose == Purpose::Trust;
+    let text = section.relabelled("CERTIFICATE");
+    let der = CertificateDer::from_pem_slice(text.as_bytes())
+        .map_err(|error| format!("is not valid PEM: {error}"))?;
+    let der = section
+        .certificate(&der, is_trusted)
+        .ok_or("has settings of OpenSSL that do not trust it for servers")?;
+    let der = CertificateDer::from(der.to_vec());
+    if is_trusted {
+        anchor_from_trusted_cert(&der)
+            .map_err(|error| format!("is refused: {}", refusal(&error)))?;
+    } else if element(&der).is_none_or(|whole| !whole.rest.is_empty()) {
+        return Err("is malformed".to_owned());
+    }
+    Ok(der)
 }

@@ -59,7 +59,11 @@ pub(super) async fn watch(
             None => return Err(Failure::Failed("the watch has ended".to_owned())),
             Some(News::Failed(error)) => return Err(error.into()),
             Some(News::Session(change @ (Change::AuthFailed | Change::Closed))) => {
-                return Err(Failure::Failed(change.text()));
+                // The client knows why.
+                return Err(match client.connected().await {
+                    Err(error) => error.into(),
+                    Ok(()) => Failure::Failed(change.text()),
+                });
             }
             Some(news) => news,
         };

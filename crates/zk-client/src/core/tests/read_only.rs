@@ -127,7 +127,7 @@ fn a30_the_search_ends_where_there_is_nothing_to_gain() {
     assert!(!world.core.wants_read_write());
     world.connect_read_only(another).unwrap();
     assert!(world.core.wants_read_write());
-    world.core.move_to(world.now, "zk2".parse().unwrap());
+    world.core.move_to(world.now, "zk2".parse().unwrap(), None);
     assert!(!world.core.wants_read_write());
     assert!(world.core.is_moving());
     let mut closing = World::new();

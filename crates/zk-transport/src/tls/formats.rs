@@ -1,0 +1,214 @@
+//! What a file is that was to be a certificate, a key or a revocation list in PEM, and how to make one
+//! of it.
+
+use super::der::{Element, element, elements};
+use super::sections::Section;
+
+/// What was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Certificate,
+    RevocationList,
+    Key,
+}
+
+/// What a file is, as far as its first bytes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Empty,
+    JavaKeyStore,
+    Pkcs12,
+    Pkcs7,
+    DerCertificate,
+    DerRevocationList,
+    DerKey,
+    DerEncryptedKey,
+    /// PEM's base64 without the lines around it.
+    Base64,
+    Unknown,
+}
+
+const JKS: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
+const JCEKS: [u8; 4] = [0xce, 0xce, 0xce, 0xce];
+/// 1.2.840.113549.1.7.2, signed data, as certificates in PKCS#7 are.
+const SIGNED_DATA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2];
+
+impl Wanted {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Wanted::Certificate => "certificate",
+            Wanted::RevocationList => "revocation list",
+            Wanted::Key => "private key",
+        }
+    }
+
+    /// Why there is none in a file with these bytes and sections, and what to do. `file` is what a
+    /// command would call the file.
+    pub(super) fn missing_in(self, bytes: &[u8], sections: &[Section], file: &str) -> String {
+        let name = self.name();
+        let other = sections
+            .iter()
+            .find_map(|section| self.instead(section, file));
+        match other {
+            Some(other) => format!("it holds no {name} in PEM but {other}"),
+            None => match self.of_format(Format::of(bytes), file) {
+                Some(what) => format!("it holds no {name} in PEM: {what}"),
+                None => format!("it holds no {name} in PEM"),
+            },
+        }
+    }
+
+    /// What a section of another kind is. Only words of this program: the file may be full of secrets.
+    fn instead(self, section: &Section, file: &str) -> Option<String> {
+        Some(match &*section.label {
+            _ if !section.whole => {
+                return (self.takes(section))
+                    .then(|| "one that is cut off: its line -----END is missing".to_owned());
+            }
+            "PKCS7" | "CMS" => format!(
+                "certificates in PKCS#7; convert it with `openssl pkcs7 -print_certs -in {file} -out \
+                 certs.pem`"
+            ),
+            "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => {
+                "a certificate request; give the certificate that the CA made of it".to_owned()
+            }
+            "OPENSSH PRIVATE KEY" => format!(
+                "a key of OpenSSH; convert a copy of it with `ssh-keygen -p -m PKCS8 -f {file}`"
+            ),
+            "DSA PRIVATE KEY" => "a DSA key, which TLS does not use any more".to_owned(),
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => "a public key".to_owned(),
+            "X509 CRL" => "a revocation list".to_owned(),
+            _ if section.is_certificate() => "a certificate".to_owned(),
+            _ if section.is_key() || section.is_encrypted() => "a private key".to_owned(),
+            _ => return None,
+        })
+    }
+
+    fn takes(self, section: &Section) -> bool {
+        match self {
+            Wanted::Certificate => section.is_certificate(),
+            Wanted::RevocationList => section.label == "X509 CRL",
+            Wanted::Key => section.is_key(),
+        }
+    }
+
+    fn of_format(self, format: Format, file: &str) -> Option<String> {
+        let of_key_store = |source: &str| match self {
+            Wanted::Key => {
+                format!("`openssl pkcs12 -in {source} -nocerts -nodes -out key.pem`")
+            }
+            _ => format!("`openssl pkcs12 -in {source} -nokeys -out certs.pem`"),
+        };
+        Some(match (format, self) {
+            (Format::Empty, _) => "it is empty".to_owned(),
+            (Format::JavaKeyStore, Wanted::Key) => format!(
+                "it is a Java key store (JKS); convert it with `keytool -importkeystore -srckeystore \
+                 {file} -destkeystore keys.p12 -deststoretype PKCS12`, and that with {}",
+                of_key_store("keys.p12")
+            ),
+            (Format::JavaKeyStore, _) => format!(
+                "it is a Java key store (JKS); convert it with `keytool -list -rfc -keystore {file} > \
+                 certs.pem`"
+            ),
+            (Format::Pkcs12, _) => format!(
+                "it is a key store in PKCS#12; convert it with {}",
+                of_key_store(file)
+            ),
+            (Format::Pkcs7, _) => format!(
+                "it is PKCS#7 in DER; convert it with `openssl pkcs7 -inform DER -print_certs -in {file} \
+                 -out certs.pem`"
+            ),
+            (Format::DerCertificate, _) => format!(
+                "it is a certificate in DER; convert it with `openssl x509 -inform DER -in {file} -out \
+                 cert.pem`"
+            ),
+            (Format::DerRevocationList, _) => format!(
+                "it is a revocation list in DER; convert it with `openssl crl -inform DER -in {file} \
+                 -out crl.pem`"
+            ),
+            (Format::DerKey | Format::DerEncryptedKey, _) => format!(
+                "it is a private key in DER; convert it with `openssl pkey -inform DER -in {file} -out \
+                 key.pem`"
+            ),
+            (Format::Base64, _) => format!(
+                "it is base64 without the lines that belong around it, such as -----BEGIN \
+                 CERTIFICATE-----; convert it with `base64 -d {file}` and what `openssl x509` or \
+                 `openssl pkey` make of that with -inform DER"
+            ),
+            (Format::Unknown, _) => return None,
+        })
+    }
+}
+
+impl Format {
+    fn of(bytes: &[u8]) -> Self {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Format::Empty;
+        }
+        if bytes.starts_with(&JKS) || bytes.starts_with(&JCEKS) {
+            return Format::JavaKeyStore;
+        }
+        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\r\n".contains(byte);
+        // DER's outermost element, in base64.
+        if bytes.starts_with(b"MI") && bytes.iter().all(is_base64) {
+            return Format::Base64;
+        }
+        // A file that is cut off is known by its start as well.
+        let Some(outer) = element(bytes).or_else(|| cut_off(bytes)) else {
+            return Format::Unknown;
+        };
+        if outer.tag != Element::SEQUENCE {
+            return Format::Unknown;
+        }
+        Format::of_sequence(outer.content)
+    }
+
+    fn of_sequence(content: &[u8]) -> Self {
+        let first = element(content).or_else(|| cut_off(content));
+        let Some(first) = first else {
+            return Format::Unknown;
+        };
+        match (first.tag, first.content) {
+            (Element::INTEGER, [3]) => Format::Pkcs12,
+            // The version of PKCS#8 and PKCS#1, and that of SEC 1.
+            (Element::INTEGER, [0 | 1]) => Format::DerKey,
+            (6, id) if id == SIGNED_DATA => Format::Pkcs7,
+            (Element::SEQUENCE, inner) => match element(inner).map(|inner| inner.tag) {
+                // An algorithm, and behind it the octets of the key.
+                Some(6) => Format::DerEncryptedKey,
+                // The version, or the serial number of a certificate of version 1; a revocation list
+                // begins with its version and an algorithm, or with that alone.
+                Some(0xa0) => Format::DerCertificate,
+                Some(Element::INTEGER) => {
+                    let after = elements(inner).skip(1).map(|after| after.tag);
+                    let tags: Vec<_> = after.take(3).collect();
+                    match tags[..] {
+                        [Element::SEQUENCE, Element::SEQUENCE, 0x17 | 0x18] => {
+                            Format::DerRevocationList
+                        }
+                        _ => Format::DerCertificate,
+                    }
+                }
+                Some(Element::SEQUENCE) => Format::DerRevocationList,
+                _ => Format::Unknown,
+            },
+            _ => Format::Unknown,
+        }
+    }
+}
+
+/// The element at the start of bytes that end before it does.
+fn cut_off(bytes: &[u8]) -> Option<Element<'_>> {
+    let (&tag, after) = bytes.split_first()?;
+    let (&length, _) = after.split_first()?;
+    let digits = match length {
+        0x81..=0x84 => usize::from(length & 0x0f),
+        _ => return None,
+    };
+    Some(Element {
+        tag,
+        content: after.get(1 + digits..)?,
+        whole: bytes,
+        rest: &[],
+    })
+}
