@@ -34,8 +34,8 @@
 //! and the watches of its clients. They do not run an election or a quorum protocol; they do what a
 //! client could see of one when told to: [lag](Server::set_lag),
 //! [change their leader](Server::change_leader), [fall apart](Server::partition),
-//! [lose their leader](Server::set_astray) and go on answering, be [stopped](Faults::stop) one by
-//! one.
+//! [lose their leader](Server::set_astray) and go on answering, [have two leaders](Server::depose_leader)
+//! of which one does not know that it has been deposed, be [stopped](Faults::stop) one by one.
 //!
 //! # Faults
 //!

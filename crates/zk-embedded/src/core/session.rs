@@ -23,7 +23,7 @@ pub(crate) struct Session {
 
 /// Sessions in buckets of one tick, as a real server has them: a session ends with the first tick
 /// after its timeout.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SessionTable {
     sessions: HashMap<i64, Session>,
     buckets: BTreeMap<u64, BTreeSet<i64>>,
@@ -177,6 +177,24 @@ impl SessionTable {
 
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (u64, &BTreeSet<i64>)> {
         self.buckets.iter().map(|(&expires, ids)| (expires, ids))
+    }
+
+    /// The sessions of the whole ensemble, as a snapshot has them.
+    pub(crate) fn saved(&self) -> Vec<(i64, Session)> {
+        let known = |id: i64| Some((id, self.sessions.get(&id)?.clone()));
+        let all = self.ids().into_iter().filter_map(known);
+        all.filter(|(_, session)| session.local.is_none()).collect()
+    }
+
+    /// Has the sessions of a snapshot and no others, each with its whole timeout. No id is given out
+    /// twice.
+    pub(crate) fn restore(&mut self, now: u64, saved: &[(i64, Session)]) {
+        self.sessions = saved.iter().cloned().collect();
+        self.buckets.clear();
+        for session in self.sessions.values_mut() {
+            session.expires = 0;
+        }
+        self.renew_all(now);
     }
 
     /// Gives every session its whole time again, as a server that has just started does.
