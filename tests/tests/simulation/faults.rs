@@ -13,7 +13,7 @@ use super::pipe::End;
 use super::world::World;
 
 /// The names of all faults; each is to be seen in a run of many seeds.
-pub(crate) const NAMES: [&str; 36] = [
+pub(crate) const NAMES: [&str; 43] = [
     "X1 one way dropped",
     "X1 both ways dropped",
     "X2 delay",
@@ -48,6 +48,13 @@ pub(crate) const NAMES: [&str; 36] = [
     "X22 notification from outside",
     "X23 zxid goes back",
     "X25 cut between batches",
+    "X26 leader deposed",
+    "X26 client on a deposed leader",
+    "X27 write refused",
+    "X27 write too large",
+    "X28 write hung",
+    "X29 follower without its leader",
+    "X30 idle holder",
     "throttled",
     "reply delayed",
 ];

@@ -12,10 +12,9 @@ use zk_proto::OpCode;
 use zk_recipes::{ChildrenState, ChildrenWatch, DataState, DataWatch};
 
 use super::checker;
-use super::faults::{trouble_network, trouble_servers};
-use super::guards::Contender;
-use super::history::{Change, Commit, Kind, Outcome, Read, Recorder};
+use super::history::{Change, Commit, Kept, Kind, Outcome, Read, Recorder};
 use super::network::SimDial;
+use super::scene::{self, Scene};
 use super::workload::{Actor, HOT, LONG_PATHS, close, long_path};
 use super::world::{Incarnation, Settings, World};
 
@@ -30,6 +29,7 @@ const FOREVER: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) seed: u64,
+    pub(crate) scene: Scene,
     pub(crate) hash: u64,
     pub(crate) violations: Vec<String>,
     pub(crate) trace: Option<String>,
@@ -74,6 +74,7 @@ pub(crate) fn run(seed: u64, trace: bool) -> Report {
     };
     Report {
         seed,
+        scene: Scene::of(seed),
         hash,
         violations,
         trace,
@@ -228,27 +229,11 @@ async fn simulate(world: &Arc<World>) {
     let children = follow_children(&mut following, &follower.client, "/d0");
 
     let end = Instant::now() + settings.chaos;
-    let mut troubles = JoinSet::new();
-    troubles.spawn(trouble_network(world.clone(), rng.fork(), end));
-    troubles.spawn(trouble_servers(world.clone(), rng.fork(), end));
-    let mut work = JoinSet::new();
-    for seat in 0..settings.seats {
-        for _ in 0..2 {
-            let actor = Actor {
-                world: world.clone(),
-                seat,
-                rng: rng.fork(),
-            };
-            work.spawn(actor.run(end));
-        }
-        let contender = Contender {
-            world: world.clone(),
-            seat,
-            rng: rng.fork(),
-        };
-        work.spawn(contender.run(end));
-    }
+    let (mut troubles, mut work) = scene::begin(world, &mut rng, end);
     join(&mut troubles).await;
+    if settings.scene == Scene::Healthy {
+        look_at_connections(world);
+    }
     calm(world);
     world.recorder.note(format_args!("calm"));
     if timeout(PATIENCE, join(&mut work)).await.is_err() {
@@ -276,14 +261,29 @@ async fn join(tasks: &mut JoinSet<()>) {
     }
 }
 
+/// Nothing has gone wrong, so that no client can have lost its connection.
+fn look_at_connections(world: &World) {
+    for incarnation in world.seated() {
+        let lost = incarnation.client.statistics().lost_connections;
+        let kept = Kept {
+            invariant: "I24",
+            client: incarnation.id,
+            at: world.recorder.now(),
+            lost: (lost > 0).then(|| format!("its connection, {lost} times")),
+        };
+        world.recorder.with(|history| history.kept.push(kept));
+    }
+}
+
 /// Ends all faults.
 fn calm(world: &World) {
     let server = &world.network.server;
     world.network.calm();
     server.faults().clear();
     server.faults().run();
-    server.partition(&[]);
+    server.heal();
     for member in 0..world.members {
+        server.set_astray(member, false);
         server.set_lag(member, false);
     }
 }
@@ -437,7 +437,10 @@ async fn clean_up(world: &World) {
             .finding(format!("I11: the servers still guard {watches:?}"));
     }
     let mut left = server.paths();
-    left.retain(|path| path.starts_with("/app/locks/a/") || path.starts_with("/app/election/"));
+    left.retain(|path| {
+        let in_line = path.starts_with("/app/locks/") && path.matches('/').count() > 3;
+        in_line || path.starts_with("/app/election/")
+    });
     if !left.is_empty() {
         world
             .recorder
