@@ -73,7 +73,12 @@ impl Contender {
         let Some((token, held)) = self.acquire(&incarnation, lock).await else {
             return;
         };
-        let lasts = timeout.mul_f64(self.rng.f64() * 2.5);
+        let most = if self.habits == Habits::Patient {
+            4.0
+        } else {
+            2.5
+        };
+        let lasts = timeout.mul_f64(self.rng.f64() * most);
         let until = (Instant::now() + lasts).min(end + timeout);
         let mut lost = None;
         while Instant::now() < until && lost.is_none() {

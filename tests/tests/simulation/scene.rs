@@ -41,7 +41,9 @@ impl Scene {
 
     /// The scene of this name, as it is printed.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scene| format!("{scene:?}") == name)
+        Self::ALL
+            .into_iter()
+            .find(|scene| format!("{scene:?}") == name)
     }
 
     pub(crate) fn of(seed: u64) -> Self {

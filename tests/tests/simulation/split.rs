@@ -17,7 +17,7 @@ pub(crate) async fn split_leader(world: Arc<World>, mut rng: fastrand::Rng, end:
     };
     while Instant::now() < end {
         sleep(part(&mut rng, 0.3, 1.5)).await;
-        let until = Instant::now() + part(&mut rng, 0.2, 3.0);
+        let until = Instant::now() + part(&mut rng, 0.5, 2.5);
         if split(&world, &mut rng) {
             while Instant::now() < until {
                 let next = (Instant::now() + part(&mut rng, 0.05, 0.6)).min(until);

@@ -14,7 +14,11 @@ pub(super) fn check(history: &History, verdict: &mut Verdict) {
         );
     }
     for kept in &history.kept {
-        verdict.holds(kept.invariant, kept.lost.is_none(), format_args!("{kept:?}"));
+        verdict.holds(
+            kept.invariant,
+            kept.lost.is_none(),
+            format_args!("{kept:?}"),
+        );
     }
     let mut last: BTreeMap<&str, i64> = BTreeMap::new();
     let is_early = |token: i64| history.ended_early.contains(&owner(history, token));
