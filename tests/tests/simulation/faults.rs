@@ -13,7 +13,7 @@ use super::pipe::End;
 use super::world::World;
 
 /// The names of all faults; each is to be seen in a run of many seeds.
-pub(crate) const NAMES: [&str; 43] = [
+pub(crate) const NAMES: [&str; 44] = [
     "X1 one way dropped",
     "X1 both ways dropped",
     "X2 delay",
@@ -55,6 +55,7 @@ pub(crate) const NAMES: [&str; 43] = [
     "X28 write hung",
     "X29 follower without its leader",
     "X30 idle holder",
+    "X31 restored",
     "throttled",
     "reply delayed",
 ];

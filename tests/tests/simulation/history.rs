@@ -312,6 +312,8 @@ pub(crate) struct History {
     pub(crate) lasting: Vec<Lasting>,
     pub(crate) grants: Vec<Grant>,
     pub(crate) kept: Vec<Kept>,
+    /// How many watches and caches were held against the truth.
+    pub(crate) compared: u64,
     pub(crate) overtaken: Vec<Overtaken>,
     pub(crate) log: Vec<Commit>,
     /// Number of credentials of each client.

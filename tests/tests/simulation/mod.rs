@@ -2,6 +2,7 @@
 
 pub(crate) mod checker;
 pub(crate) mod faults;
+pub(crate) mod followers;
 pub(crate) mod guards;
 pub(crate) mod history;
 pub(crate) mod link;
@@ -9,6 +10,7 @@ pub(crate) mod load;
 pub(crate) mod many;
 pub(crate) mod network;
 pub(crate) mod pipe;
+pub(crate) mod restored;
 pub(crate) mod run;
 pub(crate) mod scene;
 pub(crate) mod sick;
