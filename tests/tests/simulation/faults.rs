@@ -13,7 +13,7 @@ use super::pipe::End;
 use super::world::World;
 
 /// The names of all faults; each is to be seen in a run of many seeds.
-pub(crate) const NAMES: [&str; 44] = [
+pub(crate) const NAMES: [&str; 45] = [
     "X1 one way dropped",
     "X1 both ways dropped",
     "X2 delay",
@@ -56,6 +56,7 @@ pub(crate) const NAMES: [&str; 44] = [
     "X29 follower without its leader",
     "X30 idle holder",
     "X31 restored",
+    "X32 lock by another chroot",
     "throttled",
     "reply delayed",
 ];
@@ -294,6 +295,14 @@ async fn trouble_server(world: &World, rng: &mut fastrand::Rng) {
             let by = Duration::from_millis(rng.u64(1..4_000));
             let rule = on_any().after(rng.u32(0..6)).then(Action::Delay(by));
             scripted(world, "reply delayed", rule, || {}).await;
+        }
+        15 => {
+            let follower = rng.usize(0..world.members);
+            if server.depose_leader(&[follower]) || server.depose_leader(&[]) {
+                recorder.fault("X26 leader deposed");
+                sleep(short).await;
+                server.heal();
+            }
         }
         _ => {
             let rule = on_any().after(rng.u32(0..6)).then(Action::DropReply);

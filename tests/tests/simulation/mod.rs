@@ -11,6 +11,7 @@ pub(crate) mod many;
 pub(crate) mod network;
 pub(crate) mod pipe;
 pub(crate) mod restored;
+pub(crate) mod rooted;
 pub(crate) mod run;
 pub(crate) mod scene;
 pub(crate) mod sick;

@@ -15,7 +15,13 @@ use super::world::World;
 const SETTLED: Duration = Duration::from_secs(40);
 
 /// What is written, by a client that comes back as any other does.
-const WRITTEN: [&str; 5] = ["/app/h0", "/app/d0", "/app/d0/c0", "/app/d0/c1", "/app/d1/c0"];
+const WRITTEN: [&str; 5] = [
+    "/app/h0",
+    "/app/d0",
+    "/app/d0/c0",
+    "/app/d0/c1",
+    "/app/d1/c0",
+];
 
 pub(crate) async fn restored(world: &Arc<World>) {
     let settings = world.settings;

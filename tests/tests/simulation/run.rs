@@ -373,7 +373,7 @@ async fn clean_up(world: &World) {
     }
     let mut left = server.paths();
     left.retain(|path| {
-        let in_line = path.starts_with("/app/locks/") && path.matches('/').count() > 3;
+        let in_line = path.starts_with("/app/locks/") && path.contains("-lock-");
         in_line || path.starts_with("/app/election/")
     });
     if !left.is_empty() {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::faults::{trouble_network, trouble_servers};
 use super::guards::{Contender, Habits};
 use super::load::{Load, load};
+use super::rooted::{Taken, contend};
 use super::sick::sicken;
 use super::split::split_leader;
 use super::workload::Actor;
@@ -28,15 +29,18 @@ pub(crate) enum Scene {
     Sick,
     /// The ensemble goes back to a backup while its clients are away.
     Restored,
+    /// No fault. Locks are named by handles with different chroots.
+    Rooted,
 }
 
 impl Scene {
-    pub(crate) const ALL: [Scene; 5] = [
+    pub(crate) const ALL: [Scene; 6] = [
         Scene::Chaos,
         Scene::Split,
         Scene::Healthy,
         Scene::Sick,
         Scene::Restored,
+        Scene::Rooted,
     ];
 
     /// The scene of this name, as it is printed.
@@ -47,11 +51,12 @@ impl Scene {
     }
 
     pub(crate) fn of(seed: u64) -> Self {
-        match seed % 8 {
+        match seed % 16 {
             0 => Scene::Restored,
-            1 => Scene::Sick,
-            3 => Scene::Split,
-            7 => Scene::Healthy,
+            8 => Scene::Rooted,
+            9 => Scene::Sick,
+            3 | 11 => Scene::Split,
+            7 | 15 => Scene::Healthy,
             _ => Scene::Chaos,
         }
     }
@@ -65,6 +70,7 @@ pub(crate) fn begin(
 ) -> (JoinSet<()>, JoinSet<()>) {
     let (mut troubles, mut work) = (JoinSet::new(), JoinSet::new());
     let settings = world.settings;
+    let taken = Taken::default();
     match settings.scene {
         Scene::Chaos => {
             troubles.spawn(trouble_network(world.clone(), rng.fork(), end));
@@ -72,7 +78,7 @@ pub(crate) fn begin(
         }
         Scene::Split => drop(troubles.spawn(split_leader(world.clone(), rng.fork(), end))),
         Scene::Sick => drop(troubles.spawn(sicken(world.clone(), rng.fork(), end))),
-        Scene::Healthy | Scene::Restored => drop(troubles.spawn(sleep_until(end))),
+        Scene::Healthy | Scene::Restored | Scene::Rooted => drop(troubles.spawn(sleep_until(end))),
     }
     for seat in 0..settings.seats {
         let mut contender = |habits| Contender {
@@ -113,6 +119,12 @@ pub(crate) fn begin(
                     _ => Load::Good,
                 };
                 spawn_load(&mut work, world, seat, kind, rng, end);
+            }
+            Scene::Rooted => {
+                for _ in 0..2 {
+                    let (world, taken) = (world.clone(), taken.clone());
+                    work.spawn(contend(world, seat, rng.fork(), taken, end));
+                }
             }
             Scene::Restored => {}
         }

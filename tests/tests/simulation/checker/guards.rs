@@ -1,4 +1,4 @@
-//! I18 to I20, I24, I25: bounds, what is held by one, and what is not lost while servers are well.
+//! I18 to I20, I24 to I26: bounds, what is held by one, and what is not lost while servers are well.
 
 use std::collections::BTreeMap;
 
