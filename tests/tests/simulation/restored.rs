@@ -8,6 +8,7 @@ use zk_client::Client;
 
 use super::followers::Followers;
 use super::run::{admin, set_up};
+use super::workload::close;
 use super::world::World;
 
 /// Longer than it takes a client to be granted a session again, when those of before have ended, and
@@ -72,6 +73,9 @@ pub(crate) async fn restored(world: &Arc<World>) {
     }
     for followers in followers {
         followers.end().await;
+    }
+    for incarnation in clients {
+        close(world, &incarnation).await;
     }
 }
 

@@ -64,8 +64,9 @@ pub(crate) fn run(seed: u64, trace: bool) -> Report {
         recorder.with(|history| history.log = log.iter().filter_map(|txn| commit(txn)).collect());
         (recorder, world.forged())
     });
-    drop(runtime);
+    // What is dropped with the runtime is dropped in no order.
     let (mut history, hash, trace) = recorder.finish();
+    drop(runtime);
     let mut violations = std::mem::take(&mut history.findings);
     let verdict = match Scene::of(seed) {
         // A history that goes back is none that the checker knows; what is compared are the caches.
@@ -224,7 +225,13 @@ async fn simulate(world: &Arc<World>) {
             let pending = pending.filter(|op| op.outcome == Outcome::Pending);
             pending.map(|op| format!("{op:?}")).collect()
         });
-        let line = world.network.server.paths();
+        let mut line = world.network.server.paths();
+        // The ids in the names are made by chance, and must not decide the order.
+        line.sort_by_cached_key(|path| {
+            let (parent, name) = path.rsplit_once('/').unwrap_or_default();
+            let number = name.rsplit('-').next().unwrap_or_default();
+            (parent.to_owned(), number.to_owned())
+        });
         world
             .recorder
             .finding(format!("I15, I21: stuck are {pending:?}; nodes: {line:?}"));
