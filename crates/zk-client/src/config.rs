@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::observe::observed;
 use crate::shared::{Shared, now};
 use crate::state::State;
+use crate::suspension::{self, SuspendedTime};
 use crate::token::SessionToken;
 
 /// ZooKeeper's default `jute.maxbuffer`: a server closes the connection on a larger request.
@@ -65,6 +66,18 @@ pub struct Builder {
     tls: Option<zk_transport::TlsConfig>,
     resolver: Arc<dyn Resolve>,
     srv_refresh: Duration,
+    suspended: Suspended,
+}
+
+/// Where the time that the machine was suspended comes from, if the caller says.
+#[derive(Clone, Default)]
+struct Suspended(Option<SuspendedTime>);
+
+impl std::fmt::Debug for Suspended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let source = self.0.as_ref().map_or("the platform", |_| "the caller");
+        f.write_str(source)
+    }
 }
 
 impl Builder {
@@ -92,6 +105,7 @@ impl Builder {
             tls: None,
             resolver: Arc::new(SystemResolver),
             srv_refresh: Duration::from_secs(60),
+            suspended: Suspended::default(),
         }
     }
 
@@ -197,6 +211,17 @@ impl Builder {
     /// Determines the order of servers and the jitter of delays, for tests.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Replaces the source of the time for which the machine has been suspended in all, which is not
+    /// to go back. A [`Lease`](crate::Lease) counts that time although the clock stood still.
+    ///
+    /// The default is `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC` on Linux and the like on Apple's
+    /// systems; elsewhere, where no clock counts suspensions, it stays at zero. The function runs at
+    /// every check of a lease and must not block.
+    pub fn suspended_time(mut self, source: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.suspended = Suspended(Some(Arc::new(source)));
         self
     }
 
@@ -323,7 +348,8 @@ impl Builder {
         };
         core.preset_hosts(Hosts::new(hosts, self.backoff, seed));
         let runtime = tokio::runtime::Handle::current();
-        let shared = Arc::new(Shared::new(core, runtime.clone()));
+        let suspended = self.suspended.0.unwrap_or_else(suspension::platform);
+        let shared = Arc::new(Shared::new(core, runtime.clone(), suspended));
         let options = Options {
             dial,
             login: self.login,

@@ -28,7 +28,7 @@ use zk_transport::{BackoffPolicy, Disconnect, Hosts, Link};
 
 use self::credentials::Credential;
 use self::follow::Follow;
-use crate::leader::is_decided_by_quorum;
+use crate::leader_contact::is_decided_by_quorum;
 use crate::session::Session;
 use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
 use crate::state::{State, StateReaders};
@@ -277,9 +277,6 @@ impl Core {
         let Some(slot) = self.slots.get_mut(key) else {
             return Err(Box::new(Failure::QueueFull));
         };
-        if is_decided_by_quorum(request.op) {
-            self.session.handle_submitted(now);
-        }
         let encode = |out: &mut BytesMut| {
             request.record.encode(out);
             // Every request that sets a watch can be sent again, and says so in its last byte.
@@ -288,14 +285,20 @@ impl Core {
             }
         };
         let size = match self.link.as_mut().filter(|_| open) {
-            Some(link) => link.submit(now, request.op, Token::Call(key), limit, |out| {
-                let from = out.len();
-                encode(out);
-                if !request.replay.is_never() {
-                    let record = out.get(from..).unwrap_or_default();
-                    slot.record.extend_from_slice(record);
+            Some(link) => {
+                let written = link.submit(now, request.op, Token::Call(key), limit, |out| {
+                    let from = out.len();
+                    encode(out);
+                    if !request.replay.is_never() {
+                        let record = out.get(from..).unwrap_or_default();
+                        slot.record.extend_from_slice(record);
+                    }
+                });
+                if written.is_ok() && is_decided_by_quorum(request.op) {
+                    self.session.handle_written(now);
                 }
-            }),
+                written
+            }
             None => {
                 encode(&mut slot.record);
                 // The header's two integers count.

@@ -360,7 +360,7 @@ impl Endpoint for CoreEndpoint<'_> {
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
         self.wakes.shrink_to(KEEP_AT_REST);
-        self.shared.with(|core| {
+        self.shared.with_suspension(|core| {
             core.handle_timeout(now);
             core.handle_link_timeout(now)
         })

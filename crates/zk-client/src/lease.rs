@@ -9,30 +9,35 @@ use std::time::Instant;
 
 use zk_proto::SessionId;
 
+use crate::core::Core;
 use crate::shared::{Shared, now};
 use crate::state::State;
 
 /// One session of a client, the basis of everything that is held only as long as it lives.
 ///
 /// A lease is trusted until its [`deadline`](Self::deadline): the time at which the ensemble could
-/// first give away what this session holds, reckoned on this side's monotonic clock from the
-/// submission of the latest request that a server has answered. It moves forward with every reply
-/// and ping, and it passes *before* the session can expire on the server, also when this process
-/// was stopped and has not noticed anything yet.
+/// first end the session, by this side's clock, counted from the submission of the latest request
+/// that a server has answered. The deadline moves forward with every reply and ping, and it passes
+/// *before* the session can expire on the server, also when this process was stopped and has not
+/// run since.
 ///
-/// A read-only server never moves it forward: neither by its answers nor by the timeout it grants.
-/// So a session taken over by [`Builder::resume`](crate::Builder::resume) is not to be trusted before
-/// a server with a quorum has agreed to it.
+/// A read-only server never moves it forward, neither by its answers nor by the timeout it grants.
+/// So a session taken over by [`Builder::resume`](crate::Builder::resume) is not trusted before a
+/// server with a quorum has agreed to it.
 ///
-/// # What it rests on
+/// # What it depends on
 ///
-/// On two things that this side cannot see. That the server which answers is in contact with its
-/// leader: one that has just been cut off from the ensemble answers pings for up to its `syncLimit`
-/// (10 s as Apache ships it) while the leader, which does not hear of them, may end the session. A
-/// lease [`by_quorum`](Self::by_quorum) does not rest on that. And that the clock went on: on Linux
-/// it stands still while the whole machine is suspended. What is written with a check of a znode of
-/// the session, in one transaction, is safe in both cases, and so is what is compared by its fencing
-/// token.
+/// - On the connection's server, which may have lost its leader, or may be a leader that the others
+///   have deposed. Both answer pings, reads and handshakes for up to `syncLimit` (10 s as Apache
+///   ships it) while the ensemble ends the session. A lease [`by_quorum`](Self::by_quorum) does not
+///   depend on that.
+/// - On a clock that does not stand still. Where the platform has a clock that counts while the
+///   machine is suspended, the lease uses it (Linux, Apple's systems; see
+///   [`Builder::suspended_time`](crate::Builder::suspended_time)). A virtual machine that its host
+///   pauses without telling it can count nothing.
+///
+/// A write in one transaction with a check of a znode of the session is safe in every case, and so
+/// is what is compared by its fencing token.
 pub struct Lease {
     shared: Arc<Shared>,
     epoch: u64,
@@ -70,20 +75,24 @@ impl Lease {
         }
     }
 
-    /// The same lease, reckoned from what the ensemble's leader is known to have heard of, and not
-    /// from whatever a server has answered.
+    /// The same lease, counted from what a quorum is known to have seen, and not from what one server
+    /// has answered.
     ///
-    /// Pings and reads do not move its deadline, for a server that has lost its leader answers them,
-    /// too. Writes do, when they are committed: then the leader has heard of everything that this
-    /// server had answered a while before, three tenths of the session's timeout. So does each new
-    /// connection, which no server accepts without asking its leader. Who wants to keep such a lease
-    /// writes every sixth of the timeout, and if it has nothing to write, an empty transaction such
-    /// as the check of a znode's existence; its deadline is then never less than four tenths of the
-    /// timeout away.
+    /// A write that a quorum decides proves that the leader had seen, by the write's submission, what
+    /// the same connection had answered three tenths of the session's timeout before. Pings, reads and
+    /// the handshake that resumes a session move the deadline only when such a write follows them on
+    /// their connection; a write that the leader refuses (a version that does not match, a znode that
+    /// exists) proves as much as one that succeeds. A write of a client that was idle leaves at least
+    /// half of the timeout, less the time for its reply, since the client pings every twelfth.
     ///
-    /// It takes for granted that a leader asks its followers for their sessions at least every
-    /// quarter of the timeout. Apache's does it every half tick, and grants no timeout of less than
-    /// two ticks unless `minSessionTimeout` says otherwise.
+    /// To keep such a lease, write whenever [`claim_renewal`](Self::claim_renewal) says so: every sixth
+    /// of the timeout. With nothing to write, an empty transaction such as the check of a znode's
+    /// existence does. The deadline is then never less than four tenths of the timeout away.
+    ///
+    /// The argument takes for granted that a leader asks its servers for their sessions at least every
+    /// quarter of the timeout. Apache's does so every half tick, and grants no timeout of less than
+    /// two ticks unless `minSessionTimeout` says otherwise. Observers that follow another observer
+    /// (`observerMasterPort`) add half a tick.
     #[must_use]
     pub fn by_quorum(self) -> Self {
         Lease {
@@ -92,23 +101,40 @@ impl Lease {
         }
     }
 
-    /// Gives up the connection in favour of one to another server, which moves the deadline: for who
-    /// waits for a write to be committed, and for whom it is getting late. Nothing happens without a
-    /// connection, or with one that is younger than a quarter of the session's timeout, or if the
-    /// session is another by now. What is in flight ends as it does whenever a connection is lost.
-    pub fn doubt(&self) {
-        self.shared.with(|core| {
-            if core.session.epoch() == self.epoch {
-                core.doubt(now(), core.session.timeout() / 4);
-            }
-        });
+    /// Whether a write is due to keep a lease [by quorum](Self::by_quorum), and the caller is the one
+    /// to submit it: of all that share the session, one gets `true` each time. A write is due a sixth
+    /// of the timeout after the last decided one was submitted, and earlier while less than a third of
+    /// the timeout is left. A claim without a decision passes to the next caller after an eighth.
+    pub fn claim_renewal(&self) -> bool {
+        self.with_session(|core| core.session.claim_renewal(now()))
+            .unwrap_or(false)
     }
 
-    /// When the client last submitted a write, or asked for a connection: a sixth of the session's
-    /// timeout later it is time for the next write, if a lease [by quorum](Self::by_quorum) is to be
-    /// kept.
-    pub fn asked(&self) -> Instant {
-        self.shared.with(|core| core.session.asked())
+    /// When [`claim_renewal`](Self::claim_renewal) can next return `true`, as things stand.
+    pub fn renewal_due(&self) -> Instant {
+        self.shared.with(|core| core.session.renewal_due())
+    }
+
+    /// Gives up the connection for one to another server if its server is overdue: a write has waited
+    /// for an eighth of the session's timeout without any being decided, and a quarter of the timeout
+    /// or less is left of the lease by quorum. What is in flight ends as whenever a connection is lost.
+    /// Does nothing once the lease has passed, without a connection, or in another session.
+    ///
+    /// Returns when to call it again: never earlier than a twenty-fourth of the timeout from now;
+    /// `None` while no write waits.
+    pub fn leave_overdue_server(&self) -> Option<Instant> {
+        let now = now();
+        self.with_session(|core| {
+            core.leave_overdue_server(now);
+            let soonest = now + core.session.timeout() / 24;
+            core.session.overdue().map(|due| due.max(soonest))
+        })?
+    }
+
+    /// Runs `f` if the session is still this one.
+    fn with_session<R>(&self, f: impl FnOnce(&mut Core) -> R) -> Option<R> {
+        self.shared
+            .with_suspension(|core| (core.session.epoch() == self.epoch).then(|| f(core)))
     }
 
     /// The session's id, none if there was none.
@@ -124,7 +150,7 @@ impl Lease {
     /// Until when the lease can be trusted, as things stand; `None` once the session is over, or is
     /// being closed, which a server may have done before its answer is here.
     pub fn deadline(&self) -> Option<Instant> {
-        self.shared.with(|core| {
+        self.shared.with_suspension(|core| {
             let live = core.session.epoch() == self.epoch
                 && core.session.exists()
                 && !core.is_closing()
@@ -136,7 +162,7 @@ impl Lease {
         })
     }
 
-    /// Whether the lease can be trusted now. Asks nobody but the clock.
+    /// Whether the lease can be trusted now. Reads the clock only.
     ///
     /// # Errors
     /// It can not.

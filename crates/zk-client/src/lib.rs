@@ -184,7 +184,7 @@ mod ensemble;
 mod error;
 mod fresh;
 mod identity;
-mod leader;
+mod leader_contact;
 mod lease;
 mod multi;
 mod observe;
@@ -197,6 +197,7 @@ mod shared;
 mod slots;
 mod state;
 mod statistics;
+mod suspension;
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub mod testkit;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use zk_proto::records::{ConnectRequest, ConnectResponse};
 use zk_proto::{SessionId, SessionPassword, Zxid};
 
-use crate::leader::LeaderContact;
+use crate::leader_contact::{LeaderContact, reserve};
+use crate::suspension::Suspension;
 use crate::token::SessionToken;
 
 /// What the answer to a connect request means for the session.
@@ -43,6 +44,7 @@ pub(crate) struct Session {
     /// of a session taken over from another client: it may have been left long ago.
     acknowledged: Option<Instant>,
     leader: LeaderContact,
+    suspension: Suspension,
 }
 
 impl Session {
@@ -57,6 +59,7 @@ impl Session {
             heard: now,
             acknowledged: None,
             leader: LeaderContact::new(now),
+            suspension: Suspension::new(now),
         }
     }
 
@@ -176,8 +179,10 @@ impl Session {
         } else {
             asked
         };
+        let asked = self.suspension.corrected(asked);
         self.acknowledged = Some(asked);
-        self.leader.handle_connected(asked, now);
+        self.leader
+            .handle_connected(asked, now, established != Established::Resumed);
         established
     }
 
@@ -194,23 +199,46 @@ impl Session {
     /// A server was heard; `acknowledged` is when the latest answered request was submitted.
     pub(crate) fn handle_heard(&mut self, now: Instant, acknowledged: Instant) {
         self.heard = now;
+        let acknowledged = self.suspension.corrected(acknowledged);
         self.acknowledged = self.acknowledged.max(Some(acknowledged));
         self.leader.handle_answered(acknowledged, now, self.timeout);
     }
 
-    /// What was submitted at `submitted` has been decided on by a quorum.
-    pub(crate) fn handle_committed(&mut self, submitted: Instant) {
-        self.leader.handle_committed(submitted, self.timeout);
+    /// A write goes onto the wire.
+    pub(crate) fn handle_written(&mut self, now: Instant) {
+        self.leader.handle_written(now);
     }
 
-    /// Something is on its way that a quorum must decide on.
-    pub(crate) fn handle_submitted(&mut self, now: Instant) {
-        self.leader.handle_submitted(now);
+    /// The write submitted at `submitted` has its reply; whether a quorum has `decided` it.
+    pub(crate) fn handle_write_reply(&mut self, submitted: Instant, now: Instant, decided: bool) {
+        let submitted = self.suspension.corrected(submitted);
+        (self.leader).handle_reply(submitted, now, decided);
     }
 
-    /// When the latest such thing was submitted.
-    pub(crate) fn asked(&self) -> Instant {
-        self.leader.asked()
+    /// The machine has been suspended for `total` since some fixed time, by a clock that counts it.
+    /// Returns whether that is news.
+    pub(crate) fn handle_suspension(&mut self, now: Instant, total: Duration) -> bool {
+        let by = self.suspension.advance(now, total);
+        if !by.is_zero() {
+            self.acknowledged = self.acknowledged.and_then(|at| at.checked_sub(by));
+            self.leader.handle_suspended(by);
+        }
+        !by.is_zero()
+    }
+
+    /// When the next write is due if a quorum is to keep the session's lease.
+    pub(crate) fn renewal_due(&self) -> Instant {
+        self.leader.renewal_due(self.timeout)
+    }
+
+    /// Whether that write is due, and the caller's to submit.
+    pub(crate) fn claim_renewal(&mut self, now: Instant) -> bool {
+        self.leader.claim_renewal(now, self.timeout)
+    }
+
+    /// When the connection's server can be given up, because a write on it is not decided.
+    pub(crate) fn overdue(&self) -> Option<Instant> {
+        self.leader.overdue(self.timeout)
     }
 
     /// A read-only server was heard. It keeps no session alive, so no lease gets longer.
@@ -233,24 +261,22 @@ impl Session {
         self.heard + self.timeout * 4 / 3
     }
 
-    /// Until when no server can have given away what this session holds. A server counts from its
-    /// receipt of the latest request it answered, which is later than its submission here; a tenth
-    /// of the timeout is kept back for clocks that run at different speeds.
+    /// Until when no server can have ended the session, as far as replies of any server prove it. A
+    /// server counts from its receipt of the latest request it answered, which is later than its
+    /// submission here; a part of the timeout is kept back for clocks that run at different speeds.
     pub(crate) fn lease_until(&self) -> Instant {
-        self.lease_from(self.acknowledged)
-    }
-
-    /// The same, counted from what the leader is known to have heard of.
-    pub(crate) fn quorum_lease_until(&self) -> Instant {
-        self.lease_from(self.acknowledged.map(|_| self.leader.heard()))
-    }
-
-    fn lease_from(&self, sign_of_life: Option<Instant>) -> Instant {
-        match sign_of_life {
-            Some(at) => at + self.timeout - self.timeout / 10,
-            // Has passed.
+        match self.acknowledged {
+            Some(at) => at + self.timeout - reserve(self.timeout),
             None => self.heard,
         }
+    }
+
+    /// The same, as far as the decisions of a quorum prove it.
+    pub(crate) fn quorum_lease_until(&self) -> Instant {
+        let deadline = self.leader.deadline(self.timeout);
+        deadline
+            .filter(|_| self.acknowledged.is_some())
+            .unwrap_or(self.heard)
     }
 }
 

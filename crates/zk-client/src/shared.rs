@@ -8,20 +8,33 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 use crate::core::Core;
+use crate::suspension::SuspendedTime;
 
 /// What the handles and the driver of a client share.
 pub(crate) struct Shared {
     core: Mutex<Core>,
     /// Where the driver runs, and what has to be done after its cause is gone.
     pub(crate) runtime: Handle,
+    suspended: SuspendedTime,
 }
 
 impl Shared {
-    pub(crate) fn new(core: Core, runtime: Handle) -> Self {
+    pub(crate) fn new(core: Core, runtime: Handle, suspended: SuspendedTime) -> Self {
         Shared {
             core: Mutex::new(core),
             runtime,
+            suspended,
         }
+    }
+
+    /// Runs `f` under the lock, after the core has been given the time for which the machine was
+    /// suspended.
+    pub(crate) fn with_suspension<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
+        let suspended = (self.suspended)();
+        self.with(|core| {
+            core.handle_suspension(now(), suspended);
+            f(core)
+        })
     }
 
     /// Runs `f` under the lock, and wakes whom it wants woken after the lock is released.
@@ -116,7 +129,11 @@ mod tests {
         };
         let policy = SessionPolicy::Renew;
         let core = Core::new(now(), Duration::from_secs(1), policy, false, limits);
-        let shared = Arc::new(Shared::new(core, Handle::current()));
+        let shared = Arc::new(Shared::new(
+            core,
+            Handle::current(),
+            crate::suspension::platform(),
+        ));
         let refused = Arc::new(AtomicUsize::new(0));
         let waker = || {
             Waker::from(Arc::new(Nosy {

@@ -167,9 +167,12 @@ impl Guard {
     /// Has a quorum confirm it, if that is what it needs to be trusted; false if it is gone.
     pub(crate) async fn assure(&self) -> Result<bool> {
         let mut pause = pause();
-        while self.needs_assurance() {
+        // Where replies take long, half of the timeout may never be left.
+        let mut part = 2;
+        while self.trust == Trust::Quorum && !self.has_left(part) {
+            part = 5;
             match self.confirm().await {
-                // That it can be asked is what matters.
+                // The leader's refusal proves as much as a success.
                 Err(error) if error.kind() == ErrorKind::NoAuth => {}
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NoNode | ErrorKind::SessionExpired) =>
@@ -180,7 +183,7 @@ impl Guard {
                 Err(error) if error.is_retryable() || error.kind() == ErrorKind::ConnectionLost => {
                 }
                 Err(error) => return Err(error.into()),
-                Ok(_) if self.is_assured() => break,
+                Ok(_) if self.has_left(part) => break,
                 Ok(_) => {}
             }
             tokio::time::sleep(pause.next_delay()).await;
@@ -188,20 +191,19 @@ impl Guard {
         Ok(self.is_live())
     }
 
-    /// Whether it could be trusted for a while, if it were held.
-    pub(crate) fn is_assured(&self) -> bool {
-        // Long enough for the first renewal, whenever the client was last heard.
-        let a_while = self.client.session().timeout / 5;
+    /// Whether so much of the session's timeout is left of the lease: one `part`th.
+    fn has_left(&self, part: u32) -> bool {
+        let left = self.client.session().timeout / part;
         self.lease.as_ref().is_none_or(|lease| {
             lease
                 .deadline()
-                .is_some_and(|deadline| deadline > now() + a_while)
+                .is_some_and(|deadline| deadline > now() + left)
         })
     }
 
-    /// Whether [`confirm`](Self::confirm) is what would assure it.
+    /// Whether a [confirmation](Self::confirm) would leave more of the lease than is left now.
     pub(crate) fn needs_assurance(&self) -> bool {
-        self.trust == Trust::Quorum && !self.is_assured()
+        self.trust == Trust::Quorum && !self.has_left(2)
     }
 
     /// Asks a quorum whether its znode is there, which is what assures it.

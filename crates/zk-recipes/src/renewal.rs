@@ -9,45 +9,47 @@ use zk_client::{Client, ErrorKind, Lease, Pending};
 use crate::error::Lost;
 use crate::fate::Fate;
 
-/// What a guard's trust in itself rests on: what moves its [`deadline`](crate::Guard::deadline)
-/// while it is held.
+/// What moves a guard's [`deadline`](crate::Guard::deadline) while it is held.
 ///
-/// A server that has just been cut off from its ensemble goes on answering pings and reads, by
-/// default for up to 10 seconds (`syncLimit`), while the leader, which hears nothing of the session,
-/// may end it and give away what it held. A client that counts such answers believes that it holds a
-/// lock which is somebody else's.
+/// A server that has been cut off from its ensemble answers pings, reads and handshakes for a while,
+/// by default up to 10 seconds (`syncLimit`), also if it was the leader. Meanwhile the others may end
+/// the session and give away what it held. A client that counts such answers takes itself for the
+/// holder beside the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Trust {
-    /// Only what a quorum has committed counts, as [`Lease::by_quorum`] says.
+    /// Only what a quorum has decided counts, as [`Lease::by_quorum`] says.
     ///
-    /// While a guard is held, the session writes at least every sixth of its timeout: nothing if the
-    /// program does it anyway, else an empty transaction, the check that the guard's znode is there.
-    /// That is one write for the session, however many guards it holds. A guard that had to wait is
-    /// given after one more such transaction.
+    /// While a guard is held, the session has a write decided every sixth of its timeout: none of its
+    /// own if the program writes anyway, else an empty transaction, the check that the guard's znode
+    /// is there. That is one write for the session, however many guards it holds. Writes of the
+    /// program that the leader refuses count; writes that hang or that are not sent do not. A guard
+    /// that had to wait is given after one more such transaction.
     ///
-    /// When a write is not committed until a quarter of the timeout is left, the client gives up its
-    /// connection and looks for another server, so that a server which is stopped, or has lost its
-    /// leader, does not cost what is held. What else is in flight then has an outcome that is not
-    /// known, as whenever a connection is lost.
+    /// When a write has waited for an eighth of the timeout and a quarter is left, the client gives up
+    /// its connection for another server, so that a server which is stopped, or has lost its leader,
+    /// does not cost what is held. What else is in flight then has an outcome that is not known, as
+    /// whenever a connection is lost. A server that answers keeps its connection.
     #[default]
     Quorum,
-    /// Every answer of a server counts. Costs nothing. What is done under the guard must not rest on
+    /// Every answer of a server counts. Costs nothing. What is done under the guard must not depend on
     /// its deadline alone: write with [`fenced`](crate::Guard::fenced), or hand on the
     /// [`token`](crate::Guard::token).
     Server,
 }
 
-/// Writes when nobody else has for a while, until the session or the znode is gone.
+/// Writes when a renewal is due, until the session or the znode is gone.
 pub(crate) async fn renew(client: Client, lease: Arc<Lease>, path: String, fate: Arc<Fate>) {
-    while let Some(deadline) = lease.deadline() {
-        let due = lease.asked() + interval(client.session().timeout, deadline, now());
-        if due > now() {
-            tokio::time::sleep_until(due.into()).await;
+    while lease.deadline().is_some() {
+        let overdue = lease.leave_overdue_server();
+        if !lease.claim_renewal() {
+            let due = lease.renewal_due();
+            let wake = overdue.map_or(due, |overdue| overdue.min(due));
+            tokio::time::sleep_until(wake.into()).await;
             continue;
         }
         let renewed = client.multi().check(&path, -1).commit();
-        match with_doubts(renewed, &lease, client.session().timeout).await {
+        match replied(renewed, &lease, client.session().timeout).await {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NoNode => {
                 if lease.deadline().is_some() {
@@ -55,12 +57,10 @@ pub(crate) async fn renew(client: Client, lease: Arc<Lease>, path: String, fate:
                 }
                 return;
             }
-            // Whoever may not even ask whether it exists has been answered by a quorum, too.
+            // The leader has decided that the session may not even ask for the znode.
             Err(error) if error.kind() == ErrorKind::NoAuth => {}
-            // To ask twice does no harm.
-            Err(error) if error.is_retryable() || error.kind() == ErrorKind::ConnectionLost => {
-                tokio::time::sleep(client.session().timeout / 24).await;
-            }
+            // A check has no effect, so it can be made twice.
+            Err(error) if error.is_retryable() || error.kind() == ErrorKind::ConnectionLost => {}
             Err(error) => {
                 tracing::debug!(%error, "a guard is no longer renewed");
                 return;
@@ -69,39 +69,15 @@ pub(crate) async fn renew(client: Client, lease: Arc<Lease>, path: String, fate:
     }
 }
 
-/// Waits for a commit, and when time is getting short, looks for another server meanwhile: this one
-/// may be stopped, or may have lost its leader.
-async fn with_doubts<T>(
-    commit: Pending<T>,
-    lease: &Lease,
-    timeout: Duration,
-) -> zk_client::Result<T> {
+/// Waits for the reply, and leaves the server when it is overdue.
+async fn replied<T>(commit: Pending<T>, lease: &Lease, timeout: Duration) -> zk_client::Result<T> {
     let mut commit = pin!(commit);
     loop {
-        let Some(deadline) = lease.deadline() else {
-            return commit.await;
-        };
-        // Where nothing is in doubt, the least that is left is four tenths.
-        let late = deadline.checked_sub(timeout / 4).unwrap_or(deadline);
-        let mut wait = timeout / 24;
-        if late > now() {
-            wait = late - now();
-        } else {
-            lease.doubt();
+        let again = lease.leave_overdue_server();
+        let again = again.unwrap_or_else(|| now() + timeout / 24);
+        if let Ok(reply) = tokio::time::timeout_at(again.into(), commit.as_mut()).await {
+            return reply;
         }
-        if let Ok(done) = tokio::time::timeout(wait, commit.as_mut()).await {
-            return done;
-        }
-    }
-}
-
-/// How long after a write the next one is due. A guard that has just been given may have little time
-/// left, since its client had nothing to say before.
-fn interval(timeout: Duration, deadline: Instant, now: Instant) -> Duration {
-    if deadline < now + timeout / 3 {
-        timeout / 24
-    } else {
-        timeout / 6
     }
 }
 

@@ -50,7 +50,7 @@ pub use dial::{Dial, DialError, Dialing, Stream, TcpDial};
 pub use error::Disconnect;
 pub use frame::FrameReader;
 pub use hosts::{Attempt, Hosts, NoHosts};
-pub use link::{Link, Lost, Notification, Received, RoundTrip, Unsent};
+pub use link::{Link, Lost, Notification, Received, RoundTrip, Unsent, ping_interval};
 #[cfg(feature = "io")]
 pub use pump::{Ended, Endpoint, pump};
 #[cfg(feature = "io")]

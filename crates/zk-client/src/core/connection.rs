@@ -9,7 +9,7 @@ use zk_transport::{Disconnect, FrameReader, Link, Notification, Received};
 
 use super::{Core, Token};
 use crate::Outcome;
-use crate::leader::is_decided_by_quorum;
+use crate::leader_contact::{is_decided_by_quorum, is_refusal_by_quorum};
 use crate::session::Established;
 use crate::slots::{Failure, KEEP_AT_REST, Reply, Seen, SlotKey, WatchIntent};
 use crate::state::State;
@@ -62,12 +62,14 @@ impl Core {
         Some(self.poll_move().map_or(link, |due| due.min(link)))
     }
 
-    /// Looks for another server, unless this one has been tried for less than `at_least`.
-    pub(crate) fn doubt(&mut self, now: Instant, at_least: Duration) {
-        let tried = self.link.as_mut().filter(|link| link.is_open());
-        if let Some(link) = tried
-            && now >= link.opened_at() + at_least
-        {
+    /// Leaves a server that has not decided a write in time, as long as another can still prove the
+    /// session alive.
+    pub(crate) fn leave_overdue_server(&mut self, now: Instant) {
+        let overdue = self.session.overdue().is_some_and(|due| due <= now);
+        if !overdue || self.session.quorum_lease_until() <= now {
+            return;
+        }
+        if let Some(link) = self.link.as_mut().filter(|link| link.is_open()) {
             link.give_up();
             self.wake_driver();
         }
@@ -165,8 +167,9 @@ impl Core {
                 submitted,
             } => {
                 self.session.handle_zxid(zxid);
-                if result.is_ok() && is_decided_by_quorum(op) {
-                    self.session.handle_committed(submitted);
+                if is_decided_by_quorum(op) {
+                    let decided = result.as_ref().err().is_none_or(is_refusal_by_quorum);
+                    self.session.handle_write_reply(submitted, now, decided);
                 }
                 let xid = self.link.as_ref().map_or(0, Link::last_xid);
                 self.handle_reply(now, key, op, result, Seen { xid, zxid });

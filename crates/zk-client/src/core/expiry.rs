@@ -78,6 +78,13 @@ impl Core {
         self.forget_unwanted();
     }
 
+    /// The machine has been suspended for `total` in all. What waits for a lease to end looks again.
+    pub(crate) fn handle_suspension(&mut self, now: Instant, total: Duration) {
+        if self.session.handle_suspension(now, total) {
+            self.readers.wake(&mut self.wakes);
+        }
+    }
+
     /// The session is over: its watches end, and no write made in it will be executed in the next.
     pub(super) fn expire(&mut self) {
         let epoch = self.session.epoch();

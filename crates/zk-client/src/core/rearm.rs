@@ -13,6 +13,7 @@ use zk_proto::records::{SetWatches2Request, SetWatchesRequest};
 use zk_proto::{Encode, OpCode, WirePath};
 
 use super::{Closing, Core, Token};
+use crate::leader_contact::is_decided_by_quorum;
 use crate::watch::{Batch, WatchKind};
 
 /// Batches that a server is asked to arm before it has answered the first of them: enough for it
@@ -100,6 +101,9 @@ impl Core {
             let _ = link.submit(now, slot.op, Token::Call(key), usize::MAX, |out| {
                 out.extend_from_slice(record);
             });
+            if is_decided_by_quorum(slot.op) {
+                self.session.handle_written(now);
+            }
             if slot.replay.is_never() {
                 slot.record.clear();
             }

@@ -37,7 +37,7 @@ impl Session {
     }
 
     pub(super) fn lease(&self) -> u64 {
-        self.acked + self.timeout - self.timeout / 10
+        (self.acked * 12 + self.timeout * 11) / 12
     }
 }
 
@@ -390,7 +390,7 @@ impl Model {
         let session = self.session.as_ref();
         let expiry = session.filter(|_| !self.is_open()).map(Session::expires);
         let link = self.link.as_ref().map(|link| match link.open {
-            true => (link.received + link.timeout * 2 / 3).min(link.sent + link.timeout / 3),
+            true => (link.received + link.timeout * 2 / 3).min(link.sent + link.timeout / 12),
             false => link.begun + BUDGET,
         });
         [expiry, link, self.closing].into_iter().flatten().min()
@@ -436,7 +436,7 @@ impl Model {
         if now >= link.received + timeout * 2 / 3 || owed.is_some_and(|at| now >= at + 10 * timeout)
         {
             self.cut();
-        } else if now >= link.sent + timeout / 3 {
+        } else if now >= link.sent + timeout / 12 {
             self.send(Sent::Ping);
         }
     }
