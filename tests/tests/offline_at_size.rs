@@ -299,10 +299,10 @@ async fn r1_an_idle_session_sends_pings_and_does_nothing_else() {
         clients.push(builder.connect().await.unwrap());
     }
     // Between the first ping, before which a timer of the handshake rings, and the second.
-    sleep(SESSION / 2).await;
+    sleep(SESSION / 8).await;
     server.record();
     calls.store(0, Ordering::Relaxed);
-    sleep(SESSION / 3 * INTERVALS).await;
+    sleep(SESSION / 12 * INTERVALS).await;
     let heard = server.heard();
     let pings = SESSIONS * INTERVALS as usize;
     assert_eq!(heard.len(), pings);

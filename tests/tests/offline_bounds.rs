@@ -311,14 +311,14 @@ fn b25_a_flood_of_replies_does_not_hold_up_pings() {
         let mut last = started;
         for ping in &*pings {
             let silence = *ping - last;
-            let due = SESSION / 3;
+            let due = SESSION / 12;
             assert!(
                 (due..due + apart).contains(&silence),
                 "a ping after {silence:?}"
             );
             last = *ping;
         }
-        assert!(took - (last - started) <= SESSION / 3 + apart);
+        assert!(took - (last - started) <= SESSION / 12 + apart);
         assert_eq!(zk.session().epoch, 1);
     });
 }

@@ -370,7 +370,7 @@ fn a15_b25_a_flood_of_events_does_not_keep_pings_from_being_sent() {
             }]));
         }
     }
-    // Ten session times, three pings in each.
-    assert!((28..=33).contains(&pings), "{pings}");
+    // Ten session times, ten pings in each: a twelfth is over at the third look of a thirtieth.
+    assert!((98..=101).contains(&pings), "{pings}");
     assert!(client.machine.event(&tree).is_some());
 }
