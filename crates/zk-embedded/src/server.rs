@@ -324,6 +324,13 @@ impl Server {
             .with(|inner| inner.state.set_next_sequence(path, next))
     }
 
+    /// Counts a session's client as silent for `by` longer than it was, as if only for this session
+    /// time had passed; whether there was such a session. It ends now if its timeout is over by that.
+    pub fn age_session(&self, session: SessionId, by: Duration) -> bool {
+        self.shared
+            .with(|inner| inner.state.age_session(now(), session, by))
+    }
+
     /// Ends a session as if its time were over; whether there was one. Without a quorum only the
     /// sessions of read-only members can end.
     pub fn expire_session(&self, session: SessionId) -> bool {

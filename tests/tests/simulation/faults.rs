@@ -13,7 +13,7 @@ use super::pipe::End;
 use super::world::World;
 
 /// The names of all faults; each is to be seen in a run of many seeds.
-pub(crate) const NAMES: [&str; 45] = [
+pub(crate) const NAMES: [&str; 46] = [
     "X1 one way dropped",
     "X1 both ways dropped",
     "X2 delay",
@@ -57,6 +57,7 @@ pub(crate) const NAMES: [&str; 45] = [
     "X30 idle holder",
     "X31 restored",
     "X32 lock by another chroot",
+    "X33 suspended, the clock stood still",
     "throttled",
     "reply delayed",
 ];

@@ -16,6 +16,7 @@ pub(crate) mod run;
 pub(crate) mod scene;
 pub(crate) mod sick;
 pub(crate) mod split;
+pub(crate) mod suspended;
 pub(crate) mod wire;
 pub(crate) mod workload;
 pub(crate) mod world;

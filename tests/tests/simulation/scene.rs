@@ -12,6 +12,7 @@ use super::load::{Load, load};
 use super::rooted::{Taken, contend};
 use super::sick::sicken;
 use super::split::split_leader;
+use super::suspended::suspend;
 use super::workload::Actor;
 use super::world::World;
 
@@ -31,16 +32,19 @@ pub(crate) enum Scene {
     Restored,
     /// No fault. Locks are named by handles with different chroots.
     Rooted,
+    /// No fault but that clients' machines are suspended, and their clocks stand still.
+    Suspended,
 }
 
 impl Scene {
-    pub(crate) const ALL: [Scene; 6] = [
+    pub(crate) const ALL: [Scene; 7] = [
         Scene::Chaos,
         Scene::Split,
         Scene::Healthy,
         Scene::Sick,
         Scene::Restored,
         Scene::Rooted,
+        Scene::Suspended,
     ];
 
     /// The scene of this name, as it is printed.
@@ -53,6 +57,7 @@ impl Scene {
     pub(crate) fn of(seed: u64) -> Self {
         match seed % 16 {
             0 => Scene::Restored,
+            2 => Scene::Suspended,
             8 => Scene::Rooted,
             9 => Scene::Sick,
             3 | 11 => Scene::Split,
@@ -78,6 +83,7 @@ pub(crate) fn begin(
         }
         Scene::Split => drop(troubles.spawn(split_leader(world.clone(), rng.fork(), end))),
         Scene::Sick => drop(troubles.spawn(sicken(world.clone(), rng.fork(), end))),
+        Scene::Suspended => drop(troubles.spawn(suspend(world.clone(), rng.fork(), end))),
         Scene::Healthy | Scene::Restored | Scene::Rooted => drop(troubles.spawn(sleep_until(end))),
     }
     for seat in 0..settings.seats {
@@ -100,7 +106,7 @@ pub(crate) fn begin(
                 }
                 work.spawn(contender.run(end));
             }
-            Scene::Split => {
+            Scene::Split | Scene::Suspended => {
                 work.spawn(contender(Habits::Patient).run(end));
                 let kind = [Load::None, Load::None, Load::Good, Load::OpenLoop][rng.usize(0..4)];
                 spawn_load(&mut work, world, seat, kind, rng, end);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -69,6 +70,8 @@ pub(crate) struct Incarnation {
     /// Gaps, and what was dropped, whose end is not known yet: watch, place in what it told, and the last operation that
     /// had been submitted.
     gaps: Mutex<Vec<(usize, usize, u64)>>,
+    /// For how long its machine has been suspended in all, in milliseconds.
+    pub(crate) suspended: Arc<AtomicU64>,
 }
 
 /// What a seed decides about a run as a whole.
@@ -180,10 +183,13 @@ impl World {
             history.credentials.len() - 1
         });
         let hosts: Vec<String> = (0..self.members).map(|m| format!("m{m}:2181")).collect();
+        let suspended = Arc::new(AtomicU64::new(0));
+        let total = suspended.clone();
         let mut builder = Client::builder(format!("{}/app", hosts.join(",")))
             .session_timeout(self.settings.session_timeout)
             .max_outstanding(self.settings.outstanding)
             .max_watch_events(EVENTS)
+            .suspended_time(move || Duration::from_millis(total.load(Ordering::Relaxed)))
             .backoff(BackoffPolicy {
                 initial: Duration::from_millis(50),
                 max: Duration::from_secs(1),
@@ -208,6 +214,7 @@ impl World {
             watches: Mutex::default(),
             streams: Mutex::default(),
             gaps: Mutex::default(),
+            suspended,
         })
     }
 

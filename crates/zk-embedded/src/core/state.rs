@@ -199,6 +199,14 @@ impl State {
         ends
     }
 
+    /// Counts a session's client as silent for `by` longer than it was; whether there is such a
+    /// session.
+    pub fn age_session(&mut self, now: Instant, session: SessionId, by: Duration) -> bool {
+        let aged = self.sessions.age(session.0, millis_u64(by));
+        self.handle_timeout(now);
+        aged
+    }
+
     /// Refuses the next `requests` requests with `ThrottledOp`, unexecuted; pings are let through.
     pub fn throttle(&mut self, requests: u32) {
         self.throttled = requests;
