@@ -358,7 +358,7 @@ mod tests {
     fn established() -> Wire {
         Wire::Established {
             session: 7,
-            timeout_ms: 3_000,
+            timeout_ms: 12_000,
         }
     }
 
