@@ -271,9 +271,9 @@ impl Server {
     /// after the snapshot's, as after the election that follows a restart. Sessions that began after the
     /// snapshot do not exist; the snapshot's own get their whole timeout, or, with `keep_sessions`
     /// false, have all ended. The snapshot stays as it is, and can be restored again.
-    pub fn restore(&self, snapshot: &Snapshot, keep_sessions: bool) {
+    pub fn restore_snapshot(&self, snapshot: &Snapshot, keep_sessions: bool) {
         self.shared
-            .with(|inner| inner.state.restore(now(), snapshot, keep_sessions));
+            .with(|inner| inner.state.restore_snapshot(now(), snapshot, keep_sessions));
         self.shared.clock.notify_one();
     }
 

@@ -308,7 +308,7 @@ async fn restored_ensemble_goes_back() {
         client.make("/new", CreateMode::Persistent).await;
         let mut later = Raw::on(&server, 0).await;
         let seen = later.ping().await.unwrap().zxid;
-        server.restore(&backup, true);
+        server.restore_snapshot(&backup, true);
         assert!(client.closed().await && later.closed().await);
         assert!(server.node("/new").is_none());
         let log = server.log_after(Zxid(0));
@@ -328,7 +328,7 @@ async fn restored_ensemble_goes_back() {
         let mut known = Raw::with(&server, 0, &client.resume()).await.unwrap();
         assert_eq!(known.exists("/e", false).await.err, 0);
 
-        server.restore(&backup, false);
+        server.restore_snapshot(&backup, false);
         let ended = Raw::with(&server, 0, &client.resume()).await.unwrap();
         assert!(ended.session.is_expired());
         assert!(server.node("/e").is_none() && server.node("/old").is_some());

@@ -51,7 +51,7 @@ pub(crate) async fn restored(world: &Arc<World>) {
         world.recorder.fault("X31 restored");
         server.stop().await;
         sleep(settings.session_timeout.mul_f64(rng.f64() * 2.0)).await;
-        server.restore(&backup, false);
+        server.restore_snapshot(&backup, false);
         server.start_again(true).await.unwrap();
         world.recorder.note(format_args!("restored, round {round}"));
         sleep(Duration::from_millis(rng.u64(0..5_000))).await;

@@ -41,7 +41,7 @@ impl State {
     /// get their whole timeout, or, with `keep_sessions` false, have all ended. Sessions that are not
     /// in it do not exist. A server alone goes on with the snapshot's zxid; an ensemble begins the epoch
     /// after the snapshot's. Members that are cut off do not take part before they are back.
-    pub fn restore(&mut self, now: Instant, snapshot: &Snapshot, keep_sessions: bool) {
+    pub fn restore_snapshot(&mut self, now: Instant, snapshot: &Snapshot, keep_sessions: bool) {
         for index in 0..self.members.len() {
             self.disconnect_member(index);
         }
