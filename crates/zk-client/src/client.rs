@@ -137,6 +137,12 @@ impl Client {
         &self.inner.chroot
     }
 
+    /// Whether `other` is a handle to the same session: a clone of this one, perhaps with another
+    /// root, deadline or ACL. Two clients of one ensemble have two sessions.
+    pub fn shares_session_with(&self, other: &Client) -> bool {
+        Arc::ptr_eq(self.shared(), other.shared())
+    }
+
     /// The runtime that drives this client.
     pub fn runtime(&self) -> &Handle {
         &self.shared().runtime

@@ -150,6 +150,13 @@ impl Error {
         Error::new(ErrorKind::InvalidArgument, Outcome::NotSent).with_detail(detail)
     }
 
+    /// An error of the kind [`ErrorKind::InvalidPath`] for a request that was not sent, for layers
+    /// that check a path before they send anything. `text` says which path, and what is wrong with
+    /// it.
+    pub fn invalid_path(text: impl Into<String>) -> Self {
+        Error::new(ErrorKind::InvalidPath, Outcome::NotSent).with_detail(text)
+    }
+
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.0.source = Some(Box::new(source));
         self

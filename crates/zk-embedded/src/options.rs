@@ -79,6 +79,9 @@ pub struct Options {
     pub log_limit: usize,
     /// Where the times in stats come from.
     pub wall_clock: WallClock,
+    /// Whether the deletion of a child leaves its parent's `pzxid` as it was, as servers of another
+    /// make do.
+    pub keeps_pzxid: bool,
     /// What session ids are made from, in milliseconds; a real server takes its uptime clock.
     pub session_seed: u64,
 }
@@ -104,6 +107,7 @@ impl Default for Options {
             members: 1,
             log_limit: 10_000,
             wall_clock: WallClock::default(),
+            keeps_pzxid: false,
             session_seed: 1_000,
         }
     }

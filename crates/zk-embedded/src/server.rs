@@ -1,10 +1,12 @@
 //! The server people start: sockets, tasks, and the handle to them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -277,6 +279,15 @@ impl Server {
         self.shared.clock.notify_one();
     }
 
+    /// Is restored from a backup: loses everything, and has what persists back as `edit` leaves it,
+    /// paths and their data, before any client is back. Zxids and the numbers of sequential nodes
+    /// start over, and no session is known. Clients that have seen more are turned away until their
+    /// sessions are over.
+    pub fn restore(&self, edit: impl FnOnce(&mut BTreeMap<String, Bytes>)) {
+        self.shared.with(|inner| inner.state.restore(now(), edit));
+        self.shared.clock.notify_one();
+    }
+
     /// A node, as the leader has it.
     pub fn node(&self, path: &str) -> Option<NodeInfo> {
         self.shared.look(|inner| inner.state.node(path))
@@ -438,6 +449,12 @@ impl Builder {
     /// Where the times in stats come from.
     pub fn wall_clock(mut self, clock: WallClock) -> Self {
         self.options.wall_clock = clock;
+        self
+    }
+
+    /// The deletion of a child leaves its parent's `pzxid` as it was, as servers of another make do.
+    pub fn keep_pzxid(mut self, keep: bool) -> Self {
+        self.options.keeps_pzxid = keep;
         self
     }
 

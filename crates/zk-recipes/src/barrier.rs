@@ -3,6 +3,7 @@
 use zk_client::{Client, Error, ErrorKind, Outcome, Zxid};
 
 use crate::error::Result;
+use crate::paths::check_own;
 use crate::pause::pause;
 
 /// A barrier: while its znode exists, it is closed, and who [waits](Self::wait) waits. kazoo's
@@ -55,11 +56,14 @@ impl Barrier {
     /// Closes it, if it is open. Tries until it is done.
     ///
     /// # Errors
-    /// The client is over, or the ensemble refuses.
+    /// The client is over, or the ensemble refuses. An invalid path, or the root of the ensemble, is
+    /// an error before anything is sent ([`InvalidPath`](ErrorKind::InvalidPath)), also from the
+    /// other methods.
     ///
     /// # Cancel safety
     /// Dropping the future leaves it open or closed.
     pub async fn close(&self) -> Result<()> {
+        check_own(&self.client, &self.path)?;
         let mut pause = pause();
         loop {
             match self.client.create(&self.path, "").parents().await {
@@ -80,13 +84,21 @@ impl Barrier {
     /// # Cancel safety
     /// Dropping the future leaves it open or closed.
     pub async fn open(&self) -> Result<()> {
+        check_own(&self.client, &self.path)?;
         let mut pause = pause();
         let mut tried: Option<Zxid> = None;
         loop {
-            let error = match self.client.exists(&self.path).await {
+            let exists = self.client.exists(&self.path);
+            let found = match tried {
+                None => exists.await,
+                // Another session's server may lag behind the one that was asked to delete it.
+                Some(_) => exists.synced().await,
+            };
+            let error = match found {
                 Ok(None) => return Ok(()),
-                // The one that was to be opened is, although nobody said so.
-                Ok(Some(stat)) if tried.is_some_and(|tried| tried != stat.czxid) => return Ok(()),
+                // The one that was to be opened is, although its deletion was not answered. A
+                // smaller zxid is that of a restored ensemble, in which nothing was deleted.
+                Ok(Some(stat)) if tried.is_some_and(|tried| tried < stat.czxid) => return Ok(()),
                 Ok(Some(stat)) => {
                     tried = Some(stat.czxid);
                     match self.client.delete(&self.path).await {
@@ -112,6 +124,7 @@ impl Barrier {
     /// # Cancel safety
     /// Can be dropped and called again. No watch is left.
     pub async fn wait(&self) -> Result<()> {
+        check_own(&self.client, &self.path)?;
         let mut pause = pause();
         loop {
             match self.client.exists(&self.path).watch().await {

@@ -47,8 +47,10 @@ pub enum ChildrenState {
 ///
 /// # Losing the session
 ///
-/// The stream goes on in the next session, and yields what has changed meanwhile. While there is
-/// no connection it yields nothing; [`Client::states`] tells that.
+/// The stream goes on in the next session, and yields what has changed meanwhile. That is what the
+/// ensemble says after a sync, also if the ensemble was restored from a backup meanwhile and its
+/// zxids and versions are smaller than before. While there is no connection it yields nothing;
+/// [`Client::states`] tells that.
 ///
 /// # Znodes
 ///
@@ -58,7 +60,7 @@ pub enum ChildrenState {
 /// # Cost
 ///
 /// One task, one watch, and one read for each change, of all names, or two if the znode does not
-/// exist.
+/// exist. In each later session a sync, which goes out together with the read.
 ///
 /// # Cancel safety
 ///
@@ -80,7 +82,7 @@ impl ChildrenWatch {
     /// The next state; `None` at the end.
     ///
     /// # Errors
-    /// The ensemble refuses to let the znode be read. Nothing follows an error.
+    /// The path is invalid, or the ensemble refuses to let the znode be read. Nothing follows an error.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -107,12 +109,22 @@ impl Followed for ChildrenState {
         Ok((ChildrenState::Present { names, stat }, watch))
     }
 
-    /// The last transaction on the znode's children is not younger, whatever has become of the
-    /// data.
-    fn is_known(&self, known: &Self) -> bool {
+    /// No child was created or deleted since, whatever has become of the data. The names count as
+    /// well as the stat, since there are servers that leave its `pzxid` alone when a child is
+    /// deleted.
+    fn is_same(&self, known: &Self) -> bool {
         match (self, known) {
-            (ChildrenState::Present { stat, .. }, ChildrenState::Present { stat: known, .. }) => {
-                (stat.czxid, stat.pzxid) <= (known.czxid, known.pzxid)
+            (
+                ChildrenState::Present { names, stat },
+                ChildrenState::Present {
+                    names: known_names,
+                    stat: known,
+                },
+            ) => {
+                let changed = |stat: &Stat| (stat.czxid, stat.pzxid);
+                let (stat, known) = (changed(stat), changed(known));
+                let same_names = names == known_names || zk_proto::seeded_bug!("P5");
+                (same_names && stat == known) || (zk_proto::seeded_bug!("M1") && stat <= known)
             }
             (ChildrenState::Absent, ChildrenState::Absent) => true,
             _ => false,

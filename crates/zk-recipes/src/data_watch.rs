@@ -50,8 +50,10 @@ pub enum DataState<T = Bytes> {
 ///
 /// # Losing the session
 ///
-/// The stream goes on in the next session, and yields what has changed meanwhile. While there is
-/// no connection it yields nothing; [`Client::states`] tells that.
+/// The stream goes on in the next session, and yields what has changed meanwhile. That is what the
+/// ensemble says after a sync, also if the ensemble was restored from a backup meanwhile and its
+/// zxids and versions are smaller than before. While there is no connection it yields nothing;
+/// [`Client::states`] tells that.
 ///
 /// # Znodes
 ///
@@ -60,7 +62,8 @@ pub enum DataState<T = Bytes> {
 ///
 /// # Cost
 ///
-/// One task, one watch, and one read for each change, or two if the znode does not exist.
+/// One task, one watch, and one read for each change, or two if the znode does not exist. In each
+/// later session a sync, which goes out together with the read.
 ///
 /// # Cancel safety
 ///
@@ -112,7 +115,7 @@ impl<T> DataWatch<T> {
     /// The next state; `None` at the end.
     ///
     /// # Errors
-    /// The ensemble refuses to let the znode be read; nothing follows that. Or the data cannot be
+    /// The path is invalid, or the ensemble refuses to let the znode be read; nothing follows that. Or the data cannot be
     /// decoded; what they are changed to follows.
     ///
     /// # Cancel safety
@@ -163,11 +166,19 @@ impl Followed for DataState {
         Ok((DataState::Present { data, stat }, watch))
     }
 
-    /// The transaction that wrote the data is not younger, whatever has become of the children.
-    fn is_known(&self, known: &Self) -> bool {
+    /// The data were not written since, whatever has become of the children.
+    fn is_same(&self, known: &Self) -> bool {
         match (self, known) {
-            (DataState::Present { stat, .. }, DataState::Present { stat: known, .. }) => {
-                stat.mzxid <= known.mzxid
+            (
+                DataState::Present { data, stat },
+                DataState::Present {
+                    data: known_data,
+                    stat: known,
+                },
+            ) => {
+                let written = |stat: &Stat| (stat.czxid, stat.mzxid, stat.version);
+                (data == known_data && written(stat) == written(known))
+                    || (zk_proto::seeded_bug!("M1") && stat.mzxid <= known.mzxid)
             }
             (DataState::Absent, DataState::Absent) => true,
             _ => false,

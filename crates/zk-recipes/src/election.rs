@@ -74,7 +74,9 @@ impl Election {
     /// Waits until this candidate leads.
     ///
     /// # Errors
-    /// The client is over, or the ensemble refuses the election's znodes.
+    /// The client is over, or the ensemble refuses the election's znodes. An invalid path, or the
+    /// root of the ensemble, is an error before anything is sent
+    /// ([`InvalidPath`](zk_client::ErrorKind::InvalidPath)).
     ///
     /// # Cancel safety
     /// Dropping the future withdraws the candidacy.

@@ -33,6 +33,16 @@ pub enum Error {
     /// Those with whom it is shared would not understand it.
     #[error("unsupported: {0}")]
     Unsupported(&'static str),
+    /// A [`MultiLock`](crate::MultiLock) has one lock twice, with different options. No lock is
+    /// held.
+    #[error(
+        "the lock at {path} is given twice with different options, and none of the locks is held; \
+         give each lock once"
+    )]
+    ConflictingOptions {
+        /// The lock's path from the root of the ensemble, chroots included.
+        path: String,
+    },
     /// More leases were asked for than there will ever be.
     #[error("{asked} leases of a semaphore that has {max}")]
     TooMany {

@@ -6,6 +6,10 @@ use crate::error::{Error, Lost, Result};
 use crate::guard::Guard;
 
 /// Writes that take effect together, and only while the guard is held. See [`Guard::fenced`].
+///
+/// They are made in the session and the ensemble of the guard, with paths below the root of the
+/// handle that the lock was made with. To write outside of a chroot, make the lock with a handle that
+/// has none.
 #[derive(Debug)]
 #[must_use = "transactions do nothing unless committed"]
 pub struct Fenced<'a> {

@@ -105,7 +105,7 @@
 //! - The token is the zxid at which the holder's znode was created ([`Token`](crate::Token)), not the
 //!   sequence number in its name: that one starts over when the lock's parent znode is deleted, as
 //!   containers are, and overflows. A zxid is 64 bits and never goes back, unless the ensemble is
-//!   restored from a backup; let the epoch in its upper half be part of what you compare then.
+//!   restored from a backup: [`Token`](crate::Token) says what to compare then.
 //! - A program in Python or Java that shares the lock gets the same number as the `czxid` of its
 //!   znode's stat.
 //! - Readers of a [`ReadLock`](crate::ReadLock) and holders of a [`Semaphore`](crate::Semaphore)

@@ -6,6 +6,7 @@ use zk_client::{Client, ErrorKind, Watch};
 
 use crate::error::Result;
 use crate::latest::{Latest, Writer};
+use crate::paths::check;
 use crate::pause::pause;
 
 /// What can be known of a znode, and watched for change.
@@ -19,9 +20,10 @@ pub(crate) trait Followed: Clone + Send + Sync + 'static {
         path: &str,
     ) -> impl Future<Output = zk_client::Result<(Self, Watch)>> + Send;
 
-    /// Whether it says nothing that is not known already: it is the same, or it is older, from a
-    /// server that lags behind the one that a former session ended on.
-    fn is_known(&self, known: &Self) -> bool;
+    /// Whether the subscriber would see no difference. Stats are compared for equality only, for
+    /// they do not tell which of two answers is the later one: the zxids of a restored ensemble start
+    /// over, and some servers leave a zxid as it was.
+    fn is_same(&self, known: &Self) -> bool;
 }
 
 /// The latest state of a znode, from now on.
@@ -33,16 +35,22 @@ pub(crate) fn follow<S: Followed>(client: &Client, path: &str) -> Latest<Result<
 }
 
 async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>>) {
-    let mut known: Option<S> = None;
+    if let Err(error) = check(&path) {
+        return writer.write(Err(error.into()));
+    }
+    let mut known: Option<Known<S>> = None;
     let mut pause = pause();
     loop {
-        match look::<S>(&client, &path).await {
-            Ok((state, watch)) => {
+        let read_in = known.as_ref().map(|known| known.epoch);
+        match look::<S>(&client, &path, read_in).await {
+            Ok(None) => {}
+            Ok(Some((state, epoch, watch))) => {
                 pause.reset();
-                if !known.as_ref().is_some_and(|known| state.is_known(known)) {
-                    known = Some(state.clone());
-                    writer.write(Ok(state));
+                let is_same = |known: &Known<S>| state.is_same(&known.state);
+                if !known.as_ref().is_some_and(is_same) {
+                    writer.write(Ok(state.clone()));
                 }
+                known = Some(Known { state, epoch });
                 // Whatever it tells, look again: a gap and the end of a session too.
                 watch.await;
             }
@@ -56,8 +64,46 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
     }
 }
 
-/// The state of the znode, and a watch for the next.
-async fn look<S: Followed>(client: &Client, path: &str) -> zk_client::Result<(S, Watch)> {
+/// The latest answer.
+struct Known<S> {
+    state: S,
+    /// The session it was read in, or one before.
+    epoch: u64,
+}
+
+/// The state of the znode, the session, and a watch for the next state. `None` if the answer may be
+/// older than what was read in the session `known`.
+///
+/// Within a session no answer is older than the one before. The servers of another session may lag
+/// behind those of the last, so that session begins with a sync, and then its answer is the truth,
+/// also when its zxids are smaller: the ensemble has been restored from a backup.
+async fn look<S: Followed>(
+    client: &Client,
+    path: &str,
+    known: Option<u64>,
+) -> zk_client::Result<Option<(S, u64, Watch)>> {
+    let epoch = client.session().epoch;
+    let is_later = known.is_some_and(|known| known != epoch);
+    // Both go out together; the server executes one after the other.
+    let sync = is_later.then(|| client.sync(path).submit());
+    let (state, watch) = read::<S>(client, path).await?;
+    if let Some(sync) = sync {
+        match sync.await {
+            Ok(()) => {}
+            // A server without a quorum has no leader to catch up with.
+            Err(error) if error.kind() == ErrorKind::ReadOnly => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // Reads go on into the next session.
+    if known.is_some() && client.session().epoch != epoch {
+        return Ok(None);
+    }
+    Ok(Some((state, epoch, watch)))
+}
+
+/// Reads the znode, or that there is none, and sets a watch for the next change.
+async fn read<S: Followed>(client: &Client, path: &str) -> zk_client::Result<(S, Watch)> {
     loop {
         match S::read(client, path).await {
             Err(error) if error.kind() == ErrorKind::NoNode && !zk_proto::seeded_bug!("C14") => {}

@@ -19,6 +19,19 @@ use crate::renewal::{Trust, now, renew};
 /// A fencing token: the zxid at which the guard's znode was created. It grows from holder to
 /// holder, also when the lock's parent znode was deleted and made again, which starts sequence
 /// numbers over.
+///
+/// # After a restore
+///
+/// A token can be compared with another of the same history of the same ensemble only. When the
+/// ensemble is restored from a backup, or replaced by another, zxids start again where the backup
+/// ends, or at 0. Then a new holder's token is smaller than those that were seen before, and what is
+/// written to refuses it, or is equal to one of them by chance.
+///
+/// So keep a generation of the ensemble where it is not part of the backup, such as in the program's
+/// configuration, and increase it with each restore. Compare the pairs `(generation, token)`, the
+/// generation first: tuples in Rust are ordered like that, and in SQL a row is,
+/// `(generation, token) <= (:generation, :token)`. Without a generation, the stored tokens have to be
+/// reset after a restore, once no holder from before it can write any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(Zxid);
 

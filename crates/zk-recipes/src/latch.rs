@@ -81,7 +81,9 @@ impl LeaderLatch {
     /// Takes part, and waits until this participant leads.
     ///
     /// # Errors
-    /// The client is over, or the ensemble refuses the latch's znodes.
+    /// The client is over, or the ensemble refuses the latch's znodes. An invalid path, or the root
+    /// of the ensemble, is an error before anything is sent
+    /// ([`InvalidPath`](zk_client::ErrorKind::InvalidPath)).
     ///
     /// # Cancel safety
     /// Dropping the future ends the participation.

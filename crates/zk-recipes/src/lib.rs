@@ -35,7 +35,8 @@
 //! - `line`, `names`: the queue of znodes that locks and elections are made of, and its order.
 //!   `options`: what all who stand in it can be told. `permits`: how many a semaphore lets in.
 //! - `fate`, `renewal`, `fenced`: parts of the guard. `leaders`: following an election.
-//! - `follow`, `latest`: how watches keep up. `pause`: between attempts.
+//! - `follow`, `latest`: how watches keep up. `pause`: between attempts. `paths`: which paths recipes
+//!   accept.
 //!
 //! # Features
 //!
@@ -62,6 +63,7 @@ mod lock;
 mod multi_lock;
 mod names;
 mod options;
+mod paths;
 mod patient;
 mod pause;
 mod permits;

@@ -8,8 +8,12 @@ use crate::error::Result;
 use crate::guard::{Guard, Token};
 use crate::layout::{Layout, Own, Role};
 use crate::names::{self, Names, obstacle};
+use crate::paths::check_own;
 use crate::pause::pause;
 use crate::renewal::Trust;
+
+/// How many contenders are read at once.
+const READS: usize = 128;
 
 /// A line under a znode, and how to stand in it.
 #[derive(Debug, Clone)]
@@ -33,7 +37,8 @@ pub(crate) struct Line {
 pub struct Contender {
     /// What it calls itself: the contents of its znode.
     pub identifier: Bytes,
-    /// The path of its znode.
+    /// The path of its znode, below the root of the handle that has read it. A handle with another
+    /// root has another path for it.
     pub path: String,
     /// The fencing token it has, or will have when it is its turn.
     pub token: Token,
@@ -95,6 +100,45 @@ impl Line {
         &self.parent
     }
 
+    /// Refuses what is no path, or no path of a line.
+    pub(crate) fn check_path(&self) -> Result<()> {
+        Ok(check_own(&self.client, &self.parent)?)
+    }
+
+    /// The path from the root of the ensemble, the same for handles with every chroot.
+    pub(crate) fn absolute(&self) -> String {
+        self.client.root().join(&self.parent)
+    }
+
+    pub(crate) fn shares_session_with(&self, other: &Line) -> bool {
+        self.client.shares_session_with(&other.client)
+    }
+
+    /// Whether both stand in their lines in the same way, wherever these are.
+    pub(crate) fn has_options_of(&self, other: &Line) -> bool {
+        self.identifier == other.identifier
+            && self.layout == other.layout
+            && self.role == other.role
+            && self.extra_patterns == other.extra_patterns
+            && self.trust == other.trust
+            && self.persistent == other.persistent
+    }
+
+    /// Whether the znode that stands for a place in another line is in this one, too: then both are
+    /// the line of one znode. Ids are random, so no other znode has its name.
+    pub(crate) async fn contains(&self, place: &Guard) -> Result<bool> {
+        let path = path::join(&self.parent, path::name(place.path()));
+        let mut pause = pause();
+        loop {
+            // This client's server may lag behind the one that created it.
+            match self.patient.exists(&path).synced().await {
+                Ok(stat) => return Ok(stat.is_some()),
+                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// The contenders among the children, the head first.
     pub(crate) fn read(&self, children: &Children) -> Vec<names::Contender> {
         let mut names = Names::new(self.layout, self.role);
@@ -106,6 +150,7 @@ impl Line {
 
     /// The names in the line, the head first.
     pub(crate) async fn order(&self) -> Result<Vec<names::Contender>> {
+        self.check_path()?;
         let mut pause = pause();
         loop {
             match self.patient.children(&self.parent).await {
@@ -120,23 +165,25 @@ impl Line {
     /// The contenders, the head first. Those who leave meanwhile are left out.
     pub(crate) async fn contenders(&self) -> Result<Vec<Contender>> {
         let order = self.order().await?;
-        let paths: Vec<String> = order
-            .iter()
-            .map(|c| path::join(&self.parent, &c.name))
-            .collect();
-        let reads: Vec<_> = paths
-            .iter()
-            .map(|path| self.patient.get(path).submit())
-            .collect();
-        let mut contenders = Vec::with_capacity(reads.len());
-        for ((read, path), named) in reads.into_iter().zip(paths).zip(order) {
-            match read.await {
-                Ok((identifier, stat)) => contenders.push(Contender {
-                    shared: named.shared,
-                    ..Contender::new(identifier, path, &stat)
-                }),
-                Err(error) if error.kind() == ErrorKind::NoNode => {}
-                Err(error) => return Err(error.into()),
+        let mut contenders = Vec::with_capacity(order.len());
+        // Not all at once: a line may be longer than the client's queue.
+        for some in order.chunks(READS) {
+            let paths = some.iter().map(|c| path::join(&self.parent, &c.name));
+            let reads = paths.map(|path| (self.patient.get(&path).submit(), path));
+            let reads: Vec<_> = reads.collect();
+            for ((read, path), named) in reads.into_iter().zip(some) {
+                match read.await {
+                    Ok((identifier, stat)) => {
+                        // A slice of what was received would keep all of that in memory.
+                        let identifier = Bytes::copy_from_slice(&identifier);
+                        contenders.push(Contender {
+                            shared: named.shared,
+                            ..Contender::new(identifier, path, &stat)
+                        });
+                    }
+                    Err(error) if error.kind() == ErrorKind::NoNode => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Ok(contenders)
@@ -157,6 +204,7 @@ impl Line {
     ///
     /// Dropping the future leaves the line, in the background.
     pub(crate) async fn stand(&self, wait: bool) -> Result<Option<Guard>> {
+        self.check_path()?;
         loop {
             let (place, line) = self.join().await?;
             if let Some(held) = self.advance(place, line, wait).await? {

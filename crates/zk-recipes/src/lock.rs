@@ -83,8 +83,8 @@ impl Lock {
         self
     }
 
-    pub(crate) fn path(&self) -> &str {
-        self.line.parent()
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
     }
 }
 

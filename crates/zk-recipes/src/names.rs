@@ -37,11 +37,14 @@ impl Names {
     /// The contenders among the children, the head first.
     pub(crate) fn contenders<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<Contender> {
         let mut line: Vec<_> = names.filter_map(|name| self.contender(name)).collect();
-        // The ensemble's counter runs over; a line is never half the number space long.
-        if let Some(any) = line.first().map(|c| c.sequence) {
-            // Curator gives a writer that becomes a reader a second znode with the same number.
+        if zk_proto::seeded_bug!("L2") {
+            let any = line.first().map_or(0, |c| c.sequence);
             line.sort_by_key(|c| (c.sequence.wrapping_sub(any), c.shared));
+            return line;
         }
+        line.sort_by(|a, b| a.order_from(0).cmp(&b.order_from(0)));
+        let head = head(&line);
+        line.rotate_left(head);
         if zk_proto::seeded_bug!("B81") {
             line.sort_by(|a, b| a.name.cmp(&b.name));
         }
@@ -67,14 +70,49 @@ impl Names {
     }
 }
 
-/// The nearest contender ahead of `own` that must be gone before it can have what it wants.
-pub(crate) fn obstacle<'a>(line: &'a [Contender], own: &Contender) -> Option<&'a Contender> {
-    let mut place = line.iter().position(|c| c == own)?;
-    if zk_proto::seeded_bug!("B93") && own.shared {
-        place = line.len();
+impl Contender {
+    /// Its place in a line, counted from the number `origin`. The ensemble's counter runs over, so a
+    /// number says nothing without another one; a line is never half the number space long.
+    fn order_from(&self, origin: i32) -> (i32, bool, &str) {
+        // Curator gives a writer that becomes a reader a second znode with the same number.
+        (self.sequence.wrapping_sub(origin), self.shared, &self.name)
     }
-    let mut ahead = line.iter().take(place).rev();
-    ahead.find(|c| !(own.shared && c.shared))
+}
+
+/// Which contender of a sorted line is its head: the one behind the widest gap in the circle of
+/// numbers.
+fn head(line: &[Contender]) -> usize {
+    let numbers = || line.iter().map(|c| c.sequence);
+    let before = line.last().map(|c| c.sequence).into_iter().chain(numbers());
+    let gaps = numbers()
+        .zip(before)
+        .map(|(n, before)| n.wrapping_sub(before).cast_unsigned());
+    let widest = gaps
+        .enumerate()
+        .max_by_key(|&(at, gap)| (gap, std::cmp::Reverse(at)));
+    widest.map_or(0, |(at, _)| at)
+}
+
+/// The nearest contender ahead of `own` that must be gone before it can have what it wants.
+///
+/// What is ahead is judged from `own`'s number, not from the head of the line: of two contenders one
+/// is always ahead of the other, whatever else is among the children.
+pub(crate) fn obstacle<'a>(line: &'a [Contender], own: &Contender) -> Option<&'a Contender> {
+    let conflicts = |c: &&Contender| !(own.shared && c.shared);
+    if zk_proto::seeded_bug!("L2") {
+        let place = line.iter().position(|c| c == own)?;
+        return line.iter().take(place).rfind(conflicts);
+    }
+    if zk_proto::seeded_bug!("B93") && own.shared {
+        return line.iter().rfind(conflicts);
+    }
+    let place = |c: &'a Contender| c.order_from(own.sequence);
+    let ahead = line
+        .iter()
+        .filter(|c| place(c) < own.order_from(own.sequence));
+    ahead
+        .filter(conflicts)
+        .max_by(|a, b| place(a).cmp(&place(b)))
 }
 
 #[cfg(test)]
@@ -206,7 +244,69 @@ mod tests {
         ]
     }
 
+    /// What may be among the children beside contenders: whatever, and names like theirs.
+    fn strangers() -> impl Strategy<Value = Vec<String>> {
+        let marks = [
+            "-lock-",
+            "lock-",
+            "__lock__",
+            "__rlock__",
+            "-__WRIT__",
+            "-__READ__",
+            "-latch-",
+        ];
+        let ids = prop_oneof![
+            Just("x".to_owned()),
+            Just("_c_00000000-0000-4000-8000-000000000000".to_owned()),
+            Just("0123456789abcdef0123456789abcdef".to_owned()),
+            "[ -.0-~]{0,6}",
+        ];
+        let numbers = prop_oneof![
+            any::<i32>().prop_map(|n| format!("{n:010}")),
+            any::<i32>().prop_map(|n| n.to_string()),
+            any::<u32>().prop_map(|n| format!("{n:010}")),
+            "[-+0-9]{0,12}",
+        ];
+        let like = (ids, prop::sample::select(marks.to_vec()), numbers);
+        let like = like.prop_map(|(id, mark, number)| format!("{id}{mark}{number}"));
+        prop::collection::vec(prop_oneof![4 => like, 1 => "[!-.0-~]{1,20}"], 0..12)
+    }
+
     proptest! {
+        /// Guards: L2.
+        #[test]
+        fn no_two_hold_whatever_is_among_the_children(
+            layout in layouts(),
+            role in roles(),
+            first in any::<i32>(),
+            gaps in prop::collection::vec((1..1000i32, any::<prop::sample::Index>()), 1..12),
+            strangers in strangers(),
+            shuffle in any::<u64>(),
+        ) {
+            let marks = [layout.exclusive(role), layout.shared(role)].concat();
+            let mut sequence = first;
+            let mut own = Vec::new();
+            for (gap, mark) in gaps {
+                sequence = sequence.wrapping_add(gap);
+                own.push(format!("own{}{sequence:010}", mark.get(&marks)));
+            }
+            let read = Names::new(layout, role);
+            let all_ours = read.contenders(strangers.iter().map(String::as_str)).is_empty();
+            let mut children = [own.clone(), strangers].concat();
+            fastrand::Rng::with_seed(shuffle).shuffle(&mut children);
+            let line = read.contenders(children.iter().map(String::as_str));
+            let holds = |name: &&String| {
+                let own = line.iter().find(|c| c.name == **name).unwrap();
+                obstacle(&line, own).is_none().then_some(own.shared)
+            };
+            let holders: Vec<_> = own.iter().filter_map(|name| holds(&name)).collect();
+            prop_assert!(holders.len() <= 1 || holders.iter().all(|shared| *shared), "{line:?}");
+            if all_ours {
+                prop_assert!(!holders.is_empty());
+                prop_assert_eq!(names(&line), own);
+            }
+        }
+
         /// A70, ZOOKEEPER-4372: whatever the number, the layout and the ids, and across the overflow.
         #[test]
         fn a70_b82_a_line_is_in_the_order_of_arrival(

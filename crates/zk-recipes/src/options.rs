@@ -45,7 +45,9 @@ macro_rules! lock {
             /// Waits for the lock, however long it takes.
             ///
             /// # Errors
-            /// The client is over, or the ensemble refuses the lock's znodes.
+            /// The client is over, or the ensemble refuses the lock's znodes. An invalid path, or
+            /// the root of the ensemble, is an error before anything is sent
+            /// ([`InvalidPath`](zk_client::ErrorKind::InvalidPath)).
             ///
             /// # Cancel safety
             /// Dropping the future leaves the line; neither a znode nor a watch stays.

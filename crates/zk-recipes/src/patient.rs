@@ -69,7 +69,7 @@ impl PatientChildrenWatch {
     /// The next state that has come to rest; `None` at the end.
     ///
     /// # Errors
-    /// The ensemble refuses to let the znode be read. Nothing follows an error.
+    /// The path is invalid, or the ensemble refuses to let the znode be read. Nothing follows an error.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing, and does not stop the time.

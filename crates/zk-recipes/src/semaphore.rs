@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::layout::{Layout, Role};
 use crate::line::{Contender, Line, ensure};
+use crate::paths::{check, check_own};
 use crate::pause::pause;
 use crate::permits::{Permits, either};
 use crate::renewal::Trust;
@@ -122,7 +123,9 @@ impl Semaphore {
     ///
     /// # Errors
     /// The client is over, the ensemble refuses the semaphore's znodes, or its number of leases is
-    /// not what it should be ([`Error::Leases`]).
+    /// not what it should be ([`Error::Leases`]). An invalid path, or the root of the ensemble, is an
+    /// error before anything is sent ([`InvalidPath`](ErrorKind::InvalidPath)). So is, with kazoo's
+    /// layout, the root of a chroot: the line is a sibling of the semaphore's znode.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the line; neither a znode nor a watch stays.
@@ -183,6 +186,7 @@ impl Semaphore {
     /// # Cancel safety
     /// Dropping the future has no effect.
     pub async fn holders(&self) -> Result<Vec<Contender>> {
+        self.check_path()?;
         let parent = self.leases();
         let names = match self.patient.children(&parent).await {
             Ok(names) => names.to_vec(),
@@ -199,6 +203,22 @@ impl Semaphore {
             }
         }
         Ok(holders)
+    }
+
+    fn check_path(&self) -> Result<()> {
+        check_own(&self.client, &self.path)?;
+        if let Permits::At(limit) = &self.permits {
+            check(limit)?;
+        }
+        if self.is_kazoos() && self.path == "/" {
+            // The line is beside this znode, where a handle with this root does not reach.
+            return Err(zk_client::Error::invalid_path(
+                "invalid path \"/\": the line of a semaphore in kazoo's layout is a sibling of its \
+                 znode, and the root of a chroot has none; use a handle with another root",
+            )
+            .into());
+        }
+        Ok(())
     }
 
     fn is_kazoos(&self) -> bool {
@@ -230,6 +250,7 @@ impl Semaphore {
 
     /// `None` if not to `wait` and there are not enough.
     async fn obtain(&self, count: usize, wait: bool) -> Result<Option<Vec<SemaphoreLease>>> {
+        self.check_path()?;
         if let Permits::Fixed(max) = self.permits
             && count > max
         {

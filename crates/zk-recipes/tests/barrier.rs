@@ -11,14 +11,16 @@ mod common;
 
 use std::time::Duration;
 
-use common::{soon, until};
+use common::{address, at, end_session, has_root, soon, until};
 use zk_client::Client;
 use zk_embedded::{Server, fault::on};
 use zk_proto::OpCode;
 use zk_recipes::Barrier;
 
 async fn client(server: &Server) -> Client {
-    Client::connect(server.connect_string()).await.unwrap()
+    let zk = Client::connect(address(server)).await.unwrap();
+    has_root(&zk).await;
+    zk
 }
 
 /// C7, C8: neither a lost connection, nor a lost session, nor a change of the znode's data opens it,
@@ -35,14 +37,14 @@ async fn c7_c8_who_waits_is_held_back_until_it_is_opened_whatever_happens() {
         let barrier = barrier.clone();
         async move { barrier.wait().await }
     });
-    let watched = || server.watches_on("/a/barrier").data > 0;
+    let watched = || server.watches_on(&at("/a/barrier")).data > 0;
     until("it is watched", watched).await;
     admin.set("/a/barrier", "changed").await.unwrap();
     until("it is watched again", watched).await;
     server.faults().disconnect(zk.session().id);
     until("the connection is lost", || !watched()).await;
     until("it is watched again", watched).await;
-    server.expire_session(zk.session().id);
+    end_session(&server, &zk);
     until("there is another session", || zk.session().epoch == 2).await;
     until("it is watched again", watched).await;
     assert!(!waiting.is_finished());
@@ -58,26 +60,26 @@ async fn lost_replies_leave_it_as_it_should_be_and_one_closed_again_closed() {
     let barrier = Barrier::new(&zk, "/barrier");
     server.faults().drop_reply_after_apply(on(OpCode::Create2));
     soon("the closing", barrier.close()).await.unwrap();
-    assert!(server.node("/barrier").is_some());
+    assert!(server.node(&at("/barrier")).is_some());
     server.faults().drop_reply_after_apply(on(OpCode::Delete));
     soon("the opening", barrier.open()).await.unwrap();
-    assert!(server.node("/barrier").is_none());
+    assert!(server.node(&at("/barrier")).is_none());
 
     // It is opened, nobody hears of it, and somebody else closes it.
     barrier.close().await.unwrap();
     let other = client(&server).await;
-    let first = server.node("/barrier").unwrap().stat.czxid;
+    let first = server.node(&at("/barrier")).unwrap().stat.czxid;
     server.faults().drop_reply_after_apply(on(OpCode::Delete));
     server.faults().close_after_accept(true);
     let opening = tokio::spawn({
         let barrier = barrier.clone();
         async move { barrier.open().await }
     });
-    until("it is opened", || server.node("/barrier").is_none()).await;
+    until("it is opened", || server.node(&at("/barrier")).is_none()).await;
     Barrier::new(&other, "/barrier").close().await.unwrap();
     server.faults().close_after_accept(false);
     soon("the opening", opening).await.unwrap().unwrap();
-    assert!(server.node("/barrier").unwrap().stat.czxid > first);
+    assert!(server.node(&at("/barrier")).unwrap().stat.czxid > first);
 }
 
 #[tokio::test]

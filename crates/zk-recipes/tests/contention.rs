@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LAYOUTS, memory, memory_with, received, soon, start, until};
+use common::{LAYOUTS, at, end_session, memory, memory_with, paths, received, soon, start, until};
 use zk_client::{Acl, Permissions};
 use zk_embedded::Server;
 use zk_recipes::{Layout, Lock, Lost, MultiLock, ReadLock, Trust, WriteLock, revoke};
@@ -100,7 +100,7 @@ async fn a70_b82_the_order_is_kept_when_the_counter_runs_over() {
         let memory = memory(1).await;
         let zk = memory.any().await;
         zk.ensure_path("/lock").await.unwrap();
-        memory.server.set_next_sequence("/lock", i32::MAX - 2);
+        memory.server.set_next_sequence(&at("/lock"), i32::MAX - 2);
         let lock = Lock::new(&zk, "/lock").layout(layout);
         let guard = lock.acquire().await.unwrap();
         let mut waiting = Vec::new();
@@ -137,11 +137,11 @@ async fn a75_a_parent_that_was_reaped_is_made_again() {
         for _ in 0..3 {
             lock.acquire().await.unwrap().release().await.unwrap();
             if layout == Layout::Kazoo {
-                assert!(memory.server.paths().contains(&"/locks/one".to_owned()));
+                assert!(paths(&memory.server).contains(&"/locks/one".to_owned()));
                 zk.delete("/locks/one").await.unwrap();
             }
             until("the container is reaped", || {
-                !memory.server.paths().contains(&"/locks/one".to_owned())
+                !paths(&memory.server).contains(&"/locks/one".to_owned())
             })
             .await;
         }
@@ -167,6 +167,46 @@ async fn the_clients_acl_is_that_of_parents_and_contenders() {
     guard.release().await.unwrap();
 }
 
+/// Guards: L2.
+#[tokio::test(start_paused = true)]
+async fn hand_made_children_give_no_second_holder() {
+    let numbers = [
+        i32::MIN,
+        i32::MIN + 1,
+        i32::MIN + 2,
+        i32::MIN + 3,
+        i32::MAX,
+        7,
+    ];
+    let names = numbers.map(|number| format!("-lock-{number:010}"));
+    let malformed = ["-lock-9", "lock-0000000000", "x"].map(str::to_owned);
+    for name in names.iter().chain(&malformed) {
+        let memory = memory(1).await;
+        let (zk, other) = (memory.any().await, memory.any().await);
+        let (first, second) = (Lock::new(&zk, "/lock"), Lock::new(&other, "/lock"));
+        let held = first.acquire().await.unwrap();
+        // The one that the server names first.
+        let mut stranger = String::new();
+        for id in 0.. {
+            let name = format!("{id}{name}");
+            stranger = format!("/lock/{name}");
+            zk.create(&stranger, "").await.unwrap();
+            if zk.children("/lock").await.unwrap().to_vec()[0] == name {
+                break;
+            }
+            zk.delete(&stranger).await.unwrap();
+        }
+        let also = second.try_acquire().await.unwrap();
+        assert!(also.is_none(), "beside {stranger}");
+        held.check().unwrap();
+        held.release().await.unwrap();
+        // It is of no session, and may be ahead of all.
+        zk.delete(&stranger).await.unwrap();
+        let next = soon("the lock", second.acquire()).await.unwrap();
+        next.release().await.unwrap();
+    }
+}
+
 /// kazoo's `ephemeral=False`.
 #[tokio::test(start_paused = true)]
 async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion() {
@@ -176,7 +216,7 @@ async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion(
         .persistent()
         .identifier("night shift");
     let guard = lock.acquire().await.unwrap();
-    memory.server.expire_session(zk.session().id);
+    end_session(&memory.server, &zk);
     until("there is another session", || zk.session().epoch == 2).await;
     guard.check().unwrap();
     assert_eq!(guard.deadline(), None);
@@ -301,7 +341,7 @@ async fn a72_several_locks_are_had_together_and_the_rest_is_not_tried() {
             .unwrap()
             .is_none()
     );
-    assert!(memory.names("/a").is_empty() && !memory.server.paths().contains(&"/c".to_owned()));
+    assert!(memory.names("/a").is_empty() && !paths(&memory.server).contains(&"/c".to_owned()));
     let late = several(["/c", "/a", "/b"])
         .acquire_timeout(Duration::from_secs(1))
         .await;
@@ -314,7 +354,7 @@ async fn a72_several_locks_are_had_together_and_the_rest_is_not_tried() {
         .await
         .unwrap();
     assert!(several(["/a", "/b", "/c"]).acquire().await.is_err());
-    assert!(!memory.server.paths().contains(&"/c".to_owned()));
+    assert!(!paths(&memory.server).contains(&"/c".to_owned()));
     memory.until_names("/a", 0).await;
     drop(held);
 }

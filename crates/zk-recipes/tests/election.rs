@@ -12,7 +12,7 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use common::{memory, soon, start, until};
+use common::{at, end_session, memory, soon, start, until};
 use zk_embedded::fault::on;
 use zk_proto::OpCode;
 use zk_recipes::{Contender, Election, LeaderLatch, Leaders, Lost};
@@ -44,12 +44,12 @@ async fn b89_who_looks_on_sees_every_leader_and_none() {
     let successor = Election::new(&other, "/election").identifier("second");
     let second = start(async move { successor.campaign().await.unwrap() });
     memory.until_names("/election", 2).await;
-    memory.server.expire_session(zk.session().id);
+    end_session(&memory.server, &zk);
     let second = soon("the second", second).await.unwrap();
     assert_eq!(next(&mut leaders).await.unwrap().token, second.token());
     assert_eq!(soon("the loss", first.lost()).await, Lost::SessionEnded);
     // The observer's session is another's affair.
-    memory.server.expire_session(observer.session().id);
+    end_session(&memory.server, &observer);
     second.resign().await.unwrap();
     assert_eq!(next(&mut leaders).await, None);
     zk.delete("/election").await.unwrap();
@@ -84,7 +84,7 @@ async fn a66_b87_d6_nobody_leads_by_the_znode_of_an_earlier_session() {
     assert_ne!(owner, Some(before.id));
     memory.until_names("/latch", 1).await;
     term.check().unwrap();
-    memory.server.expire_session(zk.session().id);
+    end_session(&memory.server, &zk);
     until("the term is over", || term.check().is_err()).await;
 }
 
@@ -98,7 +98,7 @@ async fn a62_b92_a_candidate_whose_znode_was_deleted_stands_again() {
     let next = start(async move { election.campaign().await.unwrap() });
     memory.until_names("/election", 2).await;
     until("it waits", || {
-        memory.server.watches_on(leader.path()).data == 1
+        memory.server.watches_on(&at(leader.path())).data == 1
     })
     .await;
     let own = Election::new(&other, "/election")

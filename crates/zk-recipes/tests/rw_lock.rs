@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LAYOUTS, dropped_after, memory, soon, start, until};
+use common::{LAYOUTS, at, dropped_after, end_session, memory, soon, start, until};
 use zk_embedded::fault::on;
 use zk_proto::OpCode;
 use zk_recipes::{Error, Layout, Lost, ReadLock, WriteLock};
@@ -148,7 +148,7 @@ async fn a_downgrade_after_the_session_is_lost_says_so() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let writer = WriteLock::new(&zk, "/lock").acquire().await.unwrap();
-    memory.server.expire_session(zk.session().id);
+    end_session(&memory.server, &zk);
     let refused = soon("an answer", writer.downgrade()).await;
     assert!(
         matches!(refused, Err(Error::Lost(Lost::SessionEnded))),
@@ -178,7 +178,7 @@ async fn a65_a_writers_release_wakes_the_readers_behind_it_and_no_others() {
         memory.until_names("/lock", n + 2).await;
     }
     // The first twenty watch the writer, the second writer the last of them, and nine that one.
-    let on = |path: &str| memory.server.watches_on(path).data;
+    let on = |path: &str| memory.server.watches_on(&at(path)).data;
     assert_eq!(on(writer.path()), 1, "one session watches once");
     until("everybody watches", || {
         memory.server.watch_counts().data == 3

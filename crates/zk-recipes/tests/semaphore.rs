@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{LAYOUTS, dropped_after, memory, soon, start, until};
+use common::{LAYOUTS, dropped_after, end_session, memory, soon, start, until};
 use tokio::task::JoinSet;
 use zk_recipes::{Error, Layout, Semaphore};
 
@@ -166,8 +166,8 @@ async fn a_wait_goes_on_in_the_next_session_and_a_lease_does_not() {
         let waiting = start(async move { semaphore.acquire().await.unwrap() });
         memory.until_names(turns(layout), 1).await;
         until("it watches", || memory.server.watch_counts().child > 0).await;
-        memory.server.expire_session(zk.session().id);
-        memory.server.expire_session(other.session().id);
+        end_session(&memory.server, &zk);
+        end_session(&memory.server, &other);
         let lease = soon("the lease", waiting).await.unwrap();
         lease.check().unwrap();
         assert!(held.check().is_err());

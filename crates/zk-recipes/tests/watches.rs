@@ -7,14 +7,20 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use common::{end_session, has_root, root};
 use tokio::time::{Instant, sleep, timeout};
 use zk_client::{Client, Dial, DialError, Dialing, HostPort, Stream};
 use zk_embedded::Server;
-use zk_recipes::{ChildrenState, ChildrenWatch, DataState, DataWatch, Error, PatientChildrenWatch};
+use zk_recipes::{
+    CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, Error, PatientChildrenWatch,
+    TreeCache,
+};
 
 /// Virtual.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -39,7 +45,10 @@ impl Dial for InMemory {
 
 impl InMemory {
     async fn new() -> Self {
-        let server = Server::builder().in_memory().start().await.unwrap();
+        Self::of(Server::builder().in_memory().start().await.unwrap())
+    }
+
+    fn of(server: Server) -> Self {
         InMemory {
             server: Arc::new(server),
             cut: Arc::default(),
@@ -47,8 +56,10 @@ impl InMemory {
     }
 
     async fn client(&self) -> Client {
-        let builder = Client::builder("memory").dial(self.clone());
-        builder.session_timeout(SESSION).connect().await.unwrap()
+        let builder = Client::builder(format!("memory{}", root())).dial(self.clone());
+        let zk = builder.session_timeout(SESSION).connect().await.unwrap();
+        has_root(&zk).await;
+        zk
     }
 
     /// Cuts a client off, for as long as `meanwhile` takes.
@@ -128,7 +139,7 @@ async fn nothing_comes_to_rest_while_nobody_can_be_heard() {
     other.create("/members/b", "").ephemeral().await.unwrap();
     sleep(boundary / 2).await;
     let gone = async {
-        memory.server.expire_session(other.session().id);
+        end_session(&memory.server, &other);
         let early = timeout(boundary * 3, patient.next()).await;
         assert!(early.is_err(), "{early:?}");
     };
@@ -153,7 +164,7 @@ async fn c14_a_znode_may_not_exist_yet_go_and_come_again_in_any_session() {
         );
         assert_eq!(names(soon(children.next()).await), some(&[]));
         let epoch = zk.session().epoch;
-        memory.server.expire_session(zk.session().id);
+        end_session(&memory.server, &zk);
         while zk.session().epoch == epoch || !zk.state().is_connected() {
             sleep(Duration::from_millis(10)).await;
         }
@@ -180,6 +191,34 @@ async fn c14_a_znode_may_not_exist_yet_go_and_come_again_in_any_session() {
     })
     .await
     .unwrap();
+}
+
+/// Guards: P5.
+#[tokio::test(start_paused = true)]
+async fn names_count_where_pzxid_does_not_change() {
+    let server = Server::builder().keep_pzxid(true).in_memory();
+    let memory = InMemory::of(server.start().await.unwrap());
+    let zk = memory.client().await;
+    zk.create("/members", "").await.unwrap();
+    for name in ["a", "b", "c"] {
+        zk.create(&format!("/members/{name}"), "").await.unwrap();
+    }
+    let mut children = ChildrenWatch::new(&zk, "/members");
+    let mut patient = PatientChildrenWatch::new(&zk, "/members", Duration::from_secs(1));
+    let cache = TreeCache::new(&zk, "/members");
+    let (_, mut events) = cache.subscribe().unwrap();
+    assert_eq!(names(soon(children.next()).await), some(&["a", "b", "c"]));
+    assert_eq!(names(soon(patient.next()).await), some(&["a", "b", "c"]));
+    for (gone, left) in [("a", &["b", "c"][..]), ("b", &["c"]), ("c", &[])] {
+        zk.delete(&format!("/members/{gone}")).await.unwrap();
+        assert_eq!(names(soon(children.next()).await), some(left));
+        assert_eq!(names(soon(patient.next()).await), some(left));
+        let removed = format!("/members/{gone}");
+        while !matches!(
+            soon(events.next()).await.unwrap(),
+            CacheEvent::Removed { path, .. } if path == removed
+        ) {}
+    }
 }
 
 /// C13: what does not decode is an error, once, and what follows is read.

@@ -175,6 +175,8 @@ fn of_delete(version: i32, found: Option<&Stat>, seen: Zxid) -> Verdict<()> {
 async fn resolve<C: Conditional>(op: C, policy: &RetryPolicy) -> Result<C::Output> {
     let client = op.client();
     let seen = client.last_zxid();
+    let epoch = || client.session().epoch.max(1);
+    let begun = epoch();
     let mut attempts = policy.start();
     // How the first attempt ended that may have taken effect.
     let mut doubt: Option<Error> = None;
@@ -188,7 +190,13 @@ async fn resolve<C: Conditional>(op: C, policy: &RetryPolicy) -> Result<C::Outpu
         // An attempt in doubt may be what makes the next one be refused.
         if lost || (refused && doubt.is_some()) {
             let error = doubt.take().unwrap_or(failed);
-            match op.look(seen).await {
+            let found = match op.look(seen).await {
+                // In another session the znode may be one of another history, with versions and
+                // zxids of its own: the ensemble may have been restored from a backup.
+                Ok(_) if epoch() != begun && !zk_proto::seeded_bug!("M1") => Ok(Verdict::Unknown),
+                found => found,
+            };
+            match found {
                 Ok(Verdict::Applied(done)) => return Ok(done),
                 Ok(Verdict::Conflict) => return Err(error.into_rejected(ErrorCode::BadVersion)),
                 Ok(Verdict::NotApplied) if !refused => doubt = Some(error),

@@ -1,14 +1,15 @@
 //! What befalls members: restarts, elections, lag, partitions.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
+use zk_proto::{Acl, OpCode, path};
 
 use super::member::{Contact, Member};
 use super::session::SessionTable;
 use super::state::State;
-use super::tree::Tree;
+use super::txn::Change;
 use crate::options::millis_u64;
 
 impl State {
@@ -79,11 +80,10 @@ impl State {
             .wrapping_add(self.elapsed(now))
             .wrapping_add(1);
         self.sessions = SessionTable::new(millis_u64(self.options.tick), seed, server_id);
-        let is_3_8 = self.options.is_3_8();
         self.deposed = None;
         for member in &mut self.members {
             let cut_off = member.is_read_only();
-            *member = Member::new(member.id, Tree::new(), is_3_8);
+            *member = Member::new(member.id, &self.options);
             if cut_off {
                 member.contact = Contact::None;
             }
@@ -94,6 +94,44 @@ impl State {
         }
         if self.members.len() > 1 {
             self.begin_epoch(1);
+        }
+    }
+
+    /// Loses everything, and has what persists back as `edit` leaves it: paths, and what data they
+    /// have. Zxids and the numbers of sequential nodes start over; there are no sessions.
+    pub fn restore(&mut self, now: Instant, edit: impl FnOnce(&mut BTreeMap<String, Bytes>)) {
+        let mut backup = BTreeMap::new();
+        let mut marks = HashMap::new();
+        if let Some(leader) = self.members.get(self.leader) {
+            let is_ours = |path: &str| path == "/" || path.starts_with("/zookeeper");
+            for (path, node) in leader.tree.paths().filter(|(path, _)| !is_ours(path)) {
+                if node.owner == 0 || node.is_container() || node.ttl().is_some() {
+                    backup.insert(path.to_owned(), node.data.clone().unwrap_or_default());
+                    marks.insert(path.to_owned(), (node.owner, node.acl.clone()));
+                }
+            }
+        }
+        edit(&mut backup);
+        self.wipe(now);
+        let mut creates: HashMap<String, i32> = HashMap::new();
+        // Parents come before their children.
+        for (path, data) in backup {
+            let parent = path::parent(&path).unwrap_or("/").to_owned();
+            let creates = creates.entry(parent).or_default();
+            *creates += 1;
+            let (owner, acl) = match marks.remove(&path) {
+                Some(marks) => marks,
+                None => (0, Acl::open().into()),
+            };
+            let change = Change::Create {
+                path: path.into(),
+                data: Some(data),
+                acl,
+                owner,
+                creates: *creates,
+            };
+            let txn = self.txn(now, 0, 0, OpCode::Create, Ok(vec![change]));
+            self.commit(txn, None);
         }
     }
 

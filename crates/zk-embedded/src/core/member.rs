@@ -16,6 +16,7 @@ use super::quota;
 use super::tree::{Applied, Tree};
 use super::txn::{Change, Txn};
 use super::watch::{Modes, WatchTable};
+use crate::options::Options;
 
 /// The connections of a server, and those among them with something to send.
 #[derive(Debug)]
@@ -132,7 +133,10 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(id: u8, tree: Tree, is_3_8: bool) -> Self {
+    pub(crate) fn new(id: u8, options: &Options) -> Self {
+        let is_3_8 = options.is_3_8();
+        let mut tree = Tree::new();
+        tree.keeps_pzxid = options.keeps_pzxid;
         Self {
             id,
             tree,

@@ -11,7 +11,7 @@ use super::member::{Connections, Contact, Member};
 use super::output::Output;
 use super::prepare::Preparation;
 use super::session::SessionTable;
-use super::tree::{Applied, Tree};
+use super::tree::Applied;
 use super::txn::{Change, Log, Txn};
 use crate::options::{Options, WallClock, millis_u64};
 
@@ -46,7 +46,7 @@ impl State {
         let members = (1..=count).map(|id| {
             let id = if count == 1 { 0 } else { id };
             let id = u8::try_from(id).unwrap_or(u8::MAX);
-            Member::new(id, Tree::new(), options.is_3_8())
+            Member::new(id, &options)
         });
         let members: Vec<_> = members.collect();
         let server_id = members.first().map_or(0, |member| member.id);

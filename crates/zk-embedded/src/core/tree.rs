@@ -115,6 +115,8 @@ pub(crate) struct Tree {
     /// Containers and nodes with a time to live.
     reapable: BTreeSet<Box<str>>,
     data_size: usize,
+    /// Whether a deletion leaves the parent's pzxid as it was.
+    pub(crate) keeps_pzxid: bool,
 }
 
 /// The nodes every server has, which cannot be deleted.
@@ -128,6 +130,7 @@ impl Tree {
             ephemerals: BTreeMap::new(),
             reapable: BTreeSet::new(),
             data_size: 0,
+            keeps_pzxid: false,
         };
         for path in SPECIAL {
             let node = Node::new(Some(Bytes::new()), open.clone(), 0, 0, 0);
@@ -287,7 +290,9 @@ impl Tree {
         }
         let parent = self.nodes.get_mut(path::parent(path)?)?;
         parent.children.remove(&key(path::name(path)));
-        parent.pzxid = parent.pzxid.max(zxid);
+        if !self.keeps_pzxid {
+            parent.pzxid = parent.pzxid.max(zxid);
+        }
         Some(Applied {
             stat: None,
             acl: node.acl,

@@ -43,6 +43,13 @@ impl Directory {
         chunk.get(at).map(|slot| &slot.entry)
     }
 
+    /// The name of a child that is there.
+    pub(super) fn name(&self, name: &str) -> Option<&Arc<str>> {
+        let chunk = self.chunks.get(self.chunk_of(name))?;
+        let at = position(chunk, name).ok()?;
+        chunk.get(at).map(|slot| &slot.name)
+    }
+
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Arc<Entry>> {
         let index = self.chunk_of(name);
         let chunk = self.chunks.get_mut(index)?;

@@ -14,9 +14,11 @@ use zk_client::{
 };
 
 use super::event::CacheError;
-use super::machine::{Answer, Ask, Facet, Machine, Read};
+use super::machine::{Answer, Ask, Machine, Read};
 use super::one_shots::OneShots;
 use super::shared::Shared;
+use super::work::Facet;
+use crate::paths::check;
 use crate::pause::pause;
 
 /// After this many events and answers what has changed is published, even if more are there.
@@ -61,16 +63,22 @@ struct Running {
     in_flight: VecDeque<(Ask, Replying)>,
     delays: Backoff,
     rest: Option<Pin<Box<Sleep>>>,
+    /// The session in which the watches are set; 0 before the first.
+    epoch: u64,
 }
 
 impl Driver {
     /// Keeps the cache up to date until it cannot be.
     pub(super) async fn run(self) -> CacheError {
+        if let Err(error) = check(self.machine.snapshot().tree.base()) {
+            return end(error);
+        }
         let mut running = Running {
             driver: self,
             in_flight: VecDeque::new(),
             delays: pause(),
             rest: None,
+            epoch: 0,
         };
         loop {
             if let Err(error) = running.session().await {
@@ -84,12 +92,13 @@ impl Running {
     /// One session's time.
     async fn session(&mut self) -> Result<(), CacheError> {
         let mut watches = self.watch().await?;
+        self.epoch = self.driver.client.session().epoch;
         let one_shot = matches!(watches, Watches::OneShot(_));
         self.driver.machine.load(one_shot);
         loop {
             self.ask(one_shot);
             if let Watching::Ended = poll_fn(|cx| self.poll_batch(&mut watches, cx)).await? {
-                self.driver.machine.gap();
+                self.driver.machine.session_ended();
                 self.publish();
                 return Ok(());
             }
@@ -207,7 +216,7 @@ impl Running {
             }
             // Whatever it tells, look again.
             Step::Fired(path, facet, _) => machine.touch(&path, facet),
-            Step::Answered(ask, reply) => self.answered(&ask, reply, watches)?,
+            Step::Answered(ask, reply) => return self.answered(&ask, reply, watches),
             Step::Rested => {}
         }
         Ok(Watching::Goes)
@@ -218,7 +227,16 @@ impl Running {
         ask: &Ask,
         reply: Reply,
         watches: &mut Watches,
-    ) -> Result<(), CacheError> {
+    ) -> Result<Watching, CacheError> {
+        let epoch = self.driver.client.session().epoch;
+        if self.epoch == 0 {
+            self.epoch = epoch;
+        }
+        if self.epoch != epoch {
+            // Reads go on into the next session, in which there was no sync yet.
+            self.driver.machine.answered(ask, Answer::Failed)?;
+            return Ok(Watching::Ended);
+        }
         let answer = match reply {
             Ok((answer, watch)) => {
                 if let (Watches::OneShot(watches), Some(watch)) = (watches, watch) {
@@ -237,7 +255,8 @@ impl Running {
                 Answer::Failed
             }
             Err(error) => match error.kind() {
-                ErrorKind::NoNode => Answer::Absent,
+                // There is no znode whose path does not fit into a request.
+                ErrorKind::NoNode | ErrorKind::RequestTooLarge => Answer::Absent,
                 ErrorKind::NoAuth => Answer::Refused(error.code().unwrap_or(ErrorCode::NoAuth)),
                 ErrorKind::ReadOnly if ask.read == Read::Sync => {
                     Answer::Refused(error.code().unwrap_or(ErrorCode::NotReadOnly))
@@ -245,7 +264,8 @@ impl Running {
                 _ => return Err(end(error)),
             },
         };
-        self.driver.machine.answered(ask, answer)
+        self.driver.machine.answered(ask, answer)?;
+        Ok(Watching::Goes)
     }
 }
 

@@ -63,6 +63,24 @@ pub enum CacheEvent {
     },
 }
 
+impl CacheEvent {
+    /// What it takes in memory, with the data that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let held = match self {
+            CacheEvent::Added { path, node } => path.len() + node.data.len(),
+            CacheEvent::Removed { path, before } => path.len() + before.data.len(),
+            CacheEvent::Changed { path, before, node } => {
+                path.len() + before.data.len() + node.data.len()
+            }
+            CacheEvent::Refused { path, .. } => path.len(),
+            CacheEvent::Gap { .. } | CacheEvent::Initialized { .. } | CacheEvent::Lagged { .. } => {
+                0
+            }
+        };
+        size_of::<CacheEvent>() + held
+    }
+}
+
 /// Why a [`TreeCache`](super::TreeCache) has ended. What it knew is gone with it, for nobody would
 /// keep it up to date.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -74,7 +92,7 @@ pub enum CacheError {
         /// How many it may hold.
         limit: usize,
     },
-    /// The nodes take more memory than the cache may.
+    /// The nodes, or their names before they are read, take more memory than the cache may.
     #[error("the tree takes more than the {limit} bytes that the cache may hold")]
     TooManyBytes {
         /// How much it may take, in bytes.
@@ -93,7 +111,7 @@ pub enum CacheError {
         /// Why.
         code: ErrorCode,
     },
-    /// A read failed for a reason that does not pass.
+    /// A read failed for a reason that does not pass, or the path of the cache is invalid.
     #[error(transparent)]
     Client(Arc<zk_client::Error>),
     /// The client was closed, or the cache was dropped.

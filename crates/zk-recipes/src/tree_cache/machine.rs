@@ -5,15 +5,18 @@
 //! come in the order of what happened to it, and the cache never goes back; and whatever is heard
 //! of a node while a read is under way has it read once more.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zk_client::{ErrorCode, Stat};
+use zk_client::{ErrorCode, Stat, path};
 
 use super::event::{CacheError, CacheEvent};
 use super::snapshot::{Cached, Snapshot};
 use super::tree::{DEPTH_LIMIT, Put, Tree, join};
+use super::work::{Facet, Named, Work};
+
+/// What is still to be read may take as many bytes, however little the cache may hold.
+const LEAST_ROOM: usize = 1 << 16;
 
 /// What a cache covers, and how much it may hold.
 #[derive(Debug, Clone, Copy)]
@@ -67,34 +70,6 @@ pub(super) enum Answer {
     Failed,
 }
 
-/// What is to be read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Facet {
-    /// The node itself.
-    Node,
-    /// Its children.
-    Children,
-}
-
-/// What is to be read of a path.
-#[derive(Debug, Default)]
-struct Job {
-    node: bool,
-    children: bool,
-    /// The stat alone does not do.
-    full: bool,
-    in_flight: bool,
-    urgent: bool,
-    /// Reading everything is not done before this is.
-    loads: bool,
-}
-
-impl Job {
-    fn is_wanted(&self) -> bool {
-        self.node || self.children
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// No watch is set: what is read now would not be kept up to date.
@@ -111,20 +86,14 @@ pub(super) struct Machine {
     one_shot: bool,
     tree: Tree,
     generation: u64,
+    /// The first generation of the session. The zxids of what is known from before may be those of
+    /// another history: the ensemble may have been restored from a backup since.
+    session: u64,
     complete: bool,
     phase: Phase,
     sync_wanted: bool,
     syncs_in_flight: usize,
-    jobs: HashMap<Arc<str>, Job>,
-    /// Paths that something has happened to.
-    urgent: VecDeque<Arc<str>>,
-    /// Paths to be read because everything is.
-    nodes: VecDeque<Arc<str>>,
-    /// Paths whose children are to be listed. They come last, so that no more names are held than
-    /// the lists on the wire have.
-    lists: VecDeque<Arc<str>>,
-    /// Jobs that reading everything waits for.
-    loading: usize,
+    work: Work,
     events: Vec<CacheEvent>,
     changed: bool,
 }
@@ -136,15 +105,12 @@ impl Machine {
             one_shot: false,
             tree: Tree::new(base.into()),
             generation: 1,
+            session: 1,
             complete: false,
             phase: Phase::Unwatched,
             sync_wanted: false,
             syncs_in_flight: 0,
-            jobs: HashMap::new(),
-            urgent: VecDeque::new(),
-            nodes: VecDeque::new(),
-            lists: VecDeque::new(),
-            loading: 0,
+            work: Work::default(),
             events: Vec::new(),
             changed: false,
         }
@@ -170,13 +136,14 @@ impl Machine {
         self.phase = Phase::Syncing;
         self.sync_wanted = true;
         let base = self.tree.base().clone();
-        self.want(&base, Facet::Node, true);
+        self.work.want(&base, Facet::Node, true);
     }
 
     /// Something may have been missed: all that is known is in doubt until it is
     /// [loaded](Self::load) again.
     pub(super) fn gap(&mut self) {
         self.phase = Phase::Unwatched;
+        self.work.forget_names();
         self.complete = false;
         self.changed = true;
         self.generation += 1;
@@ -185,52 +152,48 @@ impl Machine {
         });
     }
 
+    /// A [gap](Self::gap) from one session to the next.
+    pub(super) fn session_ended(&mut self) {
+        self.gap();
+        self.session = self.generation;
+    }
+
     /// Something has happened to a path.
     pub(super) fn touch(&mut self, path: &str, facet: Facet) {
         let Some(depth) = self.tree.depth(path) else {
             return;
         };
-        if depth > self.limits.depth {
+        // What is no path of a znode comes from no server that could be asked about it.
+        if depth > self.limits.depth || path::validate(path).is_err() {
             return;
         }
-        let path: Arc<str> = path.into();
-        self.want(&path, facet, false);
-        if let Some(job) = self.jobs.get_mut(&path) {
-            job.full |= facet == Facet::Node;
-            if !job.urgent && !job.in_flight {
-                job.urgent = true;
-                self.urgent.push_back(path);
-            }
+        self.work.want_soon(path.into(), facet);
+        if self.work.bytes() > self.room() {
+            self.start_over();
         }
     }
 
     /// A path is said to be gone.
     pub(super) fn touch_deleted(&mut self, path: &str) {
-        let in_flight = self.jobs.get(path).is_some_and(|job| job.in_flight);
+        let in_flight = self.work.job(path).is_some_and(|job| job.in_flight);
         if in_flight || self.tree.get(path).is_some() {
             self.touch(path, Facet::Node);
         }
     }
 
-    /// Has a path be read; `loads` if reading everything is not done before that is.
-    fn want(&mut self, path: &Arc<str>, facet: Facet, loads: bool) {
-        let job = self.jobs.entry(path.clone()).or_default();
-        let waits = job.is_wanted() || job.in_flight;
-        match facet {
-            Facet::Node => job.node = true,
-            Facet::Children => job.children = true,
-        }
-        if loads && !job.loads {
-            job.loads = true;
-            self.loading += 1;
-        }
-        if !waits {
-            let queue = match facet {
-                Facet::Node => &mut self.nodes,
-                Facet::Children => &mut self.lists,
-            };
-            queue.push_back(path.clone());
-        }
+    /// How much memory what is still to be read may take.
+    fn room(&self) -> usize {
+        let limit = self.limits.bytes;
+        let rest = limit.saturating_sub(self.tree.bytes());
+        // A tree that just fits is kept up to date all the same.
+        rest.max(limit / 8).max(LEAST_ROOM)
+    }
+
+    /// More has happened than may be remembered: forgets what, and reads everything again.
+    fn start_over(&mut self) {
+        self.gap();
+        self.work.forget();
+        self.load(self.one_shot);
     }
 
     /// The next read to be made; its answer is to be given to [`answered`](Self::answered).
@@ -246,8 +209,7 @@ impl Machine {
             Phase::Reading => {}
         }
         loop {
-            let queues = [&mut self.urgent, &mut self.nodes, &mut self.lists];
-            let path = queues.into_iter().find_map(VecDeque::pop_front)?;
+            let path = self.work.next()?;
             if let Some(read) = self.begin(&path) {
                 return Some(self.ask(path, read));
             }
@@ -267,16 +229,15 @@ impl Machine {
         let probes = !self.limits.data
             || match self.tree.get(path) {
                 // What has not changed while contact was lost need not be sent again.
-                Some(entry) => entry.cached.generation < self.generation,
+                Some(entry) => {
+                    let known = entry.cached.generation;
+                    let comparable = known >= self.session || zk_proto::seeded_bug!("M1");
+                    known < self.generation && comparable
+                }
                 // Only a watch of this kind tells when it is created.
                 None => self.one_shot && **path == **self.tree.base(),
             };
-        let job = self.jobs.get_mut(path)?;
-        job.urgent = false;
-        if job.in_flight || !job.is_wanted() {
-            return None;
-        }
-        job.in_flight = true;
+        let job = self.work.begin(path)?;
         if !job.node {
             job.children = false;
             return Some(Read::Names);
@@ -298,17 +259,23 @@ impl Machine {
             return Ok(());
         }
         let path = &ask.path;
-        let loads = self.jobs.get(path).is_some_and(|job| job.loads);
+        let loads = self.work.job(path).is_some_and(|job| job.loads);
+        // What was asked before the last gap may have been read in another session, of a server that
+        // lags. Everything is read again in this generation, so that answer is not needed.
+        let answer = match ask.generation == self.generation {
+            true => answer,
+            false => Answer::Synced,
+        };
         match answer {
             Answer::Synced => {}
-            Answer::Failed => self.want(path, ask.read.facet(), false),
+            Answer::Failed => self.work.want(path, ask.read.facet(), false),
             Answer::Absent => self.absent(path, ask.read),
             Answer::Refused(code) => self.refused(path, code)?,
             Answer::Stat(stat) => self.probed(ask, stat)?,
             Answer::Data(data, stat) => self.present(ask, data, stat)?,
             Answer::Names(names, stat) => self.listed(path, names, &stat, loads)?,
         }
-        self.finish(path);
+        self.work.finish(path);
         self.settle();
         self.changed = true;
         Ok(())
@@ -327,41 +294,20 @@ impl Machine {
         }
     }
 
-    /// Queues what is left of a job, or ends it.
-    fn finish(&mut self, path: &Arc<str>) {
-        let Some(job) = self.jobs.get_mut(path) else {
-            return;
-        };
-        job.in_flight = false;
-        if !job.is_wanted() {
-            self.loading -= usize::from(job.loads);
-            self.jobs.remove(path);
-        } else if job.full {
-            job.urgent = true;
-            self.urgent.push_back(path.clone());
-        } else if job.node {
-            self.nodes.push_back(path.clone());
-        } else {
-            self.lists.push_back(path.clone());
-        }
-    }
-
     fn settle(&mut self) {
-        if self.phase == Phase::Reading && self.loading == 0 && !self.complete {
+        if self.phase == Phase::Reading && self.work.is_loaded() && !self.complete {
             self.complete = true;
             self.events.push(CacheEvent::Initialized {
                 generation: self.generation,
             });
-            self.nodes.shrink_to_fit();
-            self.lists.shrink_to_fit();
-            self.jobs.shrink_to_fit();
+            self.work.shrink_to_fit();
         }
     }
 
     fn absent(&mut self, path: &Arc<str>, read: Read) {
         self.forget(path);
         let root_unwatched = self.one_shot && **path == **self.tree.base() && read != Read::Stat;
-        if let Some(job) = self.jobs.get_mut(path) {
+        if let Some(job) = self.work.job_mut(path) {
             // Nobody else tells when the root is created.
             job.node |= root_unwatched;
             job.children &= job.node;
@@ -373,7 +319,7 @@ impl Machine {
             return Err(CacheError::Refused { code });
         }
         self.forget(path);
-        if let Some(job) = self.jobs.get_mut(path) {
+        if let Some(job) = self.work.job_mut(path) {
             job.children &= job.node;
         }
         self.events.push(CacheEvent::Refused {
@@ -405,7 +351,7 @@ impl Machine {
             }
             _ if !self.limits.data => self.present(ask, Bytes::new(), stat),
             _ => {
-                if let Some(job) = self.jobs.get_mut(path) {
+                if let Some(job) = self.work.job_mut(path) {
                     job.node = true;
                     job.full = true;
                 }
@@ -424,10 +370,12 @@ impl Machine {
         // In each generation a node's children are listed once: when it is first known to be there.
         let mut lists = true;
         if let Some(known) = self.tree.get(path).map(|entry| &entry.cached) {
-            if (stat.czxid, stat.mzxid) < (known.stat.czxid, known.stat.mzxid)
+            let comparable = known.generation >= self.session || zk_proto::seeded_bug!("M1");
+            if comparable
+                && (stat.czxid, stat.mzxid) < (known.stat.czxid, known.stat.mzxid)
                 && !zk_proto::seeded_bug!("A74")
             {
-                // From a server that lags: what it will tell of its changes is to come.
+                // No server goes back within a session. One that does is not believed.
                 return Ok(());
             }
             if stat.czxid == known.stat.czxid {
@@ -442,12 +390,14 @@ impl Machine {
             stat,
             generation: ask.generation,
         };
+        let is_other = |before: &Cached| before.data != node.data;
         match self.tree.put(path, node.clone()) {
             Put::Added => self.events.push(CacheEvent::Added {
                 path: path.to_string(),
                 node,
             }),
-            Put::Replaced(before) if before.stat.mzxid != stat.mzxid => {
+            // In another history the zxid can be the same by chance.
+            Put::Replaced(before) if before.stat.mzxid != stat.mzxid || is_other(&before) => {
                 self.events.push(CacheEvent::Changed {
                     path: path.to_string(),
                     before,
@@ -467,7 +417,7 @@ impl Machine {
                 .get(path)
                 .is_some_and(|entry| entry.child_count() > 0);
         if lists && below && depth < self.limits.depth {
-            self.want(path, Facet::Children, !self.complete);
+            self.work.want(path, Facet::Children, !self.complete);
         }
         self.check_size()
     }
@@ -499,30 +449,29 @@ impl Machine {
         }
         let Some(entry) = self.tree.get(path) else {
             // Its own read decides whether it is there, and lists again.
-            self.want(path, Facet::Node, loads);
+            self.work.want(path, Facet::Node, loads);
             return Ok(());
         };
         if entry.cached.stat.czxid != stat.czxid {
-            if entry.cached.stat.czxid < stat.czxid {
-                self.want(path, Facet::Node, loads);
-            }
+            // Another node is there now.
+            self.work.want(path, Facet::Node, loads);
             return Ok(());
         }
         names.sort_unstable();
         let listed = |name: &str| names.binary_search_by(|other| (**other).cmp(name)).is_ok();
-        let gone = entry
-            .children()
-            .map(|(name, _)| name)
-            .filter(|name| !listed(name));
-        let in_doubt = names.iter().map(String::as_str).filter(|name| {
-            let known = entry.child(name);
-            known.is_none_or(|known| known.cached.generation < self.generation)
+        let gone = entry.children().filter(|(name, _)| !listed(name));
+        let gone = gone.filter_map(|(name, _)| entry.known_name(name));
+        let generation = self.generation;
+        let in_doubt = names.iter().filter_map(|name| match entry.child(name) {
+            Some(known) if known.cached.generation < generation => entry.known_name(name),
+            Some(_) => None,
+            None => is_name(name).then(|| Named {
+                name: name.as_str().into(),
+                known: false,
+            }),
         });
-        let wanted: Vec<Arc<str>> = gone
-            .chain(in_doubt)
-            .map(|name| join(path, name).into())
-            .collect();
-        let newer = entry.cached.stat.mzxid == stat.mzxid && entry.cached.stat.pzxid < stat.pzxid;
+        let wanted: Vec<Named> = gone.chain(in_doubt).collect();
+        let newer = entry.cached.stat.mzxid == stat.mzxid && entry.cached.stat != *stat;
         let refreshed = newer.then(|| Cached {
             stat: *stat,
             ..entry.cached.clone()
@@ -530,11 +479,22 @@ impl Machine {
         if let Some(refreshed) = refreshed {
             self.tree.put(path, refreshed);
         }
-        for child in wanted {
-            self.want(&child, Facet::Node, loads);
+        self.work.want_children(path.clone(), wanted, loads);
+        if self.tree.len() + self.work.new_names() > self.limits.nodes {
+            let limit = self.limits.nodes;
+            return Err(CacheError::TooManyNodes { limit });
+        }
+        if self.work.bytes() > self.room() {
+            let limit = self.limits.bytes;
+            return Err(CacheError::TooManyBytes { limit });
         }
         Ok(())
     }
+}
+
+/// Whether a child can be called so.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('/') && path::validate(&join("/", name)).is_ok()
 }
 
 #[cfg(test)]

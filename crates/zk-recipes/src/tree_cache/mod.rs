@@ -8,6 +8,7 @@ mod one_shots;
 mod shared;
 mod snapshot;
 mod tree;
+mod work;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use driver::Driver;
 pub use event::{CacheError, CacheEvent};
 use machine::{Limits, Machine};
 pub use shared::CacheEvents;
-use shared::Shared;
+use shared::{Shared, Unread};
 pub use snapshot::{Cached, Snapshot};
 
 /// A copy of a znode and all below it, kept up to date for as long as this lives.
@@ -49,8 +50,8 @@ pub use snapshot::{Cached, Snapshot};
 /// # What it promises
 ///
 /// - Reading a [`Snapshot`] asks nobody and waits for nothing.
-/// - What a snapshot says of a node is what the node was at some zxid, and never goes back. Two
-///   nodes may be as they were at different times.
+/// - What a snapshot says of a node is what the node was at some zxid, and never goes back, unless
+///   the ensemble is restored from a backup. Two nodes may be as they were at different times.
 /// - When nothing changes any more, and there is a connection, the snapshot becomes what the
 ///   ensemble has.
 /// - Once [`initialized`](Self::initialized), it has everything that had been committed before the
@@ -63,7 +64,9 @@ pub use snapshot::{Cached, Snapshot};
 /// and in each new session everything is read again: the
 /// [generation](Snapshot::generation) goes up, a [`CacheEvent::Gap`] is told, then what has changed,
 /// and [`CacheEvent::Initialized`] when that is all. Meanwhile snapshots hold what was known, and
-/// [`Snapshot::is_complete`] is false. While there is no connection a cache does not change;
+/// [`Snapshot::is_complete`] is false. In a new session the answers after a sync count whatever their
+/// zxids are, so the cache follows an ensemble that was restored from a backup. While there is no
+/// connection a cache does not change;
 /// [`Client::states`] tells that there is none.
 ///
 /// # Cancel safety
@@ -75,7 +78,7 @@ pub use snapshot::{Cached, Snapshot};
 ///
 /// One task. One recursive watch for all of it. To begin with, a read for each node and a list for each that
 /// has children; then a read for each change. After a gap, a read of the stat of each node, of the
-/// data that have changed, and the lists. Reads are [pipelined](TreeCacheBuilder::window).
+/// data that have changed, and the lists; in a new session, everything as to begin with. Reads are [pipelined](TreeCacheBuilder::window).
 ///
 /// In memory, 275 bytes for each node (measured with 100,000 of them on a 64-bit machine; 320 are
 /// [counted](Snapshot::bytes)), its name and its data; and as much again of what changes while an
@@ -177,7 +180,8 @@ impl TreeCacheBuilder<'_> {
         self
     }
 
-    /// How many nodes it may hold; 1,000,000 unless given. More of them end the cache with
+    /// How many nodes it may hold, those included that lists have named and that are still to be
+    /// read; 1,000,000 unless given. More of them end the cache with
     /// [`CacheError::TooManyNodes`], and what it held is let go.
     pub fn max_nodes(mut self, nodes: usize) -> Self {
         self.limits.nodes = nodes;
@@ -186,6 +190,11 @@ impl TreeCacheBuilder<'_> {
 
     /// How much memory the nodes may take, in bytes and as [`Snapshot::bytes`] counts; 1 GiB unless
     /// given. More ends the cache with [`CacheError::TooManyBytes`], and what it held is let go.
+    ///
+    /// What is still to be read counts as well: the names in lists, and the paths of events. Beside a
+    /// tree that nearly fills the cache it may take an eighth of the limit, and 64 KiB in any case.
+    /// When more happens than that holds, the cache starts over: a [`CacheEvent::Gap`] is delivered,
+    /// and everything is read again.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
@@ -204,7 +213,8 @@ impl TreeCacheBuilder<'_> {
         self
     }
 
-    /// How many events are held for each reader that does not keep up; 16,384 unless given. See
+    /// How many events are held for each reader that does not keep up; 16,384 unless given, and no
+    /// more bytes than the [nodes may take](Self::max_bytes), but always one event. See
     /// [`CacheEvent::Lagged`].
     pub fn max_events(mut self, events: usize) -> Self {
         self.event_limit = events;
@@ -222,7 +232,11 @@ impl TreeCacheBuilder<'_> {
     pub fn start(self) -> TreeCache {
         let machine = Machine::new(self.path, self.limits);
         let empty = machine.snapshot();
-        let shared = Arc::new(Shared::new(empty.clone(), self.event_limit));
+        let unread = Unread {
+            events: self.event_limit,
+            bytes: self.limits.bytes,
+        };
+        let shared = Arc::new(Shared::new(empty.clone(), unread));
         let driver = Driver {
             // What is read is waited for as long as it takes.
             client: self.client.with_deadline(None),

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use zk_client::{Watch, WatchEvent};
 
-use super::machine::Facet;
+use super::work::Facet;
 
 type Place = (Arc<str>, Facet);
 

@@ -20,21 +20,50 @@ struct Published {
     over: Option<CacheError>,
     readers: BTreeMap<u64, Reader>,
     next_reader: u64,
-    event_limit: usize,
+    limits: Unread,
+}
+
+/// How much a reader may have unread.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unread {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Reader {
     unread: VecDeque<CacheEvent>,
+    /// What the unread events take.
+    bytes: usize,
     dropped: u64,
     waker: Option<Waker>,
+}
+
+impl Reader {
+    fn push(&mut self, event: &CacheEvent, limits: Unread) {
+        let bytes = self.bytes.saturating_add(event.bytes());
+        // One event is always held, however large.
+        let is_full = self.unread.len() >= limits.events || bytes > limits.bytes;
+        if self.dropped > 0 || (is_full && !self.unread.is_empty()) {
+            self.dropped += 1;
+        } else {
+            self.bytes = bytes;
+            self.unread.push_back(event.clone());
+        }
+    }
+
+    fn pop(&mut self) -> Option<CacheEvent> {
+        let event = self.unread.pop_front()?;
+        self.bytes -= event.bytes();
+        Some(event)
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Shared(Mutex<Published>);
 
 impl Shared {
-    pub(super) fn new(snapshot: Snapshot, event_limit: usize) -> Self {
+    pub(super) fn new(snapshot: Snapshot, limits: Unread) -> Self {
         Shared(Mutex::new(Published {
             snapshot,
             initialized: false,
@@ -42,7 +71,10 @@ impl Shared {
             over: None,
             readers: BTreeMap::new(),
             next_reader: 0,
-            event_limit: event_limit.max(1),
+            limits: Unread {
+                events: limits.events.max(1),
+                ..limits
+            },
         }))
     }
 
@@ -56,14 +88,10 @@ impl Shared {
         let mut published = self.lock();
         published.initialized |= snapshot.complete;
         let old = std::mem::replace(&mut published.snapshot, snapshot);
-        let limit = published.event_limit;
+        let limits = published.limits;
         for reader in published.readers.values_mut() {
             for event in &events {
-                if reader.dropped > 0 || reader.unread.len() >= limit {
-                    reader.dropped += 1;
-                } else {
-                    reader.unread.push_back(event.clone());
-                }
+                reader.push(event, limits);
             }
         }
         let wakes = wakes(&mut published);
@@ -177,7 +205,7 @@ impl CacheEvents {
         }
         if let Some(reader) = published.readers.get_mut(&self.id) {
             reader.unread.clear();
-            reader.dropped = 0;
+            (reader.bytes, reader.dropped) = (0, 0);
         }
         Ok(published.snapshot.clone())
     }
@@ -191,7 +219,7 @@ impl CacheEvents {
         let Some(reader) = published.readers.get_mut(&self.id) else {
             return Poll::Ready(None);
         };
-        if let Some(event) = reader.unread.pop_front() {
+        if let Some(event) = reader.pop() {
             return Poll::Ready(Some(Ok(event)));
         }
         if reader.dropped > 0 {
@@ -225,5 +253,43 @@ impl Stream for CacheEvents {
 impl Drop for CacheEvents {
     fn drop(&mut self) {
         self.shared.lock().readers.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree_cache::snapshot::Cached;
+
+    fn added(size: usize) -> CacheEvent {
+        CacheEvent::Added {
+            path: "/a".to_owned(),
+            node: Cached {
+                data: vec![0; size].into(),
+                stat: zk_client::Stat::default(),
+                generation: 1,
+            },
+        }
+    }
+
+    /// Guards: M4.
+    #[test]
+    fn unread_events_are_limited_by_bytes() {
+        let limits = Unread {
+            events: 1000,
+            bytes: 10_000,
+        };
+        let mut reader = Reader::default();
+        reader.push(&added(20_000), limits);
+        assert_eq!((reader.unread.len(), reader.dropped), (1, 0), "one is held");
+        assert!(reader.pop().is_some() && reader.bytes == 0);
+        for _ in 0..20 {
+            reader.push(&added(1000), limits);
+        }
+        assert!(reader.bytes <= limits.bytes && reader.unread.len() > 5);
+        let held = u64::try_from(reader.unread.len()).unwrap();
+        assert_eq!(held + reader.dropped, 20);
+        while reader.pop().is_some() {}
+        assert_eq!(reader.bytes, 0);
     }
 }

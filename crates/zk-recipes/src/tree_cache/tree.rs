@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::directory::Directory;
 use super::snapshot::Cached;
+use super::work::Named;
 
 /// What a node takes beside its name and its data, in bytes: what was measured (275, on a 64-bit
 /// machine with glibc's allocator), and some more for what others waste.
@@ -28,6 +29,12 @@ impl Entry {
 
     pub(super) fn child(&self, name: &str) -> Option<&Arc<Entry>> {
         self.children.as_ref()?.get(name)
+    }
+
+    /// The name of a child that is there, without a copy.
+    pub(super) fn known_name(&self, name: &str) -> Option<Named> {
+        let name = self.children.as_ref()?.name(name)?.clone();
+        Some(Named { name, known: true })
     }
 
     /// The children, sorted by name.

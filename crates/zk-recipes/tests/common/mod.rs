@@ -24,6 +24,56 @@ pub(crate) const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout:
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The root that all clients of a test have: none, or a chroot in the second run that `worlds.rs`
+/// gives each test.
+pub(crate) fn root() -> &'static str {
+    if module_path!().contains("::chrooted::") {
+        "/tenants/one"
+    } else {
+        ""
+    }
+}
+
+/// The path that a server has for what clients see as this one.
+pub(crate) fn at(path: &str) -> String {
+    format!("{}{path}", root())
+}
+
+/// The paths of all znodes below the root of the clients, as they see them.
+pub(crate) fn paths(server: &Server) -> Vec<String> {
+    let paths = server.paths().into_iter();
+    let below = paths.filter_map(|path| path.strip_prefix(root()).map(str::to_owned));
+    below.filter(|path| path.starts_with('/')).collect()
+}
+
+/// Whether [`end_session`] restores the ensemble.
+pub(crate) fn is_restored() -> bool {
+    module_path!().contains("::restored::")
+}
+
+/// Ends a client's session. It expires, or in the third run that `worlds.rs` gives each test, the
+/// ensemble is restored from a backup: what persists is there again, with smaller zxids, and every
+/// other session is over as well.
+pub(crate) fn end_session(server: &Server, zk: &Client) {
+    if is_restored() {
+        server.restore(|_| {});
+    } else {
+        server.expire_session(zk.session().id);
+    }
+}
+
+/// The way to a server with sockets.
+pub(crate) fn address(server: &Server) -> String {
+    server.connect_string() + root()
+}
+
+/// Creates the znode of the client's root, unless there is none or the test runs without a chroot.
+pub(crate) async fn has_root(zk: &Client) {
+    if !root().is_empty() {
+        zk.ensure_path("/").await.unwrap();
+    }
+}
+
 /// An ensemble, and the way to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
@@ -60,11 +110,14 @@ impl Memory {
             initial: Duration::from_millis(2),
             max: Duration::from_millis(20),
         };
-        options(Client::builder(hosts.join(",")).backoff(impatient))
+        let hosts = hosts.join(",") + root();
+        let zk = options(Client::builder(hosts).backoff(impatient))
             .dial(self.clone())
             .connect()
             .await
-            .unwrap()
+            .unwrap();
+        has_root(&zk).await;
+        zk
     }
 }
 
@@ -163,7 +216,7 @@ impl Memory {
     /// The names of the znodes directly under `parent`.
     pub(crate) fn names(&self, parent: &str) -> Vec<String> {
         let prefix = format!("{parent}/");
-        let paths = self.server.paths().into_iter();
+        let paths = paths(&self.server).into_iter();
         paths
             .filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned))
             .filter(|name| !name.contains('/'))

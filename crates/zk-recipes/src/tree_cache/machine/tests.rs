@@ -35,8 +35,8 @@ fn with_root(limits: Limits, children: i32) -> Machine {
     machine
 }
 
-/// B103: lists wait until the nodes of the last one have been counted, so that a tree that is too
-/// large ends the cache before it fills the memory.
+/// B103: a name counts like its node, so that a tree that is too large ends the cache before it fills
+/// the memory.
 #[test]
 fn b103_more_nodes_than_allowed_are_an_error_before_they_are_held() {
     let limits = Limits {
@@ -65,24 +65,12 @@ fn b103_more_nodes_than_allowed_are_an_error_before_they_are_held() {
         Answer::Names(names, stat(1, 5)),
     )
     .unwrap();
-    for n in 0..5 {
-        let node = Answer::Data(Bytes::new(), stat(2, 5));
-        answer(&mut machine, &format!("/{n}"), Read::Data, node).unwrap();
-    }
+    let node = Answer::Data(Bytes::new(), stat(2, 5));
+    answer(&mut machine, "/0", Read::Data, node).unwrap();
+    // Two nodes, and the four names of the first list that are left.
     let names = (0..5).map(|n| n.to_string()).collect();
-    answer(
-        &mut machine,
-        "/0",
-        Read::Names,
-        Answer::Names(names, stat(2, 5)),
-    )
-    .unwrap();
-    let mut over = Ok(());
-    for n in 0..5 {
-        assert!(over.is_ok());
-        let node = Answer::Data(Bytes::new(), stat(2, 0));
-        over = answer(&mut machine, &format!("/0/{n}"), Read::Data, node);
-    }
+    let names = Answer::Names(names, stat(2, 5));
+    let over = answer(&mut machine, "/0", Read::Names, names);
     assert!(matches!(over, Err(CacheError::TooManyNodes { limit: 10 })));
 }
 
@@ -100,6 +88,107 @@ fn more_bytes_than_allowed_are_an_error() {
         over,
         Err(CacheError::TooManyBytes { limit: 1000 })
     ));
+}
+
+/// Guards: M4.
+#[test]
+fn what_is_to_be_read_counts_and_starts_over() {
+    let limits = Limits {
+        bytes: 1 << 20,
+        ..LIMITS
+    };
+    let mut machine = with_root(limits, 0);
+    let (mut most, mut gaps) = (0, 0);
+    for n in 0..100_000 {
+        machine.touch(&format!("/some-path/{n:010}"), Facet::Node);
+        most = most.max(machine.work.bytes());
+        if let Some((_, events)) = machine.take_changes() {
+            let is_gap = |event: &&CacheEvent| matches!(event, CacheEvent::Gap { .. });
+            gaps += events.iter().filter(is_gap).count();
+        }
+    }
+    assert!(gaps > 10, "{gaps}");
+    assert!(most <= limits.bytes, "{most}");
+    // What is known stays, in doubt until it has been read again.
+    assert_eq!(machine.snapshot().len(), 1);
+    assert!(!machine.snapshot().is_complete());
+    answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
+    while let Some(ask) = machine.next_ask() {
+        let found = match (&*ask.path, ask.read) {
+            ("/", Read::Stat) => Answer::Stat(stat(1, 0)),
+            ("/", _) => Answer::Data("again".into(), stat(1, 0)),
+            _ => Answer::Absent,
+        };
+        machine.answered(&ask, found).unwrap();
+    }
+    assert!(machine.snapshot().is_complete());
+    assert_eq!(machine.work.bytes(), 0);
+}
+
+/// Guards: M4.
+#[test]
+fn names_to_be_read_count_as_bytes() {
+    let limits = Limits {
+        bytes: 1 << 20,
+        ..LIMITS
+    };
+    let mut machine = with_root(limits, 20_000);
+    let names = (0..20_000).map(|n| format!("{n:0100}")).collect();
+    let names = Answer::Names(names, stat(1, 20_000));
+    let over = answer(&mut machine, "/", Read::Names, names);
+    let limit = limits.bytes;
+    assert!(matches!(over, Err(CacheError::TooManyBytes { limit: l }) if l == limit));
+}
+
+/// Guards: M4.
+#[test]
+fn a_list_replaces_the_one_before() {
+    let limits = Limits {
+        nodes: 10,
+        ..LIMITS
+    };
+    for one_shot in [false, true] {
+        let mut machine = with_root(limits, 8);
+        machine.one_shot = one_shot;
+        for round in 0..20 {
+            // Changes of a parent are faster than its children can be read.
+            if round > 0 && one_shot {
+                machine.touch("/", Facet::Children);
+            } else if round > 0 {
+                machine.gap();
+                machine.load(false);
+                answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
+                answer(&mut machine, "/", Read::Stat, Answer::Stat(stat(1, 8))).unwrap();
+            }
+            let names = (0..8).map(|n| n.to_string()).collect();
+            let names = Answer::Names(names, stat(1, 8));
+            answer(&mut machine, "/", Read::Names, names).unwrap();
+            assert_eq!(machine.work.new_names(), 8);
+        }
+        while let Some(ask) = machine.next_ask() {
+            let node = Answer::Data(Bytes::new(), stat(2, 0));
+            let names = Answer::Names(Vec::new(), stat(2, 0));
+            let found = if ask.read == Read::Names { names } else { node };
+            machine.answered(&ask, found).unwrap();
+        }
+        assert!(machine.snapshot().is_complete());
+        assert_eq!(machine.snapshot().len(), 9);
+        assert!(machine.work.is_empty());
+    }
+}
+
+/// Guards: M4.
+#[test]
+fn impossible_names_and_paths_are_not_read() {
+    let mut machine = with_root(LIMITS, 3);
+    let names = ["", ".", "..", "a/b", "/", "a\0", "fine"].map(str::to_owned);
+    let names = Answer::Names(names.to_vec(), stat(1, 7));
+    answer(&mut machine, "/", Read::Names, names).unwrap();
+    for path in ["//", "/a//b", "/a/", "/a/../b", "/\u{1}"] {
+        machine.touch(path, Facet::Node);
+    }
+    assert_eq!(ask(&mut machine), ("/fine".to_owned(), Read::Data));
+    assert_eq!(machine.next_ask(), None);
 }
 
 #[test]
@@ -147,7 +236,7 @@ fn what_may_not_be_read_is_told_and_left_out_and_a_root_ends_the_cache() {
     ));
 }
 
-/// Lists come last, events first.
+/// Events come first, and a branch is read before the next one is begun.
 #[test]
 fn what_something_has_happened_to_is_read_before_what_is_only_loaded() {
     let mut machine = with_root(LIMITS, 2);
@@ -165,8 +254,8 @@ fn what_something_has_happened_to_is_read_before_what_is_only_loaded() {
     machine
         .answered(&a, Answer::Data(Bytes::new(), stat(2, 7)))
         .unwrap();
-    assert_eq!(ask(&mut machine), ("/b".to_owned(), Read::Data));
     assert_eq!(ask(&mut machine), ("/a".to_owned(), Read::Names));
+    assert_eq!(ask(&mut machine), ("/b".to_owned(), Read::Data));
     assert_eq!(machine.next_ask(), None);
 }
 
@@ -228,6 +317,41 @@ fn a_node_never_goes_back() {
         .unwrap();
     }
     assert_eq!(machine.snapshot().get("/").unwrap().data, "new");
+}
+
+/// Guards: M1.
+#[test]
+fn another_session_may_have_another_history() {
+    let mut machine = with_root(LIMITS, 0);
+    for (zxid, data) in [(1, "old"), (0, "older"), (1, "equal")] {
+        machine.session_ended();
+        machine.load(false);
+        answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
+        // Not the stat alone, which may be the same by chance.
+        let root = Answer::Data(data.into(), stat(zxid, 0));
+        answer(&mut machine, "/", Read::Data, root).unwrap();
+        let (snapshot, _) = machine.take_changes().unwrap();
+        assert!(snapshot.is_complete());
+        assert_eq!(snapshot.get("/").unwrap().data, data);
+    }
+}
+
+/// Guards: M1.
+#[test]
+fn an_answer_from_before_a_gap_is_not_kept() {
+    let mut machine = with_root(LIMITS, 0);
+    machine.touch("/", Facet::Node);
+    let asked = machine.next_ask().unwrap();
+    machine.session_ended();
+    machine.load(false);
+    let late = Answer::Data("late".into(), stat(7, 0));
+    machine.answered(&asked, late).unwrap();
+    assert_eq!(machine.snapshot().get("/").unwrap().data, "");
+    answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
+    let root = Answer::Data("true".into(), stat(2, 0));
+    answer(&mut machine, "/", Read::Data, root).unwrap();
+    assert!(machine.snapshot().is_complete());
+    assert_eq!(machine.snapshot().get("/").unwrap().data, "true");
 }
 
 /// B104: what was found by an event is not left out of what is to be loaded.
