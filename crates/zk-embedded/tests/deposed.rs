@@ -12,7 +12,7 @@ mod raw;
 
 use std::time::Duration;
 
-use raw::{Raw, ask};
+use raw::Raw;
 use zk_embedded::Server;
 use zk_proto::records::*;
 use zk_proto::*;
@@ -134,7 +134,7 @@ async fn deposed_follower_asks_its_leader() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deposed_side_refuses_who_has_seen_more() {
+async fn deposed_side_refuses_a_later_zxid() {
     let server = oblivious().await;
     let client = Raw::on(&server, 2).await;
     assert!(server.depose_leader(&[]));

@@ -13,7 +13,7 @@ use super::world::World;
 /// The locks, as clients with the chroot `/app` name them.
 const LOCKS: [&str; 3] = ["/locks/m/a", "/locks/n/a", "/locks/m/b"];
 
-/// Which of [`LOCKS`] are held, as their holders have been told.
+/// For each of [`LOCKS`], the operation that acquired it and has not released it.
 pub(crate) type Taken = Arc<Mutex<[Option<u64>; LOCKS.len()]>>;
 
 /// Takes some of the locks, in any order and by any of their names, until `end`.

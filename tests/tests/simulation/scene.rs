@@ -147,6 +147,7 @@ fn spawn_load(
     end: Instant,
 ) {
     let timeout = world.settings.session_timeout;
-    let every = Duration::from_millis(rng.u64(20..=timeout.as_millis() as u64 / 8));
+    let most = u64::try_from(timeout.as_millis()).unwrap() / 8;
+    let every = Duration::from_millis(rng.u64(20..=most));
     work.spawn(load(world.clone(), seat, kind, every, end));
 }

@@ -1,6 +1,7 @@
 //! A leader that has been deposed and has not noticed, and the members that follow it.
 //!
-//! What Apache ZooKeeper 3.8 and 3.9 do, by their sources. Such a leader answers a handshake from its
+//! What Apache ZooKeeper does, by its sources, and what 3.8.0 was seen to do when both followers of its
+//! leader were stopped. Such a leader answers a handshake from its
 //! own session tracker (`ZooKeeperServer.reopenSession`, for its followers' clients `REVALIDATE`),
 //! without a quorum. Pings, reads and the `sync` of its own clients are answered by each member from
 //! its own state. Whatever needs a transaction (writes and their refusals, the creation and the end of
