@@ -92,6 +92,8 @@
 //! - Sequence numbers overflow from 2147483647 to -2147483648, as the documentation of ZooKeeper
 //!   says; servers of today stop counting instead.
 //! - A member that lags catches up when a write or a `sync` is sent to it, and lags again after it.
+//! - An election takes no time, and a deposed leader notices exactly `syncLimit` ticks after the cut;
+//!   Apache's notices up to a tick later, or sooner if its followers' connections are reset.
 //! - `reconfig` is refused as a standalone server refuses it, by ensembles too.
 //! - Latencies in four-letter words are 0; `dirs`, `hash`, `lead`, `stmk` and `zabs` say little.
 //! - Audit logs, metrics providers, the admin server, request throttling by size, local sessions
