@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use simulation::many::{ENOUGH_SEEDS, run_many};
 use simulation::run::run;
+use simulation::scene::Scene;
 
 /// How long the seeds of an ordinary run may take.
-const BUDGET: Duration = Duration::from_secs(80);
+const BUDGET: Duration = Duration::from_secs(72);
 /// Seeds that broke a promise once.
 const REGRESSIONS: [u64; 8] = [4, 12, 29, 37, 394, 1_254, 1_761, 2_876];
 
@@ -27,7 +28,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// `ZK_SIM_SEED=n` is where to begin, and `ZK_SIM_SEEDS=k` how many to run, for as long as that
-/// takes; `ZK_SIM_TRACE=1` tells everything. A run is void, and fails, if too little happened in it.
+/// takes; `ZK_SIM_SCENE=Split` runs only seeds of this scene; `ZK_SIM_TRACE=1` prints everything. A run is void, and fails, if too little happened in it.
 #[test]
 fn no_promise_is_broken_whatever_goes_wrong() {
     let first = number("ZK_SIM_SEED").unwrap_or(1);
@@ -36,13 +37,56 @@ fn no_promise_is_broken_whatever_goes_wrong() {
         Some(count) => (count, Duration::MAX),
         None => (u64::MAX, BUDGET),
     };
-    let summary = run_many(first, count, budget, trace);
+    let only = std::env::var("ZK_SIM_SCENE").ok();
+    let only = only.map(|name| Scene::named(&name).unwrap_or_else(|| panic!("no scene {name}")));
+    let summary = run_many(first, count, only, budget, trace);
     println!("{summary}");
     assert!(summary.failing.is_empty(), "{summary}");
-    if count >= ENOUGH_SEEDS {
+    if count >= ENOUGH_SEEDS && only.is_none() {
         let void = summary.void();
         assert!(void.is_empty(), "the run proves nothing: {void:#?}");
     }
+}
+
+/// Runs the first seeds of a scene.
+fn holds(scene: Scene, seeds: u64) {
+    let summary = run_many(1, seeds, Some(scene), Duration::ZERO, false);
+    assert!(summary.failing.is_empty(), "{summary}");
+}
+
+/// Guards: H1.
+#[test]
+fn deposed_leader_gives_no_second_holder() {
+    holds(Scene::Split, 40);
+}
+
+/// Guards: H4, H6.
+#[test]
+fn idle_holders_lose_nothing() {
+    holds(Scene::Healthy, 8);
+}
+
+/// Guards: H4.
+#[test]
+fn one_sick_server_costs_no_guard() {
+    holds(Scene::Sick, 8);
+}
+
+/// Guards: M1.
+#[test]
+fn caches_follow_a_restored_ensemble() {
+    holds(Scene::Restored, 8);
+}
+
+/// Guards: H3.
+#[test]
+fn one_lock_by_many_names_has_one_holder() {
+    holds(Scene::Rooted, 8);
+}
+
+#[test]
+fn suspended_holders_know_it() {
+    holds(Scene::Suspended, 8);
 }
 
 /// `ZK_SIM_REPLAYS=n` replays more than the few that are replayed each time.

@@ -34,8 +34,8 @@
 //! and the watches of its clients. They do not run an election or a quorum protocol; they do what a
 //! client could see of one when told to: [lag](Server::set_lag),
 //! [change their leader](Server::change_leader), [fall apart](Server::partition),
-//! [lose their leader](Server::set_astray) and go on answering, be [stopped](Faults::stop) one by
-//! one.
+//! [lose their leader](Server::set_astray) and go on answering, [have two leaders](Server::depose_leader)
+//! of which one does not know that it has been deposed, be [stopped](Faults::stop) one by one.
 //!
 //! # Faults
 //!
@@ -92,6 +92,8 @@
 //! - Sequence numbers overflow from 2147483647 to -2147483648, as the documentation of ZooKeeper
 //!   says; servers of today stop counting instead.
 //! - A member that lags catches up when a write or a `sync` is sent to it, and lags again after it.
+//! - An election takes no time, and a deposed leader notices exactly `syncLimit` ticks after the cut;
+//!   Apache's notices up to a tick later, or sooner if its followers' connections are reset.
 //! - `reconfig` is refused as a standalone server refuses it, by ensembles too.
 //! - Latencies in four-letter words are 0; `dirs`, `hash`, `lead`, `stmk` and `zabs` say little.
 //! - Audit logs, metrics providers, the admin server, request throttling by size, local sessions

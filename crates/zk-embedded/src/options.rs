@@ -45,6 +45,9 @@ pub struct Options {
     pub compat: Compat,
     /// The unit of session timeouts. Sessions end at a multiple of it, as on a real server.
     pub tick: Duration,
+    /// After how many ticks a deposed leader and its followers notice (`syncLimit`, 5 in the
+    /// configuration that Apache ships).
+    pub sync_limit: u32,
     /// The shortest session timeout granted; two ticks if `None`.
     pub min_session_timeout: Option<Duration>,
     /// The longest session timeout granted; twenty ticks if `None`.
@@ -88,6 +91,7 @@ impl Default for Options {
         Self {
             compat: Compat::default(),
             tick: Duration::from_secs(2),
+            sync_limit: 5,
             min_session_timeout: None,
             max_session_timeout: None,
             max_frame: 0xf_ffff,

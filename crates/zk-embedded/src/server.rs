@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use zk_proto::{SessionId, Zxid};
 
 use crate::connection;
-use crate::core::{NodeInfo, Peer, SessionInfo, State, Txn, WatchCounts};
+use crate::core::{NodeInfo, Peer, SessionInfo, Snapshot, State, Txn, WatchCounts};
 use crate::faults::Faults;
 use crate::listener;
 use crate::options::{Compat, Options, WallClock};
@@ -139,13 +139,63 @@ impl Server {
     /// upon which it closes its connections.
     ///
     /// Meanwhile it answers pings and reads, as a real server does for up to its `syncLimit`, but the
-    /// leader does not hear of its clients, nor of what they said since it last asked, which it does
+    /// leader does not learn of its clients, nor of what they sent since it last asked, which it does
     /// every half tick: their sessions may end. Writes, `sync` and handshakes are not answered, nor is
-    /// what follows a write on its connection. The leader cannot be cut off from itself.
+    /// what follows a write in its session. Nothing happens to the leader, which cannot be cut off from
+    /// itself, nor to a follower without which the leader has no quorum: for a leader that has lost its
+    /// quorum see [`depose_leader`](Self::depose_leader).
     pub fn set_astray(&self, member: usize, astray: bool) {
         self.shared
             .with(|inner| inner.state.set_astray(now(), member, astray));
         self.shared.clock.notify_one();
+    }
+
+    /// Cuts the leader and some of its followers, counted from 0, off from the other members without
+    /// the cut-off side's noticing. The others elect a new leader at once, which gives every session
+    /// its whole timeout from now on, ends sessions and commits writes. False, without any effect, if
+    /// the others are no majority, or there is a deposed leader already.
+    ///
+    /// The deposed leader and its followers go on answering pings and reads, each from what it has. A
+    /// session is resumed from the deposed leader's own list, also by a client that comes from the
+    /// other side, unless that client has seen a later zxid. What needs a transaction is never answered:
+    /// writes, refused ones too, new sessions, the end of a session; nor is what follows in the same
+    /// session. `sync` is answered to the deposed leader's own clients, and to its followers' until
+    /// something has been proposed. A session that has not been seen on this side for its timeout is
+    /// reported as expired by this side, although it may live on the other.
+    ///
+    /// The side notices after [`sync_limit`](Builder::sync_limit) ticks, or by
+    /// [`notice_deposition`](Self::notice_deposition): it closes its connections and is read-only. A
+    /// [frozen](Faults::freeze) leader notices a tick after it goes on, at the earliest.
+    /// [`heal`](Self::heal) discards what the side has proposed.
+    pub fn depose_leader(&self, followers: &[usize]) -> bool {
+        let deposed = self.shared.with(|inner| {
+            let leader = inner.state.leader();
+            let deposed = inner.state.depose_leader(now(), followers);
+            if deposed {
+                inner.apart.push(leader);
+                inner.apart.extend_from_slice(followers);
+            }
+            deposed
+        });
+        self.shared.clock.notify_one();
+        deposed
+    }
+
+    /// Lets the side of a [deposed leader](Self::depose_leader) notice at once that it is cut off. It
+    /// stays cut off.
+    pub fn notice_deposition(&self) {
+        self.shared.with(|inner| inner.state.notice_deposition());
+    }
+
+    /// The leader that has been [deposed](Self::depose_leader) and has not noticed, counted from 0.
+    pub fn deposed_leader(&self) -> Option<usize> {
+        self.shared.look(|inner| inner.state.deposed_leader())
+    }
+
+    /// Ends every [partition](Self::partition), that of a [deposed leader](Self::depose_leader) too:
+    /// members that were without a quorum close their connections and take the leader's state over.
+    pub fn heal(&self) {
+        self.partition(&[]);
     }
 
     /// Makes a member, counted from 0, lag behind the leader or catch up.
@@ -212,6 +262,23 @@ impl Server {
         self.shared.clock.notify_one();
     }
 
+    /// The nodes, the sessions and the last zxid, as a backup of the leader's data has them.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.look(|inner| inner.state.snapshot())
+    }
+
+    /// Goes back to a [`snapshot`](Self::snapshot) of this server, as after a restore from a backup:
+    /// every connection is closed, and what was written since is gone. A server alone goes on with the
+    /// snapshot's zxid, and turns clients away that have seen a later one; an ensemble begins the epoch
+    /// after the snapshot's, as after the election that follows a restart. Sessions that began after the
+    /// snapshot do not exist; the snapshot's own get their whole timeout, or, with `keep_sessions`
+    /// false, have all ended. The snapshot stays as it is, and can be restored again.
+    pub fn restore_snapshot(&self, snapshot: &Snapshot, keep_sessions: bool) {
+        self.shared
+            .with(|inner| inner.state.restore_snapshot(now(), snapshot, keep_sessions));
+        self.shared.clock.notify_one();
+    }
+
     /// Is restored from a backup: loses everything, and has what persists back as `edit` leaves it,
     /// paths and their data, before any client is back. Zxids and the numbers of sequential nodes
     /// start over, and no session is known. Clients that have seen more are turned away until their
@@ -266,6 +333,13 @@ impl Server {
     pub fn set_next_sequence(&self, path: &str, next: i32) -> bool {
         self.shared
             .with(|inner| inner.state.set_next_sequence(path, next))
+    }
+
+    /// Counts a session's client as silent for `by` longer than it was, as if only for this session
+    /// time had passed; whether there was such a session. It ends now if its timeout is over by that.
+    pub fn age_session(&self, session: SessionId, by: Duration) -> bool {
+        self.shared
+            .with(|inner| inner.state.age_session(now(), session, by))
     }
 
     /// Ends a session as if its time were over; whether there was one. Without a quorum only the
@@ -325,6 +399,13 @@ impl Builder {
     /// The unit of session timeouts, 2 s by default. They are granted between 2 and 20 ticks.
     pub fn tick(mut self, tick: Duration) -> Self {
         self.options.tick = tick;
+        self
+    }
+
+    /// After how many ticks a [deposed leader](Server::depose_leader) and its followers notice that
+    /// they are cut off; 5 by default, as in the configuration that Apache ships.
+    pub fn sync_limit(mut self, ticks: u32) -> Self {
+        self.options.sync_limit = ticks;
         self
     }
 

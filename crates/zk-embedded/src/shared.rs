@@ -140,13 +140,17 @@ impl Shared {
         let stopped = |&member: &usize| self.gates.get(member).is_some_and(|g| !g.get().running);
         let stopped: Vec<_> = (0..self.gates.len()).filter(stopped).collect();
         self.with(|inner| {
-            let mut apart = inner.apart.clone();
-            if stopped.len() < self.gates.len() {
-                apart.extend(stopped);
-            }
-            inner.state.partition(now(), &apart);
+            let apart = inner.apart.clone();
+            // While all are stopped, nothing changes.
+            let some_run = stopped.len() < self.gates.len();
+            let stopped = if some_run { &stopped[..] } else { &[] };
+            inner.state.regroup(now(), &apart, stopped);
         });
         self.clock.notify_one();
+    }
+
+    fn is_frozen(&self, member: usize) -> bool {
+        self.gates.get(member).is_some_and(|gate| gate.get().frozen)
     }
 
     /// Whether time passes for sessions: not while the leader is stopped.
@@ -166,6 +170,10 @@ pub(crate) async fn run_clock(server: Arc<Shared>) {
         if runs {
             server.with(|inner| {
                 let now = now();
+                let deposed = inner.state.deposed_leader();
+                if deposed.is_some_and(|leader| server.is_frozen(leader)) {
+                    inner.state.hold_deposed(now);
+                }
                 if inner.state.poll_timeout() <= now {
                     inner.state.handle_timeout(now);
                 }

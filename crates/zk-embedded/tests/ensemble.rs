@@ -271,3 +271,67 @@ async fn a_member_that_is_astray_answers_while_the_leader_ends_its_clients_sessi
     let mut leader = Raw::on(&server, 2).await;
     leader.make("/ok", CreateMode::Persistent).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn stopped_members_are_on_no_side() {
+    let server = three().await;
+    server.partition(&[0]);
+    server.member(1).stop();
+    for member in [0, 2] {
+        assert!(Raw::with(&server, member, &ask()).await.is_none());
+    }
+    server.member(1).run();
+    let mut client = Raw::on(&server, 2).await;
+    client.make("/a", CreateMode::Persistent).await;
+    assert!(Raw::with(&server, 0, &ask()).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn leader_keeps_a_quorum_of_followers() {
+    let server = three().await;
+    server.set_astray(0, true);
+    server.set_astray(1, true);
+    let mut client = Raw::on(&server, 1).await;
+    client.make("/a", CreateMode::Persistent).await;
+}
+
+/// Guards: M1.
+#[tokio::test(start_paused = true)]
+async fn restored_ensemble_goes_back() {
+    for members in [1, 3] {
+        let server = Server::builder().in_memory().members(members);
+        let server = server.start().await.unwrap();
+        let mut client = Raw::on(&server, 0).await;
+        client.make("/e", CreateMode::Ephemeral).await;
+        client.make("/old", CreateMode::Persistent).await;
+        let backup = server.snapshot();
+        client.make("/new", CreateMode::Persistent).await;
+        let mut later = Raw::on(&server, 0).await;
+        let seen = later.ping().await.unwrap().zxid;
+        server.restore_snapshot(&backup, true);
+        assert!(client.closed().await && later.closed().await);
+        assert!(server.node("/new").is_none());
+        let log = server.log_after(Zxid(0));
+        assert_eq!(log.last().map(|txn| txn.zxid), Some(backup.zxid()));
+        let unknown = Raw::with(&server, 0, &later.resume()).await.unwrap();
+        assert!(unknown.session.is_expired());
+        let resume = ConnectRequest {
+            last_zxid_seen: Zxid(seen),
+            ..client.resume()
+        };
+        let resumed = Raw::with(&server, 0, &resume).await;
+        assert_eq!(
+            resumed.is_none(),
+            members == 1,
+            "an ensemble begins an epoch"
+        );
+        let mut known = Raw::with(&server, 0, &client.resume()).await.unwrap();
+        assert_eq!(known.exists("/e", false).await.err, 0);
+
+        server.restore_snapshot(&backup, false);
+        let ended = Raw::with(&server, 0, &client.resume()).await.unwrap();
+        assert!(ended.session.is_expired());
+        assert!(server.node("/e").is_none() && server.node("/old").is_some());
+        assert!(Raw::on(&server, 0).await.id() != client.id());
+    }
+}

@@ -53,7 +53,7 @@ struct Tally {
     downgraded: AtomicU64,
     /// Members that lagged, that were cut off from the leader, leaders that changed, members that
     /// were stopped, that stood still, and ensembles that did.
-    havoc: [AtomicU64; 6],
+    havoc: [AtomicU64; 7],
 }
 
 impl Tally {
@@ -253,7 +253,7 @@ async fn havoc(memory: &Memory, rng: &mut fastrand::Rng, tally: &Tally) {
     let server = &memory.server;
     let member = rng.usize(0..3);
     let pause = |rng: &mut fastrand::Rng, most| Duration::from_millis(rng.u64(0..most));
-    let kind = rng.usize(0..6);
+    let kind = rng.usize(0..7);
     tally.havoc.get(kind).into_iter().for_each(Tally::count);
     match kind {
         0 => server.set_lag((member + 1) % 3, rng.bool()),
@@ -272,6 +272,17 @@ async fn havoc(memory: &Memory, rng: &mut fastrand::Rng, tally: &Tally) {
             server.member(member).freeze();
             tokio::time::sleep(pause(rng, 3_000)).await;
             server.member(member).thaw();
+        }
+        5 => {
+            let deposed = server.leader();
+            assert!(server.depose_leader(&[]), "a majority follows the next one");
+            if rng.bool() {
+                server.member(deposed).freeze();
+                tokio::time::sleep(pause(rng, 3_000)).await;
+                server.member(deposed).thaw();
+            }
+            tokio::time::sleep(pause(rng, 6_000)).await;
+            server.heal();
         }
         // So long that sessions expire.
         _ => {

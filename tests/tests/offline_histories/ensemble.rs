@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -21,26 +21,29 @@ pub(crate) async fn ensemble() -> Arc<Server> {
     Arc::new(builder.start().await.unwrap())
 }
 
-/// Connects inside the process, unless it is cut off; the port is the member's number, from 1.
+/// All members, as the bits of those that are out of reach.
+const ALL: usize = 0b111;
+
+/// Connects inside the process, unless the member is out of reach; the port is its number, from 1.
 #[derive(Debug)]
-pub(crate) struct InMemory(Arc<Server>, Arc<AtomicBool>);
+pub(crate) struct InMemory(Arc<Server>, Arc<AtomicUsize>);
 
 impl Dial for InMemory {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
         let member = usize::from(host.port) - 1;
-        let stream = match self.1.load(Ordering::Relaxed) {
-            true => Err(io::ErrorKind::TimedOut.into()),
-            false => self.0.connect_in_memory_to(member),
+        let stream = match self.1.load(Ordering::Relaxed) >> member & 1 {
+            0 => self.0.connect_in_memory_to(member),
+            _ => Err(io::ErrorKind::TimedOut.into()),
         };
         Box::pin(async move { Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Stream>) })
     }
 }
 
-/// A client, and whether it is cut off from the ensemble.
+/// A client, and the members that it cannot reach, a bit for each.
 #[derive(Clone)]
 pub(crate) struct Cut {
     pub(crate) client: Client,
-    off: Arc<AtomicBool>,
+    off: Arc<AtomicUsize>,
 }
 
 pub(crate) async fn client(server: &Arc<Server>, seed: u64) -> Cut {
@@ -48,7 +51,7 @@ pub(crate) async fn client(server: &Arc<Server>, seed: u64) -> Cut {
         initial: Duration::from_millis(20),
         max: Duration::from_millis(200),
     };
-    let off = Arc::new(AtomicBool::new(false));
+    let off = Arc::new(AtomicUsize::new(0));
     let client = Client::builder("member:1,member:2,member:3")
         .dial(InMemory(server.clone(), off.clone()))
         .connect_timeout(PATIENCE)
@@ -74,7 +77,7 @@ pub(crate) async fn clients(server: &Arc<Server>, seed: u64) -> Vec<Cut> {
 pub(crate) async fn havoc(server: &Server, clients: &[Cut], rng: &mut Rng, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
         let member = rng.usize(0..3);
-        match rng.u8(0..13) {
+        match rng.u8(0..15) {
             0 | 1 => {
                 // So long that leases may run out.
                 server.faults().freeze();
@@ -97,16 +100,17 @@ pub(crate) async fn havoc(server: &Server, clients: &[Cut], rng: &mut Rng, over:
                 let session = rng.choice(clients).unwrap().client.session();
                 server.faults().disconnect(session.id);
             }
+            11 | 12 => depose(server, clients, rng).await,
             _ => {
                 // Its time runs out while the others go on. A session that was ended before its
                 // time would be no lease, and prove nothing.
                 let Cut { client, off } = rng.choice(clients).unwrap().clone();
-                if !off.swap(true, Ordering::Relaxed) {
+                if off.swap(ALL, Ordering::Relaxed) == 0 {
                     server.faults().half_open(client.session().id);
                     let time = Duration::from_millis(rng.u64(0..9000));
                     tokio::spawn(async move {
                         sleep(time).await;
-                        off.store(false, Ordering::Relaxed);
+                        off.store(0, Ordering::Relaxed);
                     });
                 }
             }
@@ -116,6 +120,37 @@ pub(crate) async fn havoc(server: &Server, clients: &[Cut], rng: &mut Rng, over:
     for member in 0..3 {
         server.set_lag(member, false);
     }
+}
+
+/// The leader and some clients are cut off, and the leader does not notice.
+async fn depose(server: &Server, clients: &[Cut], rng: &mut Rng) {
+    let leader = server.leader();
+    if !server.depose_leader(&[]) {
+        return;
+    }
+    for Cut { client, off } in clients {
+        let with_leader = rng.bool();
+        let out_of_reach = if with_leader {
+            ALL & !(1 << leader)
+        } else {
+            1 << leader
+        };
+        // One that is cut off from all stays so.
+        if off
+            .compare_exchange(0, out_of_reach, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+            && (!with_leader || rng.bool())
+        {
+            server.faults().disconnect(client.session().id);
+        }
+    }
+    sleep(Duration::from_millis(rng.u64(0..9000))).await;
+    for Cut { off, .. } in clients {
+        if off.load(Ordering::Relaxed) != ALL {
+            off.store(0, Ordering::Relaxed);
+        }
+    }
+    server.heal();
 }
 
 /// Those who are at it, all on one thread; their clients are not.

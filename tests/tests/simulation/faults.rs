@@ -13,7 +13,7 @@ use super::pipe::End;
 use super::world::World;
 
 /// The names of all faults; each is to be seen in a run of many seeds.
-pub(crate) const NAMES: [&str; 36] = [
+pub(crate) const NAMES: [&str; 46] = [
     "X1 one way dropped",
     "X1 both ways dropped",
     "X2 delay",
@@ -48,6 +48,16 @@ pub(crate) const NAMES: [&str; 36] = [
     "X22 notification from outside",
     "X23 zxid goes back",
     "X25 cut between batches",
+    "X26 leader deposed",
+    "X26 client on a deposed leader",
+    "X27 write refused",
+    "X27 write too large",
+    "X28 write hung",
+    "X29 follower without its leader",
+    "X30 idle holder",
+    "X31 restored",
+    "X32 lock by another chroot",
+    "X33 suspended, the clock stood still",
     "throttled",
     "reply delayed",
 ];
@@ -286,6 +296,14 @@ async fn trouble_server(world: &World, rng: &mut fastrand::Rng) {
             let by = Duration::from_millis(rng.u64(1..4_000));
             let rule = on_any().after(rng.u32(0..6)).then(Action::Delay(by));
             scripted(world, "reply delayed", rule, || {}).await;
+        }
+        15 => {
+            let follower = rng.usize(0..world.members);
+            if server.depose_leader(&[follower]) || server.depose_leader(&[]) {
+                recorder.fault("X26 leader deposed");
+                sleep(short).await;
+                server.heal();
+            }
         }
         _ => {
             let rule = on_any().after(rng.u32(0..6)).then(Action::DropReply);

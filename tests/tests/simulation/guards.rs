@@ -7,9 +7,30 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use zk_recipes::{Election, Error, Lock};
 
-use super::history::{Grant, Kind, Outcome};
+use super::history::{Grant, Kept, Kind, Outcome};
 use super::workload::{cancelled, failed};
 use super::world::{Held, Holders, Incarnation, World};
+
+/// A lock of each seat's own.
+const OWN: [&str; 6] = [
+    "/locks/own0",
+    "/locks/own1",
+    "/locks/own2",
+    "/locks/own3",
+    "/locks/own4",
+    "/locks/own5",
+];
+
+/// How a contender spends its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Habits {
+    /// Gives up, cancels, and holds for a short while, in which it writes.
+    Busy,
+    /// Waits for a guard as long as it takes, and holds it idly for long, or until it is lost.
+    Patient,
+    /// As `Patient`, and no guard is to be lost, by this invariant.
+    Faithful(&'static str),
+}
 
 /// The locks, and what is written under each.
 const LOCKS: [(&str, &str); 2] = [("/locks/a", "/fence-a"), ("/election", "/fence-e")];
@@ -19,12 +40,17 @@ pub(crate) struct Contender {
     pub(crate) world: Arc<World>,
     pub(crate) seat: usize,
     pub(crate) rng: fastrand::Rng,
+    pub(crate) habits: Habits,
 }
 
 impl Contender {
     /// Takes a lock, uses it and lets it go, until `end`.
     pub(crate) async fn run(mut self, end: Instant) {
         while Instant::now() < end {
+            if self.habits != Habits::Busy {
+                self.be_patient(end).await;
+                continue;
+            }
             let incarnation = self.world.client(self.seat);
             let (lock, fence) = LOCKS[self.rng.usize(0..LOCKS.len())];
             if let Some((token, held)) = self.acquire(&incarnation, lock).await {
@@ -33,6 +59,43 @@ impl Contender {
             }
             sleep(Duration::from_millis(self.rng.u64(0..1_000))).await;
         }
+    }
+
+    /// Does nothing for a while, takes a lock, does nothing for a while, and lets it go.
+    async fn be_patient(&mut self, end: Instant) {
+        let timeout = self.world.settings.session_timeout;
+        sleep(timeout.mul_f64(self.rng.f64() * 1.3)).await;
+        let incarnation = self.world.client(self.seat);
+        let own = OWN[self.seat % OWN.len()];
+        let (shared, _) = LOCKS[self.rng.usize(0..LOCKS.len())];
+        let alone = self.habits != Habits::Patient && self.rng.bool();
+        let lock = if alone { own } else { shared };
+        let Some((token, held)) = self.acquire(&incarnation, lock).await else {
+            return;
+        };
+        let most = if self.habits == Habits::Patient {
+            4.0
+        } else {
+            2.5
+        };
+        let lasts = timeout.mul_f64(self.rng.f64() * most);
+        let until = (Instant::now() + lasts).min(end + timeout);
+        let mut lost = None;
+        while Instant::now() < until && lost.is_none() {
+            sleep(timeout / 50).await;
+            lost = held.guard().check().err();
+        }
+        if let Habits::Faithful(invariant) = self.habits {
+            self.world.recorder.fault("X30 idle holder");
+            let kept = Kept {
+                invariant,
+                client: incarnation.id,
+                at: self.world.recorder.now(),
+                lost: lost.map(|lost| format!("the guard of {lock}: {lost:?}")),
+            };
+            self.world.recorder.with(|history| history.kept.push(kept));
+        }
+        self.let_go(token, held).await;
     }
 
     async fn acquire(
@@ -48,7 +111,8 @@ impl Contender {
             Kind::Lock
         };
         let id = world.begin(incarnation, kind, path);
-        let only_try = kind == Kind::Lock && self.rng.u32(0..5) == 0;
+        let patient = self.habits != Habits::Busy;
+        let only_try = kind == Kind::Lock && !patient && self.rng.u32(0..5) == 0;
         let identifier = format!("client {}", incarnation.id);
         let wanted = async move {
             if kind == Kind::Lead {
@@ -65,6 +129,7 @@ impl Contender {
         type Wanted = Pin<Box<dyn Future<Output = Result<Option<Held>, Error>> + Send>>;
         let wanted: Wanted = Box::pin(wanted);
         let answer = match self.rng.u32(0..6) {
+            _ if patient => Some(wanted.await),
             0 => cancelled(wanted, self.rng.u32(1..8)).await,
             1..4 => {
                 let patience = Duration::from_millis(self.rng.u64(0..10_000));

@@ -282,6 +282,17 @@ pub(crate) struct Grant {
     pub(crate) others: Vec<i64>,
 }
 
+/// Something that was to be kept: a guard, or a connection.
+#[derive(Debug, Clone)]
+#[allow(dead_code, reason = "read in what is said of a violation")]
+pub(crate) struct Kept {
+    pub(crate) invariant: &'static str,
+    pub(crate) client: usize,
+    pub(crate) at: u64,
+    /// What was lost of it.
+    pub(crate) lost: Option<String>,
+}
+
 /// A read told of a change that a watch of the same client had not told.
 #[derive(Debug, Clone)]
 #[allow(dead_code, reason = "read in what is said of a violation")]
@@ -300,6 +311,9 @@ pub(crate) struct History {
     pub(crate) one_shots: Vec<OneShot>,
     pub(crate) lasting: Vec<Lasting>,
     pub(crate) grants: Vec<Grant>,
+    pub(crate) kept: Vec<Kept>,
+    /// How many watches and caches were held against the truth.
+    pub(crate) compared: u64,
     pub(crate) overtaken: Vec<Overtaken>,
     pub(crate) log: Vec<Commit>,
     /// Number of credentials of each client.

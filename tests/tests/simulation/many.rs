@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::faults::NAMES;
 use super::history::Kind;
 use super::run::{Report, run};
+use super::scene::Scene;
 
 /// What a run of a seed has to have done to count.
 const ENOUGH_OK: u64 = 100;
@@ -23,7 +24,9 @@ const TOLD: usize = 20;
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     pub(crate) seeds: u64,
-    /// Seeds with enough operations that succeeded.
+    /// How many seeds of each scene.
+    pub(crate) scenes: BTreeMap<Scene, u64>,
+    /// Seeds of all faults with enough operations that succeeded.
     pub(crate) busy: u64,
     pub(crate) ok: BTreeMap<Kind, u64>,
     pub(crate) failed: u64,
@@ -38,7 +41,9 @@ pub(crate) struct Summary {
 impl Summary {
     fn add(&mut self, report: Report) {
         self.seeds += 1;
-        self.busy += u64::from(report.ok.values().sum::<u64>() >= ENOUGH_OK);
+        *self.scenes.entry(report.scene).or_default() += 1;
+        let busy = report.ok.values().sum::<u64>() >= ENOUGH_OK;
+        self.busy += u64::from(busy && report.scene == Scene::Chaos);
         self.failed += report.failed;
         self.unknown += report.unknown;
         for (kind, count) in report.ok {
@@ -65,11 +70,18 @@ impl Summary {
         if self.seeds < ENOUGH_SEEDS {
             reasons.push(format!("only {} seeds were run", self.seeds));
         }
-        if self.busy * 10 < self.seeds * 9 {
+        let of = |scene| self.scenes.get(&scene).copied().unwrap_or_default();
+        let chaos = of(Scene::Chaos);
+        if self.busy * 10 < chaos * 9 {
             reasons.push(format!(
-                "only {} of {} seeds had {ENOUGH_OK} operations that succeeded",
-                self.busy, self.seeds
+                "only {} of {chaos} seeds had {ENOUGH_OK} operations that succeeded",
+                self.busy
             ));
+        }
+        for scene in Scene::ALL {
+            if of(scene) * 20 < self.seeds {
+                reasons.push(format!("{scene:?} had {} seeds", of(scene)));
+            }
         }
         for name in NAMES {
             let seeds = self.faults.get(name).map_or(0, |(_, seeds)| *seeds);
@@ -95,6 +107,7 @@ impl fmt::Display for Summary {
             "{} seeds in {took:.1} s; operations: {ok} ok, {} failed, {} unknown or cancelled",
             self.seeds, self.failed, self.unknown
         )?;
+        writeln!(f, "seeds of each scene: {:?}", self.scenes)?;
         writeln!(f, "\noperation             succeeded")?;
         for (kind, count) in &self.ok {
             writeln!(f, "{:<20} {count:>10}", format!("{kind:?}"))?;
@@ -129,8 +142,17 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Runs seeds from `first` on: `count` of them, or as many as fit into `budget`, and enough.
-pub(crate) fn run_many(first: u64, count: u64, budget: Duration, trace: bool) -> Summary {
+/// Runs seeds from `first` on, if there is `only` one scene those of it: `count` of them, or as many
+/// as fit into `budget`, and enough.
+pub(crate) fn run_many(
+    first: u64,
+    count: u64,
+    only: Option<Scene>,
+    budget: Duration,
+    trace: bool,
+) -> Summary {
+    let wanted = |seed: &u64| only.is_none_or(|scene| scene == Scene::of(*seed));
+    let seeds = Mutex::new((first..).filter(wanted));
     let started = Instant::now();
     let next = AtomicU64::new(0);
     let summary = Mutex::new(Summary::default());
@@ -144,7 +166,9 @@ pub(crate) fn run_many(first: u64, count: u64, budget: Duration, trace: bool) ->
                     if enough || done >= count {
                         break;
                     }
-                    let seed = first.saturating_add(done);
+                    let Some(seed) = seeds.lock().unwrap().next() else {
+                        break;
+                    };
                     let report = run_caught(seed, trace);
                     if let Some(trace) = &report.trace {
                         println!("{trace}");
@@ -168,6 +192,7 @@ fn run_caught(seed: u64, trace: bool) -> Report {
             .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         Report {
             seed,
+            scene: Scene::of(seed),
             hash: 0,
             violations: vec![format!("panic: {}", text.unwrap_or_default())],
             trace: None,
@@ -187,7 +212,8 @@ mod tests {
     fn sound() -> Summary {
         Summary {
             seeds: ENOUGH_SEEDS,
-            busy: ENOUGH_SEEDS * 9 / 10,
+            scenes: Scene::ALL.map(|scene| (scene, ENOUGH_SEEDS / 6)).into(),
+            busy: ENOUGH_SEEDS / 6 * 9 / 10,
             ok: Kind::ALL.map(|kind| (kind, 1)).into(),
             faults: NAMES.map(|name| (name, (3, ENOUGH_SEEDS / 100))).into(),
             ..Summary::default()
@@ -200,6 +226,9 @@ mod tests {
         let mut idle = sound();
         idle.busy -= 1;
         assert_eq!(idle.void().len(), 1);
+        let mut narrow = sound();
+        narrow.scenes.remove(&Scene::Split);
+        assert_eq!(narrow.void().len(), 1);
         let mut calm = sound();
         calm.faults.remove(NAMES[0]);
         assert_eq!(calm.void().len(), 1);
@@ -210,6 +239,7 @@ mod tests {
             seeds: ENOUGH_SEEDS,
             ..Summary::default()
         };
-        assert_eq!(nothing.void().len(), 1 + NAMES.len() + Kind::ALL.len());
+        let all = Scene::ALL.len() + NAMES.len() + Kind::ALL.len();
+        assert_eq!(nothing.void().len(), all);
     }
 }

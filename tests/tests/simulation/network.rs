@@ -205,6 +205,9 @@ impl Network {
         } else {
             self.server.serve(member, far)?;
         }
+        if self.server.deposed_leader() == Some(member) {
+            self.recorder.fault("X26 client on a deposed leader");
+        }
         if fault == Some(DialFault::CutBetweenRearms) {
             link.cut_between_rearms();
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -13,9 +14,10 @@ use zk_recipes::{Guard, LockGuard, Term};
 
 use super::history::{Class, Kind, Lasting, OneShot, Op, Outcome, Overtaken, Read, Recorder, Told};
 use super::network::{Network, SimDial};
+use super::scene::Scene;
 
-/// How many requests a client may have outstanding.
-pub(crate) const OUTSTANDING: usize = 12;
+/// How many requests a client may have outstanding in a run of all faults.
+const OUTSTANDING: usize = 12;
 /// How many events a watch holds.
 const EVENTS: usize = 6;
 
@@ -68,12 +70,19 @@ pub(crate) struct Incarnation {
     /// Gaps, and what was dropped, whose end is not known yet: watch, place in what it told, and the last operation that
     /// had been submitted.
     gaps: Mutex<Vec<(usize, usize, u64)>>,
+    /// For how long its machine has been suspended in all, in milliseconds.
+    pub(crate) suspended: Arc<AtomicU64>,
 }
 
 /// What a seed decides about a run as a whole.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) seed: u64,
+    pub(crate) scene: Scene,
+    /// How many requests a client may have outstanding.
+    pub(crate) outstanding: usize,
+    /// After how many ticks a deposed leader notices.
+    pub(crate) sync_limit: u32,
     pub(crate) members: usize,
     pub(crate) seats: usize,
     pub(crate) session_timeout: Duration,
@@ -86,8 +95,12 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0x5eed);
-        Self {
+        let scene = Scene::of(seed);
+        let chaos = Self {
             seed,
+            scene,
+            outstanding: OUTSTANDING,
+            sync_limit: 5,
             members: [1, 3, 3, 3, 5][rng.usize(0..5)],
             seats: rng.usize(3..6),
             session_timeout: Duration::from_millis(rng.u64(2_000..6_000)),
@@ -98,6 +111,23 @@ impl Settings {
             },
             long: rng.u32(0..10) == 0,
             chaos: Duration::from_millis(rng.u64(15_000..35_000)),
+        };
+        if scene == Scene::Chaos {
+            return chaos;
+        }
+        let members = match scene {
+            Scene::Split | Scene::Sick => [3, 3, 5][rng.usize(0..3)],
+            _ => chaos.members,
+        };
+        Self {
+            members,
+            outstanding: 4096,
+            // From one session timeout down to a fraction of it, and up to several.
+            sync_limit: rng.u32(4..60),
+            session_timeout: Duration::from_millis(rng.u64(2_000..12_000)),
+            long: false,
+            chaos: chaos.session_timeout * rng.u32(8..16),
+            ..chaos
         }
     }
 }
@@ -121,6 +151,7 @@ impl World {
         options.min_session_timeout = Some(Duration::from_millis(500));
         options.max_session_timeout = Some(Duration::from_secs(20));
         options.members = settings.members;
+        options.sync_limit = settings.sync_limit;
         options.compat = settings.compat;
         options.wall_clock = WallClock::From(1_700_000_000_000);
         options.log_limit = 1_000_000;
@@ -152,10 +183,13 @@ impl World {
             history.credentials.len() - 1
         });
         let hosts: Vec<String> = (0..self.members).map(|m| format!("m{m}:2181")).collect();
+        let suspended = Arc::new(AtomicU64::new(0));
+        let total = suspended.clone();
         let mut builder = Client::builder(format!("{}/app", hosts.join(",")))
             .session_timeout(self.settings.session_timeout)
-            .max_outstanding(OUTSTANDING)
+            .max_outstanding(self.settings.outstanding)
             .max_watch_events(EVENTS)
+            .suspended_time(move || Duration::from_millis(total.load(Ordering::Relaxed)))
             .backoff(BackoffPolicy {
                 initial: Duration::from_millis(50),
                 max: Duration::from_secs(1),
@@ -180,6 +214,7 @@ impl World {
             watches: Mutex::default(),
             streams: Mutex::default(),
             gaps: Mutex::default(),
+            suspended,
         })
     }
 
@@ -268,7 +303,9 @@ impl World {
         let now = self.recorder.now();
         let outstanding = incarnation.client.statistics().outstanding;
         let id = self.recorder.with(|history| {
-            history.outstanding.push((outstanding, OUTSTANDING));
+            history
+                .outstanding
+                .push((outstanding, self.settings.outstanding));
             let id = history.ops.len() as u64;
             history.ops.push(Op {
                 id,

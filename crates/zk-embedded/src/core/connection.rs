@@ -48,8 +48,6 @@ pub(crate) struct Connection {
     pub(crate) output: Output,
     /// Nothing more is read; what waits is sent, then the connection closes.
     pub(crate) closing: bool,
-    /// Whether it waits for a leader who does not answer, and all that comes after it.
-    pub(crate) stuck: bool,
     /// Whether it stands in the list of connections to look at.
     pub(crate) ready: bool,
     pub(crate) stats: ConnectionStats,
@@ -75,7 +73,6 @@ impl Connection {
             auth: vec![Id::new("ip", peer.ip().to_string())],
             output: Output::default(),
             closing: false,
-            stuck: false,
             ready: false,
             stats: ConnectionStats {
                 received: 0,

@@ -6,11 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use zk_proto::{Acl, OpCode, path};
 
-use super::member::Member;
+use super::member::{Contact, Member};
 use super::session::SessionTable;
 use super::state::State;
 use super::txn::Change;
-use super::watch::WatchTable;
 use crate::options::millis_u64;
 
 impl State {
@@ -26,7 +25,12 @@ impl State {
 
     /// Whether a member is part of a quorum.
     pub fn has_quorum(&self, member: usize) -> bool {
-        self.members.get(member).is_some_and(|member| member.quorum)
+        self.members.get(member).is_some_and(Member::has_quorum)
+    }
+
+    /// Whether a member knows that it is without a quorum.
+    pub(super) fn is_read_only(&self, member: usize) -> bool {
+        self.members.get(member).is_none_or(Member::is_read_only)
     }
 
     /// Closes every connection to a member.
@@ -44,6 +48,7 @@ impl State {
     /// Starts the servers anew: every connection is closed. Sessions get their whole timeout again,
     /// or, with `keep_sessions` false, all end.
     pub fn restart(&mut self, now: Instant, keep_sessions: bool) {
+        self.notice_deposition();
         for member in 0..self.members.len() {
             self.disconnect_member(member);
         }
@@ -67,6 +72,7 @@ impl State {
             .node("/zookeeper/config")
             .and_then(|config| config.data);
         self.zxid = 0;
+        self.log.truncate(zk_proto::Zxid(0));
         let server_id = self.members.first().map_or(0, |member| member.id);
         let seed = self
             .options
@@ -74,8 +80,13 @@ impl State {
             .wrapping_add(self.elapsed(now))
             .wrapping_add(1);
         self.sessions = SessionTable::new(millis_u64(self.options.tick), seed, server_id);
+        self.deposed = None;
         for member in &mut self.members {
+            let cut_off = member.is_read_only();
             *member = Member::new(member.id, &self.options);
+            if cut_off {
+                member.contact = Contact::None;
+            }
             // This is in the servers' own configuration too, and comes back from there.
             if let Some(config) = &config {
                 member.tree.set_quietly("/zookeeper/config", config.clone());
@@ -135,17 +146,14 @@ impl State {
         }
     }
 
-    fn lead(&mut self, now: Instant, leader: usize) {
+    pub(super) fn lead(&mut self, now: Instant, leader: usize) {
         for index in 0..self.members.len() {
             if self.has_quorum(index) {
                 self.disconnect_member(index);
             }
         }
-        for member in &mut self.members {
-            member.astray = false;
-            if member.quorum {
-                member.catch_up(&mut self.connections);
-            }
+        for member in self.members.iter_mut().filter(|member| member.has_quorum()) {
+            member.catch_up(&mut self.connections);
         }
         if let Some(member) = self.members.get_mut(leader) {
             // A leader is never behind.
@@ -160,7 +168,7 @@ impl State {
 
     pub(super) fn begin_epoch(&mut self, epoch: u32) {
         self.zxid = (u64::from(epoch) << 32).cast_signed();
-        for member in self.members.iter_mut().filter(|member| member.quorum) {
+        for member in self.members.iter_mut().filter(|member| member.has_quorum()) {
             member.zxid = self.zxid;
         }
     }
@@ -168,7 +176,7 @@ impl State {
     /// Makes a member lag behind the leader, or catch up. One that lags answers reads from what it
     /// has; a write or a `sync` sent to it makes it catch up first. The leader cannot lag.
     pub fn set_lag(&mut self, member: usize, lags: bool) {
-        if (member == self.leader && lags) || self.is_astray(member) {
+        if (member == self.leader && lags) || self.contact(member) != Contact::Quorum {
             return;
         }
         let Some(member) = self.members.get_mut(member) else {
@@ -185,16 +193,31 @@ impl State {
     /// Cuts members off from the others. A side with more than half of them goes on, with another
     /// leader if it lost its own; members without a quorum close their connections and are
     /// read-only, or, without [`Options::read_only_mode`](crate::Options::read_only_mode), serve
-    /// nobody. An empty list heals everything.
+    /// no client. An empty list heals everything.
     pub fn partition(&mut self, now: Instant, apart: &[usize]) {
+        self.regroup(now, apart, &[]);
+    }
+
+    /// As [`partition`](Self::partition), with members that are stopped: these are on no side.
+    pub(crate) fn regroup(&mut self, now: Instant, apart: &[usize], stopped: &[usize]) {
+        let runs = |index: &usize| !stopped.contains(index);
+        let reachable = |index: &usize| runs(index) && self.contact(*index) != Contact::Lost;
         let count = self.members.len();
-        let is_apart: Vec<bool> = (0..count).map(|index| apart.contains(&index)).collect();
-        let size = is_apart.iter().filter(|&&apart| apart).count();
-        let quorum = |on_apart_side: bool| {
-            let members = if on_apart_side { size } else { count - size };
-            // A server alone loses its quorum by being named.
-            members > count / 2 && !(count == 1 && on_apart_side)
+        let size = |on_apart_side: bool| {
+            let side = (0..count).filter(|index| apart.contains(index) == on_apart_side);
+            side.filter(reachable).count()
         };
+        // A server alone loses its quorum by being named.
+        let quorum = [false, true].map(|side| size(side) > count / 2 && !(count == 1 && side));
+        let [_, apart_goes_on] = quorum;
+        let cut_off = |index: &usize| !apart_goes_on && apart.contains(index) && runs(index);
+        if self
+            .deposed
+            .as_ref()
+            .is_some_and(|deposed| !cut_off(&deposed.leader))
+        {
+            self.deposed = None;
+        }
         let led = self.has_quorum(self.leader);
         let source = self
             .members
@@ -202,21 +225,27 @@ impl State {
             .map(|leader| leader.tree.clone());
         let mut changed = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
-            let has = quorum(is_apart.get(index).copied().unwrap_or(false));
-            if has == member.quorum {
+            let [_, apart_side] = quorum;
+            let has = runs(&index)
+                && if apart.contains(&index) {
+                    apart_side
+                } else {
+                    quorum[0]
+                };
+            let contact = match member.contact {
+                Contact::Lost if has => Contact::Lost,
+                Contact::Deposed if self.deposed.is_some() && cut_off(&index) => Contact::Deposed,
+                _ if has => Contact::Quorum,
+                _ => Contact::None,
+            };
+            if contact == member.contact {
                 continue;
             }
-            if has {
-                if let Some(tree) = &source {
-                    member.tree = tree.clone();
-                }
-                member.zxid = self.zxid;
-                let is_3_8 = self.options.is_3_8();
-                (member.data, member.child) = (WatchTable::new(is_3_8), WatchTable::new(is_3_8));
-                member.backlog = None;
+            if has && let Some(tree) = &source {
+                member.take_over(tree.clone(), self.zxid);
             }
-            member.quorum = has;
-            member.astray = false;
+            member.contact = contact;
+            member.stuck.clear();
             changed.push((index, has));
         }
         for &(index, has) in &changed {
@@ -226,7 +255,7 @@ impl State {
             }
         }
         if !led && self.has_quorum(self.leader) {
-            // The time without a leader is nobody's.
+            // Without a leader no session's time passes.
             let elapsed = self.elapsed(now);
             self.sessions.renew_all(elapsed);
         }
@@ -240,25 +269,38 @@ impl State {
 
     /// Cuts a follower off from the leader without its noticing, or brings it back, upon which it
     /// closes its connections. Meanwhile it answers pings and reads from what it has, but the leader
-    /// does not hear of its clients, nor of what they said since it last asked, which it does every
+    /// does not learn of its clients, nor of what they sent since it last asked, which it does every
     /// half tick: their sessions may end. Writes, `sync` and new connections are not answered, nor is
-    /// what follows a write on its connection. The leader cannot be cut off from itself.
+    /// what follows a write in its session. Nothing happens to the leader, which cannot be cut off
+    /// from itself, nor to a follower without which the leader has no quorum.
     pub fn set_astray(&mut self, now: Instant, member: usize, astray: bool) {
-        if member == self.leader {
-            return;
-        }
         let elapsed = self.elapsed(now);
-        let Some(found) = self.members.get_mut(member).filter(|found| found.quorum) else {
+        let quorum = self
+            .members
+            .iter()
+            .filter(|member| member.has_quorum())
+            .count();
+        let enough = quorum > self.members.len() / 2 + 1;
+        let leads = member == self.leader;
+        let zxid = self.zxid;
+        let Some(found) = self.members.get_mut(member) else {
             return;
         };
-        if std::mem::replace(&mut found.astray, astray) == astray {
-            return;
-        }
         if !astray {
-            self.set_lag(member, false);
-            self.disconnect_member(member);
+            if found.contact == Contact::Lost {
+                found.contact = Contact::Quorum;
+                found.stuck.clear();
+                found.catch_up(&mut self.connections);
+                found.backlog = None;
+                found.zxid = zxid;
+                self.disconnect_member(member);
+            }
             return;
         }
+        if leads || !enough || !found.has_quorum() {
+            return;
+        }
+        found.contact = Contact::Lost;
         found.backlog.get_or_insert_with(VecDeque::new);
         let served = self.connections.all.values();
         let served = served.filter(|connection| connection.member == member);
@@ -266,10 +308,6 @@ impl State {
         for session in sessions {
             self.sessions.untouch(elapsed, session);
         }
-    }
-
-    pub(super) fn is_astray(&self, member: usize) -> bool {
-        self.members.get(member).is_some_and(|member| member.astray)
     }
 
     fn end_local_sessions(&mut self, now: Instant, index: usize) {

@@ -30,7 +30,7 @@ impl State {
                 "{word} is not executed because it is not in the whitelist.\n"
             ));
         }
-        let serving = self.has_quorum(member) || self.options.read_only_mode;
+        let serving = !self.is_read_only(member) || self.options.read_only_mode;
         Some(match word {
             "ruok" => "imok".to_owned(),
             "isro" => self.isro(member, serving).to_owned(),
@@ -54,7 +54,7 @@ impl State {
     }
 
     fn isro(&self, member: usize, serving: bool) -> &'static str {
-        match (serving, self.has_quorum(member)) {
+        match (serving, !self.is_read_only(member)) {
             (false, _) => "null",
             (true, false) => "ro",
             (true, true) => "rw",
@@ -63,9 +63,11 @@ impl State {
 
     fn mode(&self, member: usize) -> ServerMode {
         match () {
-            () if !self.has_quorum(member) => ServerMode::ReadOnly,
+            () if self.is_read_only(member) => ServerMode::ReadOnly,
             () if self.member_count() == 1 => ServerMode::Standalone,
-            () if self.leader == member => ServerMode::Leader,
+            () if self.leader == member || self.deposed_leader() == Some(member) => {
+                ServerMode::Leader
+            }
             () => ServerMode::Follower,
         }
     }
@@ -93,7 +95,7 @@ impl State {
     fn status(&self, member: usize, clients: bool) -> String {
         let connections = self.of_member(member);
         let mut text = format!("Zookeeper version: {}\n", self.options.compat.version());
-        if !self.has_quorum(member) {
+        if self.is_read_only(member) {
             text += "READ-ONLY mode; serving only read-only clients\n";
         }
         if clients {
@@ -154,8 +156,9 @@ impl State {
             ("uptime", self.elapsed(now).to_string()),
         ];
         if self.mode(member) == ServerMode::Leader {
-            let quorum = self.members.iter().filter(|member| member.quorum).count();
-            values.push(("synced_followers", quorum.saturating_sub(1).to_string()));
+            let same = |other: &&super::member::Member| other.contact == this.contact;
+            let synced = self.members.iter().filter(same).count();
+            values.push(("synced_followers", synced.saturating_sub(1).to_string()));
         }
         let line = |(key, value): (&str, String)| format!("zk_{key}\t{value}\n");
         values.into_iter().map(line).collect()

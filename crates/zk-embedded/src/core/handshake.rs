@@ -8,6 +8,7 @@ use zk_proto::records::ConnectResponse;
 use zk_proto::{OpCode, SessionId};
 
 use super::connection::ConnectionId;
+use super::member::Contact;
 use super::session::{password, zero_password};
 use super::state::State;
 
@@ -50,13 +51,14 @@ impl State {
         let Some(member) = self.members.get(index) else {
             return self.connections.close(id);
         };
-        if member.astray {
-            // It asks its leader.
-            return;
-        }
-        let read_only = !member.quorum;
+        let read_only = member.is_read_only();
         if (read_only && asked.read_only != Some(true)) || asked.last_zxid_seen > member.zxid {
             return self.connections.close(id);
+        }
+        // It asks its leader, or its leader a quorum.
+        if member.contact == Contact::Lost || (asked.session == 0 && self.new_session_hangs(index))
+        {
+            return;
         }
         let timeout_ms = self.options.negotiate(asked.timeout_ms);
         let session = if asked.session == 0 {
@@ -70,7 +72,7 @@ impl State {
             self.resume(now, &asked, index, timeout_ms)
         };
         if let Some(session) = session {
-            self.adopt(id, session);
+            self.adopt(id, index, session);
         }
         let response = ConnectResponse {
             protocol_version: 0,
@@ -128,19 +130,20 @@ impl State {
         timeout_ms: i32,
     ) -> Option<i64> {
         let elapsed = self.elapsed(now);
-        let session = self.sessions.get_mut(asked.session)?;
+        let sessions = self.sessions_of(index);
+        let session = sessions.get_mut(asked.session)?;
         let reachable = session.local.is_none_or(|local| local == index);
         if !reachable || asked.password != Some(password(asked.session).as_bytes()) {
             return None;
         }
         // The timeout of the connection is the session's from now on, shorter or not.
         session.timeout_ms = timeout_ms;
-        self.sessions.revalidate(elapsed, asked.session);
+        sessions.revalidate(elapsed, asked.session);
         Some(asked.session)
     }
 
-    fn adopt(&mut self, id: ConnectionId, session: i64) {
-        if let Some(known) = self.sessions.get_mut(session) {
+    fn adopt(&mut self, id: ConnectionId, member: usize, session: i64) {
+        if let Some(known) = self.sessions_of(member).get_mut(session) {
             known.owner = Some(id);
         }
         if let Some(connection) = self.connections.all.get_mut(&id) {

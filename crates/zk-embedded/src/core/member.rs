@@ -1,6 +1,6 @@
 //! One member of the ensemble: its copy of the tree, and the watches of its clients.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -100,6 +100,19 @@ fn event(out: &mut BytesMut, zxid: i64, kind: EventType, path: &str) {
     .encode(out);
 }
 
+/// What a member is in contact with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contact {
+    /// A leader that has a quorum, or it is that leader.
+    Quorum,
+    /// No leader, which it has not noticed.
+    Lost,
+    /// A leader that has been deposed and has not noticed, or it is that leader.
+    Deposed,
+    /// No leader, as it knows: it serves reads at most.
+    None,
+}
+
 #[derive(Debug)]
 pub(crate) struct Member {
     /// Its number, counted from 1; 0 if it is alone.
@@ -111,10 +124,10 @@ pub(crate) struct Member {
     pub(crate) child: WatchTable,
     /// What it has not applied yet; `Some` while it lags.
     pub(crate) backlog: Option<VecDeque<Arc<Txn>>>,
-    /// Whether it is part of a quorum.
-    pub(crate) quorum: bool,
-    /// Whether it has lost its leader and has not noticed.
-    pub(crate) astray: bool,
+    pub(crate) contact: Contact,
+    /// Sessions with a request that waits for a commit which does not come. As on a real server, what
+    /// follows in such a session waits too, also on its next connection to this member.
+    pub(crate) stuck: HashSet<i64>,
     /// Before 3.9 events carry no zxid.
     is_3_8: bool,
 }
@@ -131,10 +144,29 @@ impl Member {
             data: WatchTable::new(is_3_8),
             child: WatchTable::new(is_3_8),
             backlog: None,
-            quorum: true,
-            astray: false,
+            contact: Contact::Quorum,
+            stuck: HashSet::new(),
             is_3_8,
         }
+    }
+
+    pub(crate) fn has_quorum(&self) -> bool {
+        self.contact == Contact::Quorum
+    }
+
+    /// Whether it has noticed that it is without a quorum.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.contact == Contact::None
+    }
+
+    /// Takes another member's state over, as one that comes back does. Its connections are to be
+    /// closed.
+    pub(crate) fn take_over(&mut self, tree: Tree, zxid: i64) {
+        self.tree = tree;
+        self.zxid = zxid;
+        self.data = WatchTable::new(self.is_3_8);
+        self.child = WatchTable::new(self.is_3_8);
+        self.backlog = None;
     }
 
     /// Adds a watch on everything at and below a node.

@@ -3,11 +3,12 @@
 //!
 //! Files: `state` ties everything together; `handshake`, `request`, `read`, `write`, `watches` are
 //! what it does with a frame, which `lenient` helps to read; `prepare` checks a write; `member`
-//! applies transactions; `tree`, `watch`, `session`, `acl`, `quota`, `txn` are the nouns;
-//! `ensemble` is what befalls members.
+//! applies transactions; `tree`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
+//! `ensemble` and `deposed` are what befalls members.
 
 mod acl;
 mod connection;
+mod deposed;
 mod ensemble;
 mod four_letter;
 mod handshake;
@@ -20,6 +21,7 @@ mod quota;
 mod read;
 mod request;
 mod session;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -32,5 +34,6 @@ mod write;
 pub use connection::{ConnectionId, Peer};
 pub use inspect::{NodeInfo, SessionInfo, WatchCounts};
 pub use output::Output;
+pub use snapshot::Snapshot;
 pub use state::State;
 pub use txn::{Change, Txn};

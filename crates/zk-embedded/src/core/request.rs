@@ -9,6 +9,7 @@ use zk_proto::{ErrorCode, OpCode, ReplyHeader, RequestHeader, Xid, Zxid, xid};
 
 use super::acl;
 use super::connection::ConnectionId;
+use super::member::Contact;
 use super::state::State;
 
 /// One request: who asks, and with which bytes.
@@ -44,10 +45,15 @@ impl State {
         let Some(member) = self.connections.all.get(&id).map(|c| c.member) else {
             return;
         };
-        // A member that is astray has heard of no session's end.
-        let astray = self.is_astray(member);
-        if !astray && !self.sessions.touch(elapsed, session) {
-            return self.connections.close(id);
+        let contact = self.contact(member);
+        if contact != Contact::Lost && !self.sessions_of(member).touch(elapsed, session) {
+            if contact != Contact::Deposed {
+                return self.connections.close(id);
+            }
+            if self.deposed_leader() == Some(member) {
+                // The session's end is proposed; until it is committed the leader drops requests.
+                return;
+            }
         }
         let op = header
             .op_code()
@@ -71,11 +77,8 @@ impl State {
             self.throttled -= 1;
             return self.reply(&request, Err(ErrorCode::ThrottledOp));
         }
-        if astray && let Some(connection) = self.connections.all.get_mut(&id) {
-            connection.stuck |= asks_leader(op);
-            if connection.stuck {
-                return;
-            }
+        if self.hangs(&request) {
+            return;
         }
         match op {
             OpCode::Auth => self.auth(&request),
@@ -92,6 +95,7 @@ impl State {
                 let clients = auth.unwrap_or_default();
                 self.reply(&request, Ok(&WhoAmIResponse { clients }));
             }
+            OpCode::Sync if contact == Contact::Deposed => self.sync(&request),
             _ if asks_leader(op) => self.write(&request),
             OpCode::SetWatches
             | OpCode::SetWatches2
@@ -194,7 +198,7 @@ impl Encode for Nothing {
 }
 
 /// Whether a follower cannot answer by itself.
-fn asks_leader(op: OpCode) -> bool {
+pub(super) fn asks_leader(op: OpCode) -> bool {
     matches!(
         op,
         OpCode::CloseSession

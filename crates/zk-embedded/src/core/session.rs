@@ -23,7 +23,7 @@ pub(crate) struct Session {
 
 /// Sessions in buckets of one tick, as a real server has them: a session ends with the first tick
 /// after its timeout.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SessionTable {
     sessions: HashMap<i64, Session>,
     buckets: BTreeMap<u64, BTreeSet<i64>>,
@@ -113,11 +113,32 @@ impl SessionTable {
     }
 
     fn count_from(&mut self, heard: u64, id: i64) {
+        if let Some(session) = self.sessions.get(&id) {
+            let timeout = u64::try_from(session.timeout_ms).unwrap_or_default();
+            self.end_after(heard + timeout, id);
+        }
+    }
+
+    /// As if the session's client had been silent for `by` milliseconds longer; whether there is such
+    /// a session.
+    pub(crate) fn age(&mut self, id: i64, by: u64) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return false;
+        };
+        let timeout = u64::try_from(session.timeout_ms).unwrap_or_default();
+        let end = (session.touched + timeout).saturating_sub(by);
+        session.touched = session.touched.saturating_sub(by);
+        session.told = session.told.min(session.touched);
+        self.end_after(end, id);
+        true
+    }
+
+    /// Lets a session end with the first tick after a time.
+    fn end_after(&mut self, end: u64, id: i64) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let timeout = u64::try_from(session.timeout_ms).unwrap_or_default();
-        let expires = ((heard + timeout) / self.tick + 1) * self.tick;
+        let expires = (end / self.tick + 1) * self.tick;
         if expires != session.expires {
             if let Some(bucket) = self.buckets.get_mut(&session.expires) {
                 bucket.remove(&id);
@@ -179,6 +200,24 @@ impl SessionTable {
         self.buckets.iter().map(|(&expires, ids)| (expires, ids))
     }
 
+    /// The sessions of the whole ensemble, as a snapshot has them.
+    pub(crate) fn saved(&self) -> Vec<(i64, Session)> {
+        let known = |id: i64| Some((id, self.sessions.get(&id)?.clone()));
+        let all = self.ids().into_iter().filter_map(known);
+        all.filter(|(_, session)| session.local.is_none()).collect()
+    }
+
+    /// Has the sessions of a snapshot and no others, each with its whole timeout. No id is given out
+    /// twice.
+    pub(crate) fn restore(&mut self, now: u64, saved: &[(i64, Session)]) {
+        self.sessions = saved.iter().cloned().collect();
+        self.buckets.clear();
+        for session in self.sessions.values_mut() {
+            session.expires = 0;
+        }
+        self.renew_all(now);
+    }
+
     /// Gives every session its whole time again, as a server that has just started does.
     pub(crate) fn renew_all(&mut self, now: u64) {
         for id in self.ids() {
@@ -238,6 +277,20 @@ mod tests {
         assert!(table.touch(200, id));
         assert_eq!(table.next_expiry(true), Some(6_000));
         assert_eq!(table.expired(6_000, true), Some(id));
+    }
+
+    #[test]
+    fn an_aged_session_ends_that_much_sooner() {
+        let mut table = SessionTable::new(2_000, 1, 0);
+        let id = table.create(5_000, 10_000, None);
+        assert_eq!(table.next_expiry(true), Some(16_000));
+        assert!(table.age(id, 4_000));
+        assert_eq!(table.next_expiry(true), Some(12_000));
+        assert!(table.age(id, 9_000), "longer than it has been there");
+        assert_eq!(table.next_expiry(true), Some(4_000));
+        assert!(table.touch(5_100, id));
+        assert_eq!(table.next_expiry(true), Some(16_000));
+        assert!(!table.age(id + 1, 1));
     }
 
     #[test]

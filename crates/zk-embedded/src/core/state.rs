@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
 use super::connection::{Connection, ConnectionId, Peer};
-use super::member::{Connections, Member};
+use super::deposed::Deposed;
+use super::member::{Connections, Contact, Member};
 use super::output::Output;
 use super::prepare::Preparation;
 use super::session::SessionTable;
@@ -26,12 +27,13 @@ pub struct State {
     pub(super) start: Instant,
     pub(super) members: Vec<Member>,
     pub(super) leader: usize,
+    pub(super) deposed: Option<Deposed>,
     /// The last transaction, refused ones included.
     pub(super) zxid: i64,
     pub(super) sessions: SessionTable,
     pub(super) connections: Connections,
     next_connection: u64,
-    log: Log,
+    pub(super) log: Log,
     /// When containers and times to live are looked at next, in milliseconds since the start.
     next_reap: u64,
     pub(super) throttled: u32,
@@ -54,6 +56,7 @@ impl State {
             sessions: SessionTable::new(tick, options.session_seed, server_id),
             connections: Connections::new(options.max_pending_output),
             leader: count - 1,
+            deposed: None,
             zxid: 0,
             next_connection: 1,
             log: Log::new(options.log_limit),
@@ -71,7 +74,7 @@ impl State {
     /// Opens a connection to a member (counted from 0). `None` if there is no such member, or it
     /// serves nobody.
     pub fn open(&mut self, now: Instant, member: usize, peer: Peer) -> Option<ConnectionId> {
-        let serving = self.members.get(member)?.quorum || self.options.read_only_mode;
+        let serving = !self.members.get(member)?.is_read_only() || self.options.read_only_mode;
         if !serving {
             return None;
         }
@@ -111,7 +114,7 @@ impl State {
                 member.forget(id);
             }
             if let Some(session) = connection.session
-                && let Some(session) = self.sessions.get_mut(session)
+                && let Some(session) = self.sessions_of(connection.member).get_mut(session)
                 && session.owner == Some(id)
             {
                 session.owner = None;
@@ -126,6 +129,7 @@ impl State {
         while let Some(session) = self.sessions.expired(elapsed, led) {
             self.end_session(now, session, 0);
         }
+        self.deposed_timeout(elapsed);
         if elapsed >= self.next_reap {
             self.reap(now);
             let interval = millis_u64(self.options.container_check_interval).max(1);
@@ -137,7 +141,8 @@ impl State {
     pub fn poll_timeout(&self) -> Instant {
         let led = self.has_quorum(self.leader);
         let next = self.sessions.next_expiry(led).unwrap_or(u64::MAX);
-        self.start + Duration::from_millis(next.min(self.next_reap))
+        let next = next.min(self.next_reap).min(self.next_deposed_timeout());
+        self.start + Duration::from_millis(next)
     }
 
     /// A connection with something to send, or one to be closed; each is named once.
@@ -194,6 +199,14 @@ impl State {
         ends
     }
 
+    /// Counts a session's client as silent for `by` longer than it was; whether there is such a
+    /// session.
+    pub fn age_session(&mut self, now: Instant, session: SessionId, by: Duration) -> bool {
+        let aged = self.sessions.age(session.0, millis_u64(by));
+        self.handle_timeout(now);
+        aged
+    }
+
     /// Refuses the next `requests` requests with `ThrottledOp`, unexecuted; pings are let through.
     pub fn throttle(&mut self, requests: u32) {
         self.throttled = requests;
@@ -242,8 +255,10 @@ impl State {
         let of_session = |connection: &Connection| connection.session == Some(session);
         let connections = self.connections.all.iter();
         let connections = connections.filter(|(_, c)| of_session(c) && !c.closing);
-        // A member that has lost its leader does not hear of it.
-        let connections = connections.filter(|(_, c)| !self.is_astray(c.member));
+        // The commit does not reach a member that is out of contact with the leader.
+        let out_of_contact =
+            |member| matches!(self.contact(member), Contact::Lost | Contact::Deposed);
+        let connections = connections.filter(|(_, c)| !out_of_contact(c.member));
         let ids: Vec<_> = connections.map(|(&id, _)| id).collect();
         for id in ids {
             // A client that closes its session is answered first, and closed after that.
@@ -294,7 +309,7 @@ impl State {
             if origin == Some(index) {
                 member.catch_up(&mut self.connections);
                 results = member.apply(&txn, &mut self.connections);
-            } else if !member.quorum {
+            } else if matches!(member.contact, Contact::None | Contact::Deposed) {
                 // It takes the leader's whole tree when it is back.
             } else if let Some(backlog) = member.backlog.as_mut() {
                 backlog.push_back(txn.clone());

@@ -111,6 +111,12 @@ impl Log {
         self.txns.push_back(txn);
     }
 
+    /// Forgets what came after `zxid`.
+    pub(crate) fn truncate(&mut self, zxid: Zxid) {
+        let first = self.txns.partition_point(|txn| txn.zxid <= zxid);
+        self.txns.truncate(first);
+    }
+
     pub(crate) fn after(&self, zxid: Zxid) -> Vec<Arc<Txn>> {
         let first = self.txns.partition_point(|txn| txn.zxid <= zxid);
         self.txns.range(first..).cloned().collect()

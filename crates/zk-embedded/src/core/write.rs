@@ -27,7 +27,7 @@ impl State {
         if request.op == OpCode::CloseSession && local == Some(request.member) {
             return self.close_session(request);
         }
-        if self.members.get(request.member).is_none_or(|m| !m.quorum) {
+        if self.is_read_only(request.member) {
             return self.reply(request, Err(ErrorCode::NotReadOnly));
         }
         match request.op {
@@ -44,7 +44,7 @@ impl State {
         self.connections.close(request.connection);
     }
 
-    fn sync(&mut self, request: &Request<'_>) {
+    pub(super) fn sync(&mut self, request: &Request<'_>) {
         let asked = request.body::<SyncRequest<'_>>();
         if let Some(member) = self.members.get_mut(request.member) {
             member.catch_up(&mut self.connections);

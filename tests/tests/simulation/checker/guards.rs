@@ -1,4 +1,4 @@
-//! I18 to I20: bounds, and what is held by one.
+//! I18 to I20, I24 to I26: bounds, what is held by one, and what is not lost while servers are well.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,13 @@ pub(super) fn check(history: &History, verdict: &mut Verdict) {
             "I18",
             outstanding <= limit,
             format_args!("{outstanding} requests outstanding, of {limit}"),
+        );
+    }
+    for kept in &history.kept {
+        verdict.holds(
+            kept.invariant,
+            kept.lost.is_none(),
+            format_args!("{kept:?}"),
         );
     }
     let mut last: BTreeMap<&str, i64> = BTreeMap::new();
@@ -70,7 +77,7 @@ fn owner(history: &History, token: i64) -> i64 {
 mod tests {
     use super::super::wrong;
     use super::*;
-    use crate::simulation::history::{Commit, Grant};
+    use crate::simulation::history::{Commit, Grant, Kept};
 
     fn grant(lock: &'static str, token: i64, others: Vec<i64>) -> Grant {
         Grant {
@@ -97,6 +104,22 @@ mod tests {
             ..History::default()
         };
         assert_eq!(wrong(&history).len(), 1);
+    }
+
+    #[test]
+    fn i24_what_was_lost_is_found() {
+        let kept = |lost: Option<&str>| Kept {
+            invariant: "I24",
+            client: 0,
+            at: 0,
+            lost: lost.map(str::to_owned),
+        };
+        let history = History {
+            kept: vec![kept(None), kept(Some("the connection"))],
+            ..History::default()
+        };
+        let wrong = wrong(&history);
+        assert!(wrong.len() == 1 && wrong[0].starts_with("I24"), "{wrong:?}");
     }
 
     #[test]

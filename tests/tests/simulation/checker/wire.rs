@@ -9,6 +9,8 @@ use crate::simulation::history::{Class, History, OnWire, Wire};
 
 /// Timers run in milliseconds, and a frame may wait for the one before it.
 const SLACK: u64 = 20;
+/// In how many parts of a session's timeout an idle client divides it with pings.
+const PINGS: u64 = 12;
 /// A batch, and the two headers around it.
 const BATCH: usize = 128 * 1024 + 64;
 /// Who may be told that a place in a line is gone: the one behind it, its holder, and one who is
@@ -100,7 +102,7 @@ impl Client {
                     (self.last_zxid, self.said) = (0, 0);
                 }
                 if *session != 0 {
-                    self.connection.interval = Some(timeout_ms / 3);
+                    self.connection.interval = Some(timeout_ms / PINGS);
                     self.connection.last_sent = at;
                 }
             }
@@ -195,7 +197,7 @@ impl Client {
                 "I13",
                 silence <= interval + SLACK,
                 format_args!(
-                    "silent for {silence} ms, a third of the timeout is {interval}: {}",
+                    "silent for {silence} ms, a twelfth of the timeout is {interval}: {}",
                     brief(on_wire)
                 ),
             );
@@ -356,7 +358,7 @@ mod tests {
     fn established() -> Wire {
         Wire::Established {
             session: 7,
-            timeout_ms: 3_000,
+            timeout_ms: 12_000,
         }
     }
 
