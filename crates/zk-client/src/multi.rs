@@ -12,7 +12,7 @@ use zk_proto::{CreateMode, Decoder, Encode, ErrorCode, OpCode, PathError, Stat, 
 use crate::call::{Call, PATH_SEPARATOR, Pending, Success, invalid_path, operation};
 use crate::client::Client;
 use crate::create::{Create, strip};
-use crate::error::{Error, Result};
+use crate::error::{Error, Outcome, Result};
 
 /// What an operation of a transaction did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum OpResult {
 ///
 /// # Errors
 /// That of the first operation that fails, and [`Error::failed_op`] says which it was; none took
-/// effect then. An empty transaction succeeds without asking a server (ZOOKEEPER-3895).
+/// effect then. With [`Outcome::Unknown`] either all took effect or none. An empty transaction succeeds without asking a server (ZOOKEEPER-3895).
 ///
 /// # Cancel safety
 /// Dropping the future does not stop a transaction that is on the wire.
@@ -220,7 +220,17 @@ fn end() -> Bytes {
 fn written(reply: &Success, client: &Client) -> Result<Vec<OpResult>> {
     let response = response(reply)?;
     if let Some((index, code)) = response.failure() {
-        return Err(Error::rejected(code).with_failed_op(index));
+        let is_failure = |result: &MultiResult| matches!(result, MultiResult::Error(_));
+        if !response.results.iter().all(is_failure) {
+            return Err(Error::unexpected(
+                "the reply says that some operations of the transaction took effect and others failed",
+            ));
+        }
+        let error = Error::answered(code);
+        return Err(match error.outcome() {
+            Outcome::Rejected => error.with_failed_op(index),
+            _ => error,
+        });
     }
     response
         .results

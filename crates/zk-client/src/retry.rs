@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::shared::now;
 
 pub use conditional::Retried;
@@ -174,18 +174,45 @@ impl Attempts<'_> {
     }
 }
 
-/// Whether an operation that changes nothing, or the same twice, may be tried again.
+/// Whether an operation that changes nothing, or the same twice, may be tried again. A policy ends
+/// what an error code that says nothing would let go on.
 fn may_pass(error: &Error) -> bool {
-    error.is_retryable() || is_lost(error)
+    error.is_transient() || (error.kind() == ErrorKind::Server && error.is_unresolved())
 }
 
-/// Whether nobody knows what became of it, and a look may tell.
-fn is_lost(error: &Error) -> bool {
-    error.outcome() == Outcome::Unknown
-        && matches!(
-            error.kind(),
-            ErrorKind::ConnectionLost | ErrorKind::DeadlineExceeded
-        )
+/// How often background work is made again after an error that neither names a refusal nor passes by
+/// itself.
+const UNEXPLAINED: u32 = 3;
+
+/// Attempts at an operation that may be executed twice and that the program does not wait for.
+pub(crate) struct Background {
+    pause: Backoff,
+    unexplained: u32,
+}
+
+impl Background {
+    pub(crate) fn new() -> Self {
+        Background {
+            pause: Backoff::new(BackoffPolicy::default(), fastrand::u64(..)),
+            unexplained: UNEXPLAINED,
+        }
+    }
+
+    /// Whether there is to be another attempt after one that ended with `error`; pauses before it.
+    pub(crate) async fn again(&mut self, client: &Client, error: &Error) -> bool {
+        if client.is_over() {
+            return false;
+        }
+        if !error.is_transient() && error.kind() != ErrorKind::SessionExpired {
+            let unexplained = error.kind() == ErrorKind::Server && error.is_unresolved();
+            if !unexplained || self.unexplained == 0 {
+                return false;
+            }
+            self.unexplained -= 1;
+        }
+        tokio::time::sleep(self.pause.next_delay()).await;
+        true
+    }
 }
 
 impl Client {

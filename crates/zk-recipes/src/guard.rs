@@ -177,8 +177,7 @@ impl Guard {
                     return Ok(false);
                 }
                 // To ask twice does no harm.
-                Err(error) if error.is_retryable() || error.kind() == ErrorKind::ConnectionLost => {
-                }
+                Err(error) if error.is_transient() => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) if self.is_assured() => break,
                 Ok(_) => {}
@@ -289,7 +288,7 @@ impl Guard {
                     watch.await;
                 }
                 Ok(_) => return Lost::Deleted,
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => {
                     tracing::debug!(%error, "cannot watch the guard's znode");
                     return std::future::pending().await;
@@ -353,7 +352,7 @@ async fn delete(client: &Client, path: &str, may_be_there: impl Fn() -> bool) ->
             Err(error) if error.kind() == ErrorKind::ConnectionLost => {}
             // Another session follows, or this says why not.
             Err(error) if error.kind() == ErrorKind::SessionExpired => client.connected().await?,
-            Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+            Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
             Err(error) => return Err(error.into()),
         }
     }

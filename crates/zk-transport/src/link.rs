@@ -366,6 +366,17 @@ impl<T> Link<T> {
         Ok(Some(Notification { zxid, event }))
     }
 
+    /// What it means that a frame is longer than `limit`. `begun` is what has arrived of it behind its
+    /// length; `None` until that holds the xid. Only the reply that is due is attributed to a request.
+    pub fn too_large(&self, len: usize, limit: usize, begun: &[u8]) -> Option<Disconnect> {
+        let xid = Xid::from_be_bytes(*begun.first_chunk()?);
+        let due = self.in_flight.front().map(|request| request.xid);
+        Some(match due == Some(xid) {
+            true => Disconnect::ReplyTooLarge { len, limit },
+            false => Disconnect::FrameTooLarge { len, limit },
+        })
+    }
+
     /// A whole frame arrived that is no [`notification`](Self::notification).
     ///
     /// # Errors

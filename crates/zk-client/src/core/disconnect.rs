@@ -32,9 +32,9 @@ impl Core {
         let mut write_lost = false;
         let mut culprit = true;
         for lost in link.into_lost(offered, rest) {
-            // It was the turn of the oldest request, whosever it was.
+            // It is the reply to the oldest request.
             let too_large = match reason {
-                Disconnect::FrameTooLarge { len, limit } if std::mem::take(&mut culprit) => {
+                Disconnect::ReplyTooLarge { len, limit } if std::mem::take(&mut culprit) => {
                     Some((*len, *limit))
                 }
                 _ => None,
