@@ -57,6 +57,12 @@ pub(crate) const NAMES: [&str; 39] = [
 
 /// Codes that do not say whether a request was executed.
 const OPEN: [i32; 6] = [-1, -2, -4, -7, -122, -999];
+const WRITES: [OpCode; 4] = [
+    OpCode::Create2,
+    OpCode::SetData,
+    OpCode::Delete,
+    OpCode::Multi,
+];
 
 /// Troubles the network until `end`.
 pub(crate) async fn trouble_network(world: Arc<World>, mut rng: fastrand::Rng, end: Instant) {
@@ -291,7 +297,12 @@ async fn trouble_server(world: &World, rng: &mut fastrand::Rng) {
         }
         14 | 15 => {
             let code = ErrorCode::from_i32(OPEN[rng.usize(0..OPEN.len())]).unwrap();
-            let rule = on_any().after(rng.u32(0..6)).then(Action::Misreport(code));
+            // What does not pass by itself ends a recipe that reads, as it should.
+            let matcher = match code.is_timeout() {
+                true => on_any(),
+                false => on(WRITES[rng.usize(0..WRITES.len())]),
+            };
+            let rule = matcher.after(rng.u32(0..6)).then(Action::Misreport(code));
             scripted(world, "misreported", rule, || {}).await;
         }
         16 => {
