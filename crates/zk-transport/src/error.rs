@@ -92,12 +92,10 @@ pub enum Disconnect {
     /// The server refused to re-establish a watch, so the connection cannot be trusted to deliver.
     #[error("the server refused to re-arm watches: {0}")]
     RearmRefused(zk_proto::ErrorCode),
-    /// The server answered what the connection depends on (credentials, a step of the login) with an
-    /// error that leaves open whether it was accepted.
-    #[error(
-        "the server answered credentials with an error that leaves open whether it accepted them: {0}"
-    )]
-    Unresolved(zk_proto::ErrorCode),
+    /// The server ran out of time over credentials or a step of the login, which is no refusal. They
+    /// are sent again on the next connection.
+    #[error("the server did not verify the credentials: {0}")]
+    AuthTimedOut(zk_proto::ErrorCode),
     /// The server refused the credentials.
     #[error("the server refused the credentials of scheme {0:?}")]
     AuthRefused(String),

@@ -48,6 +48,52 @@ async fn an_oversize_notification_fails_no_read() {
     assert!(matches!(told, Some(WatchEvent::Gap { .. })), "{told:?}");
 }
 
+/// Guards: M3. The background look for the znode of a dropped creation ends, and with it the loss of
+/// connections.
+#[tokio::test(start_paused = true)]
+async fn an_oversize_list_costs_one_connection() {
+    for lost_reply in [false, true] {
+        let wire = Wire::new().await;
+        let other = wire.client().await;
+        let zk = wire
+            .builder()
+            .max_reply_bytes(LIMIT)
+            .connect()
+            .await
+            .unwrap();
+        other.create("/queue", "").await.unwrap();
+        for n in 0..LIMIT / 10 {
+            other
+                .create(&format!("/queue/item-{n:06}"), "")
+                .await
+                .unwrap();
+        }
+        let create = zk.create("/queue/x-", "").sequential().protected();
+        let mut expected = 1;
+        if lost_reply {
+            expected = 3;
+            wire.server
+                .faults()
+                .drop_reply_after_apply(on(OpCode::Create2));
+            let error = create.await.unwrap_err();
+            assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+            assert_eq!(
+                error.path().map(|path| path.starts_with("/queue/_c_")),
+                Some(true)
+            );
+            let text = error.to_string();
+            assert!(text.contains("whether it took effect is unknown"), "{text}");
+            assert!(!text.contains("a read changes nothing"), "{text}");
+            let look = error.source().unwrap().to_string();
+            assert!(look.contains("getChildren /queue: the reply is"), "{look}");
+        } else {
+            drop(create.submit());
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+        assert_eq!(zk.statistics().lost_connections, expected);
+    }
+}
+
 /// The read whose reply is too large fails, and no other.
 #[tokio::test(start_paused = true)]
 async fn an_oversize_reply_fails_its_read() {

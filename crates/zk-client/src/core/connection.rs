@@ -359,9 +359,8 @@ impl Core {
         let Some(credential) = self.credentials.get_mut(*index) else {
             return Ok(());
         };
-        if let Some(code) = refused.filter(|code| !code.is_refusal()) {
-            // Sent again on the next connection.
-            return Err(Disconnect::Unresolved(code));
+        if let Some(code) = refused.filter(|code| code.is_timeout()) {
+            return Err(Disconnect::AuthTimedOut(code));
         }
         if refused.is_some() && !zk_proto::seeded_bug!("B72") {
             let reason = Disconnect::AuthRefused(credential.scheme.clone());

@@ -114,9 +114,9 @@ impl Core {
             }
             Ok(None) if login.answered => SaslError::Unproven,
             Ok(None) => SaslError::NotOffered,
-            Err(code) if code.is_refusal() => SaslError::Refused(code),
             // The next connection begins with another login.
-            Err(code) => return Err(Disconnect::Unresolved(code)),
+            Err(code) if code.is_timeout() => return Err(Disconnect::AuthTimedOut(code)),
+            Err(code) => SaslError::Refused(code),
         };
         Err(self.handle_login_failed(cause))
     }
