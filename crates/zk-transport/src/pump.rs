@@ -421,7 +421,7 @@ mod tests {
     /// Guards: H2.
     #[tokio::test(start_paused = true)]
     async fn what_was_offered_may_have_been_sent() {
-        const OUTPUT: [u8; 3 * MOST_OFFERED] = [7; 3 * MOST_OFFERED];
+        static OUTPUT: [u8; 3 * MOST_OFFERED] = [7; 3 * MOST_OFFERED];
         let failures = [
             Failure::Error,
             Failure::Nothing,

@@ -294,6 +294,21 @@ async fn reads_are_made_again_by_a_policy() {
     }
 }
 
+/// Guards: M3. The barrier of a read is a transaction that changes nothing.
+#[tokio::test(start_paused = true)]
+async fn a_barrier_is_not_said_to_have_effects() {
+    let wire = Wire::new().await;
+    let zk = wire.client().await;
+    let rule = on(OpCode::Multi).then(Action::Misreport(code(-7)));
+    wire.server.faults().rule(rule);
+    let error = zk.get("/").linearizable().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "sync /: operation timed out (OperationTimeout, -7); it changes no znode (it can be made \
+         again)"
+    );
+}
+
 /// Guards: M2. The watch that the server may have set is removed from it.
 #[tokio::test(start_paused = true)]
 async fn a_watch_in_doubt_is_not_left() {
