@@ -12,7 +12,7 @@ use zk_transport::{Backoff, BackoffPolicy};
 use crate::call::{Pending, validate};
 use crate::client::Client;
 use crate::create::{Create, Created};
-use crate::error::{ErrorKind, Outcome, Result};
+use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::retry::Background;
 
 /// A random id that tells one creation from every other. It stands in the znode's name the way
@@ -72,7 +72,8 @@ impl fmt::Debug for Guid {
 ///
 /// # Errors
 /// Those of [`Create`]. With an outcome of [`Outcome::Unknown`] the znode may exist, and is looked
-/// for and deleted in the background. So it is with a znode that is not ephemeral if the session
+/// for and deleted in the background, unless it cannot be looked for: its parent has more children than
+/// [`max_reply_bytes`](crate::Builder::max_reply_bytes) holds, or may not be read. So it is with a znode that is not ephemeral if the session
 /// expires before it is known: the old session's request may yet be executed.
 ///
 /// # Cancel safety
@@ -221,7 +222,13 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                             return Ok(found);
                         }
                         Ok(None) => {}
-                        Err(look) => return Err(failed.not_found_out(look)),
+                        Err(look) => {
+                            orphan.armed = Background::is_worthwhile(&look);
+                            if !orphan.armed {
+                                give_up(&look, &orphan.parent, &orphan.prefix);
+                            }
+                            return Err(failed.not_found_out(look));
+                        }
                     }
                     if !failed.is_transient() {
                         return Err(failed);
@@ -330,18 +337,24 @@ impl Drop for Orphan {
             std::mem::take(&mut self.prefix),
         );
         client.runtime().clone().spawn(async move {
-            match remove(&client, &parent, &prefix).await {
-                Err(error) if !matches!(error.kind(), ErrorKind::Closed | ErrorKind::SessionExpired) => {
-                    tracing::warn!(
-                        %error, %parent, %prefix,
-                        "gave up looking for a znode that may have been created; it stays until its \
-                         session ends, or it is deleted"
-                    );
-                }
-                // An ephemeral znode goes with the session.
-                ended => tracing::debug!(?ended, %parent, %prefix, "looked for an orphan"),
+            if let Err(error) = remove(&client, &parent, &prefix).await {
+                give_up(&error, &parent, &prefix);
             }
         });
+    }
+}
+
+/// An orphan cannot be looked for.
+fn give_up(error: &Error, parent: &str, prefix: &str) {
+    if matches!(error.kind(), ErrorKind::Closed | ErrorKind::SessionExpired) {
+        // An ephemeral znode goes with the session whose end this is.
+        tracing::debug!(%error, %parent, %prefix, "a znode that may exist is not looked for");
+    } else {
+        tracing::warn!(
+            %error, %parent, %prefix,
+            "a znode that may have been created cannot be looked for; it stays until its session \
+             ends, or it is deleted"
+        );
     }
 }
 

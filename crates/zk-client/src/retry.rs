@@ -177,7 +177,14 @@ impl Attempts<'_> {
 /// Whether an operation that changes nothing, or the same twice, may be tried again. A policy ends
 /// what an error code that says nothing would let go on.
 fn may_pass(error: &Error) -> bool {
-    error.is_transient() || (error.kind() == ErrorKind::Server && error.is_unresolved())
+    error.is_transient() || is_unexplained(error)
+}
+
+/// Whether the server's answer says neither that it ran out of time nor whether it executed the
+/// request.
+fn is_unexplained(error: &Error) -> bool {
+    let code = error.code();
+    code.is_some_and(|code| !code.is_refusal() && !code.is_timeout())
 }
 
 /// How often background work is made again after an error that neither names a refusal nor passes by
@@ -198,14 +205,18 @@ impl Background {
         }
     }
 
+    /// Whether another attempt may end better than with `error`.
+    pub(crate) fn is_worthwhile(error: &Error) -> bool {
+        error.is_transient() || error.kind() == ErrorKind::SessionExpired || is_unexplained(error)
+    }
+
     /// Whether there is to be another attempt after one that ended with `error`; pauses before it.
     pub(crate) async fn again(&mut self, client: &Client, error: &Error) -> bool {
-        if client.is_over() {
+        if client.is_over() || !Self::is_worthwhile(error) {
             return false;
         }
-        if !error.is_transient() && error.kind() != ErrorKind::SessionExpired {
-            let unexplained = error.kind() == ErrorKind::Server && error.is_unresolved();
-            if !unexplained || self.unexplained == 0 {
+        if is_unexplained(error) {
+            if self.unexplained == 0 {
                 return false;
             }
             self.unexplained -= 1;

@@ -71,7 +71,7 @@ async fn an_oversize_list_costs_one_connection() {
         let create = zk.create("/queue/x-", "").sequential().protected();
         let mut expected = 1;
         if lost_reply {
-            expected = 3;
+            expected = 2;
             wire.server
                 .faults()
                 .drop_reply_after_apply(on(OpCode::Create2));
