@@ -58,8 +58,8 @@
 //!
 //! # When the server answers with an error
 //!
-//! An [`ErrorCode`](zk_proto::ErrorCode) that means "not executed"
-//! ([`is_refusal`](zk_proto::ErrorCode::is_refusal)) is [`Outcome::Rejected`]. With any other, servers
+//! An [`ErrorCode`] that means "not executed"
+//! ([`is_refusal`](ErrorCode::is_refusal)) is [`Outcome::Rejected`]. With any other, servers
 //! say that they do not know what became of the request, so the outcome is [`Outcome::Unknown`], as if
 //! the connection had been lost. [`protected`](Create::protected) creations and conditional writes with
 //! a [`RetryPolicy`] find out.

@@ -230,7 +230,7 @@ impl Client {
     /// Makes an operation until it succeeds, fails for good, or `policy` gives it up. It is made again
     /// only after an attempt that had no effect and whose reason may pass
     /// ([`Error::is_retryable`]): it was not sent, or the server was overloaded. An error of
-    /// [`Outcome::Unknown`] is returned as it is, so that nothing is done twice; that goes for
+    /// [`Outcome::Unknown`](crate::Outcome::Unknown) is returned as it is, so that nothing is done twice; that goes for
     /// transactions, too.
     ///
     /// `op` makes one operation, anew for each attempt. Once the client is closed nothing is tried
