@@ -97,13 +97,14 @@ fn read(list: &str) -> Result<Vec<Bug>, String> {
     // The first row is the table's head.
     for row in rows.skip(1) {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let code = |cell: &str| cell.trim_matches('`').to_owned();
         let [number, what, package, target, filter] = cells[..] else {
             return Err(format!("{LIST}: not five cells: {row}"));
         };
-        if bugs.iter().any(|bug| bug.number == number) {
-            return Err(format!("{LIST}: {number} twice"));
+        let is_known = |bug: &Bug| bug.number == number && bug.filter == code(filter);
+        if bugs.iter().any(is_known) {
+            return Err(format!("{LIST}: {number} and {filter} twice"));
         }
-        let code = |cell: &str| cell.trim_matches('`').to_owned();
         bugs.push(Bug {
             number: number.to_owned(),
             what: what.to_owned(),

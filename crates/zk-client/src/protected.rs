@@ -12,8 +12,8 @@ use zk_transport::{Backoff, BackoffPolicy};
 use crate::call::{Pending, validate};
 use crate::client::Client;
 use crate::create::{Create, Created};
-use crate::error::{ErrorKind, Outcome, Result};
-use crate::state::State;
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::retry::Background;
 
 /// A random id that tells one creation from every other. It stands in the znode's name the way
 /// Curator puts it there: `_c_<uuid>-name`.
@@ -66,13 +66,14 @@ impl fmt::Debug for Guid {
 
 /// [`Create`], exactly once.
 ///
-/// When the connection is lost before the reply, the znode is looked for by its id and created
-/// only if it is not there. An ephemeral znode found to belong to an earlier session of this client
+/// When the connection is lost before the reply, or the reply leaves open whether it was executed,
+/// the znode is looked for by its id and created only if it is not there. An ephemeral znode found to belong to an earlier session of this client
 /// is on its way out; it is deleted, and another created in its place (CURATOR-498).
 ///
 /// # Errors
 /// Those of [`Create`]. With an outcome of [`Outcome::Unknown`] the znode may exist, and is looked
-/// for and deleted in the background. So it is with a znode that is not ephemeral if the session
+/// for and deleted in the background, unless it cannot be looked for: its parent has more children than
+/// [`max_reply_bytes`](crate::Builder::max_reply_bytes) holds, or may not be read. So it is with a znode that is not ephemeral if the session
 /// expires before it is known: the old session's request may yet be executed.
 ///
 /// # Cancel safety
@@ -199,6 +200,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
     ) -> Result<Created> {
         // The sessions in which it may have been created.
         let mut sessions = Vec::new();
+        let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
         loop {
             sessions.push(attempt.session);
             let failed = match attempt.answer.await {
@@ -210,13 +212,26 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
             };
             sessions.push(client.session().id);
             match (failed.kind(), failed.outcome()) {
-                (ErrorKind::ConnectionLost, Outcome::Unknown) if !zk_proto::seeded_bug!("B84") => {
-                    let found = self.find(&client, &orphan, &sessions).await;
-                    // Whatever is wrong with looking, the creation's fate is unknown.
-                    let found = found.map_err(|error| error.with_outcome(Outcome::Unknown))?;
-                    if let Some(found) = found {
-                        orphan.armed = false;
-                        return Ok(found);
+                _ if failed.is_unresolved()
+                    && failed.kind() != ErrorKind::DeadlineExceeded
+                    && !zk_proto::seeded_bug!("B84") =>
+                {
+                    match self.find(&client, &orphan, &sessions).await {
+                        Ok(Some(found)) => {
+                            orphan.armed = false;
+                            return Ok(found);
+                        }
+                        Ok(None) => {}
+                        Err(look) => {
+                            orphan.armed = Background::is_worthwhile(&look);
+                            if !orphan.armed {
+                                give_up(&look, &orphan.parent, &orphan.prefix);
+                            }
+                            return Err(failed.not_found_out(look));
+                        }
+                    }
+                    if !failed.is_transient() {
+                        return Err(failed);
                     }
                     // A request of a session that was given up may still be on its way. An ephemeral
                     // znode of that session goes with it; another would stay beside a second.
@@ -224,6 +239,9 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                         && client.session().epoch != attempt.epoch
                     {
                         return Err(failed);
+                    }
+                    if failed.kind() != ErrorKind::ConnectionLost {
+                        tokio::time::sleep(pause.next_delay()).await;
                     }
                 }
                 // It waited behind somebody's write when the connection was lost.
@@ -240,6 +258,25 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
 
     /// The znode, if the creation took effect after all.
     async fn find(
+        &self,
+        client: &Client,
+        orphan: &Orphan,
+        sessions: &[SessionId],
+    ) -> Result<Option<Created>> {
+        let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
+        loop {
+            match self.look(client, orphan, sessions).await {
+                Err(error)
+                    if error.is_transient() && error.kind() != ErrorKind::DeadlineExceeded =>
+                {
+                    tokio::time::sleep(pause.next_delay()).await;
+                }
+                found => return found,
+            }
+        }
+    }
+
+    async fn look(
         &self,
         client: &Client,
         orphan: &Orphan,
@@ -301,29 +338,33 @@ impl Drop for Orphan {
         );
         client.runtime().clone().spawn(async move {
             if let Err(error) = remove(&client, &parent, &prefix).await {
-                // An ephemeral znode goes with the session whose end this is.
-                tracing::debug!(%error, %parent, %prefix, "gave up looking for an orphan");
+                give_up(&error, &parent, &prefix);
             }
         });
     }
 }
 
+/// An orphan cannot be looked for.
+fn give_up(error: &Error, parent: &str, prefix: &str) {
+    if matches!(error.kind(), ErrorKind::Closed | ErrorKind::SessionExpired) {
+        // An ephemeral znode goes with the session whose end this is.
+        tracing::debug!(%error, %parent, %prefix, "a znode that may exist is not looked for");
+    } else {
+        tracing::warn!(
+            %error, %parent, %prefix,
+            "a znode that may have been created cannot be looked for; it stays until its session \
+             ends, or it is deleted"
+        );
+    }
+}
+
 async fn remove(client: &Client, parent: &str, prefix: &str) -> Result<()> {
-    let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
+    let mut attempts = Background::new();
     loop {
         match try_remove(client, parent, prefix).await {
-            Err(error)
-                if error.outcome() == Outcome::Unknown
-                    || error.is_retryable()
-                    || error.kind() == ErrorKind::SessionExpired =>
-            {
-                tokio::time::sleep(pause.next_delay()).await;
-            }
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(()),
+            Err(error) if attempts.again(client, &error).await => {}
             removed => return removed,
-        }
-        if client.state() == State::Closed {
-            return Ok(());
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::shared::now;
 
 pub use conditional::Retried;
@@ -174,25 +174,63 @@ impl Attempts<'_> {
     }
 }
 
-/// Whether an operation that changes nothing, or the same twice, may be tried again.
+/// Whether an operation that changes nothing, or the same twice, may be tried again. A policy ends
+/// what an error code that says nothing would let go on.
 fn may_pass(error: &Error) -> bool {
-    error.is_retryable() || is_lost(error)
+    error.is_transient() || is_unexplained(error)
 }
 
-/// Whether nobody knows what became of it, and a look may tell.
-fn is_lost(error: &Error) -> bool {
-    error.outcome() == Outcome::Unknown
-        && matches!(
-            error.kind(),
-            ErrorKind::ConnectionLost | ErrorKind::DeadlineExceeded
-        )
+/// Whether the server's answer says neither that it ran out of time nor whether it executed the
+/// request.
+fn is_unexplained(error: &Error) -> bool {
+    let code = error.code();
+    code.is_some_and(|code| !code.is_refusal() && !code.is_timeout())
+}
+
+/// How often background work is made again after an error that neither names a refusal nor passes by
+/// itself.
+const UNEXPLAINED: u32 = 3;
+
+/// Attempts at an operation that may be executed twice and that the program does not wait for.
+pub(crate) struct Background {
+    pause: Backoff,
+    unexplained: u32,
+}
+
+impl Background {
+    pub(crate) fn new() -> Self {
+        Background {
+            pause: Backoff::new(BackoffPolicy::default(), fastrand::u64(..)),
+            unexplained: UNEXPLAINED,
+        }
+    }
+
+    /// Whether another attempt may end better than with `error`.
+    pub(crate) fn is_worthwhile(error: &Error) -> bool {
+        error.is_transient() || error.kind() == ErrorKind::SessionExpired || is_unexplained(error)
+    }
+
+    /// Whether there is to be another attempt after one that ended with `error`; pauses before it.
+    pub(crate) async fn again(&mut self, client: &Client, error: &Error) -> bool {
+        if client.is_over() || !Self::is_worthwhile(error) {
+            return false;
+        }
+        if is_unexplained(error) {
+            if self.unexplained == 0 {
+                return false;
+            }
+            self.unexplained -= 1;
+        }
+        tokio::time::sleep(self.pause.next_delay()).await;
+        true
+    }
 }
 
 impl Client {
     /// Makes an operation until it succeeds, fails for good, or `policy` gives it up. It is made again
     /// only after an attempt that had no effect and whose reason may pass
     /// ([`Error::is_retryable`]): it was not sent, or the server was overloaded. An error of
-    /// [`Outcome::Unknown`] is returned as it is, so that nothing is done twice; that goes for
+    /// [`Outcome::Unknown`](crate::Outcome::Unknown) is returned as it is, so that nothing is done twice; that goes for
     /// transactions, too.
     ///
     /// `op` makes one operation, anew for each attempt. Once the client is closed nothing is tried

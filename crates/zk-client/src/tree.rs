@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use zk_proto::{Acl, path};
+use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::client::Client;
 use crate::error::{ErrorKind, Result};
@@ -76,6 +77,7 @@ impl<'a> IntoFuture for EnsurePath<'a> {
             let full = client.root().join(self.path);
             let client = client.unrooted();
             let mut missing = vec![full.as_str()];
+            let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
             while let Some(&path) = missing.last() {
                 if path == "/" {
                     missing.pop();
@@ -98,6 +100,9 @@ impl<'a> IntoFuture for EnsurePath<'a> {
                         (ErrorKind::NoNode, Some(parent)) => missing.push(parent),
                         // Creating it twice is creating it once.
                         (ErrorKind::ConnectionLost, _) => {}
+                        (ErrorKind::Server, _) if error.is_transient() => {
+                            tokio::time::sleep(pause.next_delay()).await;
+                        }
                         _ => return Err(error),
                     },
                 }

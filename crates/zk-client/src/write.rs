@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use zk_proto::records::{DeleteRequest, SetDataRequest};
 use zk_proto::{OpCode, Stat};
-use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::call::{Call, Pending, operation};
 use crate::client::Client;
-use crate::error::{ErrorKind, Outcome};
+use crate::error::ErrorKind;
 use crate::read::stat;
+use crate::retry::Background;
 use crate::tree::DeleteRecursive;
 
 /// Any version.
@@ -138,17 +138,15 @@ impl<'a> Delete<'a> {
         let epoch = client.session().epoch;
         let mut deleting = client.delete(&path).version(version).submit();
         client.runtime().clone().spawn(async move {
-            let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
+            let mut attempts = Background::new();
             loop {
                 match deleting.await {
                     Ok(()) => return,
-                    Err(error) if error.outcome() == Outcome::Unknown || error.is_retryable() => {
-                        tokio::time::sleep(pause.next_delay()).await;
-                    }
+                    Err(error) if error.kind() == ErrorKind::NoNode => return,
+                    // The session's end is looked for below.
+                    Err(error) if attempts.again(&client, &error).await => {}
                     Err(error) => {
-                        if error.kind() != ErrorKind::NoNode {
-                            tracing::warn!(%error, "cannot delete in the background");
-                        }
+                        tracing::warn!(%error, "cannot delete in the background");
                         return;
                     }
                 }

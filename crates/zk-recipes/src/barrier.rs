@@ -144,5 +144,5 @@ fn passes(error: &Error) -> bool {
         error.kind(),
         ErrorKind::ConnectionLost | ErrorKind::SessionExpired
     );
-    error.is_retryable() || (lost && error.outcome() != Outcome::Rejected)
+    error.is_transient() || (lost && error.outcome() != Outcome::Rejected)
 }

@@ -193,8 +193,7 @@ impl Guard {
                     return Ok(false);
                 }
                 // To ask twice does no harm.
-                Err(error) if error.is_retryable() || error.kind() == ErrorKind::ConnectionLost => {
-                }
+                Err(error) if error.is_transient() => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) if self.has_left(part) => break,
                 Ok(_) => {}
@@ -304,7 +303,7 @@ impl Guard {
                     watch.await;
                 }
                 Ok(_) => return Lost::Deleted,
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => {
                     tracing::debug!(%error, "cannot watch the guard's znode");
                     return std::future::pending().await;
@@ -368,7 +367,7 @@ async fn delete(client: &Client, path: &str, may_be_there: impl Fn() -> bool) ->
             Err(error) if error.kind() == ErrorKind::ConnectionLost => {}
             // Another session follows, or this says why not.
             Err(error) if error.kind() == ErrorKind::SessionExpired => client.connected().await?,
-            Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+            Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
             Err(error) => return Err(error.into()),
         }
     }

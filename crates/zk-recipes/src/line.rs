@@ -156,7 +156,7 @@ impl Line {
             match self.patient.children(&self.parent).await {
                 Ok(children) => return Ok(self.read(&children)),
                 Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Vec::new()),
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -247,7 +247,7 @@ impl Line {
                 }
                 // Another session follows, or `connected` says why not.
                 Err(error) if error.kind() == ErrorKind::SessionExpired => {}
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -336,7 +336,7 @@ impl Line {
                         std::future::pending::<()>().await;
                     }
                 }
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }
             // Goes out together with the read that shows whose turn it is.

@@ -30,7 +30,7 @@ impl Permits {
             match client.get(path).watch().await {
                 Ok((data, _, watch)) => return Ok((count(&data)?, Some(watch))),
                 Err(error) if error.kind() == ErrorKind::NoNode => {}
-                Err(error) if error.is_retryable() => {
+                Err(error) if error.is_transient() => {
                     tokio::time::sleep(pause.next_delay()).await;
                     continue;
                 }
@@ -39,7 +39,7 @@ impl Permits {
             match client.exists(path).watch().await {
                 Ok((None, watch)) => return Ok((0, Some(watch))),
                 Ok((Some(_), _)) => {}
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -92,7 +92,7 @@ impl Permits {
 
 /// Whether to write the number again, which may have been written, does no harm.
 fn passes(error: &zk_client::Error) -> bool {
-    error.is_retryable()
+    error.is_transient()
         || matches!(
             error.kind(),
             ErrorKind::ConnectionLost | ErrorKind::SessionExpired

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zk_client::{Client, ErrorKind, Lease, Pending};
+use zk_client::{Client, ErrorKind, Lease, Outcome, Pending};
 
 use crate::error::Lost;
 use crate::fate::Fate;
@@ -59,8 +59,8 @@ pub(crate) async fn renew(client: Client, lease: Arc<Lease>, path: String, fate:
             }
             // The leader has decided that the session may not even ask for the znode.
             Err(error) if error.kind() == ErrorKind::NoAuth => {}
-            // A check has no effect, so it can be made twice.
-            Err(error) if error.is_retryable() || error.kind() == ErrorKind::ConnectionLost => {}
+            // A check has no effect, so it can be made twice, and not before a renewal is due again.
+            Err(error) if error.is_transient() || error.outcome() == Outcome::Unknown => {}
             Err(error) => {
                 tracing::debug!(%error, "a guard is no longer renewed");
                 return;

@@ -375,7 +375,7 @@ impl Semaphore {
                 Err(error) if error.kind() == ErrorKind::NoNode => {
                     ensure(&self.patient, &parent, self.layout).await?;
                 }
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -423,7 +423,7 @@ impl Semaphore {
                     ensure(&self.patient, &parent, self.layout).await?;
                 }
                 Err(error) if error.kind() == ErrorKind::SessionExpired => {}
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -120,7 +120,7 @@ impl Running {
                     tracing::info!(%error, "the server has no recursive watches; one-shot ones do");
                     return Ok(one_shot());
                 }
-                Err(error) if error.is_retryable() => {
+                Err(error) if error.is_transient() => {
                     tokio::time::sleep(self.delays.next_delay()).await;
                 }
                 Err(error) => return Err(end(error)),
@@ -249,7 +249,7 @@ impl Running {
                 self.delays.reset();
                 answer
             }
-            Err(error) if error.is_retryable() => {
+            Err(error) if error.is_transient() => {
                 let delay = self.delays.next_delay();
                 self.rest = Some(Box::pin(tokio::time::sleep(delay)));
                 Answer::Failed
