@@ -237,6 +237,86 @@ fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
     }
 }
 
+/// Guards: M6.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_command_leaves_ends_with_the_lock() {
+    let zk = root();
+    let stubborn = "trap '' TERM HUP; echo $$; while :; do sleep 0.05; done";
+    let in_the_group = format!("({stubborn}) & read line; exit 0");
+    let in_the_group = in_the_group.replace("$$", "$(exec sh -c 'echo $PPID')");
+    let in_its_own_session = format!(
+        "setsid sh -c \"{}\" & read line; exit 0",
+        stubborn.replace('$', "\\$")
+    );
+    let without_a_parent = in_its_own_session.replace("setsid", "setsid -f");
+    for hold in [
+        &["lock", "/l"][..],
+        &["elect", "/l"],
+        &["lock", "--foreground", "/l"],
+    ] {
+        for script in [&in_the_group, &in_its_own_session, &without_a_parent] {
+            let mut holder = Running::start(&zk, &[hold, &["--", "sh", "-c", script]].concat());
+            let worker = number(&holder.says(""));
+            let next = [hold, &["--", "sh", "-c", "echo in"]].concat();
+            let mut next = Running::start(&zk, &next);
+            next.notes("waiting for /l");
+            assert!(is_alive(worker), "{script}");
+            holder.hears_no_more();
+            next.says("in");
+            assert!(
+                !is_alive(worker),
+                "{hold:?}: it goes on beside the next: {script}"
+            );
+            assert_eq!(next.code(), Some(0));
+            assert_eq!(holder.code(), Some(0), "{script}");
+            holder.notes("ending what the command has left running");
+        }
+    }
+}
+
+/// Guards: M6.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_left_the_group_ends_with_its_zkctl() {
+    let zk = root();
+    let worker = "echo $$; exec sleep 1000";
+    for (script, signal) in [
+        (format!("setsid sh -c '{worker}' & wait"), "KILL"),
+        (
+            format!("setsid -f sh -c '{worker}'; exec sleep 1000"),
+            "STOP",
+        ),
+    ] {
+        let hold = [
+            "--session-timeout",
+            "2s",
+            "lock",
+            "/l",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ];
+        let mut holder = Running::start(&zk, &hold);
+        let worker = number(&holder.says(""));
+        assert!(is_alive(worker));
+        holder.signal(signal);
+        if signal == "STOP" {
+            let mut next = Running::start(&zk, &["lock", "/l", "--", "echo", "in"]);
+            next.says("in");
+            assert!(!is_alive(worker), "it goes on beside the next");
+            assert_eq!(next.code(), Some(0));
+            holder.signal("CONT");
+            assert_eq!(holder.code(), Some(75));
+        } else {
+            // Its standard output ends with the last process that could write to it.
+            holder.falls_silent();
+            assert!(!is_alive(worker));
+        }
+    }
+}
+
 /// Whether a process is there, and not only waiting for its parent to hear of its end.
 #[cfg(target_os = "linux")]
 fn is_alive(pid: i64) -> bool {
