@@ -218,12 +218,7 @@ fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
         let holder = start(what);
         let command = number(&holder.says(""));
         assert!(is_alive(command));
-        // It has told its keeper of the command, and waits.
-        let started = Instant::now();
-        while state(i64::from(holder.pid())) != Some('S') {
-            assert!(started.elapsed() < PATIENCE, "zkctl does not come to rest");
-            thread::yield_now();
-        }
+        comes_to_rest(&holder);
         holder.signal("STOP");
         (holder, command, start(what))
     });
@@ -275,6 +270,26 @@ fn what_a_command_leaves_ends_with_the_lock() {
     }
 }
 
+/// zkctl becomes the parent of what the command's children have left, and buries them. Guards: M6.
+#[cfg(target_os = "linux")]
+#[test]
+fn adopted_processes_leave_no_zombies() {
+    let zk = root();
+    let script = "for i in 1 2 3; do setsid -f sh -c 'echo $$'; done; read line";
+    let mut holder = Running::start(&zk, &["lock", "/l", "--", "sh", "-c", script]);
+    let adopted = [(); 3].map(|()| number(&holder.says("")));
+    let started = Instant::now();
+    while adopted.iter().any(|&pid| state(pid).is_some()) {
+        assert!(
+            started.elapsed() < PATIENCE,
+            "they are not asked how they ended"
+        );
+        thread::yield_now();
+    }
+    holder.hears_no_more();
+    holder.code();
+}
+
 /// Guards: M6.
 #[cfg(target_os = "linux")]
 #[test]
@@ -301,6 +316,7 @@ fn what_left_the_group_ends_with_its_zkctl() {
         let mut holder = Running::start(&zk, &hold);
         let worker = number(&holder.says(""));
         assert!(is_alive(worker));
+        comes_to_rest(&holder);
         holder.signal(signal);
         if signal == "STOP" {
             let mut next = Running::start(&zk, &["lock", "/l", "--", "echo", "in"]);
@@ -312,8 +328,17 @@ fn what_left_the_group_ends_with_its_zkctl() {
         } else {
             // Its standard output ends with the last process that could write to it.
             holder.falls_silent();
-            assert!(!is_alive(worker));
         }
+    }
+}
+
+/// It has named the command to its keeper, and waits.
+#[cfg(target_os = "linux")]
+fn comes_to_rest(holder: &Running) {
+    let started = Instant::now();
+    while state(i64::from(holder.pid())) != Some('S') {
+        assert!(started.elapsed() < PATIENCE, "zkctl does not come to rest");
+        thread::yield_now();
     }
 }
 

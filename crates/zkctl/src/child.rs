@@ -80,7 +80,8 @@ pub(crate) struct Child {
     pid: Pid,
     target: Target,
     foreground: bool,
-    /// What this process had started before.
+    /// This process, if the system shows it, and what it had started before.
+    parent: Option<processes::Process>,
     before: Vec<processes::Process>,
     /// Its number may be another process's by now.
     has_no_target: bool,
@@ -117,7 +118,8 @@ impl Child {
         // A descendant whose parent ends becomes a child of this process, so that it is found.
         #[cfg(target_os = "linux")]
         rustix::process::set_child_subreaper(Some(getpid()))?;
-        let before = Table::read().below(getpid(), &[]);
+        let table = Table::read();
+        let (parent, before) = (table.find(getpid()), table.below(getpid(), &[]));
         let process = command.spawn()?;
         let pid = process
             .id()
@@ -133,6 +135,7 @@ impl Child {
                 Target::Group(pid)
             },
             foreground,
+            parent,
             before,
             has_no_target: false,
         })
@@ -140,6 +143,11 @@ impl Child {
 
     pub(crate) fn target(&self) -> Target {
         self.target
+    }
+
+    /// This process, if the system shows it.
+    pub(crate) fn parent(&self) -> Option<processes::Process> {
+        self.parent
     }
 
     /// What this process had started before it.

@@ -4,7 +4,8 @@
 //! It reads from a pipe which process or group to end, and until when it need not: a time by the
 //! monotonic clock, which is the same in all processes, and which zkctl puts off while it holds the
 //! lock. Then it waits: for `done`, for that time, or for the end of the pipe, which the operating
-//! system closes when zkctl is gone, however it went. zkctl names the command right after its start.
+//! system closes when zkctl is gone, however it went. zkctl names the command right after its start; of
+//! one whose zkctl is killed before that, it knows nothing.
 //!
 //! With each line it looks at what the command has started: after the end of zkctl, those whose
 //! parents have ended cannot be found any more (Linux; elsewhere only the group is ended).
@@ -15,7 +16,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getppid};
+use rustix::process::{Pid, Signal};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
@@ -56,6 +57,10 @@ impl Keeper {
     /// From now on, ends the command if this process ends.
     pub(crate) async fn watch_over(&mut self, command: &child::Child) -> io::Result<()> {
         let mut line = command.target().to_string();
+        // "-" is not read as a process.
+        let parent = command.parent().map(|parent| parent.to_string());
+        line.push(' ');
+        line.push_str(parent.as_deref().unwrap_or("-"));
         for process in command.before() {
             line.push_str(&format!(" {process}"));
         }
@@ -94,7 +99,6 @@ fn monotonic() -> Duration {
 
 /// The process's part.
 pub(crate) fn main() -> ExitCode {
-    let parent = getppid();
     let (said, lines) = mpsc::channel();
     let reader = thread::Builder::new().spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -110,7 +114,7 @@ pub(crate) fn main() -> ExitCode {
     let mut words = first.split(' ');
     let target = words.next().and_then(|word| word.parse::<Target>().ok());
     let mut family = Family {
-        parent,
+        parent: words.next().and_then(|word| word.parse().ok()),
         before: words.filter_map(|word| word.parse().ok()).collect(),
         known: Vec::new(),
     };
@@ -144,7 +148,7 @@ fn is_dismissed(lines: &mpsc::Receiver<String>, mut look: impl FnMut()) -> bool 
 /// What the command has started.
 struct Family {
     /// zkctl, to which those without a parent belong.
-    parent: Option<Pid>,
+    parent: Option<Process>,
     /// What zkctl had started before.
     before: Vec<Process>,
     known: Vec<Process>,
@@ -157,7 +161,11 @@ impl Family {
         let mut roots: Vec<Pid> = self.known.iter().map(|process| process.pid).collect();
         roots.extend(target.map(Target::pid));
         // Once zkctl is gone, its number may be another process's.
-        roots.extend(self.parent.filter(|_| getppid() == self.parent));
+        roots.extend(
+            self.parent
+                .filter(|parent| table.has(parent))
+                .map(|parent| parent.pid),
+        );
         for root in roots {
             for process in table.below(root, &self.before) {
                 if !process.is_zombie && !self.known.iter().any(|known| known.is(&process)) {
@@ -168,6 +176,9 @@ impl Family {
     }
 
     fn end(&mut self, target: Target) -> io::Result<()> {
+        // Before anything is stopped: if zkctl is still on its way out, the system sends SIGHUP to a
+        // group with a stopped process, and those whose parent dies of it could not be found.
+        self.look(Some(target));
         // What is stopped starts nothing and has its parent, so that all of them are found.
         let mut found = usize::MAX;
         let mut sent = target.send(Signal::STOP);

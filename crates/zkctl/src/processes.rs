@@ -75,6 +75,10 @@ impl Table {
         found
     }
 
+    pub(crate) fn find(&self, pid: Pid) -> Option<Process> {
+        self.0.iter().find(|process| process.pid == pid).copied()
+    }
+
     /// Whether it runs.
     pub(crate) fn has(&self, process: &Process) -> bool {
         let mut all = self.0.iter();

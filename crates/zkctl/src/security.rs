@@ -90,6 +90,11 @@ impl Security {
     #[cfg(feature = "sasl")]
     fn sasl(&self, builder: Builder) -> Result<Builder, Failure> {
         let Some(user) = &self.sasl_user else {
+            if self.sasl_password_file.is_some() {
+                return Err(Failure::Usage(
+                    "--sasl-password-file needs --sasl-user".to_owned(),
+                ));
+            }
             return Ok(builder);
         };
         if user.is_empty() || user.trim() != user {

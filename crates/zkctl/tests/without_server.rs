@@ -324,6 +324,8 @@ fn half_a_security_is_a_usage_error() {
             &["--sasl-user", "bob", "ls"],
             &["ZK_SASL_PASSWORD", "--sasl-password-file"],
         ),
+        (&["--sasl-password-file", "x", "ls"], &["--sasl-user"]),
+        (&["--sasl-user", "bob ", "ls"], &["white space"]),
     ] {
         assert_fails(arguments, 2, words);
     }

@@ -10,7 +10,7 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -21,10 +21,15 @@ use zk_embedded::{Faults, Server};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const SECRET: &str = "hunter2";
 
-/// With none of the variables of this process.
+/// With none of the variables of this process, and none of the signals that it ignores: a shell starts
+/// what is to run in the background so that it ignores SIGINT.
 pub(crate) fn zkctl(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_zkctl"));
+    let mut command = Command::new("env");
+    if env_resets_signals() {
+        command.arg("--default-signal");
+    }
     command
+        .arg(env!("CARGO_BIN_EXE_zkctl"))
         .args(arguments)
         .env_clear()
         .stdin(Stdio::null())
@@ -36,6 +41,17 @@ pub(crate) fn zkctl(arguments: &[&str]) -> Command {
         }
     }
     command
+}
+
+/// Whether it is that of the GNU coreutils.
+fn env_resets_signals() -> bool {
+    static RESETS: OnceLock<bool> = OnceLock::new();
+    *RESETS.get_or_init(|| {
+        let probe = Command::new("env")
+            .args(["--default-signal", "true"])
+            .output();
+        probe.is_ok_and(|output| output.status.success())
+    })
 }
 
 /// Runs to the end, or fails.
