@@ -34,6 +34,17 @@ Durations: 500ms, 10s, 2m, 1h; a bare number is seconds. Sizes: 1048576, 1024K, 
 An empty environment variable is as one that is not set. Credentials of ZK_AUTH (one a line),
 ZK_AUTH_FILE, --auth-file and --auth are all given to the servers.";
 
+const LOCK_EXIT_CODES: &str = "\
+Exit codes: COMMAND's, and otherwise
+   75  it was lost, or not obtained in time (--conflict-exit-code)
+  125  zkctl itself failed, before COMMAND was started or while it looked after it; usage
+  126  COMMAND cannot be run
+  127  COMMAND was not found
+  128+N  signal N ended COMMAND, or zkctl before it was started";
+
+const EXISTS_EXIT_CODES: &str = "\
+Exit codes: 0 there is such a znode, 1 there is none, 2 it could not be found out, or usage.";
+
 /// Look at a ZooKeeper ensemble, edit it, watch it, run programs under its locks.
 #[derive(Parser)]
 #[command(name = "zkctl", version, after_help = AFTER_HELP, max_term_width = 100)]
@@ -130,12 +141,15 @@ pub(crate) enum Command {
     /// Show a znode's metadata
     Stat(Node),
     /// Say whether a znode exists: true and exit code 0, or false and 1; 2 if it cannot be found out
+    #[command(after_help = EXISTS_EXIT_CODES)]
     Exists(Node),
     /// Print what happens to znodes until interrupted, through lost connections and sessions
     Watch(Watch),
     /// Run a command while holding a lock
+    #[command(after_help = LOCK_EXIT_CODES)]
     Lock(Lock),
     /// Run a command while leading, once elected
+    #[command(after_help = LOCK_EXIT_CODES)]
     Elect(Elect),
     /// Show the ensemble's configuration: its servers and its version
     Config,
@@ -362,7 +376,8 @@ pub(crate) struct Guarded {
     /// Give up after this long, connecting included, with exit code 75
     #[arg(long, value_name = "D", value_parser = duration)]
     pub(crate) wait: Option<Duration>,
-    /// Give up at once if another has it or waits for it, with exit code 75
+    /// Give up at once if another has it or waits for it, or if no server answers within a second
+    /// (--connect-timeout), with exit code 75
     #[arg(long, conflicts_with = "wait")]
     pub(crate) no_wait: bool,
     /// Who is asking, for others to see; user@host:pid unless given

@@ -17,7 +17,7 @@ use std::thread;
 
 use common::{PATIENCE, SECRET, Served, finish, finish_with, text};
 use zk_embedded::Server;
-use zk_embedded::fault::{Action, Cut, Direction, on};
+use zk_embedded::fault::{Action, Cut, Direction, on, on_any};
 use zk_proto::{ErrorCode, OpCode};
 
 /// Guards: P58.
@@ -46,6 +46,28 @@ fn lock_has_codes_of_its_own_for_its_failures() {
         let (code, _, stderr) = zk.run(&[command, "/m", "--", "echo", "in"]);
         assert_eq!(code, Some(125), "{stderr}");
         zk.faults.clear();
+    }
+}
+
+/// Guards: P61, P58.
+#[test]
+fn a_bounded_wait_ends_though_no_reply_comes() {
+    let zk = Served::start();
+    for command in ["lock", "elect"] {
+        for bound in [
+            &["--wait", "200ms"][..],
+            &["--no-wait", "--timeout", "200ms"],
+        ] {
+            zk.faults.rule(on_any().then(Action::HalfOpen));
+            let arguments = [&[command][..], bound, &["/l", "--", "echo", "in"]].concat();
+            let (code, stdout, stderr) = zk.run(&arguments);
+            assert_eq!((code, &*stdout), (Some(75), ""), "{arguments:?}: {stderr}");
+            assert!(
+                stderr.contains("/l") && stderr.contains("200 ms"),
+                "{stderr}"
+            );
+            zk.faults.clear();
+        }
     }
 }
 
