@@ -68,7 +68,8 @@ pub(crate) fn prepare(mut cli: Cli, server_given: bool) -> Result<Prepared, Fail
     })
 }
 
-/// Not left to the argument parser, which would show a password that was put there by mistake.
+/// Not left to the argument parser, which would show a password that was put there by mistake, as one
+/// may be in the place of a port.
 fn check_server(text: &str, given: bool) -> Result<(), Failure> {
     let Err(error) = text.parse::<ConnectTarget>() else {
         return Ok(());
@@ -83,11 +84,7 @@ fn check_server(text: &str, given: bool) -> Result<(), Failure> {
         }
         _ => error.to_string(),
     };
-    Err(Failure::Usage(if text.contains('@') {
-        format!("{source}: {problem}")
-    } else {
-        format!("{source}, {text:?}: {problem}")
-    }))
+    Err(Failure::Usage(format!("{source}: {problem}")))
 }
 
 fn check_path(create: &Create) -> Result<(), Failure> {
