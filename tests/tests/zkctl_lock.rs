@@ -270,7 +270,7 @@ fn what_a_command_leaves_ends_with_the_lock() {
     }
 }
 
-/// zkctl becomes the parent of what the command's children have left, and buries them. Guards: M6.
+/// zkctl becomes the parent of processes whose parents have ended, and reaps them. Guards: M6.
 #[cfg(target_os = "linux")]
 #[test]
 fn adopted_processes_leave_no_zombies() {

@@ -96,7 +96,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "BYTES", value_parser = size)]
     pub(crate) max_reply_bytes: Option<usize>,
     /// The largest request to send, data included: the servers' jute.maxbuffer, which is 1048575
-    /// unless they were told otherwise
+    /// unless they are configured otherwise
     #[arg(long, global = true, value_name = "BYTES", value_parser = size)]
     pub(crate) max_request_bytes: Option<usize>,
     /// Make do with a server that has no quorum, if there is no other: ls, tree, get, stat, exists

@@ -54,8 +54,8 @@ pub(crate) fn sasl_password(file: Option<&Path>) -> Result<String, Failure> {
     password(file.display(), text.lines().next().unwrap_or_default())
 }
 
-/// An ACL. A password in the place of a digest would be readable for all who may read the ACL, and
-/// open the znode to no one.
+/// An ACL. A password in the place of a digest is refused: it could be read by all clients that may
+/// read the ACL, and no credentials would open the znode.
 pub(crate) fn read_acl(text: &str) -> Result<Vec<Acl>, Failure> {
     let entries =
         acl::parse(text).map_err(|error| Failure::Usage(format!("the value of --acl: {error}")))?;

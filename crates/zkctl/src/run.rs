@@ -21,7 +21,7 @@ use crate::signals::Signals;
 
 /// How long a command that holds nothing waits for its session to be closed.
 const PARTING: Duration = Duration::from_secs(1);
-/// How long to try to get a session unless told otherwise.
+/// How long to try to get a session unless --connect-timeout is given.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A command line that has been understood, with the data it needs.

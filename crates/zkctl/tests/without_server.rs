@@ -87,7 +87,7 @@ fn mistakes_in_the_command_line_are_usage_errors() {
 
 /// Every other code may be the command's own. Guards: P58.
 #[test]
-fn mistakes_of_lock_are_not_its_commands_code() {
+fn usage_errors_of_lock_have_their_own_code() {
     for (arguments, words) in [
         (&["lock", "/a"][..], &["COMMAND"][..]),
         (&["elect", "/a", "true"], &["true"]),

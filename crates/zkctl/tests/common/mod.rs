@@ -54,7 +54,7 @@ fn env_resets_signals() -> bool {
     })
 }
 
-/// Runs to the end, or fails.
+/// Runs to the end.
 pub(crate) fn finish(command: Command) -> Output {
     finish_with(command, b"")
 }
@@ -70,9 +70,7 @@ pub(crate) fn finish_with(mut command: Command, input: &[u8]) -> Output {
         // It may stop reading when it has seen enough.
         thread::spawn(move || drop(stdin.write_all(&input)));
     }
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || send.send(child.wait_with_output()));
-    receive.recv_timeout(PATIENCE).expect("it hangs").unwrap()
+    child.wait_with_output().unwrap()
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
@@ -112,7 +110,7 @@ impl Served {
                 let _ = ended.await;
             });
         });
-        let (hosts, faults) = starts.recv_timeout(PATIENCE).unwrap();
+        let (hosts, faults) = starts.recv().unwrap();
         Served {
             hosts,
             faults,
