@@ -64,7 +64,7 @@ fn znodes_are_made_shown_changed_and_deleted() {
     assert_eq!(
         fails(&zk, &["delete", "/a"], 1),
         "zkctl: delete /a: the znode has children; it had no effect (delete its children first, or \
-         use recursive())\n"
+         use -r)\n"
     );
     assert_eq!(done(&zk, &["delete", "-r", "/a"]), "");
     let absent = output(&zk, &["exists", "/a"]);

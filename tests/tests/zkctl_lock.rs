@@ -218,12 +218,7 @@ fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
         let holder = start(what);
         let command = number(&holder.says(""));
         assert!(is_alive(command));
-        // It has told its keeper of the command, and waits.
-        let started = Instant::now();
-        while state(i64::from(holder.pid())) != Some('S') {
-            assert!(started.elapsed() < PATIENCE, "zkctl does not come to rest");
-            thread::yield_now();
-        }
+        comes_to_rest(&holder);
         holder.signal("STOP");
         (holder, command, start(what))
     });
@@ -234,6 +229,116 @@ fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
         assert_eq!(holder.code(), Some(75));
         successor.signal("TERM");
         assert_eq!(successor.code(), Some(143));
+    }
+}
+
+/// Guards: M6.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_command_leaves_ends_with_the_lock() {
+    let zk = root();
+    let stubborn = "trap '' TERM HUP; echo $$; while :; do sleep 0.05; done";
+    let in_the_group = format!("({stubborn}) & read line; exit 0");
+    let in_the_group = in_the_group.replace("$$", "$(exec sh -c 'echo $PPID')");
+    let in_its_own_session = format!(
+        "setsid sh -c \"{}\" & read line; exit 0",
+        stubborn.replace('$', "\\$")
+    );
+    let without_a_parent = in_its_own_session.replace("setsid", "setsid -f");
+    for hold in [
+        &["lock", "/l"][..],
+        &["elect", "/l"],
+        &["lock", "--foreground", "/l"],
+    ] {
+        for script in [&in_the_group, &in_its_own_session, &without_a_parent] {
+            let mut holder = Running::start(&zk, &[hold, &["--", "sh", "-c", script]].concat());
+            let worker = number(&holder.says(""));
+            let next = [hold, &["--", "sh", "-c", "echo in"]].concat();
+            let mut next = Running::start(&zk, &next);
+            next.notes("waiting for /l");
+            assert!(is_alive(worker), "{script}");
+            holder.hears_no_more();
+            next.says("in");
+            assert!(
+                !is_alive(worker),
+                "{hold:?}: it goes on beside the next: {script}"
+            );
+            assert_eq!(next.code(), Some(0));
+            assert_eq!(holder.code(), Some(0), "{script}");
+            holder.notes("ending what the command has left running");
+        }
+    }
+}
+
+/// zkctl becomes the parent of processes whose parents have ended, and reaps them. Guards: M6.
+#[cfg(target_os = "linux")]
+#[test]
+fn adopted_processes_leave_no_zombies() {
+    let zk = root();
+    let script = "for i in 1 2 3; do setsid -f sh -c 'echo $$'; done; read line";
+    let mut holder = Running::start(&zk, &["lock", "/l", "--", "sh", "-c", script]);
+    let adopted = [(); 3].map(|()| number(&holder.says("")));
+    let started = Instant::now();
+    while adopted.iter().any(|&pid| state(pid).is_some()) {
+        assert!(
+            started.elapsed() < PATIENCE,
+            "they are not asked how they ended"
+        );
+        thread::yield_now();
+    }
+    holder.hears_no_more();
+    holder.code();
+}
+
+/// Guards: M6.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_left_the_group_ends_with_its_zkctl() {
+    let zk = root();
+    let worker = "echo $$; exec sleep 1000";
+    for (script, signal) in [
+        (format!("setsid sh -c '{worker}' & wait"), "KILL"),
+        (
+            format!("setsid -f sh -c '{worker}'; exec sleep 1000"),
+            "STOP",
+        ),
+    ] {
+        let hold = [
+            "--session-timeout",
+            "2s",
+            "lock",
+            "/l",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ];
+        let mut holder = Running::start(&zk, &hold);
+        let worker = number(&holder.says(""));
+        assert!(is_alive(worker));
+        comes_to_rest(&holder);
+        holder.signal(signal);
+        if signal == "STOP" {
+            let mut next = Running::start(&zk, &["lock", "/l", "--", "echo", "in"]);
+            next.says("in");
+            assert!(!is_alive(worker), "it goes on beside the next");
+            assert_eq!(next.code(), Some(0));
+            holder.signal("CONT");
+            assert_eq!(holder.code(), Some(75));
+        } else {
+            // Its standard output ends with the last process that could write to it.
+            holder.falls_silent();
+        }
+    }
+}
+
+/// It has named the command to its keeper, and waits.
+#[cfg(target_os = "linux")]
+fn comes_to_rest(holder: &Running) {
+    let started = Instant::now();
+    while state(i64::from(holder.pid())) != Some('S') {
+        assert!(started.elapsed() < PATIENCE, "zkctl does not come to rest");
+        thread::yield_now();
     }
 }
 

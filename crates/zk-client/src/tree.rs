@@ -8,7 +8,7 @@ use zk_proto::{Acl, path};
 use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::client::Client;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Outcome, Result};
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
@@ -115,11 +115,17 @@ impl<'a> IntoFuture for EnsurePath<'a> {
 crate::call::blocking!([<'a>] EnsurePath<'a>, (), |op| op.client);
 crate::call::blocking!([<'a>] DeleteRecursive<'a>, (), |op| op.client);
 
-/// Deletes a znode and everything below it, the lowest first. What others create meanwhile is
-/// deleted too; what others delete is not missed.
+/// How many deletions are outstanding at once.
+const WINDOW: usize = 256;
+/// How many times in a row a lost connection may bring no deletion further.
+const MAX_LOSSES: u32 = 10;
+
+/// Deletes a znode and everything below it, the lowest first, many at a time. What others create
+/// meanwhile is deleted too; what others delete is not missed.
 ///
 /// # Errors
-/// Those of [`Delete`](crate::Delete). `NoNode` only if there was nothing to begin with.
+/// Those of [`Delete`](crate::Delete). `NoNode` only if there was nothing to begin with. A lost
+/// connection or session is none until ten attempts in a row have got no reply.
 ///
 /// # Cancel safety
 /// Dropping the future leaves what has not been deleted yet.
@@ -154,35 +160,127 @@ impl<'a> IntoFuture for DeleteRecursive<'a> {
     fn into_future(self) -> Boxed<'a, ()> {
         Box::pin(async move {
             let client = self.client.within(self.deadline);
-            let mut stack = vec![self.path.to_owned()];
-            let mut found = false;
-            while let Some(path) = stack.last().cloned() {
-                match client.delete(&path).await {
-                    Ok(()) => {
-                        found = true;
-                        stack.pop();
-                    }
-                    Err(error) => match error.kind() {
-                        ErrorKind::NoNode if found || stack.len() > 1 => {
-                            stack.pop();
-                        }
-                        ErrorKind::NotEmpty => {
-                            found = true;
-                            match client.children(&path).await {
-                                Ok(names) => {
-                                    stack.extend(names.iter().map(|name| path::join(&path, name)));
-                                }
-                                Err(gone) if gone.kind() == ErrorKind::NoNode => {
-                                    stack.pop();
-                                }
-                                Err(error) => return Err(error),
-                            }
-                        }
-                        _ => return Err(error),
-                    },
-                }
+            let mut deletion = Deletion::of(self.path);
+            while !deletion.stack.is_empty() {
+                deletion.next_batch(&client).await?;
             }
             Ok(())
         })
     }
+}
+
+/// A recursive deletion on its way.
+struct Deletion {
+    /// What is to be deleted, each znode directly before those below it.
+    stack: Vec<Doomed>,
+    /// Whether there was anything to delete.
+    found: bool,
+    losses: u32,
+}
+
+struct Doomed {
+    path: String,
+    /// Its children have been put on the stack.
+    listed: bool,
+}
+
+impl Deletion {
+    fn of(path: &str) -> Self {
+        Deletion {
+            stack: vec![Doomed {
+                path: path.to_owned(),
+                listed: false,
+            }],
+            found: false,
+            losses: 0,
+        }
+    }
+
+    /// Deletes the last of the stack; what cannot be deleted yet is put back.
+    async fn next_batch(&mut self, client: &Client) -> Result<()> {
+        let batch = self
+            .stack
+            .split_off(self.stack.len().saturating_sub(WINDOW));
+        // Servers execute them in this order, children before their parents.
+        let replies: Vec<_> = batch
+            .iter()
+            .rev()
+            .map(|doomed| client.delete(&doomed.path).submit())
+            .collect();
+        let mut remaining = Vec::<Doomed>::new();
+        let (mut lost, mut failed, mut answered) = (None, None, false);
+        for (mut doomed, reply) in batch.into_iter().rev().zip(replies) {
+            let Err(error) = reply.await else {
+                (self.found, answered) = (true, true);
+                continue;
+            };
+            match error.kind() {
+                ErrorKind::NoNode if self.found => answered = true,
+                ErrorKind::NotEmpty => {
+                    (self.found, answered) = (true, true);
+                    // If nothing listed before is left below it, others have created something.
+                    doomed.listed &= remaining
+                        .last()
+                        .is_some_and(|last| is_below(&last.path, &doomed.path));
+                    remaining.push(doomed);
+                }
+                ErrorKind::ConnectionLost | ErrorKind::SessionExpired | ErrorKind::QueueFull => {
+                    self.found |= error.outcome() == Outcome::Unknown;
+                    // It can be deleted again without harm, but not before what is below it.
+                    remaining.push(doomed);
+                    lost = Some(error);
+                }
+                _ => failed = failed.or(Some(error)),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.losses = if answered { 0 } else { self.losses + 1 };
+        match lost {
+            Some(error) if self.losses >= MAX_LOSSES => Err(error.with_retries_exhausted()),
+            // Nothing is known of what is below; the next attempt says what has to be listed.
+            Some(_) => {
+                self.stack.extend(remaining.into_iter().rev());
+                Ok(())
+            }
+            None => self.put_back(remaining, client).await,
+        }
+    }
+
+    /// Puts back what has children, with those that have not been listed yet.
+    async fn put_back(&mut self, remaining: Vec<Doomed>, client: &Client) -> Result<()> {
+        let lists: Vec<_> = remaining
+            .iter()
+            .rev()
+            .map(|doomed| (!doomed.listed).then(|| client.children(&doomed.path).submit()))
+            .collect();
+        for (mut doomed, list) in remaining.into_iter().rev().zip(lists) {
+            let Some(list) = list else {
+                self.stack.push(doomed);
+                continue;
+            };
+            let names = match list.await {
+                Ok(names) => names,
+                Err(error) if error.kind() == ErrorKind::NoNode => continue,
+                Err(error) => return Err(error),
+            };
+            doomed.listed = true;
+            let children = names.iter().map(|name| Doomed {
+                path: path::join(&doomed.path, name),
+                listed: false,
+            });
+            let children: Vec<_> = children.collect();
+            self.stack.push(doomed);
+            self.stack.extend(children);
+        }
+        Ok(())
+    }
+}
+
+fn is_below(path: &str, above: &str) -> bool {
+    above == "/"
+        || path
+            .strip_prefix(above)
+            .is_some_and(|rest| rest.starts_with('/'))
 }

@@ -3,28 +3,52 @@
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::num::ParseIntError;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use zk_client::{Acl, path};
+use zk_client::path;
 use zk_proto::config::{ConfigError, Server};
-use zk_proto::{ConnectTarget, PathError, connect_string};
+use zk_proto::path::PathProblem;
 use zk_recipes::Layout;
 
+use crate::environment;
 use crate::security::Security;
+use crate::size::size;
 use crate::time::{duration, session_timeout};
 
-const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed (for `exists` also: there is no such znode), 2 usage.
-`lock` and `elect` exit with COMMAND's code, 128+N if signal N ended it, 126 or 127 if it cannot
-be run, 75 if the lock was lost or not obtained. After SIGINT or SIGTERM: 130 or 143.
+const AFTER_HELP: &str = "\
+Exit codes:
+    0  done; for `exists`: there is such a znode
+    1  failed; for `exists`: there is no such znode
+    2  usage; for `exists`: also that it could not be found out
+  130  ended by SIGINT; 128+N by signal N
+`lock` and `elect` exit with COMMAND's code, and otherwise:
+   75  the lock was lost, or not obtained in time (--conflict-exit-code)
+  125  zkctl itself failed, before COMMAND was started or while it looked after it; usage
+  126  COMMAND cannot be run
+  127  COMMAND was not found
+  128+N  signal N ended COMMAND, or zkctl before it was started
 
-Durations: 500ms, 10s, 2m, 1h; a bare number is seconds.";
+Durations: 500ms, 10s, 2m, 1h; a bare number is seconds. Sizes: 1048576, 1024K, 1M (of 1024).
+An empty environment variable is as one that is not set. Credentials of ZK_AUTH (one a line),
+ZK_AUTH_FILE, --auth-file and --auth are all given to the servers.";
+
+const LOCK_EXIT_CODES: &str = "\
+Exit codes: COMMAND's, and otherwise
+   75  it was lost, or not obtained in time (--conflict-exit-code)
+  125  zkctl itself failed, before COMMAND was started or while it looked after it; usage
+  126  COMMAND cannot be run
+  127  COMMAND was not found
+  128+N  signal N ended COMMAND, or zkctl before it was started";
+
+const EXISTS_EXIT_CODES: &str = "\
+Exit codes: 0 there is such a znode, 1 there is none, 2 it could not be found out, or usage.";
 
 /// Look at a ZooKeeper ensemble, edit it, watch it, run programs under its locks.
 #[derive(Parser)]
-#[command(name = "zkctl", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "zkctl", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -41,9 +65,8 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "HOSTS",
-        env = "ZK_SERVER",
-        default_value = "127.0.0.1:2181",
-        value_parser = hosts
+        env = environment::SERVER,
+        default_value = "127.0.0.1:2181"
     )]
     pub(crate) server: String,
     /// The session timeout to ask for; servers clamp it
@@ -55,22 +78,28 @@ pub(crate) struct Global {
         value_parser = session_timeout
     )]
     pub(crate) session_timeout: Duration,
-    /// How long to try to get a session
-    #[arg(long, global = true, value_name = "D", default_value = "5s", value_parser = duration)]
-    pub(crate) connect_timeout: Duration,
+    /// How long to try to get a session; 5s unless given, for lock and elect with --no-wait 1s, with
+    /// --wait at most that
+    #[arg(long, global = true, value_name = "D", value_parser = duration)]
+    pub(crate) connect_timeout: Option<Duration>,
     /// How long one request may take, once there is a session
     #[arg(long, global = true, value_name = "D", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// Credentials, as in digest:user:password; may be given several times. Other users of the
-    /// machine can see command lines, so prefer the environment
-    #[arg(
-        long,
-        global = true,
-        value_name = "SCHEME:CRED",
-        env = "ZK_AUTH",
-        hide_env_values = true
-    )]
+    /// machine can see command lines, so prefer ZK_AUTH or a file
+    #[arg(long, global = true, value_name = "SCHEME:CRED")]
     pub(crate) auth: Vec<String>,
+    /// A file with credentials, one a line; may be given several times, and ZK_AUTH_FILE names one
+    /// more
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) auth_file: Vec<PathBuf>,
+    /// The largest reply to take, as the list of a znode's children may be one; 8M unless given
+    #[arg(long, global = true, value_name = "BYTES", value_parser = size)]
+    pub(crate) max_reply_bytes: Option<usize>,
+    /// The largest request to send, data included: the servers' jute.maxbuffer, which is 1048575
+    /// unless they are configured otherwise
+    #[arg(long, global = true, value_name = "BYTES", value_parser = size)]
+    pub(crate) max_request_bytes: Option<usize>,
     /// Make do with a server that has no quorum, if there is no other: ls, tree, get, stat, exists
     /// and config may then show what is old
     #[arg(long, global = true)]
@@ -112,13 +141,16 @@ pub(crate) enum Command {
     Delete(Delete),
     /// Show a znode's metadata
     Stat(Node),
-    /// Say whether a znode exists: true and exit code 0, or false and 1
+    /// Say whether a znode exists: true and exit code 0, or false and 1; 2 if it cannot be found out
+    #[command(after_help = EXISTS_EXIT_CODES)]
     Exists(Node),
     /// Print what happens to znodes until interrupted, through lost connections and sessions
     Watch(Watch),
     /// Run a command while holding a lock
+    #[command(after_help = LOCK_EXIT_CODES)]
     Lock(Lock),
     /// Run a command while leading, once elected
+    #[command(after_help = LOCK_EXIT_CODES)]
     Elect(Elect),
     /// Show the ensemble's configuration: its servers and its version
     Config,
@@ -236,7 +268,7 @@ pub(crate) struct Ls {
     /// Everything below it, and itself, by full paths
     #[arg(short = 'R', long)]
     pub(crate) recursive: bool,
-    /// With kind (e is ephemeral), version, number of children, size, time of the last change
+    /// With kind (e ephemeral; c container and t time to live where servers show it), version, number of children, size, time of the last change
     #[arg(short, long)]
     pub(crate) long: bool,
 }
@@ -266,7 +298,7 @@ pub(crate) struct Set {
     /// The znode
     #[arg(value_parser = znode)]
     pub(crate) path: String,
-    /// The data; read from standard input if absent or -
+    /// The data; read from standard input if -, or if absent and standard input is not empty
     #[arg(allow_negative_numbers = true)]
     pub(crate) data: Option<OsString>,
     /// Only if the data have this version
@@ -297,8 +329,8 @@ pub(crate) struct Create {
     #[arg(short, long)]
     pub(crate) parents: bool,
     /// Who may do what: scheme:id:permissions, separated by commas, as in world:anyone:cdrwa
-    #[arg(long, value_name = "ACL", value_parser = acl)]
-    pub(crate) acl: Option<AclList>,
+    #[arg(long, value_name = "ACL")]
+    pub(crate) acl: Option<String>,
 }
 
 #[derive(Args)]
@@ -343,10 +375,11 @@ pub(crate) struct Elect {
 
 #[derive(Args)]
 pub(crate) struct Guarded {
-    /// Give up after this long, with exit code 75
+    /// Give up after this long, connecting included, with exit code 75
     #[arg(long, value_name = "D", value_parser = duration)]
     pub(crate) wait: Option<Duration>,
-    /// Give up at once if somebody has it or waits for it, with exit code 75
+    /// Give up at once if another has it or waits for it, or if no server answers within a second
+    /// (--connect-timeout), with exit code 75
     #[arg(long, conflicts_with = "wait")]
     pub(crate) no_wait: bool,
     /// Who is asking, for others to see; user@host:pid unless given
@@ -356,15 +389,21 @@ pub(crate) struct Guarded {
     /// kazoo's
     #[arg(long, value_enum, value_name = "NAMES", default_value_t)]
     pub(crate) layout: Names,
-    /// COMMAND may use the terminal. Only it is ended when the lock is lost, not what it has
-    /// started
+    /// The exit code for a lock that was lost or not obtained, if COMMAND has a use for 75
+    #[arg(long, value_name = "N", default_value_t = 75)]
+    pub(crate) conflict_exit_code: u8,
+    /// COMMAND may use the terminal. Except on Linux, what it has started is then not ended with it
     #[arg(long)]
     pub(crate) foreground: bool,
+    /// COMMAND inherits ZK_AUTH and ZK_SASL_PASSWORD
+    #[arg(long)]
+    pub(crate) keep_credentials: bool,
     /// The znode that stands for it
     #[arg(value_parser = znode)]
     pub(crate) path: String,
-    /// Runs with ZK_FENCING_TOKEN set to a number that grows from holder to holder; sent SIGTERM,
-    /// then SIGKILL, before anybody else can have the lock
+    /// Runs with ZK_FENCING_TOKEN set to a number that grows from holder to holder. It and what it
+    /// has started (its process group; on Linux all its descendants) are sent SIGTERM, then SIGKILL,
+    /// before another can have the lock: if the lock is about to be lost, and when COMMAND has ended
     #[arg(last = true, required = true, num_args = 1.., value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }
@@ -404,18 +443,6 @@ pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// More than one value, but one argument: a bare `Vec` would mean many arguments to clap.
-#[derive(Clone)]
-pub(crate) struct AclList(pub(crate) Vec<Acl>);
-
-fn acl(text: &str) -> Result<AclList, zk_proto::acl::AclTextError> {
-    zk_proto::acl::parse(text).map(AclList)
-}
-
-fn hosts(text: &str) -> Result<String, connect_string::ConnectStringError> {
-    text.parse::<ConnectTarget>().map(|_| text.to_owned())
-}
-
 fn server(text: &str) -> Result<String, ConfigError> {
     text.parse::<Server>().map(|_| text.to_owned())
 }
@@ -425,8 +452,12 @@ fn config_version(text: &str) -> Result<i64, ParseIntError> {
     u64::from_str_radix(text, 16).map(u64::cast_signed)
 }
 
-fn znode(text: &str) -> Result<String, PathError> {
-    path::validate(text).map(|()| text.to_owned())
+/// The parser repeats the path.
+fn znode(text: &str) -> Result<String, PathProblem> {
+    match path::validate(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(error.problem),
+    }
 }
 
 /// A slip of the finger should not empty an ensemble.
@@ -434,7 +465,7 @@ fn deletable(text: &str) -> Result<String, String> {
     if text == "/" {
         return Err("the root cannot be deleted; name the znodes below it".to_owned());
     }
-    znode(text).map_err(|error| error.to_string())
+    znode(text).map_err(|problem| problem.to_string())
 }
 
 #[cfg(test)]
@@ -445,30 +476,32 @@ mod tests {
 
     #[test]
     fn the_definition_is_consistent() {
-        Cli::command().debug_assert();
+        environment::settle(Cli::command()).debug_assert();
+    }
+
+    /// Guards: P27.
+    #[test]
+    fn help_shows_no_value_of_a_variable() {
+        let mut checked = 0;
+        for argument in environment::settle(Cli::command()).get_arguments() {
+            if argument.get_env().is_some() {
+                assert!(argument.is_hide_env_values_set(), "{argument}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 1);
     }
 
     /// Guards: P27.
     #[test]
     fn usage_errors_do_not_repeat_passwords() {
-        for (arguments, cause) in [
-            (
-                &["--server", "zk://user:hunter2@zk1", "ls"][..],
-                "credentials",
-            ),
-            (&["ls", "--server=user:hunter2@zk1:2181"], "credentials"),
-            (&["ls", "--server", "zk1:hunter2"], "not a port"),
-            (
-                &["create", "/a", "--acl", "digest:user:hunter2"],
-                "permissions",
-            ),
-            (&["reconfig", "--join", "hunter2"], "server.ID="),
-        ] {
-            let arguments = ["zkctl"].iter().chain(arguments);
-            let error = Cli::try_parse_from(arguments).err().unwrap();
-            let text = without_secrets(error).to_string();
-            assert!(text.contains(cause) && !text.contains("hunter2"), "{text}");
-        }
+        let arguments = ["zkctl", "reconfig", "--join", "hunter2"];
+        let error = Cli::try_parse_from(arguments).err().unwrap();
+        let text = without_secrets(error).to_string();
+        assert!(
+            text.contains("server.ID=") && !text.contains("hunter2"),
+            "{text}"
+        );
     }
 
     /// Guards: P18.

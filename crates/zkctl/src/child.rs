@@ -5,11 +5,19 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::process::{ExitStatus, Stdio};
 use std::str::FromStr;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, test_kill_process_group,
+    waitpgid, waitpid,
+};
 use tokio::process::{Child as Process, Command};
 
-/// Whom signals go to: a process, or a process and all it has started. As a text it is what the
+use crate::credentials::SECRET_VARIABLES;
+use crate::processes::{self, Table};
+
+/// Where signals go: to a process, or to a process group. As a text it is what the
 /// `kill` program takes: negative for a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -18,14 +26,19 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// Sends a signal. That nobody is left to receive it is no error.
+    pub(crate) fn pid(self) -> Pid {
+        let (Target::Process(pid) | Target::Group(pid)) = self;
+        pid
+    }
+
+    /// Sends a signal. That nothing is left to receive it is no error.
     pub(crate) fn send(self, signal: Signal) -> io::Result<()> {
         let sent = match self {
             Target::Process(pid) => kill_process(pid, signal),
             Target::Group(pid) => kill_process_group(pid, signal),
         };
         match sent {
-            Err(error) if error != rustix::io::Errno::SRCH => Err(error.into()),
+            Err(error) if error != Errno::SRCH => Err(error.into()),
             _ => Ok(()),
         }
     }
@@ -58,16 +71,30 @@ impl FromStr for Target {
     }
 }
 
-/// The command, which does not survive this value.
+/// How often to look whether all has ended: the end of a process that is not a child is no event.
+pub(crate) const POLL: Duration = Duration::from_millis(20);
+
+/// The command and all it has started, which do not survive this value.
 pub(crate) struct Child {
     process: Process,
+    pid: Pid,
     target: Target,
     foreground: bool,
+    /// This process, if the system shows it, and what it had started before.
+    parent: Option<processes::Process>,
+    before: Vec<processes::Process>,
+    /// Its number may be another process's by now.
+    has_no_target: bool,
 }
 
 impl Child {
     /// Starts the command, in a process group of its own unless it is to have the terminal.
-    pub(crate) fn spawn(command: &[OsString], token: &str, foreground: bool) -> io::Result<Self> {
+    pub(crate) fn spawn(
+        command: &[OsString],
+        token: &str,
+        foreground: bool,
+        credentials: bool,
+    ) -> io::Result<Self> {
         let Some((program, arguments)) = command.split_first() else {
             return Err(io::Error::other("there is no command"));
         };
@@ -76,6 +103,11 @@ impl Child {
             .args(arguments)
             .env("ZK_FENCING_TOKEN", token)
             .kill_on_drop(true);
+        if !credentials {
+            for variable in SECRET_VARIABLES {
+                command.env_remove(variable);
+            }
+        }
         if !foreground {
             command.process_group(0);
             if io::stdin().is_terminal() {
@@ -83,6 +115,11 @@ impl Child {
                 command.stdin(Stdio::null());
             }
         }
+        // A descendant whose parent ends becomes a child of this process, so that it is found.
+        #[cfg(target_os = "linux")]
+        rustix::process::set_child_subreaper(Some(getpid()))?;
+        let table = Table::read();
+        let (parent, before) = (table.find(getpid()), table.below(getpid(), &[]));
         let process = command.spawn()?;
         let pid = process
             .id()
@@ -91,17 +128,31 @@ impl Child {
             .ok_or_else(|| io::Error::other("it has no process id"))?;
         Ok(Child {
             process,
+            pid,
             target: if foreground {
                 Target::Process(pid)
             } else {
                 Target::Group(pid)
             },
             foreground,
+            parent,
+            before,
+            has_no_target: false,
         })
     }
 
     pub(crate) fn target(&self) -> Target {
         self.target
+    }
+
+    /// This process, if the system shows it.
+    pub(crate) fn parent(&self) -> Option<processes::Process> {
+        self.parent
+    }
+
+    /// What this process had started before it.
+    pub(crate) fn before(&self) -> &[processes::Process] {
+        &self.before
     }
 
     /// Whether the terminal sends its signals to the command as well as to this process.
@@ -111,32 +162,81 @@ impl Child {
 
     /// Sends it a signal, unless it has ended.
     pub(crate) fn send(&self, signal: Signal) -> io::Result<()> {
-        match self.process.id() {
-            Some(_) => self.target.send(signal),
-            None => Ok(()),
+        if self.has_no_target {
+            return Ok(());
         }
+        self.target.send(signal)
     }
 
-    /// Ends what the command has left behind in its group.
-    pub(crate) fn end_the_rest(&self) -> io::Result<()> {
-        match self.target {
-            Target::Group(_) => self.target.send(Signal::KILL),
-            Target::Process(_) => Ok(()),
+    /// Sends a signal to the command and to all it has started. The first error is returned after
+    /// all have been tried.
+    pub(crate) fn send_to_all(&self, signal: Signal) -> io::Result<()> {
+        let mut sent = self.send(signal);
+        for process in self.descendants() {
+            // The group has had it already.
+            let in_group = matches!(self.target, Target::Group(group)
+                if rustix::process::getpgid(Some(process.pid)) == Ok(group));
+            if process.pid != self.pid && !in_group {
+                sent = sent.and(Target::Process(process.pid).send(signal));
+            }
         }
+        sent
     }
 
-    /// Waits for its end. Dropping the future loses nothing.
+    /// Waits for its end; what it has started may go on. Dropping the future loses nothing.
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
-        self.process.wait().await
+        let status = self.process.wait().await?;
+        self.has_no_target |= matches!(self.target, Target::Process(_));
+        Ok(status)
+    }
+
+    /// Whether all it has started has ended, once [`wait`](Self::wait) has returned.
+    pub(crate) fn has_left_nothing(&mut self) -> bool {
+        self.reap();
+        if let Target::Group(group) = self.target
+            && !self.has_no_target
+        {
+            // Members without a parent are children of this process. Until it has asked how they
+            // ended, the group is not empty.
+            while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
+            self.has_no_target = test_kill_process_group(group) == Err(Errno::SRCH);
+        }
+        self.has_no_target && self.descendants().iter().all(|process| process.is_zombie)
+    }
+
+    /// Lets go of the descendants that have ended and whose parents have ended before them.
+    pub(crate) fn reap(&self) {
+        let me = getpid().as_raw_nonzero().get();
+        for process in self.descendants() {
+            if process.is_zombie && process.parent == me && process.pid != self.pid {
+                // If it is gone already, there is nothing left to let go of.
+                let _ = waitpid(Some(process.pid), WaitOptions::NOHANG);
+            }
+        }
+    }
+
+    /// Ends it all at once.
+    pub(crate) async fn end(&mut self) {
+        loop {
+            // What cannot be sent a signal is waited for.
+            let _ = self.send_to_all(Signal::KILL);
+            let ended = tokio::time::timeout(POLL, self.wait()).await.is_ok();
+            if ended && self.has_left_nothing() {
+                return;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn descendants(&self) -> Vec<processes::Process> {
+        Table::read().below(getpid(), &self.before)
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.process.id().is_some() {
-            // `kill_on_drop` ends the process itself in any case.
-            let _ = self.target.send(Signal::KILL);
-        }
+        // `kill_on_drop` ends the process itself in any case.
+        let _ = self.send_to_all(Signal::KILL);
     }
 }
 

@@ -25,15 +25,15 @@ pub(crate) async fn run(
     notices: &Notices,
 ) -> Result<ExitCode, Failure> {
     match command {
-        Command::Ls(args) => list::ls(&args, client, output).await,
-        Command::Tree(args) => list::tree(&args, client, output).await,
+        Command::Ls(args) => list::ls(&args, client, output, notices).await,
+        Command::Tree(args) => list::tree(&args, client, output, notices).await,
         Command::Get(args) => node::get(&args, client, output, notices).await,
         Command::Set(args) => node::set(&args, &data, client, output).await,
         Command::Create(args) => create::create(args, &data, client, output, notices).await,
         Command::Delete(args) => node::delete(&args, client, output, notices).await,
         Command::Stat(args) => node::stat(&args, client, output).await,
         Command::Exists(args) => node::exists(&args, client, output).await,
-        Command::Watch(args) => watch::watch(args, client, output).await,
+        Command::Watch(args) => watch::watch(args, client, output, notices).await,
         Command::Config => ensemble::config(client, output, notices).await,
         Command::Reconfig(args) => ensemble::reconfig(args, client, output, notices).await,
         // These are not run by this function: they have to do with signals themselves, or with no

@@ -1,11 +1,14 @@
 //! A process beside this one: if zkctl is killed while it runs a command, or stopped for so long that
 //! the lock may be somebody else's, the command must not go on without it.
 //!
-//! It reads from a pipe whom to end, and until when it need not: a time by the monotonic clock, which
-//! is the same in all processes, and which zkctl puts off while it holds the lock. Then it waits: for
-//! `done`, for that time, or for the end of the pipe, which the operating system closes when zkctl is
-//! gone, however it went. It knows nothing of a command before it is told, which is right after the
-//! start of that.
+//! It reads from a pipe which process or group to end, and until when it need not: a time by the
+//! monotonic clock, which is the same in all processes, and which zkctl puts off while it holds the
+//! lock. Then it waits: for `done`, for that time, or for the end of the pipe, which the operating
+//! system closes when zkctl is gone, however it went. zkctl names the command right after its start; of
+//! one whose zkctl is killed before that, it knows nothing.
+//!
+//! With each line it looks at what the command has started: after the end of zkctl, those whose
+//! parents have ended cannot be found any more (Linux; elsewhere only the group is ended).
 
 use std::io::{self, BufRead};
 use std::process::{ExitCode, Stdio};
@@ -13,12 +16,13 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::child::Target;
+use crate::child::{self, Target};
+use crate::processes::{Process, Table};
 
 const DONE: &str = "done";
 /// It has nothing to do but to end.
@@ -50,9 +54,17 @@ impl Keeper {
         Ok(Keeper { process, pipe })
     }
 
-    /// From now on, ends `target` if this process ends.
-    pub(crate) async fn watch_over(&mut self, target: Target) -> io::Result<()> {
-        self.say(&target.to_string()).await
+    /// From now on, ends the command if this process ends.
+    pub(crate) async fn watch_over(&mut self, command: &child::Child) -> io::Result<()> {
+        let mut line = command.target().to_string();
+        // "-" is not read as a process.
+        let parent = command.parent().map(|parent| parent.to_string());
+        line.push(' ');
+        line.push_str(parent.as_deref().unwrap_or("-"));
+        for process in command.before() {
+            line.push_str(&format!(" {process}"));
+        }
+        self.say(&line).await
     }
 
     /// Ends its target then, unless this process says otherwise before.
@@ -88,28 +100,36 @@ fn monotonic() -> Duration {
 /// The process's part.
 pub(crate) fn main() -> ExitCode {
     let (said, lines) = mpsc::channel();
-    thread::spawn(move || {
+    let reader = thread::Builder::new().spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             if said.send(line).is_err() {
                 return;
             }
         }
     });
-    let target = lines
-        .recv()
-        .ok()
-        .and_then(|line| line.parse::<Target>().ok());
-    if is_dismissed(&lines) {
+    if reader.is_err() {
+        return ExitCode::FAILURE;
+    }
+    let first = lines.recv().unwrap_or_default();
+    let mut words = first.split(' ');
+    let target = words.next().and_then(|word| word.parse::<Target>().ok());
+    let mut family = Family {
+        parent: words.next().and_then(|word| word.parse().ok()),
+        before: words.filter_map(|word| word.parse().ok()).collect(),
+        known: Vec::new(),
+    };
+    if is_dismissed(&lines, || family.look(target)) {
         return ExitCode::SUCCESS;
     }
-    match target.map(|target| target.send(Signal::KILL)) {
+    match target.map(|target| family.end(target)) {
         None | Some(Ok(())) => ExitCode::SUCCESS,
         Some(Err(_)) => ExitCode::FAILURE,
     }
 }
 
-/// Waits for what comes first: `done`, the time told last, or the end of the pipe.
-fn is_dismissed(lines: &mpsc::Receiver<String>) -> bool {
+/// Waits for what comes first: `done`, the time named last, or the end of the pipe. `look` is called
+/// after each line.
+fn is_dismissed(lines: &mpsc::Receiver<String>, mut look: impl FnMut()) -> bool {
     let mut until: Option<Duration> = None;
     loop {
         let line = match until {
@@ -121,6 +141,62 @@ fn is_dismissed(lines: &mpsc::Receiver<String>) -> bool {
             Ok(line) => until = line.parse().ok().map(Duration::from_nanos).or(until),
             Err(_) => return false,
         }
+        look();
+    }
+}
+
+/// What the command has started.
+struct Family {
+    /// zkctl, to which those without a parent belong.
+    parent: Option<Process>,
+    /// What zkctl had started before.
+    before: Vec<Process>,
+    known: Vec<Process>,
+}
+
+impl Family {
+    fn look(&mut self, target: Option<Target>) {
+        let table = Table::read();
+        self.known.retain(|process| table.has(process));
+        let mut roots: Vec<Pid> = self.known.iter().map(|process| process.pid).collect();
+        roots.extend(target.map(Target::pid));
+        // Once zkctl is gone, its number may be another process's.
+        roots.extend(
+            self.parent
+                .filter(|parent| table.has(parent))
+                .map(|parent| parent.pid),
+        );
+        for root in roots {
+            for process in table.below(root, &self.before) {
+                if !process.is_zombie && !self.known.iter().any(|known| known.is(&process)) {
+                    self.known.push(process);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, target: Target) -> io::Result<()> {
+        // Before anything is stopped: if zkctl is still on its way out, the system sends SIGHUP to a
+        // group with a stopped process, and those whose parent dies of it could not be found.
+        self.look(Some(target));
+        // What is stopped starts nothing and has its parent, so that all of them are found.
+        let mut found = usize::MAX;
+        let mut sent = target.send(Signal::STOP);
+        while found != self.known.len() {
+            found = self.known.len();
+            self.look(Some(target));
+            sent = sent.and(self.send_to_known(Signal::STOP));
+        }
+        sent.and(target.send(Signal::KILL))
+            .and(self.send_to_known(Signal::KILL))
+    }
+
+    fn send_to_known(&self, signal: Signal) -> io::Result<()> {
+        let mut sent = Ok(());
+        for process in &self.known {
+            sent = sent.and(Target::Process(process.pid).send(signal));
+        }
+        sent
     }
 }
 
@@ -134,7 +210,7 @@ mod tests {
             said.send((*line).to_owned()).unwrap();
         }
         drop(said);
-        is_dismissed(&heard)
+        is_dismissed(&heard, || ())
     }
 
     #[test]
@@ -150,7 +226,7 @@ mod tests {
         let (said, heard) = mpsc::channel();
         let soon = monotonic() + Duration::from_millis(20);
         said.send(soon.as_nanos().to_string()).unwrap();
-        assert!(!is_dismissed(&heard));
+        assert!(!is_dismissed(&heard, || ()));
         assert!(monotonic() >= soon);
         drop(said);
     }

@@ -12,12 +12,17 @@ pub(crate) fn stat_lines(stat: &Stat) -> String {
         Some(session) => format!("session {session}"),
         None => "none".to_owned(),
     };
+    let kind = match stat.ttl() {
+        Some(ttl) => format!("ttl {} ms", ttl.as_millis()),
+        None => kind(stat).unwrap_or(UNKNOWN_KIND).to_owned(),
+    };
     format!(
         "created      {}  zxid {}\n\
          modified     {}  zxid {}  version {}\n\
          children     {}  zxid {}  version {}\n\
          data         {} bytes\n\
          acl version  {}\n\
+         kind         {kind}\n\
          ephemeral    {owner}",
         iso_8601(stat.ctime),
         stat.czxid,
@@ -32,6 +37,20 @@ pub(crate) fn stat_lines(stat: &Stat) -> String {
     )
 }
 
+/// Most servers mark only ephemeral znodes in what they show.
+const UNKNOWN_KIND: &str = "persistent, container or ttl: the server does not show which";
+
+/// What ends it besides being deleted, if the stat has it.
+fn kind(stat: &Stat) -> Option<&'static str> {
+    if stat.is_ephemeral() {
+        Some("ephemeral")
+    } else if stat.is_container() {
+        Some("container")
+    } else {
+        stat.ttl().map(|_| "ttl")
+    }
+}
+
 /// An object for programs. Ids are texts: they have 64 bits, and many readers of JSON keep 53.
 pub(crate) fn stat_json(stat: &Stat) -> Value {
     json!({
@@ -43,6 +62,8 @@ pub(crate) fn stat_json(stat: &Stat) -> Value {
         "version": stat.version,
         "cversion": stat.cversion,
         "aversion": stat.aversion,
+        "kind": kind(stat),
+        "ttl_ms": stat.ttl().map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)),
         "ephemeral_owner": stat.owner().map(|session| session.to_string()),
         "data_length": stat.data_length,
         "num_children": stat.num_children,
@@ -57,14 +78,14 @@ pub(crate) fn add_data(object: &mut Map<String, Value>, data: &[u8]) {
     };
 }
 
-/// One line, as in `ls -l`; `None` for a znode that may not be looked at.
+/// One line, as in `ls -l`; `None` for a znode that could not be looked at.
 pub(crate) fn stat_columns(stat: Option<&Stat>) -> String {
     let Some(stat) = stat else {
-        return format!("{:<65}", "?  not permitted");
+        return format!("{:<65}", "?  could not be read");
     };
     format!(
         "{}  {:<5} {:>6} children {:>8} bytes  {}",
-        if stat.is_ephemeral() { 'e' } else { '-' },
+        kind(stat).and_then(|kind| kind.get(..1)).unwrap_or("-"),
         format!("v{}", stat.version),
         stat.num_children,
         stat.data_length,
@@ -85,6 +106,32 @@ mod tests {
         };
         assert_eq!(object("é\n".as_bytes()), r#"{"data":"é\n"}"#);
         assert_eq!(object(b"\xff\x00"), r#"{"data_base64":"/wA="}"#);
+    }
+
+    /// Guards: P41.
+    #[test]
+    fn a_kind_is_shown_where_the_stat_has_it() {
+        let owned = |ephemeral_owner| Stat {
+            ephemeral_owner,
+            ..Stat::default()
+        };
+        for (owner, letter, line, ttl) in [
+            (0, '-', UNKNOWN_KIND, Value::Null),
+            (7, 'e', "ephemeral", Value::Null),
+            (Stat::container_owner(), 'c', "container", Value::Null),
+            (Stat::ttl_owner(5).unwrap(), 't', "ttl 5 ms", json!(5)),
+        ] {
+            let stat = owned(owner);
+            assert!(stat_columns(Some(&stat)).starts_with(letter), "{line}");
+            let lines = stat_lines(&stat);
+            assert!(lines.contains(&format!("kind         {line}\n")), "{lines}");
+            let object = stat_json(&stat);
+            assert_eq!(object["ttl_ms"], ttl);
+            match object["kind"].as_str() {
+                Some(kind) => assert!(line.starts_with(kind)),
+                None => assert_eq!(line, UNKNOWN_KIND),
+            }
+        }
     }
 
     #[test]

@@ -1,23 +1,26 @@
 //! Standard output, for data, and standard error, for what is said about them.
 //!
-//! Both are written without blocking the runtime: a pager that is not read must neither cost the
+//! Both are written without blocking the runtime: a pager that does not read must neither cost the
 //! session nor keep a lock's command alive past its deadline.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal};
+use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use serde_json::Value;
 use tokio::io::{AsyncWriteExt, Stdout};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::args::Format;
 use crate::failure::Failure;
 
 const BUFFER: usize = 16 * 1024;
-/// How long the end waits for notices that nobody reads.
+/// How long the end waits for notices that are not read.
 const LAST_NOTICES: Duration = Duration::from_secs(1);
 
 /// Where results go.
@@ -47,7 +50,7 @@ impl Output {
 
     /// An object on a line of its own, written sooner or later.
     pub(crate) async fn json(&mut self, value: &Value) -> Result<(), Failure> {
-        self.line(value).await
+        self.line(escaped(&value.to_string())).await
     }
 
     /// Bytes as they are, written sooner or later.
@@ -59,12 +62,13 @@ impl Output {
         Ok(())
     }
 
-    /// Ends a line that data have left open, where a person is looking.
-    pub(crate) async fn end_line_on_terminal(&mut self, data: &[u8]) -> Result<(), Failure> {
-        if io::stdout().is_terminal() && !data.is_empty() && !data.ends_with(b"\n") {
-            self.raw(b"\n").await?;
+    /// A znode's data, written sooner or later: as they are, except to a terminal, which would obey
+    /// escape sequences and needs the end of the line.
+    pub(crate) async fn data(&mut self, data: &[u8]) -> Result<(), Failure> {
+        if !io::stdout().is_terminal() || data.is_empty() {
+            return self.raw(data).await;
         }
-        Ok(())
+        self.raw(on_terminal(data).as_bytes()).await
     }
 
     /// Writes what is left to write.
@@ -78,7 +82,30 @@ impl Output {
     }
 }
 
-/// Says things on standard error, in order, without waiting for anybody to read them.
+/// Returns when the reader of standard output is gone, which is [`Failure::ReaderGone`], and never if
+/// it is no pipe. Dropping the future changes nothing, except for a thread that waits on.
+pub(crate) async fn reader_gone() -> Failure {
+    let (gone, is_gone) = oneshot::channel();
+    // The runtime waits for events of files of its own only.
+    let watcher = thread::Builder::new().spawn(move || {
+        let stdout = io::stdout();
+        // Errors and the end are reported unasked.
+        let mut files = [PollFd::new(&stdout, PollFlags::empty())];
+        while poll(&mut files, None) == Err(Errno::INTR) {}
+        let [file] = &files;
+        if file.revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            // The command may be over.
+            let _ = gone.send(());
+        }
+    });
+    match (watcher, is_gone.await) {
+        (Ok(_), Ok(())) => Failure::ReaderGone,
+        // Then the next write will show it.
+        _ => std::future::pending().await,
+    }
+}
+
+/// Says things on standard error, in order, without waiting for them to be read.
 #[derive(Clone)]
 pub(crate) struct Notices {
     queue: mpsc::UnboundedSender<String>,
@@ -114,11 +141,50 @@ impl Notices {
 }
 
 impl NoticeWriter {
-    /// Waits until all is said, if anybody listens. Every [`Notices`] must be gone by now.
+    /// Waits until all is written, if it is read. Every [`Notices`] must be gone by now.
     pub(crate) async fn finish(self) {
-        // On a timeout, nobody reads.
+        // On a timeout, they are not read.
         let _ = tokio::time::timeout(LAST_NOTICES, self.0).await;
     }
+}
+
+/// Control characters that JSON allows in a text and a terminal obeys, as JSON escapes.
+fn escaped(json: &str) -> Cow<'_, str> {
+    if !json.chars().any(char::is_control) {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if c.is_control() {
+            // Writing to a String does not fail.
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// Data as a terminal should see them: bytes that are no text are shown, not sent.
+fn on_terminal(data: &[u8]) -> String {
+    let mut text = String::with_capacity(data.len() + 1);
+    for chunk in data.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\n' | '\t' => text.push(c),
+                c if c.is_control() => text.extend(c.escape_default()),
+                c => text.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            // Writing to a String does not fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
 }
 
 /// A text with its control characters made visible: a name must not command the terminal.
@@ -150,6 +216,25 @@ pub(crate) fn name(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Guards: P63.
+    #[test]
+    fn data_cannot_command_a_terminal() {
+        let data = b"a\x1b]0;owned\x07\r\xc2\x9b2J\xff\tb\n";
+        let shown = "a\\u{1b}]0;owned\\u{7}\\r\\u{9b}2J\\xff\tb\n";
+        assert_eq!(on_terminal(data), shown);
+        assert_eq!(on_terminal("grüße".as_bytes()), "grüße\n");
+    }
+
+    /// Guards: P63.
+    #[test]
+    fn json_has_no_control_characters() {
+        let value = serde_json::json!({ "data": "\u{1b}\u{7f}\u{9b}é" });
+        let text = value.to_string();
+        let text = escaped(&text);
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
 
     #[test]
     fn a_hostile_name_is_shown_not_obeyed() {

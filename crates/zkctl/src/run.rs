@@ -3,11 +3,16 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use zk_client::{Builder, Client, SessionPolicy, path};
+use zk_client::{Client, SessionPolicy, path};
+use zk_proto::ConnectTarget;
+use zk_proto::connect_string::ConnectStringProblem;
 
 use crate::args::{Cli, Command, Create, Global};
 use crate::commands;
+use crate::commands::guarded::Wait;
+use crate::credentials::{self, Credential};
 use crate::demo;
+use crate::environment;
 use crate::failure::{Failure, explain};
 use crate::input;
 use crate::output::{Notices, Output};
@@ -16,11 +21,13 @@ use crate::signals::Signals;
 
 /// How long a command that holds nothing waits for its session to be closed.
 const PARTING: Duration = Duration::from_secs(1);
+/// How long to try to get a session unless --connect-timeout is given.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A command line that has been understood, with the data it needs.
 pub(crate) struct Prepared {
     global: Global,
-    credentials: Vec<(String, String)>,
+    credentials: Vec<Credential>,
     command: Command,
     data: Vec<u8>,
     /// Whether the command line names the ensemble.
@@ -29,18 +36,26 @@ pub(crate) struct Prepared {
 
 /// Does all that needs no server.
 pub(crate) fn prepare(mut cli: Cli, server_given: bool) -> Result<Prepared, Failure> {
-    let credentials = std::mem::take(&mut cli.global.auth)
-        .into_iter()
-        .map(credential)
-        .collect::<Result<_, _>>()?;
+    check_server(&cli.global.server, server_given)?;
+    let credentials = credentials::collect(
+        std::mem::take(&mut cli.global.auth),
+        std::mem::take(&mut cli.global.auth_file),
+    )?;
+    let limit = cli.global.max_request_bytes;
     let data = match &mut cli.command {
         Command::Set(set) => match set.data.take() {
-            Some(given) => input::data(given)?,
-            None => input::stdin()?,
+            Some(given) => input::data(given, limit)?,
+            None => input::unasked(limit)?,
         },
         Command::Create(create) => {
             check_path(create)?;
-            create.data.take().map_or(Ok(Vec::new()), input::data)?
+            if let Some(acl) = &create.acl {
+                credentials::read_acl(acl)?;
+            }
+            match create.data.take() {
+                Some(given) => input::data(given, limit)?,
+                None => Vec::new(),
+            }
         }
         _ => Vec::new(),
     };
@@ -53,16 +68,23 @@ pub(crate) fn prepare(mut cli: Cli, server_given: bool) -> Result<Prepared, Fail
     })
 }
 
-/// Not left to the argument parser, which would show the secret in its error.
-fn credential(text: String) -> Result<(String, String), Failure> {
-    match text.split_once(':') {
-        Some((scheme, secret)) if !scheme.is_empty() => Ok((scheme.to_owned(), secret.to_owned())),
-        _ => Err(Failure::Usage(
-            "credentials (--auth, ZK_AUTH) are written scheme:credential, as in \
-             digest:user:password"
-                .to_owned(),
-        )),
-    }
+/// Not left to the argument parser, which would show a password that was put there by mistake, as one
+/// may be in the place of a port.
+fn check_server(text: &str, given: bool) -> Result<(), Failure> {
+    let Err(error) = text.parse::<ConnectTarget>() else {
+        return Ok(());
+    };
+    let source = match given {
+        true => "--server",
+        false => environment::SERVER,
+    };
+    let problem = match error.problem {
+        ConnectStringProblem::Credentials => {
+            "credentials do not belong here; give them with ZK_AUTH or --auth".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    Err(Failure::Usage(format!("{source}: {problem}")))
 }
 
 fn check_path(create: &Create) -> Result<(), Failure> {
@@ -71,7 +93,7 @@ fn check_path(create: &Create) -> Result<(), Failure> {
     } else {
         path::validate(&create.path)
     };
-    valid.map_err(|error| Failure::Usage(format!("invalid path {:?}: {error}", create.path)))
+    valid.map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// Does it.
@@ -112,17 +134,25 @@ async fn with_session(
         data,
         server_given: _,
     } = prepared;
-    // Whether somebody waits for the session to end.
+    // Whether others wait for the session to end.
     let mut holds = match &command {
         Command::Create(create) => create.ephemeral,
         Command::Bench(_) | Command::Lock(_) | Command::Elect(_) => true,
         _ => false,
     };
+    let wait = Wait::of(&command);
+    let connect_timeout = wait.connect_timeout(global.connect_timeout, CONNECT_TIMEOUT);
     let mut builder = Client::builder(&global.server)
         .session_timeout(global.session_timeout)
-        .connect_timeout(global.connect_timeout)
-        .close_timeout(global.connect_timeout)
+        .connect_timeout(connect_timeout)
+        .close_timeout(connect_timeout)
         .deadline(global.timeout);
+    if let Some(bytes) = global.max_reply_bytes {
+        builder = builder.max_reply_bytes(bytes);
+    }
+    if let Some(bytes) = global.max_request_bytes {
+        builder = builder.max_request_bytes(bytes);
+    }
     for (scheme, secret) in credentials {
         builder = builder.auth(scheme, secret);
     }
@@ -145,7 +175,17 @@ async fn with_session(
     let client = tokio::select! {
         biased;
         signal = signals.next() => return Err(Failure::Signalled(signal)),
-        client = connect(builder.clone(), &global.server) => client?,
+        client = builder.clone().connect() => match client {
+            Ok(client) => client,
+            Err(error) => {
+                let text = format!("cannot connect to {}: {}", global.server, explain(&error));
+                if let Some(code) = wait.missed(&command, &error) {
+                    notices.say(text);
+                    return Ok(code);
+                }
+                return Err(Failure::Failed(text));
+            }
+        },
     };
     let mut output = Output::new(global.output);
     let done = if let Some(keeper) = keeper {
@@ -154,8 +194,8 @@ async fn with_session(
             notices,
             patience: global.timeout,
         };
-        call.run(command, keeper, signals).await.map(|ended| {
-            holds &= !ended.lost;
+        call.run(command, wait, keeper, signals).await.map(|ended| {
+            holds &= ended.held;
             ended.code
         })
     } else if let Command::Bench(args) = &command {
@@ -183,12 +223,6 @@ async fn with_session(
     };
     close(client, holds, signals, notices).await;
     done
-}
-
-async fn connect(builder: Builder, server: &str) -> Result<Client, Failure> {
-    builder.connect().await.map_err(|error| {
-        Failure::Failed(format!("cannot connect to {server}: {}", explain(&error)))
-    })
 }
 
 /// Ends the session, so that what it holds does not outlive this process.

@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use clap::Args;
 use zk_client::Builder;
 
+#[cfg(feature = "sasl")]
+use crate::credentials::sasl_password;
 use crate::failure::Failure;
 #[cfg(feature = "tls")]
 use crate::output::shown;
@@ -119,24 +121,19 @@ impl Security {
     #[cfg(feature = "sasl")]
     fn sasl(&self, builder: Builder) -> Result<Builder, Failure> {
         let Some(user) = &self.sasl_user else {
+            if self.sasl_password_file.is_some() {
+                return Err(Failure::Usage(
+                    "--sasl-password-file needs --sasl-user".to_owned(),
+                ));
+            }
             return Ok(builder);
         };
-        let password = match &self.sasl_password_file {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    Failure::io(&format!("read the password from {}", path.display()), error)
-                })?;
-                text.lines().next().unwrap_or_default().to_owned()
-            }
-            // Not an argument, for other users of the machine can see those.
-            None => std::env::var("ZK_SASL_PASSWORD").map_err(|_| {
-                Failure::Usage(
-                    "--sasl-user needs a password: in ZK_SASL_PASSWORD, or in the file that \
-                     --sasl-password-file names"
-                        .to_owned(),
-                )
-            })?,
-        };
+        if user.is_empty() || user.trim() != user {
+            return Err(Failure::Usage(
+                "--sasl-user (ZK_SASL_USER) is empty, or has white space at an end".to_owned(),
+            ));
+        }
+        let password = sasl_password(self.sasl_password_file.as_deref())?;
         Ok(builder.sasl_digest(user, password))
     }
 }

@@ -38,6 +38,16 @@ impl Signal {
         }
     }
 
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Signal::Hangup => "SIGHUP",
+            Signal::Interrupt => "SIGINT",
+            Signal::Quit => "SIGQUIT",
+            Signal::Terminate => "SIGTERM",
+            Signal::Suspend => "SIGTSTP",
+        }
+    }
+
     /// The exit code of a process that this signal ended, as shells have it.
     pub(crate) fn exit_code(self) -> ExitCode {
         ExitCode::from(ended_by(self.raw().as_raw()))
@@ -52,12 +62,18 @@ pub(crate) fn ended_by(signal: i32) -> u8 {
 /// Receives signals instead of letting them end the process.
 pub(crate) struct Signals {
     caught: Vec<(Signal, unix::Signal)>,
+    /// A bit for each signal that was ignored when this process started, the lowest for signal 1.
+    ignored: u64,
 }
 
 impl Signals {
-    /// Catches what would end the process, from now on.
+    /// Catches what would end the process, from now on. What it was started to ignore, as by
+    /// `nohup`, stays ignored.
     pub(crate) fn catch() -> io::Result<Self> {
-        let mut signals = Signals { caught: Vec::new() };
+        let mut signals = Signals {
+            caught: Vec::new(),
+            ignored: ignored(),
+        };
         for signal in Signal::ENDING {
             signals.add(signal)?;
         }
@@ -70,7 +86,11 @@ impl Signals {
     }
 
     fn add(&mut self, signal: Signal) -> io::Result<()> {
-        let kind = SignalKind::from_raw(signal.raw().as_raw());
+        let number = signal.raw().as_raw();
+        if self.ignored & (1 << (number - 1)) != 0 {
+            return Ok(());
+        }
+        let kind = SignalKind::from_raw(number);
         self.caught.push((signal, unix::signal(kind)?));
         Ok(())
     }
@@ -86,5 +106,31 @@ impl Signals {
             Poll::Pending
         })
         .await
+    }
+}
+
+/// The signals that this process ignores, as Linux shows them; none on other systems, where asking for
+/// them takes unsafe code.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    mask(&status).unwrap_or_default()
+}
+
+fn mask(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read() {
+        let status = "Name:\tzkctl\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001003\n";
+        assert_eq!(mask(status), Some(0x1003));
+        assert_eq!(mask("Name:\tzkctl\n"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use zk_client::{Client, ErrorKind, Result, Stat, path};
+use zk_client::{Client, Error, ErrorKind, Result, Stat, path};
 
 /// How many siblings are asked for at once.
 const WINDOW: usize = 256;
@@ -14,13 +14,28 @@ pub(crate) struct Visit {
     pub(crate) depth: usize,
     /// Whether it is the last of its siblings.
     pub(crate) last: bool,
-    /// None if it may not be read.
+    /// None if it could not be read.
     pub(crate) stat: Option<Stat>,
+    /// Why it, or the list of its children, could not be read.
+    pub(crate) unread: Option<Error>,
     /// The names of its children; empty at the greatest depth.
     children: Vec<String>,
 }
 
-/// A walk. What vanishes on the way is left out; what may not be read is visited without a stat.
+impl Visit {
+    fn new(path: String, depth: usize) -> Self {
+        Visit {
+            path,
+            depth,
+            last: false,
+            stat: None,
+            unread: None,
+            children: Vec::new(),
+        }
+    }
+}
+
+/// A walk. What vanishes on the way is left out; what cannot be read is visited with the reason.
 pub(crate) struct Walk<'a> {
     client: &'a Client,
     max_depth: usize,
@@ -41,6 +56,7 @@ impl<'a> Walk<'a> {
             depth: 0,
             last: true,
             stat: Some(stat),
+            unread: None,
             children: names.iter().map(str::to_owned).collect(),
         };
         Ok(Walk {
@@ -92,23 +108,37 @@ async fn look_inside(
         let Some((path, reply)) = pending.pop_front() else {
             return Ok(found);
         };
-        let seen = match reply.await {
-            Ok((names, stat)) => Some((names.iter().map(str::to_owned).collect(), stat)),
+        let mut visit = Visit::new(path, depth);
+        match reply.await {
+            Ok((names, stat)) => {
+                visit.stat = Some(stat);
+                visit.children = names.iter().map(str::to_owned).collect();
+            }
             Err(error) if error.kind() == ErrorKind::NoNode => continue,
-            Err(error) if error.kind() == ErrorKind::NoAuth => None,
-            Err(error) => return Err(error),
-        };
-        let (children, stat) = match seen {
-            Some((children, stat)) => (children, Some(stat)),
-            None => (Vec::new(), None),
-        };
-        found.push(Visit {
-            path,
-            depth,
-            last: false,
-            stat,
-            children,
-        });
+            Err(error) => visit.unread = Some(its_own(error)?),
+        }
+        // Its stat may be had although the list of its children is too long, or not permitted.
+        if visit.unread.is_some() {
+            match client.exists(&visit.path).await {
+                Ok(Some(stat)) => visit.stat = Some(stat),
+                Ok(None) => continue,
+                Err(error) => drop(its_own(error)?),
+            }
+        }
+        found.push(visit);
+    }
+}
+
+/// The error, if it is about one znode; others may still be read.
+fn its_own(error: Error) -> Result<Error> {
+    match error.kind() {
+        ErrorKind::ConnectionLost
+        | ErrorKind::SessionExpired
+        | ErrorKind::DeadlineExceeded
+        | ErrorKind::Untrusted
+        | ErrorKind::AuthFailed
+        | ErrorKind::Closed => Err(error),
+        _ => Ok(error),
     }
 }
 
@@ -130,18 +160,12 @@ pub(crate) async fn look_at(
         let Some((path, reply)) = pending.pop_front() else {
             return Ok(found);
         };
-        let stat = match reply.await {
-            Ok(Some(stat)) => Some(stat),
+        let mut visit = Visit::new(path, depth);
+        match reply.await {
+            Ok(Some(stat)) => visit.stat = Some(stat),
             Ok(None) => continue,
-            Err(error) if error.kind() == ErrorKind::NoAuth => None,
-            Err(error) => return Err(error),
-        };
-        found.push(Visit {
-            path,
-            depth,
-            last: false,
-            stat,
-            children: Vec::new(),
-        });
+            Err(error) => visit.unread = Some(its_own(error)?),
+        }
+        found.push(visit);
     }
 }

@@ -7,37 +7,16 @@
     reason = "helpers of tests, which the lint does not know from other functions"
 )]
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-const SECRET: &str = "hunter2";
-
-fn zkctl(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_zkctl"));
-    command
-        .args(arguments)
-        .env_remove("ZK_SERVER")
-        .env_remove("ZK_AUTH")
-        .env_remove("ZK_SASL_PASSWORD")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// Runs to the end, or fails.
-fn finish(mut command: Command) -> Output {
-    let child = command.spawn().unwrap();
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || send.send(child.wait_with_output()));
-    receive.recv_timeout(PATIENCE).expect("it hangs").unwrap()
-}
+use common::{PATIENCE, SECRET, finish, zkctl};
 
 /// The exit code and standard error; nothing may be on standard output.
 fn fails(arguments: &[&str]) -> (i32, String) {
@@ -93,13 +72,8 @@ fn mistakes_in_the_command_line_are_usage_errors() {
         ),
         (&["create", "-c", "-s", "/a"], &["cannot be used with"]),
         (&["create", "--acl", "world:anyone", "/a"], &["not an ACL"]),
+        (&["ls", "--max-reply-bytes", "8m"], &["8192K"]),
         (&["create", "--ttl", "soon", "/a"], &["500ms"]),
-        (&["lock", "/a"], &["COMMAND"]),
-        (&["lock", "/a", "true"], &["true"]),
-        (
-            &["lock", "--wait", "1s", "--no-wait", "/a", "--", "true"],
-            &["cannot be used with"],
-        ),
         (
             &["--server", "host:port", "ls"],
             &["--server", "not a port"],
@@ -109,6 +83,32 @@ fn mistakes_in_the_command_line_are_usage_errors() {
     ] {
         assert_fails(arguments, 2, words);
     }
+}
+
+/// Every other code may be the command's own. Guards: P58.
+#[test]
+fn usage_errors_of_lock_have_their_own_code() {
+    for (arguments, words) in [
+        (&["lock", "/a"][..], &["COMMAND"][..]),
+        (&["elect", "/a", "true"], &["true"]),
+        (
+            &["lock", "--wait", "1s", "--no-wait", "/a", "--", "true"],
+            &["cannot be used with"],
+        ),
+        (
+            &["--output", "json", "lock", "a", "--", "true"],
+            &["must start"],
+        ),
+        (&["--auth", "x", "lock", "/a", "--", "true"], &["no scheme"]),
+        (
+            &["--server", "x:y", "elect", "/a", "--", "true"],
+            &["not a port"],
+        ),
+    ] {
+        assert_fails(arguments, 125, words);
+    }
+    assert_fails(&["get", "lock"], 2, &["must start"]);
+    assert_fails(&["exists", "lock"], 2, &["must start"]);
 }
 
 #[test]
@@ -132,7 +132,9 @@ fn a_wrong_server_in_the_environment_is_a_usage_error() {
 fn help_and_version_are_no_errors() {
     for arguments in [&["--help"][..], &["lock", "--help"], &["--version"]] {
         let mut command = zkctl(arguments);
-        command.env("ZK_AUTH", format!("digest:u:{SECRET}"));
+        for variable in ["ZK_AUTH", "ZK_SERVER", "ZK_SASL_USER", "ZK_TLS_SERVER_NAME"] {
+            command.env(variable, format!("digest:u:{SECRET}@zk1"));
+        }
         let output = finish(command);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         let text = String::from_utf8(output.stdout).unwrap();
@@ -145,6 +147,12 @@ fn secrets_are_in_no_error() {
     for arguments in [
         &["--auth", SECRET, "ls"][..],
         &["--auth", ":hunter2", "ls"],
+        &["--server", "user:hunter2@zk1:2181", "ls"],
+        &["--server", "zk://user:hunter2@zk1:2181,zk2:2181/m", "ls"],
+        &["--server", "dns-srv://user:hunter2@zk", "ls"],
+        &["--server", "zk1:hunter2", "ls"],
+        &["create", "--acl", "digest:user:hunter2:cdrwa", "/a"],
+        &["create", "--acl", "digest:user:hunter2", "/a"],
         &["--auth", "digest:u:hunter2", "ls", "relative"],
         &[
             "--auth",
@@ -160,15 +168,161 @@ fn secrets_are_in_no_error() {
         assert_ne!(code, 0, "{arguments:?}");
         assert!(!stderr.contains(SECRET), "{stderr}");
     }
-    let mut command = zkctl(&["ls"]);
-    command.env("ZK_AUTH", SECRET);
+    for (variable, value) in [
+        ("ZK_AUTH", SECRET),
+        ("ZK_AUTH", "digest:user:hunter2 "),
+        ("ZK_AUTH", "ensemble:x\ndigest:hunter2:"),
+        ("ZK_SERVER", "user:hunter2@zk1:2181"),
+    ] {
+        let mut command = zkctl(&["ls"]);
+        command.env(variable, value);
+        let output = finish(command);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(
+            stderr.contains(variable) && !stderr.contains(SECRET),
+            "{stderr}"
+        );
+    }
+}
+
+/// As `${X:-}` in the files of service managers. Guards: P53.
+#[test]
+fn an_empty_variable_is_as_one_not_set() {
+    let variables = [
+        "ZK_SERVER",
+        "ZK_AUTH",
+        "ZK_AUTH_FILE",
+        "ZK_TLS_CA",
+        "ZK_TLS_CERT",
+        "ZK_TLS_KEY",
+        "ZK_TLS_SERVER_NAME",
+        "ZK_SASL_USER",
+        "ZK_SASL_PASSWORD",
+        "ZK_SASL_PASSWORD_FILE",
+    ];
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let mut command = zkctl(&["--connect-timeout", "1ms", "--server", &address, "ls"]);
+    command.envs(variables.map(|variable| (variable, "")));
     let output = finish(command);
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("cannot connect to"), "{stderr}");
+    let mut command = zkctl(&["--connect-timeout", "1ms", "ls"]);
+    command.env("ZK_SERVER", "");
+    let output = finish(command);
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        stderr.contains("ZK_AUTH") && !stderr.contains(SECRET),
+        stderr.contains("127.0.0.1:2181") || output.status.success(),
         "{stderr}"
     );
+    let mut command = zkctl(&["--sasl-user", "bob", "ls"]);
+    command.env("ZK_SASL_PASSWORD", "");
+    let output = finish(command);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("needs a password"), "{stderr}");
+}
+
+/// Guards: P40.
+#[test]
+fn a_wrong_path_is_explained_once() {
+    for arguments in [
+        &["create", "", "x"][..],
+        &["create", "a/b"],
+        &["ls", "x"],
+        &["delete", "/a/"],
+        &["lock", "x", "--", "true"],
+    ] {
+        let (_, stderr) = fails(arguments);
+        assert!(stderr.matches("invalid").count() == 1, "{stderr}");
+    }
+}
+
+/// Nothing is lost by a variable that happens to be empty. Guards: P59.
+#[test]
+fn set_does_not_take_nothing_for_data() {
+    let set = [
+        "--server",
+        "127.0.0.1:1",
+        "--connect-timeout",
+        "1ms",
+        "set",
+        "/a",
+    ];
+    assert_fails(&set, 2, &["standard input is empty", "-"]);
+    for data in ["-", ""] {
+        assert_fails(&[&set[..], &[data]].concat(), 1, &["cannot connect"]);
+    }
+}
+
+/// Guards: P61.
+#[test]
+fn a_bounded_wait_includes_connecting() {
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let server = ["--server", &address];
+    for (wait, code) in [
+        (&["--wait", "300ms"][..], 75),
+        (&["--wait", "300ms", "--conflict-exit-code", "9"], 9),
+        (&["--no-wait"], 75),
+        (&["--wait", "0"], 75),
+        (&["--wait", "1h", "--connect-timeout", "300ms"], 125),
+    ] {
+        for command in ["lock", "elect"] {
+            let arguments = [&server, &[command][..], wait, &["/l", "--", "true"]].concat();
+            assert_fails(&arguments, code, &["no session within", &address]);
+        }
+    }
+    let arguments = [
+        &server[..],
+        &["lock", "--wait", "300ms", "/l", "--", "true"],
+    ]
+    .concat();
+    assert_fails(&arguments, 75, &["within 300 ms"]);
+    let arguments = [&server[..], &["lock", "--no-wait", "/l", "--", "true"]].concat();
+    assert_fails(&arguments, 75, &["within 1000 ms"]);
+}
+
+/// Guards: P64.
+#[test]
+fn too_few_file_descriptors_are_no_panic() {
+    for command in ["ls /", "lock /l -- true", "watch /", "serve --port 0"] {
+        for limit in 3..16 {
+            let zkctl = env!("CARGO_BIN_EXE_zkctl");
+            let script = format!(
+                "ulimit -n {limit}; exec {zkctl} --server 127.0.0.1:1 --connect-timeout 1ms {command}"
+            );
+            let mut shell = Command::new("sh");
+            shell
+                .args(["-c", &script])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            let mut child = shell.spawn().unwrap();
+            if command.starts_with("serve") {
+                // It ends by itself only if it fails.
+                let mut line = String::new();
+                let stdout = child.stdout.take().unwrap();
+                BufReader::new(stdout).read_line(&mut line).unwrap();
+                let _ = child.kill();
+            }
+            let output = child.wait_with_output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(!stderr.contains("panicked"), "{limit}, {command}: {stderr}");
+            assert_ne!(
+                output.status.code(),
+                Some(101),
+                "{limit}, {command}: {stderr}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -184,6 +338,8 @@ fn half_a_security_is_a_usage_error() {
             &["--sasl-user", "bob", "ls"],
             &["ZK_SASL_PASSWORD", "--sasl-password-file"],
         ),
+        (&["--sasl-password-file", "x", "ls"], &["--sasl-user"]),
+        (&["--sasl-user", "bob ", "ls"], &["white space"]),
     ] {
         assert_fails(arguments, 2, words);
     }
@@ -249,18 +405,19 @@ fn a_port_that_accepts_and_never_answers_is_given_up_in_time() {
             stream.read_to_end(&mut sink)
         });
     });
-    for command in [
-        &["ls"][..],
-        &["watch", "/"],
-        &["create", "-e", "/a"],
-        &["lock", "/l", "--", "true"],
+    for (command, code) in [
+        (&["ls"][..], 1),
+        (&["watch", "/"], 1),
+        (&["create", "-e", "/a"], 1),
+        (&["exists", "/a"], 2),
+        (&["lock", "/l", "--", "true"], 125),
     ] {
         let mut arguments = vec!["--server", &address, "--connect-timeout", "700ms"];
         arguments.extend(command);
         let started = Instant::now();
         assert_fails(
             &arguments,
-            1,
+            code,
             &[
                 &address,
                 "no session within 700 ms",
@@ -322,7 +479,10 @@ fn more_data_than_a_znode_holds_are_refused_before_anything_is_sent() {
     feeding.join().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("1048575 bytes"), "{stderr}");
+    assert!(
+        stderr.contains("1048575 bytes") && stderr.contains("--max-request-bytes"),
+        "{stderr}"
+    );
 }
 
 #[test]

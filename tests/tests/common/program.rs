@@ -21,3 +21,22 @@ pub(crate) fn zkctl() -> &'static str {
         path.to_owned()
     })
 }
+
+/// A command line that runs it with none of the signals ignored that this process ignores: a shell
+/// starts what is to run in the background so that it ignores SIGINT.
+pub(crate) fn zkctl_command() -> Command {
+    static RESETS: OnceLock<bool> = OnceLock::new();
+    // Other programs of this name than that of the GNU coreutils do not.
+    let resets = *RESETS.get_or_init(|| {
+        let probe = Command::new("env")
+            .args(["--default-signal", "true"])
+            .output();
+        probe.is_ok_and(|output| output.status.success())
+    });
+    let mut command = Command::new("env");
+    if resets {
+        command.arg("--default-signal");
+    }
+    command.arg(zkctl());
+    command
+}

@@ -16,7 +16,7 @@ pub fn root() -> String {
 }
 
 pub fn zkctl(server: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program::zkctl());
+    let mut command = program::zkctl_command();
     command
         .args(arguments)
         .env("ZK_SERVER", server)

@@ -36,6 +36,14 @@ impl fmt::Display for Error {
     }
 }
 
+impl Error {
+    /// What to do about it, in the words of this library: the end of its text, which has it in
+    /// parentheses. A program with words of its own can put those in its place.
+    pub fn advice(&self) -> Option<&'static str> {
+        advice(&self.0)
+    }
+}
+
 /// An operation as people know it: without the number of its revision.
 fn verb(op: OpCode) -> &'static str {
     op.name().trim_end_matches(|c: char| c.is_ascii_digit())

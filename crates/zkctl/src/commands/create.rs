@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use zk_client::{Client, Created};
+use zk_client::{Acl, Client, Created};
 
 use crate::args::Create;
 use crate::changes::{Change, Changes};
+use crate::credentials::read_acl;
 use crate::failure::Failure;
 use crate::node_text::stat_json;
 use crate::output::{Notices, Output, name};
@@ -20,7 +21,8 @@ pub(super) async fn create(
 ) -> Result<ExitCode, Failure> {
     let ephemeral = args.ephemeral;
     let mut states = client.states();
-    let created = send(args, data, client).await?;
+    let acl = args.acl.as_deref().map(read_acl).transpose()?;
+    let created = send(args, acl, data, client).await?;
     if output.is_json() {
         let object = json!({ "path": created.path, "stat": stat_json(&created.stat) });
         output.json(&object).await?;
@@ -50,7 +52,12 @@ pub(super) async fn create(
     )))
 }
 
-async fn send(args: Create, data: &[u8], client: &Client) -> zk_client::Result<Created> {
+async fn send(
+    args: Create,
+    acl: Option<Vec<Acl>>,
+    data: &[u8],
+    client: &Client,
+) -> zk_client::Result<Created> {
     let mut create = client.create(&args.path, data);
     if args.ephemeral {
         create = create.ephemeral();
@@ -64,8 +71,8 @@ async fn send(args: Create, data: &[u8], client: &Client) -> zk_client::Result<C
     if let Some(ttl) = args.ttl {
         create = create.ttl(ttl);
     }
-    if let Some(acl) = args.acl {
-        create = create.acl(acl.0);
+    if let Some(acl) = acl {
+        create = create.acl(acl);
     }
     if args.parents {
         create.parents().await

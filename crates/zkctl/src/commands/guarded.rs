@@ -2,6 +2,7 @@
 
 mod contest;
 mod supervise;
+mod wait;
 
 use std::io;
 use std::pin::pin;
@@ -13,15 +14,14 @@ use zk_client::Client;
 use crate::args::{Command, Guarded};
 use crate::changes::Changes;
 use crate::child::Child;
-use crate::failure::Failure;
+use crate::failure::{Failure, explain_recipe};
 use crate::keeper::Keeper;
 use crate::output::{Notices, name};
 use crate::signals::{Signals, ended_by};
 use contest::{Contest, Held};
 use supervise::Supervision;
+pub(crate) use wait::Wait;
 
-/// Lost, or not obtained: what BSD calls EX_TEMPFAIL.
-const NOT_HELD: u8 = 75;
 /// What shells say of a command that cannot be run, …
 const CANNOT_RUN: u8 = 126;
 /// … and of one that is not there.
@@ -29,33 +29,26 @@ const NOT_FOUND: u8 = 127;
 /// Waiting for longer than this is worth a notice.
 const UNREMARKABLE: Duration = Duration::from_millis(300);
 
-/// How long to try.
-#[derive(Clone, Copy)]
-enum Wait {
-    Forever,
-    AtMost(Duration),
-    NotAtAll,
-}
-
 /// How it ended.
 pub(crate) struct Ended {
     pub(crate) code: ExitCode,
-    /// Whether what was held is lost, so that there is nothing to let go of.
-    pub(crate) lost: bool,
+    /// Whether it was held to the end, so that others may wait for its release.
+    pub(crate) held: bool,
 }
 
 impl Ended {
     fn with(code: u8) -> Self {
         Ended {
             code: ExitCode::from(code),
-            lost: false,
+            held: true,
         }
     }
 
-    fn lost() -> Self {
+    /// Lost, or not obtained.
+    fn without_it(guarded: &Guarded) -> Self {
         Ended {
-            lost: true,
-            ..Ended::with(NOT_HELD)
+            held: false,
+            ..Ended::with(guarded.conflict_exit_code)
         }
     }
 }
@@ -82,6 +75,7 @@ impl Call<'_> {
     pub(crate) async fn run(
         self,
         command: Command,
+        wait: Wait,
         keeper: Keeper,
         signals: &mut Signals,
     ) -> Result<Ended, Failure> {
@@ -96,20 +90,14 @@ impl Call<'_> {
             }
             _ => return Err(Failure::Usage("nothing to hold".to_owned())),
         };
-        let wait = match guarded.wait {
-            _ if guarded.no_wait => Wait::NotAtAll,
-            Some(Duration::ZERO) => Wait::NotAtAll,
-            Some(wait) => Wait::AtMost(wait),
-            None => Wait::Forever,
-        };
-        let told = tokio::select! {
+        let obtained = tokio::select! {
             biased;
             signal = signals.next() => Err(Failure::Signalled(signal)),
             never = self.narrate() => match never {},
             held = self.obtain(&contest, wait, &guarded) => held,
         };
-        let Some(held) = told? else {
-            return Ok(Ended::with(NOT_HELD));
+        let Some(held) = obtained? else {
+            return Ok(Ended::without_it(&guarded));
         };
         let ended = tokio::select! {
             biased;
@@ -117,7 +105,7 @@ impl Call<'_> {
             never = self.narrate() => match never {},
         };
         // What is lost, or about to be, goes with the session.
-        if !matches!(ended, Ok(Ended { lost: true, .. })) && held.check().is_ok() {
+        if !matches!(ended, Ok(Ended { held: false, .. })) && held.check().is_ok() {
             self.release(held, signals).await;
         }
         ended
@@ -135,7 +123,7 @@ impl Call<'_> {
         std::future::pending().await
     }
 
-    /// `None`, and a notice, if it is somebody else's for too long.
+    /// `None`, and a notice, if it was not obtained in time.
     async fn obtain(
         &self,
         contest: &Contest,
@@ -149,10 +137,11 @@ impl Call<'_> {
                 let held = match answer {
                     Ok(held) => held?,
                     Err(_elapsed) => {
-                        return Err(Failure::Failed(format!(
+                        self.notices.say(format_args!(
                             "{path}: no answer within {} ms",
                             self.patience.as_millis()
-                        )));
+                        ));
+                        return Ok(None);
                     }
                 };
                 if held.is_none() {
@@ -160,18 +149,19 @@ impl Call<'_> {
                 }
                 Ok(held)
             }
-            Wait::AtMost(limit) => {
-                let answer = tokio::time::timeout(limit, self.wait_for(contest, guarded)).await;
-                match answer {
-                    Ok(held) => held.map(Some),
-                    Err(_elapsed) => {
-                        self.notices.say(format_args!(
-                            "{path} has not been free for {} ms",
-                            limit.as_millis()
-                        ));
-                        Ok(None)
-                    }
+            Wait::AtMost { limit, since } => {
+                let left = limit.saturating_sub(since.elapsed());
+                let answer = tokio::time::timeout(left, self.wait_for(contest, guarded)).await;
+                if let Ok(held) = answer {
+                    return held.map(Some);
                 }
+                let limit = limit.as_millis();
+                self.notices.say(if self.client.state().is_connected() {
+                    format!("{path} has not been free for {limit} ms")
+                } else {
+                    format!("{path}: not obtained within {limit} ms; there is no connection")
+                });
+                Ok(None)
             }
             Wait::Forever => self.wait_for(contest, guarded).await.map(Some),
         }
@@ -189,7 +179,7 @@ impl Call<'_> {
                 tokio::select! {
                     biased;
                     held = &mut obtaining => held?,
-                    () = self.tell_whom_we_wait_for(contest, &path) => obtaining.await?,
+                    () = self.name_the_holder(contest, &path) => obtaining.await?,
                 }
             }
         };
@@ -205,7 +195,7 @@ impl Call<'_> {
         Ok(held)
     }
 
-    async fn tell_whom_we_wait_for(&self, contest: &Contest, path: &str) {
+    async fn name_the_holder(&self, contest: &Contest, path: &str) {
         match contest.head().await {
             Ok(Some(head)) => self.notices.say(format_args!(
                 "waiting for {path}, held by {}",
@@ -213,7 +203,8 @@ impl Call<'_> {
             )),
             Ok(None) => self.notices.say(format_args!("waiting for {path}")),
             Err(error) => self.notices.say(format_args!(
-                "waiting for {path}; who has it is not known: {error}"
+                "waiting for {path}; its holder is not known: {}",
+                explain_recipe(&error)
             )),
         }
     }
@@ -229,7 +220,7 @@ impl Call<'_> {
         let path = name(&guarded.path);
         if let Err(lost) = held.check() {
             self.notices.say(format_args!("{path} was lost: {lost}"));
-            return Ok(Ended::lost());
+            return Ok(Ended::without_it(guarded));
         }
         if !guarded.foreground {
             signals
@@ -237,12 +228,21 @@ impl Call<'_> {
                 .map_err(|error| Failure::io("listen to signals", error))?;
         }
         let token = held.token().to_string();
-        let mut child = match Child::spawn(&guarded.command, &token, guarded.foreground) {
+        let spawned = Child::spawn(
+            &guarded.command,
+            &token,
+            guarded.foreground,
+            guarded.keep_credentials,
+        );
+        let mut child = match spawned {
             Ok(child) => child,
             Err(error) => return Ok(self.cannot_run(guarded, &error)),
         };
         let run = async {
-            keeper.watch_over(child.target()).await?;
+            if let Err(error) = keeper.watch_over(&child).await {
+                child.end().await;
+                return Err(error);
+            }
             let supervision = Supervision {
                 guard: held,
                 session_timeout: self.client.session().timeout,
@@ -261,7 +261,7 @@ impl Call<'_> {
             .await
             .map_err(|error: io::Error| Failure::io("look after the command", error))?;
         Ok(match ended {
-            supervise::Outcome::Lost => Ended::lost(),
+            supervise::Outcome::Lost => Ended::without_it(guarded),
             supervise::Outcome::Exited(status) => Ended::with(exit_code(status)),
         })
     }
@@ -290,7 +290,8 @@ impl Call<'_> {
             released = tokio::time::timeout(self.patience, held.release()) => released,
         };
         if let Ok(Err(error)) = released {
-            self.notices.say(format_args!("cannot let go: {error}"));
+            self.notices
+                .say(format_args!("cannot let go: {}", explain_recipe(&error)));
         }
     }
 }

@@ -3,28 +3,29 @@
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
-use zk_client::{Client, Stat, path};
+use zk_client::{Client, ErrorKind, Stat, path};
 
 use crate::args::{Ls, Tree};
-use crate::failure::Failure;
+use crate::failure::{Failure, explain};
 use crate::node_text::{stat_columns, stat_json};
-use crate::output::{Output, name};
-use crate::walk::{Walk, look_at};
+use crate::output::{Notices, Output, name};
+use crate::walk::{Visit, Walk, look_at};
 
 pub(super) async fn ls(
     args: &Ls,
     client: &Client,
     output: &mut Output,
+    notices: &Notices,
 ) -> Result<ExitCode, Failure> {
-    let mut denied = 0;
+    let mut unread = Unread::default();
     if args.recursive {
         let mut walk = Walk::begin(client, &args.path, None).await?;
         while let Some(visit) = walk.next().await? {
-            denied += usize::from(visit.stat.is_none());
             let stat = args.long.then_some(visit.stat.as_ref());
             entry(output, &visit.path, &visit.path, stat).await?;
+            unread.add(visit);
         }
-        return finish(denied);
+        return unread.report(notices);
     }
     let children = client.children(&args.path).await?;
     let mut names: Vec<&str> = children.iter().collect();
@@ -32,19 +33,19 @@ pub(super) async fn ls(
     let paths = names.iter().map(|name| path::join(&args.path, name));
     if args.long {
         for visit in look_at(client, paths, 1).await? {
-            denied += usize::from(visit.stat.is_none());
             let stat = Some(visit.stat.as_ref());
             entry(output, &visit.path, path::name(&visit.path), stat).await?;
+            unread.add(visit);
         }
     } else {
         for path in paths {
             entry(output, &path, path::name(&path), None).await?;
         }
     }
-    finish(denied)
+    unread.report(notices)
 }
 
-/// Shows a znode; `stat` is `None` if not asked for, `Some(None)` if it may not be read.
+/// Shows a znode; `stat` is `None` if not asked for, `Some(None)` if it could not be read.
 async fn entry(
     output: &mut Output,
     path: &str,
@@ -75,24 +76,27 @@ pub(super) async fn tree(
     args: &Tree,
     client: &Client,
     output: &mut Output,
+    notices: &Notices,
 ) -> Result<ExitCode, Failure> {
     let mut walk = Walk::begin(client, &args.path, args.depth).await?;
-    let (mut total, mut ephemerals, mut denied) = (0_usize, 0_usize, 0_usize);
+    let (mut total, mut ephemerals) = (0_usize, 0_usize);
+    let mut unread = Unread::default();
     // For each level, whether the sibling on the way to the present znode was the last one.
     let mut ended = Vec::new();
     while let Some(visit) = walk.next().await? {
         total += 1;
         let ephemeral = visit.stat.is_some_and(|stat| stat.is_ephemeral());
         ephemerals += usize::from(ephemeral);
-        denied += usize::from(visit.stat.is_none());
         if output.is_json() {
             let object = json!({
                 "path": visit.path,
                 "depth": visit.depth,
                 "ephemeral": visit.stat.map(|stat| stat.is_ephemeral()),
                 "stat": visit.stat.as_ref().map(stat_json),
+                "error": visit.unread.as_ref().map(explain),
             });
             output.json(&object).await?;
+            unread.add(visit);
             continue;
         }
         let mut line = String::new();
@@ -113,23 +117,60 @@ pub(super) async fn tree(
         }
         if ephemeral {
             line.push_str(" (ephemeral)");
-        } else if visit.stat.is_none() {
-            line.push_str(" (not permitted)");
+        }
+        if let Some(error) = &visit.unread {
+            line.push_str(match error.kind() {
+                ErrorKind::NoAuth => " (not permitted)",
+                _ => " (not read)",
+            });
         }
         output.line(line).await?;
+        unread.add(visit);
     }
     if !output.is_json() {
         let summary = format!("\n{total} znodes, {ephemerals} of them ephemeral");
         output.line(summary).await?;
     }
-    finish(denied)
+    unread.report(notices)
 }
 
-fn finish(denied: usize) -> Result<ExitCode, Failure> {
-    if denied == 0 {
-        return Ok(ExitCode::SUCCESS);
+/// What could not be read, to be said after what could.
+#[derive(Default)]
+struct Unread {
+    denied: usize,
+    failed: Vec<String>,
+    more: usize,
+}
+
+impl Unread {
+    /// As many are named.
+    const NAMED: usize = 10;
+
+    fn add(&mut self, visit: Visit) {
+        match visit.unread {
+            None => {}
+            Some(error) if error.kind() == ErrorKind::NoAuth => self.denied += 1,
+            Some(error) if self.failed.len() < Self::NAMED => self.failed.push(explain(&error)),
+            Some(_) => self.more += 1,
+        }
     }
-    Err(Failure::Failed(format!(
-        "{denied} of these znodes may not be read; credentials are given with ZK_AUTH or --auth"
-    )))
+
+    fn report(self, notices: &Notices) -> Result<ExitCode, Failure> {
+        if self.denied == 0 && self.failed.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        for text in self.failed {
+            notices.say(text);
+        }
+        if self.more > 0 {
+            notices.say(format_args!("{} more could not be read", self.more));
+        }
+        if self.denied > 0 {
+            notices.say(format_args!(
+                "{} of these znodes may not be read; credentials are given with ZK_AUTH or --auth",
+                self.denied
+            ));
+        }
+        Err(Failure::Reported)
+    }
 }

@@ -24,8 +24,7 @@ pub(super) async fn get(
         object.insert("stat".to_owned(), stat_json(&stat));
         output.json(&Value::Object(object)).await?;
     } else {
-        output.raw(&data).await?;
-        output.end_line_on_terminal(&data).await?;
+        output.data(&data).await?;
         output.flush().await?;
         if args.stat {
             notices.print(format!("{}\n", stat_lines(&stat)));

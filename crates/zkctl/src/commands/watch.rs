@@ -1,5 +1,6 @@
 //! `watch`: what happens to znodes, until interrupted.
 
+use std::pin::pin;
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
@@ -9,8 +10,8 @@ use zk_client::{Client, NodeEventKind, WatchEvent, WatchMode};
 
 use crate::args::Watch;
 use crate::changes::{Change, Changes};
-use crate::failure::Failure;
-use crate::output::{Output, name};
+use crate::failure::{Failure, explain};
+use crate::output::{Notices, Output, name, reader_gone};
 use crate::time;
 
 /// How much may be found out ahead of what is printed. When it is used up, the client's own buffers
@@ -29,6 +30,7 @@ pub(super) async fn watch(
     args: Watch,
     client: &Client,
     output: &mut Output,
+    notices: &Notices,
 ) -> Result<ExitCode, Failure> {
     let mode = if args.recursive {
         WatchMode::PersistentRecursive
@@ -44,9 +46,11 @@ pub(super) async fn watch(
     drop(sender);
     let mut states = client.states();
     let mut changes = Changes::default();
+    let mut failed = false;
+    let mut reader = pin!(reader_gone());
     loop {
         let news = tokio::select! {
-            // A gap is told after the restored connection that it came with.
+            // A gap is shown after the restored connection that it came with.
             biased;
             state = states.next() => match state.map(|state| changes.next(state)) {
                 Some(Some(change)) => Some(News::Session(change)),
@@ -54,10 +58,17 @@ pub(super) async fn watch(
                 None => None,
             },
             news = receiver.recv() => news,
+            failure = &mut reader => return Err(failure),
         };
         let news = match news {
+            None if failed => return Err(Failure::Reported),
             None => return Err(Failure::Failed("the watch has ended".to_owned())),
-            Some(News::Failed(error)) => return Err(error.into()),
+            Some(News::Failed(error)) => {
+                // The other znodes are watched on.
+                notices.say(explain(&error));
+                failed = true;
+                continue;
+            }
             Some(News::Session(change @ (Change::AuthFailed | Change::Closed))) => {
                 // The client knows why.
                 return Err(match client.connected().await {
@@ -168,7 +179,7 @@ fn as_text(news: &News, recursive: bool) -> String {
             WatchEvent::SessionEnded => "session ended".to_owned(),
         },
         News::Session(change) => change.text(),
-        News::Failed(error) => error.to_string(),
+        News::Failed(error) => explain(error),
     }
 }
 

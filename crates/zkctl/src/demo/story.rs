@@ -47,7 +47,7 @@ impl Story {
         if self.heard.into_inner() {
             Ok(())
         } else {
-            Err(Failure::NobodyReads)
+            Err(Failure::ReaderGone)
         }
     }
 }

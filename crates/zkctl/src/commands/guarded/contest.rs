@@ -91,7 +91,10 @@ fn identifier(args: &Guarded) -> String {
     if let Some(given) = &args.identifier {
         return given.clone();
     }
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let user = ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|user| !user.is_empty());
     let user = user.map(|user| user + "@").unwrap_or_default();
     let system = rustix::system::uname();
     let host = system.nodename().to_string_lossy();

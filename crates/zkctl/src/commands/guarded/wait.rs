@@ -1,0 +1,67 @@
+//! How long to try to obtain a lock or an election.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use zk_client::ErrorKind;
+
+use crate::args::{Command, Guarded};
+
+/// How long to connect for a lock that is wanted at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How long to try, connecting included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    Forever,
+    AtMost { limit: Duration, since: Instant },
+    NotAtAll,
+}
+
+impl Wait {
+    /// As asked, from now on; for a command that holds nothing, forever.
+    pub(crate) fn of(command: &Command) -> Self {
+        match guarded(command) {
+            Some(args) if args.no_wait => Wait::NotAtAll,
+            Some(args) => match args.wait {
+                Some(Duration::ZERO) => Wait::NotAtAll,
+                Some(limit) => Wait::AtMost {
+                    limit,
+                    since: Instant::now(),
+                },
+                None => Wait::Forever,
+            },
+            None => Wait::Forever,
+        }
+    }
+
+    /// How long to try to get a session.
+    pub(crate) fn connect_timeout(self, given: Option<Duration>, default: Duration) -> Duration {
+        match self {
+            Wait::Forever => given.unwrap_or(default),
+            Wait::AtMost { limit, .. } => given.unwrap_or(default).min(limit),
+            Wait::NotAtAll => given.unwrap_or(AT_ONCE.min(default)),
+        }
+    }
+
+    /// The exit code if the time was up before there was a session.
+    pub(crate) fn missed(self, command: &Command, error: &zk_client::Error) -> Option<ExitCode> {
+        let is_over = match self {
+            Wait::Forever => false,
+            Wait::AtMost { limit, since } => since.elapsed() >= limit,
+            Wait::NotAtAll => true,
+        };
+        if !is_over || error.kind() != ErrorKind::ConnectTimeout {
+            return None;
+        }
+        guarded(command).map(|args| ExitCode::from(args.conflict_exit_code))
+    }
+}
+
+fn guarded(command: &Command) -> Option<&Guarded> {
+    match command {
+        Command::Lock(lock) => Some(&lock.guarded),
+        Command::Elect(elect) => Some(&elect.guarded),
+        _ => None,
+    }
+}

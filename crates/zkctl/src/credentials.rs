@@ -1,0 +1,239 @@
+//! Secrets as the command line, the environment and files have them. They are not parsed by the
+//! argument parser, which repeats in its errors what it was given.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use zk_client::Acl;
+use zk_proto::acl;
+
+use crate::environment::{AUTH, AUTH_FILE, variable};
+use crate::failure::Failure;
+
+/// Variables whose values are secrets. The command of `lock` and `elect` does not inherit them.
+pub(crate) const SECRET_VARIABLES: [&str; 2] = [AUTH, SASL_PASSWORD];
+pub(crate) const SASL_PASSWORD: &str = "ZK_SASL_PASSWORD";
+
+/// A scheme, and what the server is given for it.
+pub(crate) type Credential = (String, String);
+
+/// The credentials of all sources: each counts, none replaces another.
+pub(crate) fn collect(
+    options: Vec<String>,
+    files: Vec<PathBuf>,
+) -> Result<Vec<Credential>, Failure> {
+    let mut all = Vec::new();
+    if let Some(list) = variable(AUTH)? {
+        all.extend(read_list(AUTH, &list)?);
+    }
+    for file in variable(AUTH_FILE)?.map(PathBuf::from).iter().chain(&files) {
+        let source = file.display();
+        all.extend(read_list(&source, &read("credentials", file)?)?);
+    }
+    for option in options {
+        all.push(credential("--auth", &option)?);
+    }
+    Ok(all)
+}
+
+/// The password for SASL: the first line of the file, or the variable.
+#[cfg(feature = "sasl")]
+pub(crate) fn sasl_password(file: Option<&Path>) -> Result<String, Failure> {
+    let Some(file) = file else {
+        // Not an argument, for other users of the machine can see those.
+        return match variable(SASL_PASSWORD)? {
+            Some(text) => password(SASL_PASSWORD, &text),
+            None => Err(Failure::Usage(
+                "--sasl-user needs a password: in ZK_SASL_PASSWORD, or in the file that \
+                 --sasl-password-file names"
+                    .to_owned(),
+            )),
+        };
+    };
+    let text = read("the password", file)?;
+    password(file.display(), text.lines().next().unwrap_or_default())
+}
+
+/// An ACL. A password in the place of a digest is refused: it could be read by all clients that may
+/// read the ACL, and no credentials would open the znode.
+pub(crate) fn read_acl(text: &str) -> Result<Vec<Acl>, Failure> {
+    let entries =
+        acl::parse(text).map_err(|error| Failure::Usage(format!("the value of --acl: {error}")))?;
+    if entries.iter().all(|entry| has_digest(&entry.id)) {
+        return Ok(entries);
+    }
+    Err(Failure::Usage(
+        "--acl: an entry of the scheme digest needs digest:USER:HASH:permissions, with the SHA-1 of \
+         \"USER:PASSWORD\" in base64 for HASH, and not the password itself; auth::permissions stands \
+         for the credentials given with ZK_AUTH or --auth"
+            .to_owned(),
+    ))
+}
+
+fn has_digest(id: &zk_proto::Id) -> bool {
+    id.scheme.trim() != "digest"
+        || id
+            .id
+            .split_once(':')
+            .is_some_and(|(user, hash)| !user.is_empty() && is_sha1(hash))
+}
+
+/// Whether it may be 20 bytes in base64.
+fn is_sha1(hash: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    hash.len() == 28
+        && hash
+            .strip_suffix('=')
+            .is_some_and(|digits| digits.bytes().all(letter))
+}
+
+fn read(what: &str, file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::io(&format!("read {what} from {}", file.display()), error))
+}
+
+/// One credential a line.
+fn read_list(source: impl Display + Copy, list: &str) -> Result<Vec<Credential>, Failure> {
+    list.lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| credential(source, line))
+        .collect()
+}
+
+fn credential(source: impl Display + Copy, text: &str) -> Result<Credential, Failure> {
+    let usage = |problem: &str| {
+        Err(Failure::Usage(format!(
+            "{source}: {problem}; credentials are written scheme:credential, as in \
+             digest:user:password (--auth, ZK_AUTH, or lines of a file: ZK_AUTH_FILE, --auth-file)"
+        )))
+    };
+    let Some((scheme, secret)) = text
+        .split_once(':')
+        .filter(|(scheme, _)| !scheme.is_empty())
+    else {
+        return usage("there is no scheme");
+    };
+    let parts = match (scheme.trim(), secret.split_once(':')) {
+        ("digest", Some((user, password))) => [scheme, user, password],
+        ("digest", None) => return usage("there is no password"),
+        _ => [scheme, secret, secret],
+    };
+    if parts.iter().any(|part| part.is_empty()) {
+        return usage("the user or the password is empty");
+    }
+    // A server would take it as a part of the password, and as another identity.
+    if parts.iter().any(|part| part.trim() != *part) {
+        return usage("there is white space at the beginning or end of a part");
+    }
+    Ok((scheme.to_owned(), secret.to_owned()))
+}
+
+#[cfg(feature = "sasl")]
+fn password(source: impl Display, text: &str) -> Result<String, Failure> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(Failure::Usage(format!("{source}: the password is empty")));
+    }
+    if text.trim() != text {
+        return Err(Failure::Usage(format!(
+            "{source}: there is white space at the beginning or end of the password"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem<T>(result: Result<T, Failure>) -> String {
+        match result {
+            Err(Failure::Usage(text)) => text,
+            _ => String::new(),
+        }
+    }
+
+    /// Guards: P54.
+    #[test]
+    fn incomplete_credentials_are_refused() {
+        for (text, word) in [
+            ("", "no scheme"),
+            ("hunter2", "no scheme"),
+            (":hunter2", "no scheme"),
+            ("digest:", "no password"),
+            ("digest:hunter2", "no password"),
+            ("digest:user:", "empty"),
+            ("digest::hunter2", "empty"),
+            ("ensemble:", "empty"),
+            ("digest:user:hunter2 ", "white space"),
+            ("digest:user:hunter2\n", "white space"),
+            ("digest:user:\thunter2", "white space"),
+            ("digest:user :hunter2", "white space"),
+            ("digest: user:hunter2", "white space"),
+            (" digest:user:hunter2", "white space"),
+            ("digest :user:hunter2", "white space"),
+            ("ensemble: hunter2", "white space"),
+        ] {
+            let said = problem(credential("ZK_AUTH", text));
+            assert!(said.contains(word), "{text:?}: {said}");
+            assert!(
+                said.starts_with("ZK_AUTH: ") && !said.contains("hunter2"),
+                "{said}"
+            );
+        }
+    }
+
+    /// Guards: P54, P55.
+    #[test]
+    fn a_list_has_one_credential_a_line() {
+        let list = "digest:user1:p w:x\r\n\n  \nensemble:a b\n";
+        let Ok(read) = read_list("ZK_AUTH", list) else {
+            panic!("refused")
+        };
+        let pair = |scheme: &str, secret: &str| (scheme.to_owned(), secret.to_owned());
+        assert_eq!(
+            read,
+            [pair("digest", "user1:p w:x"), pair("ensemble", "a b")]
+        );
+    }
+
+    /// Guards: P54.
+    #[cfg(feature = "sasl")]
+    #[test]
+    fn a_password_has_no_space_around_it() {
+        assert_eq!(password("X", "p w\r\n").ok().as_deref(), Some("p w"));
+        for text in ["", "\n", " pw", "pw ", "pw\n\n"] {
+            assert!(problem(password("X", text)).starts_with("X: "), "{text:?}");
+        }
+    }
+
+    /// Guards: P37.
+    #[test]
+    fn a_password_is_not_taken_for_a_digest() {
+        for text in [
+            "digest:user:hunter2:cdrwa",
+            "digest:hunter2:cdrwa",
+            "world:anyone:r,digest:user:hunter2:cdrwa",
+            "digest::6DY5WhzOfGsWQ1XFuIyzxkpwdPo=:r",
+            "digest:user:6DY5WhzOfGsWQ1XFuIyzxkpwdP==:r",
+        ] {
+            let said = problem(read_acl(text));
+            assert!(
+                said.contains("SHA-1") && !said.contains("hunter2"),
+                "{text}: {said}"
+            );
+        }
+        for text in [
+            "digest:user:6DY5WhzOfGsWQ1XFuIyzxkpwdPo=:cdrwa",
+            "auth::cdrwa,ip:10.0.0.0/8:r",
+        ] {
+            assert!(read_acl(text).is_ok(), "{text}");
+        }
+        let said = problem(read_acl("digest:hunter2"));
+        assert!(
+            said.contains("not an ACL") && !said.contains("hunter2"),
+            "{said}"
+        );
+    }
+}

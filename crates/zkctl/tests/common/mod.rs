@@ -1,0 +1,166 @@
+//! zkctl as a process, and a server for it in this one.
+
+#![allow(dead_code, reason = "not every test needs all of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, which the lint does not know from other functions"
+)]
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::process::{Command, Output, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use zk_client::Client;
+use zk_embedded::{Faults, Server};
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const SECRET: &str = "hunter2";
+
+/// With none of the variables of this process, and none of the signals that it ignores: a shell starts
+/// what is to run in the background so that it ignores SIGINT.
+pub(crate) fn zkctl(arguments: &[&str]) -> Command {
+    let mut command = Command::new("env");
+    if env_resets_signals() {
+        command.arg("--default-signal");
+    }
+    command
+        .arg(env!("CARGO_BIN_EXE_zkctl"))
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for name in ["PATH", "HOME"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// Whether it is that of the GNU coreutils.
+fn env_resets_signals() -> bool {
+    static RESETS: OnceLock<bool> = OnceLock::new();
+    *RESETS.get_or_init(|| {
+        let probe = Command::new("env")
+            .args(["--default-signal", "true"])
+            .output();
+        probe.is_ok_and(|output| output.status.success())
+    })
+}
+
+/// Runs to the end.
+pub(crate) fn finish(command: Command) -> Output {
+    finish_with(command, b"")
+}
+
+/// The same, with this on standard input unless it is empty.
+pub(crate) fn finish_with(mut command: Command, input: &[u8]) -> Output {
+    if !input.is_empty() {
+        command.stdin(Stdio::piped());
+    }
+    let mut child = command.spawn().unwrap();
+    if let Some(mut stdin) = child.stdin.take() {
+        let input = input.to_owned();
+        // It may stop reading when it has seen enough.
+        thread::spawn(move || drop(stdin.write_all(&input)));
+    }
+    child.wait_with_output().unwrap()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A server of this process, on a runtime of its own, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Served {
+    hosts: String,
+    pub(crate) faults: Faults,
+    end: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl Served {
+    pub(crate) fn start() -> Self {
+        Self::with(Server::start)
+    }
+
+    /// Started in this way.
+    pub(crate) fn with<F: Future<Output = io::Result<Server>>>(
+        start: impl FnOnce() -> F + Send + 'static,
+    ) -> Self {
+        let (started, starts) = mpsc::channel();
+        let (end, ended) = tokio::sync::oneshot::channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let server = start().await.unwrap();
+                started
+                    .send((server.connect_string(), server.faults()))
+                    .unwrap();
+                // An error means that the test is over as well.
+                let _ = ended.await;
+            });
+        });
+        let (hosts, faults) = starts.recv().unwrap();
+        Served {
+            hosts,
+            faults,
+            end: Some(end),
+        }
+    }
+
+    pub(crate) fn zkctl(&self, arguments: &[&str]) -> Command {
+        let mut command = zkctl(arguments);
+        command.env("ZK_SERVER", &self.hosts);
+        command
+    }
+
+    pub(crate) fn hosts(&self) -> &str {
+        &self.hosts
+    }
+
+    /// Creates children, faster than with a process for each.
+    pub(crate) fn fill(&self, parent: &str, names: impl Iterator<Item = String>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let client = Client::connect(&self.hosts).await.unwrap();
+            client.ensure_path(parent).await.unwrap();
+            let replies: Vec<_> = names
+                .map(|name| client.create(&format!("{parent}/{name}"), "").submit())
+                .collect();
+            for reply in replies {
+                reply.await.unwrap();
+            }
+            client.close().await.unwrap();
+        });
+    }
+
+    /// The exit code, standard output and standard error.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = finish(self.zkctl(arguments));
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    }
+
+    /// Standard output of a command that succeeds.
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
+        let (code, stdout, stderr) = self.run(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {stderr}");
+        stdout
+    }
+}

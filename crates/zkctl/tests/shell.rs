@@ -1,0 +1,392 @@
+//! What the command line does for scripts and people where there is a server: exit codes, secrets,
+//! signals, pipes, sizes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use common::{SECRET, Served, finish, finish_with, text};
+use zk_embedded::Server;
+use zk_embedded::fault::{Action, Cut, Direction, on, on_any};
+use zk_proto::{ErrorCode, OpCode};
+
+/// Guards: P58.
+#[test]
+fn exists_has_a_code_for_not_known() {
+    let zk = Served::start();
+    assert_eq!(zk.run(&["exists", "/a"]).0, Some(1));
+    assert_eq!(zk.run(&["exists", "/"]).0, Some(0));
+    let refuse = Action::Refuse(ErrorCode::NoAuth);
+    zk.faults.rule(on(OpCode::Exists).then(refuse));
+    let (code, stdout, stderr) = zk.run(&["exists", "/"]);
+    assert_eq!((code, &*stdout), (Some(2), ""), "{stderr}");
+}
+
+/// Guards: P58.
+#[test]
+fn lock_failures_have_codes_of_their_own() {
+    let zk = Served::start();
+    for command in ["lock", "elect"] {
+        let code = |script: &str| zk.run(&[command, "/l", "--", "sh", "-c", script]).0;
+        for own in [0, 1, 2, 75, 125] {
+            assert_eq!(code(&format!("exit {own}")), Some(own));
+        }
+        let refuse = Action::Refuse(ErrorCode::NoAuth);
+        zk.faults.rule(on(OpCode::Create2).then(refuse));
+        let (code, _, stderr) = zk.run(&[command, "/m", "--", "echo", "in"]);
+        assert_eq!(code, Some(125), "{stderr}");
+        zk.faults.clear();
+    }
+}
+
+/// Guards: P61, P58.
+#[test]
+fn a_bounded_wait_ends_without_any_reply() {
+    let zk = Served::start();
+    for command in ["lock", "elect"] {
+        for bound in [
+            &["--wait", "200ms"][..],
+            &["--no-wait", "--timeout", "200ms"],
+        ] {
+            zk.faults.rule(on_any().then(Action::HalfOpen));
+            let arguments = [&[command][..], bound, &["/l", "--", "echo", "in"]].concat();
+            let (code, stdout, stderr) = zk.run(&arguments);
+            assert_eq!((code, &*stdout), (Some(75), ""), "{arguments:?}: {stderr}");
+            assert!(
+                stderr.contains("/l") && stderr.contains("200 ms"),
+                "{stderr}"
+            );
+            zk.faults.clear();
+        }
+    }
+}
+
+/// Guards: P55, P54.
+#[test]
+fn credentials_of_all_sources_count() {
+    let zk = Served::start();
+    let users = ["u1", "u2", "u3", "u4", "u5"];
+    for user in users {
+        let path = format!("/{user}");
+        let mut create = zk.zkctl(&["create", "--acl", "auth::cdrwa", &path, user]);
+        create.env("ZK_AUTH", format!("digest:{user}:{SECRET}"));
+        assert!(finish(create).status.success());
+        assert_eq!(zk.run(&["get", &path]).0, Some(1));
+    }
+    let directory = std::env::temp_dir().join(format!("zkctl-auth-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = |name: &str, user: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, format!("\ndigest:{user}:{SECRET}\r\n")).unwrap();
+        path
+    };
+    let (variable, option) = (file("a", "u3"), file("b", "u4"));
+    for user in users {
+        let on_the_line = format!("digest:u5:{SECRET}");
+        let mut get = zk.zkctl(&["--auth", &on_the_line, "get", &format!("/{user}")]);
+        get.arg("--auth-file").arg(&option);
+        get.env(
+            "ZK_AUTH",
+            format!("digest:u1:{SECRET}\ndigest:u2:{SECRET}\n"),
+        );
+        get.env("ZK_AUTH_FILE", &variable);
+        let output = finish(get);
+        assert_eq!(text(&output.stdout), user, "{}", text(&output.stderr));
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+/// Guards: L3.
+#[test]
+fn a_command_inherits_no_credentials() {
+    let zk = Served::start();
+    for command in ["lock", "elect"] {
+        for (option, inherits) in [(&[][..], false), (&["--keep-credentials"], true)] {
+            let mut hold = zk.zkctl(&[&[command][..], option, &["/l", "--", "env"]].concat());
+            hold.env("ZK_AUTH", format!("digest:u:{SECRET}"));
+            hold.env("ZK_SASL_PASSWORD", SECRET);
+            hold.env("KEPT", "kept");
+            let output = finish(hold);
+            let variables = text(&output.stdout);
+            assert!(variables.contains("KEPT=kept") && variables.contains("ZK_FENCING_TOKEN="));
+            assert_eq!(variables.contains(SECRET), inherits, "{variables}");
+        }
+    }
+}
+
+/// A command that runs on, with the lines of its standard output.
+struct Running {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // The test may have seen enough.
+                let _ = send.send(line);
+            }
+        });
+        Running { child, lines }
+    }
+
+    fn says(&self, word: &str) {
+        loop {
+            let line = self.lines.recv().expect(word);
+            if line.contains(word) {
+                return;
+            }
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// As for `nohup`, and for what a shell starts with `&`. Guards: P56.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let zk = Served::start();
+    let start = |arguments: &str| {
+        let mut shell = Command::new("sh");
+        let zkctl = env!("CARGO_BIN_EXE_zkctl");
+        shell
+            .args([
+                "-c",
+                &format!("trap '' HUP INT QUIT; exec {zkctl} {arguments}"),
+            ])
+            .env("ZK_SERVER", zk.hosts())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        Running::start(shell)
+    };
+    let mut watch = start("watch /");
+    watch.says("watching /");
+    // The lock's command ignores none of them, so that only what zkctl does with them counts.
+    let mut lock =
+        start("lock /l -- env --default-signal sh -c 'echo in; while :; do sleep 1; done'");
+    lock.says("in");
+    for signal in ["HUP", "INT", "QUIT"] {
+        watch.signal(signal);
+        lock.signal(signal);
+    }
+    // Signals are received lowest number first, so that none of those before is left when this is.
+    for running in [&mut watch, &mut lock] {
+        running.signal("TERM");
+        assert_eq!(running.child.wait().unwrap().code(), Some(143));
+    }
+}
+
+/// Guards: P57.
+#[test]
+fn a_watch_ends_with_its_reader() {
+    let zk = Served::start();
+    for format in ["plain", "json"] {
+        let mut watch = zk.zkctl(&["-o", format, "watch", "/a"]).spawn().unwrap();
+        let mut reader = BufReader::new(watch.stdout.take().unwrap());
+        reader.read_line(&mut String::new()).unwrap();
+        drop(reader);
+        let output = watch.wait_with_output().unwrap();
+        assert_eq!(
+            (output.status.code(), text(&output.stderr)),
+            (Some(0), String::new())
+        );
+    }
+}
+
+/// Guards: P50, P49.
+#[test]
+fn an_unreadable_znode_hides_no_others() {
+    let zk = Served::start();
+    zk.fill("/big", (0..300).map(|n| format!("a-rather-long-name-{n}")));
+    zk.fill("/a", ["x".to_owned()].into_iter());
+    zk.fill("/z", ["y".to_owned()].into_iter());
+    for arguments in [
+        &["ls", "-R"][..],
+        &["ls", "-R", "-l"],
+        &["tree"],
+        &["-o", "json", "tree"],
+    ] {
+        let limited = [&["--max-reply-bytes", "4K"], arguments].concat();
+        let (code, stdout, stderr) = zk.run(&limited);
+        assert_eq!(code, Some(1), "{stderr}");
+        for name in ["a", "x", "z", "y", "big"] {
+            assert!(stdout.contains(name), "{arguments:?}: no {name}: {stdout}");
+        }
+        assert!(!stdout.contains("a-rather-long"), "{stdout}");
+        assert!(
+            stderr.contains("/big: ") && stderr.contains("--max-reply-bytes"),
+            "{stderr}"
+        );
+        let whole = zk.done(&[&["--max-reply-bytes", "1M"], arguments].concat());
+        assert!(whole.contains("a-rather-long-name-299"));
+    }
+    let refused = on(OpCode::Exists)
+        .path("/big")
+        .then(Action::Refuse(ErrorCode::NoAuth));
+    zk.faults.rule(refused);
+    let (code, stdout, stderr) = zk.run(&["ls", "-l", "/"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stdout.contains("  z\n") && stdout.contains("  big\n"),
+        "{stdout}"
+    );
+}
+
+/// Guards: P50.
+#[test]
+fn one_refused_watch_does_not_end_others() {
+    let zk = Served::start();
+    let refuse = Action::Refuse(ErrorCode::NoAuth);
+    zk.faults.rule(
+        on(OpCode::AddWatch)
+            .path("/b")
+            .then(refuse.clone())
+            .always(),
+    );
+    let watch = Running::start(zk.zkctl(&["watch", "/a", "/b", "/c"]));
+    watch.says("watching /");
+    watch.says("watching /");
+    zk.done(&["create", "/c"]);
+    watch.says("created           /c");
+    zk.faults.rule(on(OpCode::AddWatch).then(refuse).always());
+    let (code, _, stderr) = zk.run(&["watch", "/a", "/b"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(stderr.lines().count(), 2, "{stderr}");
+}
+
+/// Guards: P51.
+#[test]
+fn a_larger_request_is_sent_where_allowed() {
+    let zk = Served::with(|| Server::builder().max_frame(8 << 20).start());
+    let data = vec![b'x'; 2 << 20];
+    for arguments in [
+        &["create", "/a", "-"][..],
+        &["set", "/a"],
+        &["set", "/a", "-"],
+    ] {
+        let output = finish_with(zk.zkctl(arguments), &data);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("--max-request-bytes"), "{stderr}");
+        let allowed = [arguments, &["--max-request-bytes", "8M"]].concat();
+        let output = finish_with(zk.zkctl(&allowed), &data);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    assert_eq!(zk.done(&["get", "/a"]).len(), data.len());
+    // What is too large with its path and header only.
+    let output = finish_with(zk.zkctl(&["set", "/a", "-"]), &data[..0xf_ffff]);
+    assert!(text(&output.stderr).contains("--max-request-bytes"));
+}
+
+/// Guards: P52.
+#[test]
+fn delete_goes_on_after_a_reset() {
+    let zk = Served::start();
+    let names = || (0..1000).map(|n| format!("n{n}"));
+    zk.fill("/a", names());
+    for n in 0..30 {
+        zk.fill(
+            &format!("/a/n{n}/b"),
+            ["c", "d"].into_iter().map(str::to_owned),
+        );
+    }
+    for frame in [40, 300, 700] {
+        zk.faults
+            .cut(Cut::new(Direction::ToServer, frame, 7).reset());
+    }
+    zk.faults
+        .drop_reply_after_apply(on(OpCode::Delete).after(500));
+    assert_eq!(zk.done(&["delete", "-r", "/a"]), "");
+    assert_eq!(zk.faults.pending(), 0, "the faults did not happen");
+    assert_eq!(zk.run(&["exists", "/a"]).0, Some(1));
+}
+
+/// Guards: P60.
+#[test]
+fn advice_is_in_the_words_of_the_shell() {
+    let zk = Served::start();
+    zk.done(&[
+        "create",
+        "-p",
+        "/a/a-name-that-is-longer-than-the-limit-given-below-for-replies",
+    ]);
+    let says = |arguments: &[&str], word: &str| {
+        let (code, _, stderr) = zk.run(arguments);
+        assert_ne!(code, Some(0), "{arguments:?}");
+        assert!(stderr.contains(word), "{stderr}");
+        for foreign in ["()", " max_re", "builder", "client"] {
+            assert!(!stderr.contains(foreign), "{stderr}");
+        }
+    };
+    says(&["create", "/x/y"], "-p)");
+    says(&["delete", "/a"], "-r)");
+    says(
+        &["--max-reply-bytes", "70", "ls", "/a"],
+        "--max-reply-bytes)",
+    );
+    says(
+        &["--max-request-bytes", "30", "create", "/aaaa"],
+        "--max-request-bytes",
+    );
+    says(&["create", "--acl", "auth::r", "/x"], "ZK_AUTH");
+    says(&["--server", "a:b@zk", "ls"], "ZK_AUTH");
+    zk.faults
+        .rule(on(OpCode::GetData).then(Action::Refuse(ErrorCode::NoAuth)));
+    says(&["get", "/a"], "ZK_AUTH");
+    zk.faults.rule(on(OpCode::GetData).then(Action::Swallow));
+    says(&["--timeout", "50ms", "get", "/a"], "--timeout");
+    says(&["--auth", "no-such:hunter2", "get", "/a"], "--auth");
+    says(&["--auth", "no-such:hunter2", "watch", "/a"], "--auth");
+}
+
+/// Guards: P63.
+#[cfg(target_os = "linux")]
+#[test]
+fn data_are_raw_except_to_a_terminal() {
+    let zk = Served::start();
+    let data = "a\u{1b}]0;owned\u{7}\u{1b}[2Jb";
+    zk.done(&["create", "/a", data]);
+    assert_eq!(zk.done(&["get", "/a"]), data);
+    let zkctl = env!("CARGO_BIN_EXE_zkctl");
+    // It runs its command on a terminal.
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &format!("{zkctl} get /a"), "/dev/null"])
+        .env("ZK_SERVER", zk.hosts())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = finish(script);
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains("a\\u{1b}]0;owned\\u{7}\\u{1b}[2Jb\r\n"),
+        "{shown:?}"
+    );
+}
