@@ -171,6 +171,8 @@ impl<'a> Call<'a> {
                 Due::After(deadline) => self.client.deadline_from(now, Some(deadline)),
                 Due::At(due) => due,
             },
+            cleanup: self.client.is_for_cleanup(),
+            only_in: self.client.only_in(),
         };
         self.client
             .shared()

@@ -6,6 +6,7 @@
 //! and nothing user-supplied runs in here: wakers are collected in [`Core::wakes`] and woken by
 //! [`Shared::with`](crate::shared::Shared::with) after the lock is released.
 
+mod cleanups;
 mod connection;
 mod credentials;
 mod disconnect;
@@ -26,6 +27,7 @@ use zk_proto::records::RemoveWatchesRequest;
 use zk_proto::{Encode, HostPort, OpCode};
 use zk_transport::{BackoffPolicy, Disconnect, Hosts, Link};
 
+use self::cleanups::Cleanups;
 use self::credentials::Credential;
 use self::follow::Follow;
 use crate::leader::is_decided_by_quorum;
@@ -63,6 +65,10 @@ pub(crate) struct Request<'a> {
     pub(crate) replay: Replay,
     pub(crate) watch: Option<WatchIntent>,
     pub(crate) deadline: Option<Instant>,
+    /// Whether a client that is being closed accepts it nevertheless.
+    pub(crate) cleanup: bool,
+    /// The epoch of the only session in which it may be executed.
+    pub(crate) only_in: Option<u64>,
 }
 
 /// What bounds a client.
@@ -78,6 +84,12 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
     No,
+    /// The session is to be closed once the clean-ups are done, or at this time; all of that before
+    /// the deadline.
+    Draining {
+        until: Instant,
+        deadline: Instant,
+    },
     /// The session is to be closed on the server, at the latest by then.
     Requested {
         deadline: Instant,
@@ -121,6 +133,7 @@ pub(crate) struct Core {
     refused_for: Option<Disconnect>,
     closing: Closing,
     close_wakers: Vec<Waker>,
+    cleanups: Cleanups,
     /// No slot's deadline is earlier.
     next_deadline: Option<Instant>,
     driver: Option<Waker>,
@@ -172,6 +185,7 @@ impl Core {
             refused_for: None,
             closing: Closing::No,
             close_wakers: Vec::new(),
+            cleanups: Cleanups::default(),
             next_deadline: None,
             driver: None,
             driver_is_due: false,
@@ -252,7 +266,7 @@ impl Core {
         now: Instant,
         request: &Request<'_>,
     ) -> Result<SlotKey, Box<Failure>> {
-        if let Err(refusal) = self.accept(now, request.deadline) {
+        if let Err(refusal) = self.accept(now, request) {
             let counts = self.slots.counts.of(request.replay);
             counts.submitted += 1;
             counts.failed(&refusal);
@@ -401,14 +415,22 @@ impl Core {
 
     /// A request may be made now.
     #[inline]
-    fn accept(&mut self, now: Instant, deadline: Option<Instant>) -> Result<(), Failure> {
+    fn accept(&mut self, now: Instant, request: &Request<'_>) -> Result<(), Failure> {
+        let drains = request.cleanup && matches!(self.closing, Closing::Draining { .. });
         match self.refusal() {
-            Some(refusal) => Err(refusal),
-            None if deadline.is_some_and(|deadline| deadline <= now) => {
-                Err(Failure::DeadlineExceeded(Outcome::NotSent))
+            Some(refusal) if !(drains && matches!(refusal, Failure::Closed(_))) => {
+                return Err(refusal);
             }
-            None => self.make_room(),
+            _ => {}
         }
+        let epoch = self.session.epoch_of_requests();
+        if request.only_in.is_some_and(|only| only != epoch) {
+            return Err(Failure::SessionExpired(Outcome::NotSent));
+        }
+        if request.deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(Failure::DeadlineExceeded(Outcome::NotSent));
+        }
+        self.make_room()
     }
 
     /// One more request may be outstanding.

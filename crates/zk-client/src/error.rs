@@ -160,11 +160,6 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
-        self.0.outcome = outcome;
-        self
-    }
-
     pub(crate) fn with_failed_op(mut self, index: usize) -> Self {
         self.0.failed_op = Some(index);
         self

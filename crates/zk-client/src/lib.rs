@@ -172,6 +172,7 @@ mod acl;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod call;
+mod cleanup;
 mod client;
 mod config;
 mod core;
@@ -191,6 +192,7 @@ mod observe;
 mod protected;
 mod read;
 mod read_only;
+mod repetition;
 mod retry;
 mod session;
 mod shared;
@@ -222,6 +224,8 @@ pub use read::{
     Children, ChildrenWatched, Exists, ExistsWatched, Get, GetChildren, GetChildrenStat,
     GetWatched, Sync,
 };
+#[doc(hidden)]
+pub use repetition::Repetition;
 pub use retry::{Retried, RetryPolicy};
 pub use state::State;
 pub use statistics::{RequestCounts, Statistics};

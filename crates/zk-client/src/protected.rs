@@ -7,13 +7,15 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use zk_proto::{OpCode, SessionId, path};
-use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::call::{Pending, validate};
+use crate::cleanup::{Cleanup, Target};
 use crate::client::Client;
 use crate::create::{Create, Created};
-use crate::error::{ErrorKind, Outcome, Result};
-use crate::state::State;
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::read::Children;
+use crate::repetition::{MAX_LOSSES, Repetition};
+use crate::write::{ANY, delete_for_good};
 
 /// A random id that tells one creation from every other. It stands in the znode's name the way
 /// Curator puts it there: `_c_<uuid>-name`.
@@ -73,10 +75,15 @@ impl fmt::Debug for Guid {
 /// # Errors
 /// Those of [`Create`]. With an outcome of [`Outcome::Unknown`] the znode may exist, and is looked
 /// for and deleted in the background. So it is with a znode that is not ephemeral if the session
-/// expires before it is known: the old session's request may yet be executed.
+/// expires before it is known: the old session's request may yet be executed. A creation is not
+/// repeated without end: once ten of its requests have each cost the connection, the error is that
+/// of the last.
 ///
 /// # Cancel safety
-/// Dropping the future deletes the znode in the background, should it come to exist.
+/// Dropping the future deletes the znode in the background, should it come to exist;
+/// [`Client::close`](crate::Client::close) waits for that. A sequential znode is found among its
+/// parent's children, which is impossible, and logged as a warning, if their list is larger than
+/// [`Builder::max_reply_bytes`](crate::Builder::max_reply_bytes).
 #[must_use = "operations do nothing unless awaited or submitted"]
 pub struct CreateProtected<'a, D> {
     create: Create<'a, D>,
@@ -174,10 +181,12 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         validate(OpCode::Create2, self.create.path, nameless)?;
         self.create.validate(&path)?;
         Ok(Orphan {
-            client: client.with_deadline(None),
+            client: client.background(),
             parent: parent.to_owned(),
             prefix,
             path,
+            sequential: self.create.is_sequential(),
+            ephemeral: self.create.options.is_ephemeral(),
             armed: true,
         })
     }
@@ -199,6 +208,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
     ) -> Result<Created> {
         // The sessions in which it may have been created.
         let mut sessions = Vec::new();
+        let mut losses = 0;
         loop {
             sessions.push(attempt.session);
             let failed = match attempt.answer.await {
@@ -211,12 +221,17 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
             sessions.push(client.session().id);
             match (failed.kind(), failed.outcome()) {
                 (ErrorKind::ConnectionLost, Outcome::Unknown) if !zk_proto::seeded_bug!("B84") => {
-                    let found = self.find(&client, &orphan, &sessions).await;
-                    // Whatever is wrong with looking, the creation's fate is unknown.
-                    let found = found.map_err(|error| error.with_outcome(Outcome::Unknown))?;
-                    if let Some(found) = found {
-                        orphan.armed = false;
-                        return Ok(found);
+                    match self.find(&client, &orphan, &sessions).await {
+                        Ok(Some(found)) => {
+                            orphan.armed = false;
+                            return Ok(found);
+                        }
+                        Ok(None) => {}
+                        Err(error) => return Err(orphan.not_found(error)),
+                    }
+                    losses += 1;
+                    if losses >= MAX_LOSSES {
+                        return Err(failed);
                     }
                     // A request of a session that was given up may still be on its way. An ephemeral
                     // znode of that session goes with it; another would stay beside a second.
@@ -245,15 +260,19 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         orphan: &Orphan,
         sessions: &[SessionId],
     ) -> Result<Option<Created>> {
-        let Orphan { parent, prefix, .. } = orphan;
         // This connection's server may lag behind the one that executed the creation.
-        let children = match client.children(parent).synced().await {
-            Ok(children) => children,
-            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
-            Err(error) => return Err(error),
+        let paths = match &orphan.sequential {
+            false => {
+                client.sync(&orphan.path).await?;
+                vec![orphan.path.clone()]
+            }
+            true => match client.children(&orphan.parent).synced().await {
+                Ok(children) => orphan.paths(&children).collect(),
+                Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
+                Err(error) => return Err(error),
+            },
         };
-        for name in children.iter().filter(|name| name.starts_with(prefix)) {
-            let path = path::join(parent, name);
+        for path in paths {
             let Some(stat) = client.exists(&path).await? else {
                 continue;
             };
@@ -278,67 +297,117 @@ fn split(path: &str) -> (&str, &str) {
     }
 }
 
-/// A creation that nobody waits for any longer. Dropped while armed, it looks for the znode in the
+/// A creation that may not be awaited to its end. Dropped while armed, it looks for the znode in the
 /// background and deletes it.
 struct Orphan {
+    /// Does not keep the client open.
     client: Client,
     parent: String,
     prefix: String,
     /// The path that is created, without its number.
     path: String,
+    sequential: bool,
+    ephemeral: bool,
     armed: bool,
+}
+
+impl Orphan {
+    /// The paths of the children that the creation has made: one at most, by the protocol.
+    fn paths(&self, children: &Children) -> impl Iterator<Item = String> {
+        paths_of(&self.parent, &self.prefix, children)
+    }
+
+    /// The reply was lost, and looking for the znode has failed: the error of the creation.
+    fn not_found(&mut self, error: Error) -> Error {
+        // Looking again would cost the connection again.
+        self.armed = error.kind() != ErrorKind::ReplyTooLarge;
+        if !self.armed {
+            tracing::warn!(%error, path = %self.path, "the znode cannot be looked for and may be left");
+        }
+        Error::new(error.kind(), Outcome::Unknown)
+            .with_detail("the reply was lost, and looking for the znode failed")
+            .with_source(error)
+            .at(OpCode::Create2, &self.path)
+    }
 }
 
 impl Drop for Orphan {
     fn drop(&mut self) {
-        if !self.armed {
+        // The end of the session takes an ephemeral znode with it.
+        let ends = self.ephemeral && self.client.is_closing();
+        if !self.armed || ends {
             return;
         }
-        let client = self.client.clone();
+        let target = match self.ephemeral {
+            true => Target::Ephemeral,
+            false => Target::Persistent,
+        };
+        let cleanup = Cleanup::begin(&self.client, &self.path, target);
+        let client = cleanup.client().clone();
+        let path = std::mem::take(&mut self.path);
+        if !self.sequential {
+            let deleting = client.delete(&path).submit();
+            cleanup.spawn(async move { delete_for_good(&client, &path, ANY, deleting).await });
+            return;
+        }
         let (parent, prefix) = (
             std::mem::take(&mut self.parent),
             std::mem::take(&mut self.prefix),
         );
-        client.runtime().clone().spawn(async move {
-            if let Err(error) = remove(&client, &parent, &prefix).await {
-                // An ephemeral znode goes with the session whose end this is.
-                tracing::debug!(%error, %parent, %prefix, "gave up looking for an orphan");
-            }
-        });
+        let look = look(&client, &parent);
+        cleanup.spawn(async move { remove(&client, &parent, &prefix, look).await });
     }
 }
 
-async fn remove(client: &Client, parent: &str, prefix: &str) -> Result<()> {
-    let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
+fn paths_of(parent: &str, prefix: &str, children: &Children) -> impl Iterator<Item = String> {
+    let found = children.iter().filter(move |name| name.starts_with(prefix));
+    found.map(move |name| path::join(parent, name))
+}
+
+/// A read of a znode's children, after all that has been submitted before.
+type Look = (Pending<()>, Pending<Children>);
+
+fn look(client: &Client, parent: &str) -> Look {
+    // A server that is connected to meanwhile may lag behind the one that executed the creation.
+    (
+        client.sync(parent).submit(),
+        client.children(parent).submit(),
+    )
+}
+
+/// Deletes the children whose names begin with `prefix`; `look` has been submitted.
+async fn remove(client: &Client, parent: &str, prefix: &str, mut look: Look) -> Result<()> {
+    let mut repetition = Repetition::default();
     loop {
-        match try_remove(client, parent, prefix).await {
-            Err(error)
-                if error.outcome() == Outcome::Unknown
-                    || error.is_retryable()
-                    || error.kind() == ErrorKind::SessionExpired =>
-            {
-                tokio::time::sleep(pause.next_delay()).await;
+        let (synced, children) = look;
+        let read = match synced.await {
+            Ok(()) => children.await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(children) => {
+                // Each of the names is that of this creation, so all can be deleted at once.
+                let deletions: Vec<_> = paths_of(parent, prefix, &children)
+                    .map(|path| (client.delete(&path).submit(), path))
+                    .collect();
+                for (deleting, path) in deletions {
+                    delete_for_good(client, &path, ANY, deleting).await?;
+                }
+                return Ok(());
             }
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(()),
-            removed => return removed,
-        }
-        if client.state() == State::Closed {
-            return Ok(());
-        }
-    }
-}
-
-async fn try_remove(client: &Client, parent: &str, prefix: &str) -> Result<()> {
-    // What was submitted is executed before this, and visible after it.
-    let children = client.children(parent).synced().await?;
-    for name in children.iter().filter(|name| name.starts_with(prefix)) {
-        match client.delete(&path::join(parent, name)).await {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NoNode => {}
+            Err(error)
+                if error.kind() == ErrorKind::SessionExpired && client.only_in().is_some() =>
+            {
+                return Err(error);
+            }
+            Err(error) if repetition.may_go_on(&error) => {
+                tokio::time::sleep(repetition.next_delay()).await;
+            }
             Err(error) => return Err(error),
         }
+        look = self::look(client, parent);
     }
-    Ok(())
 }
 
 #[cfg(test)]

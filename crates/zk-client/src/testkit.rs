@@ -246,6 +246,8 @@ impl Machine {
                 changed: false,
             }),
             deadline: deadline.map(|deadline| now + deadline),
+            cleanup: false,
+            only_in: None,
         };
         let submitted = self.core.submit(now, &request);
         self.core.wakes.clear();

@@ -42,7 +42,8 @@ impl fmt::Display for Token {
 
 /// A lock, a lease or a leadership, as long as it is held. Not `Clone`: it is let go once.
 ///
-/// Dropping it lets it go in the background, also outside a runtime.
+/// Dropping it lets it go in the background, also outside a runtime: the deletion of its znode is
+/// submitted by the drop, and [`Client::close`] waits for it.
 ///
 /// # Losing the session
 ///
@@ -102,7 +103,7 @@ impl Guard {
     /// The place is at the head of its line.
     pub(crate) fn hold(mut self) -> Self {
         if let (Some(lease), Trust::Quorum) = (&self.lease, self.trust) {
-            let client = self.client.with_deadline(None);
+            let client = self.client.with_deadline(None).background();
             let runtime = client.runtime().clone();
             let renewal = renew(client, lease.clone(), self.path.clone(), self.fate.clone());
             self.renewal = Some(runtime.spawn(renewal).abort_handle());
@@ -363,20 +364,16 @@ async fn delete(client: &Client, path: &str, may_be_there: impl Fn() -> bool) ->
 impl Drop for Guard {
     fn drop(&mut self) {
         self.end_renewal();
-        if !self.held || !self.is_live() || zk_proto::seeded_bug!("D3") {
+        if !self.held || zk_proto::seeded_bug!("D3") {
             return;
         }
-        if !self.outlives_sessions() {
-            self.client.delete(&self.path).guaranteed();
-            return;
+        let delete = self.client.delete(&self.path);
+        match &self.lease {
+            // Its session is over or being closed, which deletes it.
+            Some(lease) if lease.deadline().is_none() => {}
+            Some(_) => delete.guaranteed(),
+            None => delete.guaranteed_across_sessions(),
         }
-        let client = self.client.with_deadline(None);
-        let path = std::mem::take(&mut self.path);
-        client.runtime().clone().spawn(async move {
-            if let Err(error) = delete(&client, &path, || true).await {
-                tracing::warn!(%error, %path, "a lock that outlives its session was not let go");
-            }
-        });
     }
 }
 

@@ -219,6 +219,8 @@ impl World {
             },
             watch,
             deadline: None,
+            cleanup: false,
+            only_in: None,
         };
         self.core
             .submit(self.now, &request)

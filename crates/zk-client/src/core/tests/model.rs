@@ -366,6 +366,8 @@ impl Real {
                 changed: false,
             }),
             deadline: None,
+            cleanup: false,
+            only_in: None,
         };
         self.core
             .submit(self.now, &request)

@@ -146,6 +146,8 @@ fn a37_b36_deadlines_end_the_wait_and_keep_the_order_of_replies() {
         replay: Replay::Never,
         watch: None,
         deadline,
+        cleanup: false,
+        only_in: None,
     };
     let late = world.core.submit(world.now, &request(Some(due))).unwrap();
     let next = world.get("/a", false);
@@ -344,6 +346,8 @@ fn b36_deadlines_of_many_requests_are_looked_at_together() {
                 replay: Replay::Always,
                 watch: None,
                 deadline: Some(start + Duration::from_millis(1_000 + n)),
+                cleanup: false,
+                only_in: None,
             };
             world.core.submit(world.now, &request).unwrap()
         })
