@@ -316,7 +316,7 @@ impl<T> Pending<T> {
                 .map_err(|error| self.refused(error, watch, &answer.path)),
             Err(failure) => {
                 let error = explain(*failure, &self.client, self.submitted);
-                Err(error.at(self.op, &answer.path))
+                Err(error.of_replayed(self.op).at(self.op, &answer.path))
             }
         }
     }

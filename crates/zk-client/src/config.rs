@@ -112,6 +112,10 @@ impl Builder {
 
     /// How long an operation may take, waiting for a connection included; 30 s unless given, `None`
     /// for no limit. Each operation's own `deadline` takes precedence.
+    ///
+    /// Without a deadline a request waits as long as no server can be reached. But a read, which is
+    /// sent again after each lost connection, fails with [`ErrorKind::ConnectionLost`] when the
+    /// server has closed ten connections in a row while this read was the next to be answered.
     pub fn deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
         self.deadline = deadline.into();
         self

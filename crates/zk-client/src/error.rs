@@ -165,6 +165,15 @@ impl Error {
         self
     }
 
+    /// A read has been sent again after each lost connection, and is not to be any more.
+    pub(crate) fn of_replayed(self, op: OpCode) -> Self {
+        let lost = self.kind() == ErrorKind::ConnectionLost && self.outcome() == Outcome::Unknown;
+        match lost && text::is_read(op) {
+            true => self.with_retries_exhausted(),
+            false => self,
+        }
+    }
+
     pub(crate) fn with_retries_exhausted(mut self) -> Self {
         self.0.exhausted = true;
         self

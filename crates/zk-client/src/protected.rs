@@ -231,7 +231,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                     }
                     losses += 1;
                     if losses >= MAX_LOSSES {
-                        return Err(failed);
+                        return Err(failed.with_retries_exhausted());
                     }
                     // A request of a session that was given up may still be on its way. An ephemeral
                     // znode of that session goes with it; another would stay beside a second.

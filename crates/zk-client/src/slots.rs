@@ -136,6 +136,8 @@ pub(crate) struct Slot {
     failed: bool,
     /// Whether it waits for the next connection, although there is one.
     pub(crate) held_back: bool,
+    /// Connections that the server closed when it was the turn of this request.
+    pub(crate) losses: u32,
 }
 
 impl Slot {
@@ -154,6 +156,7 @@ impl Slot {
             result: None,
             failed: false,
             held_back: false,
+            losses: 0,
         }
     }
 
@@ -240,6 +243,7 @@ impl Slots {
             slot.queued = true;
             slot.failed = false;
             slot.held_back = false;
+            slot.losses = 0;
         }
         key
     }

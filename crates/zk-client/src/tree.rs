@@ -8,6 +8,7 @@ use zk_proto::{Acl, path};
 
 use crate::client::Client;
 use crate::error::{ErrorKind, Result};
+use crate::repetition::Repetition;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
@@ -17,7 +18,8 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 /// (CURATOR-715). Through a chroot, the chroot's own znodes are created too.
 ///
 /// # Errors
-/// Those of [`Create`](crate::Create), `NodeExists` aside.
+/// Those of [`Create`](crate::Create), `NodeExists` aside. A lost connection is none until ten
+/// attempts at the same znode have each cost one.
 ///
 /// # Cancel safety
 /// Dropping the future leaves the znodes that were created.
@@ -76,6 +78,7 @@ impl<'a> IntoFuture for EnsurePath<'a> {
             let full = client.root().join(self.path);
             let client = client.unrooted();
             let mut missing = vec![full.as_str()];
+            let mut repetition = Repetition::default();
             while let Some(&path) = missing.last() {
                 if path == "/" {
                     missing.pop();
@@ -89,6 +92,7 @@ impl<'a> IntoFuture for EnsurePath<'a> {
                 };
                 match create.await {
                     Ok(_) => {
+                        repetition.reset();
                         missing.pop();
                     }
                     Err(error) => match (error.kind(), path::parent(path)) {
@@ -97,7 +101,12 @@ impl<'a> IntoFuture for EnsurePath<'a> {
                         }
                         (ErrorKind::NoNode, Some(parent)) => missing.push(parent),
                         // Creating it twice is creating it once.
-                        (ErrorKind::ConnectionLost, _) => {}
+                        (ErrorKind::ConnectionLost, _) if repetition.may_go_on(&error) => {
+                            tokio::time::sleep(repetition.next_delay()).await;
+                        }
+                        (ErrorKind::ConnectionLost, _) => {
+                            return Err(error.with_retries_exhausted());
+                        }
                         _ => return Err(error),
                     },
                 }

@@ -1,6 +1,6 @@
 //! A barrier that holds everybody back until it is opened.
 
-use zk_client::{Client, Error, ErrorKind, Outcome, Zxid};
+use zk_client::{Client, Error, ErrorKind, Repetition, Zxid};
 
 use crate::error::Result;
 use crate::pause::pause;
@@ -65,7 +65,9 @@ impl Barrier {
             match self.client.create(&self.path, "").parents().await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::NodeExists => return Ok(()),
-                Err(error) if passes(&error) => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if passes(&mut pause, &error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -97,7 +99,7 @@ impl Barrier {
                 }
                 Err(error) => error,
             };
-            if !passes(&error) {
+            if !passes(&mut pause, &error) {
                 return Err(error.into());
             }
             tokio::time::sleep(pause.next_delay()).await;
@@ -118,7 +120,9 @@ impl Barrier {
                 Ok((None, _)) => return Ok(()),
                 // Whatever it tells, look again: a change of data and a lost session are no opening.
                 Ok((Some(_), watch)) => drop(watch.await),
-                Err(error) if passes(&error) => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if passes(&mut pause, &error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -126,10 +130,6 @@ impl Barrier {
 }
 
 /// Whether it may go better the next time, for what can be done twice.
-fn passes(error: &Error) -> bool {
-    let lost = matches!(
-        error.kind(),
-        ErrorKind::ConnectionLost | ErrorKind::SessionExpired
-    );
-    error.is_retryable() || (lost && error.outcome() != Outcome::Rejected)
+fn passes(pause: &mut Repetition, error: &Error) -> bool {
+    error.is_retryable() || pause.may_go_on(error)
 }

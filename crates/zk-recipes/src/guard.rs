@@ -178,8 +178,7 @@ impl Guard {
                     return Ok(false);
                 }
                 // To ask twice does no harm.
-                Err(error) if error.is_retryable() || error.kind() == ErrorKind::ConnectionLost => {
-                }
+                Err(error) if pause.may_go_on(&error) => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) if self.is_assured() => break,
                 Ok(_) => {}
@@ -351,10 +350,13 @@ async fn delete(client: &Client, path: &str, may_be_there: impl Fn() -> bool) ->
         match client.delete(path).await {
             Ok(()) => break,
             Err(error) if error.kind() == ErrorKind::NoNode => break,
-            Err(error) if error.kind() == ErrorKind::ConnectionLost => {}
-            // Another session follows, or this says why not.
-            Err(error) if error.kind() == ErrorKind::SessionExpired => client.connected().await?,
-            Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+            Err(error) if pause.may_go_on(&error) => {
+                if error.kind() == ErrorKind::SessionExpired {
+                    // Another session follows, or this says why not.
+                    client.connected().await?;
+                }
+                tokio::time::sleep(pause.next_delay()).await;
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::guard::{Guard, Token};
 use crate::layout::{Layout, Own, Role};
 use crate::names::{self, Names, obstacle};
-use crate::pause::pause;
+use crate::pause::{LostPlaces, pause};
 use crate::renewal::Trust;
 
 /// A line under a znode, and how to stand in it.
@@ -157,12 +157,14 @@ impl Line {
     ///
     /// Dropping the future leaves the line, in the background.
     pub(crate) async fn stand(&self, wait: bool) -> Result<Option<Guard>> {
+        let mut lost = LostPlaces::new();
         loop {
             let (place, line) = self.join().await?;
             if let Some(held) = self.advance(place, line, wait).await? {
                 return Ok(held.map(Guard::hold));
             }
-            // The place vanished, with its session or by somebody's hand: join anew.
+            // The place vanished, with its session or by another client's deletion: join anew.
+            lost.lose(&self.patient)?;
         }
     }
 
@@ -198,7 +200,8 @@ impl Line {
                     self.ensure_parent().await?;
                 }
                 // Another session follows, or `connected` says why not.
-                Err(error) if error.kind() == ErrorKind::SessionExpired => {}
+                Err(error)
+                    if error.kind() == ErrorKind::SessionExpired && pause.may_go_on(&error) => {}
                 Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }

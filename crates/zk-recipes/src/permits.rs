@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
 
-use zk_client::{Client, ErrorKind, Watch};
+use zk_client::{Client, ErrorKind, Repetition, Watch};
 
 use crate::error::{Error, Result};
 use crate::pause::pause;
@@ -75,7 +75,7 @@ impl Permits {
                                 error.kind(),
                                 ErrorKind::BadVersion | ErrorKind::NoNode
                             ) => {}
-                        Err(error) if passes(&error) => {
+                        Err(error) if passes(&mut pause, &error) => {
                             tokio::time::sleep(pause.next_delay()).await;
                         }
                         Err(error) => return Err(error.into()),
@@ -83,20 +83,18 @@ impl Permits {
                 }
                 Ok(Some((stored, _))) => return compare(&stored, max),
                 Err(error) if error.kind() == ErrorKind::NoNode => {}
-                Err(error) if passes(&error) => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if passes(&mut pause, &error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 }
 
-/// Whether to write the number again, which may have been written, does no harm.
-fn passes(error: &zk_client::Error) -> bool {
-    error.is_retryable()
-        || matches!(
-            error.kind(),
-            ErrorKind::ConnectionLost | ErrorKind::SessionExpired
-        )
+/// Whether to write the number again, which may have been written.
+fn passes(pause: &mut Repetition, error: &zk_client::Error) -> bool {
+    error.is_retryable() || pause.may_go_on(error)
 }
 
 fn compare(stored: &[u8], expected: String) -> Result<()> {

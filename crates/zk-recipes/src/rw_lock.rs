@@ -224,10 +224,10 @@ async fn replace(writer: &Guard, reader: &str, identifier: &[u8]) -> Result<Stat
             Err(error) if error.kind() == ErrorKind::SessionExpired => {
                 return Err(Error::Lost(writer.lose(Lost::SessionEnded)));
             }
-            Err(error) if error.kind() == ErrorKind::ConnectionLost => {
+            Err(error) if pause.may_go_on(&error) => {
                 client.sync(reader).await?;
+                tokio::time::sleep(pause.next_delay()).await;
             }
-            Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
             Err(error) => return Err(error.into()),
         }
         if let Some(stat) = client.exists(reader).await? {

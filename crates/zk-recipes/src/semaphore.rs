@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::layout::{Layout, Role};
 use crate::line::{Contender, Line, ensure};
-use crate::pause::pause;
+use crate::pause::{LostPlaces, pause};
 use crate::permits::{Permits, either};
 use crate::renewal::Trust;
 
@@ -238,6 +238,7 @@ impl Semaphore {
         if self.is_kazoos() {
             self.permits.declare(&self.patient, &self.path).await?;
         }
+        let mut lost = LostPlaces::new();
         loop {
             let turn = match self.line().stand(wait).await? {
                 Some(turn) => turn,
@@ -258,6 +259,7 @@ impl Semaphore {
             if matches!(taken, Taken::None) {
                 return Ok(None);
             }
+            lost.lose(&self.patient)?;
         }
     }
 
@@ -401,7 +403,8 @@ impl Semaphore {
                 Err(error) if error.kind() == ErrorKind::NoNode => {
                     ensure(&self.patient, &parent, self.layout).await?;
                 }
-                Err(error) if error.kind() == ErrorKind::SessionExpired => {}
+                Err(error)
+                    if error.kind() == ErrorKind::SessionExpired && pause.may_go_on(&error) => {}
                 Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
                 Err(error) => return Err(error.into()),
             }

@@ -45,7 +45,7 @@ fn is_create(op: OpCode) -> bool {
     matches!(op, Create | Create2 | CreateContainer | CreateTtl)
 }
 
-fn is_read(op: OpCode) -> bool {
+pub(super) fn is_read(op: OpCode) -> bool {
     use OpCode::{
         AddWatch, CheckWatches, Exists, GetAcl, GetAllChildrenNumber, GetChildren, GetChildren2,
         GetData, GetEphemerals, MultiRead, Sync, WhoAmI,

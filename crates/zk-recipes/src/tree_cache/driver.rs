@@ -10,7 +10,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::Sleep;
 use zk_client::{
-    Backoff, Client, ErrorCode, ErrorKind, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStream,
+    Client, ErrorCode, ErrorKind, NodeEventKind, Repetition, Watch, WatchEvent, WatchMode,
+    WatchStream,
 };
 
 use super::event::CacheError;
@@ -59,7 +60,7 @@ struct Running {
     driver: Driver,
     /// In the order of submission, which is that of the answers.
     in_flight: VecDeque<(Ask, Replying)>,
-    delays: Backoff,
+    delays: Repetition,
     rest: Option<Pin<Box<Sleep>>>,
 }
 
