@@ -215,6 +215,62 @@ fn a_blocking_drop_waits_for_clean_ups() {
     }
 }
 
+/// The last act of a program: it drops what it holds, and then its runtime.
+fn program(runtime: &mut tokio::runtime::Builder, hosts: &str) {
+    let runtime = runtime.enable_all().build().unwrap();
+    let hosts = hosts.to_owned();
+    runtime.block_on(async move {
+        let builder = Client::builder(hosts).session_timeout(Duration::from_secs(3600));
+        let zk = builder.connect().await.unwrap();
+        zk.create("/here", "").ephemeral().await.unwrap();
+        let lock = Lock::new(&zk, "/lock");
+        let held = lock.clone().persistent().acquire().await.unwrap();
+        drop(held);
+    });
+}
+
+/// Guards: P65.
+#[test]
+fn a_program_may_end_with_a_drop() {
+    let own = tokio::runtime::Runtime::new().unwrap();
+    let server = own.block_on(async {
+        let hour = Duration::from_secs(3600);
+        let builder = Server::builder().session_timeouts(Duration::from_secs(1), hour);
+        builder
+            .listen([([127, 0, 0, 1], 0).into()])
+            .start()
+            .await
+            .unwrap()
+    });
+    for round in 0..10 {
+        program(
+            &mut tokio::runtime::Builder::new_current_thread(),
+            &server.connect_string(),
+        );
+        program(
+            &mut tokio::runtime::Builder::new_multi_thread(),
+            &server.connect_string(),
+        );
+        let ended = own.block_on(async {
+            let ended = async {
+                while !server.sessions().is_empty() {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            };
+            timeout(Duration::from_secs(60), ended).await
+        });
+        assert!(ended.is_ok(), "round {round}: a session goes on");
+        assert_eq!(
+            server
+                .paths()
+                .iter()
+                .filter(|path| path.starts_with("/lock/"))
+                .count(),
+            0
+        );
+    }
+}
+
 /// Guards: L1.
 #[tokio::test(start_paused = true)]
 async fn a_guaranteed_deletion_stays_in_its_session() {

@@ -391,6 +391,9 @@ fn explain(failure: Failure, client: &Client, submitted: Instant) -> Error {
             "the deadline passed: no answer within {} ms",
             waited()
         )),
+        Failure::Closed(_) if client.shared().with(|core| core.has_panicked()) => {
+            Some(client.connect_failures())
+        }
         Failure::AuthFailed(..) => Some(client.connect_failures()).filter(|said| !said.is_empty()),
         _ => None,
     };

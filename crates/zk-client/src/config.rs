@@ -274,7 +274,9 @@ impl Builder {
     /// The connect string is invalid; or a file that TLS needs cannot be read or used.
     ///
     /// # Panics
-    /// Outside a tokio runtime: the client's driver is a task of the current one.
+    /// Outside a tokio runtime, for the client's driver is a task of the current one; and in a
+    /// runtime without timers (`enable_time`, or `enable_all`). If the runtime has no I/O and sockets
+    /// are needed, all requests fail with [`ErrorKind::Closed`], and the error says so.
     pub fn start(self) -> Result<Client> {
         self.start_with(None)
     }
@@ -327,6 +329,8 @@ impl Builder {
         };
         core.preset_hosts(Hosts::new(hosts, self.backoff, seed));
         let runtime = tokio::runtime::Handle::current();
+        // Panics with the cause in a runtime without timers, and not later in the driver.
+        drop(tokio::time::sleep(Duration::ZERO));
         let shared = Arc::new(Shared::new(core, runtime.clone()));
         let options = Options {
             dial,
@@ -343,6 +347,9 @@ impl Builder {
     }
 
     /// Makes the client and waits for its first session.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
     ///
     /// # Errors
     /// The connect string is invalid; the server refused the credentials or the login; or no server could be
@@ -451,6 +458,38 @@ fn over_tls(below: Arc<dyn Dial>, config: zk_transport::TlsConfig) -> Result<Arc
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn in_runtime<T>(
+        enable: fn(&mut tokio::runtime::Builder) -> &mut tokio::runtime::Builder,
+        future: impl Future<Output = T>,
+    ) -> T {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        enable(&mut runtime).build().unwrap().block_on(future)
+    }
+
+    /// Guards: P67.
+    #[test]
+    #[should_panic(expected = "timers are disabled")]
+    fn a_runtime_without_timers_panics_at_start() {
+        let _ = in_runtime(|it| it.enable_io(), async {
+            Builder::new("127.0.0.1:1").start()
+        });
+    }
+
+    /// Guards: P67.
+    #[test]
+    fn a_runtime_without_io_is_named_by_errors() {
+        let errors = in_runtime(|it| it.enable_time(), async {
+            let connecting = Builder::new("127.0.0.1:1").connect().await;
+            let client = Builder::new("127.0.0.1:1").start().unwrap();
+            let reading = client.get("/a").await;
+            [connecting.unwrap_err(), reading.unwrap_err()]
+        });
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::Closed);
+            assert!(error.to_string().contains("enable_io"), "{error}");
+        }
+    }
 
     #[test]
     fn b75_credentials_are_not_shown() {

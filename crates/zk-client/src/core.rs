@@ -137,6 +137,8 @@ pub(crate) struct Core {
     /// No slot's deadline is earlier.
     next_deadline: Option<Instant>,
     driver: Option<Waker>,
+    /// With what the driver has panicked.
+    driver_panic: Option<String>,
     /// Whether the driver is to be woken when the lock is released.
     driver_is_due: bool,
     /// The server connected to, or tried last.
@@ -188,6 +190,7 @@ impl Core {
             cleanups: Cleanups::default(),
             next_deadline: None,
             driver: None,
+            driver_panic: None,
             driver_is_due: false,
             server: None,
             attempts: 0,
@@ -497,6 +500,16 @@ impl Core {
             true => self.driver.take(),
             false => None,
         }
+    }
+
+    /// The driver has panicked, which is the end of the client.
+    pub(crate) fn handle_driver_panic(&mut self, panic: &str) {
+        self.driver_panic = Some(panic.to_owned());
+    }
+
+    /// The client has ended because its driver panicked.
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.driver_panic.is_some()
     }
 
     /// The driver is gone, with its runtime: nothing will be sent or received any more.

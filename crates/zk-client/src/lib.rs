@@ -56,6 +56,15 @@
 //! | write, not sent, none in flight | is sent after the reconnect |
 //! | watch | is armed again; what happened meanwhile is delivered, or reported as a [`WatchEvent::Gap`] |
 //!
+//! A read is not sent again without end: one that is next to be answered when the server closes the
+//! connection, ten times in a row, fails.
+//!
+//! # When the client ends
+//!
+//! End a program with [`Client::close`]: it waits until the session has ended and the clean-ups of
+//! dropped guards and futures are done. The drop of the last handle does so in the background, for
+//! which the runtime must live on; see [`Client`](Client#the-end).
+//!
 //! # When the session expires
 //!
 //! [`State::Expired`] is never lost on the way to a [`StateStream`]. Watches end with
@@ -109,6 +118,8 @@
 //!
 //! # Modules
 //! - `client`, `config`: handles and their options.
+//! - `cleanup`: removing in the background what a drop has left. `repetition`: bounds for requests
+//!   that are made again.
 //! - `call`: a request's future. `read`, `fresh`, `write`, `create`, `protected`, `multi`, `acl`,
 //!   `tree`, `descendants`, `identity`, `ensemble`: the operations.
 //! - `retry`: trying again, only what can be tried again without harm.
@@ -119,7 +130,8 @@
 //! - `blocking`: the client for programs without a runtime.
 //! - `observe`: spans and events.
 //! - [`cost`]: a page on where the time of a request goes.
-//! - `core`, `slots`, `shared`: the state behind the lock. `driver`: the one task, with `read_only`,
+//! - `core`, `slots`, `shared`: the state behind the lock. `driver`: the one task, with `last_words`,
+//!   what is written when it is dropped, `read_only`,
 //!   the search for a server with a quorum, and `discovery`, the list of servers out of the DNS.
 //!
 //! # What it tells those who look on
@@ -185,6 +197,7 @@ mod ensemble;
 mod error;
 mod fresh;
 mod identity;
+mod last_words;
 mod leader;
 mod lease;
 mod multi;

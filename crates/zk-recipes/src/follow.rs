@@ -27,9 +27,8 @@ pub(crate) trait Followed: Clone + Send + Sync + 'static {
 /// The latest state of a znode, from now on.
 pub(crate) fn follow<S: Followed>(client: &Client, path: &str) -> Latest<Result<S>> {
     // A state is waited for as long as it takes.
-    let (client, path) = (client.with_deadline(None), path.to_owned());
-    let runtime = client.runtime().clone();
-    Latest::written_by(&runtime, |writer| run(client, path, writer))
+    let (task, path) = (client.with_deadline(None).background(), path.to_owned());
+    Latest::written_by(client, |writer| run(task, path, writer))
 }
 
 async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>>) {

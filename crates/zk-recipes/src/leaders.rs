@@ -24,10 +24,9 @@ pub struct Leaders {
 
 impl Leaders {
     pub(crate) fn of(line: &Line) -> Self {
-        let runtime = line.patient().runtime().clone();
-        let line = line.clone();
+        let task = line.in_background();
         Leaders {
-            latest: Latest::written_by(&runtime, |writer| follow(line, writer)),
+            latest: Latest::written_by(line.patient(), |writer| follow(task, writer)),
         }
     }
 

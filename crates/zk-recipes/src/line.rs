@@ -87,6 +87,15 @@ impl Line {
         self.persistent = true;
     }
 
+    /// The same line, for a task that must not keep the client open.
+    pub(crate) fn in_background(&self) -> Self {
+        Line {
+            client: self.client.background(),
+            patient: self.patient.background(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn patient(&self) -> &Client {
         &self.patient
     }

@@ -161,6 +161,9 @@ impl Core {
 
     /// What was last wrong with each server, for people.
     pub(crate) fn failures(&self) -> String {
+        if let Some(panic) = &self.driver_panic {
+            return format!("the client's driver panicked: {panic}");
+        }
         let said: Vec<String> = self
             .failures
             .iter()
