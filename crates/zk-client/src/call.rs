@@ -413,6 +413,11 @@ impl From<Failure> for Error {
             Failure::AuthFailed(reason, outcome) => Error::auth_failed(reason, outcome),
             Failure::Closed(outcome) => Error::new(ErrorKind::Closed, outcome),
             Failure::QueueFull => Error::new(ErrorKind::QueueFull, Outcome::NotSent),
+            Failure::QueueBytes { bytes, limit } => {
+                Error::new(ErrorKind::QueueFull, Outcome::NotSent).with_detail(format!(
+                    "the outstanding requests have {bytes} bytes and the limit is {limit}"
+                ))
+            }
             Failure::RequestTooLarge { size, limit } => {
                 Error::new(ErrorKind::RequestTooLarge, Outcome::NotSent).with_detail(format!(
                     "the request is {size} bytes long and the limit is {limit}"

@@ -22,7 +22,7 @@ use crate::lease::Lease;
 use crate::multi::{Multi, MultiRead};
 use crate::read::{Exists, Get, GetChildren, Sync};
 use crate::shared::{Shared, now};
-use crate::state::State;
+use crate::state::{ReaderId, State};
 use crate::statistics::Statistics;
 use crate::token::SessionToken;
 use crate::tree::EnsurePath;
@@ -602,7 +602,7 @@ impl fmt::Debug for Client {
 #[derive(Debug)]
 pub struct StateStream {
     shared: Arc<Shared>,
-    id: u64,
+    id: ReaderId,
     over: bool,
 }
 

@@ -54,7 +54,9 @@ pub struct Builder {
     max_request: usize,
     max_reply: usize,
     max_outstanding: usize,
+    max_outstanding_bytes: usize,
     max_watch_events: usize,
+    max_watch_bytes: usize,
     close_timeout: Duration,
     backoff: BackoffPolicy,
     seed: Option<u64>,
@@ -81,7 +83,9 @@ impl Builder {
             max_request: SERVER_FRAME_LIMIT,
             max_reply: 8 * 1024 * 1024,
             max_outstanding: 131_072,
+            max_outstanding_bytes: 128 << 20,
             max_watch_events: 1024,
+            max_watch_bytes: 1 << 20,
             close_timeout: Duration::from_secs(10),
             backoff: BackoffPolicy::default(),
             seed: None,
@@ -175,6 +179,23 @@ impl Builder {
     /// [`ErrorKind::QueueFull`].
     pub fn max_outstanding(mut self, requests: usize) -> Self {
         self.max_outstanding = requests;
+        self
+    }
+
+    /// How many bytes outstanding requests may have together, those that wait for a connection and
+    /// those that have not been answered; 128 MiB unless given. Once they have as many, one more
+    /// request fails with [`ErrorKind::QueueFull`]; so they never have more than this and one
+    /// request of [`max_request_bytes`](Self::max_request_bytes).
+    pub fn max_outstanding_bytes(mut self, bytes: usize) -> Self {
+        self.max_outstanding_bytes = bytes;
+        self
+    }
+
+    /// How many bytes the paths of the unread events of a recursive watch may have together; 1 MiB
+    /// unless given. Further events are dropped and reported as
+    /// [`WatchEvent::Lagged`](crate::WatchEvent::Lagged).
+    pub fn max_watch_bytes(mut self, bytes: usize) -> Self {
+        self.max_watch_bytes = bytes;
         self
     }
 
@@ -295,7 +316,11 @@ impl Builder {
         let limits = Limits {
             outstanding: self.max_outstanding,
             request_bytes: self.max_request,
-            watch_events: self.max_watch_events.max(1),
+            outstanding_bytes: self.max_outstanding_bytes,
+            mailbox: crate::watch::MailboxLimits {
+                events: self.max_watch_events.max(1),
+                bytes: self.max_watch_bytes,
+            },
             close_timeout: self.close_timeout,
         };
         // What the wire can say: milliseconds in an i32, almost 25 days.

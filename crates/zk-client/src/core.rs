@@ -33,10 +33,10 @@ use self::follow::Follow;
 use crate::leader::is_decided_by_quorum;
 use crate::session::Session;
 use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
-use crate::state::{State, StateReaders};
+use crate::state::{ReaderId, State, StateReaders};
 use crate::statistics::{Traffic, Volume};
 use crate::token::SessionToken;
-use crate::watch::{Batch, Registry, SubId, Unwatch, WatchEvent};
+use crate::watch::{Batch, MailboxLimits, Registry, SubId, Unwatch, WatchEvent};
 use crate::{Outcome, SessionInfo, SessionPolicy};
 
 /// Whose reply a reply is.
@@ -76,7 +76,9 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Limits {
     pub(crate) outstanding: usize,
     pub(crate) request_bytes: usize,
-    pub(crate) watch_events: usize,
+    /// Bytes of requests that are held, looked at before one more is accepted.
+    pub(crate) outstanding_bytes: usize,
+    pub(crate) mailbox: MailboxLimits,
     pub(crate) close_timeout: Duration,
 }
 
@@ -165,7 +167,7 @@ impl Core {
     ) -> Self {
         Core {
             session: Session::new(now, timeout),
-            registry: Registry::new(limits.watch_events),
+            registry: Registry::new(limits.mailbox),
             readers: StateReaders::default(),
             hosts: Hosts::new(Vec::new(), BackoffPolicy::default(), 0),
             wakes: Vec::new(),
@@ -304,10 +306,12 @@ impl Core {
                 *last = byte;
             }
         };
+        let mut bytes = 0;
         let size = match self.link.as_mut().filter(|_| open) {
             Some(link) => link.submit(now, request.op, Token::Call(key), limit, |out| {
                 let from = out.len();
                 encode(out);
+                bytes = out.len() - from;
                 if !request.replay.is_never() {
                     let record = out.get(from..).unwrap_or_default();
                     slot.record.extend_from_slice(record);
@@ -315,6 +319,7 @@ impl Core {
             }),
             None => {
                 encode(&mut slot.record);
+                bytes = slot.record.len();
                 // The header's two integers count.
                 let size = 8 + slot.record.len();
                 if size > limit {
@@ -332,6 +337,7 @@ impl Core {
             self.slots.disown(key, &mut self.wakes);
             return Err(Box::new(failure));
         }
+        self.slots.hold_bytes(key, bytes);
         self.note_deadline(request.deadline);
         self.wake_driver();
         Ok(key)
@@ -356,7 +362,10 @@ impl Core {
         let connected = self.is_connected();
         let waits = (self.slots.get(key))
             .is_some_and(|slot| slot.is_queued() && (slot.held_back || !connected));
-        self.unwanted += usize::from(waits);
+        if waits {
+            self.unwanted += 1;
+            self.slots.release_bytes(key);
+        }
     }
 
     /// The next event of a watch; `waker` is woken when there is one.
@@ -365,12 +374,12 @@ impl Core {
     }
 
     /// The next state that a reader has not read; `waker` is woken when there is one.
-    pub(crate) fn poll_state(&mut self, reader: u64, waker: &Waker) -> Option<State> {
+    pub(crate) fn poll_state(&mut self, reader: ReaderId, waker: &Waker) -> Option<State> {
         self.readers.poll(reader, waker, &mut self.wakes)
     }
 
     /// A reader of states is gone.
-    pub(crate) fn forget_reader(&mut self, reader: u64) {
+    pub(crate) fn forget_reader(&mut self, reader: ReaderId) {
         self.readers.remove(reader, &mut self.wakes);
     }
 
@@ -441,6 +450,10 @@ impl Core {
         let (held, most) = (self.slots.len(), self.limits.outstanding);
         if held.saturating_sub(self.unwanted) >= most && !zk_proto::seeded_bug!("D9") {
             return Err(Failure::QueueFull);
+        }
+        let (bytes, limit) = (self.slots.bytes(), self.limits.outstanding_bytes);
+        if bytes >= limit {
+            return Err(Failure::QueueBytes { bytes, limit });
         }
         // All are looked at only when it frees half of them, lest every request that is given up
         // and made again costs a walk.

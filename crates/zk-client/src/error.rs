@@ -89,7 +89,8 @@ pub enum ErrorKind {
     AuthFailed,
     /// The client has been closed.
     Closed,
-    /// As many requests are outstanding as the client is configured to hold.
+    /// As many requests, or as many bytes of requests, are outstanding as the client is configured
+    /// to hold.
     QueueFull,
     /// The request is larger than the client is configured to send.
     RequestTooLarge,

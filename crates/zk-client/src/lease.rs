@@ -10,7 +10,7 @@ use std::time::Instant;
 use zk_proto::SessionId;
 
 use crate::shared::{Shared, now};
-use crate::state::State;
+use crate::state::{ReaderId, State};
 
 /// One session of a client, the basis of everything that is held only as long as it lives.
 ///
@@ -188,7 +188,7 @@ impl Lease {
 
 struct Reader<'a> {
     shared: &'a Shared,
-    id: u64,
+    id: ReaderId,
 }
 
 impl Drop for Reader<'_> {

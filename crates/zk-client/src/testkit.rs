@@ -74,7 +74,11 @@ impl Machine {
         let limits = Limits {
             outstanding,
             request_bytes: 1024,
-            watch_events: 8,
+            outstanding_bytes: usize::MAX,
+            mailbox: crate::watch::MailboxLimits {
+                events: 8,
+                bytes: 1024,
+            },
             close_timeout: Duration::from_secs(2),
         };
         let policy = if renew {

@@ -88,7 +88,11 @@ impl World {
         let limits = Limits {
             outstanding: 64,
             request_bytes: 1024,
-            watch_events: 4,
+            outstanding_bytes: usize::MAX,
+            mailbox: crate::watch::MailboxLimits {
+                events: 4,
+                bytes: 1024,
+            },
             close_timeout: Duration::from_secs(3),
         };
         let now = Instant::now();

@@ -131,6 +131,9 @@ fn advice(inner: &Inner) -> Option<&'static str> {
             "this client is over; check the scheme and the credentials, and make another"
         }
         (ErrorKind::Closed, _) if inner.op.is_some() => "make another client",
+        (ErrorKind::QueueFull, _) if inner.detail.is_some() => {
+            "wait for some answers, or raise max_outstanding_bytes"
+        }
         (ErrorKind::QueueFull, _) => "wait for some answers, or raise max_outstanding",
         (ErrorKind::RequestTooLarge, _) => {
             "split it, or raise max_request_bytes and the servers' jute.maxbuffer"

@@ -172,6 +172,42 @@ fn a37_b36_deadlines_end_the_wait_and_keep_the_order_of_replies() {
     assert_eq!(world.server.log, ["late"], "the parked one was not sent");
 }
 
+/// Guards: L9.
+#[test]
+fn the_bytes_of_requests_are_bounded() {
+    let data = "x".repeat(100);
+    let size = 4 + 2 + 4 + data.len() + 4;
+    let record = SetDataRequest {
+        path: "/a".into(),
+        data: Some(data.as_bytes()),
+        version: -1,
+    };
+    let fill = |world: &mut World| {
+        world.core.limits.outstanding_bytes = 10 * size;
+        let keys: Vec<_> = (0..10).map(|_| world.set("/a", &data)).collect();
+        let full = world.submit(OpCode::SetData, "/a", &record, false, None);
+        assert!(matches!(full, Err(Failure::QueueBytes { bytes, .. }) if bytes == 10 * size));
+        keys
+    };
+    let mut world = World::new();
+    let keys = fill(&mut world);
+    // One is given up, and makes room; the others are answered.
+    world.core.abandon(world.now, keys[0]);
+    let last = world.set("/a", &data);
+    world.connect();
+    for key in keys.into_iter().skip(1).chain([last]) {
+        assert!(world.poll(key).is_some());
+    }
+    let keys = fill(&mut world);
+    // Lost in flight.
+    world.deliver(usize::MAX);
+    world.cut();
+    for key in keys {
+        assert!(world.poll(key).is_some());
+    }
+    fill(&mut world);
+}
+
 #[test]
 fn d9_g8_the_queue_is_bounded_and_the_size_of_a_request_too() {
     let mut world = World::new();
