@@ -11,7 +11,7 @@ use zk_proto::{Decode, Encode, ErrorCode, OpCode, decode_frame};
 
 use crate::client::Client;
 use crate::core::Request;
-use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::error::{Error, ErrorKind, Outcome, Result, is_create};
 use crate::observe::Observed;
 use crate::shared::now;
 use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, WatchIntent};
@@ -306,7 +306,16 @@ impl<T> Pending<T> {
             Some(index) => path.split(PATH_SEPARATOR).nth(index).unwrap_or_default(),
             None => path,
         };
-        error.at(self.op, path)
+        let root = self.client.root();
+        let parent = zk_proto::path::parent(path).filter(|_| is_create(self.op));
+        let is_root = path == "/" || parent == Some("/");
+        match error.kind() {
+            ErrorKind::NoNode if is_root && !root.is_none() => {
+                error.with_detail(format!("the client's chroot {root} does not exist"))
+            }
+            _ => error,
+        }
+        .at(self.op, path)
     }
 
     fn take(&mut self, answer: Answer) -> Result<T> {

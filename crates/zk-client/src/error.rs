@@ -2,6 +2,8 @@
 
 mod text;
 
+pub(crate) use text::is_create;
+
 use std::error::Error as StdError;
 use std::fmt;
 

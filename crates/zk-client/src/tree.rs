@@ -99,6 +99,10 @@ impl<'a> IntoFuture for EnsurePath<'a> {
                         (ErrorKind::NodeExists, _) => {
                             missing.pop();
                         }
+                        // Servers look at the parent's ACL first, also if there is nothing to do.
+                        (ErrorKind::NoAuth, _) if client.exists(path).await?.is_some() => {
+                            missing.pop();
+                        }
                         (ErrorKind::NoNode, Some(parent)) => missing.push(parent),
                         // Creating it twice is creating it once.
                         (ErrorKind::ConnectionLost, _) if repetition.may_go_on(&error) => {

@@ -65,6 +65,13 @@ impl Barrier {
             match self.client.create(&self.path, "").parents().await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::NodeExists => return Ok(()),
+                // Servers look at the parent's ACL first.
+                Err(error)
+                    if error.kind() == ErrorKind::NoAuth
+                        && self.client.exists(&self.path).await?.is_some() =>
+                {
+                    return Ok(());
+                }
                 Err(error) if passes(&mut pause, &error) => {
                     tokio::time::sleep(pause.next_delay()).await
                 }

@@ -40,7 +40,7 @@ fn verb(op: OpCode) -> &'static str {
     op.name().trim_end_matches(|c: char| c.is_ascii_digit())
 }
 
-fn is_create(op: OpCode) -> bool {
+pub(crate) fn is_create(op: OpCode) -> bool {
     use OpCode::{Create, Create2, CreateContainer, CreateTtl};
     matches!(op, Create | Create2 | CreateContainer | CreateTtl)
 }
