@@ -196,7 +196,6 @@ pub(crate) fn validate(op: OpCode, path: &str, sequential: bool) -> Result<()> {
 
 pub(crate) fn invalid_path(op: OpCode, path: &str, error: zk_proto::PathError) -> Error {
     Error::new(ErrorKind::InvalidPath, Outcome::NotSent)
-        .with_detail(format!("invalid path: {error}"))
         .with_source(error)
         .at(op, path)
 }

@@ -180,7 +180,7 @@ impl Client {
     pub fn chroot(&self, path: &str) -> Result<Client> {
         let chroot = self.inner.chroot.child(path).map_err(|e| {
             Error::new(ErrorKind::InvalidPath, Outcome::NotSent)
-                .with_detail(format!("invalid chroot {path:?}: {e}"))
+                .with_detail("the chroot is invalid")
                 .with_source(e)
         })?;
         Ok(self.with_inner(|inner| inner.chroot = Arc::new(chroot)))
@@ -286,7 +286,7 @@ impl Client {
     /// client that is over. Nothing has changed then.
     pub fn update_hosts(&self, hosts: impl AsRef<str>) -> Result<()> {
         let connect: ConnectString = hosts.as_ref().parse().map_err(|e| {
-            Error::invalid_argument(format!("invalid connect string: {e}")).with_source(e)
+            Error::invalid_argument("the list of servers is no connect string").with_source(e)
         })?;
         let home = &self.inner.home;
         if !connect.chroot.is_none() && connect.chroot != *home {
@@ -301,7 +301,9 @@ impl Client {
                 Some(refusal) => Err(Error::from(refusal)),
                 None => Ok(core.update_hosts(now(), connect.hosts)),
             })?
-            .map_err(|e| Error::invalid_argument(e.to_string()).with_source(e))
+            .map_err(|e| {
+                Error::invalid_argument("the list of servers cannot be replaced").with_source(e)
+            })
     }
 
     /// The state of the session.

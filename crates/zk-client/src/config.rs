@@ -303,9 +303,10 @@ impl Builder {
     }
 
     fn start_with(self, token: Option<SessionToken>) -> Result<Client> {
-        let target: ConnectTarget = self.hosts.parse().map_err(|e| {
-            Error::invalid_argument(format!("invalid connect string: {e}")).with_source(e)
-        })?;
+        let target: ConnectTarget = self
+            .hosts
+            .parse()
+            .map_err(|e| Error::invalid_argument("the connect string is invalid").with_source(e))?;
         #[cfg(feature = "tls")]
         let dial = match self.tls {
             Some(config) => over_tls(self.dial, config)?,
@@ -476,7 +477,9 @@ async fn within(
 fn over_tls(below: Arc<dyn Dial>, config: zk_transport::TlsConfig) -> Result<Arc<dyn Dial>> {
     match zk_transport::TlsDial::over(below, config) {
         Ok(dial) => Ok(Arc::new(dial)),
-        Err(error) => Err(Error::invalid_argument(error.to_string()).with_source(error)),
+        Err(error) => {
+            Err(Error::invalid_argument("the options of TLS cannot be used").with_source(error))
+        }
     }
 }
 

@@ -205,7 +205,8 @@ impl<'a> Reconfig<'a> {
         }
         for server in self.joining.iter().chain(&self.new_members) {
             server.parse::<Server>().map_err(|e| {
-                Error::invalid_argument(format!("{server:?}: {}", e.problem)).with_source(e)
+                Error::invalid_argument(format!("{server:?} does not describe a server"))
+                    .with_source(e)
             })?;
         }
         Ok(())

@@ -92,7 +92,7 @@ pub enum ConnectStringProblem {
     Scheme,
     /// The chroot is not a valid path.
     #[error("the chroot is not valid: {0}")]
-    Chroot(#[source] PathError),
+    Chroot(PathError),
 }
 
 impl FromStr for ConnectString {

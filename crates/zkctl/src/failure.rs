@@ -63,19 +63,28 @@ impl From<zk_recipes::Error> for Failure {
     fn from(error: zk_recipes::Error) -> Self {
         match error {
             zk_recipes::Error::Client(error) => error.into(),
-            other => Failure::Failed(other.to_string()),
+            other => Failure::Failed(with_causes(&other, other.source())),
         }
     }
 }
 
 /// The error with those of its causes that say something new.
 pub(crate) fn explain(error: &zk_client::Error) -> String {
-    let mut text = error.to_string();
     // The server's code is the kind once more.
-    let mut cause = match error.code() {
+    let cause = match error.code() {
         Some(_) => None,
         None => error.source(),
     };
+    let mut text = with_causes(error, cause);
+    if error.kind() == ErrorKind::NoAuth {
+        text.push_str("; credentials are given with ZK_AUTH or --auth");
+    }
+    text
+}
+
+/// The error, and its cause and the causes of that, if they say something new.
+fn with_causes(error: &dyn StdError, mut cause: Option<&dyn StdError>) -> String {
+    let mut text = error.to_string();
     while let Some(error) = cause {
         let told = error.to_string();
         if !text.contains(&told) {
@@ -83,9 +92,6 @@ pub(crate) fn explain(error: &zk_client::Error) -> String {
             let _ = write!(text, ": {told}");
         }
         cause = error.source();
-    }
-    if error.kind() == ErrorKind::NoAuth {
-        text.push_str("; credentials are given with ZK_AUTH or --auth");
     }
     text
 }

@@ -71,7 +71,7 @@ fn check_path(create: &Create) -> Result<(), Failure> {
     } else {
         path::validate(&create.path)
     };
-    valid.map_err(|error| Failure::Usage(format!("invalid path {:?}: {error}", create.path)))
+    valid.map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// Does it.

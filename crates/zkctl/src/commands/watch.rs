@@ -9,7 +9,7 @@ use zk_client::{Client, NodeEventKind, WatchEvent, WatchMode};
 
 use crate::args::Watch;
 use crate::changes::{Change, Changes};
-use crate::failure::Failure;
+use crate::failure::{Failure, explain};
 use crate::output::{Output, name};
 use crate::time;
 
@@ -164,7 +164,7 @@ fn as_text(news: &News, recursive: bool) -> String {
             WatchEvent::SessionEnded => "session ended".to_owned(),
         },
         News::Session(change) => change.text(),
-        News::Failed(error) => error.to_string(),
+        News::Failed(error) => explain(error),
     }
 }
 
