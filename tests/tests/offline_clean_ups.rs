@@ -198,6 +198,66 @@ async fn the_last_drop_cleans_up_before_it_closes() {
 }
 
 /// Guards: H5.
+#[tokio::test(start_paused = true)]
+async fn close_waits_for_what_other_tasks_leave() {
+    for abort in [true, false] {
+        let network = Network::new().await;
+        let (holder, zk) = (network.client().await, network.client().await);
+        zk.create("/q", "").await.unwrap();
+        let held = Lock::new(&holder, "/lock").acquire().await.unwrap();
+        network
+            .server
+            .faults()
+            .delay_replies(Duration::from_millis(5));
+        let waiting = Lock::new(&zk, "/lock").persistent();
+        let tasks = [
+            tokio::spawn(async move { waiting.acquire().await.map(drop).is_ok() }),
+            tokio::spawn({
+                let zk = zk.clone();
+                async move {
+                    zk.create("/q/x-", "")
+                        .sequential()
+                        .protected()
+                        .await
+                        .is_ok()
+                }
+            }),
+        ];
+        // Long enough for the one to wait and too short for the other to be answered.
+        while network.below("/lock").len() < 2 || network.below("/q").is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        if abort {
+            tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        }
+        zk.close().await.unwrap();
+        assert_eq!(network.below("/lock"), [held.path()], "aborted: {abort}");
+        let [waited, created] = tasks;
+        assert!(!waited.await.unwrap_or_default());
+        // A creation that was answered is its caller's.
+        let created = created.await.unwrap_or_default();
+        assert_eq!(
+            network.below("/q").len(),
+            usize::from(created),
+            "aborted: {abort}"
+        );
+    }
+}
+
+/// Guards: H5.
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_kept_is_reported_by_close() {
+    let network = Network::new().await;
+    let (holder, zk) = (network.client().await, network.client().await);
+    let _held = Lock::new(&holder, "/lock").acquire().await.unwrap();
+    let lock = Lock::new(&zk, "/lock").persistent();
+    let mut waiting = Box::pin(lock.acquire());
+    assert!(timeout(Duration::from_secs(1), &mut waiting).await.is_err());
+    let error = zk.close().await.unwrap_err();
+    assert!(error.to_string().contains("/lock/"), "{error}");
+}
+
+/// Guards: H5.
 #[test]
 fn a_blocking_drop_waits_for_clean_ups() {
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -65,6 +65,11 @@ impl Cleanup {
         });
     }
 
+    /// There is nothing to clean up.
+    pub(crate) fn cancel(mut self) {
+        self.done = true;
+    }
+
     fn fail(&mut self, error: &Error) {
         let path = &self.path;
         match (self.target, error.kind()) {
@@ -86,5 +91,32 @@ impl Drop for Cleanup {
                 .shared()
                 .with(|core| core.end_cleanup(now(), id, self.done));
         }
+    }
+}
+
+/// Holds up the end of the client while it exists: there may be something to clean up, and it is not
+/// known yet. [`Client::close`] then waits for its drop as for a clean-up.
+#[derive(Debug)]
+pub struct Pledge(Option<Cleanup>);
+
+impl Pledge {
+    pub(crate) fn new(client: &Client, path: &str) -> Self {
+        Pledge(Some(Cleanup::begin(client, path, Target::Persistent)))
+    }
+}
+
+impl Drop for Pledge {
+    fn drop(&mut self) {
+        if let Some(cleanup) = self.0.take() {
+            cleanup.cancel();
+        }
+    }
+}
+
+impl std::fmt::Debug for Cleanup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cleanup")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }

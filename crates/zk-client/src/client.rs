@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use zk_proto::{Acl, Chroot, ConnectString, HostPort, SessionId, Zxid};
 
 use crate::call::Pending;
+use crate::cleanup::Pledge;
 use crate::config::Builder;
 use crate::create::Create;
 use crate::descendants::{Count, Ephemerals};
@@ -219,6 +220,13 @@ impl Client {
             keeps_open: false,
         });
         self.with_inner(|inner| inner.owner = owner)
+    }
+
+    /// Has [`close`](Self::close) wait until what this returns is dropped, for a persistent znode at
+    /// `path` may have to be deleted then.
+    #[doc(hidden)]
+    pub fn pledge(&self, path: &str) -> Pledge {
+        Pledge::new(self, path)
     }
 
     /// A handle in the [`background`](Self::background), without a deadline, for the requests of a
@@ -515,7 +523,10 @@ impl Client {
     /// Clean-ups come first: what was dropped before the call, such as a guard, a wait for a lock, a
     /// [`protected`](crate::Create::protected) creation, and every
     /// [`guaranteed`](crate::Delete::guaranteed) deletion, is gone from the ensemble when this
-    /// returns, also if it is persistent. They have three quarters of
+    /// returns, also if it is persistent. Waits for persistent locks and protected creations of
+    /// persistent znodes that other tasks have under way end with this call, and are cleaned up,
+    /// too; one that this task holds and has not dropped delays the close and is reported. Clean-ups
+    /// have three quarters of
     /// [`Builder::close_timeout`], over lost connections and, for what is persistent, in another
     /// session if this one expires meanwhile.
     ///

@@ -183,6 +183,7 @@ async fn connect(
             };
             let mut stream = LastWords::new(stream, shared);
             let ended = pump(&mut stream, &mut endpoint, options.frame_limit).await;
+            stream.end();
             let opened = endpoint.opened;
             let reason = match ended.reason {
                 Disconnect::ClosedByServer if !opened => shared.with(|core| core.closed_unserved()),

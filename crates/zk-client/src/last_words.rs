@@ -19,6 +19,8 @@ pub(crate) struct LastWords<'a> {
     shared: &'a Shared,
     /// Bytes that the stream has accepted.
     written: u64,
+    /// Whether the connection has ended, and the driver goes on.
+    ended: bool,
 }
 
 impl<'a> LastWords<'a> {
@@ -27,7 +29,13 @@ impl<'a> LastWords<'a> {
             stream,
             shared,
             written: 0,
+            ended: false,
         }
+    }
+
+    /// The connection has ended before the driver: there is nothing to be said over it.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
     }
 }
 
@@ -65,6 +73,9 @@ impl AsyncWrite for LastWords<'_> {
 
 impl Drop for LastWords<'_> {
     fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
         let written = self.written;
         let out = self.shared.with(|core| core.last_output(now(), written));
         let mut left = &*out;

@@ -222,6 +222,8 @@ mod write;
 
 pub use acl::{GetAcl, SetAcl};
 pub use call::Pending;
+#[doc(hidden)]
+pub use cleanup::Pledge;
 pub use client::{Client, SessionInfo, StateStream};
 pub use config::{Builder, SessionPolicy};
 pub use create::{Create, CreateParents, Created};

@@ -180,13 +180,15 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         let nameless = self.create.is_sequential() || self.prefix.is_some();
         validate(OpCode::Create2, self.create.path, nameless)?;
         self.create.validate(&path)?;
+        let ephemeral = self.create.options.is_ephemeral();
         Ok(Orphan {
             client: client.background(),
             parent: parent.to_owned(),
             prefix,
+            cleanup: (!ephemeral).then(|| Cleanup::begin(client, &path, Target::Persistent)),
             path,
             sequential: self.create.is_sequential(),
-            ephemeral: self.create.options.is_ephemeral(),
+            ephemeral,
             armed: true,
         })
     }
@@ -308,6 +310,9 @@ struct Orphan {
     path: String,
     sequential: bool,
     ephemeral: bool,
+    /// That of a persistent znode begins with the creation, for the client must not be closed before
+    /// it is known whether there is anything to clean up.
+    cleanup: Option<Cleanup>,
     armed: bool,
 }
 
@@ -335,14 +340,12 @@ impl Drop for Orphan {
     fn drop(&mut self) {
         // The end of the session takes an ephemeral znode with it.
         let ends = self.ephemeral && self.client.is_closing();
+        let cleanup = self.cleanup.take();
         if !self.armed || ends {
-            return;
+            return cleanup.map_or((), Cleanup::cancel);
         }
-        let target = match self.ephemeral {
-            true => Target::Ephemeral,
-            false => Target::Persistent,
-        };
-        let cleanup = Cleanup::begin(&self.client, &self.path, target);
+        let begin = || Cleanup::begin(&self.client, &self.path, Target::Ephemeral);
+        let cleanup = cleanup.unwrap_or_else(begin);
         let client = cleanup.client().clone();
         let path = std::mem::take(&mut self.path);
         if !self.sequential {

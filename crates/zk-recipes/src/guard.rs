@@ -8,7 +8,9 @@ use std::task::Poll;
 use std::time::Instant;
 
 use tokio::task::AbortHandle;
-use zk_client::{Client, Created, ErrorKind, Lease, OpResult, Pending, Stat, State, Zxid, path};
+use zk_client::{
+    Client, Created, ErrorKind, Lease, OpResult, Pending, Pledge, Stat, State, Zxid, path,
+};
 
 use crate::error::{Lost, Result};
 use crate::fate::Fate;
@@ -72,6 +74,8 @@ pub struct Guard {
     trust: Trust,
     fate: Arc<Fate>,
     renewal: Option<AbortHandle>,
+    /// Of a place in a line that outlives sessions: the client is not closed before it is left.
+    pledge: Option<Pledge>,
     held: bool,
 }
 
@@ -96,12 +100,19 @@ impl Guard {
             trust,
             fate: Arc::default(),
             renewal: None,
+            pledge: None,
             held: true,
         }
     }
 
+    pub(crate) fn with_pledge(mut self, pledge: Option<Pledge>) -> Self {
+        self.pledge = pledge;
+        self
+    }
+
     /// The place is at the head of its line.
     pub(crate) fn hold(mut self) -> Self {
+        self.pledge = None;
         if let (Some(lease), Trust::Quorum) = (&self.lease, self.trust) {
             let client = self.client.with_deadline(None).background();
             let runtime = client.runtime().clone();

@@ -184,6 +184,8 @@ impl Line {
             self.patient.connected().await?;
             let (Own::Protected(mark) | Own::Hex(mark)) = self.layout.own(self.role);
             let path = path::join(&self.parent, mark);
+            // From before the creation on, that there be no gap between its end and the place.
+            let pledge = self.persistent.then(|| self.patient.pledge(&path));
             let mut create = self.patient.create(&path, &self.identifier).sequential();
             if !self.persistent {
                 create = create.ephemeral();
@@ -198,6 +200,7 @@ impl Line {
             match created.await {
                 Ok(created) => {
                     if let Some(place) = self.place(created) {
+                        let place = place.with_pledge(pledge);
                         let line = self.line_with(&place, children).await?;
                         return Ok((place, line));
                     }

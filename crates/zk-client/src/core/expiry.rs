@@ -182,6 +182,8 @@ impl Core {
             until: now + timeout * 3 / 4,
             deadline,
         };
+        // Those who wait for an event learn that there will be none, and clean up.
+        self.registry.end(&mut self.wakes);
         self.readers.wake(&mut self.wakes);
         self.wake_driver();
     }
