@@ -364,10 +364,10 @@ async fn a_guaranteed_deletion_stays_in_its_session() {
     assert!(network.server.node("/y").is_none());
 }
 
-/// Connections lost, and writes of another caller whose outcome became unknown, in ten minutes.
-async fn below_a_large_parent(
-    how: fn(&Network, Client) -> Pin<Box<dyn Future<Output = ()>>>,
-) -> u64 {
+type Done = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Connections lost in ten minutes, beside another caller's writes.
+async fn below_a_large_parent(how: fn(&Network, Client) -> Done) -> u64 {
     let network = Network::new().await;
     let filler = network.beside().client().await;
     let zk = network

@@ -573,6 +573,10 @@ impl Client {
     /// is about to be replaced hands it over. All other handles are closed; what has not been
     /// answered fails with [`ErrorKind::Closed`], and its outcome is unknown if it was sent.
     ///
+    /// Clean-ups under way, such as those of guards that were just dropped, are not waited for; one
+    /// that is cut off is logged as a warning with its path, and its znode goes with the session to
+    /// the next client. So release guards, and wait for that, before the session is handed over.
+    ///
     /// # Errors
     /// [`ErrorKind::SessionExpired`] if there is no session, [`ErrorKind::Closed`] if the client is
     /// over.

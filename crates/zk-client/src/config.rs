@@ -206,8 +206,9 @@ impl Builder {
         self
     }
 
-    /// How long [`Client::close`] tries to have the session ended by a server; 10 s unless given,
-    /// and never longer than the session timeout, after which the session ends by itself.
+    /// How long [`Client::close`] takes at most; 10 s unless given. Three quarters of it are for
+    /// clean-ups, if there are any. What is left, but never more than the session timeout, after
+    /// which the session ends by itself, is for a server to end the session.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
@@ -477,9 +478,8 @@ async fn within(
 fn over_tls(below: Arc<dyn Dial>, config: zk_transport::TlsConfig) -> Result<Arc<dyn Dial>> {
     match zk_transport::TlsDial::over(below, config) {
         Ok(dial) => Ok(Arc::new(dial)),
-        Err(error) => {
-            Err(Error::invalid_argument("the options of TLS cannot be used").with_source(error))
-        }
+        // All there is to say, so not a source as well.
+        Err(error) => Err(Error::invalid_argument(error.to_string())),
     }
 }
 
