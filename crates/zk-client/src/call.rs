@@ -288,7 +288,7 @@ impl<T> Pending<T> {
         let (body, meaning) = match (answer, self.missing) {
             (Ok(body), _) => (body, self.meaning),
             (Err(ErrorCode::NoNode), Some(missing)) => (Bytes::new(), missing),
-            (Err(code), _) => return Err(Error::rejected(code)),
+            (Err(code), _) => return Err(Error::answered(code)),
         };
         let ops = std::mem::take(&mut self.ops);
         meaning(&Success { body, watch, ops }, &self.client)

@@ -528,7 +528,9 @@ impl Core {
     /// The driver is gone, with its runtime: nothing will be sent or received any more.
     pub(crate) fn handle_driver_gone(&mut self, now: Instant) {
         if !self.is_over() {
-            self.disconnected(now, &Disconnect::Local, 0, &[]);
+            // How much of what the pump took was offered to the stream is not known here.
+            let taken = self.link.as_ref().map_or(0, Link::taken);
+            self.disconnected(now, &Disconnect::Local, taken, &[]);
             self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), false);
         }
     }

@@ -193,7 +193,7 @@ async fn connect(
                 if !opened {
                     core.note_failed_connection(&reason);
                 }
-                core.disconnected(now(), &reason, ended.written, &ended.rest);
+                core.disconnected(now(), &reason, ended.offered, &ended.rest);
             });
             match (&reason, opened) {
                 (Disconnect::Local, _) => debug!(server = %host, "connection closed"),

@@ -44,7 +44,8 @@ pub enum Outcome {
     NotSent,
     /// The server refused it. No effect.
     Rejected,
-    /// It was sent and no reply came: it may have taken effect, or still may.
+    /// It may have been sent, and no reply came, or one that does not say whether it was executed: it
+    /// may have taken effect, or still may.
     Unknown,
 }
 
@@ -74,7 +75,8 @@ pub enum ErrorKind {
     Throttled,
     /// The server does not know the operation.
     Unimplemented,
-    /// Another refusal of the server; see [`Error::code`].
+    /// The server answered with another error; see [`Error::code`]. It is a refusal only if
+    /// [`Error::outcome`] says so.
     Server,
     /// The connection was lost.
     ConnectionLost,
@@ -120,13 +122,16 @@ impl Error {
         }))
     }
 
-    pub(crate) fn rejected(code: ErrorCode) -> Self {
-        Error::new(kind_of(code), Outcome::Rejected).with_source(Refusal(code))
+    /// The server's answer was an error code: a refusal, or one that leaves open whether the request
+    /// was executed.
+    pub(crate) fn answered(code: ErrorCode) -> Self {
+        let outcome = outcome_of(code);
+        Error::new(kind_of(code), outcome).with_source(Answered(code))
     }
 
     /// The same operation's failure, now that it is known to have been refused.
     pub(crate) fn into_rejected(self, code: ErrorCode) -> Self {
-        let mut error = Error::rejected(code);
+        let mut error = Error::answered(code);
         (error.0.op, error.0.path) = (self.0.op, self.0.path);
         error
     }
@@ -161,6 +166,17 @@ impl Error {
     pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
         self
+    }
+
+    /// The failure of an operation whose effect was looked for, in vain: `look` is why.
+    pub(crate) fn not_found_out(mut self, look: Error) -> Self {
+        let what = match self.code() {
+            Some(code) => code.to_string(),
+            None => self.kind().to_string(),
+        };
+        self.0.detail = Some(format!("{what}, and looking for its effect failed"));
+        self.0.outcome = Outcome::Unknown;
+        self.with_source(look)
     }
 
     pub(crate) fn with_failed_op(mut self, index: usize) -> Self {
@@ -209,17 +225,19 @@ impl Error {
         self.0.path.as_deref()
     }
 
-    /// The server's error code, if it refused the operation.
+    /// The error code that the server answered with. Whether the operation took effect is said by
+    /// [`outcome`](Self::outcome) alone.
     pub fn code(&self) -> Option<ErrorCode> {
         self.0
             .source
             .as_ref()?
-            .downcast_ref::<Refusal>()
-            .map(|refusal| refusal.0)
+            .downcast_ref::<Answered>()
+            .map(|answered| answered.0)
     }
 
     /// The index of the operation that made a transaction fail; [`kind`](Self::kind) and
-    /// [`path`](Self::path) are that operation's. None of the transaction took effect.
+    /// [`path`](Self::path) are that operation's. None of the transaction took effect. `None` if that
+    /// is not known.
     pub fn failed_op(&self) -> Option<usize> {
         self.0.failed_op
     }
@@ -242,6 +260,40 @@ impl Error {
                     | ErrorKind::Throttled
                     | ErrorKind::QueueFull
             )
+    }
+
+    /// Whether a request that can be executed twice without harm, as a read can, can be made again
+    /// and may succeed then. True of all that [`is_retryable`](Self::is_retryable), and of
+    /// [`Outcome::Unknown`] when the connection was lost, the deadline passed, or the server says that
+    /// it ran out of time ([`ErrorCode::is_timeout`]).
+    pub fn is_transient(&self) -> bool {
+        let timed_out = self.code().is_some_and(ErrorCode::is_timeout);
+        let lost = matches!(
+            self.kind(),
+            ErrorKind::ConnectionLost | ErrorKind::DeadlineExceeded
+        );
+        self.is_retryable() || (self.outcome() == Outcome::Unknown && (lost || timed_out))
+    }
+
+    /// Whether the operation may have taken effect, and a later look at the ensemble can tell: the
+    /// session and the client go on.
+    pub(crate) fn is_unresolved(&self) -> bool {
+        self.outcome() == Outcome::Unknown
+            && matches!(
+                self.kind(),
+                ErrorKind::ConnectionLost
+                    | ErrorKind::DeadlineExceeded
+                    | ErrorKind::Server
+                    | ErrorKind::MalformedReply
+            )
+    }
+}
+
+/// What an error code says about the effect of the request that was answered with it.
+pub(crate) fn outcome_of(code: ErrorCode) -> Outcome {
+    match code.is_refusal() {
+        true => Outcome::Rejected,
+        false => Outcome::Unknown,
     }
 }
 
@@ -282,16 +334,16 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self.0.kind {
             // Its text is the source's already.
-            ErrorKind::Server => None,
+            ErrorKind::Server if self.0.detail.is_none() => None,
             _ => self.0.source.as_deref().map(|source| source as _),
         }
     }
 }
 
-/// A server's refusal, as the source of an error.
+/// The error code of a reply, as the source of an error.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Refusal(ErrorCode);
+struct Answered(ErrorCode);
 
 #[cfg(test)]
 mod tests {
@@ -308,7 +360,26 @@ mod tests {
         let lost = |outcome| Error::connection_lost(Disconnect::ClosedByServer, outcome);
         assert!(lost(Outcome::NotSent).is_retryable());
         assert!(!lost(Outcome::Unknown).is_retryable());
-        assert!(!Error::rejected(ErrorCode::NoNode).is_retryable());
-        assert!(Error::rejected(ErrorCode::ThrottledOp).is_retryable());
+        assert!(!Error::answered(ErrorCode::NoNode).is_retryable());
+        assert!(Error::answered(ErrorCode::ThrottledOp).is_retryable());
+    }
+
+    /// Guards: M2.
+    #[test]
+    fn a_code_that_is_no_refusal_is_unknown() {
+        for code in [-1, -2, -4, -7, -122, -999] {
+            let error = Error::answered(ErrorCode::from_i32(code).unwrap());
+            assert_eq!(error.outcome(), Outcome::Unknown, "{code}");
+            assert_eq!(error.code().unwrap().code(), code);
+            assert!(error.is_unresolved() && !error.is_retryable(), "{code}");
+            assert_eq!(
+                error.is_transient(),
+                matches!(code, -4 | -7 | -122),
+                "{code}"
+            );
+        }
+        let refused = Error::answered(ErrorCode::BadVersion);
+        assert_eq!(refused.outcome(), Outcome::Rejected);
+        assert!(!refused.is_unresolved() && !refused.is_transient());
     }
 }

@@ -144,7 +144,9 @@ impl<R: Read> Future for FreshPending<R> {
             // The barrier's failure is the cause if both fail.
             let failed = match (barred, read) {
                 (Ok(()), Ok(output)) => return Poll::Ready(Ok(output)),
-                (Err(error), _) | (_, Err(error)) => error,
+                // The transaction of a barrier changes nothing, and its error is a read's.
+                (Err(error), _) => error.at(OpCode::Sync, self.fresh.read.path()),
+                (_, Err(error)) => error,
             };
             let again = failed.kind() == ErrorKind::SessionExpired
                 && failed.outcome() == Outcome::NotSent

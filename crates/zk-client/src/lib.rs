@@ -51,13 +51,21 @@
 //! | request | what happens |
 //! |---|---|
 //! | read, in flight or waiting | is sent again after the reconnect |
-//! | write, in flight | fails with [`Outcome::Unknown`]: it may have been executed |
-//! | write, not sent, behind one in flight | fails with [`Outcome::NotSent`], for executing it could skip its predecessor |
+//! | write, in flight: offered to the stream as a whole | fails with [`Outcome::Unknown`]: it may have been executed |
+//! | write, not or not wholly sent, behind one in flight | fails with [`Outcome::NotSent`], for executing it could skip its predecessor |
 //! | write, not sent, none in flight | is sent after the reconnect |
 //! | watch | is armed again; what happened meanwhile is delivered, or reported as a [`WatchEvent::Gap`] |
 //!
 //! A read is not sent again without end: one that is next to be answered when the server closes the
 //! connection, ten times in a row, fails.
+//!
+//! # When the server answers with an error
+//!
+//! An [`ErrorCode`](zk_proto::ErrorCode) that means "not executed"
+//! ([`is_refusal`](zk_proto::ErrorCode::is_refusal)) is [`Outcome::Rejected`]. With any other, servers
+//! say that they do not know what became of the request, so the outcome is [`Outcome::Unknown`], as if
+//! the connection had been lost. [`protected`](Create::protected) creations and conditional writes with
+//! a [`RetryPolicy`] find out.
 //!
 //! # When the client ends
 //!

@@ -12,7 +12,7 @@ use zk_proto::{CreateMode, Decoder, Encode, ErrorCode, OpCode, PathError, Stat, 
 use crate::call::{Call, PATH_SEPARATOR, Pending, Success, invalid_path, operation};
 use crate::client::Client;
 use crate::create::{Create, strip};
-use crate::error::{Error, Result};
+use crate::error::{Error, Outcome, Result};
 
 /// What an operation of a transaction did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum OpResult {
 ///
 /// # Errors
 /// That of the first operation that fails, and [`Error::failed_op`] says which it was; none took
-/// effect then. An empty transaction succeeds without asking a server (ZOOKEEPER-3895).
+/// effect then. With [`Outcome::Unknown`] either all took effect or none. An empty transaction succeeds without asking a server (ZOOKEEPER-3895).
 ///
 /// # Cancel safety
 /// Dropping the future does not stop a transaction that is on the wire.
@@ -219,14 +219,30 @@ fn end() -> Bytes {
 
 fn written(reply: &Success, client: &Client) -> Result<Vec<OpResult>> {
     let response = response(reply)?;
-    if let Some((index, code)) = response.failure() {
-        return Err(Error::rejected(code).with_failed_op(index));
+    if let Some(failure) = failure(&response) {
+        return Err(failure);
     }
     response
         .results
         .into_iter()
         .map(|result| op_result(result, client))
         .collect()
+}
+
+/// Why the transaction failed, if it did.
+fn failure(response: &MultiResponse) -> Option<Error> {
+    let (index, code) = response.failure()?;
+    let is_error = |result: &MultiResult| matches!(result, MultiResult::Error(_));
+    if !response.results.iter().all(is_error) {
+        return Some(Error::unexpected(
+            "the reply says that some operations of the transaction took effect and others failed",
+        ));
+    }
+    let error = Error::answered(code);
+    Some(match error.outcome() {
+        Outcome::Rejected => error.with_failed_op(index),
+        _ => error,
+    })
 }
 
 /// The results, as many as there were operations.
@@ -377,4 +393,50 @@ fn read(reply: &Success, _: &Client) -> Result<Vec<ReadResult>> {
             )),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn failure_of(codes: &[i32]) -> Error {
+        let results = codes.iter().map(|code| MultiResult::Error(*code)).collect();
+        failure(&MultiResponse { results }).unwrap()
+    }
+
+    /// Guards: M2.
+    #[test]
+    fn a_transaction_is_refused_by_a_refusal_only() {
+        for codes in [
+            [0, -101, -2],
+            [-101, -2, -2],
+            [-2, -2, -101],
+            [-2, -101, -2],
+        ] {
+            let error = failure_of(&codes);
+            let index = codes.iter().position(|code| *code == -101);
+            assert_eq!(
+                (error.kind(), error.failed_op()),
+                (ErrorKind::NoNode, index)
+            );
+            assert_eq!(error.outcome(), Outcome::Rejected);
+        }
+        for code in [-1, -2, -4, -7, -122, -999] {
+            for codes in [[0, code, -2], [-2, -2, code]] {
+                let error = failure_of(&codes);
+                assert_eq!(error.outcome(), Outcome::Unknown, "{codes:?}");
+                assert_eq!(error.failed_op(), None, "{codes:?}");
+                assert_eq!(error.code().unwrap().code(), code, "{codes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_transaction_in_parts_is_unknown() {
+        let results = vec![MultiResult::Delete, MultiResult::Error(-101)];
+        let error = failure(&MultiResponse { results }).unwrap();
+        assert_eq!(error.outcome(), Outcome::Unknown);
+        assert_eq!(error.kind(), ErrorKind::MalformedReply);
+    }
 }

@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::create::{Create, Created};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::read::Children;
-use crate::repetition::{MAX_LOSSES, Repetition};
+use crate::repetition::Repetition;
 use crate::write::{ANY, delete_for_good};
 
 /// A random id that tells one creation from every other. It stands in the znode's name the way
@@ -68,8 +68,8 @@ impl fmt::Debug for Guid {
 
 /// [`Create`], exactly once.
 ///
-/// When the connection is lost before the reply, the znode is looked for by its id and created
-/// only if it is not there. An ephemeral znode found to belong to an earlier session of this client
+/// When the connection is lost before the reply, or the reply leaves open whether it was executed,
+/// the znode is looked for by its id and created only if it is not there. An ephemeral znode found to belong to an earlier session of this client
 /// is on its way out; it is deleted, and another created in its place (CURATOR-498).
 ///
 /// # Errors
@@ -210,7 +210,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
     ) -> Result<Created> {
         // The sessions in which it may have been created.
         let mut sessions = Vec::new();
-        let mut losses = 0;
+        let mut repetition = Repetition::default();
         loop {
             sessions.push(attempt.session);
             let failed = match attempt.answer.await {
@@ -222,17 +222,25 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
             };
             sessions.push(client.session().id);
             match (failed.kind(), failed.outcome()) {
-                (ErrorKind::ConnectionLost, Outcome::Unknown) if !zk_proto::seeded_bug!("B84") => {
+                _ if failed.is_unresolved()
+                    && failed.kind() != ErrorKind::DeadlineExceeded
+                    && !zk_proto::seeded_bug!("B84") =>
+                {
                     match self.find(&client, &orphan, &sessions).await {
                         Ok(Some(found)) => {
                             orphan.armed = false;
                             return Ok(found);
                         }
                         Ok(None) => {}
-                        Err(error) => return Err(orphan.not_found(error)),
+                        Err(look) => {
+                            orphan.give_up_on(&look);
+                            return Err(failed.not_found_out(look));
+                        }
                     }
-                    losses += 1;
-                    if losses >= MAX_LOSSES {
+                    if !failed.is_transient() {
+                        return Err(failed);
+                    }
+                    if !repetition.may_go_on(&failed) {
                         return Err(failed.with_retries_exhausted());
                     }
                     // A request of a session that was given up may still be on its way. An ephemeral
@@ -241,6 +249,9 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                         && client.session().epoch != attempt.epoch
                     {
                         return Err(failed);
+                    }
+                    if failed.kind() != ErrorKind::ConnectionLost {
+                        tokio::time::sleep(repetition.next_delay()).await;
                     }
                 }
                 // It waited behind somebody's write when the connection was lost.
@@ -322,17 +333,16 @@ impl Orphan {
         paths_of(&self.parent, &self.prefix, children)
     }
 
-    /// The reply was lost, and looking for the znode has failed: the error of the creation.
-    fn not_found(&mut self, error: Error) -> Error {
-        // Looking again would cost the connection again.
-        self.armed = error.kind() != ErrorKind::ReplyTooLarge;
+    /// Looking for the znode has failed. It is not looked for again if that costs the connection
+    /// again.
+    fn give_up_on(&mut self, look: &Error) {
+        self.armed = look.kind() != ErrorKind::ReplyTooLarge;
         if !self.armed {
-            tracing::warn!(%error, path = %self.path, "the znode cannot be looked for and may be left");
+            tracing::warn!(
+                error = %look, path = %self.path,
+                "the znode cannot be looked for and may be left"
+            );
         }
-        Error::new(error.kind(), Outcome::Unknown)
-            .with_detail("the reply was lost, and looking for the znode failed")
-            .with_source(error)
-            .at(OpCode::Create2, &self.path)
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::error::{Error, Result};
 use crate::shared::now;
 
 pub use conditional::Retried;
@@ -174,18 +174,17 @@ impl Attempts<'_> {
     }
 }
 
-/// Whether an operation that changes nothing, or the same twice, may be tried again.
+/// Whether an operation that changes nothing, or the same twice, may be tried again. A policy ends
+/// what an error code that says nothing would let go on.
 fn may_pass(error: &Error) -> bool {
-    error.is_retryable() || is_lost(error)
+    error.is_transient() || is_unexplained(error)
 }
 
-/// Whether nobody knows what became of it, and a look may tell.
-fn is_lost(error: &Error) -> bool {
-    error.outcome() == Outcome::Unknown
-        && matches!(
-            error.kind(),
-            ErrorKind::ConnectionLost | ErrorKind::DeadlineExceeded
-        )
+/// Whether the server's answer says neither that it ran out of time nor whether it executed the
+/// request.
+fn is_unexplained(error: &Error) -> bool {
+    let code = error.code();
+    code.is_some_and(|code| !code.is_refusal() && !code.is_timeout())
 }
 
 impl Client {

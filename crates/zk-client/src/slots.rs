@@ -300,7 +300,8 @@ impl Slots {
         let counts = self.counts.of(slot.replay);
         match (&reply.result, slot.op) {
             (Ok(_), _) | (Err(ErrorCode::NoNode), OpCode::Exists) => counts.answered += 1,
-            (Err(_), _) => counts.rejected += 1,
+            (Err(code), _) if code.is_refusal() => counts.rejected += 1,
+            (Err(_), _) => counts.unknown += 1,
         }
         slot.complete(Ok(reply), wakes);
         true

@@ -105,7 +105,9 @@ impl<'a> IntoFuture for EnsurePath<'a> {
                         }
                         (ErrorKind::NoNode, Some(parent)) => missing.push(parent),
                         // Creating it twice is creating it once.
-                        (ErrorKind::ConnectionLost, _) if repetition.may_go_on(&error) => {
+                        (ErrorKind::ConnectionLost | ErrorKind::Server, _)
+                            if error.is_transient() && repetition.may_go_on(&error) =>
+                        {
                             tokio::time::sleep(repetition.next_delay()).await;
                         }
                         (ErrorKind::ConnectionLost, _) => {

@@ -240,7 +240,11 @@ impl<S: Stream> Connection<S> {
                 let (before, _) = inner.state.take_output(id);
                 let executes = matches!(
                     action,
-                    Action::DropReply | Action::Swallow | Action::Delay(_) | Action::Repeat(_)
+                    Action::DropReply
+                        | Action::Swallow
+                        | Action::Misreport(_)
+                        | Action::Delay(_)
+                        | Action::Repeat(_)
                 );
                 if executes {
                     inner.state.handle_frame(now(), id, &frame);
@@ -278,6 +282,7 @@ impl<S: Stream> Connection<S> {
                 self.emit_raw(&bytes).await?;
                 self.emit(output).await
             }
+            Action::Misreport(code) => self.emit(output.misreported(faulted.xid, code)).await,
             Action::Delay(by) => {
                 self.delayed.push_back((Instant::now() + by, output));
                 Ok(())

@@ -105,6 +105,11 @@ pub enum Action {
     Swallow,
     /// It is not executed, and answered with this code.
     Refuse(ErrorCode),
+    /// It is executed, and answered with this code instead of its result, the way servers answer that
+    /// have lost sight of a transaction before it was committed
+    /// ([`OperationTimeout`](ErrorCode::OperationTimeout), [`ConnectionLoss`](ErrorCode::ConnectionLoss)).
+    /// Watch events that the request triggers are sent as usual.
+    Misreport(ErrorCode),
     /// It is executed, and answered after this time; what comes behind it waits.
     Delay(Duration),
     /// It is not executed, and these bytes, whatever they are, are sent instead of a frame.

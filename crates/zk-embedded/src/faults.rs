@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use zk_proto::SessionId;
+use zk_proto::{ErrorCode, SessionId};
 
 use crate::fault::{Action, Cut, Matcher, Rule, on_any, on_connect};
 use crate::gate::Gate;
@@ -77,6 +77,12 @@ impl Faults {
     /// Executes the first request that matches, and closes the connection instead of answering.
     pub fn drop_reply_after_apply(&self, on: Matcher) {
         self.rule(on.then(Action::DropReply));
+    }
+
+    /// Executes the first request that matches, and answers it with this code instead of its result.
+    /// A client that takes the code for a refusal is wrong about what the request did.
+    pub fn misreport_after_apply(&self, on: Matcher, code: ErrorCode) {
+        self.rule(on.then(Action::Misreport(code)));
     }
 
     /// Sends these bytes, whatever they are, in place of the reply to the first request that

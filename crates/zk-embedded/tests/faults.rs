@@ -66,6 +66,38 @@ async fn close_before_apply_swallow_refuse_and_repeat() {
     assert!(server.node("/refused").is_none() && server.node("/closed").is_none());
 }
 
+/// Guards: M2.
+#[tokio::test]
+async fn a_misreported_write_is_executed() {
+    let (server, faults) = server().await;
+    let mut raw = Raw::new(&server).await;
+    raw.make("/a", CreateMode::Persistent).await;
+    raw.get("/a", true).await;
+    let request = SetDataRequest {
+        path: "/a".into(),
+        data: Some(&[7; 4096]),
+        version: -1,
+    };
+    for (code, version) in [
+        (ErrorCode::OperationTimeout, 1),
+        (ErrorCode::Unknown(-999), 2),
+    ] {
+        faults.misreport_after_apply(on(OpCode::SetData).path("/a"), code);
+        raw.send(9, OpCode::SetData.code(), &request).await;
+        let reply = raw.reply().await.unwrap();
+        assert_eq!(
+            (reply.xid, reply.err, reply.body_len()),
+            (9, code.code(), 0)
+        );
+        assert_eq!(server.node("/a").unwrap().stat.version, version);
+    }
+    let changed = (EventType::NodeDataChanged, "/a".to_owned());
+    assert_eq!(raw.take_events(), [changed]);
+    // The rules are used up.
+    assert_eq!(raw.call(OpCode::SetData, &request).await.err, 0);
+    assert_eq!(faults.pending(), 0);
+}
+
 #[tokio::test]
 async fn cuts_at_every_byte_of_a_frame_in_either_direction() {
     let (server, faults) = server().await;

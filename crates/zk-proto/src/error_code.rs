@@ -118,6 +118,72 @@ error_codes! {
     ThrottledOp = -127, "throttled by the server, not executed";
 }
 
+impl ErrorCode {
+    /// Whether a request that was answered with this code has not been executed, and never will be.
+    ///
+    /// These are the codes with which Apache's server answers from its checks before the transaction,
+    /// and those of its administration. All others leave it open: servers send them when their own
+    /// attempt to have a transaction committed has failed or taken too long (ClickHouse Keeper answers
+    /// [`OperationTimeout`](Self::OperationTimeout) and [`ConnectionLoss`](Self::ConnectionLoss) then),
+    /// or they belong to client libraries, or they are new.
+    ///
+    /// [`RuntimeInconsistency`](Self::RuntimeInconsistency) says the same only of an operation in a
+    /// multi of which another operation was refused.
+    pub fn is_refusal(self) -> bool {
+        if crate::seeded_bug!("M2") {
+            return true;
+        }
+        match self {
+            Self::MarshallingError
+            | Self::Unimplemented
+            | Self::BadArguments
+            | Self::UnknownSession
+            | Self::NewConfigNoQuorum
+            | Self::ReconfigInProgress
+            | Self::NoNode
+            | Self::NoAuth
+            | Self::BadVersion
+            | Self::NoChildrenForEphemerals
+            | Self::NodeExists
+            | Self::NotEmpty
+            | Self::SessionExpired
+            | Self::InvalidAcl
+            | Self::AuthFailed
+            | Self::SessionMoved
+            | Self::NotReadOnly
+            | Self::EphemeralOnLocalSession
+            | Self::NoWatcher
+            | Self::ReconfigDisabled
+            | Self::SessionClosedRequireSaslAuth
+            | Self::QuotaExceeded
+            | Self::ThrottledOp => true,
+            Self::SystemError
+            | Self::RuntimeInconsistency
+            | Self::DataInconsistency
+            | Self::ConnectionLoss
+            | Self::OperationTimeout
+            | Self::InvalidState
+            | Self::SslConnectionError
+            | Self::ApiError
+            | Self::InvalidCallback
+            | Self::Closing
+            | Self::Nothing
+            | Self::RequestTimeout
+            | Self::Unknown(_) => false,
+        }
+    }
+
+    /// Whether the server ran out of time or lost its way to the ensemble, so that the same request
+    /// may be answered differently the next time. Such a code [leaves open](Self::is_refusal) whether
+    /// the request was executed.
+    pub fn is_timeout(self) -> bool {
+        matches!(
+            self,
+            Self::ConnectionLoss | Self::OperationTimeout | Self::RequestTimeout
+        )
+    }
+}
+
 /// What it means, and the code: `node does not exist (NoNode, -101)`.
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,6 +213,25 @@ mod tests {
             assert_eq!(ErrorCode::from_i32(named.code()), Some(named));
         }
         assert_eq!(ErrorCode::ALL.len(), 35);
+    }
+
+    /// Guards: M2.
+    #[test]
+    fn only_known_refusals_mean_not_executed() {
+        for code in [-1, -2, -3, -4, -7, -9, -15, -100, -113, -116, -117, -122] {
+            assert!(!ErrorCode::from_i32(code).unwrap().is_refusal(), "{code}");
+        }
+        for code in [
+            -5, -6, -8, -101, -103, -110, -112, -114, -118, -119, -125, -127,
+        ] {
+            assert!(ErrorCode::from_i32(code).unwrap().is_refusal(), "{code}");
+        }
+        for code in [-126, -128, -999, 1, i32::MIN, i32::MAX] {
+            assert!(!ErrorCode::from_i32(code).unwrap().is_refusal(), "{code}");
+        }
+        for code in ErrorCode::ALL {
+            assert!(!(code.is_timeout() && code.is_refusal()), "{code:?}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
                 watch.await;
             }
             Err(error) if error.kind() == ErrorKind::Closed => return,
-            Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+            Err(error) if pause.may_go_on(&error) => tokio::time::sleep(pause.next_delay()).await,
             Err(error) => {
                 writer.write(Err(error.into()));
                 return;

@@ -300,7 +300,9 @@ impl Guard {
                     watch.await;
                 }
                 Ok(_) => return Lost::Deleted,
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => {
                     tracing::debug!(%error, "cannot watch the guard's znode");
                     return std::future::pending().await;

@@ -64,7 +64,7 @@ async fn follow(line: Line, writer: Writer<Result<Option<Contender>>>) {
                 watch.await;
             }
             Err(Error::Client(error)) if error.kind() == ErrorKind::Closed => return,
-            Err(Error::Client(error)) if error.is_retryable() => {
+            Err(Error::Client(error)) if pause.may_go_on(&error) => {
                 tokio::time::sleep(pause.next_delay()).await;
             }
             Err(error) => {

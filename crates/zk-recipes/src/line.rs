@@ -120,7 +120,9 @@ impl Line {
             match self.patient.children(&self.parent).await {
                 Ok(children) => return Ok(self.read(&children)),
                 Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Vec::new()),
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -214,7 +216,9 @@ impl Line {
                 // Another session follows, or `connected` says why not.
                 Err(error)
                     if error.kind() == ErrorKind::SessionExpired && pause.may_go_on(&error) => {}
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -303,7 +307,9 @@ impl Line {
                         std::future::pending::<()>().await;
                     }
                 }
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
             // Goes out together with the read that shows whose turn it is.

@@ -30,7 +30,7 @@ impl Permits {
             match client.get(path).watch().await {
                 Ok((data, _, watch)) => return Ok((count(&data)?, Some(watch))),
                 Err(error) if error.kind() == ErrorKind::NoNode => {}
-                Err(error) if error.is_retryable() => {
+                Err(error) if pause.may_go_on(&error) => {
                     tokio::time::sleep(pause.next_delay()).await;
                     continue;
                 }
@@ -39,7 +39,9 @@ impl Permits {
             match client.exists(path).watch().await {
                 Ok((None, watch)) => return Ok((0, Some(watch))),
                 Ok((Some(_), _)) => {}
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }

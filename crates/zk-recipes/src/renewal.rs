@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zk_client::{Client, ErrorKind, Lease, Pending};
+use zk_client::{Client, ErrorKind, Lease, Outcome, Pending};
 
 use crate::error::Lost;
 use crate::fate::Fate;
@@ -58,7 +58,7 @@ pub(crate) async fn renew(client: Client, lease: Arc<Lease>, path: String, fate:
             // Whoever may not even ask whether it exists has been answered by a quorum, too.
             Err(error) if error.kind() == ErrorKind::NoAuth => {}
             // To ask twice does no harm.
-            Err(error) if error.is_retryable() || error.kind() == ErrorKind::ConnectionLost => {
+            Err(error) if error.is_transient() || error.outcome() == Outcome::Unknown => {
                 tokio::time::sleep(client.session().timeout / 24).await;
             }
             Err(error) => {

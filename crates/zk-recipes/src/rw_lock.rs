@@ -207,6 +207,8 @@ async fn read(guard: &Guard) -> Result<(Bytes, Stat)> {
 async fn replace(writer: &Guard, reader: &str, identifier: &[u8]) -> Result<Stat> {
     let client = writer.client().with_deadline(None);
     let mut pause = pause();
+    // How the latest attempt ended that may have taken effect.
+    let mut doubt = None;
     loop {
         let replaced = client
             .multi()
@@ -225,13 +227,17 @@ async fn replace(writer: &Guard, reader: &str, identifier: &[u8]) -> Result<Stat
                 return Err(Error::Lost(writer.lose(Lost::SessionEnded)));
             }
             Err(error) if pause.may_go_on(&error) => {
-                client.sync(reader).await?;
                 tokio::time::sleep(pause.next_delay()).await;
+                doubt = Some(error);
             }
             Err(error) => return Err(error.into()),
         }
-        if let Some(stat) = client.exists(reader).await? {
-            return Ok(stat);
+        match client.exists(reader).synced().await {
+            Ok(Some(stat)) => return Ok(stat),
+            Ok(None) => {}
+            Err(look) if pause.may_go_on(&look) => {}
+            // What the transaction did is not known by a read that failed.
+            Err(look) => return Err(doubt.unwrap_or(look).into()),
         }
         writer.check()?;
     }

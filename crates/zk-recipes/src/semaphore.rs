@@ -356,7 +356,9 @@ impl Semaphore {
                 Err(error) if error.kind() == ErrorKind::NoNode => {
                     ensure(&self.patient, &parent, self.layout).await?;
                 }
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -405,7 +407,9 @@ impl Semaphore {
                 }
                 Err(error)
                     if error.kind() == ErrorKind::SessionExpired && pause.may_go_on(&error) => {}
-                Err(error) if error.is_retryable() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

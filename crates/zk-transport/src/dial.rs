@@ -17,6 +17,9 @@ use crate::Disconnect;
 use crate::resolve::{Resolve, SystemResolver};
 
 /// A byte stream to a server: TCP, TLS, or a pipe in a simulation.
+///
+/// It may have a buffer: whatever has been offered to `poll_write` counts as possibly sent, whether the
+/// call was acknowledged, failed or is still pending.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}

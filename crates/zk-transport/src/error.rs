@@ -55,9 +55,18 @@ pub enum Disconnect {
     /// The first bytes were not a ZooKeeper connect response.
     #[error("the peer does not speak the ZooKeeper protocol: {0}")]
     NotZooKeeper(String),
-    /// A frame announced more bytes than the configured limit.
+    /// A frame announced more bytes than the configured limit. It is not the reply that was due, or
+    /// that is not known: a watch notification, for one.
     #[error("the server sent a frame of {len} bytes, more than the limit of {limit}")]
     FrameTooLarge {
+        /// Announced length in bytes.
+        len: usize,
+        /// The configured limit in bytes.
+        limit: usize,
+    },
+    /// The reply to the oldest request in flight announced more bytes than the configured limit.
+    #[error("the server sent a reply of {len} bytes, more than the limit of {limit}")]
+    ReplyTooLarge {
         /// Announced length in bytes.
         len: usize,
         /// The configured limit in bytes.
@@ -83,6 +92,10 @@ pub enum Disconnect {
     /// The server refused to re-establish a watch, so the connection cannot be trusted to deliver.
     #[error("the server refused to re-arm watches: {0}")]
     RearmRefused(zk_proto::ErrorCode),
+    /// The server ran out of time over credentials or a step of the login, which is no refusal. They
+    /// are sent again on the next connection.
+    #[error("the server did not verify the credentials: {0}")]
+    AuthTimedOut(zk_proto::ErrorCode),
     /// The server refused the credentials.
     #[error("the server refused the credentials of scheme {0:?}")]
     AuthRefused(String),

@@ -83,14 +83,14 @@ pub struct Lost<T> {
     pub unsent: Unsent,
 }
 
-/// How much of a request had left this process when the connection ended.
+/// How much of a request certainly had not left this process when the connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unsent {
-    /// All of it: whether the server executed it is unknown.
+    /// Nothing: all of it was offered to the stream, and whether the server executed it is unknown.
     Nothing,
-    /// A part of it, which no server can execute.
+    /// Its last bytes, without which no server can execute it.
     Tail,
-    /// None of it; here is its record, to be sent again.
+    /// All of it; here is its record, to be sent again.
     Whole(Bytes),
 }
 
@@ -371,6 +371,17 @@ impl<T> Link<T> {
         Ok(Some(Notification { zxid, event }))
     }
 
+    /// What it means that a frame is longer than `limit`. `begun` is what has arrived of it behind its
+    /// length; `None` until that holds the xid. Only the reply that is due is attributed to a request.
+    pub fn too_large(&self, len: usize, limit: usize, begun: &[u8]) -> Option<Disconnect> {
+        let xid = Xid::from_be_bytes(*begun.first_chunk()?);
+        let due = self.in_flight.front().map(|request| request.xid);
+        Some(match due == Some(xid) {
+            true => Disconnect::ReplyTooLarge { len, limit },
+            false => Disconnect::FrameTooLarge { len, limit },
+        })
+    }
+
     /// A whole frame arrived that is no [`notification`](Self::notification).
     ///
     /// # Errors
@@ -524,20 +535,26 @@ impl<T> Link<T> {
         request.into_iter().chain(ping).min().unwrap_or(now)
     }
 
+    /// Bytes that [`poll_output`](Self::poll_output) has moved out since the beginning.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// Ends the link and returns what was in flight, oldest first.
     ///
-    /// `written` counts the bytes the socket has accepted, `rest` is output that was taken and not
-    /// accepted.
-    pub fn into_lost(self, written: u64, rest: &[u8]) -> impl Iterator<Item = Lost<T>> {
+    /// `offered` counts the bytes of the output that may have left this process, acknowledged or not:
+    /// all that were offered to the stream. `rest` is output that was taken and never offered. If that
+    /// is not known, `offered` is [`taken`](Self::taken) and `rest` is empty.
+    pub fn into_lost(self, offered: u64, rest: &[u8]) -> impl Iterator<Item = Lost<T>> {
         let mut unsent = BytesMut::with_capacity(rest.len() + self.out.len());
         unsent.extend_from_slice(rest);
         unsent.extend_from_slice(&self.out);
         let unsent = unsent.freeze();
         self.in_flight.into_iter().map(move |request| {
-            let unsent = if request.end <= written {
+            let unsent = if request.end <= offered {
                 Unsent::Nothing
             } else {
-                let at = |offset: u64| usize::try_from(offset.checked_sub(written)?).ok();
+                let at = |offset: u64| usize::try_from(offset.checked_sub(offered)?).ok();
                 match (at(request.start), at(request.end)) {
                     (Some(start), Some(end)) if end <= unsent.len() => {
                         Unsent::Whole(unsent.slice(start + PREAMBLE..end))

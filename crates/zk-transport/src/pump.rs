@@ -16,6 +16,11 @@ use crate::{Disconnect, FrameReader};
 /// while it is near.
 const READ_AT_ONCE: usize = 32 * 1024;
 
+/// How much is offered to the stream at once, in bytes: what is offered and then fails counts as
+/// possibly sent, so this bounds how much of a long burst becomes unknown. As much as the TLS layer
+/// encrypts before it writes.
+const MOST_OFFERED: usize = 64 * 1024;
+
 /// Output buffers that grew beyond this are given back once they are written.
 const KEEP_OUTPUT: usize = 256 * 1024;
 
@@ -42,14 +47,16 @@ pub trait Endpoint {
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect>;
 }
 
-/// How a connection ended, and what it had not said.
+/// How a connection ended, and which output certainly did not leave.
 #[derive(Debug)]
 pub struct Ended {
     /// Why.
     pub reason: Disconnect,
-    /// Bytes that the stream accepted.
-    pub written: u64,
-    /// Output that was taken from the endpoint and not accepted by the stream.
+    /// Bytes that were offered to the stream, acknowledged or not. Any of them may have reached the
+    /// server: a stream with a buffer, TLS for one, reports an error for a whole write of which it has
+    /// already passed on a part.
+    pub offered: u64,
+    /// Output that was taken from the endpoint and never offered to the stream.
     pub rest: BytesMut,
 }
 
@@ -64,7 +71,8 @@ where
         stream,
         frames: FrameReader::new(frame_limit),
         out: BytesMut::new(),
-        written: 0,
+        accepted: 0,
+        offered: 0,
         unflushed: false,
     };
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
@@ -107,10 +115,11 @@ where
         }
     })
     .await;
+    let rest = pump.out.split_off(pump.offered);
     Ended {
         reason,
-        written: pump.written,
-        rest: pump.out,
+        offered: pump.accepted + pump.offered as u64,
+        rest,
     }
 }
 
@@ -118,7 +127,10 @@ struct Pump<S> {
     stream: S,
     frames: FrameReader,
     out: BytesMut,
-    written: u64,
+    /// Bytes that the stream has acknowledged, and which are no longer in `out`.
+    accepted: u64,
+    /// Bytes at the front of `out` that have been offered to the stream and not acknowledged.
+    offered: usize,
     unflushed: bool,
 }
 
@@ -167,11 +179,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         endpoint: &mut E,
     ) -> Result<(), Disconnect> {
         while !self.out.is_empty() {
-            match std::pin::Pin::new(&mut self.stream).poll_write(cx, &self.out) {
+            let offer = self.out.get(..MOST_OFFERED).unwrap_or(&self.out);
+            if !zk_proto::seeded_bug!("H2") {
+                self.offered = self.offered.max(offer.len());
+            }
+            match std::pin::Pin::new(&mut self.stream).poll_write(cx, offer) {
                 Poll::Ready(Ok(0)) => return Err(Disconnect::ClosedByServer),
                 Poll::Ready(Ok(n)) => {
+                    // A stream of the user's may count wrongly.
+                    let n = n.min(offer.len());
                     self.out.advance(n);
-                    self.written += n as u64;
+                    self.accepted += n as u64;
+                    self.offered = self.offered.saturating_sub(n);
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(e)) => return Err(self.failed(cx, endpoint, e)),
@@ -241,6 +260,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::io;
+    use std::pin::Pin;
+
+    use tokio::io::ReadBuf;
 
     use super::*;
 
@@ -327,5 +350,104 @@ mod tests {
         };
         let ended = pump(flood, &mut flooded, 64).await;
         assert_eq!(ended.reason, Disconnect::GivenUp);
+    }
+
+    /// How a [`Layer`] ends.
+    #[derive(Debug, Clone, Copy)]
+    enum Failure {
+        Error,
+        Nothing,
+        /// The write is never acknowledged, and the peer closes.
+        Pending,
+        /// The writes are acknowledged, and the flush fails.
+        Flush,
+    }
+
+    /// A stream with a buffer: passes `left` bytes on, and acknowledges none of a write that fails.
+    struct Layer {
+        left: usize,
+        passed: Vec<u8>,
+        failure: Failure,
+        blocked: bool,
+    }
+
+    impl AsyncRead for Layer {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            match self.failure {
+                Failure::Pending if self.blocked => Poll::Ready(Ok(())),
+                _ => Poll::Pending,
+            }
+        }
+    }
+
+    impl AsyncWrite for Layer {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let passed = self.left.min(buf.len());
+            self.left -= passed;
+            self.passed.extend_from_slice(&buf[..passed]);
+            match self.failure {
+                Failure::Flush => Poll::Ready(Ok(buf.len())),
+                _ if passed == buf.len() => Poll::Ready(Ok(passed)),
+                Failure::Error => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                Failure::Nothing => Poll::Ready(Ok(0)),
+                Failure::Pending => {
+                    self.blocked = true;
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            match self.failure {
+                Failure::Flush => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                _ => Poll::Ready(Ok(())),
+            }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Guards: H2.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_offered_may_have_been_sent() {
+        static OUTPUT: [u8; 3 * MOST_OFFERED] = [7; 3 * MOST_OFFERED];
+        let failures = [
+            Failure::Error,
+            Failure::Nothing,
+            Failure::Pending,
+            Failure::Flush,
+        ];
+        for failure in failures {
+            for left in (0..OUTPUT.len()).step_by(8 * 1024 + 1) {
+                let mut layer = Layer {
+                    left,
+                    passed: Vec::new(),
+                    failure,
+                    blocked: false,
+                };
+                let mut talker = Talker([&OUTPUT[..]].into());
+                let ended = pump(&mut layer, &mut talker, 64).await;
+                let (offered, rest) = (usize::try_from(ended.offered).unwrap(), ended.rest.len());
+                assert_eq!(offered + rest, OUTPUT.len(), "{failure:?} at {left}");
+                assert!(layer.passed.len() <= offered, "{failure:?} at {left}");
+                // Of the rest it is known that it was not sent.
+                let least = match failure {
+                    Failure::Flush => 0,
+                    _ => OUTPUT.len().saturating_sub(left + MOST_OFFERED),
+                };
+                assert!(rest >= least, "{failure:?} at {left}: {rest}");
+            }
+        }
     }
 }

@@ -141,14 +141,27 @@ pub fn of_frames() -> Vec<Script> {
             Ask::Set,
             too_large,
             "the reply is 2147483647 bytes long",
-            Say(vec![0x7f, 0xff, 0xff, 0xff]),
+            Say([i32::MAX.to_be_bytes(), 1i32.to_be_bytes()].concat()),
         ),
         fails(
             "a reply of one byte more than the limit",
             Ask::Set,
             too_large,
             "the reply is 262145 bytes long and the limit is 262144",
-            Say((u32::try_from(LIMIT).unwrap() + 1).to_be_bytes().to_vec()),
+            Say([
+                (i32::try_from(LIMIT).unwrap() + 1).to_be_bytes(),
+                1i32.to_be_bytes(),
+            ]
+            .concat()),
+        ),
+        lost(
+            "a notification of 2 GiB",
+            "the server sent a frame of 2147483647 bytes",
+            vec![Say([
+                i32::MAX.to_be_bytes(),
+                xid::NOTIFICATION.to_be_bytes(),
+            ]
+            .concat())],
         ),
         lost(
             "a reply of -5 bytes",

@@ -13,13 +13,15 @@ use super::pipe::End;
 use super::world::World;
 
 /// The names of all faults; each is to be seen in a run of many seeds.
-pub(crate) const NAMES: [&str; 36] = [
+pub(crate) const NAMES: [&str; 39] = [
     "X1 one way dropped",
     "X1 both ways dropped",
     "X2 delay",
     "X3 reset inside a reply",
     "X3 reset inside a request",
     "X3 end inside a reply",
+    "X3 broken before a write",
+    "X3 broken inside a write",
     "X4 closed after apply",
     "X4 closed before apply",
     "X5 half-open, by the network",
@@ -50,6 +52,16 @@ pub(crate) const NAMES: [&str; 36] = [
     "X25 cut between batches",
     "throttled",
     "reply delayed",
+    "misreported",
+];
+
+/// Codes that do not say whether a request was executed.
+const OPEN: [i32; 6] = [-1, -2, -4, -7, -122, -999];
+const WRITES: [OpCode; 4] = [
+    OpCode::Create2,
+    OpCode::SetData,
+    OpCode::Delete,
+    OpCode::Multi,
 ];
 
 /// Troubles the network until `end`.
@@ -81,7 +93,7 @@ fn trouble_link(world: &World, rng: &mut fastrand::Rng) {
     };
     let later =
         |rng: &mut fastrand::Rng| Some(Instant::now() + Duration::from_millis(rng.u64(50..8_000)));
-    match rng.u32(0..12) {
+    match rng.u32(0..14) {
         0 => {
             let to_server = rng.bool();
             recorder.fault("X1 one way dropped");
@@ -131,6 +143,7 @@ fn trouble_link(world: &World, rng: &mut fastrand::Rng) {
         }
         9 => link.forge_notifications(rng.usize(1..4)),
         10 => link.forge_xid(),
+        11 | 12 => link.break_write(rng.usize(0..200)),
         _ => {
             world.forge_zxid(link.client);
             link.forge_zxid();
@@ -187,7 +200,7 @@ async fn trouble_server(world: &World, rng: &mut fastrand::Rng) {
     let member = rng.usize(0..world.members);
     let short = Duration::from_millis(rng.u64(50..3_000));
     let session = world.troubled_session(rng);
-    match rng.u32(0..18) {
+    match rng.u32(0..20) {
         0 => {
             let keep = rng.u32(0..3) > 0;
             recorder.fault(if keep {
@@ -282,7 +295,17 @@ async fn trouble_server(world: &World, rng: &mut fastrand::Rng) {
             let rule = on_any().after(rng.u32(0..6)).then(Action::Close);
             scripted(world, "X4 closed before apply", rule, || {}).await;
         }
-        14 => {
+        14 | 15 => {
+            let code = ErrorCode::from_i32(OPEN[rng.usize(0..OPEN.len())]).unwrap();
+            // What does not pass by itself ends a recipe that reads, as it should.
+            let matcher = match code.is_timeout() {
+                true => on_any(),
+                false => on(WRITES[rng.usize(0..WRITES.len())]),
+            };
+            let rule = matcher.after(rng.u32(0..6)).then(Action::Misreport(code));
+            scripted(world, "misreported", rule, || {}).await;
+        }
+        16 => {
             let by = Duration::from_millis(rng.u64(1..4_000));
             let rule = on_any().after(rng.u32(0..6)).then(Action::Delay(by));
             scripted(world, "reply delayed", rule, || {}).await;

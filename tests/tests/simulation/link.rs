@@ -179,6 +179,11 @@ impl Link {
         });
     }
 
+    /// The client's write fails after so many bytes, which arrive.
+    pub(crate) fn break_write(&self, bytes: usize) {
+        self.from_client.break_after(bytes);
+    }
+
     /// The peer is gone, and the client is not told.
     pub(crate) fn black_hole(&self) {
         self.with(|state| state.black_hole = true);

@@ -176,6 +176,7 @@ impl Network {
             incoming: to_server.clone(),
             outgoing: from_server.clone(),
             watcher: None,
+            records: None,
         };
         let id = {
             let mut inner = self.inner.lock().unwrap();
@@ -216,6 +217,7 @@ impl Network {
             incoming: to_client,
             outgoing: from_client,
             watcher: Some(observer),
+            records: [None, Some(16), Some(64)][id % 3],
         })
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum End {
 struct Inner {
     bytes: BytesMut,
     end: Option<End>,
+    /// After how many more bytes the writer finds the connection broken; they arrive.
+    breaks_after: Option<usize>,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -56,6 +58,11 @@ impl Pipe {
                 inner.end = Some(end);
             }
         });
+    }
+
+    /// Lets the writer find the connection broken after so many more bytes, which still arrive.
+    pub(crate) fn break_after(&self, bytes: usize) {
+        self.with(|inner| inner.breaks_after = Some(bytes));
     }
 
     /// Adds bytes, however many there are already; nothing after the end.
@@ -119,13 +126,24 @@ impl Pipe {
             Some(End::Fin) => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             None => {}
         }
+        if inner.breaks_after == Some(0) {
+            inner.end = Some(End::Fin);
+            if let Some(reader) = inner.reader.take() {
+                reader.wake();
+            }
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         let room = CAPACITY.saturating_sub(inner.bytes.len());
+        let room = room.min(inner.breaks_after.unwrap_or(room));
         if room == 0 {
             inner.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
         let count = room.min(bytes.len());
         inner.bytes.extend_from_slice(&bytes[..count]);
+        if let Some(left) = &mut inner.breaks_after {
+            *left -= count;
+        }
         let reader = inner.reader.take();
         drop(inner);
         if let Some(waker) = reader {
@@ -140,6 +158,8 @@ pub(crate) trait Watcher: Send + Sync {
     fn wrote(&self, bytes: &[u8]);
     fn read(&self, bytes: &[u8]);
     fn closed(&self);
+    /// A write failed, after it had passed on so many bytes.
+    fn failed(&self, passed: usize);
 }
 
 /// One end of a stream. Dropping it ends both directions.
@@ -147,6 +167,9 @@ pub(crate) struct Endpoint {
     pub(crate) incoming: Pipe,
     pub(crate) outgoing: Pipe,
     pub(crate) watcher: Option<Arc<dyn Watcher>>,
+    /// Writes are passed on in records of at most so many bytes, and one that fails does not say how
+    /// much of it was: as TLS does.
+    pub(crate) records: Option<usize>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -178,11 +201,30 @@ impl AsyncWrite for Endpoint {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = self.outgoing.poll_write(cx, bytes);
-        if let (Some(watcher), Poll::Ready(Ok(count))) = (&self.watcher, &polled) {
-            watcher.wrote(&bytes[..*count]);
+        let mut passed = 0;
+        loop {
+            let rest = &bytes[passed..];
+            let record = rest.len().min(self.records.unwrap_or(rest.len()));
+            match self.outgoing.poll_write(cx, &rest[..record]) {
+                Poll::Ready(Ok(count)) => {
+                    if let Some(watcher) = &self.watcher {
+                        watcher.wrote(&rest[..count]);
+                    }
+                    passed += count;
+                    if self.records.is_none() || passed == bytes.len() {
+                        return Poll::Ready(Ok(passed));
+                    }
+                }
+                Poll::Ready(Err(error)) => {
+                    if let Some(watcher) = &self.watcher {
+                        watcher.failed(passed);
+                    }
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending if passed == 0 => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Ok(passed)),
+            }
         }
-        polled
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

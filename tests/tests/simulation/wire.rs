@@ -216,4 +216,11 @@ impl Watcher for Observer {
     fn closed(&self) {
         self.record(Wire::Closed);
     }
+
+    fn failed(&self, passed: usize) {
+        self.recorder.fault(match passed {
+            0 => "X3 broken before a write",
+            _ => "X3 broken inside a write",
+        });
+    }
 }

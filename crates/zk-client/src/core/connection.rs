@@ -126,6 +126,13 @@ impl Core {
             let frame = match frames.peek() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
+                Err(Disconnect::FrameTooLarge { len, limit }) if link.is_open() => {
+                    let begun = frames.pending().get(4..).unwrap_or_default();
+                    match link.too_large(len, limit, begun) {
+                        Some(reason) => return Err(reason),
+                        None => break,
+                    }
+                }
                 Err(reason) if link.is_open() => return Err(reason),
                 Err(reason) => return Err(not_zookeeper(&reason, frames.pending())),
             };
@@ -302,9 +309,15 @@ impl Core {
         result: &Result<Bytes, ErrorCode>,
     ) -> Option<SubId> {
         self.registry.end_arming(&intent);
+        let mut wanted = wanted;
         let armed = match (result, op) {
             // The one failure after which a server keeps a watch.
             (Err(ErrorCode::NoNode), OpCode::Exists) => Some(WatchKind::Exist),
+            // The server may have set it, and the caller gets an error: it is to be removed.
+            (Err(code), _) if !code.is_refusal() => {
+                wanted = false;
+                Some(intent.kind)
+            }
             (Err(_), _) => zk_proto::seeded_bug!("A43").then_some(intent.kind),
             (Ok(_), _) => Some(intent.kind),
         };
@@ -364,6 +377,9 @@ impl Core {
         let Some(credential) = self.credentials.get_mut(*index) else {
             return Ok(());
         };
+        if let Some(code) = refused.filter(|code| code.is_timeout()) {
+            return Err(Disconnect::AuthTimedOut(code));
+        }
         if refused.is_some() && !zk_proto::seeded_bug!("B72") {
             let reason = Disconnect::AuthRefused(credential.scheme.clone());
             self.refuse(reason.clone());

@@ -12,13 +12,13 @@ use crate::slots::Failure;
 use crate::state::State;
 
 impl Core {
-    /// The connection has ended, or could not be made. `written` and `rest` are what the pump says
-    /// of the output.
+    /// The connection has ended, or could not be made. `offered` and `rest` are what the pump says of
+    /// the output: how much may have left, and what certainly did not.
     pub(crate) fn disconnected(
         &mut self,
         now: Instant,
         reason: &Disconnect,
-        written: u64,
+        offered: u64,
         rest: &[u8],
     ) {
         let Some(link) = self.link.take() else { return };
@@ -32,11 +32,11 @@ impl Core {
         let mut kept = VecDeque::new();
         let mut write_lost = false;
         let mut culprit = true;
-        for lost in link.into_lost(written, rest) {
-            // It was the turn of the oldest request, whosever it was.
+        for lost in link.into_lost(offered, rest) {
+            // It is the turn of the oldest request.
             let culprit = std::mem::take(&mut culprit);
             let too_large = match reason {
-                Disconnect::FrameTooLarge { len, limit } if culprit => Some((*len, *limit)),
+                Disconnect::ReplyTooLarge { len, limit } if culprit => Some((*len, *limit)),
                 _ => None,
             };
             let closed = matches!(reason, Disconnect::ClosedByServer | Disconnect::Io(_));

@@ -114,6 +114,8 @@ impl Core {
             }
             Ok(None) if login.answered => SaslError::Unproven,
             Ok(None) => SaslError::NotOffered,
+            // The next connection begins with another login.
+            Err(code) if code.is_timeout() => return Err(Disconnect::AuthTimedOut(code)),
             Err(code) => SaslError::Refused(code),
         };
         Err(self.handle_login_failed(cause))

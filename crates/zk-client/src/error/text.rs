@@ -67,6 +67,11 @@ pub(super) fn is_read(op: OpCode) -> bool {
     )
 }
 
+/// Whether the operation is treated as a read, since it can be made again, and is none.
+fn sets_no_znode(op: OpCode) -> bool {
+    matches!(op, OpCode::AddWatch | OpCode::CheckWatches | OpCode::Sync)
+}
+
 fn what(inner: &Inner) -> &'static str {
     match (inner.kind, inner.op) {
         (ErrorKind::NoNode, Some(op)) if is_create(op) => "the znode's parent does not exist",
@@ -77,6 +82,7 @@ fn what(inner: &Inner) -> &'static str {
 fn effect(inner: &Inner) -> Option<&'static str> {
     let read = inner.op.is_some_and(is_read);
     match inner.outcome {
+        Outcome::Unknown if inner.op.is_some_and(sets_no_znode) => Some("it changes no znode"),
         Outcome::Unknown if read => Some("a read changes nothing"),
         Outcome::Unknown => Some("whether it took effect is unknown"),
         Outcome::NotSent | Outcome::Rejected if inner.op.is_some() && !read => {
@@ -99,9 +105,18 @@ fn advice(inner: &Inner) -> Option<&'static str> {
         (ErrorKind::Closed, Outcome::Unknown) if write => {
             "the client is closed; read what it was to change with another"
         }
-        (ErrorKind::ConnectionLost | ErrorKind::DeadlineExceeded, Outcome::Unknown) if write => {
-            LOOK
+        (
+            ErrorKind::ConnectionLost | ErrorKind::DeadlineExceeded | ErrorKind::Server,
+            Outcome::Unknown,
+        ) if write => LOOK,
+        (ErrorKind::ReplyTooLarge, Outcome::Unknown) if write => {
+            "read what it was to change before making it again, and raise max_reply_bytes"
         }
+        (ErrorKind::MalformedReply, Outcome::Unknown) if write => {
+            "read what it was to change before making it again; the server may be of a version that \
+             this client does not know"
+        }
+        (ErrorKind::Server, Outcome::Unknown) => "it can be made again",
         (ErrorKind::ConnectionLost, _) => "it can be made again",
         (ErrorKind::DeadlineExceeded, Outcome::NotSent) => {
             "see that the servers run and can be reached, or give it more time"
@@ -160,7 +175,7 @@ impl ErrorKind {
             ErrorKind::QuotaExceeded => "a quota of the ensemble is exceeded",
             ErrorKind::Throttled => "the server is overloaded and did not execute the request",
             ErrorKind::Unimplemented => "the server does not know or has not enabled the operation",
-            ErrorKind::Server => "the server refused",
+            ErrorKind::Server => "the server answered with an error",
             ErrorKind::ConnectionLost => "the connection was lost",
             ErrorKind::SessionExpired => "the session has expired",
             ErrorKind::DeadlineExceeded => "the deadline passed",
@@ -210,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_read_is_not_said_to_have_effects() {
-        let error = Error::rejected(ErrorCode::NoNode).at(OpCode::GetData, "/b");
+        let error = Error::answered(ErrorCode::NoNode).at(OpCode::GetData, "/b");
         assert_eq!(error.to_string(), "getData /b: the znode does not exist");
         assert_eq!(error.code(), Some(ErrorCode::NoNode));
         let error =
@@ -222,9 +237,53 @@ mod tests {
         );
     }
 
+    /// Guards: M2.
+    #[test]
+    fn a_code_that_is_no_refusal_is_not_said_to_be() {
+        let text = |op| {
+            let code = ErrorCode::OperationTimeout;
+            Error::answered(code).at(op, "/a").to_string()
+        };
+        assert_eq!(
+            text(OpCode::SetData),
+            "setData /a: operation timed out (OperationTimeout, -7); whether it took effect is \
+             unknown (read what it was to change before making it again)"
+        );
+        assert_eq!(
+            text(OpCode::GetData),
+            "getData /a: operation timed out (OperationTimeout, -7); a read changes nothing (it can \
+             be made again)"
+        );
+        assert_eq!(
+            text(OpCode::AddWatch),
+            "addWatch /a: operation timed out (OperationTimeout, -7); it changes no znode (it can \
+             be made again)"
+        );
+    }
+
+    /// Guards: M3. The look that failed is a read, and the creation is none.
+    #[test]
+    fn a_failed_look_does_not_say_what_it_looks_for() {
+        let lost = Error::connection_lost(Disconnect::ClosedByServer, Outcome::Unknown);
+        let look =
+            Error::new(ErrorKind::ReplyTooLarge, Outcome::Unknown).at(OpCode::GetChildren2, "/q");
+        let error = lost.at(OpCode::Create2, "/q/x-").not_found_out(look);
+        assert_eq!(
+            error.to_string(),
+            "create /q/x-: the connection was lost, and looking for its effect failed; whether it \
+             took effect is unknown (read what it was to change before making it again)"
+        );
+        let look = error.source().unwrap().to_string();
+        assert!(
+            look.starts_with("getChildren /q: the reply is too large"),
+            "{look}"
+        );
+        assert_eq!(error.kind(), ErrorKind::ConnectionLost);
+    }
+
     #[test]
     fn a_create_misses_its_parent() {
-        let error = Error::rejected(ErrorCode::NoNode).at(OpCode::Create2, "/b/c");
+        let error = Error::answered(ErrorCode::NoNode).at(OpCode::Create2, "/b/c");
         assert_eq!(
             error.to_string(),
             "create /b/c: the znode's parent does not exist; it had no effect (create it first, or \
@@ -234,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_read_only_server_says_when_to_come_back() {
-        let error = Error::rejected(ErrorCode::NotReadOnly).at(OpCode::SetData, "/a");
+        let error = Error::answered(ErrorCode::NotReadOnly).at(OpCode::SetData, "/a");
         assert_eq!(
             error.to_string(),
             "setData /a: the server is read-only: it has no quorum; it had no effect (make it again \

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use zk_proto::{ErrorCode, Stat, Zxid};
 
-use super::{RetryPolicy, is_lost};
+use super::RetryPolicy;
 use crate::call::Pending;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,7 +20,8 @@ pub struct Retried<'a, Op> {
 }
 
 impl<'a, D: AsRef<[u8]>> Set<'a, D> {
-    /// Tries again as `policy` says, and finds out what became of an attempt whose reply was lost.
+    /// Tries again as `policy` says, and finds out what became of an attempt whose reply was lost or
+    /// leaves open whether it was executed.
     ///
     /// With a [`version`](Self::version), the znode is read after such an attempt:
     ///
@@ -50,7 +51,8 @@ impl<'a, D: AsRef<[u8]>> Set<'a, D> {
 }
 
 impl<'a> Delete<'a> {
-    /// Tries again as `policy` says, and finds out what became of an attempt whose reply was lost.
+    /// Tries again as `policy` says, and finds out what became of an attempt whose reply was lost or
+    /// leaves open whether it was executed.
     ///
     /// With a [`version`](Self::version), the znode is looked for after such an attempt. If it has
     /// that version, the attempt had no effect, and another is made; if it has another, somebody was
@@ -184,7 +186,7 @@ async fn resolve<C: Conditional>(op: C, policy: &RetryPolicy) -> Result<C::Outpu
             Err(error) => error,
         };
         let refused = matches!(failed.kind(), ErrorKind::BadVersion | ErrorKind::NoNode);
-        let lost = op.is_conditional() && is_lost(&failed);
+        let lost = op.is_conditional() && failed.is_unresolved();
         // An attempt in doubt may be what makes the next one be refused.
         if lost || (refused && doubt.is_some()) {
             let error = doubt.take().unwrap_or(failed);

@@ -7,6 +7,7 @@ use zk_proto::{ErrorCode, OpCode};
 use zk_transport::Disconnect;
 
 use super::*;
+use crate::Outcome;
 
 const PAUSE: BackoffPolicy = BackoffPolicy {
     initial: Duration::from_secs(1),
@@ -23,7 +24,7 @@ fn client() -> Client {
 }
 
 fn throttled() -> Error {
-    Error::rejected(ErrorCode::ThrottledOp).at(OpCode::SetData, "/a")
+    Error::answered(ErrorCode::ThrottledOp).at(OpCode::SetData, "/a")
 }
 
 fn lost(outcome: Outcome) -> Error {
@@ -104,7 +105,9 @@ async fn a58_a_read_is_made_again_after_an_unknown_outcome_but_not_after_a_refus
     let zk = client();
     for (error, expected) in [
         (lost as fn(Outcome) -> Error, 4),
-        (|_| Error::rejected(ErrorCode::NoNode), 1),
+        (|_| Error::answered(ErrorCode::OperationTimeout), 4),
+        (|_| Error::answered(ErrorCode::Unknown(-999)), 4),
+        (|_| Error::answered(ErrorCode::NoNode), 1),
         (
             |_| Error::new(ErrorKind::MalformedReply, Outcome::Unknown),
             1,

@@ -3,7 +3,9 @@
 
 use std::collections::VecDeque;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use zk_proto::jute::decode_frame;
+use zk_proto::{Encode, ErrorCode, ReplyHeader, Xid};
 
 /// Payloads above this many bytes are not copied.
 const COPY_LIMIT: usize = 1024;
@@ -40,6 +42,28 @@ impl Output {
             self.chunks.push_back(self.tail.freeze());
         }
         self.chunks
+    }
+
+    /// The same frames, but the reply to the request `xid` says that it failed with `code`.
+    pub(crate) fn misreported(self, xid: Xid, code: ErrorCode) -> Self {
+        let lens = self.frames.clone();
+        let mut bytes = BytesMut::with_capacity(self.len);
+        for chunk in self.into_chunks() {
+            bytes.extend_from_slice(&chunk);
+        }
+        let mut output = Self::default();
+        for len in lens {
+            let mut frame = bytes.split_to(len.min(bytes.len())).freeze();
+            frame.advance(frame.len().min(4));
+            match decode_frame::<ReplyHeader>(&frame, 0) {
+                Ok(header) if header.xid == xid => {
+                    let err = code.code();
+                    output.frame(|out| ReplyHeader { err, ..header }.encode(out));
+                }
+                _ => output.frame(|out| out.extend_from_slice(&frame)),
+            }
+        }
+        output
     }
 
     /// Appends a frame whose body `write` appends.

@@ -242,11 +242,21 @@ pub struct MultiResponse {
 }
 
 impl MultiResponse {
-    /// Of a `multi` that failed, which operation failed and why. That is the first with an error:
-    /// the operations before it have the 0 of [`MultiResult::Error`], those after it have −2.
+    /// Of a `multi` that failed, which operation failed and why. The operations before it have the 0
+    /// of [`MultiResult::Error`], those after it have −2
+    /// ([`RuntimeInconsistency`](ErrorCode::RuntimeInconsistency)), which names no cause and is
+    /// returned only if there is no other error.
     pub fn failure(&self) -> Option<(usize, ErrorCode)> {
-        let mut numbered = self.results.iter().enumerate();
-        numbered.find_map(|(index, result)| Some((index, result.error()?)))
+        let numbered = self.results.iter().enumerate();
+        let failures = numbered.filter_map(|(index, result)| Some((index, result.error()?)));
+        let mut first = None;
+        for failure in failures {
+            if failure.1 != ErrorCode::RuntimeInconsistency {
+                return Some(failure);
+            }
+            first.get_or_insert(failure);
+        }
+        first
     }
 
     /// Reads a response with at most `limit` results, the number of operations asked for.

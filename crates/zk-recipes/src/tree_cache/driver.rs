@@ -112,7 +112,7 @@ impl Running {
                     tracing::info!(%error, "the server has no recursive watches; one-shot ones do");
                     return Ok(one_shot());
                 }
-                Err(error) if error.is_retryable() => {
+                Err(error) if self.delays.may_go_on(&error) => {
                     tokio::time::sleep(self.delays.next_delay()).await;
                 }
                 Err(error) => return Err(end(error)),
@@ -232,7 +232,7 @@ impl Running {
                 self.delays.reset();
                 answer
             }
-            Err(error) if error.is_retryable() => {
+            Err(error) if self.delays.may_go_on(&error) => {
                 let delay = self.delays.next_delay();
                 self.rest = Some(Box::pin(tokio::time::sleep(delay)));
                 Answer::Failed

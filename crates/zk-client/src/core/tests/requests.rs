@@ -249,7 +249,7 @@ fn a18_a_reply_that_is_too_large_fails_its_request_and_no_other() {
     world.server.change("/a", false);
     let (first, second) = (world.get("/a", false), world.get("/a", false));
     world.deliver(usize::MAX);
-    world.cut_for(&Disconnect::FrameTooLarge {
+    world.cut_for(&Disconnect::ReplyTooLarge {
         len: 9999,
         limit: 10,
     });
@@ -269,13 +269,109 @@ fn a18_the_reply_that_is_too_large_may_be_nobodys() {
     let (first, second) = (world.get("/a", false), world.get("/a", false));
     world.core.abandon(world.now, first);
     world.deliver(usize::MAX);
-    world.cut_for(&Disconnect::FrameTooLarge {
+    world.cut_for(&Disconnect::ReplyTooLarge {
         len: 9999,
         limit: 10,
     });
     assert!(world.poll(second).is_none());
     world.connect();
     world.ok(second);
+}
+
+/// What the client receives, and how the connection ends for it.
+fn begun(world: &mut World, bytes: &[u8]) -> Option<Disconnect> {
+    world.frames.extend(bytes);
+    let reason = world.receive().err()?;
+    world.cut_for(&reason);
+    Some(reason)
+}
+
+/// Guards: L10.
+#[test]
+fn an_oversize_frame_fails_only_its_request() {
+    let len = i32::MAX;
+    let (size, limit) = (len as usize, 1 << 20);
+    for xid in [-1, -2, -4, -8, 0, 2, 77, 1] {
+        let mut world = World::connected();
+        world.server.change("/a", false);
+        let (first, second) = (world.get("/a", false), world.get("/a", false));
+        world.deliver(usize::MAX);
+        let mut frame = len.to_be_bytes().to_vec();
+        frame.extend(i32::to_be_bytes(xid));
+        // Until the xid is there, nothing says whose frame it is.
+        assert_eq!(begun(&mut world, &frame[..7]), None);
+        let reason = begun(&mut world, &frame[7..]);
+        if xid == 1 {
+            let expected = Disconnect::ReplyTooLarge { len: size, limit };
+            assert_eq!(reason, Some(expected));
+            let answer = world.poll(first);
+            let expected = matches!(answer, Some(Err(Failure::ReplyTooLarge { .. })));
+            assert!(expected, "{answer:?}");
+        } else {
+            let expected = Disconnect::FrameTooLarge { len: size, limit };
+            assert_eq!(reason, Some(expected), "{xid}");
+            assert!(world.poll(first).is_none(), "{xid}");
+        }
+        world.connect();
+        if xid != 1 {
+            world.ok(first);
+        }
+        world.ok(second);
+    }
+}
+
+/// Guards: H2. The pump may have offered what it has taken, and is gone without a word.
+#[test]
+fn what_a_lost_driver_had_taken_is_unknown() {
+    for delivered in [0, usize::MAX] {
+        let mut world = World::connected();
+        world.server.change("/a", false);
+        let taken = world.set("/a", "1");
+        world.deliver(delivered);
+        let waiting = world.set("/a", "2");
+        world.core.handle_driver_gone(world.now);
+        assert_eq!(world.outcome(taken), Some(Outcome::Unknown), "{delivered}");
+        assert_eq!(world.outcome(waiting), Some(Outcome::NotSent));
+    }
+}
+
+/// Guards: M2. The server may have set the watch, and the caller gets none.
+#[test]
+fn a_watch_in_doubt_is_removed() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let key = world.get("/a", true);
+    world.deliver(usize::MAX);
+    assert!(!world.server.data_watches.is_empty());
+    world.server.misreport(ErrorCode::OperationTimeout);
+    world.settle();
+    assert!(matches!(
+        world.poll(key),
+        Some(Ok(Reply {
+            watch: None,
+            result: Err(ErrorCode::OperationTimeout),
+            ..
+        }))
+    ));
+    assert!(world.server.data_watches.is_empty());
+    assert_eq!(world.core.statistics().reads.unknown, 1);
+}
+
+/// Guards: M2.
+#[test]
+fn credentials_in_doubt_are_sent_again() {
+    let mut world = World::connected();
+    let verdict = world
+        .core
+        .add_credential("digest".into(), b"a:b".to_vec(), None);
+    let verdict = verdict.unwrap();
+    world.deliver(usize::MAX);
+    world.server.misreport(ErrorCode::OperationTimeout);
+    world.answer(usize::MAX);
+    assert!(!world.core.is_connected() && !world.core.is_over());
+    assert!(world.poll(verdict).is_none());
+    world.connect();
+    world.ok(verdict);
 }
 
 #[test]

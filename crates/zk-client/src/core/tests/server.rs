@@ -136,6 +136,17 @@ impl Server {
         self.output.clear();
     }
 
+    /// Says of what was done last that it failed with this code.
+    pub(super) fn misreport(&mut self, code: ErrorCode) {
+        let reply = self.output.pop_back().unwrap();
+        let mut header: ReplyHeader =
+            decode_frame(&reply.slice(4..4 + ReplyHeader::LEN), 0).unwrap();
+        header.err = code.code();
+        let mut frame = BytesMut::from(&[0, 0, 0, 16][..]);
+        header.encode(&mut frame);
+        self.output.push_back(frame.freeze());
+    }
+
     pub(super) fn unsent(&self) -> usize {
         self.output.len()
     }
