@@ -14,8 +14,12 @@ use crate::client::Client;
 use crate::create::{Create, Created};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::read::Children;
-use crate::repetition::{MAX_LOSSES, Repetition};
+use crate::repetition::Repetition;
 use crate::write::{ANY, delete_for_good};
+
+/// So many requests of one creation may each be lost with the connection: more than of other requests,
+/// for a creation that is given up leaves its caller in doubt.
+const MAX_LOST_CREATIONS: u32 = 24;
 
 /// A random id that tells one creation from every other. It stands in the znode's name the way
 /// Curator puts it there: `_c_<uuid>-name`.
@@ -76,7 +80,7 @@ impl fmt::Debug for Guid {
 /// Those of [`Create`]. With an outcome of [`Outcome::Unknown`] the znode may exist, and is looked
 /// for and deleted in the background. So it is with a znode that is not ephemeral if the session
 /// expires before it is known: the old session's request may yet be executed. A creation is not
-/// repeated without end: once ten of its requests have each cost the connection, the error is that
+/// repeated without end: once 24 of its requests have each cost the connection, the error is that
 /// of the last.
 ///
 /// # Cancel safety
@@ -232,7 +236,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                         Err(error) => return Err(orphan.not_found(error)),
                     }
                     losses += 1;
-                    if losses >= MAX_LOSSES {
+                    if losses >= MAX_LOST_CREATIONS {
                         return Err(failed.with_retries_exhausted());
                     }
                     // A request of a session that was given up may still be on its way. An ephemeral
