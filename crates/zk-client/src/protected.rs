@@ -17,6 +17,10 @@ use crate::read::Children;
 use crate::repetition::Repetition;
 use crate::write::{ANY, delete_for_good};
 
+/// So many requests of one creation may each be lost with the connection: more than of other requests,
+/// for a creation that is given up leaves its caller in doubt.
+const MAX_LOST_CREATIONS: u32 = 24;
+
 /// A random id that tells one creation from every other. It stands in the znode's name the way
 /// Curator puts it there: `_c_<uuid>-name`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,7 +80,7 @@ impl fmt::Debug for Guid {
 /// Those of [`Create`]. With an outcome of [`Outcome::Unknown`] the znode may exist, and is looked
 /// for and deleted in the background. So it is with a znode that is not ephemeral if the session
 /// expires before it is known: the old session's request may yet be executed. A creation is not
-/// repeated without end: once ten of its requests have each cost the connection, the error is that
+/// repeated without end: once 24 of its requests have each cost the connection, the error is that
 /// of the last.
 ///
 /// # Cancel safety
@@ -210,7 +214,8 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
     ) -> Result<Created> {
         // The sessions in which it may have been created.
         let mut sessions = Vec::new();
-        let mut repetition = Repetition::default();
+        let mut losses = 0;
+        let mut pause = Repetition::default();
         loop {
             sessions.push(attempt.session);
             let failed = match attempt.answer.await {
@@ -240,7 +245,8 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                     if !failed.is_transient() {
                         return Err(failed);
                     }
-                    if !repetition.may_go_on(&failed) {
+                    losses += 1;
+                    if losses >= MAX_LOST_CREATIONS {
                         return Err(failed.with_retries_exhausted());
                     }
                     // A request of a session that was given up may still be on its way. An ephemeral
@@ -251,7 +257,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                         return Err(failed);
                     }
                     if failed.kind() != ErrorKind::ConnectionLost {
-                        tokio::time::sleep(repetition.next_delay()).await;
+                        tokio::time::sleep(pause.next_delay()).await;
                     }
                 }
                 // It waited behind somebody's write when the connection was lost.
@@ -268,6 +274,23 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
 
     /// The znode, if the creation took effect after all.
     async fn find(
+        &self,
+        client: &Client,
+        orphan: &Orphan,
+        sessions: &[SessionId],
+    ) -> Result<Option<Created>> {
+        let mut repetition = Repetition::default();
+        loop {
+            match self.look(client, orphan, sessions).await {
+                Err(error) if repetition.may_go_on(&error) => {
+                    tokio::time::sleep(repetition.next_delay()).await;
+                }
+                found => return found,
+            }
+        }
+    }
+
+    async fn look(
         &self,
         client: &Client,
         orphan: &Orphan,
