@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_core::Stream;
 use tokio::runtime::Handle;
 use zk_proto::{Acl, Chroot, ConnectString, HostPort, SessionId, Zxid};
 
@@ -23,7 +22,8 @@ use crate::lease::Lease;
 use crate::multi::{Multi, MultiRead};
 use crate::read::{Exists, Get, GetChildren, Sync};
 use crate::shared::{Shared, now};
-use crate::state::{ReaderId, State};
+use crate::state::State;
+use crate::state_stream::StateStream;
 use crate::statistics::Statistics;
 use crate::token::SessionToken;
 use crate::tree::EnsurePath;
@@ -329,11 +329,7 @@ impl Client {
             let state = core.state();
             core.readers.add(state)
         });
-        StateStream {
-            shared,
-            id,
-            over: false,
-        }
+        StateStream::new(shared, id)
     }
 
     /// The current session.
@@ -612,54 +608,5 @@ impl fmt::Debug for Client {
             .field("root", &self.root().as_str())
             .field("shared", self.shared())
             .finish_non_exhaustive()
-    }
-}
-
-/// The states of a session, the current one first.
-#[derive(Debug)]
-pub struct StateStream {
-    shared: Arc<Shared>,
-    id: ReaderId,
-    over: bool,
-}
-
-impl StateStream {
-    /// The next state; `None` after the client is over.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<State> {
-        poll_fn(|cx| self.poll(cx)).await
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<State>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        let (state, over) = self
-            .shared
-            .with(|core| (core.poll_state(self.id, cx.waker()), core.is_over()));
-        match state {
-            Some(state) => {
-                self.over = matches!(state, State::Closed | State::AuthFailed);
-                Poll::Ready(Some(state))
-            }
-            None if over => Poll::Ready(None),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl Stream for StateStream {
-    type Item = State;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<State>> {
-        self.poll(cx)
-    }
-}
-
-impl Drop for StateStream {
-    fn drop(&mut self) {
-        self.shared.with(|core| core.forget_reader(self.id));
     }
 }

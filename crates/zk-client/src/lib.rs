@@ -132,7 +132,7 @@
 //!   `tree`, `descendants`, `identity`, `ensemble`: the operations.
 //! - `retry`: trying again, only what can be tried again without harm.
 //! - `watch`: what is armed, and who is told.
-//! - `session`, `leader`, `state`, `lease`: how long a session lasts and who wants to know. `token`: a
+//! - `session`, `leader`, `state`, `state_stream`, `lease`: how long a session lasts and who wants to know. `token`: a
 //!   session that is handed over to another client.
 //! - `statistics`: what a client has done and holds.
 //! - `blocking`: the client for programs without a runtime.
@@ -219,6 +219,7 @@ mod session;
 mod shared;
 mod slots;
 mod state;
+mod state_stream;
 mod statistics;
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
@@ -232,7 +233,7 @@ pub use acl::{GetAcl, SetAcl};
 pub use call::Pending;
 #[doc(hidden)]
 pub use cleanup::Pledge;
-pub use client::{Client, SessionInfo, StateStream};
+pub use client::{Client, SessionInfo};
 pub use config::{Builder, SessionPolicy};
 pub use create::{Create, CreateParents, Created};
 pub use descendants::{Count, Ephemerals};
@@ -251,6 +252,7 @@ pub use read::{
 pub use repetition::Repetition;
 pub use retry::{Retried, RetryPolicy};
 pub use state::State;
+pub use state_stream::StateStream;
 pub use statistics::{RequestCounts, Statistics};
 pub use token::SessionToken;
 pub use tree::{DeleteRecursive, EnsurePath};

@@ -157,7 +157,7 @@ fn of_clients() -> Vec<Entry> {
             crate::builder(&server).resume(token).await?.close().await?
         };
         "being connected" ["client/client.rs connected"] leaves NONE, |zk, _s| zk.connected().await;
-        "states" ["client/client.rs next"] leaves NONE, |zk, _s| {
+        "states" ["client/state_stream.rs next"] leaves NONE, |zk, _s| {
             let mut states = zk.states();
             while states.next().await.is_some() {}
         };
