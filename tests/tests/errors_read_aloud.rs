@@ -372,7 +372,10 @@ async fn what_is_refused_before_it_is_sent() {
     );
     drop(waiting);
     let error = zk.get("a").await.unwrap_err();
-    says(&error, &["getData a: invalid path: ", "it was not sent"]);
+    says(
+        &error,
+        &["getData a: the path is invalid", "it was not sent"],
+    );
     let closed = zk.clone();
     zk.close().await.unwrap();
     let error = closed.set("/a", "").await.unwrap_err();

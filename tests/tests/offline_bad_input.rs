@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::soon;
-use zk_client::{Client, Error, ErrorKind, Outcome, WatchMode};
+use zk_client::{Client, Disconnect, Error, ErrorKind, Outcome, WatchMode};
+use zk_proto::records::GetDataResponse;
 
 const CONNECT: Duration = Duration::from_secs(3);
 
@@ -168,7 +169,7 @@ async fn a_garbled_connect_string_is_refused_at_once_with_what_to_write_instead(
     ] {
         let started = Instant::now();
         let error = Client::connect(hosts).await.unwrap_err();
-        let text = error.to_string();
+        let text = chain(&error).join(": ");
         let said = (error.kind(), error.outcome());
         assert_eq!(
             said,
@@ -181,6 +182,51 @@ async fn a_garbled_connect_string_is_refused_at_once_with_what_to_write_instead(
         );
         assert!(!format!("{text} {error:?}").contains("hunter2"), "{text}");
         assert!(started.elapsed() < Duration::from_secs(1));
+    }
+}
+
+/// The texts of an error and of its causes.
+fn chain(error: &dyn std::error::Error) -> Vec<String> {
+    let mut next = Some(error);
+    let errors = std::iter::from_fn(|| {
+        let error = next?;
+        next = error.source();
+        Some(error.to_string())
+    });
+    errors.collect()
+}
+
+/// Guards: P40.
+#[tokio::test]
+async fn no_error_repeats_its_cause() {
+    let zk = Client::builder("127.0.0.1:1").start().unwrap();
+    let tls = zk_client::TlsConfig::new().ca_file("/nowhere/ca.pem");
+    let errors: Vec<Box<dyn std::error::Error>> = vec![
+        Box::new(zk.create("", "x").await.unwrap_err()),
+        Box::new(zk.get("/a/").await.unwrap_err()),
+        Box::new(zk.chroot("a").unwrap_err()),
+        Box::new(zk.update_hosts("zk1:0").unwrap_err()),
+        Box::new(zk.update_hosts("").unwrap_err()),
+        Box::new(zk.reconfig().joining("server.x").await.unwrap_err()),
+        Box::new(Client::connect("zk1:2181/a//b").await.unwrap_err()),
+        Box::new(Client::connect("dns-srv://").await.unwrap_err()),
+        Box::new(Client::builder("zk1").tls(tls).start().unwrap_err()),
+        Box::new(zk_recipes::Error::Lost(zk_recipes::Lost::Deleted)),
+        Box::new(zk_recipes::Error::Undecodable {
+            path: "/a".to_owned(),
+            version: 1,
+            source: "no JSON".into(),
+        }),
+        Box::new(Disconnect::from(
+            zk_proto::decode_frame::<GetDataResponse>(&bytes::Bytes::new(), 0).unwrap_err(),
+        )),
+    ];
+    for error in errors {
+        let texts = chain(&*error);
+        for (index, text) in texts.iter().enumerate() {
+            let mut causes = texts.iter().skip(index + 1);
+            assert!(!causes.any(|cause| text.contains(&**cause)), "{texts:#?}");
+        }
     }
 }
 
@@ -239,7 +285,7 @@ async fn an_invalid_path_is_refused_at_once_without_a_server() {
             let said = (
                 error.kind(),
                 error.outcome(),
-                error.to_string().contains("invalid path"),
+                chain(&error).join(": ").contains("invalid path"),
             );
             if said != (ErrorKind::InvalidPath, Outcome::NotSent, true) {
                 accepted.push(format!("{path:?}: {error}"));

@@ -180,6 +180,79 @@ fn r4_a_watcher_that_does_not_read_lags_and_hurts_nobody() {
     });
 }
 
+/// Guards: M4.
+#[test]
+fn unread_events_are_bounded_in_bytes() {
+    const EVENTS: u64 = 20;
+    let _alone = alone();
+    virtually(async {
+        for (length, held) in [(300 * 1024, 3), (4 * 1024 * 1024, 0), (10, EVENTS)] {
+            let (near, mut far) = tokio::io::duplex(1024 * 1024);
+            tokio::spawn(async move {
+                grant(&mut far).await;
+                hear(&mut far).await;
+                let (xid, zxid, err) = (1, Zxid(1), 0);
+                let watched = frame(&[&ReplyHeader { xid, zxid, err }, &ErrorResponse { err }]);
+                far.write_all(&watched).await.unwrap();
+                let path = &*format!("/{}", "x".repeat(length - 1));
+                let (kind, state) = (EventType::NodeCreated, KeeperState::SyncConnected);
+                let event = WatcherEvent { kind, state, path };
+                let xid = xid::NOTIFICATION;
+                let event = frame(&[&ReplyHeader { xid, zxid, err }, &event]);
+                for _ in 0..EVENTS {
+                    far.write_all(&event).await.unwrap();
+                }
+                let _ = far.read_to_end(&mut Vec::new()).await;
+            });
+            let zk = builder(Network::Hangs).dial(Once(Mutex::new(Some(near))));
+            let zk = zk.connect().await.unwrap();
+            let mut events = zk.watch("/", WatchMode::PersistentRecursive).await.unwrap();
+            until("not all events were received", || {
+                let told = zk.statistics();
+                told.watch_events + told.watch_events_dropped == EVENTS
+            })
+            .await;
+            for _ in 0..held {
+                assert!(matches!(events.next().await, Some(WatchEvent::Node(_))));
+            }
+            if held < EVENTS {
+                let dropped = EVENTS - held;
+                assert_eq!(events.next().await, Some(WatchEvent::Lagged { dropped }));
+            }
+        }
+    });
+}
+
+/// Guards: L9.
+#[test]
+fn parked_requests_are_bounded_in_bytes() {
+    const LIMIT: usize = 128 << 20;
+    let _alone = alone();
+    virtually(async {
+        let zk = builder(Network::Hangs).deadline(None).start().unwrap();
+        let data = vec![0; 1_000_000];
+        // What was held the first time is given up and makes room.
+        for _ in 0..2 {
+            let mut held = Vec::new();
+            let refused = loop {
+                let mut write = zk.set("/x", &data).submit();
+                // Ready at once, if it is refused.
+                match timeout(Duration::ZERO, &mut write).await {
+                    Ok(refused) => break refused.unwrap_err(),
+                    Err(_) => held.push(write),
+                }
+            };
+            assert_eq!(refused.kind(), ErrorKind::QueueFull);
+            assert!(
+                refused.to_string().contains("max_outstanding_bytes"),
+                "{refused}"
+            );
+            assert_eq!(held.len(), LIMIT / data.len() + 1);
+            assert!(zk.statistics().queue_bytes < LIMIT + 2 * data.len());
+        }
+    });
+}
+
 /// R4: however many events there are to read, whoever is told of them has a turn before the buffer
 /// for a thousand is full.
 #[test]

@@ -11,7 +11,7 @@ use zk_proto::{Decode, Encode, ErrorCode, OpCode, decode_frame};
 
 use crate::client::Client;
 use crate::core::Request;
-use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::error::{Error, ErrorKind, Outcome, Result, is_create};
 use crate::observe::Observed;
 use crate::shared::now;
 use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, WatchIntent};
@@ -171,6 +171,8 @@ impl<'a> Call<'a> {
                 Due::After(deadline) => self.client.deadline_from(now, Some(deadline)),
                 Due::At(due) => due,
             },
+            cleanup: self.client.is_for_cleanup(),
+            only_in: self.client.only_in(),
         };
         self.client
             .shared()
@@ -194,7 +196,6 @@ pub(crate) fn validate(op: OpCode, path: &str, sequential: bool) -> Result<()> {
 
 pub(crate) fn invalid_path(op: OpCode, path: &str, error: zk_proto::PathError) -> Error {
     Error::new(ErrorKind::InvalidPath, Outcome::NotSent)
-        .with_detail(format!("invalid path: {error}"))
         .with_source(error)
         .at(op, path)
 }
@@ -304,7 +305,16 @@ impl<T> Pending<T> {
             Some(index) => path.split(PATH_SEPARATOR).nth(index).unwrap_or_default(),
             None => path,
         };
-        error.at(self.op, path)
+        let root = self.client.root();
+        let parent = zk_proto::path::parent(path).filter(|_| is_create(self.op));
+        let is_root = path == "/" || parent == Some("/");
+        match error.kind() {
+            ErrorKind::NoNode if is_root && !root.is_none() => {
+                error.with_detail(format!("the client's chroot {root} does not exist"))
+            }
+            _ => error,
+        }
+        .at(self.op, path)
     }
 
     fn take(&mut self, answer: Answer) -> Result<T> {
@@ -314,7 +324,7 @@ impl<T> Pending<T> {
                 .map_err(|error| self.refused(error, watch, &answer.path)),
             Err(failure) => {
                 let error = explain(*failure, &self.client, self.submitted);
-                Err(error.at(self.op, &answer.path))
+                Err(error.of_replayed(self.op).at(self.op, &answer.path))
             }
         }
     }
@@ -389,6 +399,9 @@ fn explain(failure: Failure, client: &Client, submitted: Instant) -> Error {
             "the deadline passed: no answer within {} ms",
             waited()
         )),
+        Failure::Closed(_) if client.shared().with(|core| core.has_panicked()) => {
+            Some(client.connect_failures())
+        }
         Failure::AuthFailed(..) => Some(client.connect_failures()).filter(|said| !said.is_empty()),
         _ => None,
     };
@@ -408,6 +421,11 @@ impl From<Failure> for Error {
             Failure::AuthFailed(reason, outcome) => Error::auth_failed(reason, outcome),
             Failure::Closed(outcome) => Error::new(ErrorKind::Closed, outcome),
             Failure::QueueFull => Error::new(ErrorKind::QueueFull, Outcome::NotSent),
+            Failure::QueueBytes { bytes, limit } => {
+                Error::new(ErrorKind::QueueFull, Outcome::NotSent).with_detail(format!(
+                    "the outstanding requests have {bytes} bytes and the limit is {limit}"
+                ))
+            }
             Failure::RequestTooLarge { size, limit } => {
                 Error::new(ErrorKind::RequestTooLarge, Outcome::NotSent).with_detail(format!(
                     "the request is {size} bytes long and the limit is {limit}"

@@ -2,16 +2,16 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_core::Stream;
 use tokio::runtime::Handle;
 use zk_proto::{Acl, Chroot, ConnectString, HostPort, SessionId, Zxid};
 
 use crate::call::Pending;
+use crate::cleanup::Pledge;
 use crate::config::Builder;
 use crate::create::Create;
 use crate::descendants::{Count, Ephemerals};
@@ -23,6 +23,7 @@ use crate::multi::{Multi, MultiRead};
 use crate::read::{Exists, Get, GetChildren, Sync};
 use crate::shared::{Shared, now};
 use crate::state::State;
+use crate::state_stream::StateStream;
 use crate::statistics::Statistics;
 use crate::token::SessionToken;
 use crate::tree::EnsurePath;
@@ -32,8 +33,21 @@ use crate::{GetAcl, SetAcl};
 
 /// A ZooKeeper client: one session, one connection at a time, any number of handles.
 ///
-/// Cloning is cheap and gives another handle to the same session. When the last handle is dropped,
-/// the session is closed in the background; [`close`](Self::close) waits for that.
+/// Cloning is cheap and gives another handle to the same session.
+///
+/// # The end
+///
+/// A program should end with [`close`](Self::close), which waits until the server has ended the
+/// session: its ephemeral znodes are gone then, and what dropped futures and guards had left
+/// behind.
+///
+/// When the last handle is dropped, the same is done in the background, as far as the runtime lives
+/// on. A program whose last act is that drop, as at the end of a `#[tokio::main]`, leaves no time
+/// for it: what is to be sent by then, the end of the session included, is still handed to the
+/// socket when the runtime drops its tasks, if there is a connection and room in its buffers; no
+/// answer is waited for, and a clean-up that needs more than one request is not finished. What did
+/// not get through ends with the session timeout, and a persistent znode stays. A
+/// [`blocking`](crate#features) client waits in its drop.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -46,6 +60,14 @@ struct Inner {
     chroot: Arc<Chroot>,
     deadline: Deadline,
     acl: Arc<[Acl]>,
+    cleanup: Option<CleanupScope>,
+}
+
+/// Where the requests of a clean-up may be executed.
+#[derive(Clone, Copy)]
+struct CleanupScope {
+    /// In the session of this epoch only.
+    only_in: Option<u64>,
 }
 
 /// When a handle's operations must be done, unless told otherwise.
@@ -57,12 +79,17 @@ enum Deadline {
     All(Instant),
 }
 
-/// Closes the session when the last handle is gone.
-struct Owner(Arc<Shared>);
+/// Closes the session when the last handle that keeps it open is gone.
+struct Owner {
+    shared: Arc<Shared>,
+    keeps_open: bool,
+}
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.with(|core| core.close(now()));
+        if self.keeps_open {
+            self.shared.with(|core| core.close(now()));
+        }
     }
 }
 
@@ -84,7 +111,10 @@ impl Client {
         deadline: Option<Duration>,
         acl: Arc<[Acl]>,
     ) -> Self {
-        let owner = Arc::new(Owner(shared));
+        let owner = Arc::new(Owner {
+            shared,
+            keeps_open: true,
+        });
         Client {
             inner: Arc::new(Inner {
                 owner,
@@ -92,6 +122,7 @@ impl Client {
                 chroot: Arc::new(chroot),
                 deadline: Deadline::Each(deadline),
                 acl,
+                cleanup: None,
             }),
         }
     }
@@ -116,7 +147,7 @@ impl Client {
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.inner.owner.0
+        &self.inner.owner.shared
     }
 
     /// The newest transaction that the session has seen.
@@ -156,7 +187,7 @@ impl Client {
     pub fn chroot(&self, path: &str) -> Result<Client> {
         let chroot = self.inner.chroot.child(path).map_err(|e| {
             Error::new(ErrorKind::InvalidPath, Outcome::NotSent)
-                .with_detail(format!("invalid chroot {path:?}: {e}"))
+                .with_detail("the chroot is invalid")
                 .with_source(e)
         })?;
         Ok(self.with_inner(|inner| inner.chroot = Arc::new(chroot)))
@@ -185,6 +216,45 @@ impl Client {
         }
     }
 
+    /// A handle to the same session that does not keep it open: when all other handles are
+    /// dropped, the session is closed, and this one's operations fail with [`ErrorKind::Closed`].
+    /// For tasks in the background whose results are of use only to those who have another handle.
+    #[must_use]
+    pub fn background(&self) -> Client {
+        let owner = Arc::new(Owner {
+            shared: self.shared().clone(),
+            keeps_open: false,
+        });
+        self.with_inner(|inner| inner.owner = owner)
+    }
+
+    /// Has [`close`](Self::close) wait until what this returns is dropped, for a persistent znode at
+    /// `path` may have to be deleted then.
+    #[doc(hidden)]
+    pub fn pledge(&self, path: &str) -> Pledge {
+        Pledge::new(self, path)
+    }
+
+    /// A handle in the [`background`](Self::background), without a deadline, for the requests of a
+    /// clean-up: a client that is being closed accepts them until all clean-ups are done.
+    pub(crate) fn for_cleanup(&self, in_any_session: bool) -> Client {
+        let only_in =
+            (!in_any_session).then(|| self.shared().with(|core| core.session.epoch_of_requests()));
+        self.background().with_inner(|inner| {
+            inner.deadline = Deadline::Each(None);
+            inner.cleanup = Some(CleanupScope { only_in });
+        })
+    }
+
+    pub(crate) fn is_for_cleanup(&self) -> bool {
+        self.inner.cleanup.is_some()
+    }
+
+    /// The epoch of the only session in which this handle's requests may be executed.
+    pub(crate) fn only_in(&self) -> Option<u64> {
+        self.inner.cleanup?.only_in
+    }
+
     /// A handle to the same session without a chroot.
     pub(crate) fn unrooted(&self) -> Client {
         self.with_inner(|inner| inner.chroot = Arc::new(Chroot::none()))
@@ -197,6 +267,7 @@ impl Client {
             chroot: self.inner.chroot.clone(),
             deadline: self.inner.deadline,
             acl: self.inner.acl.clone(),
+            cleanup: self.inner.cleanup,
         };
         change(&mut inner);
         Client {
@@ -232,7 +303,7 @@ impl Client {
     /// client that is over. Nothing has changed then.
     pub fn update_hosts(&self, hosts: impl AsRef<str>) -> Result<()> {
         let connect: ConnectString = hosts.as_ref().parse().map_err(|e| {
-            Error::invalid_argument(format!("invalid connect string: {e}")).with_source(e)
+            Error::invalid_argument("the list of servers is no connect string").with_source(e)
         })?;
         let home = &self.inner.home;
         if !connect.chroot.is_none() && connect.chroot != *home {
@@ -247,7 +318,9 @@ impl Client {
                 Some(refusal) => Err(Error::from(refusal)),
                 None => Ok(core.update_hosts(now(), connect.hosts)),
             })?
-            .map_err(|e| Error::invalid_argument(e.to_string()).with_source(e))
+            .map_err(|e| {
+                Error::invalid_argument("the list of servers cannot be replaced").with_source(e)
+            })
     }
 
     /// The state of the session.
@@ -265,11 +338,7 @@ impl Client {
             let state = core.state();
             core.readers.add(state)
         });
-        StateStream {
-            shared,
-            id,
-            over: false,
-        }
+        StateStream::new(shared, id)
     }
 
     /// The current session.
@@ -456,8 +525,19 @@ impl Client {
     /// What was submitted in the session is still executed; later requests fail with [`ErrorKind::Closed`].
     /// All other handles are closed too.
     ///
+    /// Clean-ups come first: what was dropped before the call, such as a guard, a wait for a lock, a
+    /// [`protected`](crate::Create::protected) creation, and every
+    /// [`guaranteed`](crate::Delete::guaranteed) deletion, is gone from the ensemble when this
+    /// returns, also if it is persistent. Waits for persistent locks and protected creations of
+    /// persistent znodes that other tasks have under way end with this call, and are cleaned up,
+    /// too; one that this task holds and has not dropped delays the close and is reported. Clean-ups
+    /// have three quarters of
+    /// [`Builder::close_timeout`], over lost connections and, for what is persistent, in another
+    /// session if this one expires meanwhile.
+    ///
     /// # Errors
-    /// No server acknowledged in time. The session then ends when its timeout passes.
+    /// [`ErrorKind::Closed`]: no server acknowledged in time, and the session ends when its timeout
+    /// passes; or a clean-up failed, and the text names the path of what may be left.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the closing.
@@ -470,13 +550,24 @@ impl Client {
                 .map_or(Poll::Pending, Poll::Ready)
         })
         .await;
-        if acknowledged {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Closed, Outcome::Unknown).with_detail(
-            "no server acknowledged the end of the session; its ephemeral znodes go when its \
-             timeout passes",
-        ))
+        const UNACKNOWLEDGED: &str = "no server acknowledged the end of the session; its ephemeral \
+                                      znodes go when its timeout passes";
+        let left = shared.with(|core| core.failed_cleanups());
+        let is_clean = left.is_empty();
+        let left =
+            format!("what was to be cleaned up may be left: {left}; see the log for the cause");
+        let detail = match (acknowledged, is_clean) {
+            (true, true) => return Ok(()),
+            (false, true) => UNACKNOWLEDGED.to_owned(),
+            (true, false) => left,
+            (false, false) => format!("{UNACKNOWLEDGED}; {left}"),
+        };
+        Err(Error::new(ErrorKind::Closed, Outcome::Unknown).with_detail(detail))
+    }
+
+    /// Whether the end of the client has been asked for, or reached.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.shared().with(|core| core.is_closing())
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -486,6 +577,10 @@ impl Client {
     /// Ends this client and leaves the session to another, with its ephemeral znodes: a process that
     /// is about to be replaced hands it over. All other handles are closed; what has not been
     /// answered fails with [`ErrorKind::Closed`], and its outcome is unknown if it was sent.
+    ///
+    /// Clean-ups under way, such as those of guards that were just dropped, are not waited for; one
+    /// that is cut off is logged as a warning with its path, and its znode goes with the session to
+    /// the next client. So release guards, and wait for that, before the session is handed over.
     ///
     /// # Errors
     /// [`ErrorKind::SessionExpired`] if there is no session, [`ErrorKind::Closed`] if the client is
@@ -522,54 +617,5 @@ impl fmt::Debug for Client {
             .field("root", &self.root().as_str())
             .field("shared", self.shared())
             .finish_non_exhaustive()
-    }
-}
-
-/// The states of a session, the current one first.
-#[derive(Debug)]
-pub struct StateStream {
-    shared: Arc<Shared>,
-    id: u64,
-    over: bool,
-}
-
-impl StateStream {
-    /// The next state; `None` after the client is over.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<State> {
-        poll_fn(|cx| self.poll(cx)).await
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<State>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        let (state, over) = self
-            .shared
-            .with(|core| (core.poll_state(self.id, cx.waker()), core.is_over()));
-        match state {
-            Some(state) => {
-                self.over = matches!(state, State::Closed | State::AuthFailed);
-                Poll::Ready(Some(state))
-            }
-            None if over => Poll::Ready(None),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl Stream for StateStream {
-    type Item = State;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<State>> {
-        self.poll(cx)
-    }
-}
-
-impl Drop for StateStream {
-    fn drop(&mut self) {
-        self.shared.with(|core| core.forget_reader(self.id));
     }
 }

@@ -75,7 +75,9 @@ pub struct Builder {
     max_request: usize,
     max_reply: usize,
     max_outstanding: usize,
+    max_outstanding_bytes: usize,
     max_watch_events: usize,
+    max_watch_bytes: usize,
     close_timeout: Duration,
     backoff: BackoffPolicy,
     seed: Option<u64>,
@@ -114,7 +116,9 @@ impl Builder {
             max_request: SERVER_FRAME_LIMIT,
             max_reply: 8 * 1024 * 1024,
             max_outstanding: 131_072,
+            max_outstanding_bytes: 128 << 20,
             max_watch_events: 1024,
+            max_watch_bytes: 1 << 20,
             close_timeout: Duration::from_secs(10),
             backoff: BackoffPolicy::default(),
             seed: None,
@@ -146,6 +150,10 @@ impl Builder {
 
     /// How long an operation may take, waiting for a connection included; 30 s unless given, `None`
     /// for no limit. Each operation's own `deadline` takes precedence.
+    ///
+    /// Without a deadline a request waits as long as no server can be reached. But a read, which is
+    /// sent again after each lost connection, fails with [`ErrorKind::ConnectionLost`] when the
+    /// server has closed ten connections in a row while this read was the next to be answered.
     pub fn deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
         self.deadline = deadline.into();
         self
@@ -208,6 +216,23 @@ impl Builder {
         self
     }
 
+    /// How many bytes outstanding requests may have together, those that wait for a connection and
+    /// those that have not been answered; 128 MiB unless given. Once they have as many, one more
+    /// request fails with [`ErrorKind::QueueFull`]; so they never have more than this and one
+    /// request of [`max_request_bytes`](Self::max_request_bytes).
+    pub fn max_outstanding_bytes(mut self, bytes: usize) -> Self {
+        self.max_outstanding_bytes = bytes;
+        self
+    }
+
+    /// How many bytes the paths of the unread events of a recursive watch may have together; 1 MiB
+    /// unless given. Further events are dropped and reported as
+    /// [`WatchEvent::Lagged`](crate::WatchEvent::Lagged).
+    pub fn max_watch_bytes(mut self, bytes: usize) -> Self {
+        self.max_watch_bytes = bytes;
+        self
+    }
+
     /// How many unread events a persistent watch holds; 1,024 unless given. Further ones are
     /// dropped and reported as [`WatchEvent::Lagged`](crate::WatchEvent::Lagged).
     pub fn max_watch_events(mut self, events: usize) -> Self {
@@ -215,8 +240,9 @@ impl Builder {
         self
     }
 
-    /// How long [`Client::close`] tries to have the session ended by a server; 10 s unless given,
-    /// and never longer than the session timeout, after which the session ends by itself.
+    /// How long [`Client::close`] takes at most; 10 s unless given. Three quarters of it are for
+    /// clean-ups, if there are any. What is left, but never more than the session timeout, after
+    /// which the session ends by itself, is for a server to end the session.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
@@ -332,15 +358,17 @@ impl Builder {
     /// read or used; or servers would be verified by names from the DNS ([`tls`](Self::tls)).
     ///
     /// # Panics
-    /// Outside a tokio runtime: the client's driver is a task of the current one.
+    /// Outside a tokio runtime, for the client's driver is a task of the current one; and in a
+    /// runtime without timers (`enable_time`, or `enable_all`). If the runtime has no I/O and sockets
+    /// are needed, all requests fail with [`ErrorKind::Closed`], and the error says so.
     pub fn start(self) -> Result<Client> {
         self.start_with(None)
     }
 
     fn start_with(self, token: Option<SessionToken>) -> Result<Client> {
-        let target: ConnectTarget = self.hosts.0.parse().map_err(|e| {
-            Error::invalid_argument(format!("invalid connect string: {e}")).with_source(e)
-        })?;
+        let target: ConnectTarget = (self.hosts.0)
+            .parse()
+            .map_err(|e| Error::invalid_argument("the connect string is invalid").with_source(e))?;
         #[cfg(feature = "tls")]
         let secure = self.tls.is_some();
         #[cfg(not(feature = "tls"))]
@@ -358,7 +386,11 @@ impl Builder {
         let limits = Limits {
             outstanding: self.max_outstanding,
             request_bytes: self.max_request,
-            watch_events: self.max_watch_events.max(1),
+            outstanding_bytes: self.max_outstanding_bytes,
+            mailbox: crate::watch::MailboxLimits {
+                events: self.max_watch_events.max(1),
+                bytes: self.max_watch_bytes,
+            },
             close_timeout: self.close_timeout,
         };
         // What the wire can say: milliseconds in an i32, almost 25 days.
@@ -392,6 +424,8 @@ impl Builder {
         };
         core.preset_hosts(Hosts::new(hosts, self.backoff, seed));
         let runtime = tokio::runtime::Handle::current();
+        // Panics with the cause in a runtime without timers, and not later in the driver.
+        drop(tokio::time::sleep(Duration::ZERO));
         let suspended = self.suspended.0.unwrap_or_else(suspension::platform);
         let shared = Arc::new(Shared::new(core, runtime.clone(), suspended));
         let options = Options {
@@ -409,6 +443,9 @@ impl Builder {
     }
 
     /// Makes the client and waits for its first session.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
     ///
     /// # Errors
     /// The connect string is invalid; the server refused the credentials or the login; or no server could be
@@ -510,13 +547,46 @@ async fn within(
 fn over_tls(below: Arc<dyn Dial>, config: zk_transport::TlsConfig) -> Result<Arc<dyn Dial>> {
     match zk_transport::TlsDial::over(below, config) {
         Ok(dial) => Ok(Arc::new(dial)),
-        Err(error) => Err(Error::invalid_argument(error.to_string()).with_source(error)),
+        // All there is to say, so not a source as well.
+        Err(error) => Err(Error::invalid_argument(error.to_string())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn in_runtime<T>(
+        enable: fn(&mut tokio::runtime::Builder) -> &mut tokio::runtime::Builder,
+        future: impl Future<Output = T>,
+    ) -> T {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        enable(&mut runtime).build().unwrap().block_on(future)
+    }
+
+    /// Guards: P67.
+    #[test]
+    #[should_panic(expected = "timers are disabled")]
+    fn a_runtime_without_timers_panics_at_start() {
+        let _ = in_runtime(|it| it.enable_io(), async {
+            Builder::new("127.0.0.1:1").start()
+        });
+    }
+
+    /// Guards: P67.
+    #[test]
+    fn a_runtime_without_io_is_named_by_errors() {
+        let errors = in_runtime(|it| it.enable_time(), async {
+            let connecting = Builder::new("127.0.0.1:1").connect().await;
+            let client = Builder::new("127.0.0.1:1").start().unwrap();
+            let reading = client.get("/a").await;
+            [connecting.unwrap_err(), reading.unwrap_err()]
+        });
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::Closed);
+            assert!(error.to_string().contains("enable_io"), "{error}");
+        }
+    }
 
     #[test]
     fn b75_credentials_are_not_shown() {

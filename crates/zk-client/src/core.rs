@@ -6,6 +6,7 @@
 //! and nothing user-supplied runs in here: wakers are collected in [`Core::wakes`] and woken by
 //! [`Shared::with`](crate::shared::Shared::with) after the lock is released.
 
+mod cleanups;
 mod connection;
 mod credentials;
 mod disconnect;
@@ -27,15 +28,16 @@ use zk_proto::records::RemoveWatchesRequest;
 use zk_proto::{Encode, HostPort, OpCode};
 use zk_transport::{BackoffPolicy, Disconnect, Hosts, Link};
 
+use self::cleanups::Cleanups;
 use self::credentials::Credential;
 use self::follow::Follow;
 use crate::leader_contact::is_decided_by_quorum;
 use crate::session::Session;
 use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
-use crate::state::{State, StateReaders};
+use crate::state::{ReaderId, State, StateReaders};
 use crate::statistics::{Traffic, Volume};
 use crate::token::SessionToken;
-use crate::watch::{Batch, Registry, SubId, Unwatch, WatchEvent};
+use crate::watch::{Batch, MailboxLimits, Registry, SubId, Unwatch, WatchEvent};
 use crate::{Outcome, SessionInfo, SessionPolicy};
 
 /// Whose reply a reply is.
@@ -64,6 +66,10 @@ pub(crate) struct Request<'a> {
     pub(crate) replay: Replay,
     pub(crate) watch: Option<WatchIntent>,
     pub(crate) deadline: Option<Instant>,
+    /// Whether a client that is being closed accepts it nevertheless.
+    pub(crate) cleanup: bool,
+    /// The epoch of the only session in which it may be executed.
+    pub(crate) only_in: Option<u64>,
 }
 
 /// What bounds a client.
@@ -71,7 +77,9 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Limits {
     pub(crate) outstanding: usize,
     pub(crate) request_bytes: usize,
-    pub(crate) watch_events: usize,
+    /// Bytes of requests that are held, looked at before one more is accepted.
+    pub(crate) outstanding_bytes: usize,
+    pub(crate) mailbox: MailboxLimits,
     pub(crate) close_timeout: Duration,
 }
 
@@ -79,6 +87,12 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
     No,
+    /// The session is to be closed once the clean-ups are done, or at this time; all of that before
+    /// the deadline.
+    Draining {
+        until: Instant,
+        deadline: Instant,
+    },
     /// The session is to be closed on the server, at the latest by then.
     Requested {
         deadline: Instant,
@@ -122,9 +136,12 @@ pub(crate) struct Core {
     refused_for: Option<Disconnect>,
     closing: Closing,
     close_wakers: Vec<Waker>,
+    cleanups: Cleanups,
     /// No slot's deadline is earlier.
     next_deadline: Option<Instant>,
     driver: Option<Waker>,
+    /// With what the driver has panicked.
+    driver_panic: Option<String>,
     /// Whether the driver is to be woken when the lock is released.
     driver_is_due: bool,
     /// The server connected to, or tried last.
@@ -152,7 +169,7 @@ impl Core {
     ) -> Self {
         Core {
             session: Session::new(now, timeout),
-            registry: Registry::new(limits.watch_events),
+            registry: Registry::new(limits.mailbox),
             readers: StateReaders::default(),
             hosts: Hosts::new(Vec::new(), BackoffPolicy::default(), 0),
             wakes: Vec::new(),
@@ -174,8 +191,10 @@ impl Core {
             refused_for: None,
             closing: Closing::No,
             close_wakers: Vec::new(),
+            cleanups: Cleanups::default(),
             next_deadline: None,
             driver: None,
+            driver_panic: None,
             driver_is_due: false,
             server: None,
             attempts: 0,
@@ -254,7 +273,7 @@ impl Core {
         now: Instant,
         request: &Request<'_>,
     ) -> Result<SlotKey, Box<Failure>> {
-        if let Err(refusal) = self.accept(now, request.deadline) {
+        if let Err(refusal) = self.accept(now, request) {
             let counts = self.slots.counts.of(request.replay);
             counts.submitted += 1;
             counts.failed(&refusal);
@@ -286,11 +305,13 @@ impl Core {
                 *last = byte;
             }
         };
+        let mut bytes = 0;
         let size = match self.link.as_mut().filter(|_| open) {
             Some(link) => {
                 let written = link.submit(now, request.op, Token::Call(key), limit, |out| {
                     let from = out.len();
                     encode(out);
+                    bytes = out.len() - from;
                     if !request.replay.is_never() {
                         let record = out.get(from..).unwrap_or_default();
                         slot.record.extend_from_slice(record);
@@ -303,6 +324,7 @@ impl Core {
             }
             None => {
                 encode(&mut slot.record);
+                bytes = slot.record.len();
                 // The header's two integers count.
                 let size = 8 + slot.record.len();
                 if size > limit {
@@ -320,6 +342,7 @@ impl Core {
             self.slots.disown(key, &mut self.wakes);
             return Err(Box::new(failure));
         }
+        self.slots.hold_bytes(key, bytes);
         self.note_deadline(request.deadline);
         self.wake_driver();
         Ok(key)
@@ -344,7 +367,10 @@ impl Core {
         let connected = self.is_connected();
         let waits = (self.slots.get(key))
             .is_some_and(|slot| slot.is_queued() && (slot.held_back || !connected));
-        self.unwanted += usize::from(waits);
+        if waits {
+            self.unwanted += 1;
+            self.slots.release_bytes(key);
+        }
     }
 
     /// The next event of a watch; `waker` is woken when there is one.
@@ -353,12 +379,12 @@ impl Core {
     }
 
     /// The next state that a reader has not read; `waker` is woken when there is one.
-    pub(crate) fn poll_state(&mut self, reader: u64, waker: &Waker) -> Option<State> {
+    pub(crate) fn poll_state(&mut self, reader: ReaderId, waker: &Waker) -> Option<State> {
         self.readers.poll(reader, waker, &mut self.wakes)
     }
 
     /// A reader of states is gone.
-    pub(crate) fn forget_reader(&mut self, reader: u64) {
+    pub(crate) fn forget_reader(&mut self, reader: ReaderId) {
         self.readers.remove(reader, &mut self.wakes);
     }
 
@@ -406,14 +432,22 @@ impl Core {
 
     /// A request may be made now.
     #[inline]
-    fn accept(&mut self, now: Instant, deadline: Option<Instant>) -> Result<(), Failure> {
+    fn accept(&mut self, now: Instant, request: &Request<'_>) -> Result<(), Failure> {
+        let drains = request.cleanup && matches!(self.closing, Closing::Draining { .. });
         match self.refusal() {
-            Some(refusal) => Err(refusal),
-            None if deadline.is_some_and(|deadline| deadline <= now) => {
-                Err(Failure::DeadlineExceeded(Outcome::NotSent))
+            Some(refusal) if !(drains && matches!(refusal, Failure::Closed(_))) => {
+                return Err(refusal);
             }
-            None => self.make_room(),
+            _ => {}
         }
+        let epoch = self.session.epoch_of_requests();
+        if request.only_in.is_some_and(|only| only != epoch) {
+            return Err(Failure::SessionExpired(Outcome::NotSent));
+        }
+        if request.deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(Failure::DeadlineExceeded(Outcome::NotSent));
+        }
+        self.make_room()
     }
 
     /// One more request may be outstanding.
@@ -421,6 +455,10 @@ impl Core {
         let (held, most) = (self.slots.len(), self.limits.outstanding);
         if held.saturating_sub(self.unwanted) >= most && !zk_proto::seeded_bug!("D9") {
             return Err(Failure::QueueFull);
+        }
+        let (bytes, limit) = (self.slots.bytes(), self.limits.outstanding_bytes);
+        if bytes >= limit {
+            return Err(Failure::QueueBytes { bytes, limit });
         }
         // All are looked at only when it frees half of them, lest every request that is given up
         // and made again costs a walk.
@@ -480,6 +518,16 @@ impl Core {
             true => self.driver.take(),
             false => None,
         }
+    }
+
+    /// The driver has panicked, which is the end of the client.
+    pub(crate) fn handle_driver_panic(&mut self, panic: &str) {
+        self.driver_panic = Some(panic.to_owned());
+    }
+
+    /// The client has ended because its driver panicked.
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.driver_panic.is_some()
     }
 
     /// The driver is gone, with its runtime: nothing will be sent or received any more.

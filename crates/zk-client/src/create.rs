@@ -148,7 +148,8 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
         self
     }
 
-    /// Creates the znodes above it as well, persistent, with the same ACL, unless they exist.
+    /// Creates the znodes above it as well, the chroot's included, persistent, with the same ACL,
+    /// unless they exist.
     pub fn parents(self) -> CreateParents<'a, D> {
         CreateParents { create: self }
     }
@@ -197,7 +198,11 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
     /// The creation as an operation of the protocol.
     pub(crate) fn op<'r>(&'r self, path: &'r str) -> Result<MultiOp<'r>> {
         let mode = self.options.mode()?;
-        let path = self.client.root().wire(path);
+        let root = self.client.root();
+        let path = match mode.is_sequential() {
+            true => root.wire_numbered(path),
+            false => root.wire(path),
+        };
         let data = Some(self.data.as_ref());
         let acl = Cow::Borrowed(&*self.options.acl);
         let flags = mode.flags();
@@ -300,7 +305,9 @@ impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> IntoFuture for CreateParents<'a, D> 
         Box::pin(async move {
             let client = create.client.within(create.deadline);
             let tried = create.submit_with(&client, create.path, None).await;
-            let parent = zk_proto::path::parent(create.path).filter(|parent| *parent != "/");
+            // The root always exists, unless it is a chroot.
+            let parent = zk_proto::path::parent(create.path)
+                .filter(|parent| *parent != "/" || !client.root().is_none());
             match (tried, parent) {
                 (Err(error), Some(parent)) if error.kind() == ErrorKind::NoNode => {
                     client

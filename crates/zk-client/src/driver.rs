@@ -1,7 +1,9 @@
 //! The one task of a client: connect, pump, back off, again.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -14,6 +16,7 @@ use zk_transport::{Dial, Disconnect, Endpoint, FrameReader, Login, Mechanism, Sa
 
 use crate::core::Core;
 use crate::discovery::{Discovery, discover};
+use crate::last_words::LastWords;
 use crate::observe;
 use crate::read_only::seek;
 use crate::shared::{Shared, now};
@@ -53,16 +56,34 @@ pub(crate) async fn drive(gone: Gone, options: Options) {
     }
     let mut main = pin!(stay_connected(shared, &options));
     poll_fn(|cx| {
-        let over = main.as_mut().poll(cx);
-        if over.is_pending() {
-            for task in &mut aside {
-                // What it does shows in the core.
-                let _ = task.as_mut().poll(cx);
+        let turn = AssertUnwindSafe(|| {
+            let over = main.as_mut().poll(cx);
+            if over.is_pending() {
+                for task in &mut aside {
+                    // What it does shows in the core.
+                    let _ = task.as_mut().poll(cx);
+                }
+            }
+            over
+        });
+        // A runtime without I/O panics when a socket is opened, and a user's dial or login may.
+        match catch_unwind(turn) {
+            Ok(over) => over,
+            Err(panic) => {
+                let text = panic_text(&*panic);
+                shared.with(|core| core.handle_driver_panic(text));
+                Poll::Ready(())
             }
         }
-        over
     })
     .await;
+}
+
+/// What a panic says.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("see its output")
 }
 
 async fn stay_connected(shared: &Shared, options: &Options) {
@@ -167,7 +188,9 @@ async fn connect(
                 expects_more: false,
                 has_waited: false,
             };
-            let ended = pump(stream, &mut endpoint, options.frame_limit).await;
+            let mut stream = LastWords::new(stream, shared);
+            let ended = pump(&mut stream, &mut endpoint, options.frame_limit).await;
+            stream.end();
             let opened = endpoint.opened;
             let reason = match ended.reason {
                 Disconnect::ClosedByServer | Disconnect::Reset(_) if !opened => {

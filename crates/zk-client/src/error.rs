@@ -2,6 +2,8 @@
 
 mod text;
 
+pub(crate) use text::is_create;
+
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -91,7 +93,8 @@ pub enum ErrorKind {
     AuthFailed,
     /// The client has been closed.
     Closed,
-    /// As many requests are outstanding as the client is configured to hold.
+    /// As many requests, or as many bytes of requests, are outstanding as the client is configured
+    /// to hold.
     QueueFull,
     /// The request is larger than the client is configured to send.
     RequestTooLarge,
@@ -186,6 +189,15 @@ impl Error {
     pub(crate) fn with_failed_op(mut self, index: usize) -> Self {
         self.0.failed_op = Some(index);
         self
+    }
+
+    /// A read has been sent again after each lost connection, and is not to be any more.
+    pub(crate) fn of_replayed(self, op: OpCode) -> Self {
+        let lost = self.kind() == ErrorKind::ConnectionLost && self.outcome() == Outcome::Unknown;
+        match lost && text::is_read(op) {
+            true => self.with_retries_exhausted(),
+            false => self,
+        }
     }
 
     pub(crate) fn with_retries_exhausted(mut self) -> Self {

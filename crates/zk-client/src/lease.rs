@@ -11,7 +11,7 @@ use zk_proto::SessionId;
 
 use crate::core::Core;
 use crate::shared::{Shared, now};
-use crate::state::State;
+use crate::state::{ReaderId, State};
 
 /// One session of a client, the basis of everything that is held only as long as it lives.
 ///
@@ -214,7 +214,7 @@ impl Lease {
 
 struct Reader<'a> {
     shared: &'a Shared,
-    id: u64,
+    id: ReaderId,
 }
 
 impl Drop for Reader<'_> {

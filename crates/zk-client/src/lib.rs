@@ -56,6 +56,9 @@
 //! | write, not sent, none in flight | is sent after the reconnect |
 //! | watch | is armed again; what happened meanwhile is delivered, or reported as a [`WatchEvent::Gap`] |
 //!
+//! A read is not sent again without end: one that is next to be answered when the server closes the
+//! connection, ten times in a row, fails.
+//!
 //! # When the server answers with an error
 //!
 //! An [`ErrorCode`] that means "not executed"
@@ -63,6 +66,12 @@
 //! say that they do not know what became of the request, so the outcome is [`Outcome::Unknown`], as if
 //! the connection had been lost. [`protected`](Create::protected) creations and conditional writes with
 //! a [`RetryPolicy`] find out.
+//!
+//! # When the client ends
+//!
+//! End a program with [`Client::close`]: it waits until the session has ended and the clean-ups of
+//! dropped guards and futures are done. The drop of the last handle does so in the background, for
+//! which the runtime must live on; see [`Client`](Client#the-end).
 //!
 //! # When the session expires
 //!
@@ -121,17 +130,20 @@
 //!
 //! # Modules
 //! - `client`, `config`: handles and their options.
+//! - `cleanup`: removing in the background what a drop has left. `repetition`: bounds for requests
+//!   that are made again.
 //! - `call`: a request's future. `read`, `fresh`, `write`, `create`, `protected`, `multi`, `acl`,
 //!   `tree`, `descendants`, `identity`, `ensemble`: the operations.
 //! - `retry`: trying again, only what can be tried again without harm.
 //! - `watch`: what is armed, and who is told.
-//! - `session`, `leader`, `state`, `lease`: how long a session lasts and who wants to know. `token`: a
+//! - `session`, `leader`, `state`, `state_stream`, `lease`: how long a session lasts and who wants to know. `token`: a
 //!   session that is handed over to another client.
 //! - `statistics`: what a client has done and holds.
 //! - `blocking`: the client for programs without a runtime.
 //! - `observe`: spans and events.
 //! - [`cost`]: a page on where the time of a request goes.
-//! - `core`, `slots`, `shared`: the state behind the lock. `driver`: the one task, with `read_only`,
+//! - `core`, `slots`, `shared`: the state behind the lock. `driver`: the one task, with `last_words`,
+//!   what is written when it is dropped, `read_only`,
 //!   the search for a server with a quorum, and `discovery`, the list of servers out of the DNS.
 //!
 //! # What it tells those who look on
@@ -184,6 +196,7 @@ mod acl;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod call;
+mod cleanup;
 mod client;
 mod config;
 mod core;
@@ -196,6 +209,7 @@ mod ensemble;
 mod error;
 mod fresh;
 mod identity;
+mod last_words;
 mod leader_contact;
 mod lease;
 mod multi;
@@ -203,11 +217,13 @@ mod observe;
 mod protected;
 mod read;
 mod read_only;
+mod repetition;
 mod retry;
 mod session;
 mod shared;
 mod slots;
 mod state;
+mod state_stream;
 mod statistics;
 mod suspension;
 #[cfg(feature = "testkit")]
@@ -220,7 +236,9 @@ mod write;
 
 pub use acl::{GetAcl, SetAcl};
 pub use call::Pending;
-pub use client::{Client, SessionInfo, StateStream};
+#[doc(hidden)]
+pub use cleanup::Pledge;
+pub use client::{Client, SessionInfo};
 pub use config::{Builder, SessionPolicy};
 pub use create::{Create, CreateParents, Created};
 pub use descendants::{Count, Ephemerals};
@@ -235,8 +253,11 @@ pub use read::{
     Children, ChildrenWatched, Exists, ExistsWatched, Get, GetChildren, GetChildrenStat,
     GetWatched, Sync,
 };
+#[doc(hidden)]
+pub use repetition::Repetition;
 pub use retry::{Retried, RetryPolicy};
 pub use state::State;
+pub use state_stream::StateStream;
 pub use statistics::{RequestCounts, Statistics};
 pub use token::SessionToken;
 pub use tree::{DeleteRecursive, EnsurePath};

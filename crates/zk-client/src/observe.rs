@@ -19,7 +19,7 @@ use crate::call::PATH_SEPARATOR;
 use crate::error::Error;
 use crate::shared::{Shared, now};
 use crate::slots::Seen;
-use crate::state::State;
+use crate::state::{ReaderId, State};
 use crate::statistics::Noticed;
 
 /// Runs a client's driver, and tells what it does.
@@ -63,7 +63,7 @@ pub(crate) fn attempt(shared: &Shared, host: &HostPort) -> Span {
 /// Follows the states of a client.
 struct Narrator {
     shared: Arc<Shared>,
-    reader: u64,
+    reader: ReaderId,
     /// The one that was told last.
     session: SessionId,
     /// Whether it has been told that no connection could be made.

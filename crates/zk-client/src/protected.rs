@@ -7,13 +7,19 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use zk_proto::{OpCode, SessionId, path};
-use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::call::{Pending, validate};
+use crate::cleanup::{Cleanup, Target};
 use crate::client::Client;
 use crate::create::{Create, Created};
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::retry::Background;
+use crate::read::Children;
+use crate::repetition::Repetition;
+use crate::write::{ANY, delete_for_good};
+
+/// So many requests of one creation may each be lost with the connection: more than of other requests,
+/// for a creation that is given up leaves its caller in doubt.
+const MAX_LOST_CREATIONS: u32 = 24;
 
 /// A random id that tells one creation from every other. It stands in the znode's name the way
 /// Curator puts it there: `_c_<uuid>-name`.
@@ -72,12 +78,16 @@ impl fmt::Debug for Guid {
 ///
 /// # Errors
 /// Those of [`Create`]. With an outcome of [`Outcome::Unknown`] the znode may exist, and is looked
-/// for and deleted in the background, unless it cannot be looked for: its parent has more children than
-/// [`max_reply_bytes`](crate::Builder::max_reply_bytes) holds, or may not be read. So it is with a znode that is not ephemeral if the session
-/// expires before it is known: the old session's request may yet be executed.
+/// for and deleted in the background. So it is with a znode that is not ephemeral if the session
+/// expires before it is known: the old session's request may yet be executed. A creation is not
+/// repeated without end: once 24 of its requests have each cost the connection, the error is that
+/// of the last.
 ///
 /// # Cancel safety
-/// Dropping the future deletes the znode in the background, should it come to exist.
+/// Dropping the future deletes the znode in the background, should it come to exist;
+/// [`Client::close`](crate::Client::close) waits for that. A sequential znode is found among its
+/// parent's children, which is impossible, and logged as a warning, if their list is larger than
+/// [`Builder::max_reply_bytes`](crate::Builder::max_reply_bytes).
 #[must_use = "operations do nothing unless awaited or submitted"]
 pub struct CreateProtected<'a, D> {
     create: Create<'a, D>,
@@ -174,11 +184,15 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         let nameless = self.create.is_sequential() || self.prefix.is_some();
         validate(OpCode::Create2, self.create.path, nameless)?;
         self.create.validate(&path)?;
+        let ephemeral = self.create.options.is_ephemeral();
         Ok(Orphan {
-            client: client.with_deadline(None),
+            client: client.background(),
             parent: parent.to_owned(),
             prefix,
+            cleanup: (!ephemeral).then(|| Cleanup::begin(client, &path, Target::Persistent)),
             path,
+            sequential: self.create.is_sequential(),
+            ephemeral,
             armed: true,
         })
     }
@@ -200,7 +214,8 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
     ) -> Result<Created> {
         // The sessions in which it may have been created.
         let mut sessions = Vec::new();
-        let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
+        let mut losses = 0;
+        let mut pause = Repetition::default();
         loop {
             sessions.push(attempt.session);
             let failed = match attempt.answer.await {
@@ -223,15 +238,16 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                         }
                         Ok(None) => {}
                         Err(look) => {
-                            orphan.armed = Background::is_worthwhile(&look);
-                            if !orphan.armed {
-                                give_up(&look, &orphan.parent, &orphan.prefix);
-                            }
+                            orphan.give_up_on(&look);
                             return Err(failed.not_found_out(look));
                         }
                     }
                     if !failed.is_transient() {
                         return Err(failed);
+                    }
+                    losses += 1;
+                    if losses >= MAX_LOST_CREATIONS {
+                        return Err(failed.with_retries_exhausted());
                     }
                     // A request of a session that was given up may still be on its way. An ephemeral
                     // znode of that session goes with it; another would stay beside a second.
@@ -263,13 +279,11 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         orphan: &Orphan,
         sessions: &[SessionId],
     ) -> Result<Option<Created>> {
-        let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
+        let mut repetition = Repetition::default();
         loop {
             match self.look(client, orphan, sessions).await {
-                Err(error)
-                    if error.is_transient() && error.kind() != ErrorKind::DeadlineExceeded =>
-                {
-                    tokio::time::sleep(pause.next_delay()).await;
+                Err(error) if repetition.may_go_on(&error) => {
+                    tokio::time::sleep(repetition.next_delay()).await;
                 }
                 found => return found,
             }
@@ -282,15 +296,19 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         orphan: &Orphan,
         sessions: &[SessionId],
     ) -> Result<Option<Created>> {
-        let Orphan { parent, prefix, .. } = orphan;
         // This connection's server may lag behind the one that executed the creation.
-        let children = match client.children(parent).synced().await {
-            Ok(children) => children,
-            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
-            Err(error) => return Err(error),
+        let paths = match &orphan.sequential {
+            false => {
+                client.sync(&orphan.path).await?;
+                vec![orphan.path.clone()]
+            }
+            true => match client.children(&orphan.parent).synced().await {
+                Ok(children) => orphan.paths(&children).collect(),
+                Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
+                Err(error) => return Err(error),
+            },
         };
-        for name in children.iter().filter(|name| name.starts_with(prefix)) {
-            let path = path::join(parent, name);
+        for path in paths {
             let Some(stat) = client.exists(&path).await? else {
                 continue;
             };
@@ -315,71 +333,117 @@ fn split(path: &str) -> (&str, &str) {
     }
 }
 
-/// A creation that nobody waits for any longer. Dropped while armed, it looks for the znode in the
+/// A creation that may not be awaited to its end. Dropped while armed, it looks for the znode in the
 /// background and deletes it.
 struct Orphan {
+    /// Does not keep the client open.
     client: Client,
     parent: String,
     prefix: String,
     /// The path that is created, without its number.
     path: String,
+    sequential: bool,
+    ephemeral: bool,
+    /// That of a persistent znode begins with the creation, for the client must not be closed before
+    /// it is known whether there is anything to clean up.
+    cleanup: Option<Cleanup>,
     armed: bool,
+}
+
+impl Orphan {
+    /// The paths of the children that the creation has made: one at most, by the protocol.
+    fn paths(&self, children: &Children) -> impl Iterator<Item = String> {
+        paths_of(&self.parent, &self.prefix, children)
+    }
+
+    /// Looking for the znode has failed. It is not looked for again if that costs the connection
+    /// again.
+    fn give_up_on(&mut self, look: &Error) {
+        self.armed = look.kind() != ErrorKind::ReplyTooLarge;
+        if !self.armed {
+            tracing::warn!(
+                error = %look, path = %self.path,
+                "the znode cannot be looked for and may be left"
+            );
+        }
+    }
 }
 
 impl Drop for Orphan {
     fn drop(&mut self) {
-        if !self.armed {
+        // The end of the session takes an ephemeral znode with it.
+        let ends = self.ephemeral && self.client.is_closing();
+        let cleanup = self.cleanup.take();
+        if !self.armed || ends {
+            return cleanup.map_or((), Cleanup::cancel);
+        }
+        let begin = || Cleanup::begin(&self.client, &self.path, Target::Ephemeral);
+        let cleanup = cleanup.unwrap_or_else(begin);
+        let client = cleanup.client().clone();
+        let path = std::mem::take(&mut self.path);
+        if !self.sequential {
+            let deleting = client.delete(&path).submit();
+            cleanup.spawn(async move { delete_for_good(&client, &path, ANY, deleting).await });
             return;
         }
-        let client = self.client.clone();
         let (parent, prefix) = (
             std::mem::take(&mut self.parent),
             std::mem::take(&mut self.prefix),
         );
-        client.runtime().clone().spawn(async move {
-            if let Err(error) = remove(&client, &parent, &prefix).await {
-                give_up(&error, &parent, &prefix);
-            }
-        });
+        let look = look(&client, &parent);
+        cleanup.spawn(async move { remove(&client, &parent, &prefix, look).await });
     }
 }
 
-/// An orphan cannot be looked for.
-fn give_up(error: &Error, parent: &str, prefix: &str) {
-    if matches!(error.kind(), ErrorKind::Closed | ErrorKind::SessionExpired) {
-        // An ephemeral znode goes with the session whose end this is.
-        tracing::debug!(%error, %parent, %prefix, "a znode that may exist is not looked for");
-    } else {
-        tracing::warn!(
-            %error, %parent, %prefix,
-            "a znode that may have been created cannot be looked for; it stays until its session \
-             ends, or it is deleted"
-        );
-    }
+fn paths_of(parent: &str, prefix: &str, children: &Children) -> impl Iterator<Item = String> {
+    let found = children.iter().filter(move |name| name.starts_with(prefix));
+    found.map(move |name| path::join(parent, name))
 }
 
-async fn remove(client: &Client, parent: &str, prefix: &str) -> Result<()> {
-    let mut attempts = Background::new();
+/// A read of a znode's children, after all that has been submitted before.
+type Look = (Pending<()>, Pending<Children>);
+
+fn look(client: &Client, parent: &str) -> Look {
+    // A server that is connected to meanwhile may lag behind the one that executed the creation.
+    (
+        client.sync(parent).submit(),
+        client.children(parent).submit(),
+    )
+}
+
+/// Deletes the children whose names begin with `prefix`; `look` has been submitted.
+async fn remove(client: &Client, parent: &str, prefix: &str, mut look: Look) -> Result<()> {
+    let mut repetition = Repetition::default();
     loop {
-        match try_remove(client, parent, prefix).await {
+        let (synced, children) = look;
+        let read = match synced.await {
+            Ok(()) => children.await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(children) => {
+                // Each of the names is that of this creation, so all can be deleted at once.
+                let deletions: Vec<_> = paths_of(parent, prefix, &children)
+                    .map(|path| (client.delete(&path).submit(), path))
+                    .collect();
+                for (deleting, path) in deletions {
+                    delete_for_good(client, &path, ANY, deleting).await?;
+                }
+                return Ok(());
+            }
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(()),
-            Err(error) if attempts.again(client, &error).await => {}
-            removed => return removed,
-        }
-    }
-}
-
-async fn try_remove(client: &Client, parent: &str, prefix: &str) -> Result<()> {
-    // What was submitted is executed before this, and visible after it.
-    let children = client.children(parent).synced().await?;
-    for name in children.iter().filter(|name| name.starts_with(prefix)) {
-        match client.delete(&path::join(parent, name)).await {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NoNode => {}
+            Err(error)
+                if error.kind() == ErrorKind::SessionExpired && client.only_in().is_some() =>
+            {
+                return Err(error);
+            }
+            Err(error) if repetition.may_go_on(&error) => {
+                tokio::time::sleep(repetition.next_delay()).await;
+            }
             Err(error) => return Err(error),
         }
+        look = self::look(client, parent);
     }
-    Ok(())
 }
 
 #[cfg(test)]

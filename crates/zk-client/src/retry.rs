@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::shared::now;
 
 pub use conditional::Retried;
@@ -185,45 +185,6 @@ fn may_pass(error: &Error) -> bool {
 fn is_unexplained(error: &Error) -> bool {
     let code = error.code();
     code.is_some_and(|code| !code.is_refusal() && !code.is_timeout())
-}
-
-/// How often background work is made again after an error that neither names a refusal nor passes by
-/// itself.
-const UNEXPLAINED: u32 = 3;
-
-/// Attempts at an operation that may be executed twice and that the program does not wait for.
-pub(crate) struct Background {
-    pause: Backoff,
-    unexplained: u32,
-}
-
-impl Background {
-    pub(crate) fn new() -> Self {
-        Background {
-            pause: Backoff::new(BackoffPolicy::default(), fastrand::u64(..)),
-            unexplained: UNEXPLAINED,
-        }
-    }
-
-    /// Whether another attempt may end better than with `error`.
-    pub(crate) fn is_worthwhile(error: &Error) -> bool {
-        error.is_transient() || error.kind() == ErrorKind::SessionExpired || is_unexplained(error)
-    }
-
-    /// Whether there is to be another attempt after one that ended with `error`; pauses before it.
-    pub(crate) async fn again(&mut self, client: &Client, error: &Error) -> bool {
-        if client.is_over() || !Self::is_worthwhile(error) {
-            return false;
-        }
-        if is_unexplained(error) {
-            if self.unexplained == 0 {
-                return false;
-            }
-            self.unexplained -= 1;
-        }
-        tokio::time::sleep(self.pause.next_delay()).await;
-        true
-    }
 }
 
 impl Client {

@@ -96,6 +96,12 @@ impl Session {
         self.epoch
     }
 
+    /// The epoch of the session in which a request made now is executed: the current one, or the
+    /// next if there is none.
+    pub(crate) fn epoch_of_requests(&self) -> u64 {
+        self.epoch + u64::from(!self.exists())
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }

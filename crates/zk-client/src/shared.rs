@@ -124,7 +124,11 @@ mod tests {
         let limits = Limits {
             outstanding: 8,
             request_bytes: 1024,
-            watch_events: 8,
+            outstanding_bytes: usize::MAX,
+            mailbox: crate::watch::MailboxLimits {
+                events: 8,
+                bytes: 1024,
+            },
             close_timeout: Duration::ZERO,
         };
         let policy = SessionPolicy::Renew;

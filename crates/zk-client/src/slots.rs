@@ -73,6 +73,7 @@ pub(crate) enum Failure {
     AuthFailed(Disconnect, Outcome),
     Closed(Outcome),
     QueueFull,
+    QueueBytes { bytes: usize, limit: usize },
     RequestTooLarge { size: usize, limit: usize },
     ReplyTooLarge { size: usize, limit: usize },
 }
@@ -100,7 +101,9 @@ impl Failure {
             | Failure::SessionExpired(outcome)
             | Failure::DeadlineExceeded(outcome)
             | Failure::Closed(outcome) => *outcome,
-            Failure::QueueFull | Failure::RequestTooLarge { .. } => Outcome::NotSent,
+            Failure::QueueFull | Failure::QueueBytes { .. } | Failure::RequestTooLarge { .. } => {
+                Outcome::NotSent
+            }
             Failure::ReplyTooLarge { .. } => Outcome::Unknown,
         }
     }
@@ -136,6 +139,10 @@ pub(crate) struct Slot {
     failed: bool,
     /// Whether it waits for the next connection, although there is one.
     pub(crate) held_back: bool,
+    /// Connections that the server closed when it was the turn of this request.
+    pub(crate) losses: u32,
+    /// The size of its record, as long as that counts as held.
+    bytes: usize,
 }
 
 impl Slot {
@@ -154,6 +161,8 @@ impl Slot {
             result: None,
             failed: false,
             held_back: false,
+            losses: 0,
+            bytes: 0,
         }
     }
 
@@ -204,6 +213,9 @@ pub(crate) fn register(place: &mut Option<Waker>, waker: &Waker, wakes: &mut Vec
 pub(crate) struct Slots {
     slots: Vec<Slot>,
     free: Vec<SlotKey>,
+    /// The sizes of the records of all requests that the link or the parked queue holds, without
+    /// those that wait for a connection and have been given up.
+    bytes: usize,
     pub(crate) counts: Classes,
 }
 
@@ -240,8 +252,31 @@ impl Slots {
             slot.queued = true;
             slot.failed = false;
             slot.held_back = false;
+            slot.losses = 0;
         }
         key
+    }
+
+    /// Bytes of requests that are held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The request's record has so many bytes, which are held until the key is let go of.
+    #[inline]
+    pub(crate) fn hold_bytes(&mut self, key: SlotKey, bytes: usize) {
+        if let Some(slot) = self.slots.get_mut(key.0 as usize) {
+            slot.bytes = bytes;
+            self.bytes += bytes;
+        }
+    }
+
+    /// The request's record is not held any longer.
+    #[inline]
+    pub(crate) fn release_bytes(&mut self, key: SlotKey) {
+        if let Some(slot) = self.slots.get_mut(key.0 as usize) {
+            self.bytes -= std::mem::take(&mut slot.bytes);
+        }
     }
 
     #[inline]
@@ -289,6 +324,7 @@ impl Slots {
     /// The link or the parked queue lets go of the key.
     #[inline]
     pub(crate) fn unqueue(&mut self, key: SlotKey) {
+        self.release_bytes(key);
         if let Some(slot) = self.get_mut(key) {
             slot.queued = false;
             self.free_if_done(key);

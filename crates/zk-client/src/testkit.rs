@@ -74,7 +74,11 @@ impl Machine {
         let limits = Limits {
             outstanding,
             request_bytes: 1024,
-            watch_events: 8,
+            outstanding_bytes: usize::MAX,
+            mailbox: crate::watch::MailboxLimits {
+                events: 8,
+                bytes: 1024,
+            },
             close_timeout: Duration::from_secs(2),
         };
         let policy = if renew {
@@ -246,6 +250,8 @@ impl Machine {
                 changed: false,
             }),
             deadline: deadline.map(|deadline| now + deadline),
+            cleanup: false,
+            only_in: None,
         };
         let submitted = self.core.submit(now, &request);
         self.core.wakes.clear();

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use zk_proto::{Acl, path};
-use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::client::Client;
 use crate::error::{ErrorKind, Outcome, Result};
+use crate::repetition::Repetition;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
@@ -18,7 +18,8 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 /// (CURATOR-715). Through a chroot, the chroot's own znodes are created too.
 ///
 /// # Errors
-/// Those of [`Create`](crate::Create), `NodeExists` aside.
+/// Those of [`Create`](crate::Create), `NodeExists` aside. A lost connection is none until ten
+/// attempts at the same znode have each cost one.
 ///
 /// # Cancel safety
 /// Dropping the future leaves the znodes that were created.
@@ -77,7 +78,7 @@ impl<'a> IntoFuture for EnsurePath<'a> {
             let full = client.root().join(self.path);
             let client = client.unrooted();
             let mut missing = vec![full.as_str()];
-            let mut pause = Backoff::new(BackoffPolicy::default(), fastrand::u64(..));
+            let mut repetition = Repetition::default();
             while let Some(&path) = missing.last() {
                 if path == "/" {
                     missing.pop();
@@ -91,17 +92,26 @@ impl<'a> IntoFuture for EnsurePath<'a> {
                 };
                 match create.await {
                     Ok(_) => {
+                        repetition.reset();
                         missing.pop();
                     }
                     Err(error) => match (error.kind(), path::parent(path)) {
                         (ErrorKind::NodeExists, _) => {
                             missing.pop();
                         }
+                        // Servers look at the parent's ACL first, also if there is nothing to do.
+                        (ErrorKind::NoAuth, _) if client.exists(path).await?.is_some() => {
+                            missing.pop();
+                        }
                         (ErrorKind::NoNode, Some(parent)) => missing.push(parent),
                         // Creating it twice is creating it once.
-                        (ErrorKind::ConnectionLost, _) => {}
-                        (ErrorKind::Server, _) if error.is_transient() => {
-                            tokio::time::sleep(pause.next_delay()).await;
+                        (ErrorKind::ConnectionLost | ErrorKind::Server, _)
+                            if error.is_transient() && repetition.may_go_on(&error) =>
+                        {
+                            tokio::time::sleep(repetition.next_delay()).await;
+                        }
+                        (ErrorKind::ConnectionLost, _) => {
+                            return Err(error.with_retries_exhausted());
                         }
                         _ => return Err(error),
                     },

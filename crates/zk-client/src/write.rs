@@ -6,10 +6,11 @@ use zk_proto::records::{DeleteRequest, SetDataRequest};
 use zk_proto::{OpCode, Stat};
 
 use crate::call::{Call, Pending, operation};
+use crate::cleanup::{Cleanup, Target};
 use crate::client::Client;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Result};
 use crate::read::stat;
-use crate::retry::Background;
+use crate::repetition::Repetition;
 use crate::tree::DeleteRecursive;
 
 /// Any version.
@@ -127,36 +128,57 @@ impl<'a> Delete<'a> {
     /// Deletes the znode in the background, through lost connections, until it is gone or the
     /// current session has ended. Returns at once; the request is submitted by then and comes before
     /// whatever the caller submits next, unless it has to be made again: after a lost connection, or
-    /// because too many requests were outstanding.
+    /// because too many requests were outstanding. Without a session it belongs to the next one.
     ///
-    /// For znodes whose name nobody else uses, as those created [`protected`](crate::Create) have:
-    /// when a reply is lost the deletion is repeated, and would take what another has meanwhile
-    /// created under the same name.
+    /// [`Client::close`] waits for it. It ends with a warning in the log, and the znode is left, if
+    /// the server refuses it, if the session ends first, or if the request itself has cost ten
+    /// connections.
+    ///
+    /// For znodes whose name no other client uses, as those created [`protected`](crate::Create)
+    /// have: when a reply is lost the deletion is repeated, and would take what another client has
+    /// meanwhile created under the same name.
     pub fn guaranteed(self) {
-        let client = self.client.with_deadline(None);
+        self.in_background(Target::InSession);
+    }
+
+    /// As [`guaranteed`](Self::guaranteed), and goes on in the next session if this one ends: for
+    /// znodes that are not ephemeral and have a name that no other znode ever has.
+    pub fn guaranteed_across_sessions(self) {
+        self.in_background(Target::Persistent);
+    }
+
+    fn in_background(self, target: Target) {
+        let cleanup = Cleanup::begin(self.client, self.path, target);
         let (path, version) = (self.path.to_owned(), self.version);
-        let epoch = client.session().epoch;
-        let mut deleting = client.delete(&path).version(version).submit();
-        client.runtime().clone().spawn(async move {
-            let mut attempts = Background::new();
-            loop {
-                match deleting.await {
-                    Ok(()) => return,
-                    Err(error) if error.kind() == ErrorKind::NoNode => return,
-                    // The session's end is looked for below.
-                    Err(error) if attempts.again(&client, &error).await => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot delete in the background");
-                        return;
-                    }
-                }
-                if client.session().epoch != epoch {
-                    return;
-                }
-                deleting = client.delete(&path).version(version).submit();
-            }
-        });
+        let client = cleanup.client().clone();
+        let deleting = client.delete(&path).version(version).submit();
+        cleanup.spawn(async move { delete_for_good(&client, &path, version, deleting).await });
     }
 }
 
 operation!(Delete -> ());
+
+/// Repeats a deletion, which has been submitted once, until the znode is gone.
+pub(crate) async fn delete_for_good(
+    client: &Client,
+    path: &str,
+    version: i32,
+    mut deleting: Pending<()>,
+) -> Result<()> {
+    let mut repetition = Repetition::default();
+    loop {
+        match deleting.await {
+            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(()),
+            Err(error)
+                if error.kind() == ErrorKind::SessionExpired && client.only_in().is_some() =>
+            {
+                return Err(error);
+            }
+            Err(error) if repetition.may_go_on(&error) => {
+                tokio::time::sleep(repetition.next_delay()).await;
+            }
+            done => return done,
+        }
+        deleting = client.delete(path).version(version).submit();
+    }
+}

@@ -1,6 +1,6 @@
 //! A barrier that holds everybody back until it is opened.
 
-use zk_client::{Client, Error, ErrorKind, Outcome, Zxid};
+use zk_client::{Client, Error, ErrorKind, Repetition, Zxid};
 
 use crate::error::Result;
 use crate::paths::check_own;
@@ -69,7 +69,16 @@ impl Barrier {
             match self.client.create(&self.path, "").parents().await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::NodeExists => return Ok(()),
-                Err(error) if passes(&error) => tokio::time::sleep(pause.next_delay()).await,
+                // Servers look at the parent's ACL first.
+                Err(error)
+                    if error.kind() == ErrorKind::NoAuth
+                        && self.client.exists(&self.path).await?.is_some() =>
+                {
+                    return Ok(());
+                }
+                Err(error) if passes(&mut pause, &error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -109,7 +118,7 @@ impl Barrier {
                 }
                 Err(error) => error,
             };
-            if !passes(&error) {
+            if !passes(&mut pause, &error) {
                 return Err(error.into());
             }
             tokio::time::sleep(pause.next_delay()).await;
@@ -131,7 +140,9 @@ impl Barrier {
                 Ok((None, _)) => return Ok(()),
                 // Whatever it tells, look again: a change of data and a lost session are no opening.
                 Ok((Some(_), watch)) => drop(watch.await),
-                Err(error) if passes(&error) => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if passes(&mut pause, &error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -139,10 +150,6 @@ impl Barrier {
 }
 
 /// Whether it may go better the next time, for what can be done twice.
-fn passes(error: &Error) -> bool {
-    let lost = matches!(
-        error.kind(),
-        ErrorKind::ConnectionLost | ErrorKind::SessionExpired
-    );
-    error.is_transient() || (lost && error.outcome() != Outcome::Rejected)
+fn passes(pause: &mut Repetition, error: &Error) -> bool {
+    error.is_retryable() || pause.may_go_on(error)
 }

@@ -15,10 +15,10 @@ pub enum Error {
     #[error(transparent)]
     Client(#[from] zk_client::Error),
     /// What the operation depends on is no longer held.
-    #[error("the guard was lost: {0}")]
+    #[error("the guard was lost")]
     Lost(#[from] Lost),
     /// The data of a znode are not what they should be.
-    #[error("cannot make sense of the data of {path}, version {version}: {source}")]
+    #[error("cannot decode the data of {path}, version {version}")]
     Undecodable {
         /// The znode's path.
         path: String,

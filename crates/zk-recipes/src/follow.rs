@@ -29,9 +29,8 @@ pub(crate) trait Followed: Clone + Send + Sync + 'static {
 /// The latest state of a znode, from now on.
 pub(crate) fn follow<S: Followed>(client: &Client, path: &str) -> Latest<Result<S>> {
     // A state is waited for as long as it takes.
-    let (client, path) = (client.with_deadline(None), path.to_owned());
-    let runtime = client.runtime().clone();
-    Latest::written_by(&runtime, |writer| run(client, path, writer))
+    let (task, path) = (client.with_deadline(None).background(), path.to_owned());
+    Latest::written_by(client, |writer| run(task, path, writer))
 }
 
 async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>>) {
@@ -55,7 +54,7 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
                 watch.await;
             }
             Err(error) if error.kind() == ErrorKind::Closed => return,
-            Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
+            Err(error) if pause.may_go_on(&error) => tokio::time::sleep(pause.next_delay()).await,
             Err(error) => {
                 writer.write(Err(error.into()));
                 return;

@@ -8,7 +8,9 @@ use std::task::Poll;
 use std::time::Instant;
 
 use tokio::task::AbortHandle;
-use zk_client::{Client, Created, ErrorKind, Lease, OpResult, Pending, Stat, State, Zxid, path};
+use zk_client::{
+    Client, Created, ErrorKind, Lease, OpResult, Pending, Pledge, Stat, State, Zxid, path,
+};
 
 use crate::error::{Lost, Result};
 use crate::fate::Fate;
@@ -55,7 +57,8 @@ impl fmt::Display for Token {
 
 /// A lock, a lease or a leadership, as long as it is held. Not `Clone`: it is let go once.
 ///
-/// Dropping it lets it go in the background, also outside a runtime.
+/// Dropping it lets it go in the background, also outside a runtime: the deletion of its znode is
+/// submitted by the drop, and [`Client::close`] waits for it.
 ///
 /// # Losing the session
 ///
@@ -84,6 +87,8 @@ pub struct Guard {
     trust: Trust,
     fate: Arc<Fate>,
     renewal: Option<AbortHandle>,
+    /// Of a place in a line that outlives sessions: the client is not closed before it is left.
+    pledge: Option<Pledge>,
     held: bool,
 }
 
@@ -108,14 +113,21 @@ impl Guard {
             trust,
             fate: Arc::default(),
             renewal: None,
+            pledge: None,
             held: true,
         }
     }
 
+    pub(crate) fn with_pledge(mut self, pledge: Option<Pledge>) -> Self {
+        self.pledge = pledge;
+        self
+    }
+
     /// The place is at the head of its line.
     pub(crate) fn hold(mut self) -> Self {
+        self.pledge = None;
         if let (Some(lease), Trust::Quorum) = (&self.lease, self.trust) {
-            let client = self.client.with_deadline(None);
+            let client = self.client.with_deadline(None).background();
             let runtime = client.runtime().clone();
             let renewal = renew(client, lease.clone(), self.path.clone(), self.fate.clone());
             self.renewal = Some(runtime.spawn(renewal).abort_handle());
@@ -193,7 +205,7 @@ impl Guard {
                     return Ok(false);
                 }
                 // To ask twice does no harm.
-                Err(error) if error.is_transient() => {}
+                Err(error) if pause.may_go_on(&error) => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) if self.has_left(part) => break,
                 Ok(_) => {}
@@ -303,7 +315,9 @@ impl Guard {
                     watch.await;
                 }
                 Ok(_) => return Lost::Deleted,
-                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => {
                     tracing::debug!(%error, "cannot watch the guard's znode");
                     return std::future::pending().await;
@@ -364,10 +378,13 @@ async fn delete(client: &Client, path: &str, may_be_there: impl Fn() -> bool) ->
         match client.delete(path).await {
             Ok(()) => break,
             Err(error) if error.kind() == ErrorKind::NoNode => break,
-            Err(error) if error.kind() == ErrorKind::ConnectionLost => {}
-            // Another session follows, or this says why not.
-            Err(error) if error.kind() == ErrorKind::SessionExpired => client.connected().await?,
-            Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
+            Err(error) if pause.may_go_on(&error) => {
+                if error.kind() == ErrorKind::SessionExpired {
+                    // Another session follows, or this says why not.
+                    client.connected().await?;
+                }
+                tokio::time::sleep(pause.next_delay()).await;
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -377,20 +394,16 @@ async fn delete(client: &Client, path: &str, may_be_there: impl Fn() -> bool) ->
 impl Drop for Guard {
     fn drop(&mut self) {
         self.end_renewal();
-        if !self.held || !self.is_live() || zk_proto::seeded_bug!("D3") {
+        if !self.held || zk_proto::seeded_bug!("D3") {
             return;
         }
-        if !self.outlives_sessions() {
-            self.client.delete(&self.path).guaranteed();
-            return;
+        let delete = self.client.delete(&self.path);
+        match &self.lease {
+            // Its session is over or being closed, which deletes it.
+            Some(lease) if lease.deadline().is_none() => {}
+            Some(_) => delete.guaranteed(),
+            None => delete.guaranteed_across_sessions(),
         }
-        let client = self.client.with_deadline(None);
-        let path = std::mem::take(&mut self.path);
-        client.runtime().clone().spawn(async move {
-            if let Err(error) = delete(&client, &path, || true).await {
-                tracing::warn!(%error, %path, "a lock that outlives its session was not let go");
-            }
-        });
     }
 }
 

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 use tokio::task::AbortHandle;
+use zk_client::Client;
 
 #[derive(Debug)]
 struct Place<T> {
@@ -24,14 +25,14 @@ pub(crate) struct Writer<T>(Arc<Mutex<Place<T>>>);
 pub(crate) struct Latest<T> {
     place: Arc<Mutex<Place<T>>>,
     task: AbortHandle,
+    /// Keeps the client open. The task does not, for it ends some time after the reader.
+    _client: Client,
 }
 
 impl<T: Send + 'static> Latest<T> {
-    /// Starts the task that writes.
-    pub(crate) fn written_by<F>(
-        runtime: &tokio::runtime::Handle,
-        task: impl FnOnce(Writer<T>) -> F,
-    ) -> Self
+    /// Starts the task that writes, on the client's runtime. It must use only handles of the client
+    /// that are in the background.
+    pub(crate) fn written_by<F>(client: &Client, task: impl FnOnce(Writer<T>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -40,8 +41,12 @@ impl<T: Send + 'static> Latest<T> {
             over: false,
             waker: None,
         }));
-        let task = runtime.spawn(task(Writer(place.clone()))).abort_handle();
-        Latest { place, task }
+        let task = client.runtime().spawn(task(Writer(place.clone())));
+        Latest {
+            place,
+            task: task.abort_handle(),
+            _client: client.clone(),
+        }
     }
 }
 

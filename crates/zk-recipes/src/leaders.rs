@@ -24,10 +24,9 @@ pub struct Leaders {
 
 impl Leaders {
     pub(crate) fn of(line: &Line) -> Self {
-        let runtime = line.patient().runtime().clone();
-        let line = line.clone();
+        let task = line.in_background();
         Leaders {
-            latest: Latest::written_by(&runtime, |writer| follow(line, writer)),
+            latest: Latest::written_by(line.patient(), |writer| follow(task, writer)),
         }
     }
 
@@ -65,7 +64,7 @@ async fn follow(line: Line, writer: Writer<Result<Option<Contender>>>) {
                 watch.await;
             }
             Err(Error::Client(error)) if error.kind() == ErrorKind::Closed => return,
-            Err(Error::Client(error)) if error.is_transient() => {
+            Err(Error::Client(error)) if pause.may_go_on(&error) => {
                 tokio::time::sleep(pause.next_delay()).await;
             }
             Err(error) => {

@@ -9,7 +9,7 @@ use crate::guard::{Guard, Token};
 use crate::layout::{Layout, Own, Role};
 use crate::names::{self, Names, obstacle};
 use crate::paths::check_own;
-use crate::pause::pause;
+use crate::pause::{LostPlaces, pause};
 use crate::renewal::Trust;
 
 /// How many contenders are read at once.
@@ -92,6 +92,15 @@ impl Line {
         self.persistent = true;
     }
 
+    /// The same line, for a task that must not keep the client open.
+    pub(crate) fn in_background(&self) -> Self {
+        Line {
+            client: self.client.background(),
+            patient: self.patient.background(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn patient(&self) -> &Client {
         &self.patient
     }
@@ -156,7 +165,9 @@ impl Line {
             match self.patient.children(&self.parent).await {
                 Ok(children) => return Ok(self.read(&children)),
                 Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Vec::new()),
-                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -205,12 +216,14 @@ impl Line {
     /// Dropping the future leaves the line, in the background.
     pub(crate) async fn stand(&self, wait: bool) -> Result<Option<Guard>> {
         self.check_path()?;
+        let mut lost = LostPlaces::new();
         loop {
             let (place, line) = self.join().await?;
             if let Some(held) = self.advance(place, line, wait).await? {
                 return Ok(held.map(Guard::hold));
             }
-            // The place vanished, with its session or by somebody's hand: join anew.
+            // The place vanished, with its session or by another client's deletion: join anew.
+            lost.lose(&self.patient)?;
         }
     }
 
@@ -221,6 +234,8 @@ impl Line {
             self.patient.connected().await?;
             let (Own::Protected(mark) | Own::Hex(mark)) = self.layout.own(self.role);
             let path = path::join(&self.parent, mark);
+            // From before the creation on, that there be no gap between its end and the place.
+            let pledge = self.persistent.then(|| self.patient.pledge(&path));
             let mut create = self.patient.create(&path, &self.identifier).sequential();
             if !self.persistent {
                 create = create.ephemeral();
@@ -235,6 +250,7 @@ impl Line {
             match created.await {
                 Ok(created) => {
                     if let Some(place) = self.place(created) {
+                        let place = place.with_pledge(pledge);
                         let line = self.line_with(&place, children).await?;
                         return Ok((place, line));
                     }
@@ -246,8 +262,11 @@ impl Line {
                     self.ensure_parent().await?;
                 }
                 // Another session follows, or `connected` says why not.
-                Err(error) if error.kind() == ErrorKind::SessionExpired => {}
-                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error)
+                    if error.kind() == ErrorKind::SessionExpired && pause.may_go_on(&error) => {}
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -336,7 +355,9 @@ impl Line {
                         std::future::pending::<()>().await;
                     }
                 }
-                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
             // Goes out together with the read that shows whose turn it is.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
 
-use zk_client::{Client, ErrorKind, Watch};
+use zk_client::{Client, ErrorKind, Repetition, Watch};
 
 use crate::error::{Error, Result};
 use crate::pause::pause;
@@ -30,7 +30,7 @@ impl Permits {
             match client.get(path).watch().await {
                 Ok((data, _, watch)) => return Ok((count(&data)?, Some(watch))),
                 Err(error) if error.kind() == ErrorKind::NoNode => {}
-                Err(error) if error.is_transient() => {
+                Err(error) if pause.may_go_on(&error) => {
                     tokio::time::sleep(pause.next_delay()).await;
                     continue;
                 }
@@ -39,7 +39,9 @@ impl Permits {
             match client.exists(path).watch().await {
                 Ok((None, watch)) => return Ok((0, Some(watch))),
                 Ok((Some(_), _)) => {}
-                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -59,6 +61,10 @@ impl Permits {
             let declared = async {
                 match client.create(path, &max).parents().await {
                     Err(error) if error.kind() == ErrorKind::NodeExists => {}
+                    // Servers look at the parent's ACL first.
+                    Err(error)
+                        if error.kind() == ErrorKind::NoAuth
+                            && client.exists(path).await?.is_some() => {}
                     created => return created.map(|_| None),
                 }
                 client.get(path).await.map(Some)
@@ -75,7 +81,7 @@ impl Permits {
                                 error.kind(),
                                 ErrorKind::BadVersion | ErrorKind::NoNode
                             ) => {}
-                        Err(error) if passes(&error) => {
+                        Err(error) if passes(&mut pause, &error) => {
                             tokio::time::sleep(pause.next_delay()).await;
                         }
                         Err(error) => return Err(error.into()),
@@ -83,20 +89,18 @@ impl Permits {
                 }
                 Ok(Some((stored, _))) => return compare(&stored, max),
                 Err(error) if error.kind() == ErrorKind::NoNode => {}
-                Err(error) if passes(&error) => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if passes(&mut pause, &error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 }
 
-/// Whether to write the number again, which may have been written, does no harm.
-fn passes(error: &zk_client::Error) -> bool {
-    error.is_transient()
-        || matches!(
-            error.kind(),
-            ErrorKind::ConnectionLost | ErrorKind::SessionExpired
-        )
+/// Whether to write the number again, which may have been written.
+fn passes(pause: &mut Repetition, error: &zk_client::Error) -> bool {
+    error.is_retryable() || pause.may_go_on(error)
 }
 
 fn compare(stored: &[u8], expected: String) -> Result<()> {

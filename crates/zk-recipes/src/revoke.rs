@@ -48,7 +48,9 @@ impl Guard {
                 }
                 // If it is lost, `run` tells.
                 Err(error) if error.kind() == ErrorKind::NoNode => std::future::pending().await,
-                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => {
                     tracing::debug!(%error, "cannot watch the guard's znode");
                     std::future::pending().await

@@ -226,7 +226,7 @@ async fn replace(writer: &Guard, reader: &str, identifier: &[u8]) -> Result<Stat
             Err(error) if error.kind() == ErrorKind::SessionExpired => {
                 return Err(Error::Lost(writer.lose(Lost::SessionEnded)));
             }
-            Err(error) if error.is_transient() => {
+            Err(error) if pause.may_go_on(&error) => {
                 tokio::time::sleep(pause.next_delay()).await;
                 doubt = Some(error);
             }
@@ -235,7 +235,7 @@ async fn replace(writer: &Guard, reader: &str, identifier: &[u8]) -> Result<Stat
         match client.exists(reader).synced().await {
             Ok(Some(stat)) => return Ok(stat),
             Ok(None) => {}
-            Err(look) if look.is_transient() => {}
+            Err(look) if pause.may_go_on(&look) => {}
             // What the transaction did is not known by a read that failed.
             Err(look) => return Err(doubt.unwrap_or(look).into()),
         }

@@ -10,7 +10,7 @@ use crate::guard::Guard;
 use crate::layout::{Layout, Role};
 use crate::line::{Contender, Line, ensure};
 use crate::paths::{check, check_own};
-use crate::pause::pause;
+use crate::pause::{LostPlaces, pause};
 use crate::permits::{Permits, either};
 use crate::renewal::Trust;
 
@@ -259,6 +259,7 @@ impl Semaphore {
         if self.is_kazoos() {
             self.permits.declare(&self.patient, &self.path).await?;
         }
+        let mut lost = LostPlaces::new();
         loop {
             let turn = match self.line().stand(wait).await? {
                 Some(turn) => turn,
@@ -279,6 +280,7 @@ impl Semaphore {
             if matches!(taken, Taken::None) {
                 return Ok(None);
             }
+            lost.lose(&self.patient)?;
         }
     }
 
@@ -375,7 +377,9 @@ impl Semaphore {
                 Err(error) if error.kind() == ErrorKind::NoNode => {
                     ensure(&self.patient, &parent, self.layout).await?;
                 }
-                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -422,8 +426,11 @@ impl Semaphore {
                 Err(error) if error.kind() == ErrorKind::NoNode => {
                     ensure(&self.patient, &parent, self.layout).await?;
                 }
-                Err(error) if error.kind() == ErrorKind::SessionExpired => {}
-                Err(error) if error.is_transient() => tokio::time::sleep(pause.next_delay()).await,
+                Err(error)
+                    if error.kind() == ErrorKind::SessionExpired && pause.may_go_on(&error) => {}
+                Err(error) if pause.may_go_on(&error) => {
+                    tokio::time::sleep(pause.next_delay()).await;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

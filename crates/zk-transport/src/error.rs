@@ -100,7 +100,7 @@ pub enum Disconnect {
     Unsolicited(Xid),
     /// A frame that could not be decoded.
     #[error("malformed frame: {0}")]
-    Malformed(#[from] DecodeError),
+    Malformed(DecodeError),
     /// The server refused to re-establish a watch, so the connection cannot be trusted to deliver.
     #[error("the server refused to re-arm watches: {0}")]
     RearmRefused(zk_proto::ErrorCode),
@@ -142,6 +142,13 @@ pub enum Disconnect {
     /// This side is done with the connection.
     #[error("closed by this client")]
     Local,
+}
+
+// Not `#[from]`, which would make what the text says a source as well.
+impl From<DecodeError> for Disconnect {
+    fn from(error: DecodeError) -> Self {
+        Disconnect::Malformed(error)
+    }
 }
 
 impl Disconnect {

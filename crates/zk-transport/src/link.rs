@@ -358,6 +358,11 @@ impl<T> Link<T> {
         self.out.clear();
     }
 
+    /// How many bytes [`poll_output`](Self::poll_output) has handed over.
+    pub fn handed_over(&self) -> u64 {
+        self.taken
+    }
+
     /// Bytes arrived, whole frames or not.
     pub fn handle_received(&mut self, now: Instant) {
         self.last_received = now;

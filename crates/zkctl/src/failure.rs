@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use zk_client::ErrorKind;
+use zk_client::{Disconnect, ErrorKind};
 
 use crate::output::shown;
 use crate::signals::Signal;
@@ -131,6 +131,12 @@ fn add_causes(text: &mut String, mut cause: Option<&(dyn StdError + 'static)>) {
     }
 }
 
+/// Whether the server misses credentials, as opposed to refusing those that it was given.
+fn lacks_credentials(error: &zk_client::Error) -> bool {
+    let reason = error.source().and_then(|source| source.downcast_ref());
+    reason == Some(&Disconnect::LoginRequired)
+}
+
 /// What to do, where the library names its own methods.
 fn advice(error: &zk_client::Error) -> Option<&'static str> {
     Some(match error.kind() {
@@ -142,6 +148,9 @@ fn advice(error: &zk_client::Error) -> Option<&'static str> {
         ErrorKind::InvalidAcl => {
             "name a scheme that the servers know; the scheme auth needs credentials, given with \
              ZK_AUTH or --auth"
+        }
+        ErrorKind::AuthFailed if lacks_credentials(error) => {
+            "give them with ZK_AUTH or --auth, ZK_SASL_USER or --sasl-user"
         }
         ErrorKind::AuthFailed => {
             "check the scheme and the credentials: ZK_AUTH or --auth, ZK_SASL_USER or --sasl-user"

@@ -87,6 +87,14 @@ fn of_requests() -> Vec<Entry> {
             let created = zk.create("/free/e", "").ephemeral().protected().await?;
             zk.delete(&created.path).guaranteed()
         };
+        "a protected creation of a persistent znode" [] leaves NONE, |zk, _s| {
+            let created = zk.create("/free/p", "").protected().await?;
+            zk.delete(&created.path).guaranteed_across_sessions()
+        };
+        "a protected creation that is not awaited" [] leaves NONE, |zk, _s| {
+            drop(zk.create("/free/n-", "").sequential().protected().submit());
+            drop(zk.create("/free/p", "").protected().submit())
+        };
         "a set" ["client/write.rs Set"] leaves NONE, |zk, _s| zk.set("/base/child", "2").await;
         "a deletion" ["client/write.rs Delete"] leaves ["/new"], |zk, _s| {
             let _ = zk.create("/new", "").await;
@@ -149,7 +157,7 @@ fn of_clients() -> Vec<Entry> {
             crate::builder(&server).resume(token).await?.close().await?
         };
         "being connected" ["client/client.rs connected"] leaves NONE, |zk, _s| zk.connected().await;
-        "states" ["client/client.rs next"] leaves NONE, |zk, _s| {
+        "states" ["client/state_stream.rs next"] leaves NONE, |zk, _s| {
             let mut states = zk.states();
             while states.next().await.is_some() {}
         };
@@ -158,12 +166,16 @@ fn of_clients() -> Vec<Entry> {
     }
 }
 
-#[rustfmt::skip]
+fn persistent(zk: &Client, path: &str) -> Lock {
+    Lock::new(zk, path).persistent()
+}
+
 /// One that can be had and one that cannot.
 fn several(zk: &Client) -> MultiLock {
     MultiLock::new(["/free", "/held"].map(|path| Lock::new(zk, path)))
 }
 
+#[rustfmt::skip]
 fn of_recipes() -> Vec<Entry> {
     entries! {
         "a lock" ["recipes/options.rs acquire"] leaves NONE, |zk, _s| Lock::new(&zk, "/free").acquire().await;
@@ -174,6 +186,16 @@ fn of_recipes() -> Vec<Entry> {
         "a lock in time" ["recipes/options.rs acquire_timeout"] leaves NONE, |zk, _s| Lock::new(&zk, "/free").acquire_timeout(Duration::from_secs(1)).await;
         "a lock too late" [] leaves NONE, |zk, _s| Lock::new(&zk, "/held").acquire_timeout(Duration::from_millis(20)).await;
         "contenders" ["recipes/options.rs contenders"] leaves NONE, |zk, _s| Lock::new(&zk, "/held").contenders().await;
+        "a persistent lock" [] leaves NONE, |zk, _s| persistent(&zk, "/free").acquire().await;
+        "a persistent lock that is held" [] leaves NONE, |zk, _s| persistent(&zk, "/held").acquire().await;
+        "a persistent lock of kazoo's" [] leaves NONE, |zk, _s| persistent(&zk, "/free").layout(Layout::Kazoo).acquire().await;
+        "a persistent lock whose parent is not there" [] leaves ["/new"], |zk, _s| persistent(&zk, "/new/lock").acquire().await;
+        "a try at a persistent lock in vain" [] leaves NONE, |zk, _s| persistent(&zk, "/held").try_acquire().await;
+        "a persistent lock too late" [] leaves NONE, |zk, _s| persistent(&zk, "/held").acquire_timeout(Duration::from_millis(20)).await;
+        "a persistent lock, released" [] leaves NONE, |zk, _s| persistent(&zk, "/free").acquire().await?.release().await;
+        "several locks, one of them persistent" [] leaves NONE, |zk, _s| {
+            MultiLock::new([persistent(&zk, "/free"), Lock::new(&zk, "/held")]).acquire().await
+        };
         "a release" ["recipes/lock.rs release"] leaves NONE, |zk, _s| {
             let guard = Lock::new(&zk, "/free").acquire().await?;
             guard.release().await

@@ -15,6 +15,7 @@
 
 mod futures;
 mod listed;
+mod then_close;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -176,7 +177,11 @@ enum Fate {
     Idle,
 }
 
-async fn poll_times(future: &mut Pin<Box<dyn Future<Output = ()>>>, times: usize) -> Fate {
+async fn poll_times(
+    future: &mut Pin<Box<dyn Future<Output = ()>>>,
+    times: usize,
+    idle: Duration,
+) -> Fate {
     let mut left = times;
     let polls = poll_fn(|cx| {
         if left == 0 {
@@ -189,7 +194,7 @@ async fn poll_times(future: &mut Pin<Box<dyn Future<Output = ()>>>, times: usize
             Poll::Pending => Poll::Pending,
         }
     });
-    timeout(IDLE, polls).await.unwrap_or(Fate::Idle)
+    timeout(idle, polls).await.unwrap_or(Fate::Idle)
 }
 
 /// Drops it after 0 polls, 1 poll, and so on to its end; how many ways there were.
@@ -206,7 +211,7 @@ async fn drop_everywhere(world: &World, entry: &Entry, trouble: Trouble) -> usiz
             Trouble::None | Trouble::Cut | Trouble::Unseen => {}
         }
         let mut future = (entry.make)(&world.zk, &world.server);
-        let fate = poll_times(&mut future, polls).await;
+        let fate = poll_times(&mut future, polls, IDLE).await;
         match trouble {
             Trouble::Cut => drop(faults.disconnect(world.zk.session().id)),
             Trouble::Unseen => tokio::time::sleep(Duration::from_millis(10)).await,

@@ -7,7 +7,7 @@ use zk_proto::records::ConnectResponse;
 use zk_proto::{ErrorCode, OpCode};
 use zk_transport::{Disconnect, FrameReader, Link, Notification, Received};
 
-use super::{Core, Token};
+use super::{Closing, Core, Token};
 use crate::Outcome;
 use crate::leader_contact::{is_decided_by_quorum, is_refusal_by_quorum};
 use crate::session::Established;
@@ -56,6 +56,23 @@ impl Core {
         }
     }
 
+    /// What a client that is being closed still has to send, the end of its session included, when
+    /// nothing will be waited for any more. Nothing if a part of a frame may be on its way: the
+    /// stream has accepted `written` bytes.
+    pub(crate) fn last_output(&mut self, now: Instant, written: u64) -> BytesMut {
+        if let Closing::Draining { deadline, .. } = self.closing {
+            self.close_session(now, deadline);
+        }
+        let mut out = BytesMut::new();
+        let whole = |link: &&mut Link<Token>| link.is_open() && link.handed_over() == written;
+        if matches!(self.closing, Closing::Requested { .. })
+            && let Some(link) = self.link.as_mut().filter(whole)
+        {
+            link.poll_output(&mut out);
+        }
+        out
+    }
+
     /// When the link wants [`handle_link_timeout`](Self::handle_link_timeout) to be called.
     pub(crate) fn poll_link_timeout(&self) -> Option<Instant> {
         let link = self.link.as_ref()?.poll_timeout();
@@ -89,6 +106,7 @@ impl Core {
     fn rest(&mut self) {
         self.slots.rest();
         self.registry.rest();
+        self.readers.rest();
         self.parked.shrink_to(KEEP_AT_REST);
         self.wakes.shrink_to(KEEP_AT_REST);
     }

@@ -40,6 +40,11 @@ impl Core {
         if known.is_none() && self.credentials.len() >= self.limits.outstanding {
             return Err(Failure::QueueFull);
         }
+        let sizes = self.credentials.iter().map(|known| known.secret.len());
+        let (bytes, limit) = (sizes.sum::<usize>(), self.limits.outstanding_bytes);
+        if known.is_none() && bytes + secret.len() > limit {
+            return Err(Failure::QueueBytes { bytes, limit });
+        }
         let key = self
             .slots
             .insert(OpCode::Auth, "", Replay::Always, None, deadline);

@@ -7,6 +7,7 @@ use zk_transport::{Disconnect, Unsent};
 
 use super::{Closing, Core, Token};
 use crate::Outcome;
+use crate::repetition::MAX_LOSSES;
 use crate::slots::Failure;
 use crate::state::State;
 
@@ -32,13 +33,14 @@ impl Core {
         let mut write_lost = false;
         let mut culprit = true;
         for lost in link.into_lost(offered, rest) {
-            // It is the reply to the oldest request.
+            // It is the turn of the oldest request.
+            let culprit = std::mem::take(&mut culprit);
             let too_large = match reason {
-                Disconnect::ReplyTooLarge { len, limit } if std::mem::take(&mut culprit) => {
-                    Some((*len, *limit))
-                }
+                Disconnect::ReplyTooLarge { len, limit } if culprit => Some((*len, *limit)),
                 _ => None,
             };
+            let closed = matches!(reason, Disconnect::ClosedByServer | Disconnect::Io(_));
+            let costs_it = culprit && closed && lost.unsent == Unsent::Nothing;
             let Token::Call(key) = lost.token else {
                 continue;
             };
@@ -55,6 +57,12 @@ impl Core {
             if let Some((size, limit)) = too_large {
                 write_lost |= slot.replay.is_never();
                 self.fail(key, Failure::ReplyTooLarge { size, limit });
+                continue;
+            }
+            slot.losses += u32::from(costs_it);
+            if !slot.replay.is_never() && slot.losses >= MAX_LOSSES {
+                let outcome = Outcome::Unknown;
+                self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
                 continue;
             }
             if !slot.replay.is_never() || zk_proto::seeded_bug!("A52") {

@@ -26,8 +26,9 @@ impl Core {
             (self.session.exists() && !self.is_connected() && !zk_proto::seeded_bug!("B28"))
                 .then(|| self.session.expires_at());
         let close = match self.closing {
+            Closing::Draining { until, .. } => Some(until),
             Closing::Requested { deadline } => Some(deadline),
-            _ => None,
+            Closing::No | Closing::Done { .. } => None,
         };
         [self.next_deadline, expiry, close]
             .into_iter()
@@ -46,10 +47,14 @@ impl Core {
         if self.session.exists() && !self.is_connected() && self.session.expires_at() <= now {
             self.expire();
         }
-        if let Closing::Requested { deadline } = self.closing
-            && deadline <= now
-        {
-            self.finish(State::Closed, &Failure::Closed(Outcome::Unknown), false);
+        match self.closing {
+            Closing::Draining { until, deadline } if until <= now => {
+                self.close_session(now, deadline);
+            }
+            Closing::Requested { deadline } if deadline <= now => {
+                self.finish(State::Closed, &Failure::Closed(Outcome::Unknown), false);
+            }
+            _ => {}
         }
     }
 
@@ -104,7 +109,9 @@ impl Core {
         if self.announced == epoch {
             self.set_state(State::Expired { epoch });
         }
-        if self.closing != Closing::No {
+        let drains =
+            matches!(self.closing, Closing::Draining { .. }) && self.cleanups.outlive_session();
+        if self.closing != Closing::No && !(drains && self.policy == SessionPolicy::Renew) {
             // What was to be achieved by closing has happened by itself.
             self.finish(
                 State::Closed,
@@ -157,25 +164,45 @@ impl Core {
                 }
             }
         }
+        self.cleanups.give_up();
         self.closing = Closing::Done { acknowledged };
         self.wakes.append(&mut self.close_wakers);
         self.set_state(state);
         self.wake_driver();
     }
 
-    /// Asks for the end: what was submitted is still sent, then the session is closed on the
-    /// server. Does nothing the second time.
+    /// Asks for the end: what was submitted is still sent, clean-ups are done, then the session is
+    /// closed on the server. Does nothing the second time.
     pub(crate) fn close(&mut self, now: Instant) {
-        if self.closing != Closing::No || self.is_over() {
+        if self.closing != Closing::No {
             return;
         }
+        let timeout = self.limits.close_timeout;
+        let deadline = now + timeout;
+        // Without a session up to now nothing of this client's is on the ensemble.
+        let unused = self.session.epoch() == 0;
+        if self.cleanups.is_empty() || unused || zk_proto::seeded_bug!("H5") {
+            self.close_session(now, deadline);
+            return;
+        }
+        self.closing = Closing::Draining {
+            until: now + timeout * 3 / 4,
+            deadline,
+        };
+        // Those who wait for an event learn that there will be none, and clean up.
+        self.registry.end(&mut self.wakes);
+        self.readers.wake(&mut self.wakes);
+        self.wake_driver();
+    }
+
+    /// Closes the session on the server, by the deadline.
+    pub(super) fn close_session(&mut self, now: Instant, deadline: Instant) {
         if !self.session.exists() && !self.is_connected() {
             self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), true);
             return;
         }
-        let patience = self.limits.close_timeout.min(self.session.timeout());
         self.closing = Closing::Requested {
-            deadline: now + patience,
+            deadline: deadline.min(now + self.session.timeout()),
         };
         if self.takes_requests() {
             self.send_close(now);

@@ -72,7 +72,8 @@ impl Core {
 
     /// Whether the server that is being served from is read-only, and not to be left yet.
     pub(crate) fn wants_read_write(&self) -> bool {
-        self.on_read_only && self.takes_requests() && self.closing == Closing::No
+        let open = matches!(self.closing, Closing::No | Closing::Draining { .. });
+        self.on_read_only && self.takes_requests() && open
     }
 
     /// A server has been found that has a quorum, at this of its addresses if it has several.

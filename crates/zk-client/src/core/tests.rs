@@ -89,7 +89,11 @@ impl World {
         let limits = Limits {
             outstanding: 64,
             request_bytes: 1024,
-            watch_events: 4,
+            outstanding_bytes: usize::MAX,
+            mailbox: crate::watch::MailboxLimits {
+                events: 4,
+                bytes: 1024,
+            },
             close_timeout: Duration::from_secs(3),
         };
         let now = Instant::now();
@@ -220,6 +224,8 @@ impl World {
             },
             watch,
             deadline: None,
+            cleanup: false,
+            only_in: None,
         };
         self.core
             .submit(self.now, &request)

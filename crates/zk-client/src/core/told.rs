@@ -8,7 +8,7 @@ use zk_transport::{Addresses, Disconnect, Link};
 
 use super::Core;
 use crate::Statistics;
-use crate::state::State;
+use crate::state::{ReaderId, State};
 use crate::statistics::Noticed;
 
 impl Core {
@@ -74,7 +74,7 @@ impl Core {
     /// has happened so far. None, as mostly, if that is nothing new.
     pub(crate) fn news(
         &mut self,
-        reader: u64,
+        reader: ReaderId,
         before: &Noticed,
     ) -> Option<(Option<State>, Noticed)> {
         let state = self.readers.read(reader);
@@ -184,6 +184,9 @@ impl Core {
 
     /// What was last wrong with each server, or each of its addresses, for people.
     pub(crate) fn failures(&self) -> String {
+        if let Some(panic) = &self.driver_panic {
+            return format!("the client's driver panicked: {panic}");
+        }
         let said = self
             .failures
             .iter()

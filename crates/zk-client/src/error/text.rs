@@ -49,12 +49,12 @@ fn verb(op: OpCode) -> &'static str {
     op.name().trim_end_matches(|c: char| c.is_ascii_digit())
 }
 
-fn is_create(op: OpCode) -> bool {
+pub(crate) fn is_create(op: OpCode) -> bool {
     use OpCode::{Create, Create2, CreateContainer, CreateTtl};
     matches!(op, Create | Create2 | CreateContainer | CreateTtl)
 }
 
-fn is_read(op: OpCode) -> bool {
+pub(super) fn is_read(op: OpCode) -> bool {
     use OpCode::{
         AddWatch, CheckWatches, Exists, GetAcl, GetAllChildrenNumber, GetChildren, GetChildren2,
         GetData, GetEphemerals, MultiRead, Sync, WhoAmI,
@@ -165,6 +165,9 @@ fn advice(inner: &Inner) -> Option<&'static str> {
             "this client is over; check the scheme and the credentials, and make another"
         }
         (ErrorKind::Closed, _) if inner.op.is_some() => "make another client",
+        (ErrorKind::QueueFull, _) if inner.detail.is_some() => {
+            "wait for some answers, or raise max_outstanding_bytes"
+        }
         (ErrorKind::QueueFull, _) => "wait for some answers, or raise max_outstanding",
         (ErrorKind::RequestTooLarge, _) => {
             "split it, or raise max_request_bytes and the servers' jute.maxbuffer"

@@ -8,6 +8,7 @@ use zk_transport::Disconnect;
 
 use super::*;
 use crate::Outcome;
+use crate::error::ErrorKind;
 
 const PAUSE: BackoffPolicy = BackoffPolicy {
     initial: Duration::from_secs(1),

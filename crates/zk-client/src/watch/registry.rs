@@ -23,6 +23,7 @@ use self::table::{Place, Table};
 use super::event::{NodeEventKind, WatchEvent};
 use crate::slots::{KEEP_AT_REST, register};
 use crate::statistics::Told;
+pub(crate) use mailbox::MailboxLimits;
 pub(crate) use modes::Unwatch;
 pub(crate) use rearm::Batch;
 
@@ -76,8 +77,7 @@ impl SubId {
 #[derive(Debug)]
 pub(crate) struct Registry {
     table: Table,
-    /// What a subscriber may leave unread.
-    capacity: usize,
+    limits: MailboxLimits,
     /// Counts connections: a watch that is guarded over an earlier one is not guarded now.
     connection: u32,
     /// The newest transaction that each earlier connection told of, as long as any watch was last
@@ -95,11 +95,11 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Subscribers may leave `capacity` events unread.
-    pub(crate) fn new(capacity: usize) -> Self {
+    /// Subscribers may leave so much unread.
+    pub(crate) fn new(limits: MailboxLimits) -> Self {
         Registry {
             table: Table::default(),
-            capacity,
+            limits,
             connection: 0,
             ends: BTreeMap::new(),
             rearming: Rearming::default(),
@@ -242,7 +242,7 @@ impl Registry {
                 path: (sub.kind == WatchKind::Recursive && *sub.path != *path).then(|| path.into()),
                 zxid,
             };
-            if sub.push(note, self.capacity) {
+            if sub.push(note, self.limits) {
                 self.told.events += 1;
             } else {
                 self.told.dropped += 1;
@@ -255,7 +255,7 @@ impl Registry {
     fn tell_gap(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
         if let Some(sub) = self.table.get_mut(id) {
             self.told.gaps += 1;
-            sub.push(Note::Gap { since }, self.capacity);
+            sub.push(Note::Gap { since }, self.limits);
             wakes.extend(sub.waker.take());
         }
     }

@@ -46,6 +46,12 @@ impl Chroot {
         WirePath::new(&self.0, path)
     }
 
+    /// The server's name for `path`, to which the server appends a number: with the root for a path
+    /// it numbers the chroot's children, and not the chroot.
+    pub fn wire_numbered<'a>(&'a self, path: &'a str) -> WirePath<'a> {
+        WirePath::numbered(&self.0, path)
+    }
+
     /// The client's name for a server's path; `None` for one outside the chroot. Names are compared
     /// whole: `/apple` is not below `/app`.
     pub fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {

@@ -12,19 +12,28 @@ use crate::record::Field;
 pub struct WirePath<'a> {
     /// The chroot without a trailing slash; empty for none.
     pub prefix: &'a str,
-    /// The path below the chroot, with its leading slash.
+    /// What follows the chroot: the path below it, with its leading slash; empty for the chroot
+    /// itself.
     pub rest: &'a str,
 }
 
 impl<'a> WirePath<'a> {
     /// Puts `rest` below `prefix`. The root below a chroot is the chroot itself.
     pub fn new(prefix: &'a str, rest: &'a str) -> Self {
+        let is_root = rest == "/" && !prefix.is_empty();
+        let rest = if is_root { "" } else { rest };
+        Self { prefix, rest }
+    }
+
+    /// As [`new`](Self::new), of a path that the server appends a number to: that of a child of the
+    /// chroot, if it is the root.
+    pub fn numbered(prefix: &'a str, rest: &'a str) -> Self {
         Self { prefix, rest }
     }
 
     /// Length of the whole in bytes.
     pub fn len(&self) -> usize {
-        self.prefix.len() + self.tail().len()
+        self.prefix.len() + self.rest.len()
     }
 
     /// Whether there is nothing, which is not a valid path.
@@ -32,16 +41,8 @@ impl<'a> WirePath<'a> {
         self.len() == 0
     }
 
-    fn tail(&self) -> &'a str {
-        if self.rest == "/" && !self.prefix.is_empty() {
-            ""
-        } else {
-            self.rest
-        }
-    }
-
     fn bytes(&self) -> impl Iterator<Item = u8> + 'a {
-        self.prefix.bytes().chain(self.tail().bytes())
+        self.prefix.bytes().chain(self.rest.bytes())
     }
 }
 
@@ -84,7 +85,7 @@ impl PartialEq<&str> for WirePath<'_> {
 impl fmt::Display for WirePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.prefix)?;
-        f.write_str(self.tail())
+        f.write_str(self.rest)
     }
 }
 
@@ -94,12 +95,11 @@ impl<'a> Field<'a> for WirePath<'a> {
     }
     #[inline]
     fn put(&self, out: &mut BytesMut) {
-        let tail = self.tail();
-        put_count(out, self.prefix.len() + tail.len());
+        put_count(out, self.len());
         if !self.prefix.is_empty() {
             out.extend_from_slice(self.prefix.as_bytes());
         }
-        out.extend_from_slice(tail.as_bytes());
+        out.extend_from_slice(self.rest.as_bytes());
     }
 }
 
@@ -126,6 +126,8 @@ mod tests {
             crate::jute::put_str(&mut expected, whole);
             assert_eq!(out, expected);
         }
+        assert_eq!(WirePath::numbered("/app", "/"), "/app/");
+        assert_eq!(WirePath::numbered("", "/"), "/");
         assert_ne!(WirePath::new("/a", "/b"), WirePath::new("/a", "/c"));
     }
 }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::Sleep;
 use zk_client::{
-    Backoff, Client, ErrorCode, ErrorKind, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStream,
+    Client, ErrorCode, ErrorKind, NodeEventKind, Repetition, Watch, WatchEvent, WatchMode,
+    WatchStream,
 };
 
 use super::event::CacheError;
@@ -61,7 +62,7 @@ struct Running {
     driver: Driver,
     /// In the order of submission, which is that of the answers.
     in_flight: VecDeque<(Ask, Replying)>,
-    delays: Backoff,
+    delays: Repetition,
     rest: Option<Pin<Box<Sleep>>>,
     /// The session in which the watches are set; 0 before the first.
     epoch: u64,
@@ -120,7 +121,7 @@ impl Running {
                     tracing::info!(%error, "the server has no recursive watches; one-shot ones do");
                     return Ok(one_shot());
                 }
-                Err(error) if error.is_transient() => {
+                Err(error) if self.delays.may_go_on(&error) => {
                     tokio::time::sleep(self.delays.next_delay()).await;
                 }
                 Err(error) => return Err(end(error)),
@@ -249,7 +250,7 @@ impl Running {
                 self.delays.reset();
                 answer
             }
-            Err(error) if error.is_transient() => {
+            Err(error) if self.delays.may_go_on(&error) => {
                 let delay = self.delays.next_delay();
                 self.rest = Some(Box::pin(tokio::time::sleep(delay)));
                 Answer::Failed

@@ -100,6 +100,8 @@ pub struct TreeCache {
     shared: Arc<Shared>,
     task: AbortHandle,
     empty: Snapshot,
+    /// Keeps the client open. The task does not, for it ends some time after the cache.
+    _client: Client,
 }
 
 impl TreeCache {
@@ -239,7 +241,7 @@ impl TreeCacheBuilder<'_> {
         let shared = Arc::new(Shared::new(empty.clone(), unread));
         let driver = Driver {
             // What is read is waited for as long as it takes.
-            client: self.client.with_deadline(None),
+            client: self.client.with_deadline(None).background(),
             shared: shared.clone(),
             machine,
             window: self.window,
@@ -254,6 +256,7 @@ impl TreeCacheBuilder<'_> {
             shared,
             task: task.abort_handle(),
             empty,
+            _client: self.client.clone(),
         }
     }
 }

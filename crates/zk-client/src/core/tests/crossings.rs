@@ -39,6 +39,8 @@ fn g3_a_write_that_was_overdue_is_not_skipped_whether_its_owner_has_asked_or_not
             replay: Replay::Never,
             watch: None,
             deadline: Some(due),
+            cleanup: false,
+            only_in: None,
         };
         let overdue = world.core.submit(world.now, &request).unwrap();
         world.core.handle_timeout(due);

@@ -116,6 +116,8 @@ fn x17_a_request_held_back_that_is_overdue_was_not_sent() {
         replay: Replay::Never,
         watch: None,
         deadline: Some(world.now + Duration::from_millis(1)),
+        cleanup: false,
+        only_in: None,
     };
     let held_back = world.core.submit(world.now, &request).unwrap();
     world

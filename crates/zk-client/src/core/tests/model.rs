@@ -6,6 +6,7 @@
 mod reference;
 mod vocabulary;
 
+use crate::state::ReaderId;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
@@ -161,8 +162,8 @@ struct Real {
     /// Of the requests in flight.
     xids: VecDeque<i32>,
     out: Vec<Sent>,
-    reader: u64,
-    slow_reader: u64,
+    reader: ReaderId,
+    slow_reader: ReaderId,
     /// All that people were told.
     told: Vec<Told>,
     auths: usize,
@@ -190,7 +191,7 @@ impl Real {
         }
     }
 
-    fn read(&mut self, reader: u64) -> Vec<Told> {
+    fn read(&mut self, reader: ReaderId) -> Vec<Told> {
         let mut told = Vec::new();
         while let Some(state) = self.core.poll_state(reader, Waker::noop()) {
             told.push(self.told(state));
@@ -366,6 +367,8 @@ impl Real {
                 changed: false,
             }),
             deadline: None,
+            cleanup: false,
+            only_in: None,
         };
         self.core
             .submit(self.now, &request)
@@ -417,7 +420,11 @@ impl StateMachineTest for Real {
         let limits = Limits {
             outstanding: 10_000,
             request_bytes: 1024,
-            watch_events: 4,
+            outstanding_bytes: usize::MAX,
+            mailbox: crate::watch::MailboxLimits {
+                events: 4,
+                bytes: 1024,
+            },
             close_timeout: Duration::from_millis(CLOSE_TIMEOUT),
         };
         let start = Instant::now();

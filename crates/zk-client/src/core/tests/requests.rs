@@ -146,6 +146,8 @@ fn a37_b36_deadlines_end_the_wait_and_keep_the_order_of_replies() {
         replay: Replay::Never,
         watch: None,
         deadline,
+        cleanup: false,
+        only_in: None,
     };
     let late = world.core.submit(world.now, &request(Some(due))).unwrap();
     let next = world.get("/a", false);
@@ -168,6 +170,42 @@ fn a37_b36_deadlines_end_the_wait_and_keep_the_order_of_replies() {
     ));
     world.connect();
     assert_eq!(world.server.log, ["late"], "the parked one was not sent");
+}
+
+/// Guards: L9.
+#[test]
+fn the_bytes_of_requests_are_bounded() {
+    let data = "x".repeat(100);
+    let size = 4 + 2 + 4 + data.len() + 4;
+    let record = SetDataRequest {
+        path: "/a".into(),
+        data: Some(data.as_bytes()),
+        version: -1,
+    };
+    let fill = |world: &mut World| {
+        world.core.limits.outstanding_bytes = 10 * size;
+        let keys: Vec<_> = (0..10).map(|_| world.set("/a", &data)).collect();
+        let full = world.submit(OpCode::SetData, "/a", &record, false, None);
+        assert!(matches!(full, Err(Failure::QueueBytes { bytes, .. }) if bytes == 10 * size));
+        keys
+    };
+    let mut world = World::new();
+    let keys = fill(&mut world);
+    // One is given up, and makes room; the others are answered.
+    world.core.abandon(world.now, keys[0]);
+    let last = world.set("/a", &data);
+    world.connect();
+    for key in keys.into_iter().skip(1).chain([last]) {
+        assert!(world.poll(key).is_some());
+    }
+    let keys = fill(&mut world);
+    // Lost in flight.
+    world.deliver(usize::MAX);
+    world.cut();
+    for key in keys {
+        assert!(world.poll(key).is_some());
+    }
+    fill(&mut world);
 }
 
 #[test]
@@ -440,6 +478,8 @@ fn b36_deadlines_of_many_requests_are_looked_at_together() {
                 replay: Replay::Always,
                 watch: None,
                 deadline: Some(start + Duration::from_millis(1_000 + n)),
+                cleanup: false,
+                only_in: None,
             };
             world.core.submit(world.now, &request).unwrap()
         })

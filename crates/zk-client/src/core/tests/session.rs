@@ -199,6 +199,8 @@ fn a_read_that_belongs_to_its_session_is_not_made_in_the_next() {
         replay: Replay::InSession,
         watch: None,
         deadline: None,
+        cleanup: false,
+        only_in: None,
     };
     let resumed = world.core.submit(world.now, &request).unwrap();
     world.cut();
@@ -211,6 +213,8 @@ fn a_read_that_belongs_to_its_session_is_not_made_in_the_next() {
         replay: Replay::InSession,
         watch: None,
         deadline: None,
+        cleanup: false,
+        only_in: None,
     };
     let lost = world.core.submit(world.now, &request).unwrap();
     world.cut();

@@ -21,17 +21,38 @@ pub(super) enum Note {
     },
 }
 
+/// What a subscriber may leave unread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MailboxLimits {
+    pub(crate) events: usize,
+    /// Bytes of paths.
+    pub(crate) bytes: usize,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     notes: VecDeque<Note>,
+    /// Bytes of the paths in the notes.
+    bytes: usize,
     dropped: u64,
+}
+
+impl Note {
+    fn bytes(&self) -> usize {
+        match self {
+            Note::Node { path, .. } => path.as_ref().map_or(0, |path| path.len()),
+            Note::Gap { .. } => 0,
+        }
+    }
 }
 
 impl Mailbox {
     /// False if there is no room, or was none before: what comes after a loss is a part of it.
-    pub(super) fn push(&mut self, note: Note, capacity: usize) -> bool {
-        let room = self.dropped == 0 && self.notes.len() < capacity;
+    pub(super) fn push(&mut self, note: Note, limits: MailboxLimits) -> bool {
+        let bytes = self.bytes.saturating_add(note.bytes());
+        let room = self.dropped == 0 && self.notes.len() < limits.events && bytes <= limits.bytes;
         if room {
+            self.bytes = bytes;
             if self.notes.capacity() == 0 {
                 // Most watches tell once.
                 self.notes.reserve_exact(1);
@@ -46,6 +67,7 @@ impl Mailbox {
     /// The next event of a subscriber who watches `path`.
     pub(super) fn pop(&mut self, path: &str) -> Option<WatchEvent> {
         let first = self.notes.pop_front();
+        self.bytes -= first.as_ref().map_or(0, Note::bytes);
         if self.notes.is_empty() && self.notes.capacity() > KEEP_AT_REST {
             self.notes = VecDeque::new();
         }

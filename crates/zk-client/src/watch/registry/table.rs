@@ -10,7 +10,7 @@ use std::task::Waker;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::mailbox::{Mailbox, Note};
+use super::mailbox::{Mailbox, MailboxLimits, Note};
 use super::{SubId, WatchKind};
 use crate::slots::KEEP_AT_REST;
 
@@ -51,9 +51,9 @@ impl Sub {
     }
 
     /// False if it was dropped for want of room.
-    pub(super) fn push(&mut self, note: Note, capacity: usize) -> bool {
+    pub(super) fn push(&mut self, note: Note, limits: MailboxLimits) -> bool {
         let mailbox = self.mailbox.get_or_insert_default();
-        mailbox.push(note, capacity)
+        mailbox.push(note, limits)
     }
 
     pub(super) fn mailbox(&mut self) -> Option<(&mut Mailbox, &str)> {

@@ -1,0 +1,67 @@
+//! Making one request again and again, within bounds.
+
+use std::time::Duration;
+
+use zk_transport::{Backoff, BackoffPolicy};
+
+use crate::error::{Error, ErrorKind, Outcome};
+
+/// After so many lost connections, one after the other, a request that was sent over each of them
+/// counts as their cause. There is no limit while no server can be reached, for then nothing is
+/// sent.
+pub(crate) const MAX_LOSSES: u32 = 10;
+
+/// Decides whether a request that may be executed twice is made again after it failed, and when.
+///
+/// It is, as long as the reason of the failure may pass, until ten attempts have failed with an
+/// outcome that is not known or with the end of the session: such a request is taken for the cause
+/// of what happens to it. The pauses grow from 0.1 s to 5 s.
+#[derive(Debug)]
+pub struct Repetition {
+    backoff: Backoff,
+    losses: u32,
+}
+
+impl Default for Repetition {
+    fn default() -> Self {
+        Repetition {
+            backoff: Backoff::new(BackoffPolicy::default(), fastrand::u64(..)),
+            losses: 0,
+        }
+    }
+}
+
+impl Repetition {
+    /// Whether another attempt may succeed where this one has failed.
+    pub fn may_go_on(&mut self, error: &Error) -> bool {
+        if error.retries_exhausted() {
+            return false;
+        }
+        match (error.kind(), error.outcome()) {
+            // The deadline is that of all attempts; the others say the same the next time.
+            (
+                ErrorKind::DeadlineExceeded
+                | ErrorKind::ReplyTooLarge
+                | ErrorKind::AuthFailed
+                | ErrorKind::Closed,
+                _,
+            ) => false,
+            (ErrorKind::SessionExpired, _) | (_, Outcome::Unknown) => {
+                self.losses += 1;
+                self.losses < MAX_LOSSES
+            }
+            _ => error.is_retryable(),
+        }
+    }
+
+    /// How long to wait before the next attempt.
+    pub fn next_delay(&mut self) -> Duration {
+        self.backoff.next_delay()
+    }
+
+    /// An attempt has succeeded; what follows is another request.
+    pub fn reset(&mut self) {
+        self.backoff.reset();
+        self.losses = 0;
+    }
+}
