@@ -5,7 +5,9 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-use super::{PATIENCE, program, shared_server, unused_root};
+use zk_tests::watchdog::receive;
+
+use super::{program, shared_server, unused_root};
 
 /// A part of the shared server that no other test uses.
 pub fn root() -> String {
@@ -96,13 +98,10 @@ impl Running {
     /// Waits until everybody who could write to standard output is gone.
     pub fn falls_silent(&self) -> Vec<String> {
         let mut rest = Vec::new();
-        loop {
-            match self.stdout.recv_timeout(PATIENCE) {
-                Ok(line) => rest.push(line),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return rest,
-                Err(mpsc::RecvTimeoutError::Timeout) => panic!("still there after {rest:?}"),
-            }
+        while let Some(line) = receive("the end of what zkctl writes", &self.stdout) {
+            rest.push(line);
         }
+        rest
     }
 
     /// The end of its standard input.
@@ -149,11 +148,11 @@ fn lines(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
 
 fn find(lines: &mpsc::Receiver<String>, word: &str) -> String {
     let mut others = Vec::new();
-    loop {
-        match lines.recv_timeout(PATIENCE) {
-            Ok(line) if line.contains(word) => return line,
-            Ok(line) => others.push(line),
-            Err(error) => panic!("no {word:?} ({error}) after {others:#?}"),
+    while let Some(line) = receive(&format!("a line with {word:?}"), lines) {
+        if line.contains(word) {
+            return line;
         }
+        others.push(line);
     }
+    panic!("no {word:?} in {others:#?}");
 }
