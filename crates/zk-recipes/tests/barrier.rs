@@ -18,7 +18,8 @@ use zk_proto::OpCode;
 use zk_recipes::Barrier;
 
 async fn client(server: &Server) -> Client {
-    Client::connect(server.connect_string()).await.unwrap()
+    let builder = common::unhurried(Client::builder(server.connect_string()));
+    builder.connect().await.unwrap()
 }
 
 /// C7, C8: neither a lost connection, nor a lost session, nor a change of the znode's data opens it,

@@ -21,8 +21,7 @@ use zk_proto::OpCode;
 use zk_recipes::{Error, Lock, Lost};
 
 async fn client(server: &Server) -> Client {
-    Client::builder(server.connect_string())
-        .session_timeout(Duration::from_secs(4))
+    common::unhurried(Client::builder(server.connect_string()))
         .connect()
         .await
         .unwrap()

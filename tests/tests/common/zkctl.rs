@@ -17,8 +17,19 @@ pub fn root() -> String {
     format!("{server}{root}")
 }
 
+/// With limits that a busy machine does not reach, where the arguments give no others.
 pub fn zkctl(server: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program::zkctl());
+    let limits = [
+        ("--connect-timeout", "24h"),
+        ("--timeout", "24h"),
+        ("--session-timeout", "60s"),
+    ];
+    for (limit, value) in limits {
+        if !arguments.contains(&limit) {
+            command.args([limit, value]);
+        }
+    }
     command
         .args(arguments)
         .env("ZK_SERVER", server)
