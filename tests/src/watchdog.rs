@@ -36,8 +36,11 @@ use std::time::{Duration, Instant};
 
 pub use demand::{Demand, Sampler};
 
+/// How the watchdog begins to say what it has given up.
+pub const GIVEN_UP: &str = "watchdog: nothing happens any more";
+
 /// Quiet seconds after which a wait is given up.
-pub const QUIET_LIMIT: u32 = 240;
+pub const QUIET_LIMIT: u32 = 180;
 /// Quiet seconds in a row after which a process without a pending wait is ended.
 pub const PROCESS_LIMIT: u32 = 600;
 /// What a process tree may ask for in a second and count as idle: pings, ticks and polls take less
@@ -320,8 +323,7 @@ fn watch() {
 /// Writes what is waited for to standard error itself: what the test harness captures is lost with
 /// the process.
 fn report(state: &State) {
-    let mut text =
-        String::from("watchdog: nothing happens any more in this process. It waits for\n");
+    let mut text = format!("\n{GIVEN_UP} in this process. It waits for\n");
     for pending in state.pending.values() {
         text += &format!(
             "  {}: {}, {} s, of which quiet: {}\n",

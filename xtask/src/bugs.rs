@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
 
+use zk_tests::watchdog::GIVEN_UP;
+
 use crate::report::Suite;
 use crate::{Outcome, cargo, enter_workspace};
 
@@ -119,7 +121,9 @@ fn read(list: &str) -> Result<Vec<Bug>, String> {
 fn test(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> io::Result<Verdict> {
     let output = command(place, filters, bug).output()?;
     let said = String::from_utf8_lossy(&output.stdout);
-    let failed = said.contains("test result: FAILED");
+    // A test that waits in vain has failed, too, wherever it waits.
+    let given_up = String::from_utf8_lossy(&output.stderr).contains(GIVEN_UP);
+    let failed = said.contains("test result: FAILED") || given_up;
     let passed = said
         .lines()
         .filter_map(|line| line.strip_prefix("test result: ok. "))

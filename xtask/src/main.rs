@@ -14,6 +14,7 @@ mod chaos;
 mod ci;
 mod foreign;
 mod fuzz;
+mod hang;
 mod report;
 mod servers;
 mod sim;
