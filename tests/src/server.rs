@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::four_letter::{self, Mode, Srvr};
@@ -20,7 +20,9 @@ const MAIN_CLASS: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
 /// After which a question is asked again on another connection: a server that starts may accept one
 /// and forget it.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
-const FIRST_ASK_AGAIN: Duration = Duration::from_millis(500);
+/// The same while it starts, doubled up to the last whenever it was too short.
+const FIRST_PATIENCE: Duration = Duration::from_millis(500);
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
 const LOG_TAIL_BYTES: u64 = 4096;
 
 /// A ZooKeeper server: alone or a member of an [`Ensemble`](crate::Ensemble).
@@ -278,12 +280,13 @@ impl Server {
     /// If its process ends, or does nothing any more.
     pub fn wait_until_serving(&self) -> Result<Srvr> {
         let mut last = Ok(());
-        let mut patience = FIRST_ASK_AGAIN;
+        let mut patience = FIRST_PATIENCE;
         let what = format!("server-{} to serve", self.id);
         let answer = try_poll(&what, || {
             if self.pid().is_none() {
                 return Some(Err(self.failure(self.how_it_ended())));
             }
+            let asked = Instant::now();
             match self
                 .srvr_within(patience)
                 .and_then(|srvr| self.with_secure_port(srvr))
@@ -291,7 +294,9 @@ impl Server {
                 Ok(srvr) => Some(Ok(srvr)),
                 Err(reason) => {
                     last = Err(reason);
-                    patience += patience / 4;
+                    if asked.elapsed() >= patience {
+                        patience = (patience * 2).min(MOST_PATIENCE);
+                    }
                     None
                 }
             }

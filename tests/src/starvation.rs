@@ -30,11 +30,11 @@ const TICKS_PER_LOOK: u32 = 50;
 /// A span of time.
 pub type Window = (Instant, Instant);
 
-/// Notes when this machine did not let this process run.
+/// Notes when this machine did not let this process run, until it is dropped.
 #[derive(Debug)]
 pub struct Observer {
     over: Arc<AtomicBool>,
-    thread: JoinHandle<Starvation>,
+    thread: Option<JoinHandle<Starvation>>,
 }
 
 /// What an [`Observer`] found.
@@ -55,14 +55,24 @@ impl Observer {
             let over = over.clone();
             move || observe(&over)
         });
-        Observer { over, thread }
+        Observer {
+            over,
+            thread: Some(thread),
+        }
     }
 
     /// What was found since the start.
     #[must_use]
-    pub fn stop(self) -> Starvation {
+    pub fn stop(mut self) -> Starvation {
         self.over.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap_or_default()
+        let found = self.thread.take().and_then(|thread| thread.join().ok());
+        found.unwrap_or_default()
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
     }
 }
 
@@ -216,7 +226,7 @@ mod tests {
         };
         let observer = Observer {
             over: Arc::default(),
-            thread: thread::spawn(lag),
+            thread: Some(thread::spawn(lag)),
         };
         let runs = Runs { session, observer };
         assert_eq!(runs.again(Box::new("failed")).session(), session * 2);
