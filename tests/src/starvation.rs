@@ -146,17 +146,23 @@ impl Runs {
     /// As the scene did, if the run counts.
     #[must_use]
     pub fn again(self, failure: Box<dyn Any + Send>) -> Self {
-        let next = self.session * 2;
-        match self.observer.stop().excuse(self.session) {
-            Some(excuse) if next <= LONGEST_SESSION => {
+        match after(self.session, &self.observer.stop()) {
+            Some((next, excuse)) => {
                 let thread = thread::current();
                 let name = thread.name().unwrap_or("a test");
                 write(&format!("\n{VOID}{name}: {excuse}\n"));
                 Runs::with_sessions_of(next)
             }
-            _ => resume_unwind(failure),
+            None => resume_unwind(failure),
         }
     }
+}
+
+/// The sessions of the next run, and why this one was void; `None` if it counts.
+fn after(session: Duration, found: &Starvation) -> Option<(Duration, String)> {
+    let next = session * 2;
+    let excuse = found.excuse(session)?;
+    (next <= LONGEST_SESSION).then_some((next, excuse))
 }
 
 /// Runs a scene, and runs it again where it fails and was starved; see the [module](self).
@@ -216,19 +222,10 @@ mod tests {
 
     #[test]
     fn a_void_run_is_repeated_with_longer_sessions() {
-        let session = Duration::from_millis(8);
-        // Any lag that is noted at all is long for such a session.
-        let lag = || {
-            let mut found = Starvation::default();
-            let now = Instant::now();
-            found.lags.push((now, now + LEAST_LAG));
-            found
-        };
-        let observer = Observer {
-            over: Arc::default(),
-            thread: Some(thread::spawn(lag)),
-        };
-        let runs = Runs { session, observer };
-        assert_eq!(runs.again(Box::new("failed")).session(), session * 2);
+        let session = Duration::from_secs(2);
+        let next = |session, found| after(session, &found).map(|(next, _)| next);
+        assert_eq!(next(session, starvation(300, 9, 3)), Some(session * 2));
+        assert_eq!(next(session, starvation(100, 9, 3)), None);
+        assert_eq!(next(LONGEST_SESSION, starvation(60_000, 9, 3)), None);
     }
 }
