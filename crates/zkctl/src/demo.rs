@@ -116,10 +116,10 @@ async fn play(stage: &Stage) -> Result<(), Failure> {
 
 /// Says that a scene has to begin anew: its short session ended before anything was shown, because
 /// this machine did not let the client run in time.
-fn again(stage: &Stage, who: &str, session: Duration) {
+fn again(stage: &Stage, actor: &str, session: Duration) {
     let text =
         format!("has lost its session already: this machine is busy. Again, with {session:?}");
-    stage.story.say(who, &text);
+    stage.story.say(actor, &text);
 }
 
 /// Fails the demo if what it shows is not so.
