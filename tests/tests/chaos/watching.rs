@@ -113,7 +113,9 @@ pub async fn finish(watching: Vec<Watching>, admin: &Client, run: &Run) -> Vec<V
         }
         if let Some(verdict) = wait.verdict() {
             let states: Vec<_> = watching.iter().map(|watcher| watcher.zk.state()).collect();
-            run.violation(format!("a lasting watch reports nothing: {verdict}: {states:?}"));
+            run.violation(format!(
+                "a lasting watch reports nothing: {verdict}: {states:?}"
+            ));
             break;
         }
     }
