@@ -1,15 +1,14 @@
 //! Several servers with a quorum.
 
-use std::time::Duration;
-
 use crate::error::{Error, Result};
 use crate::four_letter::Srvr;
 use crate::installation::Installation;
 use crate::options::ServerOptions;
 use crate::ports::free_ports;
 use crate::run_directory::ServerDirectory;
-use crate::server::{Server, ServerPorts, poll};
+use crate::server::{Server, ServerPorts};
 use crate::standalone::START_ATTEMPTS;
+use crate::watchdog::try_poll;
 
 /// An ensemble on loopback with its directory; servers and directory go when it is dropped.
 #[derive(Debug)]
@@ -17,7 +16,6 @@ pub struct Ensemble {
     // Fields drop in order: the processes end before their directory goes.
     servers: Vec<Server>,
     _directory: ServerDirectory,
-    start_timeout: Duration,
 }
 
 impl Ensemble {
@@ -25,8 +23,8 @@ impl Ensemble {
     ///
     /// # Errors
     ///
-    /// If ZooKeeper is not installed, or a server does not serve in time; the message has the end
-    /// of its log.
+    /// If ZooKeeper is not installed, or a server does not come to serve; the message has the end of
+    /// its log.
     pub fn start(size: usize, options: ServerOptions) -> Result<Self> {
         Self::start_from(&Installation::find()?, size, options)
     }
@@ -71,12 +69,11 @@ impl Ensemble {
         let ensemble = Self {
             servers,
             _directory: directory,
-            start_timeout: options.start_timeout,
         };
         for server in &ensemble.servers {
             server.spawn()?;
         }
-        ensemble.wait_until_serving(options.start_timeout)?;
+        ensemble.wait_until_serving()?;
         Ok(ensemble)
     }
 
@@ -100,11 +97,11 @@ impl Ensemble {
     ///
     /// # Errors
     ///
-    /// If one ends or `timeout` passes.
-    pub fn wait_until_serving(&self, timeout: Duration) -> Result<Vec<Srvr>> {
+    /// If one ends or does nothing any more.
+    pub fn wait_until_serving(&self) -> Result<Vec<Srvr>> {
         self.servers
             .iter()
-            .map(|server| server.wait_until_serving(timeout))
+            .map(Server::wait_until_serving)
             .collect()
     }
 
@@ -112,13 +109,12 @@ impl Ensemble {
     ///
     /// # Errors
     ///
-    /// If within [`ServerOptions::start_timeout`] there is none, or more than one that says so.
+    /// If there is none, or more than one that says so, and nothing happens any more.
     pub fn leader(&self) -> Result<&Server> {
-        poll(self.start_timeout, || self.leader_now()).ok_or_else(|| {
+        try_poll("one leader", || self.leader_now()).map_err(|verdict| {
             let states: Vec<_> = self.servers.iter().map(describe).collect();
             let message = format!(
-                "is in an ensemble without one leader for {:?} ({})",
-                self.start_timeout,
+                "is in an ensemble without one leader ({}): {verdict}",
                 states.join(", ")
             );
             match self.servers.first() {

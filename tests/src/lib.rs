@@ -47,7 +47,9 @@
 //! - [`lincheck`]: whether a recorded history can be explained
 //! - [`constant`]: a server that answers from prepared bytes, for measuring
 //! - [`proxy`]: a TCP proxy that cuts, refuses, delays and stalls
+//! - [`starvation`]: scenes that depend on real time
 //! - [`txn_log`]: what a server has written down
+//! - [`watchdog`]: waits that fail when nothing happens, and never because a machine is slow
 //! - [`ports`], [`run_directory`], [`signal`]: loopback ports, clean-up, signals without `unsafe`
 
 mod apt;
@@ -67,8 +69,10 @@ pub mod run_directory;
 pub mod server;
 pub mod signal;
 pub mod standalone;
+pub mod starvation;
 pub mod tool;
 pub mod txn_log;
+pub mod watchdog;
 
 pub use constant::Constant;
 pub use curator::Curator;
@@ -82,3 +86,4 @@ pub use proxy::{Direction, Place, Proxy};
 pub use server::Server;
 pub use standalone::Standalone;
 pub use tool::Tool;
+pub use watchdog::Wait;

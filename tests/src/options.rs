@@ -26,12 +26,11 @@ const LOGBACK: &str = r#"<configuration>
 
 /// How a server is configured; the defaults suit tests.
 ///
-/// Ticks of 500 ms (so sessions last between 1 s and 10 s), every four-letter word, TTL nodes,
+/// Ticks of 500 ms, sessions between 1 s and 120 s, every four-letter word, TTL nodes,
 /// reconfiguration and the superuser ([`SUPER_CREDENTIALS`]) enabled, transactions not forced to
 /// the disk (a killed server loses nothing by that; a machine that loses power would).
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    pub(crate) start_timeout: Duration,
     pub(crate) secure_port: bool,
     config: BTreeMap<String, String>,
     system_properties: BTreeMap<String, String>,
@@ -47,11 +46,11 @@ impl Default for ServerOptions {
                 .collect()
         };
         Self {
-            start_timeout: Duration::from_secs(60),
             secure_port: false,
             config: pairs(&[
                 ("tickTime", "500"),
-                ("initLimit", "20"),
+                ("maxSessionTimeout", "120000"),
+                ("initLimit", "120"),
                 ("syncLimit", "10"),
                 ("maxClientCnxns", "0"),
                 ("admin.enableServer", "false"),
@@ -77,7 +76,7 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// ZooKeeper's unit of time, in whole milliseconds. Sessions last between 2 and 20 ticks.
+    /// ZooKeeper's unit of time, in whole milliseconds. Sessions last two ticks at least.
     #[must_use]
     pub fn tick_time(self, tick: Duration) -> Self {
         self.config("tickTime", tick.as_millis().to_string())
@@ -124,13 +123,6 @@ impl ServerOptions {
     #[must_use]
     pub fn jvm_argument(mut self, argument: impl Into<String>) -> Self {
         self.jvm_arguments.push(argument.into());
-        self
-    }
-
-    /// How long a start or restart may take until the server serves.
-    #[must_use]
-    pub fn start_timeout(mut self, timeout: Duration) -> Self {
-        self.start_timeout = timeout;
         self
     }
 

@@ -19,7 +19,8 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 const FIRST: u32 = 10_000;
 const BLOCK: u32 = 64;
-const LISTEN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Far longer than a process that was started keeps the sockets of its parent.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Distinct ports of 127.0.0.1 that nothing listens on.
 ///

@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -15,12 +14,15 @@ use crate::installation::Installation;
 use crate::options::ServerOptions;
 use crate::run_directory::PID_FILE;
 use crate::signal::{self, Signal};
+use crate::watchdog::try_poll;
 
 const MAIN_CLASS: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
-const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// After which a question is asked again on another connection: a server that starts may accept one
+/// and forget it.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// The same while it starts, doubled up to the last whenever it was too short.
+const FIRST_PATIENCE: Duration = Duration::from_millis(500);
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
 const LOG_TAIL_BYTES: u64 = 4096;
 
 /// A ZooKeeper server: alone or a member of an [`Ensemble`](crate::Ensemble).
@@ -150,29 +152,29 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If it was not running, or had to be killed after 20 seconds.
+    /// If it was not running, or had to be killed because it did nothing any more.
     pub fn stop(&self) -> Result<()> {
         let mut process = self.process();
         let mut child = self.take_running(&mut process)?;
         let asked = signal::send(child.id(), Signal::Term)
             // A paused process sees SIGTERM only once it goes on.
             .and_then(|()| signal::send(child.id(), Signal::Continue));
-        let gone = asked.is_ok()
-            && poll(STOP_TIMEOUT, || {
+        let what = format!("server-{} to end on SIGTERM", self.id);
+        let gone = asked.is_ok().then(|| {
+            try_poll(&what, || {
                 matches!(child.try_wait(), Ok(Some(_))).then_some(())
             })
-            .is_some();
-        if !gone {
+        });
+        if !matches!(gone, Some(Ok(()))) {
             child
                 .kill()
                 .map_err(|source| Error::io(format!("kill server-{}", self.id), source))?;
         }
         self.reap(&mut child)?;
         asked?;
-        if gone {
-            Ok(())
-        } else {
-            Err(self.failure(format!("ignored SIGTERM for {STOP_TIMEOUT:?}")))
+        match gone {
+            Some(Err(verdict)) => Err(self.failure(format!("was killed: {verdict}"))),
+            _ => Ok(()),
         }
     }
 
@@ -185,10 +187,10 @@ impl Server {
     pub fn pause(&self) -> Result<()> {
         let pid = self.running_pid()?;
         signal::send(pid, Signal::Stop)?;
-        poll(ANSWER_TIMEOUT, || {
+        try_poll("every thread to stand still", || {
             signal::is_stopped(pid).unwrap_or(true).then_some(())
         })
-        .ok_or_else(|| self.failure("did not stop on SIGSTOP"))
+        .map_err(|verdict| self.failure(format!("did not stop on SIGSTOP: {verdict}")))
     }
 
     /// Lets it go on after [`pause`](Self::pause).
@@ -223,13 +225,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If it does not serve within [`ServerOptions::start_timeout`].
+    /// As [`wait_until_serving`](Self::wait_until_serving).
     pub fn restart(&self) -> Result<Srvr> {
         if self.pid().is_some() {
             self.kill()?;
         }
         self.spawn()?;
-        self.wait_until_serving(self.options.start_timeout)
+        self.wait_until_serving()
     }
 
     /// Starts the process and does not wait for it to serve.
@@ -275,51 +277,55 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If its process ends, or `timeout` passes.
-    pub fn wait_until_serving(&self, timeout: Duration) -> Result<Srvr> {
+    /// If its process ends, or does nothing any more.
+    pub fn wait_until_serving(&self) -> Result<Srvr> {
         let mut last = Ok(());
-        let answer = poll(timeout, || {
+        let mut patience = FIRST_PATIENCE;
+        let what = format!("server-{} to serve", self.id);
+        let answer = try_poll(&what, || {
             if self.pid().is_none() {
                 return Some(Err(self.failure(self.how_it_ended())));
             }
+            let asked = Instant::now();
             match self
-                .srvr_within(PROBE_TIMEOUT)
+                .srvr_within(patience)
                 .and_then(|srvr| self.with_secure_port(srvr))
             {
                 Ok(srvr) => Some(Ok(srvr)),
                 Err(reason) => {
                     last = Err(reason);
+                    if asked.elapsed() >= patience {
+                        patience = (patience * 2).min(MOST_PATIENCE);
+                    }
                     None
                 }
             }
         });
-        answer.unwrap_or_else(|| {
+        answer.unwrap_or_else(|verdict| {
             let reason = last.err().unwrap_or_else(|| "it was not asked".to_owned());
-            Err(self.failure(format!("does not serve after {timeout:?}: {reason}")))
+            Err(self.failure(format!("does not serve ({reason}): {verdict}")))
         })
     }
 
-    /// Asks a four-letter word.
+    /// Asks a four-letter word, until it is answered.
     ///
     /// # Errors
     ///
-    /// If it is not answered within five seconds.
+    /// If it is down or [paused](Self::pause), or does nothing any more.
     pub fn four_letter(&self, word: &str) -> Result<String> {
-        four_letter::ask(self.client_address, word, ANSWER_TIMEOUT).map_err(|error| {
-            self.failure(format!(
-                "did not answer `{word}` within {ANSWER_TIMEOUT:?}: {error}"
-            ))
-        })
+        self.ask(word)
+            .map_err(|error| self.failure(format!("did not answer `{word}`: {error}")))
     }
 
     /// Asks `srvr`.
     ///
     /// # Errors
     ///
-    /// If it does not answer within five seconds, or is not serving.
+    /// As [`four_letter`](Self::four_letter), and if it is not serving.
     pub fn srvr(&self) -> Result<Srvr> {
-        self.srvr_within(ANSWER_TIMEOUT)
-            .map_err(|reason| self.failure(reason))
+        let reply = self.four_letter("srvr")?;
+        let srvr = reply.parse::<Srvr>();
+        srvr.map_err(|error| self.failure(error.to_string()))
     }
 
     /// The part it plays.
@@ -331,12 +337,28 @@ impl Server {
         Ok(self.srvr()?.mode)
     }
 
-    /// Whether it says, within half a second, that it leads. One that is down, paused or without a
-    /// quorum does not.
+    /// Whether it says that it leads. One that is down, paused or without a quorum does not.
     #[must_use]
     pub fn is_leader(&self) -> bool {
-        self.srvr_within(PROBE_TIMEOUT)
-            .is_ok_and(|srvr| srvr.mode == Mode::Leader)
+        let reply = self.ask("srvr").ok();
+        let srvr = reply.and_then(|reply| reply.parse::<Srvr>().ok());
+        srvr.is_some_and(|srvr| srvr.mode == Mode::Leader)
+    }
+
+    /// Asks for as long as the process is one that can answer.
+    fn ask(&self, word: &str) -> std::result::Result<String, String> {
+        let what = format!("server-{} to answer `{word}`", self.id);
+        let answer = try_poll(&what, || {
+            let frozen = |pid| signal::is_stopped(pid) == Some(true);
+            if self.pid().is_none_or(frozen) {
+                return Some(Err("it is down or paused".to_owned()));
+            }
+            match four_letter::ask(self.client_address, word, ASK_AGAIN) {
+                Err(error) if is_timeout(&error) => None,
+                answer => Some(answer.map_err(|error| error.to_string())),
+            }
+        });
+        answer.unwrap_or_else(Err)
     }
 
     /// The end of its log, for messages.
@@ -368,7 +390,7 @@ impl Server {
     /// The TLS port opens a moment after the plain one.
     fn with_secure_port(&self, srvr: Srvr) -> std::result::Result<Srvr, String> {
         if let Some(address) = self.secure_address {
-            TcpStream::connect_timeout(&address, PROBE_TIMEOUT)
+            TcpStream::connect_timeout(&address, ASK_AGAIN)
                 .map_err(|error| format!("its TLS port {address} does not answer: {error}"))?;
         }
         Ok(srvr)
@@ -420,18 +442,11 @@ impl Drop for Server {
     }
 }
 
-/// Asks `question` again and again until it has an answer or `timeout` has passed.
-pub(crate) fn poll<T>(timeout: Duration, mut question: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        if let Some(answer) = question() {
-            return Some(answer);
-        }
-        if Instant::now() >= deadline {
-            return None;
-        }
-        thread::sleep(POLL_INTERVAL);
-    }
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
 }
 
 fn write(path: &Path, contents: &str) -> Result<()> {

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 pub enum Signal {
     /// SIGTERM: an orderly end.
     Term,
+    /// SIGKILL: an end at once.
+    Kill,
     /// SIGSTOP: frozen, with sockets open; what a long garbage collection looks like.
     Stop,
     /// SIGCONT: thawed.
@@ -20,6 +22,7 @@ impl Signal {
     fn name(self) -> &'static str {
         match self {
             Self::Term => "TERM",
+            Self::Kill => "KILL",
             Self::Stop => "STOP",
             Self::Continue => "CONT",
         }

@@ -24,7 +24,7 @@ impl Standalone {
     ///
     /// # Errors
     ///
-    /// If ZooKeeper is not installed, or the server does not serve in time; the message has the
+    /// If ZooKeeper is not installed, or the server does not come to serve; the message has the
     /// end of its log.
     pub fn start(options: ServerOptions) -> Result<Self> {
         Self::start_from(&Installation::find()?, options)
@@ -56,7 +56,7 @@ impl Standalone {
         let ports = ServerPorts { client, secure };
         let server = Server::prepare(1, directory.path(), ports, &lines, installation, options)?;
         server.spawn()?;
-        server.wait_until_serving(options.start_timeout)?;
+        server.wait_until_serving()?;
         Ok(Self {
             server,
             _directory: directory,

@@ -131,7 +131,7 @@ async fn a_wrong_password_opens_nothing() {
     let mine = Acl::new(Permissions::ALL, "digest", digest_id("me", "right"));
     zk.create("/mine", "secret").acl(vec![mine]).await.unwrap();
     for (password, opens) in [("wrong", false), ("right", true)] {
-        let other = Client::builder(shared_server().connect_string())
+        let other = common::builder(shared_server().connect_string())
             .auth("digest", format!("me:{password}"))
             .connect()
             .await
@@ -178,7 +178,7 @@ async fn is_over(zk: &Client) {
 #[tokio::test]
 async fn b72_an_unknown_scheme_fails_connect() {
     for n in 0..20 {
-        let connecting = Client::builder(shared_server().connect_string())
+        let connecting = common::builder(shared_server().connect_string())
             .auth("digest", "me:pw")
             .auth("no-such-scheme", "canary")
             .connect();
@@ -226,7 +226,7 @@ async fn a32_an_unknown_scheme_added_later_ends_the_client_and_all_that_waits() 
 /// B72: a client that was started, not awaited, and what was submitted to it.
 #[tokio::test]
 async fn b72_what_waits_for_a_client_with_an_unknown_scheme_fails_with_it() {
-    let zk = Client::builder(shared_server().connect_string())
+    let zk = common::builder(shared_server().connect_string())
         .auth("no-such-scheme", "canary")
         .start()
         .unwrap();

@@ -22,8 +22,9 @@ use zk_tests::Proxy;
 
 fn client_of(hosts: &str, close_timeout: Duration) -> Client {
     let builder = zk_client::Client::builder(hosts)
-        .session_timeout(Duration::from_secs(10))
+        .session_timeout(common::LONG_SESSION)
         .connect_timeout(PATIENCE)
+        .deadline(PATIENCE)
         .close_timeout(close_timeout)
         .backoff(common::impatient());
     let zk = Client::connect_with(builder).unwrap();

@@ -48,6 +48,7 @@ use source::generate;
 use tally::Tally;
 use trace::Step;
 use zk_embedded::{Compat, Options};
+use zk_tests::starvation::unless_starved;
 use zk_tests::{SUPER_CREDENTIALS, ServerOptions, Standalone};
 
 const TIME: Duration = Duration::from_secs(60);
@@ -253,15 +254,19 @@ fn the_traces_tell_3_9_from_3_8() {
     assert!((1..=20).any(|seed| differs(seed).is_some()));
 }
 
+/// Measured in turns, so that what else the machine does slows both down; and again where it starves
+/// one of them.
 #[test]
 fn the_embedded_server_answers_pipelined_reads_three_times_as_fast() {
     let apache = Standalone::start(ServerOptions::default()).unwrap();
     let embedded = embedded(Compat::V3_8);
-    let theirs = throughput::gets_per_second(apache.address());
-    let ours = throughput::gets_per_second(embedded.address());
-    eprintln!("getData per second: Apache {theirs:.0}, embedded {ours:.0}");
-    assert!(
-        ours > 3.0 * theirs,
-        "{ours:.0} against {theirs:.0} a second"
-    );
+    let servers = [apache.address(), embedded.address()];
+    unless_starved(Duration::from_secs(1), |_| {
+        let [theirs, ours] = throughput::gets_per_second(servers);
+        eprintln!("getData per second: Apache {theirs:.0}, embedded {ours:.0}");
+        assert!(
+            ours > 3.0 * theirs,
+            "{ours:.0} against {theirs:.0} a second"
+        );
+    });
 }

@@ -13,16 +13,15 @@ mod common;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::child::{self, Child};
-use common::{Proxies, blocking, soon, until};
+use common::{Proxies, blocking, soon, unless_starved, until};
 use zk_client::{Client, State};
 use zk_recipes::{Election, Lost, Term};
 
 const SESSION: Duration = Duration::from_secs(2);
 
-async fn candidate(hosts: &str, root: &str) -> Client {
-    let zk = Client::builder(hosts)
-        .session_timeout(SESSION)
-        .connect_timeout(common::PATIENCE)
+async fn candidate(hosts: &str, root: &str, session: Duration) -> Client {
+    let zk = common::builder(hosts)
+        .session_timeout(session)
         .backoff(common::impatient())
         .connect()
         .await
@@ -41,12 +40,9 @@ fn micros() -> u128 {
 /// A candidate's process: leads when it can, and says at which times it still led.
 async fn campaign(orders: &str) {
     let mut words = orders.split(' ');
-    let (hosts, root, name) = (
-        words.next().unwrap(),
-        words.next().unwrap(),
-        words.next().unwrap(),
-    );
-    let zk = candidate(hosts, root).await;
+    let mut word = || words.next().unwrap();
+    let (hosts, root, name, session) = (word(), word(), word(), word().parse().unwrap());
+    let zk = candidate(hosts, root, Duration::from_millis(session)).await;
     let election = Election::new(&zk, "/election").identifier(name);
     child::say("ready");
     let term = election.campaign().await.unwrap();
@@ -81,13 +77,18 @@ async fn leadership_passes_on_when_the_leaders_process_is_killed() {
     if let Some(orders) = child::orders() {
         return campaign(&orders).await;
     }
+    unless_starved(SESSION, leadership_passes_on).await;
+}
+
+async fn leadership_passes_on(session: Duration) {
     let ensemble = blocking(common::ensemble);
     let hosts = ensemble.connect_string();
     let zk = common::client_of(&hosts).await;
     let election = Election::new(&zk, "/election");
     let mut candidates = Vec::new();
     for n in 0..4 {
-        let orders = format!("{hosts} {} candidate-{n}", zk.root());
+        let session = session.as_millis();
+        let orders = format!("{hosts} {} candidate-{n} {session}", zk.root());
         let test = "leadership_passes_on_when_the_leaders_process_is_killed";
         let mut candidate = Child::start(test, &orders);
         candidate.hear("ready").await;
@@ -139,6 +140,10 @@ async fn leadership_passes_on_when_the_leaders_process_is_killed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d6_leadership_passes_on_when_the_leaders_session_expires() {
+    unless_starved(SESSION, leadership_outlives_a_session).await;
+}
+
+async fn leadership_outlives_a_session(session: Duration) {
     let ensemble = blocking(common::ensemble);
     let hosts = ensemble.connect_string();
     let admin = common::client_of(&hosts).await;
@@ -146,7 +151,7 @@ async fn d6_leadership_passes_on_when_the_leaders_session_expires() {
     let proxies = [Proxies::start(&ensemble), Proxies::start(&ensemble)];
     let mut clients = Vec::new();
     for proxies in &proxies {
-        clients.push(candidate(&proxies.connect_string(), root).await);
+        clients.push(candidate(&proxies.connect_string(), root, session).await);
     }
     let elections = [0, 1].map(|n: usize| {
         Election::new(&clients[n], "/election").identifier(format!("candidate-{n}"))

@@ -11,8 +11,6 @@
 
 mod common;
 
-use std::time::Duration;
-
 use common::*;
 use zk_client::{Client, ErrorCode, ErrorKind, NodeEventKind, Outcome, State};
 use zk_tests::{Ensemble, SUPER_CREDENTIALS, Server, ServerOptions};
@@ -24,7 +22,7 @@ fn ensemble() -> Ensemble {
 }
 
 async fn admin(hosts: &str) -> Client {
-    Client::builder(hosts)
+    builder(hosts)
         .auth("digest", SUPER_CREDENTIALS)
         .connect_timeout(PATIENCE)
         .connect()
@@ -74,7 +72,7 @@ async fn b60_a48_the_configuration_is_the_same_for_every_chroot_and_so_is_its_wa
     let mut watches = Vec::new();
     let long = format!("/{}", "long".repeat(100));
     for chroot in ["", "/a", "/zookeeper", CONFIG, &long] {
-        let zk = Client::builder(format!("{hosts}{chroot}"))
+        let zk = builder(format!("{hosts}{chroot}"))
             .connect_timeout(PATIENCE)
             .connect()
             .await
@@ -151,9 +149,8 @@ async fn c8_a80_a_client_leaves_every_server_that_is_removed_and_keeps_its_sessi
     let first = ensemble.servers()[0].connect_string();
     let root = unused_root();
     admin.create(&root, "").await.unwrap();
-    let zk = Client::builder(format!("{first}{root}"))
+    let zk = builder(format!("{first}{root}"))
         .follow_config(true)
-        .session_timeout(Duration::from_secs(10))
         .connect_timeout(PATIENCE)
         .connect()
         .await
@@ -197,7 +194,7 @@ async fn c8_a80_a_client_leaves_every_server_that_is_removed_and_keeps_its_sessi
 #[tokio::test(flavor = "multi_thread")]
 async fn a80_a_server_alone_has_an_empty_configuration() {
     let server = shared_server();
-    let zk = Client::builder(server.connect_string())
+    let zk = builder(server.connect_string())
         .follow_config(true)
         .connect_timeout(PATIENCE)
         .connect()

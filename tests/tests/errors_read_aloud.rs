@@ -15,7 +15,8 @@ use std::error::Error as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use common::{blocking, connect, own_server, shared_server, soon, states_until, until_suspended};
+use common::{ClosedPort, blocking, connect, own_server, shared_server, soon, states_until};
+use common::{unless_starved, until_known, until_suspended};
 use zk_client::{Acl, Client, Error, ErrorKind, Permissions, SessionPolicy, State, digest_id};
 use zk_tests::{Direction, Proxy};
 
@@ -45,23 +46,24 @@ fn says(error: &Error, parts: &[&str]) -> String {
     text
 }
 
-/// A port at which nobody listens.
-fn closed_port() -> SocketAddr {
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-    listener.local_addr().unwrap()
-}
-
 async fn behind(proxy: &Proxy) -> Client {
     connect(&proxy.connect_string(), |builder| {
-        builder
-            .session_timeout(Duration::from_secs(10))
-            .backoff(common::impatient())
+        builder.backoff(common::impatient())
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_get_and_a_set_under_an_outage() {
+    unless_starved(Duration::from_secs(2), a_get_and_a_set).await;
+}
+
+/// Within `patience` an attempt to connect fails, which is what there is to report.
+async fn a_get_and_a_set(patience: Duration) {
+    let within = format!(
+        "the deadline passed: no server within {}",
+        patience.as_secs()
+    );
     let proxy = Proxy::start(shared_server().address()).unwrap();
     let zk = behind(&proxy).await;
     zk.create("/config", "v1").await.unwrap();
@@ -69,15 +71,13 @@ async fn a_get_and_a_set_under_an_outage() {
     proxy.refuse(true).unwrap();
     proxy.cut_all();
     until_suspended(&mut states).await;
-    // Long enough for an attempt to connect, which is what there is to tell.
-    let patience = Duration::from_secs(2);
     let get = zk.get("/config").deadline(patience).submit();
     let set = zk.set("/config", "v2").deadline(patience).submit();
     let error = soon("the read's deadline", get).await.unwrap_err();
     says(
         &error,
         &[
-            "getData /config: the deadline passed: no server within 2",
+            &format!("getData /config: {within}"),
             " ms: ",
             &proxy.connect_string(),
             "refused",
@@ -89,7 +89,7 @@ async fn a_get_and_a_set_under_an_outage() {
     says(
         &error,
         &[
-            "setData /config: the deadline passed: no server within 2",
+            &format!("setData /config: {within}"),
             "refused",
             "; it had no effect",
             "(see that the servers run",
@@ -157,10 +157,14 @@ async fn a_write_whose_reply_was_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_session() {
+    unless_starved(Duration::from_secs(1), expires).await;
+}
+
+async fn expires(session: Duration) {
     let proxy = Proxy::start(shared_server().address()).unwrap();
     let zk = connect(&proxy.connect_string(), |builder| {
         builder
-            .session_timeout(Duration::from_secs(1))
+            .session_timeout(session)
             .session_policy(SessionPolicy::Close)
             .backoff(common::impatient())
     })
@@ -189,24 +193,32 @@ async fn an_expired_session() {
     }
 }
 
-/// What connecting to `hosts` fails with.
-async fn refused(hosts: &str) -> Error {
-    let connecting = Client::builder(hosts)
-        .session_timeout(Duration::from_secs(2))
-        .connect_timeout(Duration::from_millis(1500))
-        .connect();
-    soon("the refusal", connecting).await.unwrap_err()
+/// What connecting to `hosts` fails with, once there was time to find out, and how that text begins.
+async fn refused(hosts: &str, reason: &str) -> (Error, String) {
+    let attempt = async |limit| {
+        let connecting = Client::builder(hosts)
+            .session_timeout(Duration::from_secs(2))
+            .connect_timeout(limit)
+            .connect();
+        soon("the refusal", connecting).await.unwrap_err()
+    };
+    let first = Duration::from_millis(1500);
+    let (limit, error) = until_known(first, attempt, |error| aloud(error).contains(reason)).await;
+    (
+        error,
+        format!("no session within {} ms: ", limit.as_millis()),
+    )
 }
 
 #[tokio::test]
 async fn a_connect_to_nobody_to_another_service_and_to_a_name_that_is_none() {
-    let nobody = closed_port().to_string();
+    let port = ClosedPort::new();
+    let nobody = port.address();
     const ADVICE: &str = "(check the addresses, and that the servers run and have a quorum)";
-    let session = "no session within 1500 ms: ";
-    let error = refused(&nobody).await;
+    let (error, session) = refused(&nobody, "refused").await;
     says(
         &error,
-        &[session, &nobody, "cannot connect", "refused", ADVICE],
+        &[&session, &nobody, "cannot connect", "refused", ADVICE],
     );
 
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
@@ -218,11 +230,11 @@ async fn a_connect_to_nobody_to_another_service_and_to_a_name_that_is_none() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    let error = refused(&web).await;
+    let (error, session) = refused(&web, "HTTP/1.1").await;
     says(
         &error,
         &[
-            session,
+            &session,
             &web,
             "does not speak the ZooKeeper protocol",
             "HTTP/1.1",
@@ -230,11 +242,11 @@ async fn a_connect_to_nobody_to_another_service_and_to_a_name_that_is_none() {
         ],
     );
 
-    let error = refused("no-such-host.invalid:2181").await;
+    let (error, session) = refused("no-such-host.invalid:2181", "cannot resolve").await;
     says(
         &error,
         &[
-            session,
+            &session,
             "no-such-host.invalid:2181: cannot resolve the host name",
             ADVICE,
         ],

@@ -117,7 +117,7 @@ fn command_line(server: SocketAddr) -> String {
         .arg("-cp")
         .arg(installation.classpath())
         .arg("org.apache.zookeeper.ZooKeeperMain")
-        .args(["-waitforconnection", "-timeout", "20000", "-server"])
+        .args(["-waitforconnection", "-timeout", "60000", "-server"])
         .arg(server.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

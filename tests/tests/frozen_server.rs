@@ -1,4 +1,5 @@
-//! Servers that accept connections and do nothing.
+//! Servers that accept connections and do nothing. How long that takes is measured on the virtual
+//! clock, in `offline_catalogue`; here a session that lives on shows that it was soon enough.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,23 +14,23 @@ mod common;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 
 use common::{TestEnsemble, TestServer, blocking, connect, serving, soon};
-use common::{until_connected, until_suspended};
+use common::{unless_starved, until_connected, until_suspended};
 use zk_client::{Client, SessionId};
 
 const SESSION: Duration = Duration::from_secs(6);
 
 /// A client, and the follower that serves it.
-async fn client_of_a_follower(ensemble: &TestEnsemble) -> (Client, &TestServer) {
+async fn client_of_a_follower(ensemble: &TestEnsemble, session: Duration) -> (Client, &TestServer) {
     loop {
         let zk = connect(&ensemble.connect_string(), |builder| {
             builder
-                .session_timeout(SESSION)
+                .session_timeout(session)
                 .backoff(common::impatient())
         })
         .await;
@@ -43,15 +44,18 @@ async fn client_of_a_follower(ensemble: &TestEnsemble) -> (Client, &TestServer) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a1_a_client_of_a_frozen_server_moves_to_another_within_its_session() {
+    unless_starved(SESSION, moves_to_another).await;
+}
+
+async fn moves_to_another(timeout: Duration) {
     let ensemble = blocking(common::ensemble);
-    let (zk, server) = client_of_a_follower(&ensemble).await;
+    let (zk, server) = client_of_a_follower(&ensemble, timeout).await;
     let session = zk.session();
-    assert_eq!(session.timeout, SESSION);
+    assert_eq!(session.timeout, timeout);
     let made = zk.create("/e", "").ephemeral().await.unwrap();
     let mut states = zk.states();
 
     blocking(|| server.pause().unwrap());
-    let frozen = Instant::now();
     // Others keep a connection alive with requests that nobody answers; so does this one (C2).
     let mut unanswered = Vec::new();
     let mut beat = tokio::time::interval(Duration::from_millis(50));
@@ -65,8 +69,6 @@ async fn a1_a_client_of_a_frozen_server_moves_to_another_within_its_session() {
         } => {}
     }
     until_connected(&mut states).await;
-    let moved = frozen.elapsed();
-    assert!(moved < SESSION, "{moved:?}");
     assert_eq!(zk.session(), session);
     for read in unanswered {
         let stat = soon("a read sent before the move", read)
@@ -107,15 +109,8 @@ async fn a2_b45_a_listener_that_never_answers_costs_a_part_of_the_session_and_no
     let hosts = format!("{silent},{}", server.connect_string());
     // The order is drawn from the seed; one of these tries the silent one first.
     for seed in 0..64 {
-        let started = Instant::now();
-        let zk = Client::builder(&hosts)
-            .session_timeout(SESSION)
-            .seed(seed)
-            .connect()
-            .await
-            .unwrap();
-        let took = started.elapsed();
-        assert!(took < SESSION, "{took:?} with seed {seed}");
+        let connecting = common::builder(&hosts).session_timeout(SESSION).seed(seed);
+        let zk = soon("a session", connecting.connect()).await.unwrap();
         zk.exists("/").await.unwrap();
         zk.close().await.unwrap();
         if accepted.load(Ordering::SeqCst) > 0 {
@@ -129,6 +124,10 @@ async fn a2_b45_a_listener_that_never_answers_costs_a_part_of_the_session_and_no
 /// take the time that the session has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b45_a_handshake_that_is_never_answered_does_not_cost_the_session() {
+    unless_starved(SESSION, survives_a_swallowed_handshake).await;
+}
+
+async fn survives_a_swallowed_handshake(timeout: Duration) {
     let server = common::shared_server().address();
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
@@ -153,22 +152,16 @@ async fn b45_a_handshake_that_is_never_answered_does_not_cost_the_session() {
     });
     let zk = connect(&hosts, |builder| {
         builder
-            .session_timeout(SESSION)
+            .session_timeout(timeout)
             .backoff(common::impatient())
     })
     .await;
     let session = zk.session();
     zk.create("/e", "").ephemeral().await.unwrap();
     let mut states = zk.states();
-    let lost = Instant::now();
     cut.send(()).await.unwrap();
     until_suspended(&mut states).await;
     until_connected(&mut states).await;
-    let took = lost.elapsed();
-    assert!(
-        took < SESSION * 2 / 3,
-        "{took:?}: the session lives by luck"
-    );
     assert_eq!(zk.session(), session);
     let stat = zk.exists("/e").await.unwrap().unwrap();
     assert_eq!(stat.owner(), Some(session.id));

@@ -10,7 +10,7 @@ use common::{PATIENCE, client, client_of, own_server, shared_server, soon, state
 use zk_client::{Client, ErrorKind, Outcome, SessionPolicy, SessionToken, State};
 
 fn builder() -> zk_client::Builder {
-    Client::builder(shared_server().connect_string()).connect_timeout(PATIENCE)
+    common::builder(shared_server().connect_string()).connect_timeout(PATIENCE)
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_resumption_that_finds_no_server_leaves_the_session_alone() {
         .await
         .unwrap_err();
     assert_eq!(nobody.kind(), ErrorKind::ConnectTimeout);
-    let resumed = Client::builder(server.connect_string())
+    let resumed = common::builder(server.connect_string())
         .connect_timeout(PATIENCE)
         .resume(text.parse().unwrap())
         .await
@@ -110,7 +110,7 @@ async fn a8_two_clients_of_one_session_take_turns_and_do_not_spin() {
     let text = zk.detach().unwrap().expose();
     let hosts = server.connect_string();
     let resume = || async {
-        Client::builder(&*hosts)
+        common::builder(&*hosts)
             .connect_timeout(PATIENCE)
             .session_policy(SessionPolicy::Close)
             .resume(text.parse().unwrap())

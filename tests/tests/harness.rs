@@ -13,10 +13,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use zk_tests::four_letter;
-use zk_tests::{Ensemble, Error, Mode, Proxy, ServerOptions, Standalone};
+use zk_tests::{Ensemble, Error, Mode, Proxy, ServerOptions, Standalone, Wait};
+use zk_tests::{four_letter, watchdog};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const OWNER: &str = "ZK_TESTS_OWNER";
 
 /// A session on a raw socket: enough of the protocol to leave a node behind.
@@ -24,9 +23,7 @@ struct RawSession(TcpStream);
 
 impl RawSession {
     fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut session = Self(stream);
+        let mut session = Self(TcpStream::connect(address).unwrap());
         let mut connect = vec![0; 4 + 8]; // protocol version, last zxid
         connect.extend(10_000_i32.to_be_bytes()); // session timeout
         connect.extend(0_i64.to_be_bytes()); // session id
@@ -57,6 +54,7 @@ impl RawSession {
     }
 
     fn exchange(&mut self, request: &[u8]) -> Vec<u8> {
+        let _wait = Wait::begin("a reply");
         let length = u32::try_from(request.len()).unwrap();
         self.0
             .write_all(&[&length.to_be_bytes(), request].concat())
@@ -115,12 +113,11 @@ fn an_orderly_stop_keeps_the_data_and_works_on_a_paused_server() {
 fn a_paused_server_is_silent_until_it_is_resumed() {
     let server = Standalone::start(ServerOptions::default()).unwrap();
     server.pause().unwrap();
-    let ask = |timeout| four_letter::ask(server.address(), "ruok", timeout);
     // The kernel accepts on the server's behalf; the server says nothing.
     assert!(TcpStream::connect(server.address()).is_ok());
-    ask(Duration::from_millis(300)).unwrap_err();
+    four_letter::ask(server.address(), "ruok", Duration::from_millis(300)).unwrap_err();
     server.resume().unwrap();
-    assert_eq!(ask(PATIENCE).unwrap(), "imok");
+    assert_eq!(server.four_letter("ruok").unwrap(), "imok");
     server.pause().unwrap();
     server.kill().unwrap();
 }
@@ -201,7 +198,7 @@ fn an_ensemble_elects_another_leader_when_its_leader_is_killed() {
 
     old.restart().unwrap();
     assert_eq!(old.mode().unwrap(), Mode::Follower);
-    let states = ensemble.wait_until_serving(PATIENCE).unwrap();
+    let states = ensemble.wait_until_serving().unwrap();
     let counts: Vec<_> = states.iter().map(|srvr| srvr.node_count).collect();
     assert_eq!(counts, [counts[0]; 3], "the restarted server has caught up");
 }
@@ -214,15 +211,14 @@ fn an_ensemble_without_a_quorum_serves_nobody() {
     for follower in &followers {
         follower.kill().unwrap();
     }
-    let deadline = Instant::now() + PATIENCE;
-    while leader.srvr().is_ok() {
-        assert!(Instant::now() < deadline, "still serving without a quorum");
-    }
+    watchdog::poll("it to serve no more without a quorum", || {
+        leader.srvr().is_err().then_some(())
+    });
     assert!(ensemble.leader_now().is_none());
     for follower in &followers {
         follower.spawn().unwrap();
     }
-    ensemble.wait_until_serving(PATIENCE).unwrap();
+    ensemble.wait_until_serving().unwrap();
     ensemble.leader().unwrap();
 }
 
@@ -276,12 +272,8 @@ fn a_killed_owner_leaves_neither_process_nor_directory() {
 
     owner.kill().unwrap();
     owner.wait().unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect(address).is_ok() || Path::new(dir).exists() {
-        assert!(
-            Instant::now() < deadline,
-            "{address} or {dir} outlives its owner"
-        );
-        std::thread::yield_now();
-    }
+    watchdog::poll(
+        &format!("{address} and {dir} to go with their owner"),
+        || (TcpStream::connect(address).is_err() && !Path::new(dir).exists()).then_some(()),
+    );
 }

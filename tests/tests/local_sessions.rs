@@ -22,7 +22,7 @@ fn ensemble(upgrading: bool) -> Ensemble {
 }
 
 async fn client(ensemble: &Ensemble) -> Client {
-    Client::builder(ensemble.connect_string())
+    common::builder(ensemble.connect_string())
         .connect_timeout(PATIENCE)
         .deadline(PATIENCE)
         .backoff(common::impatient())

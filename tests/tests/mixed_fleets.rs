@@ -260,8 +260,8 @@ async fn check_turns(zk: &Client, kind: Kind, layout: Layout) {
         let more = usize::from(downgrades && who.starts_with("us")) * SECTIONS.div_ceil(6);
         assert_eq!(*had, SECTIONS + more, "{who}");
     }
-    // Until one of them is through; by then, a fair line has served everybody about as often. They
-    // do not all begin at once, and some are slow to ask again.
+    // How the turns were shared until one of them was through depends on how the machine ran the
+    // processes; the witness says whether one was overtaken in the line.
     let mut had: BTreeMap<&str, usize> = BTreeMap::new();
     for who in &turns {
         let count = had.entry(who).or_default();
@@ -270,16 +270,11 @@ async fn check_turns(zk: &Client, kind: Kind, layout: Layout) {
             break;
         }
     }
-    eprintln!("{kind:?}, {layout:?}: when one was through: {had:?}");
-    assert_eq!(had.len(), 4, "somebody had no turn at all: {had:?}");
     let switches = turns
         .windows(2)
         .filter(|pair| pair[0][..2] != pair[1][..2])
         .count();
-    assert!(
-        switches > SECTIONS / 2,
-        "{switches} switches between us and them"
-    );
+    eprintln!("{kind:?}, {layout:?}: when one was through: {had:?}; {switches} switches in all");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -259,6 +259,86 @@ async fn b30_an_expiry_is_told_on_time_whatever_the_backoff() {
     );
 }
 
+async fn three_members() -> Wire {
+    let server = Server::builder().in_memory().members(3);
+    Wire::to(server.start().await.unwrap())
+}
+
+/// Guards: A1.
+#[tokio::test(start_paused = true)]
+async fn a_frozen_server_costs_a_part_of_the_session() {
+    let wire = three_members().await;
+    let zk = wire.client().await;
+    zk.create("/mine", "").ephemeral().await.unwrap();
+    for _ in 0..3 {
+        let (session, mut states) = (zk.session(), zk.states());
+        let at = usize::from(zk.server().unwrap().port) - 1;
+        wire.server.member(at).freeze();
+        let frozen = Instant::now();
+        until_state(&mut states, |state| {
+            matches!(state, State::Suspended { .. })
+        })
+        .await;
+        until_state(&mut states, |state| state.is_connected()).await;
+        let took = frozen.elapsed();
+        assert!(took < SESSION, "{took:?}");
+        assert_eq!(zk.session(), session);
+        wire.server.member(at).thaw();
+    }
+}
+
+/// Guards: A2, B45.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_never_answers_costs_a_share() {
+    let wire = three_members().await;
+    wire.server.member(0).freeze();
+    let mut slow = 0;
+    for seed in 0..12 {
+        let started = Instant::now();
+        let zk = wire.builder().seed(seed).connect().await.unwrap();
+        let took = started.elapsed();
+        assert!(took < SESSION, "{took:?} with seed {seed}");
+        slow += usize::from(took > Duration::from_secs(1));
+        // With the session that there is now, as without.
+        let (session, mut states) = (zk.session(), zk.states());
+        wire.disconnect(&zk);
+        let lost = Instant::now();
+        until_state(&mut states, |state| {
+            matches!(state, State::Suspended { .. })
+        })
+        .await;
+        until_state(&mut states, |state| state.is_connected()).await;
+        assert!(lost.elapsed() < SESSION * 2 / 3, "{:?}", lost.elapsed());
+        assert_eq!(zk.session(), session);
+        zk.close().await.unwrap();
+    }
+    assert!(slow > 0, "the frozen host was never the first");
+}
+
+/// Guards: C4, B36.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_passes_to_the_millisecond() {
+    let deadline = Duration::from_millis(300);
+    let wire = Wire::new().await;
+    let zk = wire.client().await;
+    for outcome in [Outcome::NotSent, Outcome::Unknown] {
+        if outcome == Outcome::NotSent {
+            wire.cut_off(&zk).await;
+        } else {
+            wire.server.member(0).freeze();
+        }
+        let started = Instant::now();
+        let error = zk.create("/a", "").deadline(deadline).await.unwrap_err();
+        let said = (error.kind(), error.outcome());
+        assert_eq!(said, (ErrorKind::DeadlineExceeded, outcome));
+        let late = started.elapsed() - deadline;
+        assert!(late <= Duration::from_millis(1), "{late:?} late");
+        if outcome == Outcome::NotSent {
+            wire.reconnect(&zk).await;
+        }
+    }
+}
+
 /// A stream that takes and gives a few bytes at a time.
 struct Narrow(Box<dyn Stream>);
 

@@ -117,7 +117,7 @@ async fn a30_a_session_survives_the_loss_of_the_quorum_or_is_said_to_be_over() {
 }
 
 async fn connect_as_is(hosts: &str) -> zk_client::Client {
-    zk_client::Client::builder(hosts)
+    builder(hosts)
         .read_only(true)
         .session_timeout(std::time::Duration::from_secs(6))
         .connect_timeout(PATIENCE)

@@ -43,7 +43,7 @@ impl Scene {
             builder.backoff(common::impatient())
         })
         .await;
-        let watching = Client::builder(proxy.connect_string())
+        let watching = common::builder(proxy.connect_string())
             .connect_timeout(common::PATIENCE)
             .backoff(common::impatient())
             .connect()

@@ -37,9 +37,7 @@ impl Scene {
         let server = shared_server();
         let proxy = Proxy::start(server.address()).unwrap();
         let zk = connect(&proxy.connect_string(), |builder| {
-            builder
-                .session_timeout(Duration::from_secs(10))
-                .backoff(common::impatient())
+            builder.backoff(common::impatient())
         })
         .await;
         let other = beside(&zk, &server.connect_string()).await;

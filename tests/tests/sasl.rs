@@ -30,7 +30,7 @@ use zk_tests::run_directory::ServerDirectory;
 use zk_tests::{Proxy, ServerOptions, Standalone};
 
 use certificates::Authority;
-use common::{PATIENCE, impatient, soon};
+use common::{impatient, soon, unless_starved};
 
 const USERS: &str = r#"user_bob="canary-secret" user_jürgen="päss'word""#;
 
@@ -85,9 +85,7 @@ fn write_users(path: &PathBuf, users: &str) {
 }
 
 fn builder(hosts: &str) -> Builder {
-    Client::builder(hosts)
-        .connect_timeout(PATIENCE)
-        .backoff(impatient())
+    common::builder(hosts).backoff(impatient())
 }
 
 /// Lets everybody in, and knows who has logged in.
@@ -367,8 +365,11 @@ impl Login for Kerberos {
 /// A34, B78: ZOOKEEPER-4477 and 4275.
 #[tokio::test]
 async fn a34_b78_a_missing_ticket_is_waited_for_and_a_slow_one_is_no_dead_server() {
+    unless_starved(Duration::from_millis(1500), tickets_are_waited_for).await;
+}
+
+async fn tickets_are_waited_for(session: Duration) {
     let begun = Arc::new(AtomicUsize::new(0));
-    let session = Duration::from_millis(1500);
     let zk = closed()
         .builder()
         .session_timeout(session)

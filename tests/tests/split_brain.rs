@@ -14,16 +14,15 @@ use std::time::Duration;
 
 use common::child::{self, Child};
 use common::contest::Contest;
-use common::soon;
+use common::{soon, unless_starved};
 use zk_client::{Client, ErrorKind};
 use zk_recipes::{Error, Lost};
 
 const SESSION: Duration = Duration::from_secs(2);
 
-async fn contender(hosts: &str, root: &str) -> Client {
-    let zk = Client::builder(hosts)
-        .session_timeout(SESSION)
-        .connect_timeout(common::PATIENCE)
+async fn contender(hosts: &str, root: &str, session: Duration) -> Client {
+    let zk = common::builder(hosts)
+        .session_timeout(session)
         .connect()
         .await
         .unwrap();
@@ -40,10 +39,11 @@ fn contest(kind: &str, zk: &Client, name: &str) -> Contest {
 /// Holds the lock, or leads, is stopped, and when it goes on, checks and writes before its client's task has
 /// had a chance to hear anything: both run on one thread.
 async fn hold(orders: &str) {
-    let [hosts, root, kind] = orders.split(' ').collect::<Vec<_>>()[..] else {
+    let [hosts, root, kind, session] = orders.split(' ').collect::<Vec<_>>()[..] else {
         panic!("{orders}");
     };
-    let zk = contender(hosts, root).await;
+    let session = Duration::from_millis(session.parse().unwrap());
+    let zk = contender(hosts, root, session).await;
     let guard = contest(kind, &zk, "holder").acquire().await.unwrap();
     guard
         .fenced()
@@ -97,21 +97,25 @@ async fn d6_a_leader_that_was_stopped_knows_before_any_network_event_and_writes_
     be_stopped(test, "election").await;
 }
 
-async fn be_stopped(test: &str, kind: &str) {
+async fn be_stopped(test: &'static str, kind: &'static str) {
     if let Some(orders) = child::orders() {
         return hold(&orders).await;
     }
+    unless_starved(SESSION, |session| is_stopped(test, kind, session)).await;
+}
+
+async fn is_stopped(test: &str, kind: &str, session: Duration) {
     let ensemble = common::ensemble();
     let hosts = ensemble.connect_string();
     let zk = common::client_of(&hosts).await;
     zk.create("/ledger", "").await.unwrap();
-    let orders = format!("{hosts} {} {kind}", zk.root());
+    let orders = format!("{hosts} {} {kind} {}", zk.root(), session.as_millis());
     let mut holder = Child::start(test, &orders);
     let token: i64 = holder.hear("holds").await.parse().unwrap();
     holder.stopped().await;
     assert_eq!(zk.get("/ledger").await.unwrap().0, "holder");
 
-    let other = contender(&hosts, zk.root().as_str()).await;
+    let other = contender(&hosts, zk.root().as_str(), session).await;
     let next = contest(kind, &other, "successor");
     let guard = soon("what it had", next.acquire()).await.unwrap();
     assert!(guard.token().get() > token);

@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a failed expectation is a failed test"
 )]
 
@@ -14,7 +15,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Proxies, TestEnsemble, blocking, soon, until};
+use common::{Proxies, TestEnsemble, blocking, soon, unless_starved, until};
 use zk_client::{Client, State, Zxid};
 use zk_recipes::{ChildrenState, ChildrenWatch, DataState, DataWatch};
 
@@ -38,7 +39,7 @@ type Told<T> = Option<Option<T>>;
 const PATHS: [&str; 2] = ["/there", "/comes-and-goes"];
 
 impl Scene {
-    async fn new() -> Self {
+    async fn new(session: Duration) -> Self {
         let ensemble = blocking(common::ensemble);
         let proxies = Proxies::start(&ensemble);
         let admin = common::connect(&ensemble.connect_string(), |builder| {
@@ -46,9 +47,8 @@ impl Scene {
         })
         .await;
         admin.create(PATHS[0], "0").await.unwrap();
-        let watching = Client::builder(proxies.connect_string())
-            .session_timeout(SESSION)
-            .connect_timeout(common::PATIENCE)
+        let watching = common::builder(proxies.connect_string())
+            .session_timeout(session)
             .backoff(common::impatient())
             .connect()
             .await
@@ -134,7 +134,11 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_state_is_seen_after_every_reconnect_and_every_expiry() {
-    let mut scene = Scene::new().await;
+    unless_starved(SESSION, the_last_state_is_seen).await;
+}
+
+async fn the_last_state_is_seen(session: Duration) {
+    let mut scene = Scene::new(session).await;
     scene.change().await;
     scene.all_is_seen().await;
 

@@ -20,7 +20,7 @@ use zk_tests::run_directory::ServerDirectory;
 use zk_tests::{Proxy, Standalone};
 
 use certificates::{Authority, Identity, Validity, cause};
-use common::{PATIENCE, soon};
+use common::{soon, until_known};
 
 /// A server with a port for TLS.
 struct Secure {
@@ -69,11 +69,7 @@ fn mutual() -> &'static Secure {
 }
 
 async fn connect(hosts: &str, tls: TlsConfig) -> Result<Client, Error> {
-    Client::builder(hosts)
-        .connect_timeout(PATIENCE)
-        .tls(tls)
-        .connect()
-        .await
+    common::builder(hosts).tls(tls).connect().await
 }
 
 /// C23: several replies in one TLS record, and replies larger than one, must not wait for each other.
@@ -184,13 +180,16 @@ async fn t1_the_wrong_port_is_named_as_such() {
         (server.hosts(), None),
         (server.server.connect_string(), Some(server.ca.trusted())),
     ] {
-        let builder = Client::builder(&hosts).connect_timeout(Duration::from_secs(2));
-        let builder = match tls {
-            Some(tls) => builder.tls(tls),
-            None => builder,
+        let attempt = async |limit| {
+            let builder = Client::builder(&hosts).connect_timeout(limit);
+            let builder = match &tls {
+                Some(tls) => builder.tls(tls.clone()),
+                None => builder,
+            };
+            builder.connect().await.unwrap_err().to_string()
         };
-        let error = builder.connect().await.unwrap_err();
-        let text = error.to_string();
+        let known = |text: &String| text.contains("TLS on this port");
+        let (_, text) = until_known(Duration::from_secs(2), attempt, known).await;
         assert!(text.contains("TLS on this port"), "{text}");
         assert!(text.contains(&hosts), "{text}");
     }

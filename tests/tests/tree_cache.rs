@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{blocking, soon, until};
+use common::{blocking, soon, unless_starved, until};
 use fastrand::Rng;
 use zk_client::{Client, ErrorKind, State, Zxid};
 use zk_recipes::{CacheEvent, Snapshot, TreeCache};
@@ -82,13 +82,12 @@ async fn becomes_even(cache: &TreeCache, admin: &Client, what: &str) {
     .await;
 }
 
-async fn equals_the_tree(one_shot: bool) {
+async fn equals_the_tree(one_shot: bool, session: Duration) {
     let server = blocking(common::own_server);
     let proxy = Proxy::start(server.address()).unwrap();
     let admin = common::client_of(&server.connect_string()).await;
-    let zk = Client::builder(proxy.connect_string())
-        .session_timeout(SESSION)
-        .connect_timeout(common::PATIENCE)
+    let zk = common::builder(proxy.connect_string())
+        .session_timeout(session)
         .backoff(common::impatient())
         .connect()
         .await
@@ -139,13 +138,13 @@ async fn equals_the_tree(one_shot: bool) {
 /// A41, A74, D1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a41_d1_it_equals_the_tree_after_reconnects_and_in_the_next_session() {
-    equals_the_tree(false).await;
+    unless_starved(SESSION, |session| equals_the_tree(false, session)).await;
 }
 
 /// A39, B62.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a39_b62_with_one_shot_watches_it_equals_the_tree_too() {
-    equals_the_tree(true).await;
+    unless_starved(SESSION, |session| equals_the_tree(true, session)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

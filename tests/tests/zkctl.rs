@@ -11,10 +11,10 @@ mod common;
 
 use std::io::Write;
 use std::process::{Output, Stdio};
-use std::time::Instant;
 
 use common::zkctl::{Running, done, fails, output, root, zkctl};
-use common::{PATIENCE, own_server, shared_server};
+use common::{own_server, shared_server};
+use zk_tests::watchdog::poll;
 
 /// Creates `/a` with what it is told on standard input.
 fn create(server: &str, data: &[u8]) -> Output {
@@ -261,11 +261,11 @@ fn the_configuration_is_shown_and_changed() {
         let mut text = String::from_utf8_lossy(&changed.stdout).into_owned();
         if said.contains("whether it took effect is unknown") {
             // The server asked was the one to go, or the leader was, and took the answer with it.
-            let started = Instant::now();
-            while text.lines().count() != 3 {
-                assert!(started.elapsed() < PATIENCE, "{text}{said}");
-                text = String::from_utf8_lossy(&output(&server, &["config"]).stdout).into_owned();
-            }
+            text = poll("the configuration to have lost a server", || {
+                let shown = output(&server, &["config"]).stdout;
+                let text = String::from_utf8_lossy(&shown).into_owned();
+                (text.lines().count() == 3).then_some(text)
+            });
         }
         assert_eq!(text.lines().count(), 3, "{text}{said}");
         assert!(!text.contains("server.3="), "{text}");

@@ -10,12 +10,11 @@
 mod common;
 
 use std::process::Output;
-use std::time::Instant;
 
-use common::PATIENCE;
 use common::zkctl::{done, output, root, zkctl};
 use serde_json::Value;
 use zk_tests::signal::{self, Signal};
+use zk_tests::watchdog::poll;
 
 /// What a benchmark has made there and not deleted.
 fn left(root: &str) -> String {
@@ -112,10 +111,9 @@ fn an_interrupted_one_leaves_nothing() {
     let root = root();
     let mut bench = zkctl(&root, &["bench", "create", "--ops", "100000000"]);
     let child = bench.spawn().unwrap();
-    let started = Instant::now();
-    while !left(&root).contains("/create-") {
-        assert!(started.elapsed() < PATIENCE, "it creates nothing");
-    }
+    poll("it to create something", || {
+        left(&root).contains("/create-").then_some(())
+    });
     signal::send(child.id(), Signal::Term).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143), "{:?}", told(&output));

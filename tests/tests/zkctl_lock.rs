@@ -8,11 +8,12 @@
 
 mod common;
 
-use std::thread;
 use std::time::{Duration, Instant};
 
+use common::own_server;
 use common::zkctl::{Running, done, fails, output, root};
-use common::{PATIENCE, own_server};
+use zk_tests::starvation::unless_starved;
+use zk_tests::watchdog::poll;
 
 fn number(text: &str) -> i64 {
     text.trim().parse().unwrap()
@@ -54,22 +55,16 @@ fn a_lock_is_held_by_one_command_at_a_time_with_growing_tokens() {
     first.hears_no_more();
     assert_eq!(first.code(), Some(3));
     while !waiting.is_empty() {
-        let started = Instant::now();
-        let next = loop {
-            let next = waiting.iter().position(|waiting| match waiting.has_said() {
+        let next = poll("the next to get the lock", || {
+            waiting.iter().position(|waiting| match waiting.has_said() {
                 Some(line) => {
                     assert!(number(&line) > token, "{line} after {token}");
                     token = number(&line);
                     true
                 }
                 None => false,
-            });
-            if let Some(next) = next {
-                break next;
-            }
-            assert!(started.elapsed() < PATIENCE, "nobody gets the lock");
-            thread::yield_now();
-        };
+            })
+        });
         let mut holder = waiting.swap_remove(next);
         assert!(waiting.iter().all(Running::says_nothing), "two hold it");
         holder.hears_no_more();
@@ -163,11 +158,15 @@ fn a_signal_is_passed_on_and_the_lock_released_after_the_command() {
 
 #[test]
 fn a_command_is_ended_before_its_lock_can_be_given_away() {
+    unless_starved(Duration::from_secs(6), is_ended_in_time);
+}
+
+fn is_ended_in_time(timeout: Duration) {
     let server = own_server();
     let zk = server.connect_string();
-    let timeout = Duration::from_secs(6);
+    let seconds = format!("{}s", timeout.as_secs());
     let lock = |path, script| {
-        let timeout = ["--session-timeout", "6s"];
+        let timeout = ["--session-timeout", &seconds];
         Running::start(
             &zk,
             &[&timeout[..], &["lock", path, "--", "sh", "-c", script]].concat(),
@@ -205,11 +204,17 @@ fn a_command_is_ended_before_its_lock_can_be_given_away() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
+    unless_starved(Duration::from_secs(10), is_ended_without_zkctl);
+}
+
+#[cfg(target_os = "linux")]
+fn is_ended_without_zkctl(timeout: Duration) {
     let zk = root();
+    let seconds = format!("{}s", timeout.as_secs());
     let script = "echo $$; while :; do sleep 0.05; done";
     let start = |(command, path)| {
         // A tenth of it is what a busy machine may take to end the command.
-        let timeout = ["--session-timeout", "10s"];
+        let timeout = ["--session-timeout", &seconds];
         let hold = [command, path, "--", "sh", "-c", script];
         Running::start(&zk, &[&timeout[..], &hold].concat())
     };
@@ -278,14 +283,9 @@ fn adopted_processes_leave_no_zombies() {
     let script = "for i in 1 2 3; do setsid -f sh -c 'echo $$'; done; read line";
     let mut holder = Running::start(&zk, &["lock", "/l", "--", "sh", "-c", script]);
     let adopted = [(); 3].map(|()| number(&holder.says("")));
-    let started = Instant::now();
-    while adopted.iter().any(|&pid| state(pid).is_some()) {
-        assert!(
-            started.elapsed() < PATIENCE,
-            "they are not asked how they ended"
-        );
-        thread::yield_now();
-    }
+    poll("the adopted processes to be reaped", || {
+        (adopted.iter().all(|&pid| state(pid).is_none())).then_some(())
+    });
     holder.hears_no_more();
     holder.code();
 }
@@ -335,11 +335,9 @@ fn what_left_the_group_ends_with_its_zkctl() {
 /// It has named the command to its keeper, and waits.
 #[cfg(target_os = "linux")]
 fn comes_to_rest(holder: &Running) {
-    let started = Instant::now();
-    while state(i64::from(holder.pid())) != Some('S') {
-        assert!(started.elapsed() < PATIENCE, "zkctl does not come to rest");
-        thread::yield_now();
-    }
+    poll("zkctl to come to rest", || {
+        (state(i64::from(holder.pid())) == Some('S')).then_some(())
+    });
 }
 
 /// Whether a process is there, and not only waiting for its parent to hear of its end.
@@ -370,10 +368,15 @@ fn a_command_is_ended_when_its_znode_is_deleted() {
 
 #[test]
 fn an_election_passes_on_after_the_leading_zkctl_is_killed_and_its_command_is_gone() {
+    unless_starved(Duration::from_secs(2), passes_on);
+}
+
+fn passes_on(timeout: Duration) {
     let zk = root();
+    let seconds = format!("{}s", timeout.as_secs());
     let lead = [
         "--session-timeout",
-        "2s",
+        &seconds,
         "elect",
         "/e",
         "--",

@@ -7,6 +7,9 @@ use std::fs;
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
 
+use zk_tests::watchdog::GIVEN_UP;
+
+use crate::hang::Watch;
 use crate::report::Suite;
 use crate::{Outcome, cargo, enter_workspace};
 
@@ -118,9 +121,18 @@ fn read(list: &str) -> Result<Vec<Bug>, String> {
 
 /// Runs the tests of a package's target that the filters select, with a bug or without.
 fn test(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> io::Result<Verdict> {
-    let output = command(place, filters, bug).output()?;
+    let mut command = command(place, filters, bug);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let watch = Watch::over(child.id());
+    let output = child.wait_with_output()?;
+    drop(watch);
     let said = String::from_utf8_lossy(&output.stdout);
-    let failed = said.contains("test result: FAILED");
+    // A test that waits in vain has failed, too, wherever it waits.
+    let given_up = String::from_utf8_lossy(&output.stderr).contains(GIVEN_UP);
+    let failed = said.contains("test result: FAILED") || given_up;
     let passed = said
         .lines()
         .filter_map(|line| line.strip_prefix("test result: ok. "))

@@ -14,6 +14,7 @@ mod chaos;
 mod ci;
 mod foreign;
 mod fuzz;
+mod hang;
 mod report;
 mod servers;
 mod sim;
@@ -32,7 +33,9 @@ commands:
       Runs every test of the workspace and prints one summary. What needs a server runs on the
       embedded one first, where it can, and then all of it on a real ZooKeeper; where there is
       none, or with --no-server, that is skipped and the summary says why. With FILTERs, only the
-      tests whose names contain one of them.
+      tests whose names contain one of them. No test has a time limit: it fails when nothing happens
+      in it any more, however slow the machine is, and a run of a test that depends on real time and
+      was starved is void; it is repeated, and the summary counts it.
   bench [--quick] [OPTIONS] [WORKLOAD…]
       Measures our client beside others, in turns, and prints a table with ratios; --write makes
       tests/peers/RESULTS.md and the plot anew. All of it takes about ten minutes, --quick less than

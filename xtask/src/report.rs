@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zk_tests::starvation::VOID;
+
 /// The tests of one binary, or the documentation tests of one crate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Suite {
@@ -9,6 +11,8 @@ pub(crate) struct Suite {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) skipped: u64,
+    /// Runs of tests that proved nothing, because the machine starved them, and were repeated.
+    pub(crate) voids: u64,
     /// What a reader must know about it: why tests were skipped, or that it never finished.
     pub(crate) remarks: Vec<String>,
 }
@@ -40,6 +44,7 @@ impl fmt::Display for Report {
                 passed,
                 failed,
                 skipped,
+                voids: _,
                 remarks,
             } = suite;
             if passed + failed + skipped == 0 && remarks.is_empty() {
@@ -60,6 +65,13 @@ impl fmt::Display for Report {
         }
         for check in &self.checks {
             writeln!(f, "{check}")?;
+        }
+        let voids = self.total(|suite| suite.voids);
+        if voids > 0 {
+            writeln!(
+                f,
+                "{voids} void runs, repeated because the machine starved the test"
+            )?;
         }
         writeln!(
             f,
@@ -97,6 +109,11 @@ impl Reader {
             suite.failed = count(counts, "failed");
             suite.skipped = count(counts, "ignored");
             self.done.push(suite);
+        } else if let Some(suite) = &mut self.current
+            && text.starts_with(VOID)
+        {
+            suite.voids += 1;
+            suite.remarks.push(text.to_owned());
         } else if let Some(suite) = &mut self.current
             && let Some((test, ignored)) = text
                 .strip_prefix("test ")
@@ -261,6 +278,19 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         assert!(!report.failed());
         assert!(!report.to_string().contains("zkctl"), "{report}");
         assert_eq!(last_line(&report), "0 passed, 0 failed, 0 skipped");
+    }
+
+    #[test]
+    fn void_runs_are_counted_and_named() {
+        let void = format!("\n{VOID}c: it did not run for 2 s at a time\ntest c ... ok");
+        let report = read(&OUTPUT.replace("test c ... ok", &void), true);
+        let text = report.to_string();
+        assert!(text.contains("1 void runs, repeated"), "{text}");
+        assert!(
+            text.contains("void run: c: it did not run for 2 s"),
+            "{text}"
+        );
+        assert!(!read(OUTPUT, true).to_string().contains("void"));
     }
 
     #[test]

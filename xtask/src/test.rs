@@ -7,6 +7,7 @@ use std::process::{ExitCode, Stdio};
 use zk_tests::Installation;
 
 use crate::foreign::{self, Missing};
+use crate::hang::Watch;
 use crate::report::{Reader, Report, Suite};
 use crate::suites::Targets;
 use crate::{Outcome, budget, bugs, cargo, enter_workspace, is_ci};
@@ -243,6 +244,7 @@ fn cargo_test(
     // It holds our copies of the writing end, without which the reading end would never end.
     drop(command);
 
+    let watch = Watch::over(child.id());
     let mut reading = Reader::default();
     let mut input = BufReader::new(reader);
     let mut output = io::stdout().lock();
@@ -258,6 +260,7 @@ fn cargo_test(
             break;
         };
         let part = available.get(..length).unwrap_or_default();
+        watch.progress();
         // Parts of lines too: a test that hangs has printed its name and no newline.
         output.write_all(part)?;
         output.flush()?;

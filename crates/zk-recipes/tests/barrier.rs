@@ -18,7 +18,8 @@ use zk_proto::OpCode;
 use zk_recipes::Barrier;
 
 async fn client(server: &Server) -> Client {
-    let zk = Client::connect(address(server)).await.unwrap();
+    let builder = common::unhurried(Client::builder(address(server)));
+    let zk = builder.connect().await.unwrap();
     has_root(&zk).await;
     zk
 }

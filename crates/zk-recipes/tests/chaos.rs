@@ -8,6 +8,8 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,8 +27,7 @@ async fn client(server: &Server, seed: u64) -> Client {
         initial: Duration::from_millis(2),
         max: Duration::from_millis(20),
     };
-    Client::builder(server.connect_string())
-        .session_timeout(Duration::from_secs(4))
+    common::unhurried(Client::builder(server.connect_string()))
         .backoff(impatient)
         .seed(seed)
         .connect()
@@ -112,17 +113,7 @@ async fn run(seed: u64) {
         }
     };
     let both = async { tokio::join!(work, havoc) };
-    if tokio::time::timeout(Duration::from_secs(60), both)
-        .await
-        .is_err()
-    {
-        panic!(
-            "seed {seed}: stalled at {} of {}; the line: {:?}",
-            added.load(Ordering::Relaxed),
-            WORKERS * INCREMENTS,
-            server.paths()
-        );
-    }
+    common::soon(&format!("the increments of seed {seed}"), both).await;
     let (data, _) = zk.get("/counter").await.unwrap();
     assert_eq!(data, (WORKERS * INCREMENTS).to_string(), "seed {seed}");
     let mut line = server.paths();

@@ -11,6 +11,7 @@ mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::{at, end_session, memory, soon, start, until};
 use zk_embedded::fault::on;
@@ -177,7 +178,7 @@ async fn latches_have_curators_names_and_are_led_in_order() {
     assert_eq!(ids, [b"a", b"b"]);
     assert!(
         latch("c")
-            .leadership_timeout(common::PATIENCE / 100)
+            .leadership_timeout(Duration::from_millis(600))
             .await
             .unwrap()
             .is_none()

@@ -21,8 +21,7 @@ use zk_proto::OpCode;
 use zk_recipes::{Error, Lock, Lost};
 
 async fn client(server: &Server) -> Client {
-    let zk = Client::builder(address(server))
-        .session_timeout(Duration::from_secs(4))
+    let zk = common::unhurried(Client::builder(address(server)))
         .connect()
         .await
         .unwrap();

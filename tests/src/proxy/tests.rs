@@ -1,7 +1,7 @@
 use super::*;
-use crate::server::poll;
+use crate::Wait;
+use crate::watchdog::poll;
 
-const PATIENCE: Duration = Duration::from_secs(10);
 const A_MOMENT: Duration = Duration::from_millis(50);
 
 /// A server that says everything back, to any number of clients.
@@ -17,9 +17,7 @@ fn echo_server() -> SocketAddr {
 }
 
 fn connect(proxy: &Proxy) -> TcpStream {
-    let stream = TcpStream::connect(proxy.address()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
+    TcpStream::connect(proxy.address()).unwrap()
 }
 
 fn say(mut stream: &TcpStream, text: &[u8]) {
@@ -27,6 +25,7 @@ fn say(mut stream: &TcpStream, text: &[u8]) {
 }
 
 fn hear(mut stream: &TcpStream, length: usize) -> Vec<u8> {
+    let _wait = Wait::begin("bytes from the proxy");
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).unwrap();
     bytes
@@ -34,6 +33,7 @@ fn hear(mut stream: &TcpStream, length: usize) -> Vec<u8> {
 
 /// Whatever arrives until the connection ends; a reset is an end as well.
 fn hear_to_the_end(mut stream: &TcpStream) -> Vec<u8> {
+    let _wait = Wait::begin("the end of a connection");
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         Ok(_) => bytes,
@@ -52,7 +52,7 @@ fn assert_silent(stream: &TcpStream) {
         ),
         "{error}"
     );
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(None).unwrap();
 }
 
 #[test]
@@ -73,7 +73,9 @@ fn a_half_closed_connection_still_carries_the_answer() {
     say(&stream, b"last words");
     stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(hear_to_the_end(&stream), b"last words");
-    assert!(poll(PATIENCE, || (proxy.open() == 0).then_some(())).is_some());
+    poll("no connection to be open", || {
+        (proxy.open() == 0).then_some(())
+    });
 }
 
 #[test]

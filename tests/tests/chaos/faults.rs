@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use zk_tests::proxy::Place;
+use zk_tests::starvation::Window;
 use zk_tests::{Direction, Ensemble, Proxy, Server};
 
 use crate::SESSION;
-use crate::common::{PATIENCE, blocking};
-use crate::outages::Window;
+use crate::common::blocking;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -128,7 +128,7 @@ impl<'a> Faults<'a> {
 
     /// A server that is back is one of three that serve.
     fn mended(&self) {
-        blocking(|| self.ensemble.wait_until_serving(PATIENCE).unwrap());
+        blocking(|| self.ensemble.wait_until_serving().unwrap());
     }
 
     async fn kill(&mut self, leader: bool) {

@@ -30,12 +30,13 @@ use std::time::{Duration, Instant};
 
 use common::{PATIENCE, blocking, soon};
 use faults::Faults;
-use outages::{Outages, Ticker};
+use outages::Outages;
 use tokio::task::JoinSet;
 use verdict::Verdict;
 use watching::Watching;
 use workload::{Attempt, Worker};
 use zk_client::Client;
+use zk_tests::starvation::Observer;
 use zk_tests::{Ensemble, Proxy, ServerOptions};
 
 const SERVERS: usize = 3;
@@ -46,8 +47,8 @@ const ROAMING: usize = 8;
 const SESSION: Duration = Duration::from_secs(4);
 /// Of an operation, so that one that waits too long ends in doubt or unsent.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// A run with less traffic before the first fault proves nothing.
-const LEAST_RATE: u64 = 200;
+/// A run with fewer operations before the first fault proves nothing.
+const LEAST_BEFORE: u64 = 1_000;
 /// What everything is created under.
 const ROOT: &str = "/chaos";
 
@@ -129,26 +130,19 @@ async fn client(hosts: &str, seed: u64) -> Client {
 
 /// A client that is not bothered by any proxy.
 async fn unrooted(hosts: &str) -> Client {
-    let builder = Client::builder(hosts).connect_timeout(PATIENCE);
+    let builder = common::builder(hosts);
     builder.connect().await.unwrap()
 }
 
-/// Waits until there is work enough.
+/// Waits until there was work enough, and returns its rate.
 async fn warm_up(run: &Run) -> u64 {
     let started = Instant::now();
-    let mut best = 0;
-    while started.elapsed() < PATIENCE {
-        let before = run.done.load(Ordering::Relaxed);
-        let second = Instant::now();
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let done = run.done.load(Ordering::Relaxed) - before;
-        let rate = done * 1000 / u64::try_from(second.elapsed().as_millis()).unwrap();
-        best = best.max(rate);
-        if rate >= LEAST_RATE {
-            return rate;
-        }
-    }
-    panic!("void: {best} operations in the best second before the first fault");
+    common::until("the work is under way", || async {
+        run.done.load(Ordering::Relaxed) >= LEAST_BEFORE
+    })
+    .await;
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap();
+    run.done.load(Ordering::Relaxed) * 1000 / milliseconds.max(1)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -166,7 +160,7 @@ async fn every_acknowledged_write_is_there_once_and_no_session_is_lost_early() {
     workload::prepare(&ensemble.connect_string(), PINNED + ROAMING).await;
 
     let run = Arc::new(Run::default());
-    let ticker = Ticker::start();
+    let observer = Observer::start();
     let mut outages = Outages::default();
     let mut watching = Vec::new();
     for hosts in [&hosts[0], &all] {
@@ -222,7 +216,7 @@ async fn every_acknowledged_write_is_there_once_and_no_session_is_lost_early() {
     let admin = unrooted(&ensemble.connect_string()).await;
     let seen = watching::finish(watching, &admin, &run).await;
     admin.close().await.unwrap();
-    let lags = ticker.stop();
+    let lags = observer.stop().lags;
     let recovery = outages.judge(&run, faults.windows(), &lags).await;
     for zk in clients {
         soon("the end of a session", zk.close()).await.unwrap();

@@ -1,53 +1,13 @@
 //! When clients were out of reach of their servers, and whether their sessions ended too early.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use zk_client::{Client, State};
+use zk_tests::starvation::Window;
 
 use crate::{Run, SESSION};
-
-/// A span of time.
-pub type Window = (Instant, Instant);
-
-const TICK: Duration = Duration::from_millis(10);
-
-/// Notes when this machine did not let us run.
-pub struct Ticker {
-    over: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<Window>>,
-}
-
-impl Ticker {
-    pub fn start() -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let thread = thread::spawn({
-            let over = over.clone();
-            move || {
-                let mut lags = Vec::new();
-                let mut last = Instant::now();
-                while !over.load(Ordering::Relaxed) {
-                    thread::sleep(TICK);
-                    let now = Instant::now();
-                    if now - last > 5 * TICK {
-                        lags.push((last, now));
-                    }
-                    last = now;
-                }
-                lags
-            }
-        });
-        Ticker { over, thread }
-    }
-
-    pub fn stop(self) -> Vec<Window> {
-        self.over.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
-    }
-}
 
 /// The states of one client.
 type States = Arc<Mutex<Vec<(Instant, State)>>>;

@@ -1,12 +1,10 @@
 //! What one server has, read from it and nobody else.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use zk_client::{Client, ErrorKind};
 use zk_tests::Server;
 
-use crate::common::PATIENCE;
 use crate::{PINNED, ROAMING, ROOT};
 
 /// Replies that are waited for at a time.
@@ -27,8 +25,8 @@ impl Tree {
     /// Reads what a server has once it has caught up with its leader.
     pub async fn read(server: &Server) -> Self {
         let hosts = format!("{}{ROOT}", server.connect_string());
-        let builder = Client::builder(hosts).session_timeout(Duration::from_secs(10));
-        let zk = builder.connect_timeout(PATIENCE).connect().await.unwrap();
+        let builder = crate::common::builder(hosts);
+        let zk = builder.connect().await.unwrap();
         zk.sync("/").await.unwrap();
         let mut tree = Tree::default();
         for n in 0..PINNED + ROAMING {

@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use zk_client::{Client, NodeEventKind, WatchEvent, WatchMode};
 
-use crate::common::PATIENCE;
+use zk_tests::Wait;
+
+use crate::common::soon;
 use crate::{ROOT, Run};
 
 /// What is watched, without [`ROOT`].
 pub const TREE: &str = "/p";
-/// A watch that is lost stays silent longer than this.
+/// After which another znode is created for the watches to report.
 const SILENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -97,7 +99,8 @@ impl Watching {
 /// has told.
 pub async fn finish(watching: Vec<Watching>, admin: &Client, run: &Run) -> Vec<Vec<Seen>> {
     // A gap can come after the first such thing and hide it, when a reconnect was still under way.
-    for attempt in 0..10 {
+    let wait = Wait::begin("every lasting watch to report the last znode");
+    for attempt in 0.. {
         let last = format!("{TREE}/last-{attempt}");
         admin.create(&format!("{ROOT}{last}"), "").await.unwrap();
         let mut waited = Duration::ZERO;
@@ -108,11 +111,15 @@ pub async fn finish(watching: Vec<Watching>, admin: &Client, run: &Run) -> Vec<V
         if waited < SILENCE {
             break;
         }
-        if attempt == 9 {
+        if let Some(verdict) = wait.verdict() {
             let states: Vec<_> = watching.iter().map(|watcher| watcher.zk.state()).collect();
-            run.violation(format!("a lasting watch has fallen silent: {states:?}"));
+            run.violation(format!(
+                "a lasting watch reports nothing: {verdict}: {states:?}"
+            ));
+            break;
         }
     }
+    drop(wait);
     let mut all = Vec::new();
     for watcher in watching {
         watcher.over.store(true, Ordering::Relaxed);
@@ -164,15 +171,12 @@ pub async fn one_shots(zk: Client, other: usize, run: Arc<Run>) {
             }
             quiet = stat.version;
         };
-        if now != stat.version
-            && tokio::time::timeout(PATIENCE, watch.changed())
-                .await
-                .is_err()
-        {
-            run.violation(format!(
-                "{path} went from version {} to {now}, and its watch has not told",
+        if now != stat.version {
+            let what = format!(
+                "the watch of {path} to fire, which went from version {} to {now}",
                 stat.version
-            ));
+            );
+            soon(&what, watch.changed()).await;
         }
     }
 }

@@ -12,11 +12,10 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::process::{self, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use zk_tests::Wait;
 use zk_tests::signal::{self, Signal};
-
-use super::PATIENCE;
 
 const ORDERS: &str = "ZK_TESTS_CHILD";
 /// Marks what the child says, among what the test harness prints.
@@ -119,16 +118,17 @@ impl Child {
 
     /// Waits for a line that begins with `word` and returns the rest of it.
     pub async fn hear(&mut self, word: &str) -> String {
-        let started = Instant::now();
+        let wait = Wait::begin(format!("the child to say {word:?}"));
         loop {
             // Asked before the lines are read, so that the last of them count.
             let ended = self.process.try_wait().unwrap();
             if let Some(rest) = self.word(word) {
                 return rest;
             }
+            let verdict = wait.verdict();
             assert!(
-                ended.is_none() && started.elapsed() < PATIENCE,
-                "the child does not say {word:?} ({ended:?}) but {:#?}",
+                ended.is_none() && verdict.is_none(),
+                "the child does not say {word:?} ({ended:?}, {verdict:?}) but {:#?}",
                 self.said().iter().rev().take(5).collect::<Vec<_>>()
             );
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,4 +1,9 @@
 //! What the end-to-end tests share: a server, a client on a chroot of its own, waiting for facts.
+//!
+//! No test has a limit by the clock. [`until`] and [`soon`] wait for as long as anything happens, by
+//! the rule of [`zk_tests::watchdog`]; a session that a test means to keep has the length of
+//! [`LONG_SESSION`]; and a time that something must not exceed is measured on tokio's paused clock, in
+//! a test whose name begins with `offline_`, and never against a real server.
 
 #![allow(
     dead_code,
@@ -19,17 +24,28 @@ pub mod status;
 pub mod zkctl;
 
 use std::future::Future;
+use std::net::Ipv4Addr;
+use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpSocket;
 use zk_client::{BackoffPolicy, Builder, Client, State, StateStream};
-use zk_tests::Proxy;
+use zk_tests::starvation::Runs;
+use zk_tests::{Proxy, Wait};
 
 pub use server::{TestEnsemble, TestServer};
 
-/// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// For options of the client that are limits, and that a test does not mean to reach: a day. Waits in
+/// tests have no limit, see [`soon`].
+pub const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long [`soon`] waits by tokio's clock where that is paused.
+const VIRTUAL_LIMIT: Duration = Duration::from_secs(60);
+
+/// Of a session that has to last: longer than a busy machine keeps a client or a server from running.
+pub const LONG_SESSION: Duration = Duration::from_secs(60);
 
 /// One standalone server for all tests of a binary that leave it alone.
 pub fn shared_server() -> &'static TestServer {
@@ -64,12 +80,36 @@ pub async fn client_of(hosts: &str) -> Client {
 
 pub async fn connect(hosts: &str, options: impl FnOnce(Builder) -> Builder) -> Client {
     let root = unused_root();
-    let zk = options(Client::builder(hosts).connect_timeout(PATIENCE))
-        .connect()
+    let zk = soon("a session", options(builder(hosts)).connect())
         .await
         .unwrap();
     zk.ensure_path(&root).await.unwrap();
     zk.chroot(&root).unwrap()
+}
+
+/// A port that refuses connections, and that no other process gets while this lives.
+#[derive(Debug)]
+pub struct ClosedPort(TcpSocket);
+
+impl ClosedPort {
+    pub fn new() -> Self {
+        // Bound, and never listening.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        ClosedPort(socket)
+    }
+
+    pub fn address(&self) -> String {
+        self.0.local_addr().unwrap().to_string()
+    }
+}
+
+/// Options without a limit that a busy machine could reach.
+pub fn builder(hosts: impl Into<String>) -> Builder {
+    Client::builder(hosts)
+        .session_timeout(LONG_SESSION)
+        .connect_timeout(PATIENCE)
+        .deadline(PATIENCE)
 }
 
 /// A path that no other test uses.
@@ -81,11 +121,7 @@ pub fn unused_root() -> String {
 
 /// A client of another session, with the same root as `zk`.
 pub async fn beside(zk: &Client, hosts: &str) -> Client {
-    let other = Client::builder(hosts)
-        .connect_timeout(PATIENCE)
-        .connect()
-        .await
-        .unwrap();
+    let other = soon("a session", builder(hosts).connect()).await.unwrap();
     other.chroot(zk.root().as_str()).unwrap()
 }
 
@@ -97,20 +133,58 @@ pub fn impatient() -> BackoffPolicy {
     }
 }
 
-/// Waits until `fact` is true.
+/// Waits until `fact` is true, for as long as anything happens.
 pub async fn until<F: Future<Output = bool>>(what: &str, mut fact: impl FnMut() -> F) {
-    let started = Instant::now();
-    while !fact().await {
-        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let facts = async {
+        while !fact().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon(&format!("the fact that {what}"), facts).await;
+}
+
+/// Waits for `future`, for as long as anything happens.
+///
+/// On a paused clock that is [`VIRTUAL_LIMIT`]: virtual time passes only when nothing is left to do.
+pub async fn soon<T>(what: &str, future: impl IntoFuture<Output = T>) -> T {
+    let mut future = pin!(Wait::begin(what).on(future.into_future()));
+    loop {
+        let began = Instant::now();
+        match tokio::time::timeout(VIRTUAL_LIMIT, &mut future).await {
+            Ok(value) => return value,
+            // By the machine's clock far less has passed, so the clock is paused.
+            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("waited in vain for {what}"),
+            Err(_) => {}
+        }
     }
 }
 
-/// Fails instead of hanging.
-pub async fn soon<T>(what: &str, future: impl IntoFuture<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future.into_future()).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}"),
+/// Doubles a limit until what fails within it fails for a reason that takes time to learn: a slow
+/// machine needs a longer one. Returns the limit with the failure.
+pub async fn until_known<T, F: Future<Output = T>>(
+    mut limit: Duration,
+    attempt: impl Fn(Duration) -> F,
+    is_known: impl Fn(&T) -> bool,
+) -> (Duration, T) {
+    let wait = Wait::begin("the reason of a failure");
+    loop {
+        let failure = attempt(limit).await;
+        if is_known(&failure) || wait.verdict().is_some() {
+            return (limit, failure);
+        }
+        limit *= 2;
+    }
+}
+
+/// As [`zk_tests::starvation::unless_starved`]: runs a scene whose sessions have the length that it is
+/// given, and runs it again with longer ones where it fails and the machine starved it.
+pub async fn unless_starved<F>(session: Duration, scene: impl Fn(Duration) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut runs = Runs::with_sessions_of(session);
+    while let Err(failed) = tokio::spawn(scene(runs.session())).await {
+        runs = runs.again(failed.into_panic());
     }
 }
 

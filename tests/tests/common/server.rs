@@ -12,21 +12,20 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, mpsc};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use zk_embedded::Compat;
+use zk_tests::starvation::LONGEST_SESSION;
+use zk_tests::watchdog::{receive, try_poll};
 use zk_tests::{Ensemble, Mode, Server, ServerOptions, Srvr, Standalone, four_letter};
-
-use super::PATIENCE;
 
 const PARAMETER: &str = "ZK_TESTS_SERVER";
 const MEMBERS: usize = 3;
-/// As [`ServerOptions`] has it: sessions last between 1 s and 10 s.
+/// As [`ServerOptions`] has it, and with it the shortest session: 1 s.
 const TICK: Duration = Duration::from_millis(500);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+/// After which an embedded server counts as frozen.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Prints as what it is made of, which for servers ends with their log.
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -115,13 +114,15 @@ impl TestServer {
         }
     }
 
-    pub fn wait_until_serving(&self, timeout: Duration) -> Result<()> {
+    pub fn wait_until_serving(&self) -> Result<()> {
         match self.what() {
             Ok(server) => {
-                server.wait_until_serving(timeout)?;
+                server.wait_until_serving()?;
                 Ok(())
             }
-            Err(_) => poll("it serves", timeout, || self.srvr_now().is_ok()),
+            Err(_) => Ok(try_poll("a server to serve", || {
+                self.srvr_now().ok().map(drop)
+            })?),
         }
     }
 
@@ -135,7 +136,7 @@ impl TestServer {
             Err((embedded, index)) => {
                 embedded.stop(index)?;
                 embedded.run(index)?;
-                self.wait_until_serving(PATIENCE)
+                self.wait_until_serving()
             }
         }
     }
@@ -169,7 +170,7 @@ impl TestServer {
         Ok(())
     }
 
-    /// Whether it says, within half a second, that it leads.
+    /// Whether it says that it leads.
     pub fn is_leader(&self) -> bool {
         self.what().map_or_else(
             |_| self.srvr_now().is_ok_and(|srvr| srvr.mode == Mode::Leader),
@@ -178,7 +179,7 @@ impl TestServer {
     }
 
     fn srvr_now(&self) -> Result<Srvr> {
-        Ok(four_letter::ask(self.address(), "srvr", PROBE_TIMEOUT)?.parse::<Srvr>()?)
+        Ok(four_letter::ask(self.address(), "srvr", ANSWER_TIMEOUT)?.parse::<Srvr>()?)
     }
 }
 
@@ -219,14 +220,11 @@ impl TestEnsemble {
 
     /// The leader; waits for an election to end.
     pub fn leader(&self) -> Result<&TestServer> {
-        let mut found = None;
-        poll("one leads", PATIENCE, || {
+        Ok(try_poll("one leader", || {
             let mut leaders = self.0.iter().filter(|server| server.is_leader());
             // Two say so for as long as one of them has not heard of the other.
-            found = leaders.next().filter(|_| leaders.next().is_none());
-            found.is_some()
-        })?;
-        found.ok_or_else(|| "nobody leads".into())
+            leaders.next().filter(|_| leaders.next().is_none())
+        })?)
     }
 }
 
@@ -242,7 +240,8 @@ impl Embedded {
         let builder = zk_embedded::Server::builder()
             .compat(compat)
             .members(members)
-            .tick(TICK);
+            .tick(TICK)
+            .session_timeouts(TICK * 2, LONGEST_SESSION);
         let server = Arc::new(there(builder.start())??);
         Ok(Embedded { server })
     }
@@ -282,16 +281,5 @@ fn there<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) ->
         // Nobody waits any more if the wait was too long, and that has been said.
         let _ = done.send(future.await);
     });
-    Ok(result.recv_timeout(PATIENCE)?)
-}
-
-fn poll(what: &str, timeout: Duration, mut fact: impl FnMut() -> bool) -> Result<()> {
-    let deadline = Instant::now() + timeout;
-    while !fact() {
-        if Instant::now() > deadline {
-            return Err(format!("waited in vain until {what}").into());
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
+    Ok(receive("an embedded server", &result).ok_or("its runtime has ended")?)
 }

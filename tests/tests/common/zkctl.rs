@@ -5,7 +5,9 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-use super::{PATIENCE, program, shared_server, unused_root};
+use zk_tests::watchdog::receive;
+
+use super::{program, shared_server, unused_root};
 
 /// A part of the shared server that no other test uses.
 pub fn root() -> String {
@@ -15,8 +17,19 @@ pub fn root() -> String {
     format!("{server}{root}")
 }
 
+/// With limits that a busy machine does not reach, where the arguments give no others.
 pub fn zkctl(server: &str, arguments: &[&str]) -> Command {
     let mut command = program::zkctl_command();
+    let limits = [
+        ("--connect-timeout", "24h"),
+        ("--timeout", "24h"),
+        ("--session-timeout", "60s"),
+    ];
+    for (limit, value) in limits {
+        if !arguments.contains(&limit) {
+            command.args([limit, value]);
+        }
+    }
     command
         .args(arguments)
         .env("ZK_SERVER", server)
@@ -96,13 +109,10 @@ impl Running {
     /// Waits until everybody who could write to standard output is gone.
     pub fn falls_silent(&self) -> Vec<String> {
         let mut rest = Vec::new();
-        loop {
-            match self.stdout.recv_timeout(PATIENCE) {
-                Ok(line) => rest.push(line),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return rest,
-                Err(mpsc::RecvTimeoutError::Timeout) => panic!("still there after {rest:?}"),
-            }
+        while let Some(line) = receive("the end of what zkctl writes", &self.stdout) {
+            rest.push(line);
         }
+        rest
     }
 
     /// The end of its standard input.
@@ -149,11 +159,11 @@ fn lines(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
 
 fn find(lines: &mpsc::Receiver<String>, word: &str) -> String {
     let mut others = Vec::new();
-    loop {
-        match lines.recv_timeout(PATIENCE) {
-            Ok(line) if line.contains(word) => return line,
-            Ok(line) => others.push(line),
-            Err(error) => panic!("no {word:?} ({error}) after {others:#?}"),
+    while let Some(line) = receive(&format!("a line with {word:?}"), lines) {
+        if line.contains(word) {
+            return line;
         }
+        others.push(line);
     }
+    panic!("no {word:?} in {others:#?}");
 }

@@ -2,14 +2,11 @@
 
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use zk_proto::records::{ConnectRequest, ConnectResponse};
 use zk_proto::{Encode, OpCode, ReplyHeader, RequestHeader, WatcherEvent, decode_frame, xid};
-
-/// A server that says nothing for this long is not going to.
-const SILENCE: Duration = Duration::from_secs(20);
+use zk_tests::Wait;
 
 pub(crate) struct Wire {
     stream: BufReader<TcpStream>,
@@ -38,8 +35,6 @@ impl Wire {
     ) -> io::Result<Option<(Self, ConnectResponse, usize)>> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(SILENCE))?;
-        stream.set_write_timeout(Some(SILENCE))?;
         let stream = BufReader::with_capacity(64 * 1024, stream);
         let mut wire = Self { stream, xid: 0 };
         wire.write(std::slice::from_ref(ask))?;
@@ -124,6 +119,7 @@ impl Wire {
     }
 
     fn frame(&mut self) -> io::Result<Option<Bytes>> {
+        let _wait = Wait::begin("a frame");
         let mut prefix = [0; 4];
         if !self.fill(&mut prefix)? {
             return Ok(None);

@@ -147,10 +147,10 @@ public class CuratorContender {
                     });
                 selector.setId(name);
                 selector.start();
-                check(led.await(60, TimeUnit.SECONDS), "not elected");
+                check(led.await(1, TimeUnit.DAYS), "not elected");
                 // Not closed before it has let go by itself, which it would be interrupted in.
                 thread.shutdown();
-                check(thread.awaitTermination(60, TimeUnit.SECONDS), "leads for ever");
+                check(thread.awaitTermination(1, TimeUnit.DAYS), "leads for ever");
                 selector.close();
                 if (failed[0] != null) {
                     throw failed[0];
@@ -168,7 +168,7 @@ public class CuratorContender {
                 lock.makeRevocable(revoked -> asked.countDown());
                 lock.acquire();
                 System.out.println("holds");
-                check(asked.await(60, TimeUnit.SECONDS), "not asked");
+                check(asked.await(1, TimeUnit.DAYS), "not asked");
                 lock.release();
                 break;
             }
@@ -179,9 +179,9 @@ public class CuratorContender {
 
     public static void main(String[] args) throws Exception {
         name = args[2];
-        zk = CuratorFrameworkFactory.newClient(args[0], 10_000, 10_000, new ExponentialBackoffRetry(100, 5));
+        zk = CuratorFrameworkFactory.newClient(args[0], 60_000, 60_000, new ExponentialBackoffRetry(100, 5));
         zk.start();
-        check(zk.blockUntilConnected(60, TimeUnit.SECONDS), "not connected");
+        check(zk.blockUntilConnected(1, TimeUnit.DAYS), "not connected");
         System.out.println("ready");
         System.in.read();
         for (int number = 0; number < Integer.parseInt(args[3]); number++) {

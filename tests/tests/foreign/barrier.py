@@ -7,7 +7,7 @@ from kazoo.recipe.barrier import Barrier
 
 server, path = sys.argv[1:]
 zk = KazooClient(hosts=server)
-zk.start(timeout=60)
+zk.start(timeout=24 * 60 * 60)
 barrier = Barrier(zk, path)
 print("waiting", flush=True)
 print("passed" if barrier.wait(60) else "stuck", flush=True)

@@ -13,8 +13,8 @@ hosts, kind, name, sections = sys.argv[1:5]
 patterns = sys.argv[5:]
 MAX_LEASES = 2
 
-zk = KazooClient(hosts, timeout=10.0)
-zk.start(60)
+zk = KazooClient(hosts, timeout=60.0)
+zk.start(24 * 60 * 60)
 
 
 def exclusive():

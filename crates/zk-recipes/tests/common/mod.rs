@@ -18,11 +18,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, Stream};
 use zk_embedded::Server;
 use zk_recipes::Layout;
+use zk_tests::Wait;
 
 pub(crate) const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout::Curator];
 
-/// Longer than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long [`soon`] waits by tokio's clock where that is paused.
+const VIRTUAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// The root that all clients of a test have: none, or a chroot in the second run that `worlds.rs`
 /// gives each test.
@@ -139,11 +140,28 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Fails instead of hanging.
+/// With limits that a busy machine does not reach, for clients on the machine's own clock.
+pub(crate) fn unhurried(builder: Builder) -> Builder {
+    builder
+        .session_timeout(Duration::from_secs(40))
+        .connect_timeout(Duration::from_secs(24 * 60 * 60))
+        .deadline(None)
+}
+
+/// Waits for as long as anything happens, by the rule of [`zk_tests::watchdog`]; no test has a limit by
+/// the clock.
+///
+/// On a paused clock that is [`VIRTUAL_LIMIT`]: virtual time passes only when nothing is left to do.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}"),
+    let mut future = pin!(Wait::begin(what).on(future));
+    loop {
+        let began = Instant::now();
+        match tokio::time::timeout(VIRTUAL_LIMIT, &mut future).await {
+            Ok(value) => return value,
+            // By the machine's clock far less has passed, so the clock is paused.
+            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("waited in vain for {what}"),
+            Err(_) => {}
+        }
     }
 }
 

@@ -1,14 +1,28 @@
 //! A leader that is cut off, and its successor.
 
+use std::time::Duration;
+
 use zk_recipes::Election;
 
-use super::{Stage, demand};
+use super::{Stage, again, demand};
 use crate::failure::Failure;
 
 pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
+    stage
+        .story
+        .title("Two candidates; the leader's network cable is pulled");
+    let mut session = stage.session_timeout;
+    while !scene(stage, session).await? {
+        session *= 2;
+        again(stage, "node-1", session);
+    }
+    Ok(())
+}
+
+/// Whether the first session lasted until the cable was pulled.
+async fn scene(stage: &Stage, session: Duration) -> Result<bool, Failure> {
     let story = &stage.story;
-    story.title("Two candidates; the leader's network cable is pulled");
-    let (first, cable) = stage.client().await?;
+    let (first, cable) = stage.client_with(session).await?;
     let (second, _cable) = stage.client().await?;
     let term = Election::new(&first, "/election")
         .identifier("node-1")
@@ -21,11 +35,21 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
     // Until it stands in line.
     while candidate.candidates().await?.len() < 2 {
         tokio::select! {
-            _ = &mut campaign => demand(false, "there is one leader at a time")?,
+            _ = &mut campaign => {
+                demand(term.check().is_err(), "there is one leader at a time")?;
+                first.close().await?;
+                second.close().await?;
+                return Ok(false);
+            }
             () = tokio::task::yield_now() => {}
         }
     }
     story.say("node-2", "stands in line");
+    if term.check().is_err() {
+        first.close().await?;
+        second.close().await?;
+        return Ok(false);
+    }
 
     cable.pull();
     story.say("node-1", "is cut off, without knowing");
@@ -54,5 +78,5 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
     );
     next.resign().await?;
     second.close().await?;
-    Ok(())
+    Ok(true)
 }

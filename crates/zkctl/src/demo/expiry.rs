@@ -1,16 +1,30 @@
 //! A session that expires, and what goes on.
 
+use std::time::Duration;
+
 use zk_client::State;
 use zk_recipes::DataWatch;
 
 use super::watches::data;
-use super::{Stage, demand};
+use super::{Stage, again, demand};
 use crate::failure::Failure;
 
 pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
+    stage
+        .story
+        .title("A session expires, and everything recovers");
+    let mut session = stage.session_timeout;
+    while !scene(stage, session).await? {
+        session *= 2;
+        again(stage, "client", session);
+    }
+    Ok(())
+}
+
+/// Whether the session lasted until the cable was pulled.
+async fn scene(stage: &Stage, session: Duration) -> Result<bool, Failure> {
     let story = &stage.story;
-    story.title("A session expires, and everything recovers");
-    let (zk, cable) = stage.client().await?;
+    let (zk, cable) = stage.client_with(session).await?;
     let (other, _cable) = stage.client().await?;
     let (id, root) = (zk.session().id, "/presence");
     zk.create(root, "").ephemeral().await?;
@@ -18,6 +32,11 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
     data(&mut config).await?;
     let mut states = zk.states();
     states.next().await;
+    if zk.session().epoch > 1 {
+        zk.close().await?;
+        other.close().await?;
+        return Ok(false);
+    }
     story.say(
         "client",
         &format!("has session {id} and an ephemeral znode"),
@@ -53,7 +72,7 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
     }
     story.say("client", &format!("has a new session, {}", zk.session().id));
     demand(
-        zk.session().epoch == 2,
+        zk.session().epoch > 1,
         "the new session is told from the old",
     )?;
     let seen = data(&mut config).await?;
@@ -67,5 +86,5 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
     );
     zk.close().await?;
     other.close().await?;
-    Ok(())
+    Ok(true)
 }

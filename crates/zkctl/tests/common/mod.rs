@@ -12,13 +12,10 @@ use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use zk_client::Client;
 use zk_embedded::{Faults, Server};
 
-/// Longer than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const SECRET: &str = "hunter2";
 
 /// With none of the variables of this process, and none of the signals that it ignores: a shell starts

@@ -1,0 +1,161 @@
+//! Ends a test binary in which nothing happens any more, by the rule of [`zk_tests::watchdog`].
+//!
+//! Tests that wait with the helpers of `zk-tests` fail by themselves before that. This is for all
+//! others, and for a build that hangs.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use zk_tests::signal::{self, Signal};
+use zk_tests::watchdog::{PROCESS_LIMIT, Sampler, Second};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// The watchdog of a test binary goes first, and knows more.
+const LIMIT: u32 = PROCESS_LIMIT * 3 / 2;
+
+/// Watches one run of cargo for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Watch(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// How often something was written.
+    output: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Watch {
+    pub(crate) fn over(cargo: u32) -> Self {
+        let shared = Arc::new(Shared::default());
+        thread::spawn({
+            let shared = shared.clone();
+            move || watch(cargo, &shared)
+        });
+        Watch(shared)
+    }
+
+    /// Something was written.
+    pub(crate) fn progress(&self) {
+        self.0.output.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Counts seconds in which nothing happens.
+#[derive(Debug, Default)]
+struct Count {
+    quiet: u32,
+    output: u64,
+}
+
+impl Count {
+    /// Whether it has been quiet for too long.
+    fn add(&mut self, second: &Second, output: u64) -> bool {
+        if second.is_quiet() && output == self.output {
+            self.quiet += 1;
+        } else {
+            *self = Count { quiet: 0, output };
+        }
+        self.quiet >= second.scaled(LIMIT)
+    }
+}
+
+fn watch(cargo: u32, shared: &Shared) {
+    let mut sampler = Sampler::of(cargo);
+    let mut count = Count::default();
+    while !shared.over.load(Ordering::Relaxed) {
+        let second = sampler.second(SECOND);
+        if count.add(&second, shared.output.load(Ordering::Relaxed)) {
+            end(cargo);
+            count = Count::default();
+        }
+    }
+}
+
+/// Ends what cargo runs, so that cargo goes on with the next; the report counts it as a failure.
+fn end(cargo: u32) {
+    for (process, threads) in children(cargo) {
+        // Not `println!`: the runner holds the lock of standard output.
+        eprintln!(
+            "\nxtask: nothing has happened for {LIMIT} s in process {process}, which is killed; its \
+             threads: {}",
+            threads.join(", ")
+        );
+        if let Err(error) = signal::send(process, Signal::Kill) {
+            eprintln!("xtask: {error}");
+        }
+    }
+}
+
+/// The processes that this one has started, with the names of their threads: a test has a thread of
+/// its name.
+fn children(parent: u32) -> Vec<(u32, Vec<String>)> {
+    let read = |path: String| fs::read_to_string(path).unwrap_or_default();
+    let tasks = |process: u32| {
+        let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter();
+        tasks
+            .flatten()
+            .flatten()
+            .map(|task| task.path().display().to_string())
+    };
+    let ids = tasks(parent).map(|task| read(format!("{task}/children")));
+    let ids = ids.collect::<Vec<_>>().join(" ");
+    ids.split_whitespace()
+        .filter_map(|id| id.parse().ok())
+        .map(|id| {
+            let names = tasks(id).map(|task| read(format!("{task}/comm")).trim().to_owned());
+            (id, names.collect())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use zk_tests::watchdog::Demand;
+
+    use super::*;
+
+    #[test]
+    fn output_or_a_late_second_starts_the_count_anew() {
+        let quiet = Second {
+            late: Duration::ZERO,
+            demand: Some(Demand::default()),
+        };
+        let late = Second {
+            late: SECOND,
+            ..quiet
+        };
+        let mut count = Count::default();
+        for (second, output) in [(quiet, 1), (late, 1), (quiet, 2)] {
+            for _ in 1..LIMIT {
+                assert!(!count.add(&quiet, count.output));
+            }
+            assert!(!count.add(&second, output));
+        }
+        for _ in 1..LIMIT {
+            assert!(!count.add(&quiet, 2));
+        }
+        assert!(count.add(&quiet, 2));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_child_is_found_with_its_threads() {
+        let mut command = std::process::Command::new("sleep");
+        let mut child = command.arg("1000").spawn().unwrap();
+        let id = child.id();
+        let found = children(std::process::id());
+        let found = found.into_iter().find(|(process, _)| *process == id);
+        signal::send(id, Signal::Kill).unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(found.unwrap().1.len(), 1);
+    }
+}
