@@ -35,7 +35,10 @@
 //! What the leader had been given by `s`:
 //!
 //! - what was answered [`touch_delay`] before `s`, in which time the leader has pinged the server: it
-//!   does so every half tick, and Apache grants no timeout below two ticks (`minSessionTimeout`);
+//!   does so every half tick, and Apache grants no timeout below two ticks (`minSessionTimeout`). A
+//!   server that pauses meanwhile answers the ping when it goes on, beside the write. That is in time:
+//!   the connection is given up after two thirds of the timeout without a byte, and the answer before
+//!   was at most a quarter older than the pause;
 //! - a handshake that was answered before `s`, for it reached the leader before its answer;
 //! - for a new session, the handshake alone: it was decided by a quorum itself.
 //!

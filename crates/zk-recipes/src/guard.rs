@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 use zk_client::{
@@ -192,10 +192,16 @@ impl Guard {
     /// Has a quorum confirm it, if that is what it needs to be trusted; false if it is gone.
     pub(crate) async fn assure(&self) -> Result<bool> {
         let mut pause = pause();
-        // Where replies take long, half of the timeout may never be left.
-        let mut part = 2;
-        while self.trust == Trust::Quorum && !self.has_left(part) {
-            part = 5;
+        let timeout = self.client.session().timeout;
+        let started = now();
+        let mut wanted = timeout / 2;
+        while self.trust == Trust::Quorum && !self.has_left(wanted) {
+            // What a server has answered after a pause is proven three tenths of the timeout later, and
+            // a renewal must be in time for that. Where every reply takes long, so much is never left.
+            wanted = match now() < started + timeout / 2 {
+                true => timeout * 2 / 5,
+                false => timeout / 5,
+            };
             match self.confirm().await {
                 // The leader's refusal proves as much as a success.
                 Err(error) if error.kind() == ErrorKind::NoAuth => {}
@@ -207,17 +213,16 @@ impl Guard {
                 // To ask twice does no harm.
                 Err(error) if pause.may_go_on(&error) => {}
                 Err(error) => return Err(error.into()),
-                Ok(_) if self.has_left(part) => break,
+                Ok(_) if self.has_left(wanted) => break,
                 Ok(_) => {}
             }
-            tokio::time::sleep(pause.next_delay()).await;
+            tokio::time::sleep(pause.next_delay().min(timeout / 24)).await;
         }
         Ok(self.is_live())
     }
 
-    /// Whether so much of the session's timeout is left of the lease: one `part`th.
-    fn has_left(&self, part: u32) -> bool {
-        let left = self.client.session().timeout / part;
+    /// Whether so much time is left of the lease.
+    fn has_left(&self, left: Duration) -> bool {
         self.lease.as_ref().is_none_or(|lease| {
             lease
                 .deadline()
@@ -227,7 +232,7 @@ impl Guard {
 
     /// Whether a [confirmation](Self::confirm) would leave more of the lease than is left now.
     pub(crate) fn needs_assurance(&self) -> bool {
-        self.trust == Trust::Quorum && !self.has_left(2)
+        self.trust == Trust::Quorum && !self.has_left(self.client.session().timeout / 2)
     }
 
     /// Asks a quorum whether its znode is there, which is what assures it.

@@ -25,6 +25,8 @@ const STRIKES_WITHIN: u16 = STEPS / 2;
 /// By then, after the fault, the session has ended or is safe.
 const HORIZON: u16 = STEPS + 6;
 const HANDSHAKE_BUDGET: u16 = STEPS / 12;
+/// A server that is silent for longer loses its connections.
+const PAUSE: u16 = STEPS * 2 / 3 - 1;
 
 fn instant(step: u16) -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -50,6 +52,8 @@ enum Fault {
     FollowerAstray,
     /// The client's server stops.
     ServerStops,
+    /// The follower pauses before the acquisition, or during it.
+    FollowerPauses,
 }
 
 /// What the program writes while it holds.
@@ -106,6 +110,8 @@ struct World {
     // The ensemble.
     faulted: Option<u16>,
     stopped: Option<Server>,
+    /// The step at which the follower goes on.
+    paused_until: u16,
     /// When the reigning leader ends the session unless it is touched.
     ends_at: u16,
     ended: bool,
@@ -180,7 +186,7 @@ impl World {
 
     fn resumes(&self, server: Server) -> bool {
         let astray = self.faulted.is_some() && self.fault == Fault::FollowerAstray;
-        !self.is_stopped(server) && !(astray && server == Server::Follower)
+        !(self.is_stopped(server) || astray && server == Server::Follower)
     }
 
     /// The servers that the client can dial, the one it was at last.
@@ -210,8 +216,13 @@ impl World {
                     self.stopped = Some(server);
                 }
             }
+            Fault::FollowerPauses => self.paused_until = self.step + PAUSE,
             Fault::Nothing | Fault::FollowerAstray => {}
         }
+    }
+
+    fn is_paused(&self, server: Server) -> bool {
+        server == Server::Follower && self.step < self.paused_until
     }
 
     fn dial(&mut self, server: Server) {
@@ -236,8 +247,11 @@ impl World {
         let Connection::Open(server) = self.connection else {
             return;
         };
-        let asked = self.step % ASK_EVERY == self.phase;
-        if asked && self.touched && self.reigns(server) && !self.is_stopped(server) {
+        // What the leader asked during a pause is answered when the server goes on.
+        let goes_on = server == Server::Follower && self.step == self.paused_until;
+        let asked = goes_on || self.step % ASK_EVERY == self.phase;
+        let answers = !(self.is_stopped(server) || self.is_paused(server));
+        if asked && answers && self.touched && self.reigns(server) {
             self.touched = false;
             self.ends_at = self.step + STEPS;
         }
@@ -255,9 +269,13 @@ impl World {
         self.touch(server);
         let hangs = kind == Kind::Write { decided: true } && !self.commits(server);
         if !hangs && !self.is_stopped(server) {
+            let taken = match self.is_paused(server) {
+                true => self.paused_until,
+                false => self.step,
+            };
             self.replies.push(Reply {
                 submitted: self.step,
-                due: self.step + self.latency,
+                due: taken + self.latency,
                 kind,
             });
         }
@@ -277,7 +295,7 @@ impl World {
             if let Kind::Write { decided } = reply.kind {
                 self.contact.handle_reply(submitted, now, decided);
                 if decided && self.guard == Guard::Waiting && !self.ended {
-                    let enough = self.deadline().is_some_and(|at| at > now + TIMEOUT / 5);
+                    let enough = self.deadline().is_some_and(|at| at > now + TIMEOUT * 2 / 5);
                     match enough {
                         true => self.guard = Guard::Held,
                         false => self.send(Kind::Write { decided: true }),
@@ -356,6 +374,7 @@ impl World {
     fn another_server_serves(&self) -> bool {
         match self.fault {
             Fault::Nothing | Fault::ServerStops | Fault::FollowerAstray => true,
+            Fault::FollowerPauses => true,
             Fault::LeaderDeposed => !self.cut_off,
             // Two of three servers do not serve, and the client may dial the wrong one.
             Fault::DeposedWithFollower => false,
@@ -377,6 +396,7 @@ impl Model for Ensemble {
             Fault::DeposedWithFollower,
             Fault::FollowerAstray,
             Fault::ServerStops,
+            Fault::FollowerPauses,
         ];
         let programs = [Program::Nothing, Program::Refused, Program::OpenLoop];
         for fault in faults {
@@ -401,6 +421,7 @@ impl Model for Ensemble {
                                 phase,
                                 faulted: None,
                                 stopped: None,
+                                paused_until: 0,
                                 ends_at: STEPS,
                                 ended: false,
                                 touched: false,
@@ -425,10 +446,14 @@ impl Model for Ensemble {
         if world.guard == Guard::Lost || world.step >= start + HORIZON {
             return;
         }
-        let may_strike = world.fault != Fault::Nothing
-            && world.faulted.is_none()
-            && world.guard == Guard::Held
-            && world.step <= world.acquire_at + STRIKES_WITHIN;
+        let in_time = match world.fault {
+            Fault::Nothing => false,
+            Fault::FollowerPauses => world.guard == Guard::Waiting,
+            _ => {
+                world.guard == Guard::Held && world.step <= world.acquire_at + STRIKES_WITHIN
+            }
+        };
+        let may_strike = in_time && world.faulted.is_none();
         for strikes in [false, true] {
             for next in 0..2 {
                 if !strikes || may_strike {
@@ -465,7 +490,8 @@ impl Model for Ensemble {
                 world.left == 0 || world.faulted.is_some()
             }),
             Property::always("half is left at acquisition", |_, world: &World| {
-                let is_new = world.step == world.acquire_at + world.latency;
+                let is_new = world.step == world.acquire_at + world.latency
+                    && world.fault != Fault::FollowerPauses;
                 let half = world.now() + TIMEOUT / 2 - STEP * u32::from(world.latency);
                 !(is_new && world.holds()) || world.deadline().is_some_and(|at| at >= half)
             }),
