@@ -27,7 +27,7 @@ pub use conditional::Retried;
 /// # Throttled requests
 ///
 /// A server that is overloaded may refuse a request, read or write, without having executed it
-/// ([`ErrorKind::Throttled`], ZOOKEEPER-3243). All of the above try that again. The client does not
+/// ([`ErrorKind::Throttled`](crate::ErrorKind::Throttled), ZOOKEEPER-3243). All of the above try that again. The client does not
 /// do so of its own accord: what was submitted behind the refused request has been executed by then,
 /// and the request would come after it. Who awaits each request before the next loses nothing by a
 /// policy; who relies on the order of requests in flight has to be told.
