@@ -218,13 +218,15 @@ impl LeaderContact {
         {
             return;
         }
+        // A deadline that has passed needs no proof; and what is kept is bounded.
+        let passed = |sign: &SignOfLife| sign.submitted + timeout <= now;
+        while self.signs.len() >= KEPT || self.signs.front().is_some_and(passed) {
+            self.signs.pop_front();
+        }
         self.signs.push_back(SignOfLife {
             submitted,
             proven_from: now + touch_delay(timeout),
         });
-        if self.signs.len() > KEPT {
-            self.signs.pop_front();
-        }
     }
 
     /// A write goes onto the wire.

@@ -235,7 +235,9 @@ impl Model {
             (kept, false) => {
                 self.epoch += u64::from(kept.is_none());
                 Some(Session {
-                    least: kept.as_ref().map_or(timeout, |kept| timeout.min(kept.least)),
+                    least: kept
+                        .as_ref()
+                        .map_or(timeout, |kept| timeout.min(kept.least)),
                     id: kept.map_or(i64::try_from(self.epoch).unwrap(), |kept| kept.id),
                     epoch: self.epoch,
                     timeout,
