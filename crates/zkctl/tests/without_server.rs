@@ -202,6 +202,39 @@ fn secrets_are_in_no_error() {
     }
 }
 
+#[test]
+fn a_secret_in_place_of_a_file_is_not_shown() {
+    let user: &[(&str, &str)] = &[("ZK_SASL_USER", "bob")];
+    let file = "--sasl-password-file";
+    for (variables, options, source) in [
+        (
+            &[("ZK_AUTH_FILE", "digest:user:hunter2")][..],
+            &[][..],
+            "ZK_AUTH_FILE",
+        ),
+        (&[], &["--auth-file", "digest:user:hunter2"], "--auth-file"),
+        #[cfg(feature = "sasl")]
+        (
+            &[user[0], ("ZK_SASL_PASSWORD_FILE", SECRET)],
+            &[],
+            "ZK_SASL_PASSWORD_FILE",
+        ),
+        #[cfg(feature = "sasl")]
+        (user, &[file, SECRET], file),
+    ] {
+        let mut command = zkctl(&[options, &["ls"]].concat());
+        command.envs(variables.iter().copied());
+        let output = finish(command);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(
+            stderr.contains(source) && stderr.contains("No such file"),
+            "{stderr}"
+        );
+        assert!(!stderr.contains(SECRET), "{stderr}");
+    }
+}
+
 /// As `${X:-}` in the files of service managers. Guards: P53.
 #[test]
 fn an_empty_variable_is_as_one_not_set() {
@@ -373,7 +406,7 @@ fn half_a_security_is_a_usage_error() {
             "ls",
         ],
         1,
-        &["/no/such/file"],
+        &["--sasl-password-file", "No such file"],
     );
 }
 
