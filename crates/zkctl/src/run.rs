@@ -213,7 +213,7 @@ async fn with_session(
             tokio::select! {
                 biased;
                 signal = signals.next() => Err(Failure::Signalled(signal)),
-                flushed = output.flush() => match (done, flushed) {
+                flushed = output.flush() => match (done, Failure::unless_reader_gone(flushed)) {
                     (Ok(_), Err(failure)) => Err(failure),
                     (done, _) => done,
                 },

@@ -11,6 +11,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -30,6 +31,39 @@ fn exists_has_a_code_for_not_known() {
     zk.faults.rule(on(OpCode::Exists).then(refuse));
     let (code, stdout, stderr) = zk.run(&["exists", "/"]);
     assert_eq!((code, &*stdout), (Some(2), ""), "{stderr}");
+}
+
+/// The code is an answer to scripts, as in `zkctl exists /a | :`.
+#[test]
+fn an_answer_needs_no_reader() {
+    let zk = Served::start();
+    zk.done(&["create", "/a"]);
+    let long = format!("/{}", "x".repeat(50_000));
+    let unread = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = zk.zkctl(arguments);
+        command.stdout(writer);
+        let output = finish(command);
+        assert_eq!(text(&output.stderr).matches("output").count(), 0);
+        output.status.code()
+    };
+    for format in ["plain", "json"] {
+        for (path, code) in [("/a", 0), ("/b", 1), (&long, 1)] {
+            assert_eq!(unread(&["-o", format, "exists", path]), Some(code));
+        }
+        let refuse = Action::Refuse(ErrorCode::NoAuth);
+        zk.faults.rule(on(OpCode::SetData).then(refuse));
+        let bench = ["-o", format, "bench", "set", "--ops", "5"];
+        assert_eq!(unread(&bench), Some(1));
+    }
+    // More than is written at once.
+    zk.fill("/d", (0..1000).map(|n| n.to_string()));
+    let paths: Vec<_> = (0..1000).map(|n| format!("/d/{n}")).collect();
+    let mut delete = vec!["-o", "json", "delete", "/no-such-znode"];
+    delete.extend(paths.iter().map(String::as_str));
+    assert_eq!(unread(&delete), Some(1));
+    assert_eq!(zk.done(&["ls", "/d"]), "");
 }
 
 /// Guards: P58.
@@ -68,6 +102,39 @@ fn a_bounded_wait_ends_without_any_reply() {
             );
             zk.faults.clear();
         }
+    }
+}
+
+/// Others need what these commands hold and serve.
+#[test]
+fn what_lives_on_needs_no_reader() {
+    let zk = Served::start();
+    let unread = |mut command: Command| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.stdout(writer);
+        command.spawn().unwrap()
+    };
+    let mut create = unread(zk.zkctl(&["create", "-e", "/a"]));
+    let mut notice = String::new();
+    let stderr = create.stderr.take().unwrap();
+    BufReader::new(stderr).read_line(&mut notice).unwrap();
+    assert!(notice.contains("/a lives as long"), "{notice}");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let port = address.port().to_string();
+    let mut serve = unread(zk.zkctl(&["serve", "--port", &port]));
+    while TcpStream::connect(address).is_err() {
+        assert!(serve.try_wait().unwrap().is_none(), "it does not serve");
+        thread::yield_now();
+    }
+    let address = address.to_string();
+    assert_eq!(zk.done(&["--server", &address, "exists", "/"]), "true\n");
+    assert_eq!(zk.done(&["exists", "/a"]), "true\n");
+    for child in [&mut create, &mut serve] {
+        send("TERM", child);
+        assert_eq!(child.wait().unwrap().code(), Some(143));
     }
 }
 
@@ -154,10 +221,14 @@ impl Running {
     }
 
     fn signal(&self, signal: &str) {
-        let kill = format!("kill -{signal} {}", self.child.id());
-        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
-        assert!(sent.success());
+        send(signal, &self.child);
     }
+}
+
+fn send(signal: &str, child: &Child) {
+    let kill = format!("kill -{signal} {}", child.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(sent.success());
 }
 
 impl Drop for Running {
