@@ -195,7 +195,7 @@ async fn with_session(
             patience: global.timeout,
         };
         call.run(command, wait, keeper, signals).await.map(|ended| {
-            holds &= ended.held;
+            holds &= !ended.lost;
             ended.code
         })
     } else if let Command::Bench(args) = &command {

@@ -15,10 +15,11 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use common::{SECRET, Served, finish, finish_with, text};
 use zk_embedded::Server;
-use zk_embedded::fault::{Action, Cut, Direction, on, on_any};
+use zk_embedded::fault::{Action, Cut, Direction, on, on_any, on_connect};
 use zk_proto::{ErrorCode, OpCode};
 
 /// Guards: P58.
@@ -135,6 +136,43 @@ fn what_lives_on_needs_no_reader() {
     for child in [&mut create, &mut serve] {
         send("TERM", child);
         assert_eq!(child.wait().unwrap().code(), Some(143));
+    }
+}
+
+/// A contender's znode, which others wait for, outlives a process that could not delete it.
+#[test]
+fn an_abandoned_place_in_line_is_reported() {
+    let hour = Duration::from_secs(3600);
+    let zk = Served::with(move || Server::builder().session_timeouts(hour, hour).start());
+    for (path, command, bound) in [
+        ("/a", "lock", &["--wait"][..]),
+        ("/b", "elect", &["--wait"]),
+        ("/c", "lock", &["--no-wait", "--timeout"]),
+        ("/d", "elect", &["--no-wait", "--timeout"]),
+    ] {
+        zk.done(&["create", path]);
+        let mut limit = 200;
+        // A slow machine needs a longer limit to get into the line.
+        let stderr = loop {
+            let first = on_connect().after(1);
+            zk.faults.rule(first.then(Action::Close).always());
+            let create = on(OpCode::Create2).then(Action::DropReply);
+            zk.faults.rule(create);
+            let limited = format!("{limit}ms");
+            let arguments = [&[command], bound, &[&limited, path, "--", "echo", "in"]].concat();
+            let (code, stdout, stderr) = zk.run(&arguments);
+            zk.faults.clear();
+            assert_eq!((code, &*stdout), (Some(75), ""), "{stderr}");
+            if zk.done(&["ls", path]).lines().count() == 1 {
+                break stderr;
+            }
+            limit *= 2;
+            assert!(limit < 500_000, "it never gets into the line: {stderr}");
+        };
+        assert!(
+            stderr.contains("could not be closed") && stderr.contains("3600 s"),
+            "{command} {bound:?}: {stderr}"
+        );
     }
 }
 

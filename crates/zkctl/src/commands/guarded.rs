@@ -32,22 +32,26 @@ const UNREMARKABLE: Duration = Duration::from_millis(300);
 /// How it ended.
 pub(crate) struct Ended {
     pub(crate) code: ExitCode,
-    /// Whether it was held to the end, so that others may wait for its release.
-    pub(crate) held: bool,
+    /// Whether it was lost. Otherwise it was held to the end, or a place in the line was: others may
+    /// wait for either to go.
+    pub(crate) lost: bool,
 }
 
 impl Ended {
     fn with(code: u8) -> Self {
         Ended {
             code: ExitCode::from(code),
-            held: true,
+            lost: false,
         }
     }
 
-    /// Lost, or not obtained.
-    fn without_it(guarded: &Guarded) -> Self {
+    fn not_obtained(guarded: &Guarded) -> Self {
+        Ended::with(guarded.conflict_exit_code)
+    }
+
+    fn lost(guarded: &Guarded) -> Self {
         Ended {
-            held: false,
+            lost: true,
             ..Ended::with(guarded.conflict_exit_code)
         }
     }
@@ -97,7 +101,7 @@ impl Call<'_> {
             held = self.obtain(&contest, wait, &guarded) => held,
         };
         let Some(held) = obtained? else {
-            return Ok(Ended::without_it(&guarded));
+            return Ok(Ended::not_obtained(&guarded));
         };
         let ended = tokio::select! {
             biased;
@@ -105,7 +109,7 @@ impl Call<'_> {
             never = self.narrate() => match never {},
         };
         // What is lost, or about to be, goes with the session.
-        if !matches!(ended, Ok(Ended { held: false, .. })) && held.check().is_ok() {
+        if !matches!(ended, Ok(Ended { lost: true, .. })) && held.check().is_ok() {
             self.release(held, signals).await;
         }
         ended
@@ -220,7 +224,7 @@ impl Call<'_> {
         let path = name(&guarded.path);
         if let Err(lost) = held.check() {
             self.notices.say(format_args!("{path} was lost: {lost}"));
-            return Ok(Ended::without_it(guarded));
+            return Ok(Ended::lost(guarded));
         }
         if !guarded.foreground {
             signals
@@ -261,7 +265,7 @@ impl Call<'_> {
             .await
             .map_err(|error: io::Error| Failure::io("look after the command", error))?;
         Ok(match ended {
-            supervise::Outcome::Lost => Ended::without_it(guarded),
+            supervise::Outcome::Lost => Ended::lost(guarded),
             supervise::Outcome::Exited(status) => Ended::with(exit_code(status)),
         })
     }
