@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use zk_client::Client;
 
 use crate::args::{Command, Guarded};
@@ -226,11 +227,12 @@ impl Call<'_> {
             self.notices.say(format_args!("{path} was lost: {lost}"));
             return Ok(Ended::lost(guarded));
         }
+        let unheard = |error| Failure::io("listen to signals", error);
         if !guarded.foreground {
-            signals
-                .catch_suspend()
-                .map_err(|error| Failure::io("listen to signals", error))?;
+            signals.catch_suspend().map_err(unheard)?;
         }
+        // From before its start: an ignored SIGCHLD has the system forget how a child ended.
+        let mut children = signal(SignalKind::child()).map_err(unheard)?;
         let token = held.token().to_string();
         let spawned = Child::spawn(
             &guarded.command,
@@ -242,28 +244,23 @@ impl Call<'_> {
             Ok(child) => child,
             Err(error) => return Ok(self.cannot_run(guarded, &error)),
         };
-        let run = async {
-            if let Err(error) = keeper.watch_over(&child).await {
-                child.end().await;
-                return Err(error);
-            }
+        let run = async |child: &mut Child| {
+            keeper.watch_over(child).await?;
             let supervision = Supervision {
                 guard: held,
                 session_timeout: self.client.session().timeout,
                 notices: self.notices,
                 path: &path,
             };
-            let ended = tokio::select! {
+            tokio::select! {
                 biased;
-                ended = supervision.run(&mut child, signals) => ended?,
+                ended = supervision.run(child, &mut children, signals) => ended,
                 never = supervision.inform(&mut keeper) => match never {},
-            };
-            keeper.dismiss().await;
-            Ok(ended)
+            }
         };
-        let ended = run
-            .await
-            .map_err(|error: io::Error| Failure::io("look after the command", error))?;
+        let ended = child.or_end(run).await;
+        keeper.dismiss().await;
+        let ended = ended.map_err(|error| Failure::io("look after the command", error))?;
         Ok(match ended {
             supervise::Outcome::Lost => Ended::lost(guarded),
             supervise::Outcome::Exited(status) => Ended::with(exit_code(status)),
