@@ -106,7 +106,6 @@ impl Core {
     fn rest(&mut self) {
         self.slots.rest();
         self.registry.rest();
-        self.readers.rest();
         self.parked.shrink_to(KEEP_AT_REST);
         self.wakes.shrink_to(KEEP_AT_REST);
     }
