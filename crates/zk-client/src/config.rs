@@ -25,7 +25,8 @@ const NAMES_FROM_DNS: &str = "dns-srv:// cannot be used with TLS like this: serv
      names from the DNS, whose answers are not authenticated, so that a forged answer could have the \
      credentials sent to any holder of a certificate of the CA; set TlsConfig::server_name to a name \
      that all servers' certificates are for, or list the servers in the connect string, or, if forged \
-     answers are no concern, set TlsConfig::danger_trust_dns_names";
+     answers are no concern, set TlsConfig::danger_trust_dns_names; a Dial of your own is taken to use TLS \
+     unless its method authenticates_host answers false";
 
 /// What follows when a session expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -332,6 +333,8 @@ impl Builder {
 
     /// How connections are opened, for tunnels and simulated networks; plain TCP unless given. One that
     /// wraps [`TcpDial`] should pass on [`Dial::dial_next`], by which all addresses of a name are tried.
+    /// With a `dns-srv://` connect string, one without TLS has to say so by
+    /// [`Dial::authenticates_host`].
     pub fn dial(mut self, dial: impl Dial) -> Self {
         self.dial = Arc::new(dial);
         self

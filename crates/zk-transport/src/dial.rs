@@ -117,7 +117,7 @@ impl From<DialError> for Disconnect {
 #[derive(Debug, Clone)]
 pub struct TcpDial {
     /// Within which time all addresses of a name have been tried; 200 ms by default, and that is
-    /// how long the first of two is given.
+    /// how long the first of two is given. At most a quarter of the time that the attempt may take.
     pub stagger: Duration,
     /// How names are resolved; by the operating system by default.
     pub resolver: Arc<dyn Resolve>,
