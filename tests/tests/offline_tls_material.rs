@@ -153,7 +153,7 @@ async fn a_trusted_certificate_has_to_be_for_servers() {
             (vec![Any], false),
         ] {
             let mut params = ca_params(2099);
-            params.is_ca = is_ca.clone();
+            params.is_ca = is_ca;
             params.extended_key_usages = purposes.clone();
             let key = KeyPair::generate().unwrap();
             let identity = Identity {
