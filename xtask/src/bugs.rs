@@ -181,7 +181,9 @@ mod tests {
         assert_eq!(bugs.len(), 1);
         assert_eq!((&*bugs[0].number, &*bugs[0].filter), ("B1", "b1_it_breaks"));
         assert!(read("| a |\n| B1 | too few |\n").is_err());
-        let twice = format!("{list}| B1 | again | `p` | `lib` | `t` |\n");
+        let another_test = format!("{list}| B1 | it breaks | `p` | `lib` | `t` |\n");
+        assert_eq!(read(&another_test).unwrap().len(), 2);
+        let twice = format!("{list}| B1 | again | `p` | `lib` | `b1_it_breaks` |\n");
         assert!(read(&twice).unwrap_err().contains("twice"));
     }
 

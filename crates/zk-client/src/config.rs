@@ -429,7 +429,10 @@ impl Builder {
         let runtime = tokio::runtime::Handle::current();
         // Panics with the cause in a runtime without timers, and not later in the driver.
         drop(tokio::time::sleep(Duration::ZERO));
-        let suspended = self.suspended.0.unwrap_or_else(suspension::platform);
+        let suspended = match self.suspended.0 {
+            Some(source) => suspension::counted_from_now(source),
+            None => suspension::platform(),
+        };
         let shared = Arc::new(Shared::new(core, runtime.clone(), suspended));
         let options = Options {
             dial,

@@ -48,7 +48,9 @@
 //!
 //! # What follows
 //!
-//! - The deadline is the latest proven sign of life, plus the timeout, less [`reserve`].
+//! - The deadline is the latest proven sign of life, plus the timeout, less [`reserve`]. The timeout is
+//!   the least that was granted in the session: a server touches with what it granted itself, and a
+//!   later leader with what the session was created with.
 //! - A renewal is due [`renewal_interval`] after the last *decided* write was submitted. Writes that are
 //!   refused by the client, or that hang, do not put it off.
 //! - A server is given up only when a write has waited for [`answer_time`] without any progress, and a
@@ -171,6 +173,11 @@ impl LeaderContact {
         is_due
     }
 
+    /// The claimed write was not sent, so that another caller may claim it.
+    pub(crate) fn return_renewal(&mut self) {
+        self.claimed = None;
+    }
+
     /// When the connection's server can be given up, because a write is not decided and the
     /// deadline is near; `None` while no write waits.
     pub(crate) fn overdue(&self, timeout: Duration) -> Option<Instant> {
@@ -211,13 +218,15 @@ impl LeaderContact {
         {
             return;
         }
+        // A deadline that has passed needs no proof; and what is kept is bounded.
+        let passed = |sign: &SignOfLife| sign.submitted + timeout <= now;
+        while self.signs.len() >= KEPT || self.signs.front().is_some_and(passed) {
+            self.signs.pop_front();
+        }
         self.signs.push_back(SignOfLife {
             submitted,
             proven_from: now + touch_delay(timeout),
         });
-        if self.signs.len() > KEPT {
-            self.signs.pop_front();
-        }
     }
 
     /// A write goes onto the wire.

@@ -110,6 +110,11 @@ impl Lease {
             .unwrap_or(false)
     }
 
+    /// The write of the latest [claim](Self::claim_renewal) was not sent: it can be claimed again at once.
+    pub fn return_renewal(&self) {
+        self.with_session(|core| core.session.return_renewal());
+    }
+
     /// When [`claim_renewal`](Self::claim_renewal) can next return `true`, as things stand.
     pub fn renewal_due(&self) -> Instant {
         self.shared.with(|core| core.session.renewal_due())

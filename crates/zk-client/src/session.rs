@@ -35,6 +35,9 @@ pub(crate) struct Session {
     requested: Duration,
     /// As negotiated; as requested before that.
     timeout: Duration,
+    /// The least that any server has granted in this session. A server counts with what it granted
+    /// itself, and a later leader with what was granted first.
+    lease_timeout: Duration,
     /// Counts this client's sessions, from 1.
     epoch: u64,
     last_zxid: Zxid,
@@ -54,6 +57,7 @@ impl Session {
             password: SessionPassword::zero(),
             requested,
             timeout: requested,
+            lease_timeout: requested,
             epoch: 0,
             last_zxid: Zxid::ZERO,
             heard: now,
@@ -154,6 +158,7 @@ impl Session {
                 true => granted,
                 false => granted.min(self.timeout),
             };
+            self.lease_timeout = self.lease_timeout.min(self.timeout);
             self.heard = now;
             self.leader.handle_cut_off();
             if zk_proto::seeded_bug!("A30") {
@@ -174,7 +179,10 @@ impl Session {
             self.handle_expired();
             Established::Expired { replaced: true }
         };
-        if established != Established::Resumed {
+        if established == Established::Resumed {
+            self.lease_timeout = self.lease_timeout.min(granted);
+        } else {
+            self.lease_timeout = granted;
             self.epoch += 1;
             self.id = response.session_id;
         }
@@ -207,7 +215,8 @@ impl Session {
         self.heard = now;
         let acknowledged = self.suspension.corrected(acknowledged);
         self.acknowledged = self.acknowledged.max(Some(acknowledged));
-        self.leader.handle_answered(acknowledged, now, self.timeout);
+        self.leader
+            .handle_answered(acknowledged, now, self.lease_timeout);
     }
 
     /// A write goes onto the wire.
@@ -234,17 +243,22 @@ impl Session {
 
     /// When the next write is due if a quorum is to keep the session's lease.
     pub(crate) fn renewal_due(&self) -> Instant {
-        self.leader.renewal_due(self.timeout)
+        self.leader.renewal_due(self.lease_timeout)
     }
 
     /// Whether that write is due, and the caller's to submit.
     pub(crate) fn claim_renewal(&mut self, now: Instant) -> bool {
-        self.leader.claim_renewal(now, self.timeout)
+        self.leader.claim_renewal(now, self.lease_timeout)
+    }
+
+    /// The write was not sent.
+    pub(crate) fn return_renewal(&mut self) {
+        self.leader.return_renewal();
     }
 
     /// When the connection's server can be given up, because a write on it is not decided.
     pub(crate) fn overdue(&self) -> Option<Instant> {
-        self.leader.overdue(self.timeout)
+        self.leader.overdue(self.lease_timeout)
     }
 
     /// A read-only server was heard. It keeps no session alive, so no lease gets longer.
@@ -272,14 +286,14 @@ impl Session {
     /// submission here; a part of the timeout is kept back for clocks that run at different speeds.
     pub(crate) fn lease_until(&self) -> Instant {
         match self.acknowledged {
-            Some(at) => at + self.timeout - reserve(self.timeout),
+            Some(at) => at + self.lease_timeout - reserve(self.lease_timeout),
             None => self.heard,
         }
     }
 
     /// The same, as far as the decisions of a quorum prove it.
     pub(crate) fn quorum_lease_until(&self) -> Instant {
-        let deadline = self.leader.deadline(self.timeout);
+        let deadline = self.leader.deadline(self.lease_timeout);
         deadline
             .filter(|_| self.acknowledged.is_some())
             .unwrap_or(self.heard)
@@ -353,6 +367,22 @@ mod tests {
         session.handle_zxid(Zxid(-1));
         session.handle_zxid(Zxid(3));
         assert_eq!(session.last_zxid(), Zxid(9));
+    }
+
+    #[test]
+    fn a_longer_timeout_extends_no_lease() {
+        let start = Instant::now();
+        let mut session = Session::new(start, Duration::from_secs(9));
+        session.handle_connected(start, start, &response(5, 6000));
+        let (lease, quorum) = (session.lease_until(), session.quorum_lease_until());
+        session.handle_connected(start, start, &response(5, 60_000));
+        assert_eq!(session.timeout(), Duration::from_secs(60));
+        assert_eq!(
+            (session.lease_until(), session.quorum_lease_until()),
+            (lease, quorum)
+        );
+        session.handle_connected(start, start, &response(5, 3000));
+        assert!(session.quorum_lease_until() < quorum);
     }
 
     #[test]

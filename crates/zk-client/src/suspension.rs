@@ -56,6 +56,12 @@ impl Suspension {
 /// A source of the time for which the machine has been suspended in all.
 pub(crate) type SuspendedTime = std::sync::Arc<dyn Fn() -> Duration + Send + Sync>;
 
+/// What `source` counts from now on.
+pub(crate) fn counted_from_now(source: SuspendedTime) -> SuspendedTime {
+    let before = source();
+    std::sync::Arc::new(move || source().saturating_sub(before))
+}
+
 /// The platform's; always zero where [`Instant`] counts suspensions or no clock does.
 pub(crate) fn platform() -> SuspendedTime {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]

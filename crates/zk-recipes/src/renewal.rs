@@ -59,12 +59,23 @@ pub(crate) async fn renew(client: Client, lease: Arc<Lease>, path: String, fate:
             }
             // The leader has decided that the session may not even ask for the znode.
             Err(error) if error.kind() == ErrorKind::NoAuth => {}
-            // A check has no effect, so it can be made twice, and not before a renewal is due again.
-            Err(error) if error.is_transient() || error.outcome() == Outcome::Unknown => {}
-            Err(error) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::SessionExpired | ErrorKind::Closed | ErrorKind::AuthFailed
+                ) =>
+            {
                 tracing::debug!(%error, "a guard is no longer renewed");
                 return;
             }
+            // Without room for it, or behind a write whose connection was lost.
+            Err(error) if error.outcome() == Outcome::NotSent => {
+                lease.return_renewal();
+                tokio::time::sleep(client.session().timeout / 24).await;
+            }
+            // A check has no effect, so it can be made twice, and not before a renewal is due again. A
+            // server may have lost its quorum for now.
+            Err(_) => {}
         }
     }
 }

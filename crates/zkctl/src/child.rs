@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, test_kill_process_group,
-    waitpgid, waitpid,
+    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, test_kill_process,
+    test_kill_process_group, waitpgid, waitpid,
 };
 use tokio::process::{Child as Process, Command};
 
@@ -193,13 +193,21 @@ impl Child {
     /// Whether all it has started has ended, once [`wait`](Self::wait) has returned.
     pub(crate) fn has_left_nothing(&mut self) -> bool {
         self.reap();
-        if let Target::Group(group) = self.target
-            && !self.has_no_target
-        {
-            // Members without a parent are children of this process. Until it has asked how they
-            // ended, the group is not empty.
-            while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
-            self.has_no_target = test_kill_process_group(group) == Err(Errno::SRCH);
+        if !self.has_no_target {
+            let left = match self.target {
+                Target::Group(group) => {
+                    // Members without a parent are children of this process. Until it has asked how
+                    // they ended, the group is not empty.
+                    while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
+                    test_kill_process_group(group)
+                }
+                Target::Process(process) => {
+                    // `wait` has failed. An error means that it is no child of this process by now.
+                    let _ = waitpid(Some(process), WaitOptions::NOHANG);
+                    test_kill_process(process)
+                }
+            };
+            self.has_no_target = left == Err(Errno::SRCH);
         }
         self.has_no_target && self.descendants().iter().all(|process| process.is_zombie)
     }
@@ -228,6 +236,18 @@ impl Child {
         }
     }
 
+    /// Runs a task, and ends it all if the task fails, before its error is returned.
+    pub(crate) async fn or_end<T>(
+        &mut self,
+        task: impl AsyncFnOnce(&mut Child) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let done = task(self).await;
+        if done.is_err() {
+            self.end().await;
+        }
+        done
+    }
+
     fn descendants(&self) -> Vec<processes::Process> {
         Table::read().below(getpid(), &self.before)
     }
@@ -243,6 +263,30 @@ impl Drop for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn spawn(script: &str, foreground: bool) -> Child {
+        let command = ["sh", "-c", script].map(OsString::from);
+        Child::spawn(&command, "1", foreground, false).unwrap()
+    }
+
+    /// In one test, because every child of the process is taken for the command's.
+    #[tokio::test]
+    async fn a_failure_is_returned_after_the_end() {
+        for foreground in [false, true] {
+            let mut child = spawn("sleep 1000 & wait", foreground);
+            let task = async |_: &mut Child| Err::<(), _>(io::Error::other("a test's"));
+            let failed = child.or_end(task).await.unwrap_err();
+            assert_eq!(failed.to_string(), "a test's");
+            assert_eq!(test_kill_process(child.pid), Err(Errno::SRCH));
+            let mut left = child.descendants().into_iter();
+            assert!(left.all(|process| process.is_zombie));
+            // As where the system lets go of children unasked.
+            let mut child = spawn("exit 0", foreground);
+            waitpid(Some(child.pid), WaitOptions::empty()).unwrap();
+            let waiting = async |child: &mut Child| child.wait().await;
+            child.or_end(waiting).await.unwrap_err();
+        }
+    }
 
     #[test]
     fn a_target_is_read_as_it_is_written_and_never_everybody() {

@@ -26,9 +26,11 @@ pub(crate) fn collect(
     if let Some(list) = variable(AUTH)? {
         all.extend(read_list(AUTH, &list)?);
     }
-    for file in variable(AUTH_FILE)?.map(PathBuf::from).iter().chain(&files) {
-        let source = file.display();
-        all.extend(read_list(&source, &read("credentials", file)?)?);
+    let named = variable(AUTH_FILE)?.map(|file| (AUTH_FILE, PathBuf::from(file)));
+    let given = files.into_iter().map(|file| ("--auth-file", file));
+    for (source, file) in named.into_iter().chain(given) {
+        let list = read("credentials", &file, source)?;
+        all.extend(read_list(&file.display(), &list)?);
     }
     for option in options {
         all.push(credential("--auth", &option)?);
@@ -50,7 +52,8 @@ pub(crate) fn sasl_password(file: Option<&Path>) -> Result<String, Failure> {
             )),
         };
     };
-    let text = read("the password", file)?;
+    let source = "--sasl-password-file (ZK_SASL_PASSWORD_FILE)";
+    let text = read("the password", file, source)?;
     password(file.display(), text.lines().next().unwrap_or_default())
 }
 
@@ -87,9 +90,11 @@ fn is_sha1(hash: &str) -> bool {
             .is_some_and(|digits| digits.bytes().all(letter))
 }
 
-fn read(what: &str, file: &Path) -> Result<String, Failure> {
+/// An error does not repeat the name of a file that cannot be read: it may be the secret itself, put
+/// there by mistake.
+fn read(what: &str, file: &Path, source: &str) -> Result<String, Failure> {
     std::fs::read_to_string(file)
-        .map_err(|error| Failure::io(&format!("read {what} from {}", file.display()), error))
+        .map_err(|error| Failure::io(&format!("read {what} from the file of {source}"), error))
 }
 
 /// One credential a line.

@@ -38,6 +38,15 @@ impl Failure {
         }
     }
 
+    /// Lets a command go on although the reader of its output is gone: what it does, or the answer in
+    /// its exit code, counts without the output.
+    pub(crate) fn unless_reader_gone(written: Result<(), Failure>) -> Result<(), Failure> {
+        match written {
+            Err(Failure::ReaderGone) => Ok(()),
+            other => other,
+        }
+    }
+
     /// Says it, unless it has been said, and gives the exit code.
     pub(crate) fn report(self, codes: Codes) -> ExitCode {
         let (text, code) = match self {

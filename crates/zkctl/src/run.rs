@@ -195,7 +195,7 @@ async fn with_session(
             patience: global.timeout,
         };
         call.run(command, wait, keeper, signals).await.map(|ended| {
-            holds &= ended.held;
+            holds &= !ended.lost;
             ended.code
         })
     } else if let Command::Bench(args) = &command {
@@ -213,7 +213,7 @@ async fn with_session(
             tokio::select! {
                 biased;
                 signal = signals.next() => Err(Failure::Signalled(signal)),
-                flushed = output.flush() => match (done, flushed) {
+                flushed = output.flush() => match (done, Failure::unless_reader_gone(flushed)) {
                     (Ok(_), Err(failure)) => Err(failure),
                     (done, _) => done,
                 },

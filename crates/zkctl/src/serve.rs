@@ -30,7 +30,8 @@ pub(crate) async fn run(
     } else {
         output.line(server.connect_string()).await?;
     }
-    output.flush().await?;
+    // Clients that know the address need no reader.
+    Failure::unless_reader_gone(output.flush().await)?;
     let signal = signals.next().await;
     server.stop().await;
     Err(Failure::Signalled(signal))

@@ -11,13 +11,15 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use common::{SECRET, Served, finish, finish_with, text};
 use zk_embedded::Server;
-use zk_embedded::fault::{Action, Cut, Direction, on, on_any};
+use zk_embedded::fault::{Action, Cut, Direction, on, on_any, on_connect};
 use zk_proto::{ErrorCode, OpCode};
 
 /// Guards: P58.
@@ -30,6 +32,39 @@ fn exists_has_a_code_for_not_known() {
     zk.faults.rule(on(OpCode::Exists).then(refuse));
     let (code, stdout, stderr) = zk.run(&["exists", "/"]);
     assert_eq!((code, &*stdout), (Some(2), ""), "{stderr}");
+}
+
+/// The code is an answer to scripts, as in `zkctl exists /a | :`.
+#[test]
+fn an_answer_needs_no_reader() {
+    let zk = Served::start();
+    zk.done(&["create", "/a"]);
+    let long = format!("/{}", "x".repeat(50_000));
+    let unread = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = zk.zkctl(arguments);
+        command.stdout(writer);
+        let output = finish(command);
+        assert_eq!(text(&output.stderr).matches("output").count(), 0);
+        output.status.code()
+    };
+    for format in ["plain", "json"] {
+        for (path, code) in [("/a", 0), ("/b", 1), (&long, 1)] {
+            assert_eq!(unread(&["-o", format, "exists", path]), Some(code));
+        }
+        let refuse = Action::Refuse(ErrorCode::NoAuth);
+        zk.faults.rule(on(OpCode::SetData).then(refuse));
+        let bench = ["-o", format, "bench", "set", "--ops", "5"];
+        assert_eq!(unread(&bench), Some(1));
+    }
+    // More than is written at once.
+    zk.fill("/d", (0..1000).map(|n| n.to_string()));
+    let paths: Vec<_> = (0..1000).map(|n| format!("/d/{n}")).collect();
+    let mut delete = vec!["-o", "json", "delete", "/no-such-znode"];
+    delete.extend(paths.iter().map(String::as_str));
+    assert_eq!(unread(&delete), Some(1));
+    assert_eq!(zk.done(&["ls", "/d"]), "");
 }
 
 /// Guards: P58.
@@ -68,6 +103,76 @@ fn a_bounded_wait_ends_without_any_reply() {
             );
             zk.faults.clear();
         }
+    }
+}
+
+/// Others need what these commands hold and serve.
+#[test]
+fn what_lives_on_needs_no_reader() {
+    let zk = Served::start();
+    let unread = |mut command: Command| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.stdout(writer);
+        command.spawn().unwrap()
+    };
+    let mut create = unread(zk.zkctl(&["create", "-e", "/a"]));
+    let mut notice = String::new();
+    let stderr = create.stderr.take().unwrap();
+    BufReader::new(stderr).read_line(&mut notice).unwrap();
+    assert!(notice.contains("/a lives as long"), "{notice}");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let port = address.port().to_string();
+    let mut serve = unread(zk.zkctl(&["serve", "--port", &port]));
+    while TcpStream::connect(address).is_err() {
+        assert!(serve.try_wait().unwrap().is_none(), "it does not serve");
+        thread::yield_now();
+    }
+    let address = address.to_string();
+    assert_eq!(zk.done(&["--server", &address, "exists", "/"]), "true\n");
+    assert_eq!(zk.done(&["exists", "/a"]), "true\n");
+    for child in [&mut create, &mut serve] {
+        send("TERM", child);
+        assert_eq!(child.wait().unwrap().code(), Some(143));
+    }
+}
+
+/// A contender's znode, which others wait for, outlives a process that could not delete it.
+#[test]
+fn an_abandoned_place_in_line_is_reported() {
+    let hour = Duration::from_secs(3600);
+    let zk = Served::with(move || Server::builder().session_timeouts(hour, hour).start());
+    for (path, command, bound) in [
+        ("/a", "lock", &["--wait"][..]),
+        ("/b", "elect", &["--wait"]),
+        ("/c", "lock", &["--no-wait", "--timeout"]),
+        ("/d", "elect", &["--no-wait", "--timeout"]),
+    ] {
+        zk.done(&["create", path]);
+        let mut limit = 200;
+        // A slow machine needs a longer limit to get into the line.
+        let stderr = loop {
+            let first = on_connect().after(1);
+            zk.faults.rule(first.then(Action::Close).always());
+            let create = on(OpCode::Create2).then(Action::DropReply);
+            zk.faults.rule(create);
+            let limited = format!("{limit}ms");
+            let arguments = [&[command], bound, &[&limited, path, "--", "echo", "in"]].concat();
+            let (code, stdout, stderr) = zk.run(&arguments);
+            zk.faults.clear();
+            assert_eq!((code, &*stdout), (Some(75), ""), "{stderr}");
+            if zk.done(&["ls", path]).lines().count() == 1 {
+                break stderr;
+            }
+            limit *= 2;
+            assert!(limit < 500_000, "it never gets into the line: {stderr}");
+        };
+        assert!(
+            stderr.contains("could not be closed") && stderr.contains("3600 s"),
+            "{command} {bound:?}: {stderr}"
+        );
     }
 }
 
@@ -154,10 +259,14 @@ impl Running {
     }
 
     fn signal(&self, signal: &str) {
-        let kill = format!("kill -{signal} {}", self.child.id());
-        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
-        assert!(sent.success());
+        send(signal, &self.child);
     }
+}
+
+fn send(signal: &str, child: &Child) {
+    let kill = format!("kill -{signal} {}", child.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(sent.success());
 }
 
 impl Drop for Running {

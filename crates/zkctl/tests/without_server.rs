@@ -1,5 +1,5 @@
-//! What the command line does where there is no ZooKeeper server: every mistake and every broken
-//! server is a clear error within its deadline, never a hang and never a panic.
+//! What the command line does before it needs a ZooKeeper server: every mistake is a clear error,
+//! never a hang and never a panic.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,62 +9,12 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use common::{SECRET, finish, zkctl};
-use zk_tests::watchdog;
-
-/// The exit code and standard error; nothing may be on standard output.
-fn fails(arguments: &[&str]) -> (i32, String) {
-    let output = finish(zkctl(arguments));
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    (output.status.code().unwrap(), stderr)
-}
-
-/// As [`fails`], with a limit that is doubled until the reason is known that `word` is part of: a slow
-/// machine takes longer to find out. Returns the limit as well, as zkctl writes it.
-fn fails_with(mut milliseconds: u64, arguments: &[&str], word: &str) -> (i32, String, String) {
-    const ENOUGH: u64 = 300_000;
-    loop {
-        let limit = format!("{milliseconds}ms");
-        let all = [&["--connect-timeout", &limit], arguments].concat();
-        let (code, stderr) = fails(&all);
-        if stderr.contains(word) || milliseconds > ENOUGH {
-            return (code, stderr, format!("{milliseconds} ms"));
-        }
-        milliseconds *= 2;
-    }
-}
-
-fn assert_fails(arguments: &[&str], code: i32, words: &[&str]) {
-    let (actual, stderr) = fails(arguments);
-    assert_eq!(actual, code, "{arguments:?}: {stderr}");
-    for word in words {
-        assert!(
-            stderr.contains(word),
-            "{arguments:?}: no {word:?} in: {stderr}"
-        );
-    }
-}
-
-/// A port that does this to everybody who connects.
-fn listener(serve: impl Fn(TcpStream) + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            serve(stream.unwrap());
-        }
-    });
-    address
-}
+use common::{SECRET, assert_fails, fails, finish, zkctl};
 
 #[test]
 fn mistakes_in_the_command_line_are_usage_errors() {
@@ -199,6 +149,41 @@ fn secrets_are_in_no_error() {
             stderr.contains(variable) && !stderr.contains(SECRET),
             "{stderr}"
         );
+    }
+}
+
+#[test]
+fn a_secret_in_place_of_a_file_is_not_shown() {
+    for (variables, options, source) in [
+        (
+            &[("ZK_AUTH_FILE", "digest:user:hunter2")][..],
+            &[][..],
+            "ZK_AUTH_FILE",
+        ),
+        (&[], &["--auth-file", "digest:user:hunter2"], "--auth-file"),
+        #[cfg(feature = "sasl")]
+        (
+            &[("ZK_SASL_USER", "bob"), ("ZK_SASL_PASSWORD_FILE", SECRET)],
+            &[],
+            "ZK_SASL_PASSWORD_FILE",
+        ),
+        #[cfg(feature = "sasl")]
+        (
+            &[("ZK_SASL_USER", "bob")],
+            &["--sasl-password-file", SECRET],
+            "--sasl-password-file",
+        ),
+    ] {
+        let mut command = zkctl(&[options, &["ls"]].concat());
+        command.envs(variables.iter().copied());
+        let output = finish(command);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(
+            stderr.contains(source) && stderr.contains("No such file"),
+            "{stderr}"
+        );
+        assert!(!stderr.contains(SECRET), "{stderr}");
     }
 }
 
@@ -373,98 +358,8 @@ fn half_a_security_is_a_usage_error() {
             "ls",
         ],
         1,
-        &["/no/such/file"],
+        &["--sasl-password-file", "No such file"],
     );
-}
-
-#[test]
-fn a_refused_port_is_named_with_the_reason() {
-    // Reserved, and below those that any program is given.
-    let address = "127.0.0.1:1";
-    let arguments = ["--server", address, "get", "/a"];
-    let (code, stderr, limit) = fails_with(500, &arguments, "refused");
-    assert_eq!(code, 1, "{stderr}");
-    for word in ["zkctl: cannot connect to", address, &limit, "refused"] {
-        assert!(stderr.contains(word), "no {word:?} in: {stderr}");
-    }
-}
-
-#[test]
-fn an_unresolvable_name_is_named_with_the_reason() {
-    let host = "no-such-host.invalid:2181";
-    let (code, stderr) = fails(&["--server", host, "--connect-timeout", "2s", "ls"]);
-    // A resolver that answers says why; one that does not must not delay the end.
-    assert_eq!(code, 1, "{stderr}");
-    assert!(
-        stderr.contains(host) && stderr.contains("2000 ms"),
-        "{stderr}"
-    );
-}
-
-#[test]
-fn a_port_that_accepts_and_never_answers_is_given_up_in_time() {
-    let address = listener(|mut stream| {
-        thread::spawn(move || {
-            let mut sink = Vec::new();
-            stream.read_to_end(&mut sink)
-        });
-    });
-    for (command, code) in [
-        (&["ls"][..], 1),
-        (&["watch", "/"], 1),
-        (&["create", "-e", "/a"], 1),
-        (&["exists", "/a"], 2),
-        (&["lock", "/l", "--", "true"], 125),
-    ] {
-        let arguments = [&["--server", &address], command].concat();
-        let started = Instant::now();
-        let reason = "no server has answered";
-        let (actual, stderr, limit) = fails_with(700, &arguments, reason);
-        assert_eq!(actual, code, "{arguments:?}: {stderr}");
-        let within = format!("no session within {limit}");
-        for word in [&address, &within, reason] {
-            assert!(
-                stderr.contains(word),
-                "{arguments:?}: no {word:?} in: {stderr}"
-            );
-        }
-        assert!(started.elapsed() >= Duration::from_millis(700));
-    }
-}
-
-#[test]
-fn a_server_that_is_no_zookeeper_is_told_apart() {
-    for (greeting, word) in [
-        (
-            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
-            "HTTP/1.1",
-        ),
-        ("SSH-2.0-OpenSSH_9.6\r\n", "SSH-2.0"),
-        ("\u{1b}[2J\u{7}\u{1b}]0;owned\u{7}", "ZooKeeper"),
-    ] {
-        let address = listener(move |mut stream| {
-            // The client may be gone already.
-            let _ = stream.write_all(greeting.as_bytes());
-            thread::spawn(move || {
-                let mut sink = Vec::new();
-                stream.read_to_end(&mut sink)
-            });
-        });
-        let (code, stderr, _) = fails_with(1_000, &["--server", &address, "ls"], word);
-        assert_eq!(code, 1);
-        assert!(stderr.contains(word), "{stderr}");
-        assert!(
-            !stderr.contains('\u{1b}') && !stderr.contains('\u{7}'),
-            "{stderr:?}"
-        );
-    }
-}
-
-#[test]
-fn a_server_that_closes_at_once_is_an_error() {
-    let address = listener(drop);
-    let arguments = ["--server", &address, "--connect-timeout", "500ms", "ls"];
-    assert_fails(&arguments, 1, &[&address, "500 ms"]);
 }
 
 #[test]
@@ -486,28 +381,6 @@ fn more_data_than_a_znode_holds_are_refused_before_anything_is_sent() {
         stderr.contains("1048575 bytes") && stderr.contains("--max-request-bytes"),
         "{stderr}"
     );
-}
-
-#[test]
-fn a_signal_while_connecting_ends_it_with_the_shells_code() {
-    let (connected, connection) = mpsc::channel();
-    let address = listener(move |stream| connected.send(stream).unwrap());
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let mut child = zkctl(&["--server", &address, "--connect-timeout", "24h", "ls"])
-            .spawn()
-            .unwrap();
-        let stream = watchdog::receive("a connection", &connection).unwrap();
-        let kill = format!("kill -{signal} {}", child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
-        assert_eq!(child.wait().unwrap().code(), Some(code));
-        drop(stream);
-    }
 }
 
 /// Guards: M5.
@@ -536,100 +409,6 @@ fn names_from_the_dns_need_a_server_name() {
     );
 }
 
-/// Reads a frame; none at the end of the stream.
-fn frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).ok()?;
-    let mut frame = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
-    stream.read_exact(&mut frame).ok()?;
-    Some(frame)
-}
-
-/// A port that grants a session, reads one frame more, and ends the connection after what `answer`
-/// makes of the frame.
-fn granting(answer: fn(&[u8]) -> Vec<u8>) -> String {
-    listener(move |mut stream| {
-        if frame(&mut stream).is_none() {
-            return;
-        }
-        // Version, timeout of 10 s, session id, password of 16 bytes, not read-only.
-        let mut granted = vec![0, 0, 0, 37, 0, 0, 0, 0, 0, 0, 0x27, 0x10];
-        granted.extend([0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 16]);
-        granted.extend([1; 16]);
-        granted.push(0);
-        // The client may be gone, which the test sees by its words.
-        let _ = stream.write_all(&granted);
-        if let Some(request) = frame(&mut stream) {
-            let _ = stream.write_all(&answer(&request));
-        }
-    })
-}
-
-/// Guards: P31. As a server with `enforce.auth.enabled` answers requests of unauthenticated clients.
-#[test]
-fn missing_credentials_are_not_refused_ones() {
-    let server = granting(|request| {
-        let mut reply = vec![0, 0, 0, 16];
-        reply.extend(&request[..4]);
-        reply.extend([0; 8]);
-        reply.extend((-124_i32).to_be_bytes());
-        reply
-    });
-    for (command, expected) in [
-        (&["ls", "/"][..], 1),
-        (&["watch", "/"], 1),
-        (&["lock", "/l", "--", "true"], 125),
-    ] {
-        let mut arguments = vec!["--server", &server];
-        arguments.extend(command);
-        let (code, stderr) = fails(&arguments);
-        assert_eq!(code, expected, "{stderr}");
-        assert!(
-            stderr.contains("requires clients to authenticate"),
-            "{command:?}: {stderr}"
-        );
-        for wrong in ["refused the credentials", "check the scheme"] {
-            assert!(!stderr.contains(wrong), "{command:?}: {stderr}");
-        }
-    }
-}
-
-/// Guards: P31. A server that is given the name of another ensemble closes the connection.
-#[test]
-fn unanswered_credentials_are_a_cause() {
-    let server = granting(|_| Vec::new());
-    let arguments = ["--server", &server, "--connect-timeout", "1s", "--auth"];
-    let (code, stderr) = fails(&[&arguments[..], &["ensemble:wrong-name", "ls"]].concat());
-    assert_eq!(code, 1, "{stderr}");
-    assert!(
-        stderr.contains("credentials of scheme \"ensemble\""),
-        "{stderr}"
-    );
-    for wrong in ["wrong-name", "maxClientCnxns", "TLS on this port"] {
-        assert!(!stderr.contains(wrong), "{stderr}");
-    }
-}
-
-/// Guards: P30. A server at its limit closes the connection, mostly before it has read anything.
-#[test]
-fn a_connection_limit_is_the_first_cause() {
-    for reads in [false, true] {
-        let server = listener(move |mut stream| {
-            if reads {
-                frame(&mut stream);
-            }
-        });
-        let arguments = ["--server", &server, "--connect-timeout", "1s", "ls"];
-        let (code, stderr) = fails(&arguments);
-        assert_eq!(code, 1, "{stderr}");
-        let (_, causes) = stderr
-            .split_once("it may have")
-            .unwrap_or_else(|| panic!("{stderr}"));
-        assert!(causes.contains("(maxClientCnxns"), "{stderr}");
-        assert!(!stderr.contains("reset"), "{stderr}");
-    }
-}
-
 /// Guards: P45.
 #[cfg(feature = "tls")]
 #[test]
@@ -639,7 +418,7 @@ fn a_certificate_that_is_skipped_is_named() {
     let good = std::fs::read_to_string(format!("{inputs}ca.pem")).unwrap();
     let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     std::fs::write(&bundle, format!("{good}{bad}")).unwrap();
-    let closing = listener(|_| {});
+    let closing = common::listener(|_| {});
     let server = closing.replace("127.0.0.1", "localhost");
     let arguments = ["--server", &server, "--connect-timeout", "1s", "--tls-ca"];
     let (code, stderr) = fails(&[&arguments[..], &[bundle.to_str().unwrap(), "ls"]].concat());

@@ -150,9 +150,9 @@ fn signs_are_bounded_and_span_the_timeout() {
     for ms in 0..36_000 {
         contact.handle_answered(at(start, ms), at(start, ms), TIMEOUT);
     }
-    assert_eq!(contact.signs.len(), KEPT);
+    assert!(contact.signs.len() <= KEPT);
     let span = at(start, 36_000) - contact.signs[0].submitted;
-    assert!(span > TIMEOUT, "{span:?}");
+    assert!(span > TIMEOUT - TIMEOUT / GRAIN, "{span:?}");
     write(&mut contact, at(start, 36_000), true);
     let late = at(start, 32_400) - contact.proven.unwrap();
     assert!(late < TIMEOUT / GRAIN, "{late:?}");

@@ -99,14 +99,15 @@ async fn measure(
         notices.say(format_args!("{} failed; the first: {error}", done.errors));
     }
     let failed = done.errors > 0;
-    report(
+    let reported = report(
         args,
         Latencies::new(done.latencies),
         seconds,
         done.errors,
         output,
     )
-    .await?;
+    .await;
+    Failure::unless_reader_gone(reported)?;
     Ok(if failed {
         ExitCode::FAILURE
     } else {

@@ -32,7 +32,8 @@ pub(super) async fn create(
     if !ephemeral {
         return Ok(ExitCode::SUCCESS);
     }
-    output.flush().await?;
+    // The znode is there for others than the reader.
+    Failure::unless_reader_gone(output.flush().await)?;
     notices.say(format_args!(
         "{} lives as long as session {}, until this is interrupted (Ctrl-C)",
         name(&created.path),

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use zk_client::Client;
 
 use crate::args::{Command, Guarded};
@@ -32,22 +33,26 @@ const UNREMARKABLE: Duration = Duration::from_millis(300);
 /// How it ended.
 pub(crate) struct Ended {
     pub(crate) code: ExitCode,
-    /// Whether it was held to the end, so that others may wait for its release.
-    pub(crate) held: bool,
+    /// Whether it was lost. Otherwise it was held to the end, or a place in the line was: others may
+    /// wait for either to go.
+    pub(crate) lost: bool,
 }
 
 impl Ended {
     fn with(code: u8) -> Self {
         Ended {
             code: ExitCode::from(code),
-            held: true,
+            lost: false,
         }
     }
 
-    /// Lost, or not obtained.
-    fn without_it(guarded: &Guarded) -> Self {
+    fn not_obtained(guarded: &Guarded) -> Self {
+        Ended::with(guarded.conflict_exit_code)
+    }
+
+    fn lost(guarded: &Guarded) -> Self {
         Ended {
-            held: false,
+            lost: true,
             ..Ended::with(guarded.conflict_exit_code)
         }
     }
@@ -97,7 +102,7 @@ impl Call<'_> {
             held = self.obtain(&contest, wait, &guarded) => held,
         };
         let Some(held) = obtained? else {
-            return Ok(Ended::without_it(&guarded));
+            return Ok(Ended::not_obtained(&guarded));
         };
         let ended = tokio::select! {
             biased;
@@ -105,7 +110,7 @@ impl Call<'_> {
             never = self.narrate() => match never {},
         };
         // What is lost, or about to be, goes with the session.
-        if !matches!(ended, Ok(Ended { held: false, .. })) && held.check().is_ok() {
+        if !matches!(ended, Ok(Ended { lost: true, .. })) && held.check().is_ok() {
             self.release(held, signals).await;
         }
         ended
@@ -220,13 +225,14 @@ impl Call<'_> {
         let path = name(&guarded.path);
         if let Err(lost) = held.check() {
             self.notices.say(format_args!("{path} was lost: {lost}"));
-            return Ok(Ended::without_it(guarded));
+            return Ok(Ended::lost(guarded));
         }
+        let unheard = |error| Failure::io("listen to signals", error);
         if !guarded.foreground {
-            signals
-                .catch_suspend()
-                .map_err(|error| Failure::io("listen to signals", error))?;
+            signals.catch_suspend().map_err(unheard)?;
         }
+        // From before its start: an ignored SIGCHLD has the system forget how a child ended.
+        let mut children = signal(SignalKind::child()).map_err(unheard)?;
         let token = held.token().to_string();
         let spawned = Child::spawn(
             &guarded.command,
@@ -238,30 +244,25 @@ impl Call<'_> {
             Ok(child) => child,
             Err(error) => return Ok(self.cannot_run(guarded, &error)),
         };
-        let run = async {
-            if let Err(error) = keeper.watch_over(&child).await {
-                child.end().await;
-                return Err(error);
-            }
+        let run = async |child: &mut Child| {
+            keeper.watch_over(child).await?;
             let supervision = Supervision {
                 guard: held,
                 session_timeout: self.client.session().timeout,
                 notices: self.notices,
                 path: &path,
             };
-            let ended = tokio::select! {
+            tokio::select! {
                 biased;
-                ended = supervision.run(&mut child, signals) => ended?,
+                ended = supervision.run(child, &mut children, signals) => ended,
                 never = supervision.inform(&mut keeper) => match never {},
-            };
-            keeper.dismiss().await;
-            Ok(ended)
+            }
         };
-        let ended = run
-            .await
-            .map_err(|error: io::Error| Failure::io("look after the command", error))?;
+        let ended = child.or_end(run).await;
+        keeper.dismiss().await;
+        let ended = ended.map_err(|error| Failure::io("look after the command", error))?;
         Ok(match ended {
-            supervise::Outcome::Lost => Ended::without_it(guarded),
+            supervise::Outcome::Lost => Ended::lost(guarded),
             supervise::Outcome::Exited(status) => Ended::with(exit_code(status)),
         })
     }

@@ -70,7 +70,10 @@ pub(super) async fn delete(
             (false, None) => delete.await,
         };
         match deleted {
-            Ok(()) if output.is_json() => output.json(&json!({ "deleted": path })).await?,
+            Ok(()) if output.is_json() => {
+                let written = output.json(&json!({ "deleted": path })).await;
+                Failure::unless_reader_gone(written)?;
+            }
             Ok(()) => {}
             Err(error) => {
                 failed = true;
@@ -110,16 +113,17 @@ pub(super) async fn exists(
     output: &mut Output,
 ) -> Result<ExitCode, Failure> {
     let stat = client.exists(&args.path).await?;
-    if output.is_json() {
+    let written = if output.is_json() {
         let object = json!({
             "path": args.path,
             "exists": stat.is_some(),
             "stat": stat.as_ref().map(stat_json),
         });
-        output.json(&object).await?;
+        output.json(&object).await
     } else {
-        output.line(stat.is_some()).await?;
-    }
+        output.line(stat.is_some()).await
+    };
+    Failure::unless_reader_gone(written)?;
     Ok(match stat {
         Some(_) => ExitCode::SUCCESS,
         None => ExitCode::FAILURE,

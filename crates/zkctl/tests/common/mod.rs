@@ -9,6 +9,7 @@
 
 use std::future::Future;
 use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
@@ -72,6 +73,57 @@ pub(crate) fn finish_with(mut command: Command, input: &[u8]) -> Output {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The exit code and standard error; nothing may be on standard output.
+pub(crate) fn fails(arguments: &[&str]) -> (i32, String) {
+    let output = finish(zkctl(arguments));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    (output.status.code().unwrap(), stderr)
+}
+
+/// As [`fails`], with a limit that is doubled until the reason is known that `word` is part of: a slow
+/// machine takes longer to find out. Returns the limit as well, as zkctl writes it.
+pub(crate) fn fails_with(
+    mut milliseconds: u64,
+    arguments: &[&str],
+    word: &str,
+) -> (i32, String, String) {
+    const ENOUGH: u64 = 300_000;
+    loop {
+        let limit = format!("{milliseconds}ms");
+        let all = [&["--connect-timeout", &limit], arguments].concat();
+        let (code, stderr) = fails(&all);
+        if stderr.contains(word) || milliseconds > ENOUGH {
+            return (code, stderr, format!("{milliseconds} ms"));
+        }
+        milliseconds *= 2;
+    }
+}
+
+pub(crate) fn assert_fails(arguments: &[&str], code: i32, words: &[&str]) {
+    let (actual, stderr) = fails(arguments);
+    assert_eq!(actual, code, "{arguments:?}: {stderr}");
+    for word in words {
+        assert!(
+            stderr.contains(word),
+            "{arguments:?}: no {word:?} in: {stderr}"
+        );
+    }
+}
+
+/// A port that does this to every connection.
+pub(crate) fn listener(serve: impl Fn(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            serve(stream.unwrap());
+        }
+    });
+    address
 }
 
 /// A server of this process, on a runtime of its own, until it is dropped.

@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Raw;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix;
 use zk_recipes::{Guard, Lost};
 
 use crate::child::{Child, POLL};
@@ -52,17 +52,17 @@ enum Stage {
 }
 
 impl Supervision<'_> {
-    /// Runs until the command and all it has started have ended.
+    /// Runs until the command and all it has started have ended. `children` receives SIGCHLD.
     pub(super) async fn run(
         &self,
         child: &mut Child,
+        children: &mut unix::Signal,
         signals: &mut Signals,
     ) -> io::Result<Outcome> {
         let mut lost = pin!(self.guard.lost());
         let mut known_lost = false;
         let mut stage = Stage::Running;
         let mut outcome = None;
-        let mut children = signal(SignalKind::child())?;
         loop {
             if outcome.is_some() && child.has_left_nothing() {
                 break;

@@ -27,6 +27,8 @@ pub(super) struct Session {
     pub(super) id: i64,
     epoch: u64,
     timeout: u64,
+    /// The least that was granted.
+    least: u64,
     heard: u64,
     acked: u64,
 }
@@ -37,7 +39,7 @@ impl Session {
     }
 
     pub(super) fn lease(&self) -> u64 {
-        (self.acked * 12 + self.timeout * 11) / 12
+        (self.acked * 12 + self.least * 11) / 12
     }
 }
 
@@ -226,12 +228,16 @@ impl Model {
             (None, true) => None,
             (Some(kept), true) => Some(Session {
                 timeout: self.timeout,
+                least: self.timeout.min(kept.least),
                 heard: self.now,
                 ..kept
             }),
             (kept, false) => {
                 self.epoch += u64::from(kept.is_none());
                 Some(Session {
+                    least: kept
+                        .as_ref()
+                        .map_or(timeout, |kept| timeout.min(kept.least)),
                     id: kept.map_or(i64::try_from(self.epoch).unwrap(), |kept| kept.id),
                     epoch: self.epoch,
                     timeout,
