@@ -280,3 +280,63 @@ async fn many_silent_addresses_fit_the_timeout() {
     assert_eq!(dial.kept.lock().unwrap().len(), 11);
     zk.close().await.unwrap();
 }
+
+/// A network on which each exchange takes this long: opening a connection takes three of them, as TCP
+/// with TLS does, and the handshake another.
+#[derive(Debug)]
+struct Far {
+    server: Server,
+    exchange: Duration,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Dial for Far {
+    fn dial<'a>(&'a self, _: &'a HostPort) -> Dialing<'a> {
+        Box::pin(async { Err(DialError::NoAddresses) })
+    }
+
+    fn dial_next<'a>(&'a self, _: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
+        Box::pin(async move {
+            let order = addresses.begin(self.addresses.clone());
+            let first = order.fresh.into_iter().chain(order.failed).next();
+            let address = first.ok_or(DialError::NoAddresses)?;
+            addresses.handle_tried(address);
+            tokio::time::sleep(self.exchange * 3).await;
+            addresses.handle_connected(address);
+            let server = self.server.connect_in_memory().map_err(DialError::Other)?;
+            let (near, mut far) = tokio::io::duplex(4096);
+            let exchange = self.exchange;
+            tokio::spawn(async move {
+                tokio::time::sleep(exchange).await;
+                let mut server = server;
+                // Ends with the client.
+                let _ = tokio::io::copy_bidirectional(&mut far, &mut server).await;
+            });
+            Ok(Box::new(near) as Box<dyn Stream>)
+        })
+    }
+}
+
+/// Guards: P29. The part of one address in many is too short for a server that is far away, in the first
+/// round.
+#[tokio::test(start_paused = true)]
+async fn many_far_addresses_are_reached() {
+    let server = Server::builder().in_memory().start().await.unwrap();
+    let dial = Far {
+        server,
+        exchange: Duration::from_millis(300),
+        addresses: (1..=3)
+            .map(|n| SocketAddr::from(([192, 0, 2, n], 2181)))
+            .collect(),
+    };
+    let hosts: Vec<_> = (1..=5).map(|n| format!("zk{n}.example.org")).collect();
+    let zk = Client::builder(hosts.join(","))
+        .dial(dial)
+        .session_timeout(Duration::from_secs(4))
+        .connect_timeout(PATIENCE)
+        .connect()
+        .await
+        .unwrap();
+    zk.exists("/").await.unwrap();
+    zk.close().await.unwrap();
+}

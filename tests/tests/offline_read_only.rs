@@ -198,6 +198,46 @@ async fn b42_the_search_is_never_hot_and_slows_down_to_a_round_a_minute() {
     assert!(zk.state().is_connected());
 }
 
+/// Closes the connection over `isro`, as a load balancer or an older server may do.
+#[derive(Debug)]
+struct WithoutIsro(Members);
+
+impl Dial for WithoutIsro {
+    fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
+        Box::pin(async move {
+            let mut member = self.0.connect(host).map_err(DialError::Other)?;
+            let (near, mut far) = tokio::io::duplex(4096);
+            tokio::spawn(async move {
+                let mut word = [0; 4];
+                if far.read_exact(&mut word).await.is_err() || &word == b"isro" {
+                    return;
+                }
+                member.write_all(&word).await.unwrap();
+                // Ends with either side.
+                let _ = tokio::io::copy_bidirectional(&mut far, &mut member).await;
+            });
+            Ok(Box::new(near) as Box<dyn zk_client::Stream>)
+        })
+    }
+}
+
+/// Guards: A30.
+#[tokio::test(start_paused = true)]
+async fn an_empty_answer_to_isro_leads_to_srvr() {
+    let members = Members::start(3).await;
+    members.server.partition(&[0]);
+    for member in [1, 2] {
+        members.server.member(member).refuse_connections(true).await;
+    }
+    let builder = members.client(HOSTS).read_only(true);
+    let dial = WithoutIsro(members.clone());
+    let zk = builder.dial(dial).connect().await.unwrap();
+    let mut states = zk.states();
+    assert!(read_only(&states.next().await.unwrap()));
+    members.server.member(2).refuse_connections(false).await;
+    next_of(&mut states, "the majority", read_write).await;
+}
+
 /// Says of `zk1` that it has a quorum, which does not take the client.
 #[derive(Debug)]
 struct Lure(Members);

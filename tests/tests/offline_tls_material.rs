@@ -17,7 +17,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use certificates::{Authority, Identity, Validity};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::sign::any_supported_type;
@@ -132,6 +134,43 @@ async fn a_ca_certificate_that_is_trusted_serves() {
             handshake(&server, &careless, "zk1.example.org").await,
             Ok(())
         );
+    }
+}
+
+/// Guards: P42.
+#[tokio::test]
+async fn a_trusted_certificate_has_to_be_for_servers() {
+    use ExtendedKeyUsagePurpose::{Any, ClientAuth, ServerAuth};
+    for is_ca in [
+        IsCa::Ca(BasicConstraints::Unconstrained),
+        IsCa::ExplicitNoCa,
+    ] {
+        for (purposes, is_good) in [
+            (vec![], true),
+            (vec![ServerAuth], true),
+            (vec![ClientAuth, ServerAuth], true),
+            (vec![ClientAuth], false),
+            (vec![Any], false),
+        ] {
+            let mut params = ca_params(2099);
+            params.is_ca = is_ca;
+            params.extended_key_usages = purposes.clone();
+            let key = KeyPair::generate().unwrap();
+            let identity = Identity {
+                certificate: params.self_signed(&key).unwrap().pem(),
+                key: key.serialize_pem(),
+            };
+            let tls = TlsConfig::new().ca_pem(&identity.certificate);
+            let verdict = handshake(&presenting(&identity), &tls, "localhost").await;
+            let of = format!("{is_ca:?} {purposes:?}: {verdict:?}");
+            match verdict {
+                Ok(()) => assert!(is_good, "{of}"),
+                Err(error) => {
+                    assert!(!is_good, "{of}");
+                    assert!(error.to_string().contains("lacks serverAuth"), "{of}");
+                }
+            }
+        }
     }
 }
 

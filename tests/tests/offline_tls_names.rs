@@ -112,6 +112,10 @@ impl Dial for Network {
             Ok(Box::new(near) as Box<dyn Stream>)
         })
     }
+
+    fn authenticates_host(&self) -> bool {
+        false
+    }
 }
 
 /// A dial of a program's own, with TLS inside.
@@ -128,12 +132,27 @@ impl Dial for Wrapped {
     }
 }
 
+/// One that does not say what is inside.
+#[derive(Debug)]
+struct Opaque(TlsDial);
+
+impl Dial for Opaque {
+    fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
+        self.0.dial(host)
+    }
+}
+
 #[track_caller]
 fn is_refused_at_build(builder: Builder) {
     let error = builder.start().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     assert_eq!(error.outcome(), Outcome::NotSent);
-    for part in ["dns-srv://", "server_name", "danger_trust_dns_names"] {
+    for part in [
+        "dns-srv://",
+        "server_name",
+        "danger_trust_dns_names",
+        "authenticates_host",
+    ] {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
@@ -151,6 +170,7 @@ async fn names_from_the_dns_are_no_identity() {
     let dial = || TlsDial::over(Arc::new(network.clone()), ca.trusted()).unwrap();
     is_refused_at_build(client().dial(dial()));
     is_refused_at_build(client().dial(Wrapped(dial())));
+    is_refused_at_build(client().dial(Opaque(dial())));
     assert_eq!(*network.dialled.lock().unwrap(), 0);
 }
 

@@ -136,7 +136,7 @@ async fn pause(delay: Duration) {
 /// How long a server is given to accept a connection and answer the handshake: one that does not
 /// must leave time for others, or for itself at a second try.
 pub(crate) fn budget(core: &Core) -> Duration {
-    let attempts = u32::try_from(core.hosts.places())
+    let attempts = u32::try_from(core.hosts.attempts_in_session())
         .unwrap_or(u32::MAX)
         .max(LEAST_ATTEMPTS);
     let attempts = match zk_proto::seeded_bug!("B45") {
@@ -164,7 +164,7 @@ async fn connect(
         }
     };
     let started = now();
-    let mut addresses = shared.with(|core| core.hosts.begin_dialling());
+    let mut addresses = shared.with(|core| core.hosts.begin_dialling(budget));
     let dialling = options.dial.dial_next(host, &mut addresses);
     let dialling = tokio::time::timeout(budget, dialling);
     let dialled = shared.meanwhile(shared.unless_moving(dialling)).await?;

@@ -96,7 +96,7 @@ async fn round(
             let known = shared.with(|core| core.hosts.addresses_of(&host).cloned());
             known.unwrap_or_default()
         });
-        *addresses = addresses.for_another_attempt();
+        *addresses = addresses.for_another_attempt().within(patience);
         match tokio::time::timeout(patience, has_quorum(dial, &host, addresses)).await {
             Ok(Ok(true)) => return Some((host, addresses.current())),
             Ok(Ok(false)) => debug!(server = %host, "is read-only as well"),
@@ -120,7 +120,7 @@ async fn has_quorum(
         Ok(read_only) => Ok(!read_only),
         // One with read-only mode answers this, whatever it is configured to; but one that has not
         // may be a member too. Every server answers the other word.
-        Err(AdminError::NotAllowed) => {
+        Err(AdminError::NotAllowed | AdminError::Empty) => {
             if let Some(same) = addresses.current() {
                 addresses.prefer(same);
             }

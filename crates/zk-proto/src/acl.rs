@@ -105,8 +105,8 @@ impl<'a> Field<'a> for Permissions {
 
 /// An identity: a scheme, and a name inside it.
 ///
-/// `Debug` does not show what stands in a `digest` id in place of the hash, because that is a
-/// password as a rule.
+/// `Debug` does not show what may be a password: what stands in place of the hash in an id of a scheme
+/// that has them (`digest`, `super`, and `auth`, of which servers do not read the id).
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Id {
@@ -145,22 +145,34 @@ impl Id {
     /// likely it has the password itself, which everyone who may read the ACL then sees, and with
     /// which no client can ever prove the identity.
     pub fn is_digest_without_hash(&self) -> bool {
+        self.scheme == "digest" && !self.has_hash()
+    }
+
+    /// Whether what [`digest_id`] makes follows the first colon, as far as its form shows.
+    fn has_hash(&self) -> bool {
         let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
         let is_hash = |text: &str| {
             text.len() >= HASH_LEN && text.ends_with('=') && text.bytes().all(is_base64)
         };
         let hash = self.id.split_once(':').map(|(_, hash)| hash);
-        self.scheme == "digest" && !hash.is_some_and(is_hash)
+        hash.is_some_and(is_hash)
     }
 }
 
 impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = self.id.split_once(':').map(|(user, _)| user);
-        let id = match user {
-            Some(user) if self.is_digest_without_hash() => &format!("{user}:[redacted]"),
-            _ => &self.id,
+        let redacted = match (self.scheme.as_str(), user) {
+            ("digest" | "super" | "auth", Some(user)) if !self.has_hash() => {
+                Some(format!("{user}:[redacted]"))
+            }
+            // It may be a password whose user was forgotten.
+            ("digest" | "super" | "auth", None) if !self.id.is_empty() => {
+                Some("[redacted]".to_owned())
+            }
+            _ => None,
         };
+        let id = redacted.as_ref().unwrap_or(&self.id);
         f.debug_struct("Id")
             .field("scheme", &self.scheme)
             .field("id", id)
@@ -254,6 +266,24 @@ mod tests {
             let acl = Acl::new(Permissions::ALL, "digest", id);
             assert!(acl.id.is_digest_without_hash());
             assert!(!format!("{acl:?}").contains("hunter2"), "{acl:?}");
+        }
+        for (scheme, id) in [
+            ("digest", "hunter2"),
+            ("auth", "bob:hunter2"),
+            ("auth", "hunter2"),
+            ("super", "super:hunter2"),
+            ("super", "hunter2"),
+        ] {
+            let id = Id::new(scheme, id);
+            assert!(!format!("{id:?}").contains("hunter2"), "{id:?}");
+        }
+        for (scheme, shown) in [
+            ("world", "anyone"),
+            ("ip", "2001:db8::1"),
+            ("x509", "CN=zk:1"),
+            ("super", "super:D/InIHSb7yEEbrWz8b9l71RjZJU="),
+        ] {
+            assert!(format!("{:?}", Id::new(scheme, shown)).contains(shown));
         }
         assert!(!Id::new("sasl", "bob").is_digest_without_hash());
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A round counts no more addresses of one host than this, however many its name has.
 const COUNTED: usize = 16;
@@ -17,7 +18,8 @@ pub struct Addresses {
     known: Vec<SocketAddr>,
     /// Those that have been tried, the least recent first.
     tried: Vec<SocketAddr>,
-    /// Those that accepted a connection which came to nothing, since the host last served.
+    /// Those that accepted a connection which came to nothing, since the host last served and since an
+    /// attempt found that none of its addresses accepts.
     failed: Vec<SocketAddr>,
     /// The one that the latest attempt is connected to.
     current: Option<SocketAddr>,
@@ -25,6 +27,8 @@ pub struct Addresses {
     served: bool,
     /// The one that the next attempt shall begin with.
     wanted: Option<SocketAddr>,
+    /// How long an attempt may take.
+    budget: Option<Duration>,
 }
 
 /// The addresses of one attempt, in the order to try them.
@@ -44,6 +48,18 @@ impl Addresses {
             served: false,
             ..self.clone()
         }
+    }
+
+    /// As they are for an attempt that is given up after `budget`.
+    #[must_use]
+    pub fn within(mut self, budget: Duration) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// After which time the attempt is given up, if it is.
+    pub fn budget(&self) -> Option<Duration> {
+        self.budget
     }
 
     /// The name has been resolved to `found` for this attempt.
@@ -86,13 +102,16 @@ impl Addresses {
         self.served = true;
     }
 
-    /// The connection has failed. That counts against its address if it never served a session.
+    /// The attempt has failed. That counts against the address that it was connected to, unless the
+    /// connection served a session. If no address has accepted, those that failed before are as good as
+    /// the others again.
     pub fn handle_failed(&mut self) {
-        if let Some(address) = self.current
-            && !self.served
-            && !self.failed.contains(&address)
-        {
-            self.failed.push(address);
+        match self.current {
+            None => self.failed.clear(),
+            Some(address) if !self.served && !self.failed.contains(&address) => {
+                self.failed.push(address);
+            }
+            Some(_) => {}
         }
     }
 
@@ -161,6 +180,20 @@ mod tests {
         addresses.handle_served();
         let (fresh, failed) = order(&mut addresses, &[1, 2, 3]);
         assert_eq!((fresh, failed), ([2, 3, 1].map(address).into(), vec![]));
+    }
+
+    /// Guards: P29. What is left are addresses that do not answer at all.
+    #[test]
+    fn failures_are_forgotten_if_none_accepts() {
+        let mut addresses = Addresses::default();
+        order(&mut addresses, &[1, 2]);
+        fails_at(&mut addresses, 1);
+        assert_eq!(order(&mut addresses, &[1, 2]).1, [address(1)]);
+        let mut addresses = addresses.for_another_attempt();
+        addresses.handle_tried(address(2));
+        addresses.handle_failed();
+        let both = [1, 2].map(address).to_vec();
+        assert_eq!(order(&mut addresses, &[1, 2]), (both, vec![]));
     }
 
     #[test]

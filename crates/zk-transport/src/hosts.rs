@@ -115,7 +115,8 @@ impl Hosts {
         self.fallback.retain(|host| !self.hosts.contains(host));
         self.rng.shuffle(&mut self.fallback);
         self.next_fallback = 0;
-        self.fallback_first &= self.is_on_fallback();
+        let led = self.fallback_first || self.connected_at.is_some();
+        self.fallback_first = led && self.is_on_fallback();
     }
 
     /// The servers that are tried once the others have failed; none of them is in the list itself.
@@ -161,18 +162,30 @@ impl Hosts {
         self.iter().map(count).sum()
     }
 
+    /// How many attempts share the time of a session, for each to be given its part: those of a full
+    /// round, and half as many after each round that was fruitless. A server that is far away does not
+    /// answer within the part of one in many, however often it is tried.
+    pub fn attempts_in_session(&self) -> usize {
+        let places = self.places().max(1);
+        let rounds = self.fruitless.saturating_sub(1) / places;
+        let halvings = u32::try_from(rounds).unwrap_or(u32::MAX);
+        places.checked_shr(halvings).unwrap_or(0).max(1)
+    }
+
     /// What is known of the addresses of a server.
     pub fn addresses_of(&self, host: &HostPort) -> Option<&Addresses> {
         self.addresses.get(host)
     }
 
-    /// The addresses of the server of the last attempt, which is dialled now.
-    pub fn begin_dialling(&self) -> Addresses {
+    /// The addresses of the server of the last attempt, which is dialled now and has this much time.
+    pub fn begin_dialling(&self, budget: Duration) -> Addresses {
         let known = self
             .current
             .as_ref()
             .and_then(|host| self.addresses.get(host));
-        known.map_or_else(Addresses::default, Addresses::for_another_attempt)
+        known
+            .map_or_else(Addresses::default, Addresses::for_another_attempt)
+            .within(budget)
     }
 
     /// What dialling has found out about them.
@@ -351,7 +364,7 @@ mod tests {
         let found = [1, 2, 3].map(|n| SocketAddr::from(([192, 0, 2, n], 2181)));
         let dial = |hosts: &mut Hosts| {
             let delay = hosts.next_attempt().unwrap().delay;
-            let mut addresses = hosts.begin_dialling();
+            let mut addresses = hosts.begin_dialling(Duration::from_secs(1));
             let order = addresses.begin(found.to_vec());
             let first = order.fresh.into_iter().chain(order.failed).next().unwrap();
             addresses.handle_tried(first);
@@ -426,6 +439,42 @@ mod tests {
         hosts.handle_connected(now);
         hosts.handle_disconnected(now + Duration::from_secs(5));
         assert_ne!(hosts.next_attempt().unwrap().host, gateway);
+    }
+
+    /// Guards: P22. The list came over a connection to what is the fallback from then on.
+    #[test]
+    fn a_fallback_known_only_later_comes_first() {
+        let gateway: HostPort = "gateway:2181".parse().unwrap();
+        let mut hosts = Hosts::new(vec![gateway.clone()], BackoffPolicy::default(), 9);
+        let now = Instant::now();
+        hosts.next_attempt();
+        hosts.handle_connected(now);
+        let configured = ["zk1:2181", "zk2:2181"].map(|host| host.parse().unwrap());
+        hosts.replace(configured.to_vec()).unwrap();
+        hosts.set_fallback(vec![gateway.clone()]);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        assert_eq!(hosts.next_attempt().unwrap().host, gateway);
+        // The attempt is under way, and nothing has served yet.
+        let mut hosts = Hosts::new(vec![gateway.clone()], BackoffPolicy::default(), 9);
+        hosts.next_attempt();
+        hosts.replace(configured.to_vec()).unwrap();
+        hosts.set_fallback(vec![gateway]);
+        assert!(!hosts.fallback_first);
+    }
+
+    /// Guards: P29.
+    #[test]
+    fn fruitless_rounds_give_each_attempt_more() {
+        let mut hosts = hosts(15, 3);
+        let shares = [15, 7, 3, 1, 1].map(|attempts| [attempts; 15]).concat();
+        for (n, share) in shares.into_iter().enumerate() {
+            hosts.next_attempt();
+            assert_eq!(hosts.attempts_in_session(), share, "{n}");
+        }
+        let now = Instant::now();
+        hosts.handle_connected(now);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        assert_eq!(hosts.attempts_in_session(), 15);
     }
 
     #[test]

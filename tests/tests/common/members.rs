@@ -77,4 +77,8 @@ impl Dial for Members {
             }
         })
     }
+
+    fn authenticates_host(&self) -> bool {
+        false
+    }
 }

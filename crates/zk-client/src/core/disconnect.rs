@@ -11,6 +11,22 @@ use crate::repetition::MAX_LOSSES;
 use crate::slots::Failure;
 use crate::state::State;
 
+/// Whether a connection may have ended like this because of the request that was to be answered next:
+/// the server, or what is between, cannot bear the request or its reply.
+fn may_be_due_to_a_request(reason: &Disconnect) -> bool {
+    match reason {
+        Disconnect::ClosedByServer
+        | Disconnect::Reset(_)
+        | Disconnect::Io(_)
+        | Disconnect::NegativeLength(_)
+        | Disconnect::XidMismatch { .. }
+        | Disconnect::Malformed(_) => true,
+        #[cfg(feature = "tls")]
+        Disconnect::Tls(_) => true,
+        _ => false,
+    }
+}
+
 impl Core {
     /// The connection has ended, or could not be made. `offered` and `rest` are what the pump says of
     /// the output: how much may have left, and what certainly did not.
@@ -39,8 +55,8 @@ impl Core {
                 Disconnect::ReplyTooLarge { len, limit } if culprit => Some((*len, *limit)),
                 _ => None,
             };
-            let closed = matches!(reason, Disconnect::ClosedByServer | Disconnect::Io(_));
-            let costs_it = culprit && closed && lost.unsent == Unsent::Nothing;
+            let costs_it =
+                culprit && may_be_due_to_a_request(reason) && lost.unsent == Unsent::Nothing;
             let Token::Call(key) = lost.token else {
                 continue;
             };

@@ -13,6 +13,7 @@ use std::task::Waker;
 use zk_proto::config::{EnsembleConfig, Server};
 use zk_proto::records::GetDataResponse;
 use zk_proto::{Encode, ErrorCode, HostPort, OpCode, decode_frame};
+use zk_transport::ping_interval;
 
 use super::{Core, Token};
 use crate::ensemble::{CONFIG, parse, read_config};
@@ -21,6 +22,18 @@ use crate::watch::{SubId, WatchKind};
 
 /// More servers than an ensemble can have: their ids are below 256.
 const MAX_SERVERS: usize = 256;
+
+/// The names that hosts files have for loopback addresses.
+const LOOPBACK_NAMES: [&str; 8] = [
+    "localhost",
+    "localhost.localdomain",
+    "localhost4",
+    "localhost4.localdomain4",
+    "localhost6",
+    "localhost6.localdomain6",
+    "ip6-localhost",
+    "ip6-loopback",
+];
 
 /// How many gaps of a configuration the log shows.
 const MAX_GAPS_SHOWN: usize = 5;
@@ -45,6 +58,8 @@ pub(super) struct Follow {
     watch: Option<SubId>,
     /// The server of this connection does not let it be watched.
     given_up: bool,
+    /// The server of this connection could not answer the read, and is not asked again before then.
+    put_off: Option<Instant>,
     /// What went wrong, for the log.
     notice: Option<String>,
 }
@@ -156,7 +171,7 @@ fn is_loopback(host: &str) -> bool {
         Ok(address) => address.to_canonical().is_loopback(),
         Err(_) => {
             let name = host.trim_end_matches('.').to_ascii_lowercase();
-            name == "localhost" || name.ends_with(".localhost")
+            LOOPBACK_NAMES.contains(&&*name) || name.ends_with(".localhost")
         }
     }
 }
@@ -186,7 +201,8 @@ impl Core {
             self.follow.watch = None;
             self.unsubscribe(now, watch);
         }
-        let idle = self.follow.reading.is_none() && !self.follow.given_up;
+        let may_ask = !self.follow.given_up && self.follow.put_off.is_none_or(|until| until <= now);
+        let idle = self.follow.reading.is_none() && may_ask;
         if self.follow.watch.is_none() && idle && self.takes_requests() {
             self.begin_reading(now);
         }
@@ -215,10 +231,22 @@ impl Core {
             return;
         };
         self.follow.watch = self.settle_watch(now, intent, true, OpCode::GetData, result);
-        if *result == Err(ErrorCode::ThrottledOp) {
-            // It was not executed, and will be asked again.
+        if let Err(code) = result
+            && (!code.is_refusal() || *code == ErrorCode::ThrottledOp)
+        {
+            // The same question may be answered later. After this time, pings have an answer that leads
+            // to the next check.
+            let until = now + ping_interval(self.session.timeout());
+            let is_first = self.follow.put_off.replace(until).is_none();
+            if is_first && *code != ErrorCode::ThrottledOp {
+                self.follow.notice = Some(format!(
+                    "the server could not give the ensemble's configuration, and will be asked again: \
+                     {code}"
+                ));
+            }
             return;
         }
+        self.follow.put_off = None;
         let config = match result {
             Ok(body) => decode_frame::<GetDataResponse>(body, 0)
                 .map(|response| parse(&response.data.unwrap_or_default()))
@@ -274,6 +302,7 @@ impl Core {
     /// The connection is lost, and the read with it.
     pub(super) fn stop_reading(&mut self) {
         self.follow.given_up = false;
+        self.follow.put_off = None;
         if let Some(intent) = self.follow.reading.take() {
             self.registry.end_arming(&intent);
         }

@@ -86,8 +86,9 @@ impl TlsConfig {
     }
 
     /// Trusts the CAs in a PEM file; also a server's own certificate, such as a self-signed one, which is
-    /// then good for the hosts that it names. Can be given several times. The system's CAs are in such a
-    /// file on most systems: `/etc/ssl/certs/ca-certificates.crt` on Debian.
+    /// then good for the hosts that it names, unless it has an extended key usage without `serverAuth`.
+    /// Can be given several times. The system's CAs are in such a file on most systems:
+    /// `/etc/ssl/certs/ca-certificates.crt` on Debian.
     ///
     /// A certificate in it that cannot be used is skipped, with a warning ([`check`](Self::check)); that
     /// none is left is an error.

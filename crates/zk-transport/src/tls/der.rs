@@ -4,6 +4,8 @@
 const OID: u8 = 0x06;
 /// 1.3.6.1.5.5.7.3.1, the purpose of authenticating servers.
 const SERVER_AUTH: [u8; 8] = [0x2b, 6, 1, 5, 5, 7, 3, 1];
+/// 2.5.29.37, the extension with the purposes of a certificate's key.
+const EXTENDED_KEY_USAGE: [u8; 3] = [0x55, 0x1d, 0x25];
 /// 2.5.29.37.0, any purpose.
 const ANY_PURPOSE: [u8; 4] = [0x55, 0x1d, 0x25, 0];
 
@@ -21,8 +23,11 @@ pub(super) struct Element<'a> {
 impl Element<'_> {
     pub(super) const INTEGER: u8 = 0x02;
     pub(super) const SEQUENCE: u8 = 0x30;
+    const OCTET_STRING: u8 = 0x04;
     /// Context-specific, constructed, number 0.
     const REJECTED: u8 = 0xa0;
+    /// Context-specific, constructed, number 3.
+    const EXTENSIONS: u8 = 0xa3;
 }
 
 /// The element at the start of `input`; `None` if there is no whole one.
@@ -76,6 +81,28 @@ pub(super) fn trusts_servers(settings: &[u8]) -> bool {
         Element::REJECTED => !names(setting),
         _ => true,
     })
+}
+
+/// Whether the extended key usage of a certificate, if it has one, lets it authenticate servers.
+/// webpki's rule: that it is good for any purpose does not count.
+pub(super) fn is_for_servers(certificate: &[u8]) -> bool {
+    let inside = |bytes| element(bytes).map(|all| all.content);
+    let of_certificate = inside(certificate).and_then(inside).unwrap_or_default();
+    let extensions = elements(of_certificate)
+        .find(|part| part.tag == Element::EXTENSIONS)
+        .and_then(|part| inside(part.content))
+        .unwrap_or_default();
+    elements(extensions)
+        .filter(|extension| {
+            let id = element(extension.content);
+            id.is_some_and(|id| id.tag == OID && id.content == EXTENDED_KEY_USAGE)
+        })
+        .all(|extension| {
+            let value = elements(extension.content).find(|part| part.tag == Element::OCTET_STRING);
+            let purposes = value.and_then(|value| inside(value.content));
+            elements(purposes.unwrap_or_default())
+                .any(|purpose| purpose.tag == OID && purpose.content == SERVER_AUTH)
+        })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use webpki::EndEntityCert;
 
+use super::der::is_for_servers;
 use super::error::webpki_error;
 
 /// Checks what webpki checks, and accepts a certificate that is itself among those trusted, a CA's too:
@@ -27,7 +28,8 @@ pub(super) struct Verifier {
 
 impl Verifier {
     /// A certificate that is trusted as it is, and so needs no issuer. webpki has found that it is well
-    /// formed and valid now: it checks that before it looks at who issued it.
+    /// formed and valid now: it checks that before it looks at who issued it. It has not come to the
+    /// purposes of a CA's certificate.
     fn verify_trusted(
         &self,
         certificate: &CertificateDer<'_>,
@@ -35,6 +37,9 @@ impl Verifier {
     ) -> Result<ServerCertVerified, Error> {
         if self.needs_revocation_lists {
             return Err(CertificateError::UnknownRevocationStatus.into());
+        }
+        if !is_for_servers(certificate) {
+            return Err(CertificateError::InvalidPurpose.into());
         }
         verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name)?;
         Ok(ServerCertVerified::assertion())

@@ -195,6 +195,9 @@ fn a80_a_configuration_that_a_server_is_too_busy_to_tell_is_asked_for_again() {
     world.receive().unwrap();
     world.settle();
     assert_eq!(world.core.take_notice(), None);
+    // With the next ping.
+    world.timeout().unwrap();
+    world.settle();
     assert_eq!(world.core.hosts.len(), 2);
     assert!(
         world

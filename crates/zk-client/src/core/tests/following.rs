@@ -1,5 +1,6 @@
 //! Which servers a client that follows the ensemble's configuration dials.
 
+use zk_proto::HostPort;
 use zk_transport::{BackoffPolicy, Hosts};
 
 use super::hosts::list;
@@ -161,6 +162,80 @@ fn loopback_is_dialled_only_if_given() {
         world.dialled(),
         ["127.0.0.1:2181", "[::1]:2181", "localhost:2181"]
     );
+}
+
+/// Guards: P20.
+#[test]
+fn loopback_has_many_names() {
+    for name in [
+        "localhost.",
+        "LOCALHOST.LOCALDOMAIN",
+        "localhost4",
+        "localhost6.localdomain6",
+        "ip6-localhost",
+        "ip6-loopback",
+        "zk.localhost",
+    ] {
+        let config = format!("server.1={name}:1:2;2181\nserver.2=zk2:1:2;2181");
+        let mut world = World::following(&["zk1"], &config);
+        world.cut();
+        assert_eq!(world.dialled(), ["zk1:2181", "zk2:2181"], "{name}");
+    }
+}
+
+/// The configuration's read was answered with this code.
+fn read_in_vain(world: &mut World, code: ErrorCode) {
+    world.deliver(usize::MAX);
+    world.server.misreport(code);
+    world.answer(usize::MAX);
+}
+
+fn reads(world: &World) -> usize {
+    let arrived = world.server.arrived.iter();
+    arrived.filter(|op| **op == OpCode::GetData).count()
+}
+
+/// Guards: P22, M2.
+#[test]
+fn a_read_that_timed_out_is_made_again() {
+    for code in [
+        ErrorCode::ConnectionLoss,
+        ErrorCode::OperationTimeout,
+        ErrorCode::SystemError,
+        ErrorCode::ThrottledOp,
+    ] {
+        let mut world = World::new();
+        world.core.preset_follow(false);
+        let given = Hosts::new(list(&["a"]), BackoffPolicy::default(), 7);
+        world.core.preset_hosts(given);
+        let config = "server.1=a:1:2;2181\nserver.2=b:1:2;2181";
+        world.server.create(CONFIG, Bytes::from(config));
+        world.core.next_attempt();
+        world.begin();
+        world.deliver(usize::MAX);
+        world.answer(1);
+        for round in 1..=2 {
+            read_in_vain(&mut world, code);
+            // Throttling passes.
+            let noted = round == 1 && code != ErrorCode::ThrottledOp;
+            assert_eq!(world.core.take_notice().is_some(), noted, "{code}");
+            // Not at once.
+            world.settle();
+            assert_eq!(reads(&world), round, "{code}");
+            if round == 1 {
+                world.timeout().unwrap();
+                world.deliver(usize::MAX);
+                world.answer(usize::MAX);
+            }
+        }
+        world.timeout().unwrap();
+        world.settle();
+        assert_eq!(reads(&world), 3, "{code}");
+        let hosts: Vec<_> = world.core.hosts.iter().map(HostPort::to_string).collect();
+        assert_eq!(hosts.len(), 2, "{code}: {hosts:?}");
+        world.reconfigure("server.1=a:1:2;2181\nserver.2=b:1:2;2181\nserver.3=c:1:2;2181");
+        assert_eq!(world.core.hosts.len(), 3, "{code}");
+    }
 }
 
 /// Guards: P18.

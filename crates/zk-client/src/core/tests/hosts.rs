@@ -29,7 +29,7 @@ impl World {
     }
 
     /// As the driver does when the link wants it to.
-    fn timeout(&mut self) -> Result<(), Disconnect> {
+    pub(super) fn timeout(&mut self) -> Result<(), Disconnect> {
         let due = self.core.poll_link_timeout().unwrap();
         self.now = self.now.max(due);
         self.core.handle_link_timeout(self.now)

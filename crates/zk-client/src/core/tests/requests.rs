@@ -1,6 +1,7 @@
 //! Requests, answered once, with what is known of them.
 
 use super::*;
+use crate::repetition::MAX_LOSSES;
 
 #[test]
 fn g3_reads_are_sent_again_in_order_and_writes_in_flight_are_unknown() {
@@ -316,6 +317,45 @@ fn an_oversize_frame_fails_only_its_request() {
         if xid != 1 {
             world.ok(first);
         }
+        world.ok(second);
+    }
+}
+
+/// Guards: A52. However the connection ends, a read that ends it each time is not sent for ever; one
+/// behind it is.
+#[test]
+fn a_read_that_ends_connections_fails() {
+    for reason in [
+        Disconnect::ClosedByServer,
+        Disconnect::Reset("connection reset by peer".to_owned()),
+        Disconnect::Io("no route to host".to_owned()),
+        Disconnect::NegativeLength(-5),
+        Disconnect::XidMismatch {
+            got: 77,
+            expected: 1,
+        },
+        Disconnect::Malformed(decode_frame::<Stat>(&Bytes::new(), 0).unwrap_err()),
+    ] {
+        let mut world = World::connected();
+        world.server.change("/a", false);
+        let (first, second) = (world.get("/a", false), world.get("/a", false));
+        for _ in 1..MAX_LOSSES {
+            world.deliver(usize::MAX);
+            world.cut_for(&reason);
+            assert!(world.poll(first).is_none(), "{reason}");
+            world.begin();
+            world.deliver(usize::MAX);
+            world.answer(1);
+        }
+        world.deliver(usize::MAX);
+        world.cut_for(&reason);
+        let answer = world.poll(first);
+        let failed = matches!(
+            &answer,
+            Some(Err(Failure::ConnectionLost(cause, Outcome::Unknown))) if *cause == reason
+        );
+        assert!(failed, "{reason}: {answer:?}");
+        world.connect();
         world.ok(second);
     }
 }
