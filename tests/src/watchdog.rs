@@ -13,6 +13,10 @@
 //! - **Work without end.** Since the wait began these processes have used [`WORK_LIMIT`] of
 //!   processor time. A slow machine does not use more processor time, it uses it later.
 //!
+//! A test that does not fail although its wait was given up, because it blocks or computes without
+//! asking the [`Wait`], has 30 more quiet seconds or [`WORK_GRACE`] more of processor time; then the
+//! process is ended with code 101.
+//!
 //! A process that has no wait pending and whose every second is quiet for [`PROCESS_LIMIT`] is ended
 //! with code 101: a test in it waits for something outside of any [`Wait`].
 //!
@@ -48,6 +52,8 @@ pub const PROCESS_LIMIT: u32 = 600;
 pub const IDLE_DEMAND: Duration = Duration::from_millis(250);
 /// Processor time after which a wait is given up although its processes work.
 pub const WORK_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
+/// Processor time that a wait has to fail by itself after it was given up.
+pub const WORK_GRACE: Duration = Duration::from_secs(5 * 60);
 /// By how much the limits grow where only the clock can be read.
 pub const BLIND_FACTOR: u32 = 6;
 
@@ -148,6 +154,11 @@ impl Judge {
             let minutes = self.work.as_secs() / 60;
             format!("{minutes} minutes of processor time have led to nothing")
         })
+    }
+
+    /// Whether a wait that was given up should have failed by now.
+    fn is_stuck(&self, second: &Second) -> bool {
+        self.quiet >= second.scaled(QUIET_LIMIT) + GRACE || self.work >= WORK_LIMIT + WORK_GRACE
     }
 }
 
@@ -294,7 +305,7 @@ fn watch() {
         for pending in state.pending.values_mut() {
             let verdict = pending.judge.count(&second);
             if pending.verdict.is_some() {
-                stuck |= pending.judge.quiet >= second.scaled(QUIET_LIMIT) + GRACE;
+                stuck |= pending.judge.is_stuck(&second);
             } else if verdict.is_some() {
                 pending.verdict = verdict;
                 given_up = true;
@@ -326,11 +337,12 @@ fn report(state: &State) {
     let mut text = format!("\n{GIVEN_UP} in this process. It waits for\n");
     for pending in state.pending.values() {
         text += &format!(
-            "  {}: {}, {} s, of which quiet: {}\n",
+            "  {}: {}, {} s, of which quiet: {}, of processor time: {}\n",
             pending.thread,
             pending.what,
             pending.began.elapsed().as_secs(),
-            pending.judge.quiet
+            pending.judge.quiet,
+            pending.judge.work.as_secs()
         );
     }
     if state.pending.is_empty() {

@@ -10,12 +10,14 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use common::child::{self, Child};
-use common::{Proxies, blocking, soon, unless_starved, until};
+use common::child::{self, Child, Said};
+use common::{Proxies, blocking, soon, then_always, unless_starved, until};
 use zk_client::{Client, State};
 use zk_recipes::{Election, Lost, Term};
+use zk_tests::starvation::always;
 
 const SESSION: Duration = Duration::from_secs(2);
 
@@ -61,8 +63,7 @@ async fn campaign(orders: &str) {
 }
 
 /// What a candidate that led has said last: token, first and last moment.
-fn reign(candidate: &Child) -> Option<(i64, u128, u128)> {
-    let said = candidate.said();
+fn reign(said: &[String]) -> Option<(i64, u128, u128)> {
     let last = said.iter().rfind(|line| line.starts_with("leads "))?;
     let words: Vec<_> = last.split(' ').collect();
     Some((
@@ -70,6 +71,26 @@ fn reign(candidate: &Child) -> Option<(i64, u128, u128)> {
         words[3].parse().unwrap(),
         words[5].parse().unwrap(),
     ))
+}
+
+/// What all candidates of a scene have said.
+type Records = Arc<Mutex<Vec<Said>>>;
+
+fn one_leads_at_a_time(records: &Records) {
+    let records = records.lock().unwrap_or_else(PoisonError::into_inner);
+    let reigns = records.iter().filter_map(|said| reign(&said.lines()));
+    let mut reigns: Vec<_> = reigns.collect();
+    // By their tokens, which grow.
+    reigns.sort_unstable();
+    for pair in reigns.windows(2) {
+        let [(token, _, end), (next_token, start, _)] = pair else {
+            unreachable!()
+        };
+        always(
+            token < next_token && end < start,
+            format_args!("two led at a time: {reigns:?}"),
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,6 +102,12 @@ async fn leadership_passes_on_when_the_leaders_process_is_killed() {
 }
 
 async fn leadership_passes_on(session: Duration) {
+    let records = Records::default();
+    let scene = all_lead_in_turn(session, records.clone());
+    then_always(scene, async || one_leads_at_a_time(&records)).await;
+}
+
+async fn all_lead_in_turn(session: Duration, records: Records) {
     let ensemble = blocking(common::ensemble);
     let hosts = ensemble.connect_string();
     let zk = common::client_of(&hosts).await;
@@ -91,6 +118,7 @@ async fn leadership_passes_on(session: Duration) {
         let orders = format!("{hosts} {} candidate-{n} {session}", zk.root());
         let test = "leadership_passes_on_when_the_leaders_process_is_killed";
         let mut candidate = Child::start(test, &orders);
+        records.lock().unwrap().push(candidate.record());
         candidate.hear("ready").await;
         candidates.push(candidate);
     }
@@ -99,18 +127,17 @@ async fn leadership_passes_on(session: Duration) {
     })
     .await;
 
-    let mut reigns = Vec::new();
     let mut order = Vec::new();
     while order.len() < 4 {
         let leads = |(n, candidate): (usize, &Child)| {
-            (!order.contains(&n) && reign(candidate).is_some()).then_some(n)
+            (!order.contains(&n) && reign(&candidate.said()).is_some()).then_some(n)
         };
         until("somebody leads", || async {
             candidates.iter().enumerate().find_map(leads).is_some()
         })
         .await;
         let n = candidates.iter().enumerate().find_map(leads).unwrap();
-        let (token, ..) = reign(&candidates[n]).unwrap();
+        let (token, ..) = reign(&candidates[n].said()).unwrap();
         zk.sync("/").await.unwrap();
         let leader = election
             .leader()
@@ -121,16 +148,6 @@ async fn leadership_passes_on(session: Duration) {
         assert_eq!(leader.token.get(), token);
         candidates[n].kill();
         order.push(n);
-    }
-    for n in order {
-        reigns.push(reign(&candidates[n]).unwrap());
-    }
-    for pair in reigns.windows(2) {
-        let [(token, _, end), (next_token, start, _)] = pair else {
-            unreachable!()
-        };
-        assert!(token < next_token, "{reigns:?}");
-        assert!(end < start, "two led at a time: {reigns:?}");
     }
     until("nobody leads", || async {
         election.leader().await.unwrap().is_none()
@@ -157,15 +174,20 @@ async fn leadership_outlives_a_session(session: Duration) {
         Election::new(&clients[n], "/election").identifier(format!("candidate-{n}"))
     });
 
-    let mut term: Term = soon("the first term", elections[0].campaign())
-        .await
-        .unwrap();
+    let first = soon("the first term", elections[0].campaign()).await;
+    let mut term = Arc::new(first.unwrap());
     for round in 0..4 {
         let (leading, waiting) = (round % 2, 1 - round % 2);
         let mut states = clients[leading].states();
         let successor = tokio::spawn({
             let election = elections[waiting].clone();
-            async move { (election.campaign().await.unwrap(), Instant::now()) }
+            let term = term.clone();
+            async move {
+                let next = election.campaign().await.unwrap();
+                // The check does not depend on when this process learns of the end, `ended` does.
+                always(term.check().is_err(), "two lead at a time");
+                (Arc::new(next), Instant::now())
+            }
         });
         until("the other stands, too", || async {
             elections[waiting].candidates().await.unwrap().len() == 2
@@ -186,8 +208,8 @@ async fn leadership_outlives_a_session(session: Duration) {
             "the two terms overlap by {:?}",
             ended - started
         );
-        assert!(term.token() < next.token());
-        assert_eq!(term.check().unwrap_err(), lost, "what is lost stays lost");
+        always(term.token() < next.token(), "the tokens grow");
+        always(term.check() == Err(lost), "what is lost stays lost");
         next.check().unwrap();
 
         let expired = |state: &State| matches!(state, State::Expired { .. });
@@ -195,13 +217,14 @@ async fn leadership_outlives_a_session(session: Duration) {
         proxies[leading].stall(false);
         let renewed = |state: &State| matches!(state, State::Connected { .. });
         common::states_until(&mut states, "the next session", renewed).await;
-        assert!(
+        always(
             term.check().is_err(),
-            "a new session does not bring it back"
+            "a new session does not bring it back",
         );
         drop(term);
         term = next;
     }
+    let term: Term = Arc::into_inner(term).expect("one owner");
     term.resign().await.unwrap();
     assert_eq!(elections[0].leader().await.unwrap(), None);
 }

@@ -10,13 +10,15 @@
 
 mod common;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use common::child::{self, Child};
+use common::child::{self, Child, Said};
 use common::contest::Contest;
-use common::{soon, unless_starved};
+use common::{soon, then_always, unless_starved};
 use zk_client::{Client, ErrorKind};
 use zk_recipes::{Error, Lost};
+use zk_tests::starvation::always;
 
 const SESSION: Duration = Duration::from_secs(2);
 
@@ -58,30 +60,37 @@ async fn hold(orders: &str) {
     child::stop();
 
     let checked = guard.check();
-    let refused = guard
-        .fenced()
-        .set("/ledger", "late")
-        .commit()
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (zk.state(), zk.session()),
-        before,
-        "to the client, all is as it was"
-    );
+    child::say(&format!("checks {checked:?}"));
+    let fenced = guard.fenced().set("/ledger", "late").commit().await;
+    let after = (zk.state(), zk.session());
+    child::say(&format!("writes {fenced:?}"));
+    // Had it not asked the guard, the ensemble would refuse what it writes.
+    let late = raw.commit().await;
+    child::say(&format!("writes {late:?}"));
+
+    assert_eq!(after, before, "to the client, all is as it was");
+    let refused = fenced.unwrap_err();
     assert!(
         matches!(refused, Error::Lost(Lost::OutOfContact)),
         "{refused}"
     );
     assert_eq!(checked, Err(Lost::OutOfContact));
-    // Had it not asked the guard, the ensemble would refuse what it writes.
-    let late = raw.commit().await.unwrap_err();
+    let late = late.unwrap_err();
     let lost = matches!(
         late.kind(),
         ErrorKind::ConnectionLost | ErrorKind::SessionExpired
     );
     assert!(lost || late.kind() == ErrorKind::NoNode, "{late}");
     child::say("has written nothing");
+}
+
+/// Whatever became of the rest, a holder that was stopped does neither pass a check nor write.
+fn it_holds_no_more(record: &OnceLock<Said>) {
+    let said = record.get().map(Said::lines).unwrap_or_default();
+    for line in said {
+        let succeeds = line.starts_with("checks Ok") || line.starts_with("writes Ok");
+        always(!succeeds, format_args!("two hold it: {line}"));
+    }
 }
 
 /// Finding 3 of the verification programme: with a boolean for a lock, the holder writes.
@@ -101,10 +110,15 @@ async fn be_stopped(test: &'static str, kind: &'static str) {
     if let Some(orders) = child::orders() {
         return hold(&orders).await;
     }
-    unless_starved(SESSION, |session| is_stopped(test, kind, session)).await;
+    unless_starved(SESSION, |session| async move {
+        let record = Arc::new(OnceLock::new());
+        let scene = is_stopped(test, kind, session, record.clone());
+        then_always(scene, async || it_holds_no_more(&record)).await;
+    })
+    .await;
 }
 
-async fn is_stopped(test: &str, kind: &str, session: Duration) {
+async fn is_stopped(test: &str, kind: &str, session: Duration, record: Arc<OnceLock<Said>>) {
     let ensemble = common::ensemble();
     let hosts = ensemble.connect_string();
     let zk = common::client_of(&hosts).await;
@@ -113,27 +127,33 @@ async fn is_stopped(test: &str, kind: &str, session: Duration) {
     let mut holder = Child::start(test, &orders);
     let token: i64 = holder.hear("holds").await.parse().unwrap();
     holder.stopped().await;
-    assert_eq!(zk.get("/ledger").await.unwrap().0, "holder");
+    // Not through a follower that is behind.
+    zk.sync("/").await.unwrap();
+    let (ledger, _) = zk.get("/ledger").await.unwrap();
+    always(ledger == "holder", "the holder has written");
 
     let other = contender(&hosts, zk.root().as_str(), session).await;
     let next = contest(kind, &other, "successor");
     let guard = soon("what it had", next.acquire()).await.unwrap();
-    assert!(guard.token().get() > token);
+    always(guard.token().get() > token, "the tokens grow");
     guard
         .fenced()
         .set("/ledger", "successor")
         .commit()
         .await
         .unwrap();
+    zk.sync("/").await.unwrap();
     let written = zk.get("/ledger").await.unwrap();
+    record.set(holder.record()).unwrap();
 
     holder.go_on();
     holder.hear("has written nothing").await;
-    guard.check().unwrap();
-    assert_eq!(
-        zk.get("/ledger").await.unwrap(),
-        written,
-        "nobody but the successor has written"
+    zk.sync("/").await.unwrap();
+    let ledger = zk.get("/ledger").await.unwrap();
+    always(
+        ledger == written,
+        format_args!("the holder has written: {ledger:?} after {written:?}"),
     );
+    guard.check().unwrap();
     guard.release().await.unwrap();
 }

@@ -15,8 +15,8 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Proxies, TestEnsemble, blocking, soon, unless_starved, until};
-use zk_client::{Client, State, Zxid};
+use common::{Proxies, TestEnsemble, blocking, soon_always, unless_starved, until};
+use zk_client::{Client, Error, ErrorKind, State, Zxid};
 use zk_recipes::{ChildrenState, ChildrenWatch, DataState, DataWatch};
 
 const SESSION: Duration = Duration::from_secs(2);
@@ -37,6 +37,14 @@ struct Scene {
 type Told<T> = Option<Option<T>>;
 
 const PATHS: [&str; 2] = ["/there", "/comes-and-goes"];
+
+/// What was read, if the znode exists; any other failure says nothing about the znode.
+fn existing<T>(read: Result<T, Error>) -> Option<T> {
+    match read {
+        Err(error) if error.kind() == ErrorKind::NoNode => None,
+        read => Some(read.unwrap()),
+    }
+}
 
 impl Scene {
     async fn new(session: Duration) -> Self {
@@ -95,14 +103,10 @@ impl Scene {
     /// Waits until each watch has told what is the case now.
     async fn all_is_seen(&mut self) {
         for (path, (watch, told)) in PATHS.into_iter().zip(&mut self.data) {
-            let now = self
-                .admin
-                .get(path)
-                .await
-                .ok()
-                .map(|(data, stat)| (data, stat.mzxid));
+            let now = existing(self.admin.get(path).await);
+            let now = now.map(|(data, stat)| (data, stat.mzxid));
             let what = format!("the data of {path} in step {}: {now:?}", self.step);
-            soon(&what, async {
+            soon_always(&what, async {
                 while told.as_ref() != Some(&now) {
                     *told = Some(match watch.next().await.unwrap().unwrap() {
                         DataState::Absent => None,
@@ -113,13 +117,13 @@ impl Scene {
             .await;
         }
         for (path, (watch, told)) in PATHS.into_iter().zip(&mut self.children) {
-            let now = self.admin.children(path).await.ok().map(|children| {
+            let now = existing(self.admin.children(path).await).map(|children| {
                 let mut names = children.to_vec();
                 names.sort();
                 names
             });
             let what = format!("the children of {path} in step {}: {now:?}", self.step);
-            soon(&what, async {
+            soon_always(&what, async {
                 while told.as_ref() != Some(&now) {
                     *told = Some(match watch.next().await.unwrap().unwrap() {
                         ChildrenState::Absent => None,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{blocking, soon, unless_starved, until};
+use common::{blocking, soon, unless_starved, until, until_always};
 use fastrand::Rng;
 use zk_client::{Client, ErrorKind, State, Zxid};
 use zk_recipes::{CacheEvent, Snapshot, TreeCache};
@@ -75,7 +75,7 @@ async fn change(zk: &Client, rng: &mut Rng) {
 
 async fn becomes_even(cache: &TreeCache, admin: &Client, what: &str) {
     let tree = tree(admin, "/app").await;
-    until(what, || async {
+    until_always(what, || async {
         let snapshot = cache.snapshot().unwrap();
         snapshot.is_complete() && contents(&snapshot) == tree
     })

@@ -1,4 +1,5 @@
-//! Ends a test binary in which nothing happens any more, by the rule of [`zk_tests::watchdog`].
+//! Ends a test binary in which nothing happens any more, or that works without end and prints nothing,
+//! by the rule of [`zk_tests::watchdog`].
 //!
 //! Tests that wait with the helpers of `zk-tests` fail by themselves before that. This is for all
 //! others, and for a build that hangs.
@@ -10,11 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use zk_tests::signal::{self, Signal};
-use zk_tests::watchdog::{PROCESS_LIMIT, Sampler, Second};
+use zk_tests::watchdog::{PROCESS_LIMIT, Sampler, Second, WORK_LIMIT};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The watchdog of a test binary goes first, and knows more.
+/// Quiet seconds without output. The watchdog of a test binary goes first, and knows more.
 const LIMIT: u32 = PROCESS_LIMIT * 3 / 2;
+/// Processor time without output, longer than the watchdog of a test binary allows for one wait.
+const LIMIT_OF_WORK: Duration = WORK_LIMIT.saturating_mul(2);
 
 /// Watches one run of cargo for as long as this lives.
 #[derive(Debug)]
@@ -49,22 +52,35 @@ impl Drop for Watch {
     }
 }
 
-/// Counts seconds in which nothing happens.
+/// Counts seconds in which nothing happens, and the work since the last output.
 #[derive(Debug, Default)]
 struct Count {
     quiet: u32,
+    work: Duration,
     output: u64,
 }
 
 impl Count {
-    /// Whether it has been quiet for too long.
-    fn add(&mut self, second: &Second, output: u64) -> bool {
-        if second.is_quiet() && output == self.output {
+    /// Why what runs is to be ended, if it is.
+    fn add(&mut self, second: &Second, output: u64) -> Option<String> {
+        if output != self.output {
+            self.output = output;
+            self.work = Duration::ZERO;
+            self.quiet = 0;
+        } else if second.is_quiet() {
             self.quiet += 1;
         } else {
-            *self = Count { quiet: 0, output };
+            self.quiet = 0;
         }
-        self.quiet >= second.scaled(LIMIT)
+        self.work += second.demand.map_or(Duration::ZERO, |demand| demand.used);
+        let limit = second.scaled(LIMIT);
+        if self.quiet >= limit {
+            return Some(format!("nothing has happened for {limit} s"));
+        }
+        (self.work >= LIMIT_OF_WORK).then(|| {
+            let minutes = self.work.as_secs() / 60;
+            format!("nothing was printed during {minutes} minutes of processor time")
+        })
     }
 }
 
@@ -73,20 +89,19 @@ fn watch(cargo: u32, shared: &Shared) {
     let mut count = Count::default();
     while !shared.over.load(Ordering::Relaxed) {
         let second = sampler.second(SECOND);
-        if count.add(&second, shared.output.load(Ordering::Relaxed)) {
-            end(cargo);
+        if let Some(why) = count.add(&second, shared.output.load(Ordering::Relaxed)) {
+            end(cargo, &why);
             count = Count::default();
         }
     }
 }
 
 /// Ends what cargo runs, so that cargo goes on with the next; the report counts it as a failure.
-fn end(cargo: u32) {
+fn end(cargo: u32, why: &str) {
     for (process, threads) in children(cargo) {
         // Not `println!`: the runner holds the lock of standard output.
         eprintln!(
-            "\nxtask: nothing has happened for {LIMIT} s in process {process}, which is killed; its \
-             threads: {}",
+            "\nxtask: {why}, and process {process} is killed; its threads: {}",
             threads.join(", ")
         );
         if let Err(error) = signal::send(process, Signal::Kill) {
@@ -136,14 +151,34 @@ mod tests {
         let mut count = Count::default();
         for (second, output) in [(quiet, 1), (late, 1), (quiet, 2)] {
             for _ in 1..LIMIT {
-                assert!(!count.add(&quiet, count.output));
+                assert_eq!(count.add(&quiet, count.output), None);
             }
-            assert!(!count.add(&second, output));
+            assert_eq!(count.add(&second, output), None);
         }
         for _ in 1..LIMIT {
-            assert!(!count.add(&quiet, 2));
+            assert_eq!(count.add(&quiet, 2), None);
         }
-        assert!(count.add(&quiet, 2));
+        assert!(count.add(&quiet, 2).unwrap().contains("900 s"));
+    }
+
+    #[test]
+    fn work_without_output_has_a_limit() {
+        let busy = Second {
+            late: Duration::ZERO,
+            demand: Some(Demand {
+                used: SECOND,
+                ..Demand::default()
+            }),
+        };
+        let limit = LIMIT_OF_WORK.as_secs();
+        let mut count = Count::default();
+        for output in [0, 1] {
+            // The first of these comes with output, and is counted.
+            for _ in 1..limit {
+                assert_eq!(count.add(&busy, output), None);
+            }
+        }
+        assert!(count.add(&busy, 1).unwrap().contains("240 minutes"));
     }
 
     #[cfg(target_os = "linux")]

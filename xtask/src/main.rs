@@ -15,6 +15,7 @@ mod ci;
 mod foreign;
 mod fuzz;
 mod hang;
+mod output;
 mod report;
 mod servers;
 mod sim;

@@ -1,13 +1,14 @@
 //! `cargo xtask test`: every test there is, one summary.
 
 use std::error::Error;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::process::{ExitCode, Stdio};
 
 use zk_tests::Installation;
 
 use crate::foreign::{self, Missing};
 use crate::hang::Watch;
+use crate::output::Output;
 use crate::report::{Reader, Report, Suite};
 use crate::suites::Targets;
 use crate::{Outcome, budget, bugs, cargo, enter_workspace, is_ci};
@@ -225,54 +226,39 @@ fn cargo_test(
     server: Option<&str>,
 ) -> io::Result<Vec<Suite>> {
     println!("\n──── {what}: cargo test {} ────", selection.join(" "));
-    // Cargo names the suites on standard error, the suites their results on standard output; only
-    // through one pipe do they stay in order.
-    let (reader, writer) = io::pipe()?;
+    // Cargo names the suites on standard error, the suites their results on standard output.
     let mut command = cargo();
     command
         .args(["test", "--no-fail-fast"])
         .args(selection)
         .arg("--")
         .args(to_tests)
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer);
+        .stdin(Stdio::null());
     if let Some(server) = server {
         command.env(SERVER_PARAMETER, server);
     }
-    let mut child = command.spawn()?;
-    // It holds our copies of the writing end, without which the reading end would never end.
-    drop(command);
-
-    let watch = Watch::over(child.id());
+    let mut input = Output::of(command)?;
+    let watch = Watch::over(input.id());
     let mut reading = Reader::default();
-    let mut input = BufReader::new(reader);
     let mut output = io::stdout().lock();
     let mut line = Vec::new();
     loop {
-        let available = input.fill_buf()?;
-        let Some(length) = available
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .map(|end| end + 1)
-            .or_else(|| (!available.is_empty()).then_some(available.len()))
-        else {
-            break;
-        };
-        let part = available.get(..length).unwrap_or_default();
-        watch.progress();
         // Parts of lines too: a test that hangs has printed its name and no newline.
-        output.write_all(part)?;
+        let part = input.part()?;
+        if part.is_empty() {
+            break;
+        }
+        watch.progress();
+        output.write_all(&part)?;
         output.flush()?;
-        line.extend_from_slice(part);
-        input.consume(length);
+        line.extend_from_slice(&part);
         if line.ends_with(b"\n") {
             reading.line(&String::from_utf8_lossy(&line));
             line.clear();
         }
     }
     reading.line(&String::from_utf8_lossy(&line));
-    let mut suites = reading.finish(what, child.wait()?.success());
+    let mut suites = reading.finish(what, input.status()?.success());
     if let Some(server) = server {
         // The same suites run on both kinds, and the summary shows both.
         for suite in &mut suites {

@@ -45,6 +45,26 @@ fn work_without_end_is_given_up_by_processor_time() {
     assert_eq!((used(1_000), used(500)), (Some(limit), Some(2 * limit)));
 }
 
+/// How many such seconds a wait that does not fail by itself is given until its process is ended.
+fn seconds_until_stuck(second: &Second, most: u32) -> Option<u32> {
+    let mut judge = Judge::default();
+    (1..=most).find(|_| judge.count(second).is_some() && judge.is_stuck(second))
+}
+
+#[test]
+fn a_test_that_ignores_its_verdict_is_ended() {
+    let idle = second(1, 30, 10);
+    let quiet = QUIET_LIMIT + GRACE;
+    assert_eq!(seconds_until_stuck(&idle, 10_000), Some(quiet));
+    let busy = u32::try_from((WORK_LIMIT + WORK_GRACE).as_secs()).unwrap();
+    assert_eq!(
+        seconds_until_stuck(&second(1, 1_000, 0), 100_000),
+        Some(busy)
+    );
+    let starved = second(1, 5, 900);
+    assert_eq!(seconds_until_stuck(&starved, 100_000), None);
+}
+
 #[test]
 fn without_figures_the_limit_is_longer() {
     let blind = Second::default();

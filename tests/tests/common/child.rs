@@ -11,7 +11,7 @@ use std::env;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{self, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use zk_tests::Wait;
@@ -67,7 +67,22 @@ fn continued() -> MutexGuard<'static, u32> {
 #[derive(Debug)]
 pub struct Child {
     process: process::Child,
-    said: Arc<Mutex<Vec<String>>>,
+    said: Said,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// What a child has said, which outlives it. All of it is there once the [`Child`] is dropped.
+#[derive(Clone, Debug, Default)]
+pub struct Said(Arc<Mutex<Vec<String>>>);
+
+impl Said {
+    pub fn lines(&self) -> Vec<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Child {
@@ -80,20 +95,23 @@ impl Child {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = Arc::new(Mutex::new(Vec::new()));
+        let said = Said::default();
         let output = process.stdout.take().unwrap();
-        thread::spawn({
-            let said = Arc::clone(&said);
+        let reader = thread::spawn({
+            let said = said.clone();
             move || {
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
                     if let Some(line) = line.strip_prefix(MARK) {
-                        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                        said.push(line.to_owned());
+                        said.lock().push(line.to_owned());
                     }
                 }
             }
         });
-        Child { process, said }
+        Child {
+            process,
+            said,
+            reader: Some(reader),
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -102,10 +120,12 @@ impl Child {
 
     /// All it has said.
     pub fn said(&self) -> Vec<String> {
-        self.said
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.said.lines()
+    }
+
+    /// For a check of what it has said that does not depend on how the rest of the test ends.
+    pub fn record(&self) -> Said {
+        self.said.clone()
     }
 
     /// The rest of the first line that begins with `word`.
@@ -139,6 +159,15 @@ impl Child {
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+        self.read_the_rest();
+    }
+
+    /// Of a process that has ended.
+    fn read_the_rest(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            // It has no reason to panic, and a drop must not.
+            let _ = reader.join();
+        }
     }
 
     /// Waits until every thread of it stands still.
@@ -163,5 +192,6 @@ impl Drop for Child {
         // Both fail only for a process that has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        self.read_the_rest();
     }
 }

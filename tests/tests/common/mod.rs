@@ -25,6 +25,7 @@ pub mod zkctl;
 
 use std::future::Future;
 use std::net::Ipv4Addr;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
 use zk_client::{BackoffPolicy, Builder, Client, State, StateStream};
-use zk_tests::starvation::Runs;
+use zk_tests::starvation::{Runs, always};
 use zk_tests::{Proxy, Wait};
 
 pub use server::{TestEnsemble, TestServer};
@@ -185,6 +186,43 @@ where
     let mut runs = Runs::with_sessions_of(session);
     while let Err(failed) = tokio::spawn(scene(runs.session())).await {
         runs = runs.again(failed.into_panic());
+    }
+}
+
+/// Runs `scene`, and then `check`, also where the scene has failed: what has been recorded until then
+/// is checked, and a failure of the scene cannot hide a violation.
+pub async fn then_always(
+    scene: impl Future<Output = ()> + Send + 'static,
+    check: impl AsyncFnOnce(),
+) {
+    let ended = tokio::spawn(scene).await;
+    check().await;
+    if let Err(failed) = ended {
+        resume_unwind(failed.into_panic());
+    }
+}
+
+/// As [`until`], for a fact that becomes true however the machine schedules its processes.
+pub async fn until_always<F: Future<Output = bool>>(what: &str, mut fact: impl FnMut() -> F) {
+    let facts = async {
+        while !fact().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon_always(&format!("the fact that {what}"), facts).await;
+}
+
+/// As [`soon`], for what happens however the machine schedules its processes: the wait is given up only
+/// after a time in which the machine was free, and then no load before that excuses it.
+pub async fn soon_always<T>(what: &str, future: impl IntoFuture<Output = T>) -> T {
+    let wait = Wait::begin(what);
+    let mut future = pin!(future.into_future());
+    loop {
+        if let Ok(value) = tokio::time::timeout(Duration::from_secs(1), &mut future).await {
+            return value;
+        }
+        let verdict = wait.verdict();
+        always(verdict.is_none(), verdict.unwrap_or_default());
     }
 }
 
