@@ -190,8 +190,13 @@ impl Hosts {
 
     /// What dialling has found out about them.
     pub fn handle_dialled(&mut self, addresses: Addresses) {
-        if let Some(host) = &self.current {
+        let Some(host) = &self.current else { return };
+        // With one address there is nothing to choose, and a list may be long.
+        if addresses.known().len() > 1 {
             self.addresses.insert(host.clone(), addresses);
+        } else {
+            self.addresses.remove(host);
+            self.addresses.shrink_to_fit();
         }
     }
 
