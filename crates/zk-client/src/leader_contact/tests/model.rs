@@ -449,9 +449,7 @@ impl Model for Ensemble {
         let in_time = match world.fault {
             Fault::Nothing => false,
             Fault::FollowerPauses => world.guard == Guard::Waiting,
-            _ => {
-                world.guard == Guard::Held && world.step <= world.acquire_at + STRIKES_WITHIN
-            }
+            _ => world.guard == Guard::Held && world.step <= world.acquire_at + STRIKES_WITHIN,
         };
         let may_strike = in_time && world.faulted.is_none();
         for strikes in [false, true] {
