@@ -19,7 +19,7 @@ use zk_embedded::{Server, WallClock};
 use zk_proto::OpCode;
 use zk_recipes::{
     Barrier, CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, Election,
-    PatientChildrenWatch, TreeCache, TreeCacheBuilder,
+    PatientChildrenWatch, Semaphore, TreeCache, TreeCacheBuilder,
 };
 
 /// An ensemble with `/config`, which has one child, after so many other transactions; all times in
@@ -265,6 +265,28 @@ async fn leaders_go_back_within_a_session() {
     go_back(&memory, &zk, &backup).await;
     let leader = soon("the restored leader", leaders.next()).await.unwrap();
     assert!(leader.unwrap().is_some());
+}
+
+/// Guards: M1.
+#[tokio::test(start_paused = true)]
+async fn leases_go_back_within_a_session() {
+    for layout in common::LAYOUTS {
+        let (memory, zk) = epochs().await;
+        let other = memory.any().await;
+        let semaphore = |zk: &Client| Semaphore::new(zk, "/semaphore", 1).layout(layout);
+        let lease = semaphore(&other).acquire().await.unwrap();
+        lease.release().await.unwrap();
+        let backup = memory.server.snapshot();
+        let _lease = semaphore(&other).acquire().await.unwrap();
+        let waiting = common::start({
+            let semaphore = semaphore(&zk);
+            async move { semaphore.acquire().await }
+        });
+        until("the leases are watched", || zk.statistics().watches > 0).await;
+        go_back(&memory, &zk, &backup).await;
+        let second = soon("the lease", waiting).await.unwrap().unwrap();
+        second.check().unwrap();
+    }
 }
 
 /// Guards: M1.
