@@ -26,8 +26,10 @@ use crate::pause::pause;
 ///
 /// # Cost
 ///
-/// One znode. A read and a watch for each who waits, and all are woken at once, which is what it is
-/// for; they read once more. One request to close it, two to open it.
+/// One znode. A read and a watch for each caller that waits, and all are woken at once, which is what
+/// the barrier is for; they read once more. In each session, the first read of a wait goes out together
+/// with a sync. One request to close it; to open it, a sync and a read that go out together, and a
+/// deletion.
 ///
 /// # Losing the session
 ///
@@ -97,13 +99,8 @@ impl Barrier {
         let mut pause = pause();
         let mut tried: Option<Zxid> = None;
         loop {
-            let exists = self.client.exists(&self.path);
-            let found = match tried {
-                None => exists.await,
-                // Another session's server may lag behind the one that was asked to delete it.
-                Some(_) => exists.synced().await,
-            };
-            let error = match found {
+            // The server may lag behind the one that closed it, or was asked to delete it.
+            let error = match self.client.exists(&self.path).synced().await {
                 Ok(None) => return Ok(()),
                 // The one that was to be opened is, although its deletion was not answered. A
                 // smaller zxid is that of a restored ensemble, in which nothing was deleted.
@@ -125,21 +122,41 @@ impl Barrier {
         }
     }
 
-    /// Waits until it is open.
+    /// Waits until it is open. A barrier that was closed before the call counts as closed, also if the
+    /// client's server lags behind the one that closed it. While the client is connected to a server
+    /// without a quorum, the wait goes on.
     ///
     /// # Errors
-    /// The client is over, or the ensemble refuses to say.
+    /// The client is over, or the ensemble refuses the read.
     ///
     /// # Cancel safety
     /// Can be dropped and called again. No watch is left.
     pub async fn wait(&self) -> Result<()> {
         check_own(&self.client, &self.path)?;
         let mut pause = pause();
+        // The latest session in which the server has caught up with the leader.
+        let mut synced = None;
         loop {
-            match self.client.exists(&self.path).watch().await {
+            let epoch = self.client.session().epoch;
+            let exists = self.client.exists(&self.path).watch();
+            let found = match synced == Some(epoch) {
+                true => exists.await,
+                false => exists.synced().await,
+            };
+            match found {
+                // Reads go on into the next session, whose server may lag behind the last one.
+                Ok((None, _)) if synced == Some(epoch) && self.client.session().epoch != epoch => {}
                 Ok((None, _)) => return Ok(()),
-                // Whatever it tells, look again: a change of data and a lost session are no opening.
-                Ok((Some(_), watch)) => drop(watch.await),
+                // Whatever the event is, look again: a change of data and a lost session are no
+                // opening.
+                Ok((Some(_), watch)) => {
+                    pause.reset();
+                    synced = Some(epoch);
+                    watch.await;
+                }
+                Err(error) if error.kind() == ErrorKind::ReadOnly => {
+                    tokio::time::sleep(pause.next_delay()).await
+                }
                 Err(error) if passes(&mut pause, &error) => {
                     tokio::time::sleep(pause.next_delay()).await
                 }

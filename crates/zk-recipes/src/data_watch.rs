@@ -48,11 +48,11 @@ pub enum DataState<T = Bytes> {
 /// # }
 /// ```
 ///
-/// # Losing the session
+/// # Losing the connection, losing the session
 ///
-/// The stream goes on in the next session, and yields what has changed meanwhile. What is read after
-/// a sync counts, also if the ensemble was restored from a backup meanwhile and its zxids and versions
-/// are smaller than before. While there is no connection the stream yields nothing;
+/// The stream goes on by the next connection and in the next session, and yields what has changed
+/// meanwhile. What is read after a sync counts, also if the ensemble was restored from a backup
+/// meanwhile and its zxids and versions are smaller than before. While there is no connection the stream yields nothing;
 /// [`Client::states`] reports that.
 ///
 /// # Znodes
@@ -62,8 +62,8 @@ pub enum DataState<T = Bytes> {
 ///
 /// # Cost
 ///
-/// One task, one watch, and one read for each change, or two if the znode does not exist. In each
-/// later session a sync, which goes out together with the read.
+/// One task, one watch, and one read for each change, or two if the znode does not exist. After
+/// each reconnect, and in each later session, one more read and a sync, which go out together.
 ///
 /// # Cancel safety
 ///

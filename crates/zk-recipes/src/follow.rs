@@ -4,6 +4,7 @@ use std::future::Future;
 
 use zk_client::{Client, ErrorKind, Watch};
 
+use crate::connections::Connections;
 use crate::error::Result;
 use crate::latest::{Latest, Writer};
 use crate::paths::check;
@@ -38,10 +39,12 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
         return writer.write(Err(error.into()));
     }
     let mut known: Option<Known<S>> = None;
+    let mut connections = Connections::of(&client);
+    let mut reconnected = false;
     let mut pause = pause();
     loop {
         let read_in = known.as_ref().map(|known| known.epoch);
-        match look::<S>(&client, &path, read_in).await {
+        match look::<S>(&client, &path, read_in, reconnected).await {
             Ok(None) => {}
             Ok(Some((state, epoch, watch))) => {
                 pause.reset();
@@ -49,9 +52,13 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
                 if !known.as_ref().is_some_and(is_same) {
                     writer.write(Ok(state.clone()));
                 }
-                known = Some(Known { state, epoch });
-                // Whatever it tells, look again: a gap and the end of a session too.
-                watch.await;
+                let known = known.insert(Known {
+                    state,
+                    epoch,
+                    watch,
+                });
+                // Whatever the event is, look again: a gap and the end of a session too.
+                reconnected = connections.restored_before(&mut known.watch).await;
             }
             Err(error) if error.kind() == ErrorKind::Closed => return,
             Err(error) if pause.may_go_on(&error) => tokio::time::sleep(pause.next_delay()).await,
@@ -68,21 +75,26 @@ struct Known<S> {
     state: S,
     /// The session it was read in, or one before.
     epoch: u64,
+    /// The watch that was set with it. The server keeps the watch from one connection to the next
+    /// until it is set anew.
+    watch: Watch,
 }
 
 /// The state of the znode, the session, and a watch for the next state. `None` if the answer may be
 /// older than what was read in the session `known`.
 ///
-/// Within a session no answer is older than the one before. The servers of another session may lag
-/// behind those of the last, so that session begins with a sync, and then its answer is the truth,
-/// also when its zxids are smaller: the ensemble has been restored from a backup.
+/// On a connection no answer is older than the one before. The servers of another session may lag
+/// behind those of the last, so that session begins with a sync, and so does a session that goes on
+/// after the client has `reconnected`. Then the answer is the truth, also when its zxids are smaller:
+/// the ensemble has been restored from a backup.
 async fn look<S: Followed>(
     client: &Client,
     path: &str,
     known: Option<u64>,
+    reconnected: bool,
 ) -> zk_client::Result<Option<(S, u64, Watch)>> {
     let epoch = client.session().epoch;
-    let is_later = known.is_some_and(|known| known != epoch);
+    let is_later = reconnected || known.is_some_and(|known| known != epoch);
     // Both go out together; the server executes one after the other.
     let sync = is_later.then(|| client.sync(path).submit());
     let (state, watch) = read::<S>(client, path).await?;

@@ -317,6 +317,7 @@ impl Guard {
         loop {
             match client.exists(&self.path).watch().await {
                 Ok((Some(stat), watch)) if stat.czxid == self.created => {
+                    pause.reset();
                     watch.await;
                 }
                 Ok(_) => return Lost::Deleted,

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use zk_client::{ErrorKind, Watch, path};
 
+use crate::connections::Connections;
 use crate::error::{Error, Result};
 use crate::latest::{Latest, Writer};
 use crate::line::{Contender, Line};
@@ -16,7 +17,7 @@ use crate::pause::pause;
 ///
 /// What it says is past when it is said, and the leader that it names may have stepped down, or may
 /// not have noticed yet that it leads. It goes on in the next session, and ends when the client is
-/// closed, or after an error.
+/// closed, or after an error. After each reconnect it reads the line and the leader once more.
 #[derive(Debug)]
 pub struct Leaders {
     latest: Latest<Result<Option<Contender>>>,
@@ -52,16 +53,18 @@ impl Stream for Leaders {
 
 async fn follow(line: Line, writer: Writer<Result<Option<Contender>>>) {
     let mut known = None;
+    let mut connections = Connections::of(line.patient());
     let mut pause = pause();
     loop {
         match look(&line).await {
-            Ok((leader, watch)) => {
+            Ok((leader, mut watch)) => {
+                pause.reset();
                 if known.as_ref() != Some(&leader) {
                     known = Some(leader.clone());
                     writer.write(Ok(leader));
                 }
-                // Whatever it tells, look again: a gap and the end of a session too.
-                watch.await;
+                // Whatever the event is, look again: a gap and the end of a session too.
+                connections.restored_before(&mut watch).await;
             }
             Err(Error::Client(error)) if error.kind() == ErrorKind::Closed => return,
             Err(Error::Client(error)) if pause.may_go_on(&error) => {

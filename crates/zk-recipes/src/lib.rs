@@ -46,6 +46,7 @@
 
 mod barrier;
 mod children_watch;
+mod connections;
 mod data_watch;
 mod election;
 mod error;

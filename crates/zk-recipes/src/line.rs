@@ -347,6 +347,7 @@ impl Line {
             // Not `exists`, which would leave a watch for the creation of what is gone (B68).
             match self.patient.get(&ahead).watch().await {
                 Ok((_, _, watch)) => {
+                    pause.reset();
                     // Whatever it tells, look again: a gap and the end of a session too.
                     watch.await;
                 }

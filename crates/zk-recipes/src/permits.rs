@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use zk_client::{Client, ErrorKind, Repetition, Watch};
 
+use crate::connections::Connections;
 use crate::error::{Error, Result};
 use crate::pause::pause;
 
@@ -126,15 +127,16 @@ fn count(data: &[u8]) -> Result<usize> {
     }
 }
 
-/// Waits for one watch or the other.
-pub(crate) async fn either(one: Watch, other: Option<Watch>) {
+/// Waits for one watch or the other, or until the client is connected again.
+pub(crate) async fn either(connections: &mut Connections, one: Watch, other: Option<Watch>) {
     let mut one = pin!(one);
     let mut other = other.map(Box::pin);
     std::future::poll_fn(|cx| {
         let told = other
             .as_mut()
             .is_some_and(|other| other.as_mut().poll(cx).is_ready());
-        if told || one.as_mut().poll(cx).is_ready() {
+        let restored = connections.poll_restored(cx).is_ready();
+        if told || restored || one.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
         Poll::Pending

@@ -44,6 +44,7 @@ impl Guard {
             match client.get(self.path()).watch().await {
                 Ok((data, ..)) if data == REVOKE => return,
                 Ok((.., watch)) => {
+                    pause.reset();
                     watch.await;
                 }
                 // If it is lost, `run` tells.

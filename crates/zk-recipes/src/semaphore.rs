@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use zk_client::{Client, ErrorKind, Guid, Watch, path};
 
+use crate::connections::Connections;
 use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::layout::{Layout, Role};
@@ -51,7 +52,7 @@ use crate::renewal::Trust;
 /// To acquire: a lock, a creation, a read of the leases with a watch that is removed again, and the
 /// release of the lock, which is six requests in three round trips if nobody else wants one; to
 /// return: one. One contender watches the leases, however many wait: a lease that is returned wakes
-/// one.
+/// one. After each reconnect this contender reads the leases again.
 ///
 /// # Losing the session
 ///
@@ -319,6 +320,7 @@ impl Semaphore {
         let Some((lease, mut seen)) = self.create_lease(turn, true).await? else {
             return Ok(One::Anew);
         };
+        let mut connections = Connections::of(&self.patient);
         loop {
             let looked = match seen.take() {
                 None => self.look(turn).await?,
@@ -342,12 +344,13 @@ impl Semaphore {
                 }
                 return Ok(One::None);
             }
-            either(watch, limit).await;
+            either(&mut connections, watch, limit).await;
         }
     }
 
     /// A lease's znode is created if there are not too many: the turn keeps others from it.
     async fn take_kazoos(&self, turn: &Guard, wait: bool) -> Result<One> {
+        let mut connections = Connections::of(&self.patient);
         loop {
             let Some((names, watch)) = self.look(turn).await? else {
                 return Ok(One::Anew);
@@ -360,7 +363,7 @@ impl Semaphore {
             if !wait {
                 return Ok(One::None);
             }
-            either(watch, limit).await;
+            either(&mut connections, watch, limit).await;
         }
     }
 

@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that panics has failed, which is what it is for"
 )]
 
@@ -11,7 +12,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{address, at, end_session, has_root, soon, until};
+use common::{Memory, address, at, end_session, has_root, memory, soon, start, until};
 use zk_client::Client;
 use zk_embedded::{Server, fault::on};
 use zk_proto::OpCode;
@@ -81,6 +82,37 @@ async fn lost_replies_leave_it_as_it_should_be_and_one_closed_again_closed() {
     server.faults().close_after_accept(false);
     soon("the opening", opening).await.unwrap().unwrap();
     assert!(server.node(&at("/barrier")).unwrap().stat.czxid > first);
+}
+
+/// An ensemble with a closed barrier, and a client that is connected to a member that does not know
+/// of it.
+async fn closed_elsewhere() -> (Memory, Client) {
+    let memory = memory(3).await;
+    let zk = memory.client(&[1], |options| options).await;
+    let admin = memory.client(&[0], |options| options).await;
+    memory.server.set_lag(1, true);
+    Barrier::new(&admin, "/barrier").close().await.unwrap();
+    (memory, zk)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lagging_server_lets_no_wait_pass() {
+    let (memory, zk) = closed_elsewhere().await;
+    let waiting = start(async move { Barrier::new(&zk, "/barrier").wait().await });
+    let is_watched = || memory.server.watches_on(&at("/barrier")).data > 0;
+    until("it is watched", || is_watched() || waiting.is_finished()).await;
+    assert!(!waiting.is_finished(), "it is closed");
+    let admin = memory.client(&[0], |options| options).await;
+    Barrier::new(&admin, "/barrier").open().await.unwrap();
+    memory.server.set_lag(1, false);
+    soon("the opening", waiting).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lagging_server_does_not_keep_it_closed() {
+    let (memory, zk) = closed_elsewhere().await;
+    Barrier::new(&zk, "/barrier").open().await.unwrap();
+    assert!(memory.server.node(&at("/barrier")).is_none());
 }
 
 #[tokio::test]

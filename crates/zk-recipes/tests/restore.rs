@@ -19,7 +19,7 @@ use zk_embedded::{Server, WallClock};
 use zk_proto::OpCode;
 use zk_recipes::{
     Barrier, CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, Election,
-    PatientChildrenWatch, TreeCache, TreeCacheBuilder,
+    PatientChildrenWatch, Semaphore, TreeCache, TreeCacheBuilder,
 };
 
 /// An ensemble with `/config`, which has one child, after so many other transactions; all times in
@@ -152,6 +152,140 @@ async fn a_tree_cache_holds_what_was_restored() {
         let (memory, zk) = ensemble(writes).await;
         let one_shot = TreeCache::builder(&zk, "/config").one_shot_watches();
         follow(one_shot, &memory, &zk, creations).await;
+    }
+}
+
+/// An ensemble whose next epoch lets the sessions of a backup live on: their clients have seen smaller
+/// zxids, although they have seen more than the backup has.
+async fn epochs() -> (Memory, Client) {
+    let memory = memory_with(Server::builder().members(3)).await;
+    let zk = memory.any().await;
+    zk.create("/config", "before").await.unwrap();
+    zk.create("/config/old", "").await.unwrap();
+    (memory, zk)
+}
+
+/// Changes what [`epochs`] has made. It is lost with the [restore](go_back).
+async fn change(zk: &Client) {
+    zk.set("/config", "beside").await.unwrap();
+    zk.delete("/config/old").await.unwrap();
+    zk.create("/config/new", "").await.unwrap();
+}
+
+/// Goes back to a backup, and waits for the client to be connected again in the same session.
+async fn go_back(memory: &Memory, zk: &Client, backup: &zk_embedded::core::Snapshot) {
+    let epoch = zk.session().epoch;
+    let mut states = zk.states();
+    memory.server.restore_snapshot(backup, true);
+    soon("the loss of the connection", async {
+        while states
+            .next()
+            .await
+            .is_some_and(|state| state.is_connected())
+        {}
+    })
+    .await;
+    until("the next connection", || zk.state().is_connected()).await;
+    assert_eq!(zk.session().epoch, epoch, "the session lives on");
+}
+
+/// Guards: M1.
+#[tokio::test(start_paused = true)]
+async fn watches_go_back_within_a_session() {
+    let (memory, zk) = epochs().await;
+    let backup = memory.server.snapshot();
+    change(&zk).await;
+    let mut data = DataWatch::new(&zk, "/config");
+    let mut children = ChildrenWatch::new(&zk, "/config");
+    let rest = Duration::from_secs(1);
+    let mut patient = PatientChildrenWatch::new(&zk, "/config", rest);
+    let first = soon("the data", data.next()).await.unwrap().unwrap();
+    assert!(matches!(first, DataState::Present { data, .. } if data == "beside"));
+    let first = soon("the names", children.next()).await.unwrap();
+    assert!(has(&first.unwrap(), "new"));
+    let first = soon("the names", patient.next()).await.unwrap();
+    assert!(has(&first.unwrap(), "new"));
+    go_back(&memory, &zk, &backup).await;
+    let restored = soon("the restored data", data.next()).await.unwrap();
+    assert!(matches!(restored.unwrap(), DataState::Present { data, .. } if data == "before"));
+    let restored = soon("the restored names", children.next()).await.unwrap();
+    assert!(has(&restored.unwrap(), "old"));
+    let restored = soon("the restored names", patient.next()).await.unwrap();
+    assert!(has(&restored.unwrap(), "old"));
+    change(&zk).await;
+    let later = soon("the next data", data.next()).await.unwrap().unwrap();
+    assert!(matches!(later, DataState::Present { data, .. } if data == "beside"));
+}
+
+/// Guards: M1.
+#[tokio::test(start_paused = true)]
+async fn a_tree_cache_goes_back_within_a_session() {
+    for one_shot in [false, true] {
+        let (memory, zk) = epochs().await;
+        let backup = memory.server.snapshot();
+        change(&zk).await;
+        let builder = TreeCache::builder(&zk, "/config");
+        let cache = match one_shot {
+            true => builder.one_shot_watches().start(),
+            false => builder.start(),
+        };
+        soon("the tree", cache.initialized()).await.unwrap();
+        let (_, mut events) = cache.subscribe().unwrap();
+        go_back(&memory, &zk, &backup).await;
+        loop {
+            let event = soon("the restored tree", events.next()).await.unwrap();
+            if let CacheEvent::Initialized { .. } = event.unwrap() {
+                break;
+            }
+        }
+        let snapshot = cache.snapshot().unwrap();
+        let nodes = snapshot.iter();
+        let nodes: Vec<_> = nodes
+            .map(|(path, node)| (path, node.data.clone()))
+            .collect();
+        let expected = [("/config", "before"), ("/config/old", "")];
+        let expected = expected.map(|(path, data)| (path.to_owned(), data.into()));
+        assert_eq!(nodes, expected, "one-shot watches: {one_shot}");
+    }
+}
+
+/// Guards: M1.
+#[tokio::test(start_paused = true)]
+async fn leaders_go_back_within_a_session() {
+    let (memory, zk) = epochs().await;
+    let other = memory.any().await;
+    let first = Election::new(&other, "/election").campaign().await.unwrap();
+    let backup = memory.server.snapshot();
+    let mut leaders = Election::new(&zk, "/election").observe();
+    let leader = soon("the leader", leaders.next()).await.unwrap().unwrap();
+    assert_eq!(leader.map(|leader| leader.token), Some(first.token()));
+    first.resign().await.unwrap();
+    let leader = soon("that there is none", leaders.next()).await.unwrap();
+    assert!(leader.unwrap().is_none());
+    go_back(&memory, &zk, &backup).await;
+    let leader = soon("the restored leader", leaders.next()).await.unwrap();
+    assert!(leader.unwrap().is_some());
+}
+
+/// Guards: M1.
+#[tokio::test(start_paused = true)]
+async fn leases_go_back_within_a_session() {
+    for layout in common::LAYOUTS {
+        let (memory, zk) = epochs().await;
+        let other = memory.any().await;
+        let semaphore = |zk: &Client| Semaphore::new(zk, "/semaphore", 1).layout(layout);
+        let lease = semaphore(&other).acquire().await.unwrap();
+        lease.release().await.unwrap();
+        let backup = memory.server.snapshot();
+        let _lease = semaphore(&other).acquire().await.unwrap();
+        let waiting = common::start({
+            let semaphore = semaphore(&zk);
+            async move { semaphore.acquire().await }
+        });
+        until("the leases are watched", || zk.statistics().watches > 0).await;
+        go_back(&memory, &zk, &backup).await;
+        let second = soon("the lease", waiting).await.unwrap().unwrap();
+        second.check().unwrap();
     }
 }
 

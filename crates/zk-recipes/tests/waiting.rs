@@ -12,13 +12,14 @@ mod common;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{at, end_session, is_restored, memory, now, soon, start, until};
+use common::{Memory, at, end_session, is_restored, memory, now, soon, start, until};
 use tokio::task::JoinSet;
-use zk_client::ErrorKind;
+use zk_client::{ErrorCode, ErrorKind};
 use zk_embedded::fault::{Action, on};
 use zk_proto::OpCode;
 use zk_recipes::{
-    Guard, LeaderLatch, Lock, LockGuard, MultiGuard, SemaphoreLease, Term, WriteGuard,
+    Barrier, Election, Guard, LeaderLatch, Lock, LockGuard, Lost, MultiGuard, SemaphoreLease, Term,
+    Trust, WriteGuard,
 };
 
 /// kazoo's begins anew whenever a predecessor leaves.
@@ -149,7 +150,8 @@ async fn a67_b88_latches_that_lose_everything_again_and_again_come_to_rest() {
             }
         });
     }
-    for _ in 0..20 {
+    // One more, and a wait gives up that has lost its place each time.
+    for _ in 0..9 {
         memory.until_names("/latch", 3).await;
         memory.server.faults().refuse_connections(true).await;
         for zk in &clients {
@@ -178,4 +180,92 @@ async fn a67_b88_latches_that_lose_everything_again_and_again_come_to_rest() {
     // Zxids start over in a restored ensemble.
     assert!(is_restored() || led.lock().unwrap().is_sorted());
     assert_eq!(latch.participants().await.unwrap().len(), 3);
+}
+
+/// Changes a znode that is watched more often than an attempt may be lost. After each change the first
+/// read fails with an outcome that is not known, and the second does not.
+async fn fail_reads(memory: &Memory, op: OpCode, path: &str) {
+    let admin = memory.any().await;
+    let faults = memory.server.faults();
+    for change in 0..12 {
+        let is_watched = || memory.server.watches_on(&at(path)).data > 0;
+        until("it is watched", is_watched).await;
+        let fails = Action::Refuse(ErrorCode::OperationTimeout);
+        for action in [fails, Action::Repeat(1)] {
+            faults.rule(on(op).path(at(path)).then(action));
+        }
+        admin.set(path, change.to_string()).await.unwrap();
+        until("a read has succeeded", || faults.pending() == 0).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rare_failures_do_not_end_a_barriers_wait() {
+    let memory = memory(1).await;
+    let (zk, admin) = (memory.any().await, memory.any().await);
+    let (barrier, closed) = (
+        Barrier::new(&zk, "/barrier"),
+        Barrier::new(&admin, "/barrier"),
+    );
+    closed.close().await.unwrap();
+    let waiting = start(async move { barrier.wait().await });
+    fail_reads(&memory, OpCode::Exists, "/barrier").await;
+    closed.open().await.unwrap();
+    soon("the opening", waiting).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn rare_failures_do_not_end_the_leaders() {
+    let memory = memory(1).await;
+    let (zk, admin) = (memory.any().await, memory.any().await);
+    let term = Election::new(&admin, "/election").campaign().await.unwrap();
+    let mut leaders = Election::new(&zk, "/election").observe();
+    fail_reads(&memory, OpCode::GetData, term.path()).await;
+    term.resign().await.unwrap();
+    while soon("that there is none", leaders.next())
+        .await
+        .unwrap()
+        .unwrap()
+        .is_some()
+    {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn rare_failures_hide_no_loss() {
+    let memory = memory(1).await;
+    let (zk, admin) = (memory.any().await, memory.any().await);
+    // Nothing but the watch reports the deletion.
+    let lock = Lock::new(&zk, "/lock").trust(Trust::Server);
+    let guard = lock.acquire().await.unwrap();
+    let path = guard.path().to_owned();
+    let losing = start(async move { guard.lost().await });
+    fail_reads(&memory, OpCode::Exists, &path).await;
+    admin.delete(&path).await.unwrap();
+    let lost = soon("the loss", losing).await.unwrap();
+    assert_eq!(lost, Lost::Deleted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rare_failures_hide_no_revocation() {
+    let memory = memory(1).await;
+    let (zk, admin) = (memory.any().await, memory.any().await);
+    let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
+    let path = guard.path().to_owned();
+    let revoking = start(async move { guard.revoked().await });
+    fail_reads(&memory, OpCode::GetData, &path).await;
+    zk_recipes::revoke(&admin, &path).await.unwrap();
+    soon("the revocation", revoking).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn rare_failures_do_not_end_a_place() {
+    let memory = memory(1).await;
+    let (zk, admin) = (memory.any().await, memory.any().await);
+    let first = Lock::new(&admin, "/lock").acquire().await.unwrap();
+    let lock = Lock::new(&zk, "/lock");
+    let waiting = start(async move { lock.acquire().await });
+    fail_reads(&memory, OpCode::GetData, first.path()).await;
+    first.release().await.unwrap();
+    let second = soon("the lock", waiting).await.unwrap().unwrap();
+    second.check().unwrap();
 }

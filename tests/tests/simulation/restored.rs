@@ -15,6 +15,9 @@ use super::world::World;
 /// a watch to be set again.
 const SETTLED: Duration = Duration::from_secs(40);
 
+/// A client that is away for less than this part of its session's timeout comes back in time.
+const GOES_ON: f64 = 0.5;
+
 /// What is written, by a client that comes back as any other does.
 const WRITTEN: [&str; 5] = [
     "/app/h0",
@@ -39,19 +42,24 @@ pub(crate) async fn restored(world: &Arc<World>) {
     for round in 0..rng.u32(1..3) {
         let writer = admin(world).await;
         write(&writer, &mut rng).await;
+        let epochs = || clients.iter().map(|of| of.client.session().epoch);
+        let saved: Vec<_> = epochs().collect();
         let backup = server.snapshot();
         write(&writer, &mut rng).await;
         // Each moves the epoch on, past the one with which the restored ensemble begins.
-        for _ in 0..rng.u32(0..3) {
+        let elections = rng.u32(0..3);
+        for _ in 0..elections {
             server.change_leader();
             sleep(Duration::from_millis(rng.u64(0..2_000))).await;
         }
         drop(writer);
-        let epochs: Vec<_> = clients.iter().map(|of| of.client.session().epoch).collect();
+        let epochs: Vec<_> = epochs().collect();
         world.recorder.fault("X31 restored");
         server.stop().await;
-        sleep(settings.session_timeout.mul_f64(rng.f64() * 2.0)).await;
-        server.restore_snapshot(&backup, false);
+        let away = rng.f64() * 2.0;
+        sleep(settings.session_timeout.mul_f64(away)).await;
+        let keep_sessions = rng.bool();
+        server.restore_snapshot(&backup, keep_sessions);
         server.start_again(true).await.unwrap();
         world.recorder.note(format_args!("restored, round {round}"));
         sleep(Duration::from_millis(rng.u64(0..5_000))).await;
@@ -61,11 +69,19 @@ pub(crate) async fn restored(world: &Arc<World>) {
             drop(writer);
         }
         sleep(SETTLED).await;
-        for (incarnation, before) in clients.iter().zip(epochs) {
-            if incarnation.client.session().epoch == before {
-                let finding = format!("I15: client {} has no new session", incarnation.id);
-                world.recorder.finding(finding);
-            }
+        for ((incarnation, saved), before) in clients.iter().zip(saved).zip(epochs) {
+            let goes_on = incarnation.client.session().epoch == before;
+            // What a client has seen keeps it from a restored server alone, and from an ensemble if
+            // that was in a later epoch.
+            let reachable = elections == 0 && server.member_count() > 1;
+            let is_saved = saved == before && saved > 0;
+            let finding = match (goes_on, keep_sessions) {
+                (true, false) => "has no new session",
+                (false, true) if is_saved && reachable && away < GOES_ON => "has lost its session",
+                _ => continue,
+            };
+            let finding = format!("I15: client {} {finding}", incarnation.id);
+            world.recorder.finding(finding);
         }
         for followers in &followers {
             followers.compare(world).await;

@@ -19,6 +19,7 @@ use super::machine::{Answer, Ask, Machine, Read};
 use super::one_shots::OneShots;
 use super::shared::Shared;
 use super::work::Facet;
+use crate::connections::Connections;
 use crate::paths::check;
 use crate::pause::pause;
 
@@ -39,6 +40,8 @@ enum Step {
     Event(WatchEvent),
     Fired(Arc<str>, Facet, WatchEvent),
     Answered(Ask, Reply),
+    /// The session goes on by another connection.
+    Reconnected,
     /// A pause is over.
     Rested,
 }
@@ -60,6 +63,7 @@ pub(super) struct Driver {
 
 struct Running {
     driver: Driver,
+    connections: Connections,
     /// In the order of submission, which is that of the answers.
     in_flight: VecDeque<(Ask, Replying)>,
     delays: Repetition,
@@ -75,6 +79,7 @@ impl Driver {
             return end(error);
         }
         let mut running = Running {
+            connections: Connections::of(&self.client),
             driver: self,
             in_flight: VecDeque::new(),
             delays: pause(),
@@ -177,6 +182,9 @@ impl Running {
                 }
             }
             Watches::OneShot(watches) => {
+                if self.connections.poll_restored(cx).is_ready() {
+                    return Poll::Ready(Step::Reconnected);
+                }
                 if let Poll::Ready(((path, facet), event)) = watches.poll(cx) {
                     return Poll::Ready(Step::Fired(path, facet, event));
                 }
@@ -214,6 +222,12 @@ impl Running {
             }
             Step::Event(WatchEvent::SessionEnded) | Step::Fired(_, _, WatchEvent::SessionEnded) => {
                 return Ok(Watching::Ended);
+            }
+            // What a server reports when one-shot watches are armed again is not all of it, if the
+            // ensemble was restored from a backup.
+            Step::Reconnected => {
+                machine.gap();
+                machine.load(true);
             }
             // Whatever it tells, look again.
             Step::Fired(path, facet, _) => machine.touch(&path, facet),

@@ -86,8 +86,7 @@ pub(super) struct Machine {
     one_shot: bool,
     tree: Tree,
     generation: u64,
-    /// The first generation of the session. The zxids of what is known from before may be those of
-    /// another history: the ensemble may have been restored from a backup since.
+    /// The first generation of the session. What is known from before is read again in full.
     session: u64,
     complete: bool,
     phase: Phase,
@@ -231,8 +230,8 @@ impl Machine {
                 // What has not changed while contact was lost need not be sent again.
                 Some(entry) => {
                     let known = entry.cached.generation;
-                    let comparable = known >= self.session || zk_proto::seeded_bug!("M1");
-                    known < self.generation && comparable
+                    let is_of_session = known >= self.session || zk_proto::seeded_bug!("M1");
+                    known < self.generation && is_of_session
                 }
                 // Only a watch of this kind tells when it is created.
                 None => self.one_shot && **path == **self.tree.base(),
@@ -373,12 +372,13 @@ impl Machine {
         // In each generation a node's children are listed once: when it is first known to be there.
         let mut lists = true;
         if let Some(known) = self.tree.get(path).map(|entry| &entry.cached) {
-            let comparable = known.generation >= self.session || zk_proto::seeded_bug!("M1");
+            let comparable = known.generation == ask.generation || zk_proto::seeded_bug!("M1");
             if comparable
                 && (stat.czxid, stat.mzxid) < (known.stat.czxid, known.stat.mzxid)
                 && !zk_proto::seeded_bug!("A74")
             {
-                // Within a session no server goes back: an older answer is a server's error.
+                // On a connection no server goes back: an older answer is a server's error. On the
+                // next one the zxids may be those of another history, also in the same session.
                 return Ok(());
             }
             if stat.czxid == known.stat.czxid {

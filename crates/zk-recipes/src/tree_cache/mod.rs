@@ -64,10 +64,9 @@ pub use snapshot::{Cached, Snapshot};
 /// and in each new session everything is read again: the
 /// [generation](Snapshot::generation) goes up, a [`CacheEvent::Gap`] is told, then what has changed,
 /// and [`CacheEvent::Initialized`] when that is all. Meanwhile snapshots hold what was known, and
-/// [`Snapshot::is_complete`] is false. In a new session the answers after a sync count whatever their
-/// zxids are, so the cache follows an ensemble that was restored from a backup. While there is no
-/// connection a cache does not change;
-/// [`Client::states`] tells that there is none.
+/// [`Snapshot::is_complete`] is false. The answers after a sync count whatever their zxids are, so
+/// the cache follows an ensemble that was restored from a backup, in a new session and in one that
+/// goes on. While there is no connection a cache does not change; [`Client::states`] reports that.
 ///
 /// # Cancel safety
 ///
@@ -86,8 +85,8 @@ pub use snapshot::{Cached, Snapshot};
 /// [`TreeCacheBuilder::max_bytes`].
 ///
 /// With servers before 3.6, which have no recursive watches, there are two one-shot watches on each
-/// node instead, and two reads for each change, one of them with a new watch; and about 1 kB more of
-/// memory for each node.
+/// node instead, which are set again after a gap, and two reads for each change, one of them with a
+/// new watch; and about 1 kB more of memory for each node.
 ///
 /// # Znodes
 ///

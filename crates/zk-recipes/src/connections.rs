@@ -1,0 +1,61 @@
+//! The connections of a client, one after the other.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use zk_client::{Client, State, StateStream, Watch};
+
+/// Reports when the client is connected again in a session that goes on.
+///
+/// A server that arms the watches of such a session again compares the zxid that the client has seen
+/// last with those of the znodes. If the ensemble was restored from a backup meanwhile, what has
+/// become of the znodes has smaller zxids, and the server reports no change.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    states: StateStream,
+    /// The session of the latest connection.
+    epoch: Option<u64>,
+}
+
+impl Connections {
+    pub(crate) fn of(client: &Client) -> Self {
+        Connections {
+            states: client.states(),
+            epoch: None,
+        }
+    }
+
+    /// Waits for the event of a watch, or until the client is connected again; returns whether that
+    /// came first. The watch must be held until another is set in its place.
+    ///
+    /// # Cancel safety
+    /// Can be dropped and called again.
+    pub(crate) async fn restored_before(&mut self, watch: &mut Watch) -> bool {
+        poll_fn(|cx| {
+            if self.poll_restored(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            Pin::new(&mut *watch).poll(cx).map(|_| false)
+        })
+        .await
+    }
+
+    /// Ready once for each connection by which a session goes on. A session that ends ends its
+    /// watches, so the first connection of the next one is not reported.
+    pub(crate) fn poll_restored(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Poll::Ready(Some(state)) = Pin::new(&mut self.states).poll_next(cx) {
+            let (State::Connected { epoch, .. } | State::ConnectedReadOnly { epoch }) = state
+            else {
+                continue;
+            };
+            // A connection without a session has the epoch 0.
+            let goes_on = |before| before == epoch || before == 0;
+            if self.epoch.replace(epoch).is_some_and(goes_on) {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+}
