@@ -413,7 +413,7 @@ fn look(client: &Client, parent: &str) -> Look {
 
 /// Deletes the children whose names begin with `prefix`; `look` has been submitted.
 async fn remove(client: &Client, parent: &str, prefix: &str, mut look: Look) -> Result<()> {
-    let mut repetition = Repetition::default();
+    let mut repetition = Repetition::of_cleanup();
     loop {
         let (synced, children) = look;
         let read = match synced.await {
