@@ -37,7 +37,7 @@ impl Cleanup {
         let outlives_session = target == Target::Persistent;
         let id = client
             .shared()
-            .with(|core| core.begin_cleanup(path, outlives_session));
+            .with(|core| core.begin_cleanup(path, target));
         Cleanup {
             client: client.for_cleanup(outlives_session),
             target,

@@ -141,6 +141,13 @@ impl<'a> Delete<'a> {
         self.in_background(Target::InSession);
     }
 
+    /// As [`guaranteed`](Self::guaranteed), for an ephemeral znode of the current session: it is no
+    /// failure if that session ends first.
+    #[doc(hidden)]
+    pub fn guaranteed_ephemeral(self) {
+        self.in_background(Target::Ephemeral);
+    }
+
     /// As [`guaranteed`](Self::guaranteed), and goes on in the next session if this one ends: for
     /// znodes that are not ephemeral and have a name that no other znode ever has.
     pub fn guaranteed_across_sessions(self) {

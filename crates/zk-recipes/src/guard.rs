@@ -407,7 +407,7 @@ impl Drop for Guard {
         match &self.lease {
             // Its session is over or being closed, which deletes it.
             Some(lease) if lease.deadline().is_none() => {}
-            Some(_) => delete.guaranteed(),
+            Some(_) => delete.guaranteed_ephemeral(),
             None => delete.guaranteed_across_sessions(),
         }
     }

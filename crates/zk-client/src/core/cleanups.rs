@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::{Closing, Core};
+use crate::cleanup::Target;
 
 /// So many paths are named in the result of a `close()`.
 const NAMED: usize = 8;
@@ -21,7 +22,7 @@ pub(super) struct Cleanups {
 #[derive(Debug)]
 struct Running {
     path: String,
-    outlives_session: bool,
+    target: Target,
 }
 
 impl Cleanups {
@@ -31,13 +32,20 @@ impl Cleanups {
 
     /// Whether one of them has work to do in the next session.
     pub(super) fn outlive_session(&self) -> bool {
-        self.running.values().any(|it| it.outlives_session)
+        self.running
+            .values()
+            .any(|it| it.target == Target::Persistent)
     }
 
-    /// Nothing more will be done: those under way have failed.
-    pub(super) fn give_up(&mut self) {
+    /// Nothing more will be done. Those under way have failed, unless there is nothing left to
+    /// delete: the session is known to have `ended`, which deletes what is ephemeral, or the client
+    /// is `unused`, having had no session.
+    pub(super) fn give_up(&mut self, ended: bool, unused: bool) {
         let running = std::mem::take(&mut self.running);
-        self.failed.extend(running.into_values().map(|it| it.path));
+        let left = running
+            .into_values()
+            .filter(|it| !unused && !(ended && it.target == Target::Ephemeral));
+        self.failed.extend(left.map(|it| it.path));
     }
 
     /// The paths of those that failed since the end was asked for, as a text; empty if none did.
@@ -59,17 +67,14 @@ impl Core {
 
     /// A clean-up of `path` begins; its requests are accepted until the session is being closed.
     /// `None` if it comes too late for that.
-    pub(crate) fn begin_cleanup(&mut self, path: &str, outlives_session: bool) -> Option<u64> {
+    pub(crate) fn begin_cleanup(&mut self, path: &str, target: Target) -> Option<u64> {
         if !matches!(self.closing, Closing::No | Closing::Draining { .. }) {
             return None;
         }
         let id = self.cleanups.next_id;
         self.cleanups.next_id += 1;
         let path = path.to_owned();
-        let running = Running {
-            path,
-            outlives_session,
-        };
+        let running = Running { path, target };
         self.cleanups.running.insert(id, running);
         Some(id)
     }

@@ -186,7 +186,8 @@ impl Core {
             self.follow.watch = None;
             self.unsubscribe(now, watch);
         }
-        let idle = self.follow.reading.is_none() && !self.follow.given_up;
+        let idle =
+            self.follow.reading.is_none() && !self.follow.given_up && self.again.due().is_none();
         if self.follow.watch.is_none() && idle && self.takes_requests() {
             self.begin_reading(now);
         }
@@ -216,7 +217,7 @@ impl Core {
         };
         self.follow.watch = self.settle_watch(now, intent, true, OpCode::GetData, result);
         if *result == Err(ErrorCode::ThrottledOp) {
-            // It was not executed, and will be asked again.
+            self.handle_throttled(now);
             return;
         }
         let config = match result {
