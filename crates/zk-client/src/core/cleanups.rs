@@ -1,11 +1,12 @@
 //! Clean-ups under way: requests in the background that remove what a dropped future or guard has
 //! left on the ensemble. The end of the client waits for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::{Closing, Core};
 use crate::cleanup::Target;
+use crate::slots::SlotKey;
 
 /// So many paths are named in the result of a `close()`.
 const NAMED: usize = 8;
@@ -20,9 +21,20 @@ pub(super) struct Cleanups {
 }
 
 #[derive(Debug)]
-struct Running {
+pub(super) struct Running {
     path: String,
     target: Target,
+    /// The only request that can create what is to be deleted.
+    creation: Option<SlotKey>,
+}
+
+impl Running {
+    /// Whether there is nothing to delete although the clean-up is not done. `ended` if the end of
+    /// the session is proven; `unsent` are requests that will not be sent.
+    pub(super) fn is_void(&self, ended: bool, unsent: &VecDeque<SlotKey>) -> bool {
+        (ended && self.target == Target::Ephemeral)
+            || self.creation.is_some_and(|key| unsent.contains(&key))
+    }
 }
 
 impl Cleanups {
@@ -37,14 +49,11 @@ impl Cleanups {
             .any(|it| it.target == Target::Persistent)
     }
 
-    /// Nothing more will be done. Those under way have failed, unless there is nothing left to
-    /// delete: the session is known to have `ended`, which deletes what is ephemeral, or the client
-    /// is `unused`, having had no session.
-    pub(super) fn give_up(&mut self, ended: bool, unused: bool) {
+    /// Nothing more will be done. Those under way have failed, except those that `is_void` says have
+    /// nothing to delete.
+    pub(super) fn give_up(&mut self, is_void: impl Fn(&Running) -> bool) {
         let running = std::mem::take(&mut self.running);
-        let left = running
-            .into_values()
-            .filter(|it| !unused && !(ended && it.target == Target::Ephemeral));
+        let left = running.into_values().filter(|it| !is_void(it));
         self.failed.extend(left.map(|it| it.path));
     }
 
@@ -74,9 +83,20 @@ impl Core {
         let id = self.cleanups.next_id;
         self.cleanups.next_id += 1;
         let path = path.to_owned();
-        let running = Running { path, target };
+        let running = Running {
+            path,
+            target,
+            creation: None,
+        };
         self.cleanups.running.insert(id, running);
         Some(id)
+    }
+
+    /// What a clean-up is to delete can have been created by this request only, or by others too.
+    pub(crate) fn set_creation(&mut self, id: u64, creation: Option<SlotKey>) {
+        if let Some(running) = self.cleanups.running.get_mut(&id) {
+            running.creation = creation;
+        }
     }
 
     /// A clean-up has ended, well or not.

@@ -147,8 +147,9 @@ impl Core {
             return;
         }
         self.registry.end(&mut self.wakes);
-        for key in std::mem::take(&mut self.parked) {
-            self.fail(key, failure.clone());
+        let unsent = std::mem::take(&mut self.parked);
+        for key in &unsent {
+            self.fail(*key, failure.clone());
         }
         let waiting: Vec<_> = self
             .credentials
@@ -166,7 +167,8 @@ impl Core {
             }
         }
         let unused = self.session.epoch() == 0;
-        self.cleanups.give_up(acknowledged, unused);
+        self.cleanups
+            .give_up(|it| unused || it.is_void(acknowledged, &unsent));
         self.closing = Closing::Done { acknowledged };
         self.wakes.append(&mut self.close_wakers);
         self.set_state(state);
