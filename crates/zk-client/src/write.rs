@@ -130,7 +130,8 @@ impl<'a> Delete<'a> {
     /// whatever the caller submits next, unless it has to be made again: after a lost connection, or
     /// because too many requests were outstanding. Without a session it belongs to the next one.
     ///
-    /// [`Client::close`] waits for it. On a read-only server it waits for a server with a quorum. It ends with a warning in the log, and the znode is left, if
+    /// [`Client::close`] waits for it. On a read-only server it waits for
+    /// a server with a quorum. It ends with a warning in the log, and the znode is left, if
     /// the server refuses it, if the session ends first, or if the request itself has cost ten
     /// connections.
     ///

@@ -213,7 +213,11 @@ impl Core {
                 self.session.handle_zxid(zxid);
                 match result {
                     Ok(_) => self.handle_rearmed(now, &batch),
-                    Err(ErrorCode::ThrottledOp) => self.handle_throttled_batch(now, *batch),
+                    // Once requests have followed it, the batch would come too late: a change
+                    // in between could be missed without a gap.
+                    Err(ErrorCode::ThrottledOp) if self.registry.is_rearming() => {
+                        self.handle_throttled_batch(now, *batch);
+                    }
                     Err(code) => return Err(Disconnect::RearmRefused(code)),
                 }
                 Ok(())
