@@ -146,6 +146,35 @@ async fn close_ends_although_a_clean_up_does_not() {
     );
 }
 
+/// A creation that waits for a connection creates nothing if the client ends first; one that was
+/// sent may have. Guards: H5, G11.
+#[tokio::test(start_paused = true)]
+async fn close_names_no_creation_never_sent() {
+    for sent in [false, true] {
+        let network = Network::new().await;
+        let zk = network.client().await;
+        if sent {
+            let swallow = on(OpCode::Create2).then(Action::Swallow);
+            network.server.faults().rule(swallow);
+        }
+        let mut states = zk.states();
+        let mut created = None;
+        if sent {
+            created = Some(zk.create("/a", "").protected().submit());
+            sleep(Duration::from_millis(10)).await;
+        }
+        network.cut(&zk);
+        reach(&mut states, |state| {
+            matches!(state, State::Suspended { .. })
+        })
+        .await;
+        let created = created.unwrap_or_else(|| zk.create("/a", "").protected().submit());
+        let error = zk.clone().close().await.unwrap_err();
+        assert_eq!(error.to_string().contains("-a"), sent, "{error}");
+        drop(created);
+    }
+}
+
 /// Guards: H5.
 #[tokio::test(start_paused = true)]
 async fn close_cleans_up_in_the_next_session() {

@@ -167,3 +167,54 @@ async fn a_small_queue_is_enough() {
     few.delete("/a").recursive().await.unwrap();
     assert!(is_gone(&zk).await);
 }
+
+/// The server does not execute some of the requests, as one that is overloaded.
+fn throttle(wire: &Wire, op: OpCode, after: u32, times: u32) {
+    let refuse = Action::Refuse(ErrorCode::ThrottledOp);
+    let rule = on(op).after(after).then(refuse).times(times);
+    wire.server.faults().rule(rule);
+}
+
+/// Guards: P52, P7.
+#[tokio::test(start_paused = true)]
+async fn throttled_requests_end_no_deletion() {
+    for (op, after, times) in [
+        (OpCode::Delete, 0, 8),
+        (OpCode::Delete, 20, 100),
+        (OpCode::GetChildren2, 0, 8),
+        (OpCode::GetChildren2, 5, 100),
+    ] {
+        let wire = Wire::new().await;
+        let zk = wire.client().await;
+        fill(&zk, 300, 1).await;
+        throttle(&wire, op, after, times);
+        zk.delete("/a").recursive().await.unwrap();
+        assert!(is_gone(&zk).await);
+    }
+}
+
+/// Guards: P7.
+#[tokio::test(start_paused = true)]
+async fn throttled_requests_end_no_ensure_path() {
+    let wire = Wire::new().await;
+    let zk = wire.client().await;
+    throttle(&wire, OpCode::Create2, 1, 100);
+    zk.ensure_path("/a/b/c").await.unwrap();
+    assert!(zk.exists("/a/b/c").await.unwrap().is_some());
+}
+
+/// A round without an answer is followed by a pause. Guards: P52.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_without_answers_pauses() {
+    let wire = Wire::new().await;
+    let zk = wire.client().await;
+    fill(&zk, 1, 0).await;
+    let refuse = Action::Refuse(ErrorCode::ThrottledOp);
+    let rule = on(OpCode::Delete).then(refuse).always();
+    wire.server.faults().rule(rule);
+    let started = Instant::now();
+    let error = zk.delete("/a").recursive().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Throttled);
+    assert!(error.retries_exhausted());
+    assert!(started.elapsed() > Duration::from_secs(1));
+}

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{
     Client, Dial, DialError, Dialing, ErrorKind, HostPort, LeaseLost, Outcome, State, StateStream,
 };
+use zk_recipes::Lock;
 use zk_transport::Addresses;
 
 const HOSTS: &str = "zk1,zk2,zk3";
@@ -330,4 +331,39 @@ async fn a30_closing_on_a_read_only_server_ends() {
         .await
         .unwrap()
         .unwrap();
+}
+
+/// A lock that outlives sessions is let go of on a read-only server: by its drop, or its release.
+/// Guards: G8, G11.
+#[tokio::test(start_paused = true)]
+async fn a_release_waits_for_a_quorum() {
+    for dropped in [true, false] {
+        let members = Members::start(3).await;
+        let zk = reader(&members).await;
+        let lock = Lock::new(&zk, "/lock").persistent();
+        let held = lock.acquire().await.unwrap();
+        let path = held.path().to_owned();
+        let mut states = zk.states();
+        members.leave_only(2);
+        next_of(&mut states, "a read-only server", read_only).await;
+        let ended = match dropped {
+            true => {
+                drop(held);
+                None
+            }
+            false => Some(tokio::spawn(held.release())),
+        };
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        members.run_all();
+        next_of(&mut states, "a quorum", read_write).await;
+        let gone = async {
+            while zk.exists(&path).await.unwrap().is_some() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::time::timeout(MINUTE, gone).await.unwrap();
+        if let Some(ended) = ended {
+            ended.await.unwrap().unwrap();
+        }
+    }
 }

@@ -253,6 +253,14 @@ impl Pending<()> {
 }
 
 impl<T> Pending<T> {
+    /// The request, until it has been answered.
+    pub(crate) fn key(&self) -> Option<SlotKey> {
+        match self.state {
+            Progress::Waiting(key) => Some(key),
+            _ => None,
+        }
+    }
+
     /// An operation that failed before it was submitted.
     pub(crate) fn failed(client: &Client, op: OpCode, error: Error, meaning: Meaning<T>) -> Self {
         Pending {

@@ -9,6 +9,7 @@ use std::future::Future;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shared::now;
+use crate::slots::SlotKey;
 
 /// What a clean-up removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Cleanup {
         let outlives_session = target == Target::Persistent;
         let id = client
             .shared()
-            .with(|core| core.begin_cleanup(path, outlives_session));
+            .with(|core| core.begin_cleanup(path, target));
         Cleanup {
             client: client.for_cleanup(outlives_session),
             target,
@@ -51,6 +52,14 @@ impl Cleanup {
     /// open. Unless the target outlives sessions, its requests fail in every session but this.
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// There is something to delete only if this request is sent, as long as it is given.
+    pub(crate) fn set_creation(&self, creation: Option<SlotKey>) {
+        if let Some(id) = self.id {
+            let shared = self.client.shared();
+            shared.with(|core| core.set_creation(id, creation));
+        }
     }
 
     /// Does the rest in the background, and logs it if that fails.

@@ -537,7 +537,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Closed`]: no server acknowledged in time, and the session ends when its timeout
-    /// passes; or a clean-up failed, and the text names the path of what may be left.
+    /// passes, as it does if it had expired by the client's clock alone; or a clean-up failed, and the text names the path of what may be left.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the closing.

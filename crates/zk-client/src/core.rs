@@ -6,6 +6,7 @@
 //! and nothing user-supplied runs in here: wakers are collected in [`Core::wakes`] and woken by
 //! [`Shared::with`](crate::shared::Shared::with) after the lock is released.
 
+mod again;
 mod cleanups;
 mod connection;
 mod credentials;
@@ -28,6 +29,7 @@ use zk_proto::records::RemoveWatchesRequest;
 use zk_proto::{Encode, HostPort, OpCode};
 use zk_transport::{BackoffPolicy, Disconnect, Hosts, Link};
 
+use self::again::Again;
 use self::cleanups::Cleanups;
 use self::credentials::Credential;
 use self::follow::Follow;
@@ -124,6 +126,7 @@ pub(crate) struct Core {
     moving: Option<Instant>,
     /// Batches of watches that the server has not answered.
     rearming: usize,
+    again: Again,
     follow: Follow,
     slots: Slots,
     /// Requests that wait for a connection, or for its watches to be armed, in submission order.
@@ -135,6 +138,8 @@ pub(crate) struct Core {
     /// Why the servers do not accept this client.
     refused_for: Option<Disconnect>,
     closing: Closing,
+    /// Whether a server has said that the last session has ended. True before the first session.
+    end_is_proven: bool,
     close_wakers: Vec<Waker>,
     cleanups: Cleanups,
     /// No slot's deadline is earlier.
@@ -182,6 +187,7 @@ impl Core {
             link: None,
             moving: None,
             rearming: 0,
+            again: Again::default(),
             follow: Follow::default(),
             slots: Slots::default(),
             parked: VecDeque::new(),
@@ -190,6 +196,7 @@ impl Core {
             login: None,
             refused_for: None,
             closing: Closing::No,
+            end_is_proven: true,
             close_wakers: Vec::new(),
             cleanups: Cleanups::default(),
             next_deadline: None,

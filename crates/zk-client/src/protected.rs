@@ -15,6 +15,7 @@ use crate::create::{Create, Created};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::read::Children;
 use crate::repetition::Repetition;
+use crate::slots::SlotKey;
 use crate::write::{ANY, delete_for_good};
 
 /// So many requests of one creation may each be lost with the connection: more than of other requests,
@@ -145,6 +146,7 @@ impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> CreateProtected<'a, D> {
         match self.orphan(&client) {
             Ok(orphan) => {
                 let attempt = self.attempt(&client, &orphan);
+                orphan.set_creation(attempt.answer.key());
                 Box::pin(self.run(client, orphan, attempt))
             }
             Err(error) => Box::pin(std::future::ready(Err(error))),
@@ -225,6 +227,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                 }
                 Err(error) => error,
             };
+            orphan.set_creation(None);
             sessions.push(client.session().id);
             match (failed.kind(), failed.outcome()) {
                 _ if failed.is_unresolved()
@@ -356,6 +359,13 @@ impl Orphan {
         paths_of(&self.parent, &self.prefix, children)
     }
 
+    /// Only this request can have created the znode, if it is given.
+    fn set_creation(&self, creation: Option<SlotKey>) {
+        if let Some(cleanup) = &self.cleanup {
+            cleanup.set_creation(creation);
+        }
+    }
+
     /// Looking for the znode has failed. It is not looked for again if that costs the connection
     /// again.
     fn give_up_on(&mut self, look: &Error) {
@@ -373,6 +383,7 @@ impl Drop for Orphan {
     fn drop(&mut self) {
         // The end of the session takes an ephemeral znode with it.
         let ends = self.ephemeral && self.client.is_closing();
+        self.set_creation(None);
         let cleanup = self.cleanup.take();
         if !self.armed || ends {
             return cleanup.map_or((), Cleanup::cancel);
@@ -413,7 +424,7 @@ fn look(client: &Client, parent: &str) -> Look {
 
 /// Deletes the children whose names begin with `prefix`; `look` has been submitted.
 async fn remove(client: &Client, parent: &str, prefix: &str, mut look: Look) -> Result<()> {
-    let mut repetition = Repetition::default();
+    let mut repetition = Repetition::of_cleanup();
     loop {
         let (synced, children) = look;
         let read = match synced.await {

@@ -20,6 +20,7 @@ pub(crate) const MAX_LOSSES: u32 = 10;
 pub struct Repetition {
     backoff: Backoff,
     losses: u32,
+    awaits_quorum: bool,
 }
 
 impl Default for Repetition {
@@ -27,11 +28,21 @@ impl Default for Repetition {
         Repetition {
             backoff: Backoff::new(BackoffPolicy::default(), fastrand::u64(..)),
             losses: 0,
+            awaits_quorum: false,
         }
     }
 }
 
 impl Repetition {
+    /// The repetition of a request that removes what must not stay. It goes on while the server is
+    /// read-only, without a limit: the next server with a quorum can execute the request.
+    pub fn of_cleanup() -> Self {
+        Repetition {
+            awaits_quorum: true,
+            ..Repetition::default()
+        }
+    }
+
     /// Whether another attempt may succeed where this one has failed.
     pub fn may_go_on(&mut self, error: &Error) -> bool {
         if error.retries_exhausted() {
@@ -50,6 +61,7 @@ impl Repetition {
                 self.losses += 1;
                 self.losses < MAX_LOSSES
             }
+            (ErrorKind::ReadOnly, _) => self.awaits_quorum,
             _ => error.is_retryable(),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use zk_proto::{Acl, path};
 
 use crate::client::Client;
-use crate::error::{ErrorKind, Outcome, Result};
+use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::repetition::Repetition;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -19,7 +19,8 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 ///
 /// # Errors
 /// Those of [`Create`](crate::Create), `NodeExists` aside. A lost connection is none until ten
-/// attempts at the same znode have each cost one.
+/// attempts at the same znode have each cost one. An overload
+/// ([`Throttled`](ErrorKind::Throttled), [`QueueFull`](ErrorKind::QueueFull)) is waited out.
 ///
 /// # Cancel safety
 /// Dropping the future leaves the znodes that were created.
@@ -100,13 +101,21 @@ impl<'a> IntoFuture for EnsurePath<'a> {
                             missing.pop();
                         }
                         // Servers look at the parent's ACL first, also if there is nothing to do.
-                        (ErrorKind::NoAuth, _) if client.exists(path).await?.is_some() => {
-                            missing.pop();
-                        }
+                        (ErrorKind::NoAuth, _) => match client.exists(path).await {
+                            Ok(Some(_)) => {
+                                missing.pop();
+                            }
+                            Ok(None) => return Err(error),
+                            Err(look) if passes(&look) && repetition.may_go_on(&look) => {
+                                tokio::time::sleep(repetition.next_delay()).await;
+                            }
+                            Err(look) => return Err(look),
+                        },
                         (ErrorKind::NoNode, Some(parent)) => missing.push(parent),
                         // Creating it twice is creating it once.
-                        (ErrorKind::ConnectionLost | ErrorKind::Server, _)
-                            if error.is_transient() && repetition.may_go_on(&error) =>
+                        _ if passes(&error)
+                            && error.is_transient()
+                            && repetition.may_go_on(&error) =>
                         {
                             tokio::time::sleep(repetition.next_delay()).await;
                         }
@@ -122,12 +131,22 @@ impl<'a> IntoFuture for EnsurePath<'a> {
     }
 }
 
+/// Whether the same request may succeed later, in the same session.
+fn passes(error: &Error) -> bool {
+    is_overload(error) || matches!(error.kind(), ErrorKind::ConnectionLost | ErrorKind::Server)
+}
+
+/// Whether the request was not executed because there were too many.
+fn is_overload(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Throttled | ErrorKind::QueueFull)
+}
+
 crate::call::blocking!([<'a>] EnsurePath<'a>, (), |op| op.client);
 crate::call::blocking!([<'a>] DeleteRecursive<'a>, (), |op| op.client);
 
 /// How many deletions are outstanding at once.
 const WINDOW: usize = 256;
-/// How many times in a row a lost connection may bring no deletion further.
+/// How many rounds in a row may bring no deletion further.
 const MAX_LOSSES: u32 = 10;
 
 /// Deletes a znode and everything below it, the lowest first, many at a time. What others create
@@ -135,7 +154,9 @@ const MAX_LOSSES: u32 = 10;
 ///
 /// # Errors
 /// Those of [`Delete`](crate::Delete). `NoNode` only if there was nothing to begin with. A lost
-/// connection or session is none until ten attempts in a row have got no reply.
+/// connection or session is none until ten attempts in a row have got no reply; nor is an overload
+/// ([`Throttled`](ErrorKind::Throttled), [`QueueFull`](ErrorKind::QueueFull)) until ten attempts in a
+/// row have had no other reply.
 ///
 /// # Cancel safety
 /// Dropping the future leaves what has not been deleted yet.
@@ -186,6 +207,7 @@ struct Deletion {
     /// Whether there was anything to delete.
     found: bool,
     losses: u32,
+    pauses: Repetition,
 }
 
 struct Doomed {
@@ -203,6 +225,7 @@ impl Deletion {
             }],
             found: false,
             losses: 0,
+            pauses: Repetition::default(),
         }
     }
 
@@ -234,7 +257,10 @@ impl Deletion {
                         .is_some_and(|last| is_below(&last.path, &doomed.path));
                     remaining.push(doomed);
                 }
-                ErrorKind::ConnectionLost | ErrorKind::SessionExpired | ErrorKind::QueueFull => {
+                ErrorKind::ConnectionLost
+                | ErrorKind::SessionExpired
+                | ErrorKind::QueueFull
+                | ErrorKind::Throttled => {
                     self.found |= error.outcome() == Outcome::Unknown;
                     // It can be deleted again without harm, but not before what is below it.
                     remaining.push(doomed);
@@ -246,16 +272,33 @@ impl Deletion {
         if let Some(error) = failed {
             return Err(error);
         }
-        self.losses = if answered { 0 } else { self.losses + 1 };
-        match lost {
-            Some(error) if self.losses >= MAX_LOSSES => Err(error.with_retries_exhausted()),
-            // Nothing is known of what is below; the next attempt says what has to be listed.
-            Some(_) => {
-                self.stack.extend(remaining.into_iter().rev());
+        let Some(error) = lost else {
+            return self.put_back(remaining, client).await;
+        };
+        // Nothing is known of what is below; the next attempt says what has to be listed.
+        self.stack.extend(remaining.into_iter().rev());
+        match answered {
+            true => {
+                self.progressed();
                 Ok(())
             }
-            None => self.put_back(remaining, client).await,
+            false => self.pause(error).await,
         }
+    }
+
+    fn progressed(&mut self) {
+        self.losses = 0;
+        self.pauses.reset();
+    }
+
+    /// A round has ended without an answer that brings the deletion further.
+    async fn pause(&mut self, error: Error) -> Result<()> {
+        self.losses += 1;
+        if self.losses >= MAX_LOSSES {
+            return Err(error.with_retries_exhausted());
+        }
+        tokio::time::sleep(self.pauses.next_delay()).await;
+        Ok(())
     }
 
     /// Puts back what has children, with those that have not been listed yet.
@@ -265,6 +308,7 @@ impl Deletion {
             .rev()
             .map(|doomed| (!doomed.listed).then(|| client.children(&doomed.path).submit()))
             .collect();
+        let (mut overload, mut listed) = (None, false);
         for (mut doomed, list) in remaining.into_iter().rev().zip(lists) {
             let Some(list) = list else {
                 self.stack.push(doomed);
@@ -273,8 +317,15 @@ impl Deletion {
             let names = match list.await {
                 Ok(names) => names,
                 Err(error) if error.kind() == ErrorKind::NoNode => continue,
+                // The next attempt to delete it says that it has to be listed.
+                Err(error) if is_overload(&error) => {
+                    self.stack.push(doomed);
+                    overload = Some(error);
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
+            listed = true;
             doomed.listed = true;
             let children = names.iter().map(|name| Doomed {
                 path: path::join(&doomed.path, name),
@@ -284,7 +335,13 @@ impl Deletion {
             self.stack.push(doomed);
             self.stack.extend(children);
         }
-        Ok(())
+        match overload {
+            Some(error) if !listed => self.pause(error).await,
+            _ => {
+                self.progressed();
+                Ok(())
+            }
+        }
     }
 }
 

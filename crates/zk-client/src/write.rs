@@ -130,7 +130,8 @@ impl<'a> Delete<'a> {
     /// whatever the caller submits next, unless it has to be made again: after a lost connection, or
     /// because too many requests were outstanding. Without a session it belongs to the next one.
     ///
-    /// [`Client::close`] waits for it. It ends with a warning in the log, and the znode is left, if
+    /// [`Client::close`] waits for it. On a read-only server it waits for
+    /// a server with a quorum. It ends with a warning in the log, and the znode is left, if
     /// the server refuses it, if the session ends first, or if the request itself has cost ten
     /// connections.
     ///
@@ -139,6 +140,13 @@ impl<'a> Delete<'a> {
     /// meanwhile created under the same name.
     pub fn guaranteed(self) {
         self.in_background(Target::InSession);
+    }
+
+    /// As [`guaranteed`](Self::guaranteed), for an ephemeral znode of the current session: it is no
+    /// failure if that session ends first.
+    #[doc(hidden)]
+    pub fn guaranteed_ephemeral(self) {
+        self.in_background(Target::Ephemeral);
     }
 
     /// As [`guaranteed`](Self::guaranteed), and goes on in the next session if this one ends: for
@@ -165,7 +173,7 @@ pub(crate) async fn delete_for_good(
     version: i32,
     mut deleting: Pending<()>,
 ) -> Result<()> {
-    let mut repetition = Repetition::default();
+    let mut repetition = Repetition::of_cleanup();
     loop {
         match deleting.await {
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(()),

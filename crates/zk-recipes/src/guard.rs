@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 use zk_client::{
-    Client, Created, ErrorKind, Lease, OpResult, Pending, Pledge, Stat, State, Zxid, path,
+    Client, Created, ErrorKind, Lease, OpResult, Pending, Pledge, Repetition, Stat, State, Zxid,
+    path,
 };
 
 use crate::error::{Lost, Result};
@@ -379,7 +380,7 @@ impl Guard {
 
 /// Deletes a guard's znode, as long as it may be there.
 async fn delete(client: &Client, path: &str, may_be_there: impl Fn() -> bool) -> Result<()> {
-    let mut pause = pause();
+    let mut pause = Repetition::of_cleanup();
     while may_be_there() {
         match client.delete(path).await {
             Ok(()) => break,
@@ -407,7 +408,7 @@ impl Drop for Guard {
         match &self.lease {
             // Its session is over or being closed, which deletes it.
             Some(lease) if lease.deadline().is_none() => {}
-            Some(_) => delete.guaranteed(),
+            Some(_) => delete.guaranteed_ephemeral(),
             None => delete.guaranteed_across_sessions(),
         }
     }

@@ -265,7 +265,7 @@ impl Orphan {
 impl Drop for Orphan {
     fn drop(&mut self) {
         if !self.path.is_empty() {
-            self.client.delete(&self.path).guaranteed();
+            self.client.delete(&self.path).guaranteed_ephemeral();
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Clean-ups under way: requests in the background that remove what a dropped future or guard has
 //! left on the ensemble. The end of the client waits for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::{Closing, Core};
+use crate::cleanup::Target;
+use crate::slots::SlotKey;
 
 /// So many paths are named in the result of a `close()`.
 const NAMED: usize = 8;
@@ -19,9 +21,20 @@ pub(super) struct Cleanups {
 }
 
 #[derive(Debug)]
-struct Running {
+pub(super) struct Running {
     path: String,
-    outlives_session: bool,
+    target: Target,
+    /// The only request that can create what is to be deleted.
+    creation: Option<SlotKey>,
+}
+
+impl Running {
+    /// Whether there is nothing to delete although the clean-up is not done. `ended` if the end of
+    /// the session is proven; `unsent` are requests that will not be sent.
+    pub(super) fn is_void(&self, ended: bool, unsent: &VecDeque<SlotKey>) -> bool {
+        (ended && self.target == Target::Ephemeral)
+            || self.creation.is_some_and(|key| unsent.contains(&key))
+    }
 }
 
 impl Cleanups {
@@ -31,13 +44,17 @@ impl Cleanups {
 
     /// Whether one of them has work to do in the next session.
     pub(super) fn outlive_session(&self) -> bool {
-        self.running.values().any(|it| it.outlives_session)
+        self.running
+            .values()
+            .any(|it| it.target == Target::Persistent)
     }
 
-    /// Nothing more will be done: those under way have failed.
-    pub(super) fn give_up(&mut self) {
+    /// Nothing more will be done. Those under way have failed, except those that `is_void` says have
+    /// nothing to delete.
+    pub(super) fn give_up(&mut self, is_void: impl Fn(&Running) -> bool) {
         let running = std::mem::take(&mut self.running);
-        self.failed.extend(running.into_values().map(|it| it.path));
+        let left = running.into_values().filter(|it| !is_void(it));
+        self.failed.extend(left.map(|it| it.path));
     }
 
     /// The paths of those that failed since the end was asked for, as a text; empty if none did.
@@ -59,7 +76,7 @@ impl Core {
 
     /// A clean-up of `path` begins; its requests are accepted until the session is being closed.
     /// `None` if it comes too late for that.
-    pub(crate) fn begin_cleanup(&mut self, path: &str, outlives_session: bool) -> Option<u64> {
+    pub(crate) fn begin_cleanup(&mut self, path: &str, target: Target) -> Option<u64> {
         if !matches!(self.closing, Closing::No | Closing::Draining { .. }) {
             return None;
         }
@@ -68,10 +85,18 @@ impl Core {
         let path = path.to_owned();
         let running = Running {
             path,
-            outlives_session,
+            target,
+            creation: None,
         };
         self.cleanups.running.insert(id, running);
         Some(id)
+    }
+
+    /// What a clean-up is to delete can have been created by this request only, or by others too.
+    pub(crate) fn set_creation(&mut self, id: u64, creation: Option<SlotKey>) {
+        if let Some(running) = self.cleanups.running.get_mut(&id) {
+            running.creation = creation;
+        }
     }
 
     /// A clean-up has ended, well or not.

@@ -7,6 +7,7 @@ use zk_proto::records::ConnectResponse;
 use zk_proto::{ErrorCode, OpCode};
 use zk_transport::{Disconnect, FrameReader, Link, Notification, Received};
 
+use super::again::Again;
 use super::{Closing, Core, Token};
 use crate::Outcome;
 use crate::leader_contact::{is_decided_by_quorum, is_refusal_by_quorum};
@@ -26,6 +27,7 @@ impl Core {
         if self.is_over() {
             return false;
         }
+        self.again = Again::default();
         let request = self.session.connect_request(self.read_only);
         let link = Link::new(now, &request, budget);
         self.link = Some(if self.login.is_some() {
@@ -76,7 +78,8 @@ impl Core {
     /// When the link wants [`handle_link_timeout`](Self::handle_link_timeout) to be called.
     pub(crate) fn poll_link_timeout(&self) -> Option<Instant> {
         let link = self.link.as_ref()?.poll_timeout();
-        Some(self.poll_move().map_or(link, |due| due.min(link)))
+        let others = [self.poll_move(), self.again.due()];
+        others.into_iter().flatten().chain([link]).min()
     }
 
     /// Leaves a server that has not decided a write in time, as long as another can still prove the
@@ -95,6 +98,7 @@ impl Core {
     /// Pings, or finds the server dead.
     pub(crate) fn handle_link_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
         self.check_move(now)?;
+        self.check_again(now);
         self.rest();
         match &mut self.link {
             Some(link) => link.handle_timeout(now),
@@ -206,8 +210,15 @@ impl Core {
                 ..
             } => {
                 self.session.handle_zxid(zxid);
-                result.map_err(Disconnect::RearmRefused)?;
-                self.handle_rearmed(now, &batch);
+                match result {
+                    Ok(_) => self.handle_rearmed(now, &batch),
+                    // Once requests have followed it, the batch would come too late: a change
+                    // in between could be missed without a gap.
+                    Err(ErrorCode::ThrottledOp) if self.registry.is_rearming() => {
+                        self.handle_throttled_batch(now, *batch);
+                    }
+                    Err(code) => return Err(Disconnect::RearmRefused(code)),
+                }
                 Ok(())
             }
             // It is not a read-only server's to end.
@@ -222,7 +233,7 @@ impl Core {
                 ..
             } => {
                 // Until the deadline of the closing.
-                self.send_close(now);
+                self.handle_throttled_close(now);
                 Ok(())
             }
             Received::Reply {
@@ -254,10 +265,8 @@ impl Core {
                 self.session.handle_zxid(zxid);
                 // After any other refusal the server had nothing to remove, or a watch of a mode it
                 // cannot remove alone.
-                if result == Err(ErrorCode::ThrottledOp)
-                    && let Some(unwatch) = self.registry.unwatch_again(path)
-                {
-                    self.send_unwatch(now, unwatch);
+                if result == Err(ErrorCode::ThrottledOp) {
+                    self.handle_throttled_unwatch(now, path);
                 }
                 Ok(())
             }

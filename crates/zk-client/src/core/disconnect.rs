@@ -129,7 +129,8 @@ impl Core {
             self.set_state(State::Connecting);
         } else {
             // A connection without a session ends with itself.
-            self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), true);
+            let failure = Failure::Closed(Outcome::NotSent);
+            self.finish(State::Closed, &failure, self.end_is_proven);
         }
     }
 }

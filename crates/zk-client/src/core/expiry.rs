@@ -105,6 +105,7 @@ impl Core {
     /// it counts as over here.
     pub(super) fn after_expiry(&mut self, epoch: u64, proven: bool) {
         self.traffic.expiries += 1;
+        self.end_is_proven = proven;
         self.registry.end(&mut self.wakes);
         if self.announced == epoch {
             self.set_state(State::Expired { epoch });
@@ -122,7 +123,7 @@ impl Core {
             self.finish(
                 State::Expired { epoch },
                 &Failure::SessionExpired(Outcome::NotSent),
-                true,
+                proven,
             );
         } else {
             let parked = std::mem::take(&mut self.parked);
@@ -146,8 +147,9 @@ impl Core {
             return;
         }
         self.registry.end(&mut self.wakes);
-        for key in std::mem::take(&mut self.parked) {
-            self.fail(key, failure.clone());
+        let unsent = std::mem::take(&mut self.parked);
+        for key in &unsent {
+            self.fail(*key, failure.clone());
         }
         let waiting: Vec<_> = self
             .credentials
@@ -164,7 +166,9 @@ impl Core {
                 }
             }
         }
-        self.cleanups.give_up();
+        let unused = self.session.epoch() == 0;
+        self.cleanups
+            .give_up(|it| unused || it.is_void(acknowledged, &unsent));
         self.closing = Closing::Done { acknowledged };
         self.wakes.append(&mut self.close_wakers);
         self.set_state(state);
@@ -191,6 +195,10 @@ impl Core {
         };
         // Those who wait for an event learn that there will be none, and clean up.
         self.registry.end(&mut self.wakes);
+        // They have waited for watches that are not armed any more.
+        if self.takes_requests() {
+            self.release(now);
+        }
         self.readers.wake(&mut self.wakes);
         self.wake_driver();
     }
@@ -198,7 +206,8 @@ impl Core {
     /// Closes the session on the server, by the deadline.
     pub(super) fn close_session(&mut self, now: Instant, deadline: Instant) {
         if !self.session.exists() && !self.is_connected() {
-            self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), true);
+            let failure = Failure::Closed(Outcome::NotSent);
+            self.finish(State::Closed, &failure, self.end_is_proven);
             return;
         }
         self.closing = Closing::Requested {

@@ -46,13 +46,13 @@ impl Core {
         for unwatch in self.registry.rearmed(batch, &mut self.wakes) {
             self.send_unwatch(now, unwatch);
         }
-        if self.registry.is_rearming() {
+        if self.registry.is_rearming() && self.again.due().is_none() {
             self.rearm_more(now);
         }
     }
 
     /// Asks for as many batches as may be on their way; after the last, requests may follow.
-    fn rearm_more(&mut self, now: Instant) {
+    pub(super) fn rearm_more(&mut self, now: Instant) {
         while self.rearming < BATCHES
             && let Some(batch) = self.registry.next_batch()
         {
@@ -84,7 +84,7 @@ impl Core {
     }
 
     /// Sends what has waited for a connection whose watches are armed.
-    fn release(&mut self, now: Instant) {
+    pub(super) fn release(&mut self, now: Instant) {
         self.forget_unwanted();
         for key in std::mem::take(&mut self.parked) {
             let Some(slot) = self.slots.get_mut(key) else {

@@ -189,6 +189,12 @@ impl World {
         }
     }
 
+    /// The time comes for which the link waits next.
+    fn tick(&mut self) {
+        self.now = self.core.poll_link_timeout().unwrap();
+        self.core.handle_link_timeout(self.now).unwrap();
+    }
+
     fn cut(&mut self) {
         self.cut_for(&Disconnect::ClosedByServer);
     }
@@ -330,6 +336,14 @@ impl World {
             None => None,
         }
     }
+}
+
+/// The reply, as a server sends it that did not execute the request.
+fn throttled(reply: &[u8]) -> BytesMut {
+    let mut frame = BytesMut::from(&reply[..20]);
+    frame[..4].copy_from_slice(&16_u32.to_be_bytes());
+    frame[16..20].copy_from_slice(&ErrorCode::ThrottledOp.code().to_be_bytes());
+    frame
 }
 
 fn is_node(event: Option<&WatchEvent>) -> bool {

@@ -185,14 +185,13 @@ fn a80_a_configuration_that_a_server_is_too_busy_to_tell_is_asked_for_again() {
     world.deliver(usize::MAX);
     world.answer(1);
     world.deliver(usize::MAX);
-    let mut frame = BytesMut::from(&world.server.send().unwrap()[..]);
+    let reply = world.server.send().unwrap();
     // The server has not executed it: it keeps no watch.
     world.server.data_watches = server::Watches::default();
-    frame.truncate(20);
-    frame[..4].copy_from_slice(&16_u32.to_be_bytes());
-    frame[16..20].copy_from_slice(&ErrorCode::ThrottledOp.code().to_be_bytes());
-    world.frames.extend(&frame);
+    world.frames.extend(&throttled(&reply));
     world.receive().unwrap();
+    assert!(!world.core.has_output(), "repeated at once");
+    world.tick();
     world.settle();
     assert_eq!(world.core.take_notice(), None);
     // With the next ping.

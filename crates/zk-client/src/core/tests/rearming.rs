@@ -1,6 +1,7 @@
 //! More watches than are armed again at once.
 
 use super::*;
+use crate::cleanup::Target;
 
 /// A batch holds this many.
 const IN_BATCH: usize = 14;
@@ -151,6 +152,46 @@ fn g11_a_close_in_between_comes_after_what_was_submitted() {
     for watch in watches {
         assert_eq!(world.event(watch), Some(WatchEvent::SessionEnded));
     }
+}
+
+/// The clean-up parked during the re-arming precedes what is submitted after the close. Guards: H5.
+#[test]
+fn g1_g11_close_releases_parked_requests() {
+    let (mut world, _watches) = rearming();
+    let cleanup = world.core.begin_cleanup("/0", Target::Persistent).unwrap();
+    let submitted = world.set("/0", "");
+    world.core.close(world.now);
+    world.deliver(usize::MAX);
+    assert_eq!(world.server.arrived[AT_A_TIME..], [OpCode::SetData]);
+    world.settle();
+    assert!(world.poll(submitted).is_some());
+    world.core.end_cleanup(world.now, cleanup, true);
+    world.settle();
+    assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
+}
+
+/// What is submitted while a batch has to be sent again waits for it. Guards: A80.
+#[test]
+fn a80_a_throttled_batch_is_sent_again_later() {
+    let (mut world, watches) = rearming();
+    let frame = world.server.send().unwrap();
+    // The server has not executed it: it keeps no watch of it.
+    world.server.data_watches = server::Watches::default();
+    world.frames.extend(&throttled(&frame));
+    world.receive().unwrap();
+    let set = world.set("/0", "");
+    world.settle();
+    assert_eq!(world.server.arrived.len(), AT_A_TIME);
+    world.tick();
+    world.settle();
+    assert_eq!(world.server.arrived.len(), BATCHES + 2);
+    assert_eq!(world.server.arrived.last(), Some(&OpCode::SetData));
+    assert!(world.poll(set).is_some());
+    assert_eq!(world.core.statistics().lost_connections, 1);
+    let path = world.server.nodes.keys().next().unwrap().clone();
+    world.server.change(&path, false);
+    world.settle();
+    assert!(is_node(world.event(watches[0]).as_ref()));
 }
 
 /// Those who give up while it lasts make room for others.

@@ -1,6 +1,7 @@
 //! Sessions that end, and the client's end.
 
 use super::*;
+use crate::cleanup::Target;
 
 #[test]
 fn a_connection_that_came_too_late_is_not_used() {
@@ -140,6 +141,8 @@ fn closing_that_a_server_throttles_is_asked_for_again() {
     let mut world = World::connected();
     refuse_close(&mut world, ErrorCode::ThrottledOp).unwrap();
     assert_eq!(world.core.poll_closed(Waker::noop()), None);
+    assert!(!world.core.has_output(), "repeated at once");
+    world.tick();
     world.settle();
     assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
 }
@@ -152,6 +155,65 @@ fn closing_of_a_session_that_expires_only_here_is_not_acknowledged() {
     world.core.close(due - Duration::from_millis(1));
     world.core.handle_timeout(due);
     assert_eq!(world.core.poll_closed(Waker::noop()), Some(false));
+}
+
+/// Guards: G11.
+#[test]
+fn g11_close_after_a_local_expiry_is_unproven() {
+    for policy in [SessionPolicy::Renew, SessionPolicy::Close] {
+        for proven in [false, true] {
+            let mut world = World::with_policy(policy);
+            world.connect();
+            world.cut();
+            if proven {
+                world.server.expire_next = true;
+                world.connect();
+            } else {
+                let due = world.core.poll_timeout().unwrap();
+                world.core.handle_timeout(due);
+            }
+            assert_eq!(world.core.state(), State::Expired { epoch: 1 });
+            world.core.close(world.now);
+            let closed = world.core.poll_closed(Waker::noop());
+            assert_eq!(closed, Some(proven), "{policy:?}");
+        }
+    }
+}
+
+/// The end of the session deletes an ephemeral znode, where a server has said that it has ended.
+/// Guards: G11, H5.
+#[test]
+fn g11_an_ended_session_fails_no_ephemeral() {
+    for (target, proven, left) in [
+        (Target::Ephemeral, true, ""),
+        (Target::Ephemeral, false, "/a"),
+        (Target::InSession, true, "/a"),
+    ] {
+        let mut world = World::connected();
+        world.cut();
+        world.core.begin_cleanup("/a", target).unwrap();
+        world.core.close(world.now);
+        if proven {
+            world.server.expire_next = true;
+            world.connect();
+        } else {
+            let due = world.core.session.expires_at();
+            world.core.handle_timeout(due);
+        }
+        let closed = world.core.poll_closed(Waker::noop());
+        assert_eq!(closed, Some(proven), "{target:?}");
+        assert_eq!(world.core.failed_cleanups(), left, "{target:?}");
+    }
+}
+
+/// Nothing was sent, so nothing is left. Guards: G11, H5.
+#[test]
+fn g11_without_a_session_nothing_is_left() {
+    let mut world = World::new();
+    world.core.begin_cleanup("/a", Target::Persistent).unwrap();
+    world.core.close(world.now);
+    assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
+    assert_eq!(world.core.failed_cleanups(), "");
 }
 
 #[test]

@@ -316,13 +316,11 @@ fn a_removal_that_a_server_throttles_is_asked_for_again() {
     world.server.arrived.clear();
     world.core.unsubscribe(world.now, watch);
     world.deliver(usize::MAX);
-    let mut frame = BytesMut::from(&world.server.send().unwrap()[..]);
-    frame[16..20].copy_from_slice(&ErrorCode::ThrottledOp.code().to_be_bytes());
-    world.frames.extend(&frame);
-    world
-        .core
-        .handle_input(world.now, &mut world.frames)
-        .unwrap();
+    let reply = world.server.send().unwrap();
+    world.frames.extend(&throttled(&reply));
+    world.receive().unwrap();
+    assert!(!world.core.has_output(), "repeated at once");
+    world.tick();
     world.settle();
     let removals = [OpCode::RemoveWatches, OpCode::RemoveWatches];
     assert_eq!(world.server.arrived, removals);

@@ -168,6 +168,22 @@ impl Registry {
         batch
     }
 
+    /// A server has not armed the batch, which is to be armed before all others.
+    pub(crate) fn rearm_again(&mut self, batch: Batch) {
+        for (kind, path) in batch.watches.into_iter().rev() {
+            match self.rearming.0.front_mut() {
+                Some(group) if group.kind == kind && group.since == batch.since => {
+                    group.paths.push_front(path);
+                }
+                _ => self.rearming.0.push_front(Group {
+                    since: batch.since,
+                    kind,
+                    paths: VecDeque::from([path]),
+                }),
+            }
+        }
+    }
+
     /// Whether anyone waits for a watch that no server guards.
     fn is_wanted(&self, kind: WatchKind, path: &str) -> bool {
         let first = self
