@@ -146,13 +146,13 @@ fn of_requests() -> Vec<Entry> {
 #[rustfmt::skip]
 fn of_clients() -> Vec<Entry> {
     entries! {
-        "a connection" ["client/config.rs connect", "client/client.rs connect"] leaves NONE, |_zk, server| crate::builder(&server).connect().await;
+        "a connection" ["client/config/start.rs connect", "client/client.rs connect"] leaves NONE, |_zk, server| crate::builder(&server).connect().await;
         "a connection with credentials" [] leaves NONE, |_zk, server| crate::builder(&server).auth("digest", "a:b").connect().await;
         "a connection, closed" ["client/client.rs close"] leaves NONE, |_zk, server| {
             let other = crate::builder(&server).connect().await?;
             other.close().await
         };
-        "a session handed over" ["client/config.rs resume"] leaves NONE, |_zk, server| {
+        "a session handed over" ["client/config/start.rs resume"] leaves NONE, |_zk, server| {
             let token = crate::builder(&server).connect().await?.detach()?;
             crate::builder(&server).resume(token).await?.close().await?
         };

@@ -67,7 +67,6 @@ impl Mailbox {
     /// The next event of a subscriber who watches `path`.
     pub(super) fn pop(&mut self, path: &str) -> Option<WatchEvent> {
         let first = self.notes.pop_front();
-        self.bytes -= first.as_ref().map_or(0, Note::bytes);
         if self.notes.is_empty() && self.notes.capacity() > KEEP_AT_REST {
             self.notes = VecDeque::new();
         }
@@ -77,7 +76,13 @@ impl Mailbox {
                 path: other,
                 zxid,
             }) => {
-                let path = other.unwrap_or_else(|| path.into()).into_string();
+                let path = match other {
+                    Some(other) => {
+                        self.bytes -= other.len();
+                        other.into_string()
+                    }
+                    None => path.to_owned(),
+                };
                 Some(WatchEvent::Node(NodeEvent { kind, path, zxid }))
             }
             Some(Note::Gap { since }) => Some(WatchEvent::Gap { since }),
