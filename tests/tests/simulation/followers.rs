@@ -72,8 +72,15 @@ impl Followers {
 
     /// Holds what they say against what the leader has.
     pub(crate) async fn compare(&self, world: &World) {
-        sleep(BOUNDARY * 2).await;
         let server = &world.network.server;
+        // A session that another client has left may end meanwhile, and its znodes with it.
+        for _ in 0..20 {
+            let before = server.zxid();
+            sleep(BOUNDARY * 2).await;
+            if server.zxid() == before {
+                break;
+            }
+        }
         for (path, latest) in &self.data {
             let node = server.node(&format!("/app{path}"));
             let there = node.map(|node| (node.data.unwrap_or_default(), node.stat.mzxid));

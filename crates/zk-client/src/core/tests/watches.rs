@@ -326,6 +326,36 @@ fn a_removal_that_a_server_throttles_is_asked_for_again() {
     assert_eq!(world.server.arrived, removals);
 }
 
+/// Found by simulation (seed 1000973): a watch that was set meanwhile fired, and the removal was
+/// forgotten.
+#[test]
+fn a_throttled_removal_outlives_other_watches() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let children = world.children("/a");
+    world.settle();
+    let children = world.watch(children);
+    world.core.unsubscribe(world.now, children);
+    world.deliver(usize::MAX);
+    let reply = world.server.send().unwrap();
+    world.frames.extend(&throttled(&reply));
+    world.receive().unwrap();
+    let data = world.get("/a", true);
+    world.settle();
+    let data = world.watch(data);
+    world.server.arrived.clear();
+    world.tick();
+    world.settle();
+    assert!(
+        !world.server.arrived.contains(&OpCode::RemoveWatches),
+        "data are watched"
+    );
+    world.server.change("/a", false);
+    world.settle();
+    assert!(is_node(world.event(data).as_ref()));
+    assert!(world.server.arrived.contains(&OpCode::RemoveWatches));
+}
+
 /// I13, on a clock of the test's own: events all the time, for twenty ping intervals.
 #[test]
 fn b25_a_flood_of_events_does_not_hold_up_pings() {

@@ -159,9 +159,14 @@ impl Registry {
     }
 
     /// What to remove after a server was too busy to do so. Where anything is watched by now, the
-    /// removal of the last of it takes this with it.
+    /// removal is put off until that has ended.
     pub(crate) fn unwatch_again(&mut self, path: Arc<str>) -> Option<Unwatch> {
-        (self.is_bare(&path) && !self.arming.contains_key(&path)).then_some(Unwatch {
+        if !self.is_bare(&path) || self.arming.contains_key(&path) {
+            self.left.entry(path).or_default();
+            return None;
+        }
+        self.left.remove(&path);
+        Some(Unwatch {
             path,
             kind: WatcherType::Any,
         })
