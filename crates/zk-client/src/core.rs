@@ -138,7 +138,8 @@ pub(crate) struct Core {
     /// Why the servers do not accept this client.
     refused_for: Option<Disconnect>,
     closing: Closing,
-    /// Whether a server has said that the last session has ended. True before the first session.
+    /// Whether a server has said that the last session has ended, and each that has ended while the
+    /// client is being closed. True before the first session.
     end_is_proven: bool,
     close_wakers: Vec<Waker>,
     cleanups: Cleanups,

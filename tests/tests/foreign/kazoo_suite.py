@@ -294,10 +294,14 @@ def barriers(zk, other, root):
     assert barrier.remove() and not barrier.remove()
     join()
     steps = Seen()
+    # One that enters and leaves before the other looks for it is missed by kazoo's barrier, and
+    # the other waits for ever.
+    entered = threading.Barrier(2)
 
     def both(c, name):
         barrier = c.DoubleBarrier(root + "-double", 2, identifier=name)
         barrier.enter()
+        entered.wait()
         steps("in")
         barrier.leave()
         steps("out")

@@ -243,6 +243,7 @@ impl Core {
             } => {
                 // A session that has expired is over, too; any other refusal leaves it as it is.
                 let ended = matches!(result, Ok(_) | Err(ErrorCode::SessionExpired));
+                let ended = ended && self.end_is_proven;
                 self.finish(State::Closed, &Failure::Closed(Outcome::Unknown), ended);
                 Err(Disconnect::Local)
             }

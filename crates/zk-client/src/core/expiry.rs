@@ -105,7 +105,7 @@ impl Core {
     /// it counts as over here.
     pub(super) fn after_expiry(&mut self, epoch: u64, proven: bool) {
         self.traffic.expiries += 1;
-        self.end_is_proven = proven;
+        self.end_is_proven = proven && (self.closing == Closing::No || self.end_is_proven);
         self.registry.end(&mut self.wakes);
         if self.announced == epoch {
             self.set_state(State::Expired { epoch });
@@ -183,6 +183,8 @@ impl Core {
         }
         let timeout = self.limits.close_timeout;
         let deadline = now + timeout;
+        // Another session may have ended long before without proof.
+        self.end_is_proven |= self.session.exists();
         // Without a session up to now nothing of this client's is on the ensemble.
         let unused = self.session.epoch() == 0;
         if self.cleanups.is_empty() || unused || zk_proto::seeded_bug!("H5") {
