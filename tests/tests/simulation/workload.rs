@@ -450,8 +450,11 @@ pub(crate) async fn close(world: &World, incarnation: &Incarnation) -> bool {
     let (outcome, error) = answered(incarnation.client.clone().close().await, |()| Outcome::Done);
     let ok = outcome.is_ok();
     if ok && session != 0 {
-        let alive = world.network.server.sessions();
-        if alive.iter().any(|alive| alive.id.0 == session) {
+        let server = &world.network.server;
+        let alive = server.sessions();
+        // A deposed leader ends sessions by its own clock, and says so to their clients.
+        let is_known = server.deposed_leader().is_none();
+        if is_known && alive.iter().any(|alive| alive.id.0 == session) {
             world.recorder.finding(format!(
                 "I12: client {} was closed, and its session {session:#x} is there",
                 incarnation.id
