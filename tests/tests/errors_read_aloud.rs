@@ -213,12 +213,12 @@ async fn refused(hosts: &str, reason: &str) -> (Error, String) {
 #[tokio::test]
 async fn a_connect_to_nobody_to_another_service_and_to_a_name_that_is_none() {
     let port = ClosedPort::new();
-    let nobody = port.address();
+    let closed = port.address();
     const ADVICE: &str = "(check the addresses, and that the servers run and have a quorum)";
-    let (error, session) = refused(&nobody, "refused").await;
+    let (error, session) = refused(&closed, "refused").await;
     says(
         &error,
-        &[&session, &nobody, "cannot connect", "refused", ADVICE],
+        &[&session, &closed, "cannot connect", "refused", ADVICE],
     );
 
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();

@@ -158,7 +158,7 @@ async fn a_conditional_retry_resolves_it() {
                 .await;
             assert_eq!(set.unwrap().version, 1, "{action:?}");
             assert_eq!(version(&wire.server), 1, "{action:?}");
-            // A deletion that took effect cannot be told from another's.
+            // A deletion that took effect looks like one by another client.
             wire.server
                 .faults()
                 .rule(on(OpCode::Delete).then(action.clone()));

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use zk_transport::ping_interval;
+
 use super::Core;
 use crate::watch::Batch;
 
@@ -25,7 +27,7 @@ impl Again {
 impl Core {
     /// A request was throttled that can be made again from the state of the core alone.
     pub(super) fn handle_throttled(&mut self, now: Instant) {
-        let pause = self.session.timeout() / 12;
+        let pause = ping_interval(self.session.timeout());
         self.again.due.get_or_insert(now + pause);
         self.wake_driver();
     }
