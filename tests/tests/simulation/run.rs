@@ -1,12 +1,13 @@
 //! One seed's run, from the first client to the checker.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use zk_client::Client;
+use zk_client::{Client, ErrorKind};
 use zk_embedded::core::Txn;
 use zk_proto::OpCode;
 
@@ -277,10 +278,26 @@ fn calm(world: &World) {
     }
 }
 
+/// Waits for a place in the client's small queue: after a reconnect, the reads of its recipes may
+/// fill it.
+async fn with_place<T, F>(mut operation: impl FnMut() -> F) -> Result<T, zk_client::Error>
+where
+    F: Future<Output = Result<T, zk_client::Error>>,
+{
+    loop {
+        match operation().await {
+            Err(error) if error.kind() == ErrorKind::QueueFull => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Reads something with a client, so that everything is told that is due.
 async fn hear(world: &World, incarnation: &Incarnation) {
     let id = world.begin(incarnation, Kind::Sync, "/");
-    let outcome = match incarnation.client.sync("/").await {
+    let outcome = match with_place(|| async { incarnation.client.sync("/").await }).await {
         Ok(()) => Outcome::Done,
         Err(error) => {
             world.recorder.finding(format!(
@@ -292,14 +309,15 @@ async fn hear(world: &World, incarnation: &Incarnation) {
     };
     world.end(incarnation, id, outcome, String::new());
     let id = world.begin(incarnation, Kind::Exists, "/u");
-    let (outcome, error) = match incarnation.client.exists("/u").await {
-        Ok(Some(stat)) => {
-            let mzxid = stat.mzxid.0;
-            (Outcome::Read(Read::Present { mzxid }), String::new())
-        }
-        Ok(None) => (Outcome::Read(Read::Absent), String::new()),
-        Err(error) => (Outcome::Unknown, error.to_string()),
-    };
+    let (outcome, error) =
+        match with_place(|| async { incarnation.client.exists("/u").await }).await {
+            Ok(Some(stat)) => {
+                let mzxid = stat.mzxid.0;
+                (Outcome::Read(Read::Present { mzxid }), String::new())
+            }
+            Ok(None) => (Outcome::Read(Read::Absent), String::new()),
+            Err(error) => (Outcome::Unknown, error.to_string()),
+        };
     world.end(incarnation, id, outcome, error);
     world.look_at_watches(incarnation);
     world.drain(incarnation, true);
