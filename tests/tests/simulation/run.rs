@@ -287,7 +287,7 @@ where
     loop {
         match operation().await {
             Err(error) if error.kind() == ErrorKind::QueueFull => {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                sleep(Duration::from_millis(1)).await;
             }
             done => return done,
         }
