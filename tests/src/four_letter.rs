@@ -85,7 +85,7 @@ impl FromStr for Srvr {
         let number = |text: &str, radix| {
             u64::from_str_radix(text, radix).map_err(|_| UnreadableSrvr(reply.trim().to_owned()))
         };
-        let version = field("Zookeeper version")?;
+        let version = field("Zookeeper version").or_else(|_| field("ClickHouse Keeper version"))?;
         Ok(Self {
             version: version
                 .split(['-', ','])

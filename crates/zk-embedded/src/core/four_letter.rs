@@ -6,6 +6,7 @@ use std::time::Instant;
 use zk_proto::admin::ServerMode;
 
 use super::connection::{Connection, ConnectionId};
+use super::pose::Texts;
 use super::state::State;
 use crate::options::millis_u64;
 
@@ -18,6 +19,15 @@ impl State {
         let word = std::str::from_utf8(&word).ok()?;
         if !self.options.behaviour().words.contains(&word) {
             return None;
+        }
+        let texts = self.options.behaviour().texts;
+        if texts == Texts::Keeper {
+            // A word that is not allowed is not answered.
+            let answer = self
+                .options
+                .allows(word)
+                .then(|| self.keeper_word(member, word));
+            return Some(answer.unwrap_or_default());
         }
         if !self.options.allows(word) {
             return Some(format!(
@@ -76,7 +86,7 @@ impl State {
     }
 
     /// The member's connections, in the order in which they were opened.
-    fn of_member(&self, member: usize) -> Vec<(ConnectionId, &Connection)> {
+    pub(super) fn of_member(&self, member: usize) -> Vec<(ConnectionId, &Connection)> {
         let all = self.connections.all.iter();
         let mut found: Vec<_> = all
             .filter(|(_, connection)| connection.member == member)
@@ -103,8 +113,9 @@ impl State {
         let received: u64 = connections.iter().map(|(_, c)| c.stats.received).sum();
         let sent: u64 = connections.iter().map(|(_, c)| c.stats.sent).sum();
         let nodes = self.members.get(member).map_or(0, |m| m.tree.count());
+        let average = self.average_latency();
         text += &format!(
-            "Latency min/avg/max: 0/0.0/0\nReceived: {received}\nSent: {sent}\n\
+            "Latency min/avg/max: 0/{average}/0\nReceived: {received}\nSent: {sent}\n\
              Connections: {}\nOutstanding: 0\nZxid: {}\nMode: {}\nNode count: {nodes}\n",
             connections.len() + 1,
             self.last_zxid(member),
@@ -114,6 +125,14 @@ impl State {
             text += "Proposal sizes last/min/max: -1/-1/-1\n";
         }
         text
+    }
+
+    /// In milliseconds, which are whole ones before 3.6.
+    fn average_latency(&self) -> &'static str {
+        match self.options.behaviour().texts {
+            Texts::ApacheOld => "0",
+            _ => "0.0",
+        }
     }
 
     fn mntr(&self, now: Instant, member: usize) -> String {
@@ -133,7 +152,7 @@ impl State {
             ("server_state", self.mode_text(member).to_owned()),
             ("ephemerals_count", ephemerals.to_string()),
             ("num_alive_connections", (connections.len() + 1).to_string()),
-            ("avg_latency", "0.0".to_owned()),
+            ("avg_latency", self.average_latency().to_owned()),
             ("min_latency", "0".to_owned()),
             ("max_latency", "0".to_owned()),
             ("outstanding_requests", "0".to_owned()),
@@ -149,6 +168,10 @@ impl State {
             ("approximate_data_size", this.tree.data_size().to_string()),
             ("uptime", self.elapsed(now).to_string()),
         ];
+        if self.options.behaviour().texts == Texts::ApacheOld {
+            let newer = ["global_sessions", "local_sessions", "uptime"];
+            values.retain(|(key, _)| !newer.contains(key));
+        }
         if self.mode(member) == ServerMode::Leader {
             let same = |other: &&super::member::Member| other.contact == this.contact;
             let synced = self.members.iter().filter(same).count();

@@ -12,6 +12,7 @@ mod connection;
 mod deposed;
 mod ensemble;
 mod four_letter;
+mod four_letter_keeper;
 mod handshake;
 mod inspect;
 mod keeper_events;
