@@ -77,9 +77,10 @@
 //! event by event, and must not differ beyond this list:
 //!
 //! - All four-letter words are allowed, and nodes with a time to live enabled, by default.
-//! - The order of children is the same in every run; it is not sorted, and not Java's.
+//! - Children are listed in the order of Java's hash table. If that has 64 buckets or more, names that
+//!   meet in one with more than eight come in another order on Apache; and a server that loads a
+//!   snapshot fills its tables anew, in the order in which they were listed.
 //! - A path that is not valid UTF-8 (Java's CESU-8 included) is `MarshallingError`, even for reads.
-//! - An `auth` packet for `digest` without a colon is hashed as if it ended in one.
 //! - A `createSession` sent by a client is refused as unknown; Apache answers with a handshake.
 //! - Null lists in `setWatches`, and null ids in an ACL, are not told apart from what is near them.
 //! - What is sent back of a path outside the basic plane is UTF-8, not CESU-8.

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use zk_proto::records::ClientInfo;
-use zk_proto::{Acl, ErrorCode, Id, Permissions, digest_id};
+use zk_proto::acl::proven_digest_id;
+use zk_proto::{Acl, ErrorCode, Id, Permissions};
 
 use super::tree::AclList;
 
@@ -91,9 +92,7 @@ pub(crate) fn prove(
     match scheme {
         "ip" => Some(vec![Id::new("ip", ip.to_string())]),
         "digest" => {
-            let proof = String::from_utf8_lossy(proof?);
-            let (user, password) = proof.split_once(':').unwrap_or((&proof, ""));
-            let digest = digest_id(user, password);
+            let digest = proven_digest_id(proof?);
             let mut ids = Vec::new();
             if super_digest == Some(digest.as_str()) {
                 ids.push(Id::new("super", ""));

@@ -3,10 +3,11 @@
 //!
 //! Files: `state` ties everything together; `handshake`, `request`, `read`, `write`, `watches` are
 //! what it does with a frame, which `lenient` helps to read; `prepare` checks a write; `member`
-//! applies transactions; `tree`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
+//! applies transactions; `tree`, `children`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
 //! `ensemble` and `deposed` are what befalls members.
 
 mod acl;
+mod children;
 mod connection;
 mod deposed;
 mod ensemble;

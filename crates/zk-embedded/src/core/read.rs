@@ -197,7 +197,7 @@ fn readable<'a>(member: &'a Member, path: &str, auth: &[Id]) -> Result<&'a Node,
 }
 
 fn names(node: &Node) -> Children {
-    node.children.iter().map(|(_, name)| name).collect()
+    node.children.iter().collect()
 }
 
 /// One operation of a `multiRead`. The outer error is that of the whole.

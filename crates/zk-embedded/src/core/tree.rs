@@ -8,20 +8,17 @@ use bytes::Bytes;
 use zk_proto::path;
 use zk_proto::{Acl, Stat, Zxid};
 
+use super::children::Children;
 use super::txn::Change;
 
 /// An access control list shared by the nodes that have it.
 pub(crate) type AclList = Arc<[Acl]>;
 
-/// Names of children. A real server's order is that of a hash table; this one's is the same in
-/// every run and still not sorted, so that a client that forgets to sort is found out.
-pub(crate) type Names = BTreeSet<(u32, Box<str>)>;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) data: Option<Bytes>,
     pub(crate) acl: AclList,
-    pub(crate) children: Names,
+    pub(crate) children: Children,
     pub(crate) czxid: i64,
     pub(crate) mzxid: i64,
     pub(crate) pzxid: i64,
@@ -40,7 +37,7 @@ impl Node {
         Self {
             data,
             acl,
-            children: Names::new(),
+            children: Children::new(),
             czxid: zxid,
             mzxid: zxid,
             pzxid: zxid,
@@ -136,7 +133,7 @@ impl Tree {
             let node = Node::new(Some(Bytes::new()), open.clone(), 0, 0, 0);
             tree.nodes.insert(path.into(), node);
             if let Some(parent) = path::parent(path).and_then(|parent| tree.nodes.get_mut(parent)) {
-                parent.children.insert(key(path::name(path)));
+                parent.children.insert(path::name(path));
             }
             tree.data_size += path.len();
         }
@@ -260,7 +257,7 @@ impl Tree {
         let parent = self.nodes.get_mut(path::parent(path)?)?;
         parent.creates = creates;
         parent.pzxid = zxid;
-        parent.children.insert(key(path::name(path)));
+        parent.children.insert(path::name(path));
         let applied = Applied {
             stat: Some(node.stat()),
             acl: node.acl.clone(),
@@ -289,7 +286,7 @@ impl Tree {
             }
         }
         let parent = self.nodes.get_mut(path::parent(path)?)?;
-        parent.children.remove(&key(path::name(path)));
+        parent.children.remove(path::name(path));
         if !self.keeps_pzxid {
             parent.pzxid = parent.pzxid.max(zxid);
         }
@@ -307,14 +304,6 @@ fn applied(node: &Node) -> Applied {
         acl: node.acl.clone(),
         parent_acl: node.acl.clone(),
     }
-}
-
-/// FNV-1a, for an order that is not that of the names.
-fn key(name: &str) -> (u32, Box<str>) {
-    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    (hash, name.into())
 }
 
 #[cfg(test)]
