@@ -32,8 +32,9 @@
 //! # Ensembles
 //!
 //! [`Builder::members`] starts several members on one state: each has a port, a copy of the tree
-//! and the watches of its clients. They do not run an election or a quorum protocol; they do what a
-//! client could see of one when told to: [lag](Server::set_lag),
+//! and the watches of its clients; [`Builder::observers`] have no vote. They do not run an election or a
+//! quorum protocol; they [change who they are](Builder::reconfig_enabled) when a client asks for it, and
+//! do what a client could see of such a protocol when told to: [lag](Server::set_lag),
 //! [change their leader](Server::change_leader), [fall apart](Server::partition),
 //! [lose their leader](Server::set_astray) and go on answering, [have two leaders](Server::depose_leader)
 //! of which one does not know that it has been deposed, be [stopped](Faults::stop) one by one.
@@ -96,7 +97,9 @@
 //! - A member that lags catches up when a write or a `sync` is sent to it, and lags again after it.
 //! - An election takes no time, and a deposed leader notices exactly `syncLimit` ticks after the cut;
 //!   Apache's notices up to a tick later, or sooner if its followers' connections are reset.
-//! - `reconfig` is refused as a standalone server refuses it, by ensembles too.
+//! - `reconfig` starts and stops no member and moves no port ([`Builder::reconfig_enabled`]); it is
+//!   never found in progress, hierarchical quorums (`group.N`, `weight.N`) are `BadArguments`, and the
+//!   reply always arrives before the connections close that the change closes.
 //! - Latencies in four-letter words are 0; `dirs`, `hash`, `lead`, `stmk` and `zabs` say little.
 //! - Audit logs, metrics providers, the admin server, request throttling by size, local sessions
 //!   outside read-only mode, and the schemes `x509`, `key`, `ensemble` and `sasl` do not exist.

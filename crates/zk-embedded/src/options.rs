@@ -67,14 +67,19 @@ pub struct Options {
     pub super_digest: Option<String>,
     /// Whether a member without a quorum serves reads (`readonlymode.enabled`).
     pub read_only_mode: bool,
-    /// Whether `reconfig` is enabled. A server like this refuses it either way, with another code.
+    /// Whether `reconfig` is enabled (`reconfigEnabled`). A server alone refuses it either way, with
+    /// another code.
     pub reconfig_enabled: bool,
+    /// Whether a configuration needs two members with a vote (`standaloneEnabled`).
+    pub standalone_enabled: bool,
     /// Whether hard quotas are enforced (`enforceQuota`).
     pub enforce_quota: bool,
     /// The four-letter words that are answered; all of them if `None`.
     pub four_letter_words: Option<Vec<String>>,
     /// The number of members.
     pub members: usize,
+    /// How many of them, the last ones, are observers: they follow without a vote.
+    pub observers: usize,
     /// How many of the last transactions are kept for inspection.
     pub log_limit: usize,
     /// Where the times in stats come from.
@@ -102,9 +107,11 @@ impl Default for Options {
             super_digest: None,
             read_only_mode: true,
             reconfig_enabled: false,
+            standalone_enabled: true,
             enforce_quota: false,
             four_letter_words: None,
             members: 1,
+            observers: 0,
             log_limit: 10_000,
             wall_clock: WallClock::default(),
             keeps_pzxid: false,
@@ -116,6 +123,15 @@ impl Default for Options {
 impl Options {
     pub(crate) fn is_3_8(&self) -> bool {
         self.compat == Compat::V3_8
+    }
+
+    pub(crate) fn member_count(&self) -> usize {
+        self.members.clamp(1, 255)
+    }
+
+    /// At least one member has a vote.
+    pub(crate) fn observer_count(&self) -> usize {
+        self.observers.min(self.member_count() - 1)
     }
 
     /// The timeout granted to a client that asks for `asked` milliseconds.

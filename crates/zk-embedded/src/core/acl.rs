@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use zk_proto::records::ClientInfo;
 use zk_proto::acl::proven_digest_id;
+use zk_proto::records::ClientInfo;
 use zk_proto::{Acl, ErrorCode, Id, Permissions};
 
 use super::tree::AclList;

@@ -52,7 +52,9 @@ impl Children {
         if self.last_of(bucket) == Some(u32::MAX) {
             self.arrange(self.capacity);
         }
-        let number = self.last_of(bucket).map_or(0, |last| last.saturating_add(1));
+        let number = self
+            .last_of(bucket)
+            .map_or(0, |last| last.saturating_add(1));
         self.names.insert((bucket, number), name.into());
         if self.capacity < MIN_TREEIFY_CAPACITY
             && self.names.range(slots(bucket)).count() > TREEIFY_THRESHOLD
@@ -144,10 +146,7 @@ mod tests {
         let removed = all.split(' ').take(7);
         removed.for_each(|name| children.remove(name));
         // The table does not shrink.
-        assert_eq!(
-            listed(&children),
-            "nine,thirteen,eight,twelve,eleven,ten"
-        );
+        assert_eq!(listed(&children), "nine,thirteen,eight,twelve,eleven,ten");
         children.insert("one");
         children.insert("two");
         assert_eq!(
@@ -194,7 +193,8 @@ mod tests {
             }
             if step % 1_000 == 0 {
                 let hash = children.iter().fold(0_i32, |hash, name| {
-                    hash.wrapping_mul(31).wrapping_add(java_hash(name).cast_signed())
+                    hash.wrapping_mul(31)
+                        .wrapping_add(java_hash(name).cast_signed())
                 });
                 sum = sum.wrapping_mul(31).wrapping_add(hash.into());
             }

@@ -68,6 +68,9 @@ impl State {
             () if self.leader == member || self.deposed_leader() == Some(member) => {
                 ServerMode::Leader
             }
+            () if self.members.get(member).is_some_and(|m| self.observes(m)) => {
+                ServerMode::Observer
+            }
             () => ServerMode::Follower,
         }
     }
@@ -77,6 +80,7 @@ impl State {
             ServerMode::ReadOnly => "read-only",
             ServerMode::Leader => "leader",
             ServerMode::Follower => "follower",
+            ServerMode::Observer => "observer",
             _ => "standalone",
         }
     }

@@ -4,7 +4,7 @@
 //! Files: `state` ties everything together; `handshake`, `request`, `read`, `write`, `watches` are
 //! what it does with a frame, which `lenient` helps to read; `prepare` checks a write; `member`
 //! applies transactions; `tree`, `children`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
-//! `ensemble` and `deposed` are what befalls members.
+//! `ensemble` and `deposed` are what befalls members, `reconfig` is who they are.
 
 mod acl;
 mod children;
@@ -20,6 +20,7 @@ mod output;
 mod prepare;
 mod quota;
 mod read;
+mod reconfig;
 mod request;
 mod session;
 mod snapshot;
@@ -35,6 +36,7 @@ mod write;
 pub use connection::{ConnectionId, Peer};
 pub use inspect::{NodeInfo, SessionInfo, WatchCounts};
 pub use output::Output;
+pub(crate) use reconfig::initial_config;
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use txn::{Change, Txn};

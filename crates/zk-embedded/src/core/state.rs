@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use zk_proto::config::EnsembleConfig;
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
 use super::connection::{Connection, ConnectionId, Peer};
@@ -10,6 +11,7 @@ use super::deposed::Deposed;
 use super::member::{Connections, Contact, Member};
 use super::output::Output;
 use super::prepare::Preparation;
+use super::reconfig::initial_config;
 use super::session::SessionTable;
 use super::tree::Applied;
 use super::txn::{Change, Log, Txn};
@@ -27,6 +29,8 @@ pub struct State {
     pub(super) start: Instant,
     pub(super) members: Vec<Member>,
     pub(super) leader: usize,
+    /// Who votes; empty for a server alone.
+    pub(super) config: EnsembleConfig,
     pub(super) deposed: Option<Deposed>,
     /// The last transaction, refused ones included.
     pub(super) zxid: i64,
@@ -42,7 +46,7 @@ pub struct State {
 impl State {
     /// A server with an empty tree, started at `now`.
     pub fn new(options: Options, now: Instant) -> Self {
-        let count = options.members.clamp(1, 255);
+        let count = options.member_count();
         let members = (1..=count).map(|id| {
             let id = if count == 1 { 0 } else { id };
             let id = u8::try_from(id).unwrap_or(u8::MAX);
@@ -55,7 +59,8 @@ impl State {
             start: now,
             sessions: SessionTable::new(tick, options.session_seed, server_id),
             connections: Connections::new(options.max_pending_output),
-            leader: count - 1,
+            leader: count - options.observer_count() - 1,
+            config: EnsembleConfig::default(),
             deposed: None,
             zxid: 0,
             next_connection: 1,
@@ -66,6 +71,8 @@ impl State {
             options,
         };
         if count > 1 {
+            let config = initial_config(&state.options, &[]);
+            state.set_config(now, &config);
             state.begin_epoch(1);
         }
         state

@@ -208,6 +208,16 @@ impl Tree {
         }
     }
 
+    /// Sets the configuration, as a server does with its own when it starts or leads.
+    pub(crate) fn set_config(&mut self, data: Bytes, version: i64, time: i64) {
+        self.set_quietly("/zookeeper/config", data);
+        if let Some(config) = self.get_mut("/zookeeper/config") {
+            config.version = -1;
+            config.mzxid = version;
+            config.mtime = time;
+        }
+    }
+
     /// Applies a change that was checked before; `None` if it does not fit, which no change does
     /// that was checked against the same tree.
     pub(crate) fn apply(&mut self, change: &Change, zxid: i64, time: i64) -> Option<Applied> {
