@@ -100,7 +100,8 @@
 //! - `reconfig` starts and stops no member and moves no port ([`Builder::reconfig_enabled`]); it is
 //!   never found in progress, hierarchical quorums (`group.N`, `weight.N`) are `BadArguments`, and the
 //!   reply always arrives before the connections close that the change closes.
-//! - Latencies in four-letter words are 0; `dirs`, `hash`, `lead`, `stmk` and `zabs` say little.
+//! - Latencies in four-letter words are 0, and what only a JVM has is `<NA>`; `dirs`, `hash`, `lead`,
+//!   `stmk` and `zabs` say little.
 //! - Audit logs, metrics providers, the admin server, request throttling by size, local sessions
 //!   outside read-only mode, and the schemes `x509`, `key`, `ensemble` and `sasl` do not exist.
 

@@ -74,6 +74,9 @@ pub struct Options {
     pub standalone_enabled: bool,
     /// Whether hard quotas are enforced (`enforceQuota`).
     pub enforce_quota: bool,
+    /// How many connections a member takes from one address (`maxClientCnxns`); any number if 0, as by
+    /// default.
+    pub max_client_connections: usize,
     /// The four-letter words that are answered; all of them if `None`.
     pub four_letter_words: Option<Vec<String>>,
     /// The number of members.
@@ -109,6 +112,7 @@ impl Default for Options {
             reconfig_enabled: false,
             standalone_enabled: true,
             enforce_quota: false,
+            max_client_connections: 0,
             four_letter_words: None,
             members: 1,
             observers: 0,

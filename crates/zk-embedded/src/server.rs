@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use zk_proto::{SessionId, Zxid};
 
 use crate::connection;
-use crate::core::{NodeInfo, Peer, SessionInfo, Snapshot, State, Txn, WatchCounts, initial_config};
+use crate::core::{NodeInfo, Peer, SessionInfo, Snapshot, State, Txn, WatchCounts};
 use crate::faults::Faults;
 use crate::listener;
 use crate::options::{Compat, Options, WallClock};
@@ -521,10 +521,7 @@ impl Builder {
         let addresses: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
         let addresses = addresses?;
         let mut state = State::new(self.options, now());
-        if count > 1 {
-            let config = initial_config(&state.options, &addresses);
-            state.set_config(now(), &config);
-        }
+        state.set_addresses(now(), &addresses);
         let shared = Arc::new(Shared::new(state, self.sockets));
         let mut tasks = vec![tokio::spawn(run_clock(shared.clone()))];
         for (member, listener) in listeners.into_iter().enumerate() {

@@ -53,10 +53,33 @@ pub(crate) struct Connection {
     pub(crate) stats: ConnectionStats,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct ConnectionStats {
+/// Frames and four-letter words received, and frames and texts sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traffic {
     pub(crate) received: u64,
     pub(crate) sent: u64,
+}
+
+impl Traffic {
+    /// The sum, which wraps around so that differences can be added.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            received: self.received.wrapping_add(other.received),
+            sent: self.sent.wrapping_add(other.sent),
+        }
+    }
+
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self {
+            received: self.received.wrapping_sub(other.received),
+            sent: self.sent.wrapping_sub(other.sent),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionStats {
+    pub(crate) traffic: Traffic,
     pub(crate) established: i64,
     pub(crate) last_op: &'static str,
     pub(crate) last_xid: Xid,
@@ -75,8 +98,7 @@ impl Connection {
             closing: false,
             ready: false,
             stats: ConnectionStats {
-                received: 0,
-                sent: 0,
+                traffic: Traffic::default(),
                 established: wall,
                 last_op: "NA",
                 last_xid: -1,
@@ -84,6 +106,17 @@ impl Connection {
                 last_seen: now,
             },
         }
+    }
+
+    /// Forgets what was counted.
+    pub(crate) fn reset_stats(&mut self) {
+        self.stats = ConnectionStats {
+            traffic: Traffic::default(),
+            last_op: "NA",
+            last_xid: -1,
+            last_zxid: -1,
+            ..self.stats
+        };
     }
 
     pub(crate) fn authenticate(&mut self, id: Id) {

@@ -79,11 +79,13 @@ impl State {
         self.sessions = SessionTable::new(millis_u64(self.options.tick), seed, server_id);
         self.deposed = None;
         for member in &mut self.members {
-            let cut_off = member.is_read_only();
-            *member = Member::new(member.id, &self.options);
-            if cut_off {
+            let fresh = Member::new(member.id, &self.options);
+            let gone = std::mem::replace(member, fresh);
+            if gone.is_read_only() {
                 member.contact = Contact::None;
             }
+            member.client_port = gone.client_port;
+            member.traffic = gone.traffic;
         }
         if self.members.len() > 1 {
             // The servers have it in files of their own.

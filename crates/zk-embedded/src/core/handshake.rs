@@ -91,7 +91,7 @@ impl State {
                 response.encode_without_read_only(out);
             }
         });
-        connection.stats.sent += 1;
+        connection.stats.traffic.sent += 1;
         connection.stats.last_op = "SESS";
         if session.is_none() {
             self.connections.close(id);

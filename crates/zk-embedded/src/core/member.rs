@@ -10,7 +10,7 @@ use zk_proto::{
 };
 
 use super::acl;
-use super::connection::{Connection, ConnectionId};
+use super::connection::{Connection, ConnectionId, Traffic};
 use super::output::Output;
 use super::quota;
 use super::tree::{Applied, Tree};
@@ -79,7 +79,7 @@ impl Connections {
             return;
         };
         connection.output.frame(|out| event(out, zxid, kind, path));
-        connection.stats.sent += 1;
+        connection.stats.traffic.sent += 1;
         self.mark(id);
         self.close_if_overfull(id);
     }
@@ -128,6 +128,10 @@ pub(crate) struct Member {
     /// Sessions with a request that waits for a commit which does not come. As on a real server, what
     /// follows in such a session waits too, also on its next connection to this member.
     pub(crate) stuck: HashSet<i64>,
+    /// The port its clients use, if it has one.
+    pub(crate) client_port: Option<u16>,
+    /// What its open connections have not received and sent of its whole traffic.
+    pub(crate) traffic: Traffic,
     /// Before 3.9 events carry no zxid.
     is_3_8: bool,
 }
@@ -146,6 +150,8 @@ impl Member {
             backlog: None,
             contact: Contact::Quorum,
             stuck: HashSet::new(),
+            client_port: None,
+            traffic: Traffic::default(),
             is_3_8,
         }
     }

@@ -2,7 +2,7 @@
 //! frames come out.
 //!
 //! Files: `state` ties everything together; `handshake`, `request`, `read`, `write`, `watches` are
-//! what it does with a frame, which `lenient` helps to read; `prepare` checks a write; `member`
+//! what it does with a frame, which `lenient` helps to read; `four_letter` answers in text, with `host_facts`; `prepare` checks a write; `member`
 //! applies transactions; `tree`, `children`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
 //! `ensemble` and `deposed` are what befalls members, `reconfig` is who they are.
 
@@ -13,6 +13,7 @@ mod deposed;
 mod ensemble;
 mod four_letter;
 mod handshake;
+mod host_facts;
 mod inspect;
 mod lenient;
 mod member;
@@ -36,7 +37,6 @@ mod write;
 pub use connection::{ConnectionId, Peer};
 pub use inspect::{NodeInfo, SessionInfo, WatchCounts};
 pub use output::Output;
-pub(crate) use reconfig::initial_config;
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use txn::{Change, Txn};

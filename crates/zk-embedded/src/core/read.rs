@@ -186,7 +186,7 @@ impl State {
                 connection.output.frame(|out| header.encode(out));
             }
         }
-        connection.stats.sent += 1;
+        connection.stats.traffic.sent += 1;
     }
 }
 

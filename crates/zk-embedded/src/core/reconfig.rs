@@ -30,7 +30,7 @@ const FIRST_CLIENT_PORT: usize = 2181;
 
 /// The text of `/zookeeper/config` when an ensemble starts. `addresses` are those of the members'
 /// ports, as far as there are any.
-pub(crate) fn initial_config(options: &Options, addresses: &[SocketAddr]) -> String {
+pub(super) fn initial_config(options: &Options, addresses: &[SocketAddr]) -> String {
     let count = options.member_count();
     let voters = count - options.observer_count();
     let line = |member: usize| {
@@ -94,6 +94,17 @@ impl State {
         let Ok(config) = text.parse();
         self.config = config;
         self.publish_config(now);
+    }
+
+    /// Has the members' ports in the configuration and in what `conf` prints.
+    pub(crate) fn set_addresses(&mut self, now: Instant, addresses: &[SocketAddr]) {
+        for (member, address) in self.members.iter_mut().zip(addresses) {
+            member.client_port = Some(address.port());
+        }
+        if self.members.len() > 1 {
+            let config = initial_config(&self.options, addresses);
+            self.set_config(now, &config);
+        }
     }
 
     /// Writes the configuration into the trees, without a transaction and without an event.
@@ -251,6 +262,15 @@ fn participants(servers: &[Server]) -> usize {
 fn whole(members: &str) -> Result<Vec<Server>, ErrorCode> {
     // Apache reads it as a file of properties, in which a comma ends a line.
     let Ok(config) = members.replace(',', "\n").parse::<EnsembleConfig>();
+    let keys = config
+        .unreadable
+        .iter()
+        .filter_map(|line| line.text.split_once('='));
+    let ids = keys.filter_map(|(key, _)| key.trim().strip_prefix("server."));
+    if ids.into_iter().any(|id| id.parse::<i64>().is_err()) {
+        // Apache fails to read what is no number.
+        return Err(ErrorCode::MarshallingError);
+    }
     if !config.unreadable.is_empty() || !config.other.is_empty() {
         return Err(ErrorCode::BadArguments);
     }

@@ -166,7 +166,7 @@ impl State {
                 header.encode(out);
                 body.encode(out);
             });
-            connection.stats.sent += 1;
+            connection.stats.traffic.sent += 1;
         }
     }
 
@@ -185,7 +185,7 @@ impl State {
                     body.encode(out);
                 }
             });
-            connection.stats.sent += 1;
+            connection.stats.traffic.sent += 1;
         }
     }
 }

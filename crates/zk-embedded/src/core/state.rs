@@ -36,7 +36,7 @@ pub struct State {
     pub(super) zxid: i64,
     pub(super) sessions: SessionTable,
     pub(super) connections: Connections,
-    next_connection: u64,
+    pub(super) next_connection: u64,
     pub(super) log: Log,
     /// When containers and times to live are looked at next, in milliseconds since the start.
     next_reap: u64,
@@ -78,11 +78,11 @@ impl State {
         state
     }
 
-    /// Opens a connection to a member (counted from 0). `None` if there is no such member, or it
-    /// serves nobody.
+    /// Opens a connection to a member (counted from 0). `None` if there is no such member, it serves no
+    /// client, or the peer's address has as many connections as it may have.
     pub fn open(&mut self, now: Instant, member: usize, peer: Peer) -> Option<ConnectionId> {
         let serving = !self.members.get(member)?.is_read_only() || self.options.read_only_mode;
-        if !serving {
+        if !serving || self.has_too_many(member, peer) {
             return None;
         }
         let id = ConnectionId(self.next_connection);
@@ -90,6 +90,14 @@ impl State {
         let connection = Connection::new(member, peer, now, self.wall(now));
         self.connections.all.insert(id, connection);
         Some(id)
+    }
+
+    fn has_too_many(&self, member: usize, peer: Peer) -> bool {
+        let max = self.options.max_client_connections;
+        let same = |connection: &&Connection| {
+            connection.member == member && connection.peer.ip() == peer.ip()
+        };
+        max > 0 && self.connections.all.values().filter(same).count() >= max
     }
 
     /// Takes a frame, without its length prefix.
@@ -100,7 +108,7 @@ impl State {
         if connection.closing {
             return;
         }
-        connection.stats.received += 1;
+        connection.stats.traffic.received += 1;
         connection.stats.last_seen = now;
         match connection.session {
             None => self.handshake(now, id, frame),
@@ -119,6 +127,7 @@ impl State {
         if let Some(connection) = self.connections.all.remove(&id) {
             if let Some(member) = self.members.get_mut(connection.member) {
                 member.forget(id);
+                member.traffic = member.traffic.plus(connection.stats.traffic);
             }
             if let Some(session) = connection.session
                 && let Some(session) = self.sessions_of(connection.member).get_mut(session)
