@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use zk_proto::config::Server;
+
 /// Whose behaviour the server has where versions of Apache ZooKeeper differ.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -83,6 +85,9 @@ pub struct Options {
     pub members: usize,
     /// How many of them, the last ones, are observers: they follow without a vote.
     pub observers: usize,
+    /// The members as the lines of a configuration name them, instead of by their number; with one
+    /// line or none there is one server alone.
+    pub servers: Vec<Server>,
     /// How many of the last transactions are kept for inspection.
     pub log_limit: usize,
     /// Where the times in stats come from.
@@ -116,6 +121,7 @@ impl Default for Options {
             four_letter_words: None,
             members: 1,
             observers: 0,
+            servers: Vec::new(),
             log_limit: 10_000,
             wall_clock: WallClock::default(),
             keeps_pzxid: false,
@@ -130,7 +136,20 @@ impl Options {
     }
 
     pub(crate) fn member_count(&self) -> usize {
-        self.members.clamp(1, 255)
+        match self.servers.len() {
+            0 => self.members.clamp(1, 255),
+            named => named.min(255),
+        }
+    }
+
+    /// The number of a member, counted from 0, in session ids and in the configuration.
+    pub(crate) fn member_id(&self, member: usize) -> u8 {
+        let id = match self.servers.get(member) {
+            _ if self.member_count() == 1 => 0,
+            Some(server) => server.id,
+            None => u64::try_from(member + 1).unwrap_or(u64::MAX),
+        };
+        u8::try_from(id).unwrap_or(u8::MAX)
     }
 
     /// At least one member has a vote.

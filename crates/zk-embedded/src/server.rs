@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use zk_proto::{SessionId, Zxid};
+use zk_proto::{SessionId, Zxid, config};
 
 use crate::connection;
 use crate::core::{NodeInfo, Peer, SessionInfo, Snapshot, State, Txn, WatchCounts};
@@ -400,6 +400,14 @@ impl Builder {
     /// vote. None by default; at least one member has a vote.
     pub fn observers(mut self, observers: usize) -> Self {
         self.options.observers = observers;
+        self
+    }
+
+    /// The members of an ensemble as the `server.N=…` lines of a configuration name them: their numbers
+    /// up to 255, their roles, and the ports for other servers, which no member opens. Where clients
+    /// reach them is what [`listen`](Self::listen) says. One line, or none, is a server alone.
+    pub fn servers(mut self, servers: impl Into<Vec<config::Server>>) -> Self {
+        self.options.servers = servers.into();
         self
     }
 

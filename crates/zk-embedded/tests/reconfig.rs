@@ -264,3 +264,21 @@ async fn what_was_lost_comes_back_with_the_configuration() {
         assert_eq!(config(node.data).servers.len(), 2, "wiped: {wiped}");
     }
 }
+
+#[tokio::test]
+async fn members_can_be_named_by_a_configuration() {
+    let lines = [
+        "server.7=zk7:2888:3888:participant;2181",
+        "server.2=zk2:2888:3888:observer;2181",
+        "server.9=zk9:2888:3888:participant;2181",
+    ];
+    let servers = lines.map(|line| line.parse().unwrap());
+    let server = builder().servers(servers).start().await.unwrap();
+    assert_eq!((server.member_count(), server.leader()), (3, 2));
+    let raw = Raw::on(&server, 0).await;
+    assert_eq!(raw.id().0 >> 56, 7, "the number of the first is in session ids");
+    let seen = config(server.node(CONFIG).unwrap().data);
+    let (voter, observer) = (Role::Participant, Role::Observer);
+    assert_eq!(roles(&seen), [(7, voter), (2, observer), (9, voter)]);
+    assert_eq!(seen.servers[0].addresses[0].host, "zk7");
+}

@@ -38,6 +38,11 @@ pub(super) fn initial_config(options: &Options, addresses: &[SocketAddr]) -> Str
             Some(address) => address.to_string(),
             None => format!("127.0.0.1:{}", FIRST_CLIENT_PORT + member),
         };
+        if let Some(server) = options.servers.get(member) {
+            let named = server.to_string();
+            let (other_servers, _) = named.split_once(';').unwrap_or((&named, ""));
+            return format!("{other_servers};{client}\n");
+        }
         let role = if member < voters {
             Role::Participant
         } else {

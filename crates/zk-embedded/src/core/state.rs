@@ -47,11 +47,7 @@ impl State {
     /// A server with an empty tree, started at `now`.
     pub fn new(options: Options, now: Instant) -> Self {
         let count = options.member_count();
-        let members = (1..=count).map(|id| {
-            let id = if count == 1 { 0 } else { id };
-            let id = u8::try_from(id).unwrap_or(u8::MAX);
-            Member::new(id, &options)
-        });
+        let members = (0..count).map(|index| Member::new(options.member_id(index), &options));
         let members: Vec<_> = members.collect();
         let server_id = members.first().map_or(0, |member| member.id);
         let tick = millis_u64(options.tick);
@@ -59,7 +55,7 @@ impl State {
             start: now,
             sessions: SessionTable::new(tick, options.session_seed, server_id),
             connections: Connections::new(options.max_pending_output),
-            leader: count - options.observer_count() - 1,
+            leader: 0,
             config: EnsembleConfig::default(),
             deposed: None,
             zxid: 0,
@@ -73,6 +69,8 @@ impl State {
         if count > 1 {
             let config = initial_config(&state.options, &[]);
             state.set_config(now, &config);
+            let voters = (0..count).filter(|&index| state.votes(index));
+            state.leader = voters.last().unwrap_or_default();
             state.begin_epoch(1);
         }
         state
