@@ -70,7 +70,7 @@
 //! # What it is not
 //!
 //! A production store. Everything is in memory and gone when it is dropped, there is one lock, no
-//! replication, no TLS and no SASL. Production is an Apache ZooKeeper ensemble.
+//! replication and no TLS. Production is an Apache ZooKeeper ensemble.
 //!
 //! # Differences from Apache ZooKeeper
 //!
@@ -103,7 +103,8 @@
 //! - Latencies in four-letter words are 0, and what only a JVM has is `<NA>`; `dirs`, `hash`, `lead`,
 //!   `stmk` and `zabs` say little.
 //! - Audit logs, metrics providers, the admin server, request throttling by size, local sessions
-//!   outside read-only mode, and the schemes `x509`, `key`, `ensemble` and `sasl` do not exist.
+//!   outside read-only mode, the schemes `x509` and `key`, and SASL mechanisms other than DIGEST-MD5 do
+//!   not exist. The nonces of DIGEST-MD5 are the same in every run.
 
 mod connection;
 pub mod core;
@@ -117,5 +118,5 @@ mod shared;
 mod stream;
 
 pub use faults::Faults;
-pub use options::{Compat, Options, WallClock};
+pub use options::{Compat, Options, SaslUsers, WallClock};
 pub use server::{Builder, Server};

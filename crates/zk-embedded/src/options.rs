@@ -1,5 +1,7 @@
 //! What a server can be told before it starts.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use zk_proto::config::Server;
@@ -67,6 +69,16 @@ pub struct Options {
     /// The digest id with all rights, `user:base64(sha1(user:password))`, as
     /// [`zk_proto::digest_id`] makes it.
     pub super_digest: Option<String>,
+    /// The names of this ensemble, to a client that proves with the scheme `ensemble` which one it means
+    /// to reach (`ensembleAuthName`); any will do if there are none. The scheme is unknown if `None`.
+    pub ensemble_names: Option<Vec<String>>,
+    /// The users who can log in with SASL's DIGEST-MD5, and their passwords. Without SASL if `None`:
+    /// logins are answered, in vain, and the scheme `sasl` is unknown to ACLs.
+    pub sasl_users: Option<SaslUsers>,
+    /// The schemes of which a client must have proven one before it is served
+    /// (`enforce.auth.schemes`); none if empty. `sasl` among them is what
+    /// `sessionRequireClientSASLAuth` means.
+    pub enforce_auth: Vec<String>,
     /// Whether a member without a quorum serves reads (`readonlymode.enabled`).
     pub read_only_mode: bool,
     /// Whether `reconfig` is enabled (`reconfigEnabled`). A server alone refuses it either way, with
@@ -99,6 +111,32 @@ pub struct Options {
     pub session_seed: u64,
 }
 
+/// Users and their passwords. `Debug` shows neither.
+#[derive(Clone, Default)]
+pub struct SaslUsers(HashMap<String, String>);
+
+impl SaslUsers {
+    /// Users and their passwords.
+    pub fn new<U: Into<String>, P: Into<String>>(users: impl IntoIterator<Item = (U, P)>) -> Self {
+        let users = users.into_iter();
+        Self(
+            users
+                .map(|(user, password)| (user.into(), password.into()))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn password_of(&self, user: &str) -> Option<String> {
+        self.0.get(user).cloned()
+    }
+}
+
+impl fmt::Debug for SaslUsers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SaslUsers([redacted])")
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -113,6 +151,9 @@ impl Default for Options {
             container_check_interval: Duration::from_secs(60),
             container_max_never_used: None,
             super_digest: None,
+            ensemble_names: None,
+            sasl_users: None,
+            enforce_auth: Vec::new(),
             read_only_mode: true,
             reconfig_enabled: false,
             standalone_enabled: true,

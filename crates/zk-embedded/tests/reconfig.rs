@@ -276,7 +276,11 @@ async fn members_can_be_named_by_a_configuration() {
     let server = builder().servers(servers).start().await.unwrap();
     assert_eq!((server.member_count(), server.leader()), (3, 2));
     let raw = Raw::on(&server, 0).await;
-    assert_eq!(raw.id().0 >> 56, 7, "the number of the first is in session ids");
+    assert_eq!(
+        raw.id().0 >> 56,
+        7,
+        "the number of the first is in session ids"
+    );
     let seen = config(server.node(CONFIG).unwrap().data);
     let (voter, observer) = (Role::Participant, Role::Observer);
     assert_eq!(roles(&seen), [(7, voter), (2, observer), (9, voter)]);

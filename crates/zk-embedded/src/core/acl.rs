@@ -1,4 +1,4 @@
-//! Who may do what: the schemes `world`, `auth`, `digest`, `ip` and `super`.
+//! Who may do what: the schemes `world`, `auth`, `digest`, `ip`, `sasl` and `super`.
 
 use std::net::IpAddr;
 
@@ -34,6 +34,7 @@ fn matches(id: &Id, entry: &Id) -> bool {
     id.scheme == entry.scheme
         && match entry.scheme.as_str() {
             "digest" => id.id == entry.id,
+            "sasl" => id.id == entry.id || id.id == "super",
             "ip" => in_network(&id.id, &entry.id),
             _ => false,
         }
@@ -41,7 +42,8 @@ fn matches(id: &Id, entry: &Id) -> bool {
 
 /// The list a node gets when `acl` is asked for: without duplicates, and with `auth` replaced by
 /// the identities of the connection.
-pub(crate) fn resolve(acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
+/// `sasl` says whether that scheme exists.
+pub(crate) fn resolve(acl: &[Acl], auth: &[Id], sasl: bool) -> Result<AclList, ErrorCode> {
     let mut resolved = Vec::with_capacity(acl.len());
     for (index, entry) in acl.iter().enumerate() {
         if acl.iter().take(index).any(|before| before == entry) {
@@ -51,8 +53,10 @@ pub(crate) fn resolve(acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
             "world" => entry.id.id == "anyone",
             "digest" => is_digest(&entry.id.id),
             "ip" => network(&entry.id.id).is_some(),
+            "sasl" => sasl && is_principal(&entry.id.id),
             "auth" => {
-                let proven: Vec<_> = auth.iter().filter(|id| id.scheme == "digest").collect();
+                let proven = |id: &&Id| matches!(id.scheme.as_str(), "digest" | "sasl");
+                let proven: Vec<_> = auth.iter().filter(proven).collect();
                 let entries = proven.iter().map(|id| Acl {
                     perms: entry.perms,
                     id: (*id).clone(),
@@ -80,6 +84,12 @@ pub(crate) fn resolve(acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
 fn is_digest(id: &str) -> bool {
     let parts = id.trim_end_matches(':').split(':').count();
     parts == 2
+}
+
+/// A name, or one as Kerberos writes it: `user@REALM` or `user/host@REALM`.
+fn is_principal(id: &str) -> bool {
+    id.split_once('@')
+        .is_none_or(|(name, realm)| name.matches('/').count() <= 1 && !realm.contains(['/', '@']))
 }
 
 /// The identities an `auth` packet proves; `None` if it proves nothing.
@@ -189,14 +199,14 @@ mod tests {
     #[test]
     fn what_an_acl_may_name() {
         let valid = |scheme: &str, id: &str| {
-            resolve(&[Acl::new(Permissions::ALL, scheme, id)], &[]).is_ok()
+            resolve(&[Acl::new(Permissions::ALL, scheme, id)], &[], true).is_ok()
         };
         assert!(valid("world", "anyone") && !valid("world", "bob"));
         assert!(valid("digest", "bob:hash") && valid("digest", ":hash"));
         assert!(!valid("digest", "bob") && !valid("digest", "bob:") && !valid("digest", "a:b:c"));
         assert!(valid("ip", "10.0.0.0/8") && !valid("ip", "10.0.0.0/x"));
         assert!(!valid("auth", "") && !valid("x509", "CN=bob") && !valid("", ""));
-        assert_eq!(resolve(&[], &[]).unwrap_err(), ErrorCode::InvalidAcl);
+        assert_eq!(resolve(&[], &[], false).unwrap_err(), ErrorCode::InvalidAcl);
     }
 
     #[test]
@@ -206,10 +216,10 @@ mod tests {
             Id::new("digest", "bob:hash"),
             Id::new("super", ""),
         ];
-        let acl = resolve(&Acl::creator_all(), &auth).unwrap();
+        let acl = resolve(&Acl::creator_all(), &auth, false).unwrap();
         assert_eq!(acl[..], [Acl::new(Permissions::ALL, "digest", "bob:hash")]);
         let twice = [Acl::open(), Acl::open()].concat();
-        assert_eq!(resolve(&twice, &[]).unwrap()[..], Acl::open());
+        assert_eq!(resolve(&twice, &[], false).unwrap()[..], Acl::open());
     }
 
     #[test]

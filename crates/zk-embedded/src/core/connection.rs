@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use zk_proto::{Id, Xid};
+use zk_transport::sasl::DigestMd5Server;
 
 use super::output::Output;
 
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     /// `None` until the handshake.
     pub(crate) session: Option<i64>,
     pub(crate) auth: Vec<Id>,
+    /// How far its client has got with SASL.
+    pub(crate) login: Option<DigestMd5Server>,
     pub(crate) output: Output,
     /// Nothing more is read; what waits is sent, then the connection closes.
     pub(crate) closing: bool,
@@ -94,6 +97,7 @@ impl Connection {
             peer,
             session: None,
             auth: vec![Id::new("ip", peer.ip().to_string())],
+            login: None,
             output: Output::default(),
             closing: false,
             ready: false,

@@ -1,7 +1,7 @@
 //! The server as a state machine: it knows no socket, task or clock. Frames and the time go in,
 //! frames come out.
 //!
-//! Files: `state` ties everything together; `handshake`, `request`, `read`, `write`, `watches` are
+//! Files: `state` ties everything together; `handshake`, `login`, `request`, `read`, `write`, `watches` are
 //! what it does with a frame, which `lenient` helps to read; `four_letter` answers in text, with `host_facts`; `prepare` checks a write; `member`
 //! applies transactions; `tree`, `children`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
 //! `ensemble` and `deposed` are what befalls members, `reconfig` is who they are.
@@ -16,6 +16,7 @@ mod handshake;
 mod host_facts;
 mod inspect;
 mod lenient;
+mod login;
 mod member;
 mod output;
 mod prepare;

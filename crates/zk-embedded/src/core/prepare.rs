@@ -113,7 +113,7 @@ impl<'a> Preparation<'a> {
             return Err(ErrorCode::EphemeralOnLocalSession);
         }
         let parent_path = parent_of(asked)?;
-        let acl = acl::resolve(acl, self.auth)?;
+        let acl = acl::resolve(acl, self.auth, self.options.sasl_users.is_some())?;
         let mut parent = self.record(parent_path)?;
         acl::check(&parent.acl, Permissions::CREATE, self.auth)?;
         let path = if mode.is_sequential() {
@@ -221,7 +221,7 @@ impl<'a> Preparation<'a> {
     pub(crate) fn set_acl(&mut self, request: &SetAclRequest<'_>) -> Result<Change, ErrorCode> {
         let path = request.path.to_string();
         validate(&path)?;
-        let acl = acl::resolve(&request.acl, self.auth)?;
+        let acl = acl::resolve(&request.acl, self.auth, self.options.sasl_users.is_some())?;
         let mut node = self.record(&path)?;
         acl::check(&node.acl, Permissions::ADMIN, self.auth)?;
         node.aversion = next_version(node.aversion, request.version)?;
