@@ -6,7 +6,7 @@
 //! needs.
 //!
 //! Not compared, because nobody can rely on it: zxids and times as such (zxids are counted from
-//! the beginning of a trace), session ids, the order of children and of other sets (what `auth`
+//! the beginning of a trace), session ids, the order of sets other than children (what `auth`
 //! stands for in an ACL is one), and the order in which one ending session's ephemerals go. The
 //! referee is Debian's 3.8.0.
 

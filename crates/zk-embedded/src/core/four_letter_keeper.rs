@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::connection::{Connection, ConnectionId};
+use super::connection::{Connection, ConnectionId, Traffic};
 use super::member::Member;
 use super::state::State;
 use crate::options::millis_u64;
@@ -25,7 +25,15 @@ const FEATURES: [&str; 11] = [
 ];
 
 impl State {
-    pub(super) fn keeper_word(&self, member: usize, word: &str) -> String {
+    pub(super) fn keeper_word(&mut self, member: usize, word: &str) -> String {
+        match word {
+            "crst" if !self.is_read_only(member) => self.reset_connections(member).to_owned(),
+            "srst" if !self.is_read_only(member) => self.reset_server(member).to_owned(),
+            _ => self.keeper_report(member, word),
+        }
+    }
+
+    fn keeper_report(&self, member: usize, word: &str) -> String {
         let serving = self.members.get(member).filter(|m| !m.is_read_only());
         let Some(this) = serving else {
             return match word {
@@ -37,8 +45,6 @@ impl State {
         match word {
             "ruok" => "imok".to_owned(),
             "isro" => "rw".to_owned(),
-            "crst" => "Connection stats reset.\n".to_owned(),
-            "srst" => "Server stats reset.\n".to_owned(),
             "srvr" => self.keeper_status(member, this, false),
             "stat" => self.keeper_status(member, this, true),
             "mntr" => self.keeper_mntr(member, this),
@@ -57,7 +63,8 @@ impl State {
             "wchc" => self.keeper_watches_by_session(this),
             "dirs" => "snapshot_dir_size: 0\nlog_dir_size: 0\n".to_owned(),
             "envi" => format!(
-                "Environment:\nclickhouse.keeper.version={}\nhost.name=localhost\nos.name={}\nos.arch={}\n",
+                "Environment:\nclickhouse.keeper.version={}\nhost.name=localhost\n\
+                 os.name={}\nos.arch={}\n",
                 self.options.behaviour().version,
                 std::env::consts::OS,
                 std::env::consts::ARCH,
@@ -76,10 +83,10 @@ impl State {
         }
     }
 
+    /// Packets received and sent, and the connections with a session.
     fn keeper_packets(&self, member: usize) -> (u64, u64, usize) {
+        let Traffic { received, sent } = self.traffic(member);
         let all = self.of_member(member);
-        let received = all.iter().map(|(_, c)| c.stats.received).sum();
-        let sent = all.iter().map(|(_, c)| c.stats.sent).sum();
         let with_session = all.iter().filter(|(_, c)| c.session.is_some()).count();
         (received, sent, with_session)
     }
@@ -271,7 +278,7 @@ fn brief(id: ConnectionId, connection: &Connection) -> String {
     format!(
         " {}(recved={},sent={}",
         connection.peer.text(id).trim_start_matches('/'),
-        connection.stats.received,
-        connection.stats.sent,
+        connection.stats.traffic.received,
+        connection.stats.traffic.sent,
     )
 }

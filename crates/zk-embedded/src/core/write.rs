@@ -5,7 +5,7 @@ use zk_proto::jute::Encode;
 use zk_proto::records::{
     CheckVersionRequest, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest,
     DeleteContainerRequest, DeleteRequest, MultiOp, MultiRequest, MultiResponse, MultiResult,
-    ReconfigRequest, SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
+    SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
 };
 use zk_proto::{CreateMode, ErrorCode, OpCode, Stat};
 
@@ -35,6 +35,7 @@ impl State {
             OpCode::CloseSession => self.close_session(request),
             OpCode::Sync => self.sync(request),
             OpCode::Multi => self.multi(request),
+            OpCode::Reconfig => self.reconfig(request),
             _ => self.single(request),
         }
     }
@@ -133,17 +134,6 @@ impl State {
             OpCode::Check => {
                 let asked: CheckVersionRequest<'_> = request.body().map_err(Refusal::unread)?;
                 checks.check(&asked)?
-            }
-            OpCode::Reconfig => {
-                request
-                    .body::<ReconfigRequest<'_>>()
-                    .map_err(Refusal::unread)?;
-                let code = if self.options.reconfig_enabled {
-                    ErrorCode::Unimplemented
-                } else {
-                    self.options.behaviour().reconfig_disabled
-                };
-                return Err(code.into());
             }
             _ => return Err(ErrorCode::Unimplemented.into()),
         })
