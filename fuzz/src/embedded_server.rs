@@ -30,7 +30,7 @@ pub fn embedded_server(data: &[u8]) -> u32 {
     options.super_digest = Some("super:x".to_owned());
     options.container_check_interval = Duration::from_secs(5);
     if data.first().is_some_and(|&first| first >= 128) {
-        options.compat = zk_embedded::Compat::V3_8;
+        options.pose = zk_embedded::Pose::V3_8;
         options.members = 3;
     }
     let mut state = State::new(options, now);

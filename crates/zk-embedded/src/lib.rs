@@ -1,8 +1,8 @@
 //! An in-process, in-memory ZooKeeper server for development and tests.
 //!
-//! It speaks ZooKeeper's protocol on real sockets or inside the process, behaves as Apache
-//! ZooKeeper 3.9 does (or 3.8, where they differ: [`Compat`]), and does what a real server cannot be made to
-//! do: [lose a reply after applying a write](Faults::drop_reply_after_apply),
+//! It serves ZooKeeper's protocol on real sockets or inside the process, behaves as Apache
+//! ZooKeeper 3.9 does or as another server ([`Pose`]: Apache ZooKeeper 3.4 to 3.9, ClickHouse Keeper), and
+//! does what a real server cannot be made to do: [lose a reply after applying a write](Faults::drop_reply_after_apply),
 //! [execute a write and answer with an error](Faults::misreport_after_apply),
 //! [expire a session now](Faults::expire_session), [cut a connection](Faults::cut) at any byte of
 //! any frame. It needs no JVM and is up in about a millisecond.
@@ -111,6 +111,7 @@ mod server;
 mod shared;
 mod stream;
 
+pub use crate::core::{Pose, UnknownPose};
 pub use faults::Faults;
-pub use options::{Compat, Options, WallClock};
+pub use options::{Options, WallClock};
 pub use server::{Builder, Server};

@@ -2,26 +2,8 @@
 
 use std::time::Duration;
 
-/// Whose behaviour the server has where versions of Apache ZooKeeper differ.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Compat {
-    /// Apache ZooKeeper 3.8.0, as Debian has it: with events withheld from those who may not read
-    /// the node (ZOOKEEPER-4799).
-    V3_8,
-    /// Apache ZooKeeper 3.9.
-    #[default]
-    V3_9,
-}
-
-impl Compat {
-    pub(crate) fn version(self) -> &'static str {
-        match self {
-            Self::V3_8 => "3.8.0-embedded, built on 2022-02-25 08:49 UTC",
-            Self::V3_9 => "3.9.5-embedded, built on 2026-01-01 00:00 UTC",
-        }
-    }
-}
+use crate::core::Pose;
+use crate::core::pose::Behaviour;
 
 /// Where the times in stats come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,16 +23,16 @@ pub enum WallClock {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// Whose behaviour it has.
-    pub compat: Compat,
+    /// The server that it imitates.
+    pub pose: Pose,
     /// The unit of session timeouts. Sessions end at a multiple of it, as on a real server.
     pub tick: Duration,
     /// After how many ticks a deposed leader and its followers notice (`syncLimit`, 5 in the
     /// configuration that Apache ships).
     pub sync_limit: u32,
-    /// The shortest session timeout granted; two ticks if `None`.
+    /// The shortest session timeout granted; if `None`, two ticks, and 10 s by ClickHouse Keeper.
     pub min_session_timeout: Option<Duration>,
-    /// The longest session timeout granted; twenty ticks if `None`.
+    /// The longest session timeout granted; if `None`, twenty ticks, and 100 s by ClickHouse Keeper.
     pub max_session_timeout: Option<Duration>,
     /// The longest frame accepted, in bytes (`jute.maxbuffer`).
     pub max_frame: usize,
@@ -79,8 +61,8 @@ pub struct Options {
     pub log_limit: usize,
     /// Where the times in stats come from.
     pub wall_clock: WallClock,
-    /// Whether the deletion of a child leaves its parent's `pzxid` as it was, as servers of another
-    /// make do.
+    /// Whether the deletion of a child leaves its parent's `pzxid` as it was, in any pose; ClickHouse
+    /// Keeper always does that.
     pub keeps_pzxid: bool,
     /// What session ids are made from, in milliseconds; a real server takes its uptime clock.
     pub session_seed: u64,
@@ -89,7 +71,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            compat: Compat::default(),
+            pose: Pose::default(),
             tick: Duration::from_secs(2),
             sync_limit: 5,
             min_session_timeout: None,
@@ -114,14 +96,16 @@ impl Default for Options {
 }
 
 impl Options {
-    pub(crate) fn is_3_8(&self) -> bool {
-        self.compat == Compat::V3_8
+    pub(crate) fn behaviour(&self) -> &'static Behaviour {
+        self.pose.behaviour()
     }
 
     /// The timeout granted to a client that asks for `asked` milliseconds.
     pub(crate) fn negotiate(&self, asked: i32) -> i32 {
-        let min = millis_i32(self.min_session_timeout.unwrap_or(self.tick * 2));
-        let max = millis_i32(self.max_session_timeout.unwrap_or(self.tick * 20));
+        let usual = (self.tick * 2, self.tick * 20);
+        let (min, max) = self.behaviour().session_timeouts.unwrap_or(usual);
+        let min = millis_i32(self.min_session_timeout.unwrap_or(min));
+        let max = millis_i32(self.max_session_timeout.unwrap_or(max));
         asked.max(min).min(max)
     }
 

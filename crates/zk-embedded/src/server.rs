@@ -14,10 +14,11 @@ use tokio::task::JoinHandle;
 use zk_proto::{SessionId, Zxid};
 
 use crate::connection;
+use crate::core::Pose;
 use crate::core::{NodeInfo, Peer, SessionInfo, Snapshot, State, Txn, WatchCounts};
 use crate::faults::Faults;
 use crate::listener;
-use crate::options::{Compat, Options, WallClock};
+use crate::options::{Options, WallClock};
 use crate::shared::{Shared, now, run_clock};
 use crate::stream::Foreign;
 
@@ -384,9 +385,9 @@ impl Builder {
         self
     }
 
-    /// Whose behaviour it has where versions of Apache ZooKeeper differ.
-    pub fn compat(mut self, compat: Compat) -> Self {
-        self.options.compat = compat;
+    /// The server that it imitates; Apache ZooKeeper 3.9 by default.
+    pub fn pose(mut self, pose: Pose) -> Self {
+        self.options.pose = pose;
         self
     }
 
@@ -452,7 +453,8 @@ impl Builder {
         self
     }
 
-    /// The deletion of a child leaves its parent's `pzxid` as it was, as servers of another make do.
+    /// The deletion of a child leaves its parent's `pzxid` as it was, in any pose; ClickHouse Keeper
+    /// always does that.
     pub fn keep_pzxid(mut self, keep: bool) -> Self {
         self.options.keeps_pzxid = keep;
         self

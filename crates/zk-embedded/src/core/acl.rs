@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use zk_proto::records::ClientInfo;
 use zk_proto::{Acl, ErrorCode, Id, Permissions, digest_id};
 
+use super::pose::AclRules;
 use super::tree::AclList;
 
 /// Whether an identity among `auth` has any of `perms`.
@@ -40,7 +41,54 @@ fn matches(id: &Id, entry: &Id) -> bool {
 
 /// The list a node gets when `acl` is asked for: without duplicates, and with `auth` replaced by
 /// the identities of the connection.
-pub(crate) fn resolve(acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
+pub(crate) fn resolve(rules: AclRules, acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
+    match rules {
+        AclRules::Apache => resolve_strictly(acl, auth),
+        AclRules::KeeperOld => resolve_loosely(acl, auth, |_| false),
+        AclRules::KeeperNew => resolve_loosely(acl, auth, |perms| perms != Permissions::ALL),
+    }
+}
+
+/// As ClickHouse Keeper does it, which drops what it does not know, and keeps an entry for anyone only
+/// if `keeps` says so.
+fn resolve_loosely(
+    acl: &[Acl],
+    auth: &[Id],
+    keeps: impl Fn(Permissions) -> bool,
+) -> Result<AclList, ErrorCode> {
+    let mut resolved = Vec::with_capacity(acl.len());
+    let mut valid = acl.is_empty();
+    for entry in acl {
+        match entry.id.scheme.as_str() {
+            "auth" => {
+                valid |= !auth.is_empty();
+                resolved.extend(auth.iter().map(|id| Acl {
+                    perms: entry.perms,
+                    id: id.clone(),
+                }));
+            }
+            "world" if entry.id.id == "anyone" => {
+                valid = true;
+                if keeps(entry.perms) {
+                    resolved.push(entry.clone());
+                }
+            }
+            "digest" if entry.id.id.matches(':').count() != 1 => return Err(ErrorCode::InvalidAcl),
+            "digest" => {
+                valid = true;
+                resolved.push(entry.clone());
+            }
+            _ => {}
+        }
+    }
+    if valid {
+        Ok(resolved.into())
+    } else {
+        Err(ErrorCode::InvalidAcl)
+    }
+}
+
+fn resolve_strictly(acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
     let mut resolved = Vec::with_capacity(acl.len());
     for (index, entry) in acl.iter().enumerate() {
         if acl.iter().take(index).any(|before| before == entry) {
@@ -83,11 +131,15 @@ fn is_digest(id: &str) -> bool {
 
 /// The identities an `auth` packet proves; `None` if it proves nothing.
 pub(crate) fn prove(
+    rules: AclRules,
     scheme: &str,
     proof: Option<&[u8]>,
     ip: IpAddr,
     super_digest: Option<&str>,
 ) -> Option<Vec<Id>> {
+    if rules != AclRules::Apache {
+        return prove_digest(scheme, proof, super_digest);
+    }
     match scheme {
         "ip" => Some(vec![Id::new("ip", ip.to_string())]),
         "digest" => {
@@ -103,6 +155,22 @@ pub(crate) fn prove(
         }
         _ => None,
     }
+}
+
+/// As ClickHouse Keeper does it: by one digest, of a user and a password with one colon.
+fn prove_digest(scheme: &str, proof: Option<&[u8]>, super_digest: Option<&str>) -> Option<Vec<Id>> {
+    let proof = String::from_utf8_lossy(proof.unwrap_or_default());
+    let mut parts = proof.split(':');
+    let (user, password) = (parts.next()?, parts.next()?);
+    if scheme != "digest" || parts.next().is_some() {
+        return None;
+    }
+    let digest = digest_id(user, password);
+    Some(vec![if super_digest == Some(digest.as_str()) {
+        Id::new("super", "")
+    } else {
+        Id::new("digest", digest)
+    }])
 }
 
 /// Identities as `whoAmI` tells them, without the hashes.
@@ -190,14 +258,22 @@ mod tests {
     #[test]
     fn what_an_acl_may_name() {
         let valid = |scheme: &str, id: &str| {
-            resolve(&[Acl::new(Permissions::ALL, scheme, id)], &[]).is_ok()
+            resolve(
+                AclRules::Apache,
+                &[Acl::new(Permissions::ALL, scheme, id)],
+                &[],
+            )
+            .is_ok()
         };
         assert!(valid("world", "anyone") && !valid("world", "bob"));
         assert!(valid("digest", "bob:hash") && valid("digest", ":hash"));
         assert!(!valid("digest", "bob") && !valid("digest", "bob:") && !valid("digest", "a:b:c"));
         assert!(valid("ip", "10.0.0.0/8") && !valid("ip", "10.0.0.0/x"));
         assert!(!valid("auth", "") && !valid("x509", "CN=bob") && !valid("", ""));
-        assert_eq!(resolve(&[], &[]).unwrap_err(), ErrorCode::InvalidAcl);
+        assert_eq!(
+            resolve(AclRules::Apache, &[], &[]).unwrap_err(),
+            ErrorCode::InvalidAcl
+        );
     }
 
     #[test]
@@ -207,10 +283,13 @@ mod tests {
             Id::new("digest", "bob:hash"),
             Id::new("super", ""),
         ];
-        let acl = resolve(&Acl::creator_all(), &auth).unwrap();
+        let acl = resolve(AclRules::Apache, &Acl::creator_all(), &auth).unwrap();
         assert_eq!(acl[..], [Acl::new(Permissions::ALL, "digest", "bob:hash")]);
         let twice = [Acl::open(), Acl::open()].concat();
-        assert_eq!(resolve(&twice, &[]).unwrap()[..], Acl::open());
+        assert_eq!(
+            resolve(AclRules::Apache, &twice, &[]).unwrap()[..],
+            Acl::open()
+        );
     }
 
     #[test]

@@ -7,10 +7,8 @@ use bytes::Bytes;
 use zk_proto::{Acl, OpCode, path};
 
 use super::member::{Contact, Member};
-use super::session::SessionTable;
-use super::state::State;
+use super::state::{State, new_sessions};
 use super::txn::Change;
-use crate::options::millis_u64;
 
 impl State {
     /// Number of members.
@@ -79,7 +77,7 @@ impl State {
             .session_seed
             .wrapping_add(self.elapsed(now))
             .wrapping_add(1);
-        self.sessions = SessionTable::new(millis_u64(self.options.tick), seed, server_id);
+        self.sessions = new_sessions(&self.options, seed, server_id);
         self.deposed = None;
         for member in &mut self.members {
             let cut_off = member.is_read_only();
@@ -103,7 +101,10 @@ impl State {
         let mut backup = BTreeMap::new();
         let mut marks = HashMap::new();
         if let Some(leader) = self.members.get(self.leader) {
-            let is_ours = |path: &str| path == "/" || path.starts_with("/zookeeper");
+            let behaviour = self.options.behaviour();
+            let is_ours = |path: &str| {
+                path == "/" || path.starts_with("/zookeeper") || behaviour.is_reserved(path)
+            };
             for (path, node) in leader.tree.paths().filter(|(path, _)| !is_ours(path)) {
                 if node.owner == 0 || node.is_container() || node.ttl().is_some() {
                     backup.insert(path.to_owned(), node.data.clone().unwrap_or_default());

@@ -9,12 +9,6 @@ use super::connection::{Connection, ConnectionId};
 use super::state::State;
 use crate::options::millis_u64;
 
-/// Every word that is answered.
-const WORDS: [&str; 20] = [
-    "conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro", "lead", "mntr", "ruok",
-    "srst", "srvr", "stat", "stmk", "wchc", "wchp", "wchs", "zabs",
-];
-
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
 
 impl State {
@@ -22,7 +16,7 @@ impl State {
     /// the length of a frame.
     pub fn four_letter_word(&self, now: Instant, member: usize, word: [u8; 4]) -> Option<String> {
         let word = std::str::from_utf8(&word).ok()?;
-        if !WORDS.contains(&word) {
+        if !self.options.behaviour().words.contains(&word) {
             return None;
         }
         if !self.options.allows(word) {
@@ -94,7 +88,7 @@ impl State {
 
     fn status(&self, member: usize, clients: bool) -> String {
         let connections = self.of_member(member);
-        let mut text = format!("Zookeeper version: {}\n", self.options.compat.version());
+        let mut text = format!("Zookeeper version: {}\n", self.options.behaviour().version);
         if self.is_read_only(member) {
             text += "READ-ONLY mode; serving only read-only clients\n";
         }
@@ -135,7 +129,7 @@ impl State {
             .map(|(_, paths)| paths.len())
             .sum();
         let mut values = vec![
-            ("version", self.options.compat.version().to_owned()),
+            ("version", self.options.behaviour().version.to_owned()),
             ("server_state", self.mode_text(member).to_owned()),
             ("ephemerals_count", ephemerals.to_string()),
             ("num_alive_connections", (connections.len() + 1).to_string()),
@@ -179,7 +173,7 @@ impl State {
     fn envi(&self) -> String {
         format!(
             "Environment:\nzookeeper.version={}\nhost.name=localhost\nos.name={}\nos.arch={}\n",
-            self.options.compat.version(),
+            self.options.behaviour().version,
             std::env::consts::OS,
             std::env::consts::ARCH,
         )

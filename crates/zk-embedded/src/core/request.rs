@@ -10,6 +10,7 @@ use zk_proto::{ErrorCode, OpCode, ReplyHeader, RequestHeader, Xid, Zxid, xid};
 use super::acl;
 use super::connection::ConnectionId;
 use super::member::Contact;
+use super::pose::{AclRules, UnknownOp, Unreadable};
 use super::state::State;
 
 /// One request: who asks, and with which bytes.
@@ -55,12 +56,12 @@ impl State {
                 return;
             }
         }
-        let op = header
-            .op_code()
-            .filter(|&op| is_request(op, self.options.is_3_8()));
-        let Some(op) = op else {
-            let unknown = Err(ErrorCode::Unimplemented);
-            self.reply_at(id, header.xid, Zxid(-1), unknown);
+        let behaviour = self.options.behaviour();
+        let Some(op) = header.op_code().filter(|&op| behaviour.ops.has(op)) else {
+            if behaviour.unknown_op == UnknownOp::AnswerAndClose {
+                let unknown = Err(ErrorCode::Unimplemented);
+                self.reply_at(id, header.xid, Zxid(-1), unknown);
+            }
             return self.connections.close(id);
         };
         let request = Request {
@@ -125,7 +126,8 @@ impl State {
         };
         let super_digest = self.options.super_digest.as_deref();
         let ip = connection.peer.ip();
-        match acl::prove(asked.scheme, asked.auth, ip, super_digest) {
+        let rules = self.options.behaviour().acls;
+        match acl::prove(rules, asked.scheme, asked.auth, ip, super_digest) {
             Some(ids) => {
                 for id in ids {
                     connection.authenticate(id);
@@ -134,7 +136,9 @@ impl State {
             }
             None => {
                 self.reply_at(id, request.xid, Zxid(0), Err(ErrorCode::AuthFailed));
-                self.connections.close(id);
+                if rules == AclRules::Apache {
+                    self.connections.close(id);
+                }
             }
         }
     }
@@ -145,6 +149,11 @@ impl State {
 
     /// Answers a request with a body or an error.
     pub(super) fn reply(&mut self, request: &Request<'_>, result: Result<&dyn Encode, ErrorCode>) {
+        if matches!(result, Err(ErrorCode::MarshallingError))
+            && self.options.behaviour().unreadable == Unreadable::Closes
+        {
+            return self.connections.close(request.connection);
+        }
         let zxid = self.last_zxid(request.member);
         self.reply_at(request.connection, request.xid, zxid, result);
     }
@@ -215,15 +224,6 @@ pub(super) fn asks_leader(op: OpCode) -> bool {
             | OpCode::Reconfig
             | OpCode::Sync
     )
-}
-
-/// What a client may ask for by itself.
-fn is_request(op: OpCode, is_3_8: bool) -> bool {
-    match op {
-        OpCode::Check => is_3_8,
-        OpCode::Notification | OpCode::Error | OpCode::CreateSession => false,
-        _ => true,
-    }
 }
 
 /// As `cons` prints it.

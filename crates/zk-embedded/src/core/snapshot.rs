@@ -30,7 +30,10 @@ impl State {
     pub fn snapshot(&self) -> Snapshot {
         let leader = self.members.get(self.leader);
         Snapshot {
-            tree: leader.map_or_else(Tree::new, |leader| leader.tree.clone()),
+            tree: match leader {
+                Some(leader) => leader.tree.clone(),
+                None => Tree::new(self.options.behaviour()),
+            },
             zxid: self.zxid,
             sessions: self.sessions.saved(),
         }

@@ -9,6 +9,7 @@ use super::connection::{Connection, ConnectionId, Peer};
 use super::deposed::Deposed;
 use super::member::{Connections, Contact, Member};
 use super::output::Output;
+use super::pose::{AclRules, Handshake};
 use super::prepare::Preparation;
 use super::session::SessionTable;
 use super::tree::Applied;
@@ -39,6 +40,15 @@ pub struct State {
     pub(super) throttled: u32,
 }
 
+/// An empty table, whose ids are made as the server makes them.
+pub(super) fn new_sessions(options: &Options, seed: u64, server_id: u8) -> SessionTable {
+    let (seed, server_id) = match options.behaviour().handshake {
+        Handshake::Apache => (seed, server_id),
+        Handshake::Keeper => (0, 0),
+    };
+    SessionTable::new(millis_u64(options.tick), seed, server_id)
+}
+
 impl State {
     /// A server with an empty tree, started at `now`.
     pub fn new(options: Options, now: Instant) -> Self {
@@ -50,10 +60,9 @@ impl State {
         });
         let members: Vec<_> = members.collect();
         let server_id = members.first().map_or(0, |member| member.id);
-        let tick = millis_u64(options.tick);
         let mut state = Self {
             start: now,
-            sessions: SessionTable::new(tick, options.session_seed, server_id),
+            sessions: new_sessions(&options, options.session_seed, server_id),
             connections: Connections::new(options.max_pending_output),
             leader: count - 1,
             deposed: None,
@@ -80,7 +89,10 @@ impl State {
         }
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
-        let connection = Connection::new(member, peer, now, self.wall(now));
+        let mut connection = Connection::new(member, peer, now, self.wall(now));
+        if self.options.behaviour().acls != AclRules::Apache {
+            connection.auth.clear();
+        }
         self.connections.all.insert(id, connection);
         Some(id)
     }
