@@ -11,70 +11,68 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LAYOUTS, Memory, memory, soon, start, until};
+use common::{LAYOUTS, Memory, memory, memory_with, soon, start, until};
 use zk_client::{Client, ErrorCode, ErrorKind, WatchEvent, WatchMode};
 use zk_embedded::fault::{Action, on};
+use zk_embedded::{Pose, Server};
 use zk_proto::OpCode;
 use zk_recipes::{
     Barrier, CacheEvent, CacheEvents, ChildrenState, ChildrenWatch, DataState, DataWatch, Election,
-    Layout, Lock, LockGuard, MultiLock, PatientChildrenWatch, ReadLock, Semaphore, TreeCache,
+    Layout, Lock, LockGuard, Lost, MultiLock, PatientChildrenWatch, ReadLock, Semaphore, TreeCache,
     WriteLock,
 };
 
+/// The operations that recipes would rather use, and do without.
+const OPTIONAL: [OpCode; 5] = [
+    OpCode::Create2,
+    OpCode::CreateContainer,
+    OpCode::RemoveWatches,
+    OpCode::AddWatch,
+    OpCode::SetWatches2,
+];
+
 /// A server, and what it costs to find out what it does not know.
 struct World {
-    name: &'static str,
+    name: String,
     memory: Memory,
     /// How many sessions a client may lose for that.
-    losses: u64,
+    losses: usize,
     /// The lasting watches that it has.
     watches: &'static [WatchMode],
 }
 
-/// Answers as Apache ZooKeeper before 3.5 does, but keeps the connection open.
-async fn refusing() -> World {
-    const UNKNOWN: [OpCode; 8] = [
-        OpCode::Create2,
-        OpCode::RemoveWatches,
-        OpCode::CreateContainer,
-        OpCode::GetEphemerals,
-        OpCode::GetAllChildrenNumber,
-        OpCode::SetWatches2,
-        OpCode::AddWatch,
-        OpCode::WhoAmI,
-    ];
-    let memory = memory(1).await;
-    for op in UNKNOWN {
-        let refusal = Action::Refuse(ErrorCode::Unimplemented);
-        memory.server.faults().rule(on(op).then(refusal).always());
+impl World {
+    async fn of(pose: Pose) -> World {
+        let lacks = OPTIONAL.into_iter().filter(|op| !pose.knows(*op)).count();
+        World {
+            name: pose.name().to_owned(),
+            memory: memory_with(Server::builder().pose(pose)).await,
+            losses: match pose {
+                Pose::KeeperOld => lacks,
+                // Answers, or says before what it knows.
+                _ => 0,
+            },
+            watches: match pose {
+                Pose::V3_4 | Pose::V3_5 | Pose::KeeperOld => &[],
+                // Recursive watches do not report which znode has changed.
+                Pose::KeeperNew => &[WatchMode::Persistent],
+                _ => &[WatchMode::Persistent, WatchMode::PersistentRecursive],
+            },
+        }
     }
-    World {
-        name: "refusing",
-        memory,
-        losses: 0,
-        watches: &[],
-    }
-}
-
-async fn worlds() -> Vec<World> {
-    let newest = World {
-        name: "newest",
-        memory: memory(1).await,
-        losses: 0,
-        watches: &[WatchMode::Persistent, WatchMode::PersistentRecursive],
-    };
-    vec![newest, refusing().await]
 }
 
 /// Runs a scenario twice with the same client in each world: what the first round has found out costs
 /// no session in the second.
 async fn everywhere(scenario: impl AsyncFn(&World, &Client, &str)) {
-    for world in worlds().await {
+    for &pose in Pose::ALL {
+        let world = World::of(pose).await;
         let zk = world.memory.any().await;
-        soon(world.name, scenario(&world, &zk, "/first")).await;
+        soon(&world.name, scenario(&world, &zk, "/first")).await;
         let sessions = zk.statistics().sessions;
-        assert!(sessions <= 1 + world.losses, "{}: {sessions}", world.name);
-        soon(world.name, scenario(&world, &zk, "/second")).await;
+        let most = 1 + world.losses as u64;
+        assert!(sessions <= most, "{}: {sessions}", world.name);
+        soon(&world.name, scenario(&world, &zk, "/second")).await;
         assert_eq!(zk.statistics().sessions, sessions, "{}", world.name);
         zk.close().await.unwrap();
     }
@@ -120,7 +118,7 @@ async fn a_dropped_watch_costs_no_guard() {
         drop(zk.children(root).watch().await.unwrap());
         drop(zk.exists(&format!("{root}/none")).watch().await.unwrap());
         let mut data = DataWatch::new(zk, root);
-        soon(world.name, data.next()).await.unwrap().unwrap();
+        soon(&world.name, data.next()).await.unwrap().unwrap();
         drop(data);
         // Longer than a session lasts: the guard is renewed.
         tokio::time::sleep(zk.session().timeout * 2).await;
@@ -146,7 +144,7 @@ async fn a_lock_below_no_parent_is_passed_on() {
             assert!(lock(zk).try_acquire().await.unwrap().is_none());
             let token = first.token();
             first.release().await.unwrap();
-            let second = soon(world.name, waiting).await.unwrap();
+            let second = soon(&world.name, waiting).await.unwrap();
             assert!(second.token() > token);
             second.check().unwrap();
             second.release().await.unwrap();
@@ -192,7 +190,7 @@ async fn locks_of_every_kind_are_had() {
             for lease in leases {
                 lease.release().await.unwrap();
             }
-            let third = soon(world.name, third).await.unwrap();
+            let third = soon(&world.name, third).await.unwrap();
             third.check().unwrap();
             third.release().await.unwrap();
         }
@@ -201,7 +199,7 @@ async fn locks_of_every_kind_are_had() {
         let passing = barrier.clone();
         let passing = start(async move { passing.wait().await.unwrap() });
         barrier.open().await.unwrap();
-        soon(world.name, passing).await.unwrap();
+        soon(&world.name, passing).await.unwrap();
     })
     .await;
 }
@@ -213,7 +211,7 @@ async fn a_leader_is_followed() {
         let other = world.memory.any().await;
         let mut leaders = Election::new(&other, &path).observe();
         let mut seen = async || {
-            let next = soon(world.name, leaders.next()).await;
+            let next = soon(&world.name, leaders.next()).await;
             next.unwrap().unwrap().map(|leader| leader.identifier)
         };
         assert_eq!(seen().await, None);
@@ -224,7 +222,7 @@ async fn a_leader_is_followed() {
         let two = start(async move { two.campaign().await.unwrap() });
         world.memory.until_names(&path, 2).await;
         one.resign().await.unwrap();
-        let two = soon(world.name, two).await.unwrap();
+        let two = soon(&world.name, two).await.unwrap();
         assert_eq!(seen().await.unwrap(), "two");
         two.check().unwrap();
         two.resign().await.unwrap();
@@ -248,9 +246,9 @@ async fn deleted_children_are_seen() {
             ChildrenState::Absent => "absent".to_owned(),
         };
         let mut expect = async |expected: &str| {
-            let state = soon(world.name, children.next()).await;
+            let state = soon(&world.name, children.next()).await;
             assert_eq!(names(state.unwrap().unwrap()), expected, "{}", world.name);
-            let state = soon(world.name, patient.next()).await;
+            let state = soon(&world.name, patient.next()).await;
             assert_eq!(names(state.unwrap().unwrap()), expected, "{}", world.name);
         };
         expect("a,b,c").await;
@@ -271,7 +269,7 @@ async fn data_are_followed() {
     everywhere(async |world, zk, root| {
         let mut data = DataWatch::new(zk, root);
         let mut expect = async |expected: Option<&str>| {
-            let state = soon(world.name, data.next()).await.unwrap().unwrap();
+            let state = soon(&world.name, data.next()).await.unwrap().unwrap();
             let found = match &state {
                 DataState::Present { data, .. } => Some(&data[..]),
                 DataState::Absent => None,
@@ -312,7 +310,7 @@ async fn a_tree_is_cached() {
         let mut caches = Vec::new();
         for _ in 0..2 {
             let cache = TreeCache::new(zk, root);
-            let tree = soon(world.name, cache.initialized()).await.unwrap();
+            let tree = soon(&world.name, cache.initialized()).await.unwrap();
             assert_eq!(tree.len(), 3, "{}", world.name);
             let (_, events) = cache.subscribe().unwrap();
             caches.push((cache, events));
@@ -320,7 +318,7 @@ async fn a_tree_is_cached() {
         let a = format!("{root}/a");
         let mut expect = async |expected: String| {
             for (_, events) in &mut caches {
-                let seen = soon(world.name, change(events)).await;
+                let seen = soon(&world.name, change(events)).await;
                 assert_eq!(seen, expected, "{}", world.name);
             }
         };
@@ -379,7 +377,7 @@ async fn a_lasting_watch_is_a_typed_error() {
                 Ok(mut stream) => {
                     assert!(world.watches.contains(&mode), "{}", world.name);
                     zk.ensure_path(&format!("{root}/{mode:?}")).await.unwrap();
-                    let event = soon(world.name, stream.next()).await.unwrap();
+                    let event = soon(&world.name, stream.next()).await.unwrap();
                     assert!(matches!(event, WatchEvent::Node(_)), "{event:?}");
                 }
                 Err(error) => {
@@ -391,4 +389,41 @@ async fn a_lasting_watch_is_a_typed_error() {
         }
     })
     .await;
+}
+
+/// ClickHouse Keeper resumes no session: what a lost one held is there until its timeout, for its own
+/// client as for all others.
+#[tokio::test(start_paused = true)]
+async fn the_znode_of_a_lost_session_is_waited_for() {
+    for pose in [Pose::KeeperOld, Pose::KeeperNew] {
+        let world = World::of(pose).await;
+        let (zk, other) = (world.memory.any().await, world.memory.any().await);
+        let lock = |zk: &Client| Lock::new(zk, "/locks/l");
+        // Both find out what the server does not know.
+        for zk in [&zk, &other] {
+            lock(zk).acquire().await.unwrap().release().await.unwrap();
+        }
+        let first = lock(&zk).acquire().await.unwrap();
+        let (token, timeout) = (first.token(), zk.session().timeout);
+        let waiting = lock(&other);
+        let second = start(async move { waiting.acquire().await.unwrap() });
+        world.memory.until_names("/locks/l", 2).await;
+        let cut = tokio::time::Instant::now();
+        world.memory.server.faults().disconnect(zk.session().id);
+        assert_eq!(soon(&world.name, first.lost()).await, Lost::SessionEnded);
+        drop(first);
+        let again = lock(&zk);
+        let third = start(async move { again.acquire().await.unwrap() });
+        world.memory.until_names("/locks/l", 3).await;
+        let second = soon(&world.name, second).await.unwrap();
+        assert!(cut.elapsed() >= timeout / 2, "{:?}", cut.elapsed());
+        assert!(second.token() > token);
+        second.check().unwrap();
+        assert!(!third.is_finished());
+        let token = second.token();
+        second.release().await.unwrap();
+        let third = soon(&world.name, third).await.unwrap();
+        assert!(third.token() > token);
+        third.check().unwrap();
+    }
 }
