@@ -233,8 +233,8 @@ impl State {
                 | MultiOp::Create2(asked)
                 | MultiOp::CreateContainer(asked) => {
                     if CreateMode::from_flags(asked.flags).is_some_and(CreateMode::has_ttl) {
-                        // The server takes it for a record of another class and gives up on the
-                        // whole, but not before it comes to it.
+                        // 3.8 takes it for a record of another class and gives up on the whole,
+                        // but not before it comes to it.
                         return Err(Failure::of_all(ErrorCode::MarshallingError));
                     }
                     let is_3_8 = self.options.is_3_8();
@@ -296,12 +296,13 @@ impl From<ErrorCode> for Refusal {
     }
 }
 
-/// Whether the server can read the operation as part of a multi: no reads, and flags it knows.
+/// Whether the server can read the operation as part of a multi: no reads, and flags that it knows
+/// and that go without a time to live where none is sent.
 fn is_possible(op: &MultiOp<'_>, is_3_8: bool) -> bool {
     match op {
         // 3.8 finds out when it executes it.
         MultiOp::Create(op) | MultiOp::Create2(op) | MultiOp::CreateContainer(op) => {
-            is_3_8 || CreateMode::from_flags(op.flags).is_some()
+            is_3_8 || CreateMode::from_flags(op.flags).is_some_and(|mode| !mode.has_ttl())
         }
         op => !op.is_read(),
     }
