@@ -28,6 +28,13 @@
 //! `ZK_TESTS_KEEP=1` keeps the directories (configuration, data, `server.log`) and still ends the
 //! servers.
 //!
+//! # Which release
+//!
+//! Of Debian's package, unless `ZOOKEEPER_HOME` or `ZK_CLASSPATH` names another ([`Installation`]).
+//! `cargo xtask test` runs the suites on Debian's and on the one in `ZOOKEEPER_HOME`: it gives each
+//! test process `ZK_CLASSPATH`. A test that has to know asks a server for its version
+//! ([`Server::srvr`]).
+//!
 //! # Tests that use it
 //!
 //! Every file in `tests/tests/` is taken to need a real server, and is left out where there is

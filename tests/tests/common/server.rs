@@ -2,7 +2,7 @@
 //!
 //! | value | servers |
 //! |---|---|
-//! | `apache`, or not set | Apache ZooKeeper, processes of their own |
+//! | `apache`, or not set | Apache ZooKeeper, processes of their own, of the release that [`zk_tests::Installation`] finds |
 //! | `embedded` | `zk_embedded`, as Apache ZooKeeper 3.9 behaves |
 //! | `embedded-3.8` | `zk_embedded`, as Apache ZooKeeper 3.8 behaves |
 //!
