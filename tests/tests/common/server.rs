@@ -178,6 +178,14 @@ impl TestServer {
         )
     }
 
+    /// Asks `srvr`; an error while it does not serve.
+    pub fn srvr(&self) -> Result<Srvr> {
+        match self.what() {
+            Ok(server) => Ok(server.srvr()?),
+            Err(_) => self.srvr_now(),
+        }
+    }
+
     fn srvr_now(&self) -> Result<Srvr> {
         Ok(four_letter::ask(self.address(), "srvr", ANSWER_TIMEOUT)?.parse::<Srvr>()?)
     }
