@@ -46,7 +46,7 @@
 //! - [`installation`]: where Java and ZooKeeper are, and how to get them
 //! - [`tool`]: programs that count what another does
 //! - [`kazoo`]: a client of somebody else's, and the Python to run it with
-//! - [`curator`]: another, in Java
+//! - [`curator`]: another, in Java, of the release's jars or of Debian
 //! - [`options`]: what a server is started with, and the `zoo.cfg` made of it
 //! - [`server`]: one server process: kill, pause, restart, ask
 //! - [`standalone`], [`ensemble`]: servers with a life time and a directory
