@@ -28,6 +28,8 @@ pub(crate) enum Servers {
 /// Why tests do not run on a server.
 #[derive(Debug)]
 pub(crate) struct Reason {
+    /// The servers that are missing.
+    pub(crate) servers: &'static str,
     pub(crate) text: String,
     /// The summary of a green CI run is rarely read, so there a missing server is a failure unless it
     /// is excused.
@@ -40,7 +42,9 @@ impl Servers {
         let mut releases: Vec<_> = (Installation::each().into_iter())
             .map(|found| found.map_err(missing).and_then(Self::of))
             .collect();
-        releases.extend(why_only_one().map(Err));
+        if releases.iter().any(Result::is_ok) {
+            releases.extend(why_only_one().map(Err));
+        }
         releases
     }
 
@@ -76,20 +80,21 @@ impl fmt::Display for Servers {
 
 fn missing(error: impl fmt::Debug) -> Reason {
     Reason {
+        servers: "real servers",
         text: format!("{error:?}"),
         excused: !crate::is_ci(),
     }
 }
 
-/// Why the suites do not run on a release beside Debian's, if none was named.
+/// Why the suites run on one release only, if that was not asked for.
 fn why_only_one() -> Option<Reason> {
-    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    if set(HOME) || set(CLASSPATH) {
+    let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    if set(HOME).or(set(CLASSPATH)).is_some() {
         return None;
     }
-    let why = env::var(WHY_UNSET).ok().filter(|why| !why.is_empty());
-    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    let why = set(WHY_UNSET).map_or_else(String::new, |why| format!(": {why}"));
     Some(Reason {
+        servers: "real servers of a second release",
         text: format!("{HOME} names no release to test beside Debian's{why}"),
         excused: true,
     })

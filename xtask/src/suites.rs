@@ -43,7 +43,20 @@ const ON_EMBEDDED: [&str; 25] = [
 
 /// Suites that run on one release of Apache ZooKeeper only, and why another would prove nothing new
 /// or not enough for its time.
-const ONCE: [(&str, &str); 0] = [];
+const ONCE: [(&str, &str); 3] = [
+    (
+        "errors_read_aloud",
+        "the texts are ours, and their codes come from the first release as from any other",
+    ),
+    (
+        "zkctl_bench",
+        "of a server it wants requests that other suites make on each release",
+    ),
+    (
+        "zkctl_lock",
+        "it is about processes, signals and exit codes; election and lock_under_chaos have the locks",
+    ),
+];
 
 /// The names of the test targets, as `cargo test --test` takes them.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -131,5 +144,17 @@ mod tests {
         assert_eq!(targets.offline, ["offline_budget"]);
         assert_eq!(targets.with_server, ["harness", "operations"]);
         assert_eq!(targets.on_embedded, ["operations"]);
+        assert_eq!(targets.on_each_release, ["harness", "operations"]);
+    }
+
+    #[test]
+    fn what_runs_once_has_a_reason() {
+        let mut targets = Targets::default();
+        for (name, _) in ONCE {
+            targets.add(name.to_owned());
+        }
+        assert!(targets.on_each_release.is_empty());
+        assert_eq!(targets.with_server.len(), ONCE.len());
+        assert!(targets.once.iter().all(|(_, why)| !why.is_empty()));
     }
 }

@@ -65,7 +65,6 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         &options.filters,
         None,
     )?);
-
     report.took("the workspace without zk-tests", began);
 
     let began = Instant::now();
@@ -82,7 +81,6 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         &options.filters,
         None,
     )?);
-
     report.took("tests without a server", began);
 
     if !targets.on_embedded.is_empty() {
@@ -108,6 +106,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
     }
     if options.no_server {
         let asked_for = Reason {
+            servers: "real servers",
             text: "asked for with --no-server".to_owned(),
             excused: true,
         };
@@ -146,7 +145,7 @@ fn on_each_release(
                 report.took(what, began);
                 if !is_first && !targets.once.is_empty() {
                     let suite = run_once(&targets.once, &servers, filters)?;
-                    report.suites.push(suite);
+                    report.suites.extend(suite);
                 }
                 is_first = false;
             }
@@ -167,7 +166,11 @@ fn selection(targets: &[String]) -> Vec<String> {
 }
 
 /// What has run on another release, and not on these servers.
-fn run_once(once: &[(String, &str)], servers: &Servers, filters: &[String]) -> io::Result<Suite> {
+fn run_once(
+    once: &[(String, &str)],
+    servers: &Servers,
+    filters: &[String],
+) -> io::Result<Option<Suite>> {
     let targets: Vec<_> = once.iter().map(|(name, _)| name.clone()).collect();
     let mut suite = skipped(
         &format!("suites of one release, not run on {servers}"),
@@ -175,11 +178,11 @@ fn run_once(once: &[(String, &str)], servers: &Servers, filters: &[String]) -> i
         filters,
     )?;
     (suite.remarks).extend(once.iter().map(|(name, why)| format!("{name}: {why}")));
-    Ok(suite)
+    Ok((suite.skipped > 0 || suite.failed > 0).then_some(suite))
 }
 
 fn skip(selection: &[String], filters: &[String], reason: Reason) -> io::Result<Suite> {
-    let mut suite = skipped("real servers", selection, filters)?;
+    let mut suite = skipped(reason.servers, selection, filters)?;
     let why = format!("SKIPPED these tests: {}", reason.text);
     suite.remarks.insert(0, why);
     if !reason.excused {
