@@ -88,11 +88,11 @@ fn missing(error: impl fmt::Debug) -> Reason {
 
 /// Why the suites run on one release only, if that was not asked for.
 fn why_only_one() -> Option<Reason> {
-    let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
     if set(HOME).or(set(CLASSPATH)).is_some() {
         return None;
     }
-    let why = set(WHY_UNSET).map_or_else(String::new, |why| format!(": {why}"));
+    let why = set(WHY_UNSET).map_or_else(String::new, |why| format!(": {}", why.display()));
     Some(Reason {
         servers: "real servers of a second release",
         text: format!("{HOME} names no release to test beside Debian's{why}"),
