@@ -73,8 +73,8 @@
 //!
 //! # Differences from Apache ZooKeeper
 //!
-//! Random traces of three sessions are compared with Apache ZooKeeper 3.8.0, reply by reply and
-//! event by event, and must not differ beyond this list:
+//! Random traces of three sessions are compared with Apache ZooKeeper 3.8.0 and 3.9.5, each with the
+//! server of its [`Compat`], reply by reply and event by event, and must not differ beyond this list:
 //!
 //! - All four-letter words are allowed, and nodes with a time to live enabled, by default.
 //! - The order of children is the same in every run; it is not sorted, and not Java's.

@@ -9,7 +9,7 @@ pub enum Compat {
     /// Apache ZooKeeper 3.8.0, as Debian has it: with events withheld from those who may not read
     /// the node (ZOOKEEPER-4799).
     V3_8,
-    /// Apache ZooKeeper 3.9.
+    /// Apache ZooKeeper 3.9.5.
     #[default]
     V3_9,
 }
