@@ -74,8 +74,8 @@
 //!
 //! # Differences from Apache ZooKeeper
 //!
-//! Random traces of three sessions are compared with Apache ZooKeeper 3.8.0, reply by reply and
-//! event by event, and must not differ beyond this list:
+//! Random traces of three sessions are compared with Apache ZooKeeper 3.8.0 and 3.9.5, each with the
+//! server of its [`Pose`], reply by reply and event by event, and must not differ beyond this list:
 //!
 //! - All four-letter words are allowed, and nodes with a time to live enabled, by default.
 //! - Children are listed in the order of Java's hash table. If that has 64 buckets or more, names that
