@@ -30,7 +30,7 @@ pub fn embedded_server(data: &[u8]) -> u32 {
     options.super_digest = Some("super:x".to_owned());
     options.container_check_interval = Duration::from_secs(5);
     if data.first().is_some_and(|&first| first >= 128) {
-        options.compat = zk_embedded::Compat::V3_8;
+        options.pose = zk_embedded::Pose::V3_8;
         options.members = 3;
     }
     let mut state = State::new(options, now);
@@ -54,7 +54,7 @@ pub fn embedded_server(data: &[u8]) -> u32 {
             13 => {
                 let word = [(); 4].map(|()| take(&mut input));
                 // Whatever it is: an answer or none.
-                let _ = state.four_letter_word(now, 0, word);
+                let _ = state.four_letter_word(now, 0, Peer::Memory, word);
             }
             _ => {
                 now += Duration::from_secs(take(&mut input).into());

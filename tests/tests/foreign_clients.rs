@@ -18,16 +18,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use embedded::Embedded;
-use zk_embedded::{Compat, Options};
+use zk_embedded::{Options, Pose};
 use zk_tests::{Installation, Kazoo, ServerOptions, Standalone};
 
 const SUITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/kazoo_suite.py");
 /// As many as the suite has.
 const PARTS: usize = 13;
 
-fn embedded(compat: Compat) -> Embedded {
+fn embedded(pose: Pose) -> Embedded {
     let mut options = Options::default();
-    options.compat = compat;
+    options.pose = pose;
     Embedded::start(options)
 }
 
@@ -57,12 +57,12 @@ fn kazoo(server: SocketAddr) {
 
 #[test]
 fn kazoo_and_its_recipes_work_on_the_embedded_server() {
-    kazoo(embedded(Compat::V3_9).address());
+    kazoo(embedded(Pose::V3_9).address());
 }
 
 #[test]
 fn kazoo_and_its_recipes_work_on_the_embedded_server_as_3_8() {
-    kazoo(embedded(Compat::V3_8).address());
+    kazoo(embedded(Pose::V3_8).address());
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn check_dialogue(server: SocketAddr) {
 
 #[test]
 fn the_command_line_of_zookeeper_works_on_the_embedded_server() {
-    let server = embedded(Compat::V3_9);
+    let server = embedded(Pose::V3_9);
     check_dialogue(server.address());
 }
 

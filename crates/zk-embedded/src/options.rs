@@ -1,27 +1,13 @@
 //! What a server can be told before it starts.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
-/// Whose behaviour the server has where versions of Apache ZooKeeper differ.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Compat {
-    /// Apache ZooKeeper 3.8.0, as Debian has it: with events withheld from those who may not read
-    /// the node (ZOOKEEPER-4799).
-    V3_8,
-    /// Apache ZooKeeper 3.9.
-    #[default]
-    V3_9,
-}
+use zk_proto::config::Server;
 
-impl Compat {
-    pub(crate) fn version(self) -> &'static str {
-        match self {
-            Self::V3_8 => "3.8.0-embedded, built on 2022-02-25 08:49 UTC",
-            Self::V3_9 => "3.9.5-embedded, built on 2026-01-01 00:00 UTC",
-        }
-    }
-}
+use crate::core::Pose;
+use crate::core::pose::Behaviour;
 
 /// Where the times in stats come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,16 +27,16 @@ pub enum WallClock {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// Whose behaviour it has.
-    pub compat: Compat,
+    /// The server that it imitates.
+    pub pose: Pose,
     /// The unit of session timeouts. Sessions end at a multiple of it, as on a real server.
     pub tick: Duration,
     /// After how many ticks a deposed leader and its followers notice (`syncLimit`, 5 in the
     /// configuration that Apache ships).
     pub sync_limit: u32,
-    /// The shortest session timeout granted; two ticks if `None`.
+    /// The shortest session timeout granted; if `None`, two ticks, and 10 s by ClickHouse Keeper.
     pub min_session_timeout: Option<Duration>,
-    /// The longest session timeout granted; twenty ticks if `None`.
+    /// The longest session timeout granted; if `None`, twenty ticks, and 100 s by ClickHouse Keeper.
     pub max_session_timeout: Option<Duration>,
     /// The longest frame accepted, in bytes (`jute.maxbuffer`).
     pub max_frame: usize,
@@ -65,31 +51,78 @@ pub struct Options {
     /// The digest id with all rights, `user:base64(sha1(user:password))`, as
     /// [`zk_proto::digest_id`] makes it.
     pub super_digest: Option<String>,
+    /// The names of this ensemble, to a client that proves with the scheme `ensemble` which one it means
+    /// to reach (`ensembleAuthName`); any will do if there are none. The scheme is unknown if `None`.
+    pub ensemble_names: Option<Vec<String>>,
+    /// The users who can log in with SASL's DIGEST-MD5, and their passwords. Without SASL if `None`:
+    /// logins are answered, in vain, and the scheme `sasl` is unknown to ACLs.
+    pub sasl_users: Option<SaslUsers>,
+    /// The schemes of which a client must have proven one before it is served
+    /// (`enforce.auth.schemes`); none if empty. `sasl` among them is what
+    /// `sessionRequireClientSASLAuth` means.
+    pub enforce_auth: Vec<String>,
     /// Whether a member without a quorum serves reads (`readonlymode.enabled`).
     pub read_only_mode: bool,
-    /// Whether `reconfig` is enabled. A server like this refuses it either way, with another code.
+    /// Whether `reconfig` is enabled (`reconfigEnabled`). A server alone refuses it either way, with
+    /// another code.
     pub reconfig_enabled: bool,
+    /// Whether a configuration needs two members with a vote (`standaloneEnabled`).
+    pub standalone_enabled: bool,
     /// Whether hard quotas are enforced (`enforceQuota`).
     pub enforce_quota: bool,
+    /// How many connections a member takes from one address (`maxClientCnxns`); any number if 0, as by
+    /// default.
+    pub max_client_connections: usize,
     /// The four-letter words that are answered; all of them if `None`.
     pub four_letter_words: Option<Vec<String>>,
     /// The number of members.
     pub members: usize,
+    /// How many of them, the last ones, are observers: they follow without a vote.
+    pub observers: usize,
+    /// The members as the lines of a configuration name them, instead of by their number; with one
+    /// line or none there is one server alone.
+    pub servers: Vec<Server>,
     /// How many of the last transactions are kept for inspection.
     pub log_limit: usize,
     /// Where the times in stats come from.
     pub wall_clock: WallClock,
-    /// Whether the deletion of a child leaves its parent's `pzxid` as it was, as servers of another
-    /// make do.
+    /// Whether the deletion of a child leaves its parent's `pzxid` as it was, in any pose; ClickHouse
+    /// Keeper always does that.
     pub keeps_pzxid: bool,
     /// What session ids are made from, in milliseconds; a real server takes its uptime clock.
     pub session_seed: u64,
 }
 
+/// Users and their passwords. `Debug` shows neither.
+#[derive(Clone, Default)]
+pub struct SaslUsers(HashMap<String, String>);
+
+impl SaslUsers {
+    /// Users and their passwords.
+    pub fn new<U: Into<String>, P: Into<String>>(users: impl IntoIterator<Item = (U, P)>) -> Self {
+        let users = users.into_iter();
+        Self(
+            users
+                .map(|(user, password)| (user.into(), password.into()))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn password_of(&self, user: &str) -> Option<String> {
+        self.0.get(user).cloned()
+    }
+}
+
+impl fmt::Debug for SaslUsers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SaslUsers([redacted])")
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
-            compat: Compat::default(),
+            pose: Pose::default(),
             tick: Duration::from_secs(2),
             sync_limit: 5,
             min_session_timeout: None,
@@ -100,11 +133,18 @@ impl Default for Options {
             container_check_interval: Duration::from_secs(60),
             container_max_never_used: None,
             super_digest: None,
+            ensemble_names: None,
+            sasl_users: None,
+            enforce_auth: Vec::new(),
             read_only_mode: true,
             reconfig_enabled: false,
+            standalone_enabled: true,
             enforce_quota: false,
+            max_client_connections: 0,
             four_letter_words: None,
             members: 1,
+            observers: 0,
+            servers: Vec::new(),
             log_limit: 10_000,
             wall_clock: WallClock::default(),
             keeps_pzxid: false,
@@ -114,14 +154,38 @@ impl Default for Options {
 }
 
 impl Options {
-    pub(crate) fn is_3_8(&self) -> bool {
-        self.compat == Compat::V3_8
+    pub(crate) fn behaviour(&self) -> &'static Behaviour {
+        self.pose.behaviour()
+    }
+
+    pub(crate) fn member_count(&self) -> usize {
+        match self.servers.len() {
+            0 => self.members.clamp(1, 255),
+            named => named.min(255),
+        }
+    }
+
+    /// The number of a member, counted from 0, in session ids and in the configuration.
+    pub(crate) fn member_id(&self, member: usize) -> u8 {
+        let id = match self.servers.get(member) {
+            _ if self.member_count() == 1 => 0,
+            Some(server) => server.id,
+            None => u64::try_from(member + 1).unwrap_or(u64::MAX),
+        };
+        u8::try_from(id).unwrap_or(u8::MAX)
+    }
+
+    /// At least one member has a vote.
+    pub(crate) fn observer_count(&self) -> usize {
+        self.observers.min(self.member_count() - 1)
     }
 
     /// The timeout granted to a client that asks for `asked` milliseconds.
     pub(crate) fn negotiate(&self, asked: i32) -> i32 {
-        let min = millis_i32(self.min_session_timeout.unwrap_or(self.tick * 2));
-        let max = millis_i32(self.max_session_timeout.unwrap_or(self.tick * 20));
+        let usual = (self.tick * 2, self.tick * 20);
+        let (min, max) = self.behaviour().session_timeouts.unwrap_or(usual);
+        let min = millis_i32(self.min_session_timeout.unwrap_or(min));
+        let max = millis_i32(self.max_session_timeout.unwrap_or(max));
         asked.max(min).min(max)
     }
 

@@ -11,7 +11,7 @@
 mod raw;
 
 use raw::{Literal, Nothing, Raw, ask, create};
-use zk_embedded::{Compat, Server};
+use zk_embedded::{Pose, Server};
 use zk_proto::records::*;
 use zk_proto::*;
 
@@ -20,7 +20,7 @@ async fn server() -> Server {
 }
 
 async fn server_3_8() -> Server {
-    let builder = Server::builder().in_memory().compat(Compat::V3_8);
+    let builder = Server::builder().in_memory().pose(Pose::V3_8);
     builder.start().await.unwrap()
 }
 

@@ -17,6 +17,18 @@ pub enum Error {
     /// What the operation depends on is no longer held.
     #[error("the guard was lost")]
     Lost(#[from] Lost),
+    /// A wait for a lock, an election or a lease was given up: so many places in the line were lost
+    /// one after the other, each sooner than a session lasts. Each was lost with its session, or its
+    /// znode was deleted by another client.
+    #[error(
+        "the wait was given up: {count} places in the line were lost one after the other, with their \
+         sessions or by deletion; nothing is held (look for what ends the sessions: the network, the \
+         servers, or an operation that they do not know)"
+    )]
+    PlacesLost {
+        /// How many.
+        count: u32,
+    },
     /// The data of a znode are not what they should be.
     #[error("cannot decode the data of {path}, version {version}")]
     Undecodable {

@@ -35,7 +35,8 @@ use crate::renewal::Trust;
 /// # Znodes
 ///
 /// `path/_c_<uuid>-latch-<sequence>`, ephemeral, with the id for contents. The znode at `path` is a
-/// container if it has to be created. kazoo has nothing like it.
+/// container if it has to be created, or persistent on servers without containers. kazoo has nothing
+/// like it.
 ///
 /// # Cost
 ///

@@ -37,7 +37,7 @@ use crate::options::{line_options, lock};
 /// [`persistent`](Self::persistent), with its identifier for contents. Its name is that of Curator's
 /// `InterProcessMutex`; [`Layout`](crate::Layout) says what kazoo makes of it, and how to have
 /// kazoo's names instead. The znode at `path` is a container if it has to be created (with kazoo's
-/// layout, persistent). All have the client's default ACL.
+/// layout, and on servers without containers, persistent). All have the client's default ACL.
 ///
 /// # Cost
 ///

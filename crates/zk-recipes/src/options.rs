@@ -47,7 +47,8 @@ macro_rules! lock {
             /// # Errors
             /// The client is over, or the ensemble refuses the lock's znodes. An invalid path, or
             /// the root of the ensemble, is an error before anything is sent
-            /// ([`InvalidPath`](zk_client::ErrorKind::InvalidPath)).
+            /// ([`InvalidPath`](zk_client::ErrorKind::InvalidPath)). Where one session is lost after
+            /// the other, the wait ends with [`PlacesLost`](crate::Error::PlacesLost).
             ///
             /// # Cancel safety
             /// Dropping the future leaves the line; neither a znode nor a watch stays.

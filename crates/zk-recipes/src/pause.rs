@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use zk_client::{Client, Repetition};
 
-use crate::error::{Error, Lost, Result};
+use crate::error::{Error, Result};
 use crate::renewal::now;
 
 /// So many places in a line are lost one after the other, each sooner than a session lasts, before a
@@ -46,7 +46,7 @@ impl LostPlaces {
         };
         match self.count < MAX_LOST_PLACES {
             true => Ok(()),
-            false => Err(Error::Lost(Lost::SessionEnded)),
+            false => Err(Error::PlacesLost { count: self.count }),
         }
     }
 }

@@ -18,7 +18,7 @@ use common::{fill, soon, until};
 use fastrand::Rng;
 use zk_client::{BackoffPolicy, Client, SessionId, Stat, Zxid};
 use zk_embedded::fault::{Action, on};
-use zk_embedded::{Compat, Server};
+use zk_embedded::{Pose, Server};
 use zk_proto::{ErrorCode, OpCode};
 use zk_recipes::{
     CacheError, CacheEvent, CacheEvents, Cached, Snapshot, TreeCache, TreeCacheBuilder,
@@ -175,9 +175,9 @@ async fn change(zk: &Client, rng: &mut Rng) {
     }
 }
 
-async fn run(seed: u64, one_shot: bool, compat: Compat) {
+async fn run(seed: u64, one_shot: bool, pose: Pose) {
     let server = Server::builder()
-        .compat(compat)
+        .pose(pose)
         .members(3)
         .start()
         .await
@@ -227,8 +227,8 @@ fn seeds() -> std::ops::Range<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a41_d1_it_equals_the_tree_after_every_reconnect_and_every_expiry() {
     for seed in seeds() {
-        run(seed, false, Compat::V3_9).await;
-        run(seed, false, Compat::V3_8).await;
+        run(seed, false, Pose::V3_9).await;
+        run(seed, false, Pose::V3_8).await;
     }
 }
 
@@ -236,7 +236,7 @@ async fn a41_d1_it_equals_the_tree_after_every_reconnect_and_every_expiry() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a39_b62_it_equals_the_tree_with_one_shot_watches() {
     for seed in seeds() {
-        run(seed, true, Compat::V3_9).await;
+        run(seed, true, Pose::V3_9).await;
     }
 }
 

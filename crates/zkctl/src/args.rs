@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zk_client::path;
+use zk_embedded::Pose;
 use zk_proto::config::{ConfigError, Server};
 use zk_proto::path::PathProblem;
 use zk_recipes::Layout;
@@ -251,6 +252,10 @@ pub(crate) struct Serve {
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     pub(crate) host: IpAddr,
+    /// The server to imitate: 3.4, 3.5, 3.6, 3.8 or 3.9 of Apache ZooKeeper, or keeper-old (22.8) or
+    /// keeper-new (26.1) of ClickHouse
+    #[arg(long, value_name = "NAME", default_value_t = Pose::V3_9)]
+    pub(crate) pose: Pose,
 }
 
 #[derive(Args)]

@@ -21,6 +21,7 @@ pub(crate) async fn run(
     let address = SocketAddr::new(serve.host, serve.port);
     let server = Server::builder()
         .listen([address])
+        .pose(serve.pose)
         .start()
         .await
         .map_err(|error| Failure::io(&format!("listen on {address}"), error))?;

@@ -17,7 +17,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::{SECRET, Served, finish, finish_with, text};
+use common::{Running, SECRET, Served, finish, finish_with, send, text};
 use zk_embedded::Server;
 use zk_embedded::fault::{Action, Cut, Direction, on, on_any, on_connect};
 use zk_proto::{ErrorCode, OpCode};
@@ -226,54 +226,6 @@ fn a_command_inherits_no_credentials() {
             assert!(variables.contains("KEPT=kept") && variables.contains("ZK_FENCING_TOKEN="));
             assert_eq!(variables.contains(SECRET), inherits, "{variables}");
         }
-    }
-}
-
-/// A command that runs on, with the lines of its standard output.
-struct Running {
-    child: Child,
-    lines: mpsc::Receiver<String>,
-}
-
-impl Running {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let (send, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // The test may have seen enough.
-                let _ = send.send(line);
-            }
-        });
-        Running { child, lines }
-    }
-
-    fn says(&self, word: &str) {
-        loop {
-            let line = self.lines.recv().expect(word);
-            if line.contains(word) {
-                return;
-            }
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        send(signal, &self.child);
-    }
-}
-
-fn send(signal: &str, child: &Child) {
-    let kill = format!("kill -{signal} {}", child.id());
-    let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
-    assert!(sent.success());
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

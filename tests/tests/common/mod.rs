@@ -36,7 +36,7 @@ use zk_client::{BackoffPolicy, Builder, Client, State, StateStream};
 use zk_tests::starvation::{Runs, always};
 use zk_tests::{Proxy, Wait};
 
-pub use server::{TestEnsemble, TestServer};
+pub use server::{TestEnsemble, TestServer, server_has};
 
 /// For options of the client that are limits, and that a test does not mean to reach: a day. Waits in
 /// tests have no limit, see [`soon`].

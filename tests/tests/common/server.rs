@@ -2,9 +2,9 @@
 //!
 //! | value | servers |
 //! |---|---|
-//! | `apache`, or not set | Apache ZooKeeper, processes of their own |
+//! | `apache`, or not set | Apache ZooKeeper, processes of their own, of the release that [`zk_tests::Installation`] finds |
 //! | `embedded` | `zk_embedded`, as Apache ZooKeeper 3.9 behaves |
-//! | `embedded-3.8` | `zk_embedded`, as Apache ZooKeeper 3.8 behaves |
+//! | `embedded-POSE` | `zk_embedded` in another pose: `3.4`, `3.5`, `3.6`, `3.8`, `keeper-old`, `keeper-new` |
 //!
 //! A test is the same on all of them. Nothing here talks to the client's runtime, so that a test
 //! may call it from anywhere, and block.
@@ -15,7 +15,8 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use zk_embedded::Compat;
+use zk_embedded::{Pose, UnknownPose};
+use zk_proto::OpCode;
 use zk_tests::starvation::LONGEST_SESSION;
 use zk_tests::watchdog::{receive, try_poll};
 use zk_tests::{Ensemble, Mode, Server, ServerOptions, Srvr, Standalone, four_letter};
@@ -31,19 +32,28 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// What `ZK_TESTS_SERVER` asks for; `None` is Apache ZooKeeper.
-fn embedded() -> Option<Compat> {
+pub fn embedded() -> Option<Pose> {
     let wanted = std::env::var(PARAMETER).unwrap_or_else(|_| "apache".to_owned());
-    match &*wanted {
-        "apache" => None,
-        "embedded" => Some(Compat::V3_9),
-        "embedded-3.8" => Some(Compat::V3_8),
-        other => panic!("{PARAMETER} is apache, embedded or embedded-3.8, and not {other:?}"),
+    match wanted.strip_prefix("embedded") {
+        None if wanted == "apache" => None,
+        Some("") => Some(Pose::V3_9),
+        Some(pose) => match pose.strip_prefix('-').map(str::parse) {
+            Some(Ok(pose)) => Some(pose),
+            _ => panic!("{PARAMETER} is embedded-POSE in {wanted:?}, and {UnknownPose}"),
+        },
+        None => panic!("{PARAMETER} is apache, embedded or embedded-POSE, and not {wanted:?}"),
     }
 }
 
 /// Whether the servers are embedded ones.
 pub fn is_embedded() -> bool {
     embedded().is_some()
+}
+
+/// Whether the servers execute the operation, sent by itself. Apache ZooKeeper from 3.8 on, which runs as
+/// processes, has all that clients send.
+pub fn server_has(op: OpCode) -> bool {
+    embedded().is_none_or(|pose| pose.knows(op))
 }
 
 /// One server, alone or of an ensemble. It ends when it is dropped, with its ensemble if it has one.
@@ -61,7 +71,7 @@ impl TestServer {
     pub fn start() -> Result<Self> {
         Ok(TestServer(match embedded() {
             None => Kind::Standalone(Box::new(Standalone::start(ServerOptions::default())?)),
-            Some(compat) => Kind::Embedded(Arc::new(Embedded::start(compat, 1)?), 0),
+            Some(pose) => Kind::Embedded(Arc::new(Embedded::start(pose, 1)?), 0),
         }))
     }
 
@@ -178,6 +188,14 @@ impl TestServer {
         )
     }
 
+    /// Asks `srvr`; an error while it does not serve.
+    pub fn srvr(&self) -> Result<Srvr> {
+        match self.what() {
+            Ok(server) => Ok(server.srvr()?),
+            Err(_) => self.srvr_now(),
+        }
+    }
+
     fn srvr_now(&self) -> Result<Srvr> {
         Ok(four_letter::ask(self.address(), "srvr", ANSWER_TIMEOUT)?.parse::<Srvr>()?)
     }
@@ -199,8 +217,8 @@ impl TestEnsemble {
                 let ensemble = Arc::new(Ensemble::start(MEMBERS, options)?);
                 Box::new(move |index| Kind::Member(Arc::clone(&ensemble), index))
             }
-            Some(compat) => {
-                let server = Arc::new(Embedded::start(compat, MEMBERS)?);
+            Some(pose) => {
+                let server = Arc::new(Embedded::start(pose, MEMBERS)?);
                 Box::new(move |index| Kind::Embedded(Arc::clone(&server), index))
             }
         };
@@ -236,9 +254,9 @@ struct Embedded {
 }
 
 impl Embedded {
-    fn start(compat: Compat, members: usize) -> Result<Self> {
+    fn start(pose: Pose, members: usize) -> Result<Self> {
         let builder = zk_embedded::Server::builder()
-            .compat(compat)
+            .pose(pose)
             .members(members)
             .tick(TICK)
             .session_timeouts(TICK * 2, LONGEST_SESSION);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use zk_client::{BackoffPolicy, Client, State, Watch, WatchEvent, WatchStream};
-use zk_embedded::{Compat, Options, Server, WallClock};
+use zk_embedded::{Options, Pose, Server, WallClock};
 use zk_proto::SessionId;
 use zk_recipes::{Guard, LockGuard, Term};
 
@@ -86,7 +86,7 @@ pub(crate) struct Settings {
     pub(crate) members: usize,
     pub(crate) seats: usize,
     pub(crate) session_timeout: Duration,
-    pub(crate) compat: Compat,
+    pub(crate) pose: Pose,
     /// Whether the first client holds watches on paths too long for one batch.
     pub(crate) long: bool,
     pub(crate) chaos: Duration,
@@ -104,10 +104,10 @@ impl Settings {
             members: [1, 3, 3, 3, 5][rng.usize(0..5)],
             seats: rng.usize(3..6),
             session_timeout: Duration::from_millis(rng.u64(2_000..6_000)),
-            compat: if rng.u32(0..8) == 0 {
-                Compat::V3_8
+            pose: if rng.u32(0..8) == 0 {
+                Pose::V3_8
             } else {
-                Compat::V3_9
+                Pose::V3_9
             },
             long: rng.u32(0..10) == 0,
             chaos: Duration::from_millis(rng.u64(15_000..35_000)),
@@ -152,7 +152,7 @@ impl World {
         options.max_session_timeout = Some(Duration::from_secs(20));
         options.members = settings.members;
         options.sync_limit = settings.sync_limit;
-        options.compat = settings.compat;
+        options.pose = settings.pose;
         options.wall_clock = WallClock::From(1_700_000_000_000);
         options.log_limit = 1_000_000;
         // Containers stay: their reaping would be one more thing to tell apart in the log.

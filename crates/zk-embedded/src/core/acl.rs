@@ -1,10 +1,12 @@
-//! Who may do what: the schemes `world`, `auth`, `digest`, `ip` and `super`.
+//! Who may do what: the schemes `world`, `auth`, `digest`, `ip`, `sasl` and `super`.
 
 use std::net::IpAddr;
 
+use zk_proto::acl::proven_digest_id;
 use zk_proto::records::ClientInfo;
-use zk_proto::{Acl, ErrorCode, Id, Permissions, digest_id};
+use zk_proto::{Acl, ErrorCode, Id, Permissions};
 
+use super::pose::AclRules;
 use super::tree::AclList;
 
 /// Whether an identity among `auth` has any of `perms`.
@@ -33,6 +35,7 @@ fn matches(id: &Id, entry: &Id) -> bool {
     id.scheme == entry.scheme
         && match entry.scheme.as_str() {
             "digest" => id.id == entry.id,
+            "sasl" => id.id == entry.id || id.id == "super",
             "ip" => in_network(&id.id, &entry.id),
             _ => false,
         }
@@ -40,7 +43,60 @@ fn matches(id: &Id, entry: &Id) -> bool {
 
 /// The list a node gets when `acl` is asked for: without duplicates, and with `auth` replaced by
 /// the identities of the connection.
-pub(crate) fn resolve(acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
+/// `sasl` says whether that scheme exists.
+pub(crate) fn resolve(
+    rules: AclRules,
+    acl: &[Acl],
+    auth: &[Id],
+    sasl: bool,
+) -> Result<AclList, ErrorCode> {
+    match rules {
+        AclRules::Apache => resolve_strictly(acl, auth, sasl),
+        AclRules::KeeperOld => resolve_loosely(acl, auth, |_| false),
+        AclRules::KeeperNew => resolve_loosely(acl, auth, |perms| perms != Permissions::ALL),
+    }
+}
+
+/// As ClickHouse Keeper does it, which drops what it does not know, and keeps an entry for anyone only
+/// if `keeps` says so.
+fn resolve_loosely(
+    acl: &[Acl],
+    auth: &[Id],
+    keeps: impl Fn(Permissions) -> bool,
+) -> Result<AclList, ErrorCode> {
+    let mut resolved = Vec::with_capacity(acl.len());
+    let mut valid = acl.is_empty();
+    for entry in acl {
+        match entry.id.scheme.as_str() {
+            "auth" => {
+                valid |= !auth.is_empty();
+                resolved.extend(auth.iter().map(|id| Acl {
+                    perms: entry.perms,
+                    id: id.clone(),
+                }));
+            }
+            "world" if entry.id.id == "anyone" => {
+                valid = true;
+                if keeps(entry.perms) {
+                    resolved.push(entry.clone());
+                }
+            }
+            "digest" if entry.id.id.matches(':').count() != 1 => return Err(ErrorCode::InvalidAcl),
+            "digest" => {
+                valid = true;
+                resolved.push(entry.clone());
+            }
+            _ => {}
+        }
+    }
+    if valid {
+        Ok(resolved.into())
+    } else {
+        Err(ErrorCode::InvalidAcl)
+    }
+}
+
+fn resolve_strictly(acl: &[Acl], auth: &[Id], sasl: bool) -> Result<AclList, ErrorCode> {
     let mut resolved = Vec::with_capacity(acl.len());
     for (index, entry) in acl.iter().enumerate() {
         if acl.iter().take(index).any(|before| before == entry) {
@@ -50,8 +106,10 @@ pub(crate) fn resolve(acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
             "world" => entry.id.id == "anyone",
             "digest" => is_digest(&entry.id.id),
             "ip" => network(&entry.id.id).is_some(),
+            "sasl" => sasl && is_principal(&entry.id.id),
             "auth" => {
-                let proven: Vec<_> = auth.iter().filter(|id| id.scheme == "digest").collect();
+                let proven = |id: &&Id| matches!(id.scheme.as_str(), "digest" | "sasl");
+                let proven: Vec<_> = auth.iter().filter(proven).collect();
                 let entries = proven.iter().map(|id| Acl {
                     perms: entry.perms,
                     id: (*id).clone(),
@@ -81,19 +139,27 @@ fn is_digest(id: &str) -> bool {
     parts == 2
 }
 
+/// A name, or one as Kerberos writes it: `user@REALM` or `user/host@REALM`.
+fn is_principal(id: &str) -> bool {
+    id.split_once('@')
+        .is_none_or(|(name, realm)| name.matches('/').count() <= 1 && !realm.contains(['/', '@']))
+}
+
 /// The identities an `auth` packet proves; `None` if it proves nothing.
 pub(crate) fn prove(
+    rules: AclRules,
     scheme: &str,
     proof: Option<&[u8]>,
     ip: IpAddr,
     super_digest: Option<&str>,
 ) -> Option<Vec<Id>> {
+    if rules != AclRules::Apache {
+        return prove_digest(scheme, proof, super_digest);
+    }
     match scheme {
         "ip" => Some(vec![Id::new("ip", ip.to_string())]),
         "digest" => {
-            let proof = String::from_utf8_lossy(proof?);
-            let (user, password) = proof.split_once(':').unwrap_or((&proof, ""));
-            let digest = digest_id(user, password);
+            let digest = proven_digest_id(proof?);
             let mut ids = Vec::new();
             if super_digest == Some(digest.as_str()) {
                 ids.push(Id::new("super", ""));
@@ -103,6 +169,21 @@ pub(crate) fn prove(
         }
         _ => None,
     }
+}
+
+/// As ClickHouse Keeper does it: by one digest, of a user and a password with one colon.
+fn prove_digest(scheme: &str, proof: Option<&[u8]>, super_digest: Option<&str>) -> Option<Vec<Id>> {
+    let proof = proof.unwrap_or_default();
+    let colons = proof.iter().filter(|&&byte| byte == b':').count();
+    if scheme != "digest" || colons != 1 {
+        return None;
+    }
+    let digest = proven_digest_id(proof);
+    Some(vec![if super_digest == Some(digest.as_str()) {
+        Id::new("super", "")
+    } else {
+        Id::new("digest", digest)
+    }])
 }
 
 /// Identities as `whoAmI` tells them, without the hashes.
@@ -190,14 +271,23 @@ mod tests {
     #[test]
     fn what_an_acl_may_name() {
         let valid = |scheme: &str, id: &str| {
-            resolve(&[Acl::new(Permissions::ALL, scheme, id)], &[]).is_ok()
+            resolve(
+                AclRules::Apache,
+                &[Acl::new(Permissions::ALL, scheme, id)],
+                &[],
+                true,
+            )
+            .is_ok()
         };
         assert!(valid("world", "anyone") && !valid("world", "bob"));
         assert!(valid("digest", "bob:hash") && valid("digest", ":hash"));
         assert!(!valid("digest", "bob") && !valid("digest", "bob:") && !valid("digest", "a:b:c"));
         assert!(valid("ip", "10.0.0.0/8") && !valid("ip", "10.0.0.0/x"));
         assert!(!valid("auth", "") && !valid("x509", "CN=bob") && !valid("", ""));
-        assert_eq!(resolve(&[], &[]).unwrap_err(), ErrorCode::InvalidAcl);
+        assert_eq!(
+            resolve(AclRules::Apache, &[], &[], false).unwrap_err(),
+            ErrorCode::InvalidAcl
+        );
     }
 
     #[test]
@@ -207,10 +297,13 @@ mod tests {
             Id::new("digest", "bob:hash"),
             Id::new("super", ""),
         ];
-        let acl = resolve(&Acl::creator_all(), &auth).unwrap();
+        let acl = resolve(AclRules::Apache, &Acl::creator_all(), &auth, false).unwrap();
         assert_eq!(acl[..], [Acl::new(Permissions::ALL, "digest", "bob:hash")]);
         let twice = [Acl::open(), Acl::open()].concat();
-        assert_eq!(resolve(&twice, &[]).unwrap()[..], Acl::open());
+        assert_eq!(
+            resolve(AclRules::Apache, &twice, &[], false).unwrap()[..],
+            Acl::open()
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use zk_proto::{OpCode, SessionId};
 
 use super::connection::ConnectionId;
 use super::member::Contact;
+use super::pose::Handshake;
 use super::session::{password, zero_password};
 use super::state::State;
 
@@ -51,6 +52,9 @@ impl State {
         let Some(member) = self.members.get(index) else {
             return self.connections.close(id);
         };
+        if self.options.behaviour().handshake == Handshake::Keeper {
+            return self.keeper_handshake(now, id, index, asked.timeout_ms);
+        }
         let read_only = member.is_read_only();
         if (read_only && asked.read_only != Some(true)) || asked.last_zxid_seen > member.zxid {
             return self.connections.close(id);
@@ -91,8 +95,42 @@ impl State {
                 response.encode_without_read_only(out);
             }
         });
-        connection.stats.sent += 1;
+        connection.stats.traffic.sent += 1;
         connection.stats.last_op = "SESS";
+        if session.is_none() {
+            self.connections.close(id);
+        }
+    }
+
+    /// As ClickHouse Keeper does it: the session asked for and the zxid seen are not looked at.
+    fn keeper_handshake(&mut self, now: Instant, id: ConnectionId, index: usize, asked_ms: i32) {
+        /// Asked for no timeout, the server grants this one.
+        const DEFAULT_MS: i32 = 30_000;
+        /// The protocol's version for a connection that is refused.
+        const REJECT: i32 = 42;
+        let contact = self.contact(index);
+        if contact == Contact::Lost || self.new_session_hangs(index) {
+            return;
+        }
+        let asked_ms = if asked_ms == 0 { DEFAULT_MS } else { asked_ms };
+        let timeout_ms = self.options.negotiate(asked_ms);
+        let session =
+            (contact != Contact::None).then(|| self.new_session(now, index, timeout_ms, false));
+        if let Some(session) = session {
+            self.adopt(id, index, session);
+        }
+        let response = ConnectResponse {
+            protocol_version: if session.is_some() { 0 } else { REJECT },
+            timeout_ms,
+            session_id: SessionId(session.unwrap_or(0)),
+            password: zero_password(),
+            read_only: false,
+        };
+        if let Some(connection) = self.connections.all.get_mut(&id) {
+            let output = &mut connection.output;
+            output.frame(|out| response.encode_without_read_only(out));
+            connection.stats.traffic.sent += 1;
+        }
         if session.is_none() {
             self.connections.close(id);
         }

@@ -10,8 +10,9 @@ use zk_proto::{
 };
 
 use super::acl;
-use super::connection::{Connection, ConnectionId};
+use super::connection::{Connection, ConnectionId, Traffic};
 use super::output::Output;
+use super::pose::{Behaviour, WatchKinds};
 use super::quota;
 use super::tree::{Applied, Tree};
 use super::txn::{Change, Txn};
@@ -79,7 +80,7 @@ impl Connections {
             return;
         };
         connection.output.frame(|out| event(out, zxid, kind, path));
-        connection.stats.sent += 1;
+        connection.stats.traffic.sent += 1;
         self.mark(id);
         self.close_if_overfull(id);
     }
@@ -128,25 +129,30 @@ pub(crate) struct Member {
     /// Sessions with a request that waits for a commit which does not come. As on a real server, what
     /// follows in such a session waits too, also on its next connection to this member.
     pub(crate) stuck: HashSet<i64>,
-    /// Before 3.9 events carry no zxid.
-    is_3_8: bool,
+    behaviour: &'static Behaviour,
+    /// The port its clients use, if it has one.
+    pub(crate) client_port: Option<u16>,
+    /// What its open connections have not received and sent of its whole traffic.
+    pub(crate) traffic: Traffic,
 }
 
 impl Member {
     pub(crate) fn new(id: u8, options: &Options) -> Self {
-        let is_3_8 = options.is_3_8();
-        let mut tree = Tree::new();
-        tree.keeps_pzxid = options.keeps_pzxid;
+        let behaviour = options.behaviour();
+        let mut tree = Tree::new(behaviour);
+        tree.keeps_pzxid |= options.keeps_pzxid;
         Self {
             id,
             tree,
             zxid: 0,
-            data: WatchTable::new(is_3_8),
-            child: WatchTable::new(is_3_8),
+            data: WatchTable::new(behaviour.watches),
+            child: WatchTable::new(behaviour.watches),
             backlog: None,
             contact: Contact::Quorum,
             stuck: HashSet::new(),
-            is_3_8,
+            behaviour,
+            client_port: None,
+            traffic: Traffic::default(),
         }
     }
 
@@ -164,15 +170,15 @@ impl Member {
     pub(crate) fn take_over(&mut self, tree: Tree, zxid: i64) {
         self.tree = tree;
         self.zxid = zxid;
-        self.data = WatchTable::new(self.is_3_8);
-        self.child = WatchTable::new(self.is_3_8);
+        self.data = WatchTable::new(self.behaviour.watches);
+        self.child = WatchTable::new(self.behaviour.watches);
         self.backlog = None;
     }
 
     /// Adds a watch on everything at and below a node.
     pub(crate) fn watch_recursively(&mut self, path: &str, connection: ConnectionId) {
         self.data.add(path, connection, Modes::RECURSIVE);
-        if self.is_3_8 {
+        if self.behaviour.watches == WatchKinds::LastSet {
             self.child.add(path, connection, Modes::RECURSIVE);
         }
     }
@@ -209,6 +215,9 @@ impl Member {
     }
 
     fn fire(&mut self, change: &Change, applied: &Applied, zxid: i64, all: &mut Connections) {
+        if self.behaviour.watches == WatchKinds::EventEach {
+            return self.fire_each(change, all);
+        }
         let path = change.path();
         let parent = path::parent(path).unwrap_or("/");
         match change {
@@ -256,9 +265,15 @@ impl Member {
         zxid: i64,
         all: &mut Connections,
     ) {
-        let zxid = if self.is_3_8 { -1 } else { zxid };
+        let Behaviour {
+            events_have_zxid,
+            events_check_acl,
+            ..
+        } = *self.behaviour;
+        let zxid = if events_have_zxid { zxid } else { -1 };
         for &id in told {
-            let may_read = |c: &Connection| acl::allows(acl, Permissions::READ, &c.auth);
+            let may_read =
+                |c: &Connection| !events_check_acl || acl::allows(acl, Permissions::READ, &c.auth);
             if all.all.get(&id).is_some_and(may_read) {
                 all.notify(id, zxid, kind, path);
             }

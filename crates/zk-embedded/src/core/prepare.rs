@@ -13,7 +13,7 @@ use zk_proto::{Acl, CreateMode, ErrorCode, Id, OpCode, Permissions, Stat};
 
 use super::acl;
 use super::quota;
-use super::tree::{AclList, SPECIAL, Tree};
+use super::tree::{AclList, Tree};
 use super::txn::Change;
 use crate::options::Options;
 
@@ -97,7 +97,8 @@ impl<'a> Preparation<'a> {
         flags: i32,
         ttl_ms: i64,
     ) -> Result<Change, ErrorCode> {
-        let mode = CreateMode::from_flags(flags).ok_or(ErrorCode::BadArguments)?;
+        let behaviour = self.options.behaviour();
+        let mode = behaviour.mode(flags).ok_or(ErrorCode::BadArguments)?;
         let has_ttl = matches!(
             mode,
             CreateMode::PersistentWithTtl | CreateMode::PersistentSequentialWithTtl
@@ -113,7 +114,8 @@ impl<'a> Preparation<'a> {
             return Err(ErrorCode::EphemeralOnLocalSession);
         }
         let parent_path = parent_of(asked)?;
-        let acl = acl::resolve(acl, self.auth)?;
+        let sasl = self.options.sasl_users.is_some();
+        let acl = acl::resolve(behaviour.acls, acl, self.auth, sasl)?;
         let mut parent = self.record(parent_path)?;
         acl::check(&parent.acl, Permissions::CREATE, self.auth)?;
         let path = if mode.is_sequential() {
@@ -121,7 +123,7 @@ impl<'a> Preparation<'a> {
         } else {
             asked.to_owned()
         };
-        validate(&path)?;
+        self.validate(&path)?;
         if self.record(&path).is_ok() {
             return Err(ErrorCode::NodeExists);
         }
@@ -154,7 +156,7 @@ impl<'a> Preparation<'a> {
         self.put(&path, Some(node));
         Ok(Change::Create {
             path: path.into(),
-            data: data.map(Bytes::copy_from_slice),
+            data: self.stored(data),
             acl,
             owner,
             creates,
@@ -163,7 +165,7 @@ impl<'a> Preparation<'a> {
 
     pub(crate) fn delete(&mut self, request: &DeleteRequest<'_>) -> Result<Change, ErrorCode> {
         let path = request.path.to_string();
-        let parent_path = deletable(&path)?;
+        let parent_path = self.deletable(&path)?;
         let parent = self.record(parent_path)?;
         acl::check(&parent.acl, Permissions::DELETE, self.auth)?;
         let node = self.record(&path)?;
@@ -172,7 +174,7 @@ impl<'a> Preparation<'a> {
     }
 
     pub(crate) fn delete_container(&mut self, path: &str) -> Result<Change, ErrorCode> {
-        let parent_path = deletable(path)?;
+        let parent_path = self.deletable(path)?;
         let node = self.record(path)?;
         if node.children > 0 {
             return Err(ErrorCode::NotEmpty);
@@ -202,7 +204,11 @@ impl<'a> Preparation<'a> {
 
     pub(crate) fn set_data(&mut self, request: &SetDataRequest<'_>) -> Result<Change, ErrorCode> {
         let path = request.path.to_string();
-        validate(&path)?;
+        self.validate(&path)?;
+        // A server with a subtree of its own counts the root to it here.
+        if path == "/" && self.options.behaviour().reserved.is_some() {
+            return Err(ErrorCode::BadArguments);
+        }
         let mut node = self.record(&path)?;
         acl::check(&node.acl, Permissions::WRITE, self.auth)?;
         let data_len = request.data.map_or(0, <[u8]>::len);
@@ -213,15 +219,17 @@ impl<'a> Preparation<'a> {
         self.put(&path, Some(node));
         Ok(Change::SetData {
             path: path.into(),
-            data: request.data.map(Bytes::copy_from_slice),
+            data: self.stored(request.data),
             version,
         })
     }
 
     pub(crate) fn set_acl(&mut self, request: &SetAclRequest<'_>) -> Result<Change, ErrorCode> {
         let path = request.path.to_string();
-        validate(&path)?;
-        let acl = acl::resolve(&request.acl, self.auth)?;
+        self.validate(&path)?;
+        let rules = self.options.behaviour().acls;
+        let sasl = self.options.sasl_users.is_some();
+        let acl = acl::resolve(rules, &request.acl, self.auth, sasl)?;
         let mut node = self.record(&path)?;
         acl::check(&node.acl, Permissions::ADMIN, self.auth)?;
         node.aversion = next_version(node.aversion, request.version)?;
@@ -237,11 +245,34 @@ impl<'a> Preparation<'a> {
 
     pub(crate) fn check(&mut self, request: &CheckVersionRequest<'_>) -> Result<Change, ErrorCode> {
         let path = request.path.to_string();
-        validate(&path)?;
+        self.validate(&path)?;
         let node = self.record(&path)?;
         acl::check(&node.acl, Permissions::READ, self.auth)?;
         next_version(node.version, request.version)?;
         Ok(Change::Check { path: path.into() })
+    }
+
+    /// The data as the server keeps it.
+    fn stored(&self, data: Option<&[u8]>) -> Option<Bytes> {
+        let data = data.map(Bytes::copy_from_slice);
+        data.or_else(|| self.options.behaviour().null_is_empty.then(Bytes::new))
+    }
+
+    /// Whether a client may write to this path.
+    fn validate(&self, path: &str) -> Result<(), ErrorCode> {
+        if self.options.behaviour().is_reserved(path) {
+            return Err(ErrorCode::BadArguments);
+        }
+        path::validate(path).map_err(|_| ErrorCode::BadArguments)
+    }
+
+    /// The parent of a node, if a client may delete the node.
+    fn deletable<'p>(&self, path: &'p str) -> Result<&'p str, ErrorCode> {
+        let behaviour = self.options.behaviour();
+        if behaviour.is_special(path) || behaviour.is_reserved(path) {
+            return Err(ErrorCode::BadArguments);
+        }
+        parent_of(path)
     }
 
     fn record(&self, path: &str) -> Result<Record, ErrorCode> {
@@ -284,17 +315,6 @@ fn parent_of(path: &str) -> Result<&str, ErrorCode> {
     }
 }
 
-fn deletable(path: &str) -> Result<&str, ErrorCode> {
-    if SPECIAL.contains(&path) {
-        return Err(ErrorCode::BadArguments);
-    }
-    parent_of(path)
-}
-
-fn validate(path: &str) -> Result<(), ErrorCode> {
-    path::validate(path).map_err(|_| ErrorCode::BadArguments)
-}
-
 /// The version after this one. −1 means any, so no node ever has it.
 fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode> {
     if expected != -1 && expected != current {
@@ -325,6 +345,5 @@ mod tests {
         assert_eq!(parent_of("/a/"), Ok("/a"));
         assert_eq!(parent_of("a"), Err(ErrorCode::BadArguments));
         assert_eq!(parent_of("/a\0b"), Err(ErrorCode::BadArguments));
-        assert_eq!(deletable("/zookeeper"), Err(ErrorCode::BadArguments));
     }
 }

@@ -12,6 +12,7 @@ use zk_proto::{ErrorCode, Id, OpCode, Permissions, ReplyHeader};
 use super::acl;
 use super::lenient::Lenient;
 use super::member::Member;
+use super::pose::AclRules;
 use super::request::Request;
 use super::state::State;
 use super::tree::{Node, saturate};
@@ -35,7 +36,7 @@ impl State {
     }
 
     fn answer(&mut self, request: &Request<'_>) -> Reply {
-        let is_3_8 = self.options.is_3_8();
+        let behaviour = self.options.behaviour();
         let id = request.connection;
         let connection = self
             .connections
@@ -52,8 +53,8 @@ impl State {
                 if path.contains('\0') {
                     return Err(ErrorCode::BadArguments);
                 }
-                // Before 3.9.2 and 3.8.4 whether a node exists was no secret.
-                if let Some(node) = member.tree.get(&path).filter(|_| !is_3_8) {
+                let guarded = behaviour.exists_checks_acl;
+                if let Some(node) = member.tree.get(&path).filter(|_| guarded) {
                     acl::check(&node.acl, Permissions::READ, auth)?;
                 }
                 // A watch on a node that does not exist is one on its creation.
@@ -68,7 +69,8 @@ impl State {
                 let node = member.tree.get(&asked.path.to_string());
                 let node = node.ok_or(ErrorCode::NoNode)?;
                 acl::check(&node.acl, Permissions::READ | Permissions::ADMIN, auth)?;
-                let acl = if acl::allows(&node.acl, Permissions::ADMIN, auth) {
+                let shown = behaviour.acls != AclRules::Apache;
+                let acl = if shown || acl::allows(&node.acl, Permissions::ADMIN, auth) {
                     node.acl.to_vec()
                 } else {
                     acl::masked(&node.acl)
@@ -79,9 +81,13 @@ impl State {
             OpCode::GetChildren => {
                 let asked: GetChildrenRequest<'_> = request.body()?;
                 let path = asked.path.to_string();
-                let children = names(readable(member, &path, auth)?);
+                let node = readable(member, &path, auth)?;
+                let (children, stat) = (names(node), node.stat());
                 if asked.watch {
                     member.child.add(&path, id, Modes::STANDARD);
+                }
+                if behaviour.stat_with_children {
+                    return Ok(Box::new(GetChildren2Response { children, stat }));
                 }
                 Ok(Box::new(GetChildrenResponse { children }))
             }
@@ -155,7 +161,7 @@ impl State {
             return;
         };
         let zxid = zk_proto::Zxid(member.zxid);
-        let mut header = ReplyHeader {
+        let header = ReplyHeader {
             xid: request.xid,
             zxid,
             err: 0,
@@ -176,17 +182,16 @@ impl State {
             Ok(found)
         });
         match found {
-            Ok((data, stat)) => connection.output.frame_with_payload(
-                |out| header.encode(out),
-                data.as_ref(),
-                |out| stat.encode(out),
-            ),
-            Err(code) => {
-                header.err = code.code();
-                connection.output.frame(|out| header.encode(out));
+            Ok((data, stat)) => {
+                connection.output.frame_with_payload(
+                    |out| header.encode(out),
+                    data.as_ref(),
+                    |out| stat.encode(out),
+                );
+                connection.stats.traffic.sent += 1;
             }
+            Err(code) => self.reply(request, Err(code)),
         }
-        connection.stats.sent += 1;
     }
 }
 
@@ -197,7 +202,7 @@ fn readable<'a>(member: &'a Member, path: &str, auth: &[Id]) -> Result<&'a Node,
 }
 
 fn names(node: &Node) -> Children {
-    node.children.iter().map(|(_, name)| name).collect()
+    node.children.iter().collect()
 }
 
 /// One operation of a `multiRead`. The outer error is that of the whole.

@@ -30,7 +30,10 @@ impl State {
     pub fn snapshot(&self) -> Snapshot {
         let leader = self.members.get(self.leader);
         Snapshot {
-            tree: leader.map_or_else(Tree::new, |leader| leader.tree.clone()),
+            tree: match leader {
+                Some(leader) => leader.tree.clone(),
+                None => Tree::new(self.options.behaviour()),
+            },
             zxid: self.zxid,
             sessions: self.sessions.saved(),
         }
@@ -58,6 +61,8 @@ impl State {
         let elapsed = self.elapsed(now);
         self.sessions.restore(elapsed, &snapshot.sessions);
         if self.members.len() > 1 {
+            // The servers have it in files of their own.
+            self.publish_config(now);
             let epoch = Zxid(self.zxid).epoch();
             self.begin_epoch(epoch.saturating_add(1));
         }

@@ -8,20 +8,18 @@ use bytes::Bytes;
 use zk_proto::path;
 use zk_proto::{Acl, Stat, Zxid};
 
+use super::children::Children;
+use super::pose::Behaviour;
 use super::txn::Change;
 
 /// An access control list shared by the nodes that have it.
 pub(crate) type AclList = Arc<[Acl]>;
 
-/// Names of children. A real server's order is that of a hash table; this one's is the same in
-/// every run and still not sorted, so that a client that forgets to sort is found out.
-pub(crate) type Names = BTreeSet<(u32, Box<str>)>;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) data: Option<Bytes>,
     pub(crate) acl: AclList,
-    pub(crate) children: Names,
+    pub(crate) children: Children,
     pub(crate) czxid: i64,
     pub(crate) mzxid: i64,
     pub(crate) pzxid: i64,
@@ -31,6 +29,8 @@ pub(crate) struct Node {
     /// How many children were ever created: the next sequence number. What a stat shows as
     /// `cversion` counts their deletions too.
     pub(crate) creates: i32,
+    /// By how much `cversion` is ahead of creations and deletions.
+    extra_cversion: i32,
     pub(crate) aversion: i32,
     pub(crate) owner: i64,
 }
@@ -40,7 +40,7 @@ impl Node {
         Self {
             data,
             acl,
-            children: Names::new(),
+            children: Children::new(),
             czxid: zxid,
             mzxid: zxid,
             pzxid: zxid,
@@ -48,6 +48,7 @@ impl Node {
             mtime: time,
             version: 0,
             creates: 0,
+            extra_cversion: 0,
             aversion: 0,
             owner,
         }
@@ -82,7 +83,11 @@ impl Node {
             mtime: self.mtime,
             version: self.version,
             // Every creation had a deletion, except those of the children that are there.
-            cversion: self.creates.wrapping_mul(2).wrapping_sub(children),
+            cversion: self
+                .creates
+                .wrapping_mul(2)
+                .wrapping_sub(children)
+                .wrapping_add(self.extra_cversion),
             aversion: self.aversion,
             // Clients are not shown what makes a container, or a time to live.
             ephemeral_owner: if self.is_ephemeral() { self.owner } else { 0 },
@@ -117,28 +122,33 @@ pub(crate) struct Tree {
     data_size: usize,
     /// Whether a deletion leaves the parent's pzxid as it was.
     pub(crate) keeps_pzxid: bool,
+    /// Whether new data advances the parent's cversion.
+    set_moves_cversion: bool,
 }
 
-/// The nodes every server has, which cannot be deleted.
-pub(crate) const SPECIAL: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
-
 impl Tree {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(behaviour: &Behaviour) -> Self {
         let open: AclList = Acl::open().into();
         let mut tree = Self {
             nodes: HashMap::new(),
             ephemerals: BTreeMap::new(),
             reapable: BTreeSet::new(),
             data_size: 0,
-            keeps_pzxid: false,
+            keeps_pzxid: behaviour.keeps_pzxid,
+            set_moves_cversion: behaviour.set_moves_cversion,
         };
-        for path in SPECIAL {
-            let node = Node::new(Some(Bytes::new()), open.clone(), 0, 0, 0);
+        let root: (&str, &[u8]) = ("/", b"");
+        for &(path, data) in [root].iter().chain(behaviour.system_nodes) {
+            let node = Node::new(Some(Bytes::from_static(data)), open.clone(), 0, 0, 0);
             tree.nodes.insert(path.into(), node);
             if let Some(parent) = path::parent(path).and_then(|parent| tree.nodes.get_mut(parent)) {
-                parent.children.insert(key(path::name(path)));
+                parent.children.insert(path::name(path));
+                if behaviour.set_moves_cversion {
+                    // Such a server counts from 0, not from what it creates itself.
+                    parent.extra_cversion += 1;
+                }
             }
-            tree.data_size += path.len();
+            tree.data_size += path.len() + data.len();
         }
         if let Some(config) = tree.nodes.get_mut("/zookeeper/config") {
             config.acl = Acl::read_only().into();
@@ -211,6 +221,16 @@ impl Tree {
         }
     }
 
+    /// Sets the configuration, as a server does with its own when it starts or leads.
+    pub(crate) fn set_config(&mut self, data: Bytes, version: i64, time: i64) {
+        self.set_quietly("/zookeeper/config", data);
+        if let Some(config) = self.get_mut("/zookeeper/config") {
+            config.version = -1;
+            config.mzxid = version;
+            config.mtime = time;
+        }
+    }
+
     /// Applies a change that was checked before; `None` if it does not fit, which no change does
     /// that was checked against the same tree.
     pub(crate) fn apply(&mut self, change: &Change, zxid: i64, time: i64) -> Option<Applied> {
@@ -240,6 +260,11 @@ impl Tree {
                 let after = node.data.as_ref().map_or(0, Bytes::len);
                 let applied = applied(node);
                 self.data_size = self.data_size.saturating_add(after).saturating_sub(before);
+                if self.set_moves_cversion
+                    && let Some(parent) = self.nodes.get_mut(path::parent(path).unwrap_or("/"))
+                {
+                    parent.extra_cversion = parent.extra_cversion.wrapping_add(1);
+                }
                 Some(applied)
             }
             Change::SetAcl {
@@ -260,7 +285,7 @@ impl Tree {
         let parent = self.nodes.get_mut(path::parent(path)?)?;
         parent.creates = creates;
         parent.pzxid = zxid;
-        parent.children.insert(key(path::name(path)));
+        parent.children.insert(path::name(path));
         let applied = Applied {
             stat: Some(node.stat()),
             acl: node.acl.clone(),
@@ -289,7 +314,7 @@ impl Tree {
             }
         }
         let parent = self.nodes.get_mut(path::parent(path)?)?;
-        parent.children.remove(&key(path::name(path)));
+        parent.children.remove(path::name(path));
         if !self.keeps_pzxid {
             parent.pzxid = parent.pzxid.max(zxid);
         }
@@ -309,16 +334,9 @@ fn applied(node: &Node) -> Applied {
     }
 }
 
-/// FNV-1a, for an order that is not that of the names.
-fn key(name: &str) -> (u32, Box<str>) {
-    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    (hash, name.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::pose::Pose;
     use super::*;
 
     fn create(path: &str, owner: i64, creates: i32) -> Change {
@@ -333,7 +351,7 @@ mod tests {
 
     #[test]
     fn cversion_counts_creations_and_deletions() {
-        let mut tree = Tree::new();
+        let mut tree = Tree::new(Pose::V3_9.behaviour());
         assert_eq!(tree.get("/").unwrap().stat().cversion, -1);
         tree.apply(&create("/a", 0, 1), 1, 10).unwrap();
         tree.apply(&create("/a/b", 0, 1), 2, 20).unwrap();
@@ -356,7 +374,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_beside_the_nodes_is_kept_in_step() {
-        let mut tree = Tree::new();
+        let mut tree = Tree::new(Pose::V3_9.behaviour());
         let (size, count) = (tree.data_size(), tree.count());
         assert_eq!((size, count), (44, 5));
         tree.apply(&create("/e", 7, 1), 1, 0).unwrap();
@@ -378,7 +396,7 @@ mod tests {
 
     #[test]
     fn descendants_are_those_below_and_not_beside() {
-        let mut tree = Tree::new();
+        let mut tree = Tree::new(Pose::V3_9.behaviour());
         for (path, creates) in [("/a", 1), ("/a/b", 1), ("/a/b/c", 1), ("/ab", 2)] {
             tree.apply(&create(path, 0, creates), 1, 0).unwrap();
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use zk_proto::path;
 
 use super::connection::ConnectionId;
+use super::pose::WatchKinds;
 
 /// The kinds of watch one connection has on one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,20 +31,21 @@ impl Modes {
 }
 
 /// Watches on one aspect of nodes: their data, or their children.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct WatchTable {
     by_path: HashMap<Arc<str>, BTreeMap<ConnectionId, Modes>>,
     by_connection: HashMap<ConnectionId, HashSet<Arc<str>>>,
     recursive: usize,
-    /// Before 3.9 a connection has one kind of watch on a path: the last one set (ZOOKEEPER-4466).
-    single_mode: bool,
+    kinds: WatchKinds,
 }
 
 impl WatchTable {
-    pub(crate) fn new(single_mode: bool) -> Self {
+    pub(crate) fn new(kinds: WatchKinds) -> Self {
         Self {
-            single_mode,
-            ..Self::default()
+            by_path: HashMap::new(),
+            by_connection: HashMap::new(),
+            recursive: 0,
+            kinds,
         }
     }
 
@@ -54,7 +56,7 @@ impl WatchTable {
         };
         let watchers = self.by_path.entry(path.clone()).or_default();
         let before = watchers.get(&connection).copied().unwrap_or(Modes::NONE);
-        let after = if self.single_mode {
+        let after = if self.kinds == WatchKinds::LastSet {
             mode
         } else {
             before.with(mode)
@@ -67,14 +69,35 @@ impl WatchTable {
 
     /// Whether the connection has any of `modes` on `path`.
     pub(crate) fn contains(&self, path: &str, connection: ConnectionId, modes: Modes) -> bool {
-        let watchers = self.by_path.get(path);
-        if self.single_mode {
-            // Before 3.9 the question was whether anybody watches the path.
-            return watchers.is_some() && modes != Modes::NONE;
+        let Some(watchers) = self.by_path.get(path) else {
+            return false;
+        };
+        match self.kinds {
+            WatchKinds::OneEvent => watchers.get(&connection).is_some_and(|has| has.has(modes)),
+            // These servers look for a watch of any connection.
+            WatchKinds::LastSet => modes != Modes::NONE,
+            WatchKinds::EventEach => watchers.values().any(|has| has.has(modes)),
         }
-        watchers
-            .and_then(|watchers| watchers.get(&connection))
-            .is_some_and(|has| has.has(modes))
+    }
+
+    /// The connections that have any of `modes` on `path`.
+    pub(crate) fn having(&self, path: &str, modes: Modes) -> Vec<ConnectionId> {
+        let watchers = self.by_path.get(path).into_iter().flatten();
+        let having = watchers.filter(|(_, has)| has.has(modes));
+        having.map(|(&connection, _)| connection).collect()
+    }
+
+    /// The connections with a one-shot watch on `path`, which is used up.
+    pub(crate) fn take_standard(&mut self, path: &str) -> Vec<ConnectionId> {
+        let having = self.having(path, Modes::STANDARD);
+        for &connection in &having {
+            self.remove(path, connection, Modes::STANDARD);
+        }
+        having
+    }
+
+    pub(crate) fn has_recursive(&self) -> bool {
+        self.recursive > 0
     }
 
     /// Takes `modes` away; whether any was there.
@@ -220,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_standard_watch_fires_once_and_a_persistent_one_again() {
-        let mut table = WatchTable::new(false);
+        let mut table = WatchTable::new(WatchKinds::OneEvent);
         table.add("/a", A, Modes::STANDARD);
         table.add("/a", B, Modes::PERSISTENT);
         assert_eq!(table.trigger("/a"), [A, B]);
@@ -230,7 +253,7 @@ mod tests {
 
     #[test]
     fn one_event_however_many_watches_match() {
-        let mut table = WatchTable::new(false);
+        let mut table = WatchTable::new(WatchKinds::OneEvent);
         for path in ["/", "/a", "/a/b"] {
             table.add(path, A, Modes::RECURSIVE);
         }
@@ -244,7 +267,7 @@ mod tests {
 
     #[test]
     fn recursive_watches_see_below_and_not_above_or_beside() {
-        let mut table = WatchTable::new(false);
+        let mut table = WatchTable::new(WatchKinds::OneEvent);
         table.add("/a", A, Modes::RECURSIVE);
         assert_eq!(table.trigger("/a/b/c"), [A]);
         assert!(table.trigger("/").is_empty());
@@ -259,7 +282,7 @@ mod tests {
 
     #[test]
     fn removal_takes_what_is_named_and_says_whether_it_was_there() {
-        let mut table = WatchTable::new(false);
+        let mut table = WatchTable::new(WatchKinds::OneEvent);
         table.add("/a", A, Modes::STANDARD);
         table.add("/a", A, Modes::RECURSIVE);
         assert!(!table.remove("/a", A, Modes::PERSISTENT));
@@ -272,7 +295,7 @@ mod tests {
 
     #[test]
     fn before_3_9_anybodys_watch_is_found() {
-        let mut table = WatchTable::new(true);
+        let mut table = WatchTable::new(WatchKinds::LastSet);
         table.add("/a", A, Modes::STANDARD);
         assert!(table.contains("/a", B, Modes::ANY));
         assert!(!table.contains("/a", B, Modes::NONE) && !table.contains("/b", A, Modes::ANY));
@@ -281,7 +304,7 @@ mod tests {
 
     #[test]
     fn before_3_9_recursive_watches_on_children_hear_of_deletions_only() {
-        let mut table = WatchTable::new(true);
+        let mut table = WatchTable::new(WatchKinds::LastSet);
         table.add("/a", A, Modes::RECURSIVE);
         assert!(table.trigger_children("/a").is_empty());
         assert!(table.trigger_children("/a/b").is_empty());
@@ -291,7 +314,7 @@ mod tests {
 
     #[test]
     fn before_3_9_the_last_kind_set_is_the_only_one() {
-        let mut table = WatchTable::new(true);
+        let mut table = WatchTable::new(WatchKinds::LastSet);
         table.add("/a", A, Modes::RECURSIVE);
         table.add("/a", A, Modes::STANDARD);
         assert!(table.trigger("/a/b").is_empty());

@@ -6,6 +6,7 @@ use zk_proto::records::{
 };
 use zk_proto::{ErrorCode, EventType, OpCode};
 
+use super::pose::WatchKinds;
 use super::request::{Nothing, Request};
 use super::state::State;
 use super::watch::Modes;
@@ -16,10 +17,13 @@ impl State {
             OpCode::AddWatch => self.add_watch(request),
             OpCode::CheckWatches => self.check_watches(request),
             OpCode::RemoveWatches => self.remove_watches(request),
-            _ => self.set_watches(request),
+            _ => return self.set_watches(request),
         };
         match done {
-            Ok(()) if request.op == OpCode::AddWatch => {
+            Ok(())
+                if request.op == OpCode::AddWatch
+                    && self.options.behaviour().add_watch_has_body =>
+            {
                 self.reply(request, Ok(&ErrorResponse { err: 0 }));
             }
             Ok(()) => self.reply(request, Ok(&Nothing)),
@@ -46,8 +50,8 @@ impl State {
 
     /// The kinds of watch on data and on children that a type names.
     fn modes(&self, kind: WatcherType) -> Result<(Modes, Modes), ErrorCode> {
-        // 3.8 knows three types, each of which stands for every kind of watch.
-        let (standard, newer) = if self.options.is_3_8() {
+        let last_set = self.options.behaviour().watches == WatchKinds::LastSet;
+        let (standard, newer) = if last_set {
             (Modes::ANY, false)
         } else {
             (Modes::STANDARD, true)
@@ -92,24 +96,32 @@ impl State {
         }
     }
 
-    fn set_watches(&mut self, request: &Request<'_>) -> Result<(), ErrorCode> {
-        let asked: SetWatches2Request = if request.op == OpCode::SetWatches2 {
-            request.body()?
-        } else {
-            let asked: SetWatchesRequest = request.body()?;
-            SetWatches2Request {
-                relative_zxid: asked.relative_zxid,
-                data: asked.data,
-                exist: asked.exist,
-                child: asked.child,
-                persistent: Default::default(),
-                recursive: Default::default(),
-            }
+    fn set_watches(&mut self, request: &Request<'_>) {
+        let asked = match asked(request) {
+            Ok(asked) => asked,
+            Err(code) => return self.reply(request, Err(code)),
         };
+        // ClickHouse Keeper answers before it sends what was missed.
+        let answers_first = self.options.behaviour().watches == WatchKinds::EventEach;
+        if answers_first {
+            self.reply(request, Ok(&Nothing));
+        }
+        self.arm(request, &asked);
+        if !answers_first {
+            self.reply(request, Ok(&Nothing));
+        }
+    }
+
+    fn arm(&mut self, request: &Request<'_>, asked: &SetWatches2Request) {
         let seen = asked.relative_zxid.0;
         let id = request.connection;
-        let member = self.members.get_mut(request.member);
-        let member = member.ok_or(ErrorCode::SystemError)?;
+        let Some(member) = self.members.get_mut(request.member) else {
+            return;
+        };
+        let children_changed = match self.options.behaviour().watches {
+            WatchKinds::EventEach => EventType::NodeDataChanged,
+            _ => EventType::NodeChildrenChanged,
+        };
         // Events for what was missed belong to no transaction.
         let mut missed = |kind, path: &str| self.connections.notify(id, -1, kind, path);
         for path in &asked.data {
@@ -128,7 +140,7 @@ impl State {
         for path in &asked.child {
             match member.tree.get(path) {
                 None => missed(EventType::NodeDeleted, path),
-                Some(node) if node.pzxid > seen => missed(EventType::NodeChildrenChanged, path),
+                Some(node) if node.pzxid > seen => missed(children_changed, path),
                 Some(_) => member.child.add(path, id, Modes::STANDARD),
             }
         }
@@ -140,6 +152,21 @@ impl State {
         for path in &asked.recursive {
             member.watch_recursively(path, id);
         }
-        Ok(())
     }
+}
+
+/// What a `setWatches` or a `setWatches2` asks for.
+fn asked(request: &Request<'_>) -> Result<SetWatches2Request, ErrorCode> {
+    if request.op == OpCode::SetWatches2 {
+        return request.body();
+    }
+    let asked: SetWatchesRequest = request.body()?;
+    Ok(SetWatches2Request {
+        relative_zxid: asked.relative_zxid,
+        data: asked.data,
+        exist: asked.exist,
+        child: asked.child,
+        persistent: Default::default(),
+        recursive: Default::default(),
+    })
 }

@@ -5,11 +5,12 @@ use zk_proto::jute::Encode;
 use zk_proto::records::{
     CheckVersionRequest, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest,
     DeleteContainerRequest, DeleteRequest, MultiOp, MultiRequest, MultiResponse, MultiResult,
-    ReconfigRequest, SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
+    SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
 };
 use zk_proto::{CreateMode, ErrorCode, OpCode, Stat};
 
 use super::lenient::Lenient;
+use super::pose::{Behaviour, Unreadable};
 use super::prepare::Preparation;
 use super::request::{Nothing, Request};
 use super::state::State;
@@ -34,13 +35,16 @@ impl State {
             OpCode::CloseSession => self.close_session(request),
             OpCode::Sync => self.sync(request),
             OpCode::Multi => self.multi(request),
+            OpCode::Reconfig => self.reconfig(request),
             _ => self.single(request),
         }
     }
 
     fn close_session(&mut self, request: &Request<'_>) {
         self.end_session(request.now, request.session, request.xid);
-        self.reply(request, Ok(&Nothing));
+        if self.options.behaviour().answers_close {
+            self.reply(request, Ok(&Nothing));
+        }
         self.connections.close(request.connection);
     }
 
@@ -61,8 +65,7 @@ impl State {
     fn single(&mut self, request: &Request<'_>) {
         let prepared = self.prepare(request);
         let unread = prepared.as_ref().is_err_and(|refusal| refusal.unread);
-        if unread && !self.options.is_3_8() {
-            // What cannot be read takes no zxid.
+        if unread && self.options.behaviour().unreadable != Unreadable::TakesZxid {
             return self.reply(request, Err(ErrorCode::MarshallingError));
         }
         let change = prepared.map_err(|refusal| refusal.code);
@@ -84,9 +87,9 @@ impl State {
         let stat = results.into_iter().next().and_then(|applied| applied.stat);
         let body: Box<dyn Encode> = match (request.op, stat) {
             (OpCode::Create, _) => Box::new(CreateResponse { path }),
-            // Before 3.9 a `check` by itself is executed, and never answered unless it fails.
-            (OpCode::Check, _) => return,
-            (OpCode::Delete | OpCode::DeleteContainer, _) => Box::new(Nothing),
+            // Apache's servers before 3.9 execute a `check` by itself, and answer only if it fails.
+            (OpCode::Check, _) if !self.options.behaviour().answers_check => return,
+            (OpCode::Delete | OpCode::DeleteContainer | OpCode::Check, _) => Box::new(Nothing),
             (OpCode::SetData | OpCode::SetAcl, Some(stat)) => Box::new(StatResponse { stat }),
             (_, Some(stat)) => Box::new(Create2Response { path, stat }),
             (_, None) => return self.reply(request, Err(ErrorCode::SystemError)),
@@ -112,7 +115,7 @@ impl State {
                 checks.delete(&asked)?
             }
             // Before 3.9 the server takes the whole frame for the path.
-            OpCode::DeleteContainer if self.options.is_3_8() => {
+            OpCode::DeleteContainer if !self.options.behaviour().reads_delete_container => {
                 return Err(ErrorCode::BadArguments.into());
             }
             OpCode::DeleteContainer => {
@@ -131,17 +134,6 @@ impl State {
             OpCode::Check => {
                 let asked: CheckVersionRequest<'_> = request.body().map_err(Refusal::unread)?;
                 checks.check(&asked)?
-            }
-            OpCode::Reconfig => {
-                request
-                    .body::<ReconfigRequest<'_>>()
-                    .map_err(Refusal::unread)?;
-                let code = if self.options.reconfig_enabled {
-                    ErrorCode::Unimplemented
-                } else {
-                    ErrorCode::ReconfigDisabled
-                };
-                return Err(code.into());
             }
             _ => return Err(ErrorCode::Unimplemented.into()),
         })
@@ -170,7 +162,7 @@ impl State {
             if asked
                 .ops
                 .iter()
-                .all(|op| is_possible(op, self.options.is_3_8()))
+                .all(|op| is_possible(op, self.options.behaviour()))
             {
                 Ok(asked)
             } else {
@@ -211,9 +203,9 @@ impl State {
             Some(Failure { at: None, code }) => return self.reply(request, Err(code)),
             Some(Failure { at: Some(at), code }) => refused(asked.ops.len(), at, code),
             None => {
-                let is_3_8 = self.options.is_3_8();
+                let behaviour = self.options.behaviour();
                 let done = asked.ops.iter().zip(paths).zip(&applied);
-                done.map(|((op, path), applied)| result(op, path, applied, is_3_8))
+                done.map(|((op, path), applied)| result(op, path, applied, behaviour))
                     .collect()
             }
         };
@@ -225,6 +217,7 @@ impl State {
         request: &Request<'_>,
         ops: &[MultiOp<'_>],
     ) -> Result<Vec<Change>, Failure> {
+        let behaviour = self.options.behaviour();
         let mut checks = self.checks(request).map_err(Failure::of_all)?;
         let mut changes = Vec::with_capacity(ops.len());
         for (index, op) in ops.iter().enumerate() {
@@ -232,18 +225,16 @@ impl State {
                 MultiOp::Create(asked)
                 | MultiOp::Create2(asked)
                 | MultiOp::CreateContainer(asked) => {
-                    if CreateMode::from_flags(asked.flags).is_some_and(CreateMode::has_ttl) {
-                        // The server takes it for a record of another class and gives up on the
-                        // whole, but not before it comes to it.
+                    if behaviour.mode(asked.flags).is_some_and(CreateMode::has_ttl) {
+                        // 3.8 takes it for a record of another class and gives up on the whole,
+                        // but not before it comes to it.
                         return Err(Failure::of_all(ErrorCode::MarshallingError));
                     }
-                    let is_3_8 = self.options.is_3_8();
-                    checks.create(creation(op.op_code(), asked.flags, is_3_8), asked)
+                    checks.create(creation(op.op_code(), asked.flags, behaviour), asked)
                 }
                 MultiOp::CreateTtl(request) => match untimed(request) {
                     Some(asked) => {
-                        let is_3_8 = self.options.is_3_8();
-                        checks.create(creation(OpCode::Create, asked.flags, is_3_8), &asked)
+                        checks.create(creation(OpCode::Create, asked.flags, behaviour), &asked)
                     }
                     None => checks.create_ttl(request),
                 },
@@ -296,23 +287,26 @@ impl From<ErrorCode> for Refusal {
     }
 }
 
-/// Whether the server can read the operation as part of a multi: no reads, and flags it knows.
-fn is_possible(op: &MultiOp<'_>, is_3_8: bool) -> bool {
-    match op {
-        // 3.8 finds out when it executes it.
-        MultiOp::Create(op) | MultiOp::Create2(op) | MultiOp::CreateContainer(op) => {
-            is_3_8 || CreateMode::from_flags(op.flags).is_some()
+/// Whether the server can read the operation as part of a multi: one that it knows there, with flags
+/// that it knows and that go without a time to live where none is sent.
+fn is_possible(op: &MultiOp<'_>, behaviour: &Behaviour) -> bool {
+    behaviour.ops_in_multi.has(op.op_code())
+        && match op {
+            // Where the flags decide, they are looked at when the operation is executed.
+            MultiOp::Create(op) | MultiOp::Create2(op) | MultiOp::CreateContainer(op) => {
+                let mode = behaviour.mode(op.flags);
+                behaviour.flags_decide_in_multi || mode.is_some_and(|mode| !mode.has_ttl())
+            }
+            _ => true,
         }
-        op => !op.is_read(),
-    }
 }
 
 /// What the server makes of a creation in a multi: the flags can make it one of a container, and
-/// before 3.9 decide alone (ZOOKEEPER-4026).
-fn creation(op: OpCode, flags: i32, is_3_8: bool) -> OpCode {
-    match CreateMode::from_flags(flags) {
+/// decide alone on some servers.
+fn creation(op: OpCode, flags: i32, behaviour: &Behaviour) -> OpCode {
+    match behaviour.mode(flags) {
         Some(CreateMode::Container) => OpCode::CreateContainer,
-        _ if is_3_8 => OpCode::Create,
+        _ if behaviour.flags_decide_in_multi => OpCode::Create,
         _ => op,
     }
 }
@@ -340,9 +334,9 @@ fn refused(count: usize, failed: usize, code: ErrorCode) -> Vec<MultiResult> {
     codes.map(MultiResult::Error).collect()
 }
 
-fn result(op: &MultiOp<'_>, path: String, applied: &Applied, is_3_8: bool) -> MultiResult {
+fn result(op: &MultiOp<'_>, path: String, applied: &Applied, behaviour: &Behaviour) -> MultiResult {
     let stat: Stat = applied.stat.unwrap_or_default();
-    let created = |op, flags, path| match creation(op, flags, is_3_8) {
+    let created = |op, flags, path| match creation(op, flags, behaviour) {
         OpCode::Create => MultiResult::Create { path },
         _ => MultiResult::Create2 { path, stat },
     };

@@ -84,9 +84,11 @@ pub use snapshot::{Cached, Snapshot};
 /// older snapshot is held. It is limited: see [`TreeCacheBuilder::max_nodes`] and
 /// [`TreeCacheBuilder::max_bytes`].
 ///
-/// With servers before 3.6, which have no recursive watches, there are two one-shot watches on each
+/// With servers that have no recursive watches (Apache ZooKeeper before 3.6), or whose recursive watches
+/// do not report which node has changed (ClickHouse Keeper), there are two one-shot watches on each
 /// node instead, which are set again after a gap, and two reads for each change, one of them with a
-/// new watch; and about 1 kB more of memory for each node.
+/// new watch; and about 1 kB more of memory for each node. Each session begins with a request for a
+/// recursive watch; a server that is known to lack them is not asked again.
 ///
 /// # Znodes
 ///

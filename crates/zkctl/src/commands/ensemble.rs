@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use zk_client::{Client, EnsembleConfig};
+use zk_client::{Client, EnsembleConfig, ErrorKind};
 use zk_proto::config::Server;
 
 use crate::args::Reconfig;
-use crate::failure::Failure;
+use crate::failure::{Failure, explain};
 use crate::output::{Notices, Output, shown};
 
 pub(super) async fn config(
@@ -15,7 +15,13 @@ pub(super) async fn config(
     output: &mut Output,
     notices: &Notices,
 ) -> Result<ExitCode, Failure> {
-    let (config, _) = client.config().await?;
+    let (config, _) = client.config().await.map_err(|error| match error.kind() {
+        ErrorKind::NoNode => Failure::Failed(format!(
+            "{}; servers that cannot be reconfigured, as Apache ZooKeeper before 3.5, have none",
+            explain(&error)
+        )),
+        _ => error.into(),
+    })?;
     show(&config, output, notices).await
 }
 

@@ -156,19 +156,38 @@ impl Call<'_> {
             }
             Wait::AtMost { limit, since } => {
                 let left = limit.saturating_sub(since.elapsed());
+                let sessions = self.client.session().epoch;
                 let answer = tokio::time::timeout(left, self.wait_for(contest, guarded)).await;
                 if let Ok(held) = answer {
                     return held.map(Some);
                 }
-                let limit = limit.as_millis();
-                self.notices.say(if self.client.state().is_connected() {
-                    format!("{path} has not been free for {limit} ms")
-                } else {
-                    format!("{path}: not obtained within {limit} ms; there is no connection")
-                });
+                let lost = self.client.session().epoch.saturating_sub(sessions);
+                let why = self.why_not_obtained(contest, limit, lost).await;
+                self.notices.say(format_args!("{path}{why}"));
                 Ok(None)
             }
             Wait::Forever => self.wait_for(contest, guarded).await.map(Some),
+        }
+    }
+
+    /// The time is up, and `lost` sessions ended meanwhile. What else may be the cause, one more read
+    /// finds out.
+    async fn why_not_obtained(&self, contest: &Contest, limit: Duration, lost: u64) -> String {
+        let limit = limit.as_millis();
+        let missed = format!(": not obtained within {limit} ms");
+        if !self.client.state().is_connected() {
+            return missed + "; there is no connection";
+        }
+        if lost > 0 {
+            return format!(
+                "{missed}; sessions lost meanwhile, each with its place in line: {lost}"
+            );
+        }
+        match tokio::time::timeout(self.patience, contest.head()).await {
+            Ok(Ok(Some(_))) => format!(" has not been free for {limit} ms"),
+            Ok(Ok(None)) => missed,
+            Ok(Err(error)) => format!("{missed}; {}", explain_recipe(&error)),
+            Err(_elapsed) => missed + "; the server does not answer",
         }
     }
 

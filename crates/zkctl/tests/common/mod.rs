@@ -8,14 +8,15 @@
 )]
 
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 
 use zk_client::Client;
 use zk_embedded::{Faults, Server};
+use zk_tests::watchdog;
 
 pub(crate) const SECRET: &str = "hunter2";
 
@@ -211,5 +212,54 @@ impl Served {
         let (code, stdout, stderr) = self.run(arguments);
         assert_eq!(code, Some(0), "{arguments:?}: {stderr}");
         stdout
+    }
+}
+
+/// A command that runs on, with the lines of its standard output.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // The test may have seen enough.
+                let _ = send.send(line);
+            }
+        });
+        Running { child, lines }
+    }
+
+    pub(crate) fn says(&self, word: &str) {
+        loop {
+            let line = watchdog::receive(word, &self.lines).expect(word);
+            if line.contains(word) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        send(signal, &self.child);
+    }
+}
+
+pub(crate) fn send(signal: &str, child: &Child) {
+    let kill = format!("kill -{signal} {}", child.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(sent.success());
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -1,0 +1,113 @@
+//! The command line on servers that know fewer operations than Apache ZooKeeper 3.9, as the embedded
+//! server poses as them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod common;
+
+use common::{Running, Served};
+use zk_embedded::{Pose, Server};
+
+fn served(pose: Pose) -> Served {
+    Served::with(move || Server::builder().pose(pose).start())
+}
+
+/// Guards: P3, P6.
+#[test]
+fn a_tree_is_watched_on_every_server() {
+    for &pose in Pose::ALL {
+        let zk = served(pose);
+        zk.done(&["create", "/a"]);
+        let watch = Running::start(zk.zkctl(&["watch", "-r", "/"]));
+        watch.says("watching / and everything below it");
+        zk.done(&["create", "-p", "/a/b/c"]);
+        for line in ["created           /a/b", "created           /a/b/c"] {
+            watch.says(line);
+        }
+        zk.done(&["set", "/a/b", "x"]);
+        watch.says("data changed      /a/b");
+        zk.done(&["delete", "/a/b/c"]);
+        watch.says("deleted           /a/b/c");
+        zk.done(&["create", "/a/b/d"]);
+        watch.says("created           /a/b/d");
+    }
+}
+
+/// Guards: P3, P6.
+#[test]
+fn a_znode_is_watched_on_every_server() {
+    for &pose in Pose::ALL {
+        let zk = served(pose);
+        let watch = Running::start(zk.zkctl(&["watch", "/a"]));
+        watch.says("watching /a");
+        zk.done(&["create", "/a"]);
+        watch.says("created           /a");
+        zk.done(&["create", "/a/b"]);
+        watch.says("children changed  /a");
+        zk.done(&["set", "/a", "x"]);
+        watch.says("data changed      /a");
+        zk.done(&["delete", "/a/b"]);
+        watch.says("children changed  /a");
+        zk.done(&["delete", "/a"]);
+        watch.says("deleted           /a");
+    }
+}
+
+/// Guards: P4, P1.
+#[test]
+fn a_command_is_run_on_every_server() {
+    for &pose in Pose::ALL {
+        let zk = served(pose);
+        for command in ["lock", "elect"] {
+            let path = format!("/new/{command}");
+            let arguments = [command, "--wait", "1h", &path, "--", "echo", "held"];
+            assert_eq!(zk.done(&arguments), "held\n", "{}", pose.name());
+        }
+        let kazoo = ["lock", "--layout", "kazoo", "/k/l", "--", "echo", "held"];
+        assert_eq!(zk.done(&kazoo), "held\n", "{}", pose.name());
+    }
+}
+
+/// Guards: P1, P6, P7.
+#[test]
+fn znodes_are_changed_on_every_server() {
+    for &pose in Pose::ALL {
+        let zk = served(pose);
+        assert_eq!(zk.done(&["create", "-p", "/a/b", "1"]), "/a/b\n");
+        assert_eq!(zk.done(&["create", "-s", "/a/n-"]), "/a/n-0000000001\n");
+        assert_eq!(zk.done(&["set", "/a/b", "2"]), "version 1\n");
+        assert_eq!(zk.done(&["get", "/a/b"]), "2");
+        assert!(zk.done(&["ls", "-R", "/a"]).contains("/a/n-0000000001"));
+        assert!(zk.done(&["ls", "-l", "/a"]).contains("b"));
+        assert!(zk.done(&["tree", "/a"]).contains("3 znodes"));
+        assert!(zk.done(&["stat", "/a/b"]).contains("version"));
+        zk.done(&["delete", "-r", "/a"]);
+        assert_eq!(zk.run(&["exists", "/a"]).0, Some(1));
+    }
+}
+
+/// Guards: P6.
+#[test]
+fn what_a_server_lacks_is_named() {
+    for pose in [Pose::V3_4, Pose::KeeperOld, Pose::KeeperNew] {
+        let zk = served(pose);
+        zk.done(&["create", "/a"]);
+        for (arguments, operation, since) in [
+            (&["create", "--ttl", "1h", "/a/t"][..], "createTTL", "3.5"),
+            (&["create", "-c", "/a/c"], "createContainer", "3.5"),
+            (&["reconfig", "--leave", "3"], "reconfig", "3.5"),
+        ] {
+            let (code, _, stderr) = zk.run(arguments);
+            let of = format!("{}, {arguments:?}: {stderr}", pose.name());
+            assert_eq!(code, Some(1), "{of}");
+            assert!(stderr.contains(operation) && stderr.contains(since), "{of}");
+        }
+        let (code, _, stderr) = zk.run(&["config"]);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("/zookeeper/config"), "{stderr}");
+    }
+}
