@@ -326,8 +326,8 @@ impl Core {
         let form = self.form(request.op, request.needs).unwrap_or_default();
         let (lacking, session) = (self.abilities.lacking(), self.session.id());
         // What may have to be sent in another form is kept.
-        let keeps =
-            !request.replay.is_never() || !request.needs.without(self.abilities.having()).is_empty();
+        let keeps = !request.replay.is_never()
+            || !request.needs.without(self.abilities.having()).is_empty();
         let key = self.slots.insert(
             request.op,
             request.path,

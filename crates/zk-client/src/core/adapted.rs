@@ -12,9 +12,7 @@ use zk_proto::records::{
     Create2Response, CreateRequest, CreateResponse, ExistsRequest, MultiOp, MultiRequest,
     StatResponse,
 };
-use zk_proto::{
-    CreateMode, Encode, ErrorCode, OpCode, SessionId, Stat, Zxid, decode_frame,
-};
+use zk_proto::{CreateMode, Encode, ErrorCode, OpCode, SessionId, Stat, Zxid, decode_frame};
 use zk_transport::{Disconnect, Link};
 
 use super::abilities::OpSet;
@@ -40,7 +38,11 @@ impl PlainCreate {
         let data = request.and_then(|request| request.data.map(<[u8]>::len));
         PlainCreate {
             data_length: i32::try_from(data.unwrap_or(0)).unwrap_or(i32::MAX),
-            owner: if is_ephemeral { session } else { SessionId::NONE },
+            owner: if is_ephemeral {
+                session
+            } else {
+                SessionId::NONE
+            },
             created: None,
         }
     }
@@ -193,6 +195,7 @@ impl Core {
         record.encode(&mut slot.record);
         plain.created = Some((path, seen));
         slot.losses = 0;
+        slot.needs = OpSet::NONE;
         self.send_again(now, key);
         None
     }
@@ -234,9 +237,7 @@ impl Core {
         let is_behind = others.is_none_or(|mut tokens| tokens.any(is_write));
         let can_be = (self.slots.get(key)).is_some_and(|slot| {
             let form = self.form(slot.op, slot.needs);
-            slot.is_wanted()
-                && !slot.record.is_empty()
-                && form.is_some_and(|form| form.is_adapted)
+            slot.is_wanted() && !slot.record.is_empty() && form.is_some_and(|form| form.is_adapted)
         });
         if is_behind || !can_be || matches!(self.closing, Closing::Requested { .. }) {
             return false;

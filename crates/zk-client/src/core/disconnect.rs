@@ -113,12 +113,7 @@ impl Core {
         }
         // What was held back for the next connection comes after what was in flight.
         for key in parked {
-            if write_lost
-                && self
-                    .slots
-                    .get(key)
-                    .is_some_and(|slot| slot.is_write())
-            {
+            if write_lost && self.slots.get(key).is_some_and(|slot| slot.is_write()) {
                 let outcome = Outcome::NotSent;
                 self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
             } else {
