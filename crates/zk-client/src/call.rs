@@ -105,12 +105,6 @@ impl<'a> Call<'a> {
         Call { ops, needs, ..self }
     }
 
-    /// The request needs more that not every server has.
-    pub(crate) fn needing(self, more: OpSet) -> Self {
-        let needs = self.needs.with(more);
-        Call { needs, ..self }
-    }
-
     pub(crate) fn watch(self, kind: WatchKind) -> Self {
         Call {
             watch: Some(kind),

@@ -24,11 +24,7 @@ pub(crate) struct OpSet(u16);
 impl OpSet {
     pub(crate) const NONE: OpSet = OpSet(0);
 
-    /// Watches of whole trees whose events name the znode that changed: what `addWatch` sets
-    /// everywhere but on ClickHouse Keeper, which names the one that is watched.
-    pub(crate) const TREE_WATCHES: OpSet = OpSet(1 << 12);
-
-    pub(crate) const ALL: OpSet = OpSet((1 << 13) - 1);
+    pub(crate) const ALL: OpSet = OpSet((1 << 12) - 1);
 
     /// The operation, if not every server has it.
     #[inline]

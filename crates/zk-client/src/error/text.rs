@@ -109,10 +109,7 @@ fn unknown_to_server(op: OpCode) -> Option<&'static str> {
         OpCode::MultiRead => since!("multiRead", "3.6"),
         OpCode::GetEphemerals => since!("getEphemerals", "3.6"),
         OpCode::GetAllChildrenNumber => since!("getAllChildrenNumber", "3.6"),
-        OpCode::AddWatch => {
-            "the server does not have such watches: addWatch came with version 3.6, and ClickHouse \
-             Keeper's watches of a tree do not name the znode that changed"
-        }
+        OpCode::AddWatch => since!("addWatch", "3.6"),
         OpCode::WhoAmI => since!("whoAmI", "3.7"),
         OpCode::Multi => "the server does not know the transaction or one of its operations",
         _ => return None,
