@@ -54,7 +54,7 @@ pub fn embedded_server(data: &[u8]) -> u32 {
             13 => {
                 let word = [(); 4].map(|()| take(&mut input));
                 // Whatever it is: an answer or none.
-                let _ = state.four_letter_word(now, 0, word);
+                let _ = state.four_letter_word(now, 0, Peer::Memory, word);
             }
             _ => {
                 now += Duration::from_secs(take(&mut input).into());

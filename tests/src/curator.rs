@@ -1,4 +1,5 @@
-//! Curator, the Java client, of Debian's packages: a client that we did not write.
+//! Curator, the Java client, as it comes with ZooKeeper's jars or of Debian's packages: a client that we
+//! did not write.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -39,29 +40,30 @@ pub struct Curator {
 }
 
 impl Curator {
-    /// Finds Debian's packages where they are installed or were unpacked below `directory`, or
+    /// Finds the one to run with this ZooKeeper: that of the same directory of jars, if it has one;
+    /// else Debian's packages where they are installed or were unpacked below `directory`, or
     /// downloads and unpacks them there, for which it needs `apt-get`, `dpkg-deb` and, once, Debian's
-    /// archive. Needs ZooKeeper as well, and a Java that runs what it is given as a source, which
-    /// takes a JDK; root gets both installed.
+    /// archive. Needs a Java that runs what it is given as a source, which takes a JDK; root gets one
+    /// installed.
     ///
     /// # Errors
     ///
     /// [`Error::Command`] with what `apt-get` said, what is to be installed, or what could not be
     /// done with the directory.
-    pub fn find_or_download(directory: &Path) -> Result<Self> {
+    pub fn find_or_download(installation: &Installation, directory: &Path) -> Result<Self> {
         // To look takes a second, and one at a time downloads.
-        static FOUND: Mutex<Option<(PathBuf, Curator)>> = Mutex::new(None);
+        static FOUND: Mutex<Vec<(Installation, PathBuf, Curator)>> = Mutex::new(Vec::new());
         let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, curator)) = found.as_ref().filter(|(of, _)| of == directory) {
+        let known = (found.iter()).find(|(with, of, _)| with == installation && of == directory);
+        if let Some((_, _, curator)) = known {
             return Ok(curator.clone());
         }
-        let curator = Self::look_for(directory)?;
-        *found = Some((directory.to_owned(), curator.clone()));
+        let curator = Self::look_for(installation, directory)?;
+        found.push((installation.clone(), directory.to_owned(), curator.clone()));
         Ok(curator)
     }
 
-    fn look_for(directory: &Path) -> Result<Self> {
-        let installation = Installation::find_or_install()?;
+    fn look_for(installation: &Installation, directory: &Path) -> Result<Self> {
         fs::create_dir_all(directory)
             .map_err(|source| Error::io(format!("create {}", directory.display()), source))?;
         if let Err(refused) = runs_sources(installation.java(), directory) {
@@ -72,18 +74,11 @@ impl Curator {
             apt::install(&[JDK])?;
             runs_sources(installation.java(), directory)?;
         }
-        let jars = match jars_in(&Path::new("/").join(INSTALLED)) {
-            Some(jars) => jars,
-            None => downloaded(directory)?,
+        let classpath = if is_beside(installation.classpath()) {
+            installation.classpath().to_owned()
+        } else {
+            of_debian(installation, directory)?
         };
-        let paths = jars
-            .into_iter()
-            .chain([PathBuf::from(GUAVA)])
-            .chain(env::split_paths(installation.classpath()));
-        let classpath = env::join_paths(paths).map_err(|error| Error::Command {
-            command: "the class path of Curator".to_owned(),
-            outcome: error.to_string(),
-        })?;
         Ok(Self {
             java: installation.java().to_owned(),
             classpath,
@@ -118,6 +113,44 @@ fn runs_sources(java: &Path, directory: &Path) -> Result<()> {
             ),
         },
         other => other,
+    })
+}
+
+/// Whether a directory on the class path, all of whose jars count, has those of Curator.
+fn is_beside(classpath: &OsStr) -> bool {
+    env::split_paths(classpath)
+        .filter(|path| path.ends_with("*"))
+        .filter_map(|path| fs::read_dir(path.parent()?).ok())
+        .any(|entries| {
+            let files: Vec<_> = (entries.flatten())
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect();
+            JARS.iter().all(|jar| {
+                let name = jar.trim_end_matches(".jar");
+                let is_it = |file: &String| {
+                    let version = file
+                        .strip_prefix(name)
+                        .and_then(|rest| rest.strip_prefix('-'));
+                    version.is_some_and(|version| version.ends_with(".jar"))
+                };
+                files.iter().any(is_it)
+            })
+        })
+}
+
+/// A class path with Debian's Curator.
+fn of_debian(installation: &Installation, directory: &Path) -> Result<OsString> {
+    let jars = match jars_in(&Path::new("/").join(INSTALLED)) {
+        Some(jars) => jars,
+        None => downloaded(directory)?,
+    };
+    let paths = jars
+        .into_iter()
+        .chain([PathBuf::from(GUAVA)])
+        .chain(env::split_paths(installation.classpath()));
+    env::join_paths(paths).map_err(|error| Error::Command {
+        command: "the class path of Curator".to_owned(),
+        outcome: error.to_string(),
     })
 }
 
@@ -162,6 +195,19 @@ fn downloaded(directory: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     use super::*;
     use crate::run_directory::ServerDirectory;
+
+    #[test]
+    fn curator_may_come_with_zookeeper() {
+        let root = ServerDirectory::create("curator").unwrap();
+        let classpath = root.path().join("*").into_os_string();
+        for jar in JARS {
+            assert!(!is_beside(&classpath), "{jar} is not there");
+            let file = jar.replace(".jar", "-5.9.0.jar");
+            fs::write(root.path().join(file), b"").unwrap();
+        }
+        assert!(is_beside(&classpath));
+        assert!(!is_beside(root.path().join("zookeeper.jar").as_os_str()));
+    }
 
     #[test]
     fn a_jre_is_told_from_a_jdk_and_what_to_install_is_said() {

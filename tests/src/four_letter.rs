@@ -71,6 +71,17 @@ pub struct Srvr {
     pub connections: u64,
 }
 
+impl Srvr {
+    /// Whether a server of this version keeps every transaction that it acknowledged, whatever is
+    /// killed: from 3.9.4 on. Those before 3.9.3 lose some on a follower whose leader is killed
+    /// (ZOOKEEPER-4712), and 3.9.3 does by a history with a hole (ZOOKEEPER-4925).
+    #[must_use]
+    pub fn keeps_transactions(&self) -> bool {
+        let numbers = self.version.split('.').map_while(|n| n.parse().ok());
+        numbers.collect::<Vec<u32>>() >= vec![3, 9, 4]
+    }
+}
+
 impl FromStr for Srvr {
     type Err = UnreadableSrvr;
 
@@ -85,7 +96,7 @@ impl FromStr for Srvr {
         let number = |text: &str, radix| {
             u64::from_str_radix(text, radix).map_err(|_| UnreadableSrvr(reply.trim().to_owned()))
         };
-        let version = field("Zookeeper version")?;
+        let version = field("Zookeeper version").or_else(|_| field("ClickHouse Keeper version"))?;
         Ok(Self {
             version: version
                 .split(['-', ','])
@@ -136,6 +147,21 @@ mod tests {
                 connections: 1,
             }
         );
+    }
+
+    #[test]
+    fn the_versions_that_lose_writes_are_known() {
+        let mut srvr: Srvr = LEADER.parse().unwrap();
+        for (version, keeps) in [
+            ("3.8.0", false),
+            ("3.9.3", false),
+            ("3.9.4", true),
+            ("3.10.0", true),
+            ("4.0.0", true),
+        ] {
+            version.clone_into(&mut srvr.version);
+            assert_eq!(srvr.keeps_transactions(), keeps, "{version}");
+        }
     }
 
     #[test]

@@ -5,11 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::apt;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 const PACKAGES: [&str; 2] = ["zookeeper", "default-jre-headless"];
+const CLASSPATH_VARIABLE: &str = "ZK_CLASSPATH";
+const VERSION_CLASS: &str = "org.apache.zookeeper.Version";
 
 // Debian's zookeeper.jar names in its manifest most of what it needs. It leaves out something to
 // log with (this binding writes to standard error, where the harness wants it) and half of Netty,
@@ -25,7 +28,8 @@ const DEBIAN_JARS: [&str; 5] = [
 /// A ZooKeeper that can be started.
 ///
 /// Looked for in this order: `ZK_CLASSPATH` (a Java class path), `ZOOKEEPER_HOME` (an unpacked
-/// Apache release), Debian's packages. Java is `JAVA_HOME`'s, else the first one on `PATH`.
+/// Apache release, or a directory with its jars), Debian's packages. Java is `JAVA_HOME`'s, else the
+/// first one on `PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {
     java: PathBuf,
@@ -50,21 +54,52 @@ impl Installation {
     ///
     /// [`Error::Missing`](crate::Error::Missing), which says what is missing, what was tried and what to do.
     pub fn find_or_install() -> Result<Self> {
-        let mut missing = match Self::find() {
-            Ok(found) => return Ok(found),
-            Err(missing) => missing,
-        };
-        // A location somebody named and got wrong is theirs to put right.
-        if missing.named_by_user || !apt::can_install() {
-            return Err(missing.into());
+        Ok(Search::of_this_machine().run_or_install()?)
+    }
+
+    /// Every release that the suites run on: the one that `ZK_CLASSPATH` names and no other; else
+    /// Debian's packages, installed as by [`find_or_install`](Self::find_or_install), and after them
+    /// the release in `ZOOKEEPER_HOME`, if that is set. Never empty: what is missing is in the list
+    /// as the reason.
+    #[must_use]
+    pub fn each() -> Vec<std::result::Result<Self, MissingZooKeeper>> {
+        let searches = Search::of_this_machine().each().into_iter();
+        searches.map(|search| search.run_or_install()).collect()
+    }
+
+    /// The version of its servers, such as `3.8.0`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Command`] if Java does not start, or the class path holds no ZooKeeper.
+    pub fn version(&self) -> Result<String> {
+        let mut command = Command::new(&self.java);
+        // Of slf4j-simple: the program reports that it ends as an error.
+        command
+            .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=off")
+            .arg("-cp")
+            .arg(&self.classpath)
+            .args([VERSION_CLASS, "--short"])
+            .stdin(Stdio::null());
+        let io = |source| Error::io(format!("start {}", self.java.display()), source);
+        let output = command.output().map_err(io)?;
+        let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if output.status.success() && version.starts_with(|c: char| c.is_ascii_digit()) {
+            return Ok(version);
         }
-        if let Err(error) = apt::install(&PACKAGES) {
-            missing
-                .reasons
-                .push(format!("installing it failed ({error:?})"));
-            return Err(missing.into());
-        }
-        Ok(Self::find()?)
+        Err(Error::Command {
+            command: format!("{command:?}"),
+            outcome: format!(
+                "{}, and no version: {version}{}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            ),
+        })
+    }
+
+    /// Makes the processes that `command` starts find this installation and no other.
+    pub fn select_for(&self, command: &mut Command) {
+        command.env(CLASSPATH_VARIABLE, &self.classpath);
     }
 
     /// The `java` executable.
@@ -98,7 +133,8 @@ impl fmt::Display for MissingZooKeeper {
         write!(
             f,
             "{}. On Debian or Ubuntu run `{}` as root; elsewhere install a Java runtime, unpack an \
-             Apache ZooKeeper release and set ZOOKEEPER_HOME to its directory",
+             Apache ZooKeeper release and set ZOOKEEPER_HOME to its directory, or to one that holds \
+             its jars",
             self.reasons.join(", and "),
             apt::command(&PACKAGES),
         )
@@ -114,6 +150,7 @@ impl fmt::Debug for MissingZooKeeper {
 
 impl std::error::Error for MissingZooKeeper {}
 
+#[derive(Clone)]
 struct Search {
     zk_classpath: Option<OsString>,
     zookeeper_home: Option<PathBuf>,
@@ -126,12 +163,42 @@ impl Search {
     fn of_this_machine() -> Self {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty());
         Self {
-            zk_classpath: set("ZK_CLASSPATH"),
+            zk_classpath: set(CLASSPATH_VARIABLE),
             zookeeper_home: set("ZOOKEEPER_HOME").map(PathBuf::from),
             java_home: set("JAVA_HOME").map(PathBuf::from),
             path: env::var_os("PATH").unwrap_or_default(),
             share_java: PathBuf::from("/usr/share/java"),
         }
+    }
+
+    /// The searches, one for each release, of which this one finds the first.
+    fn each(self) -> Vec<Self> {
+        if self.zk_classpath.is_some() || self.zookeeper_home.is_none() {
+            return vec![self];
+        }
+        let of_debian = Self {
+            zookeeper_home: None,
+            ..self.clone()
+        };
+        vec![of_debian, self]
+    }
+
+    fn run_or_install(&self) -> std::result::Result<Installation, MissingZooKeeper> {
+        let mut missing = match self.run() {
+            Ok(found) => return Ok(found),
+            Err(missing) => missing,
+        };
+        // A wrong location is mended where it was set: a package would not be used.
+        if missing.named_by_user || !apt::can_install() {
+            return Err(missing);
+        }
+        if let Err(error) = apt::install(&PACKAGES) {
+            missing
+                .reasons
+                .push(format!("installing it failed ({error:?})"));
+            return Err(missing);
+        }
+        self.run()
     }
 
     fn run(&self) -> std::result::Result<Installation, MissingZooKeeper> {
@@ -167,19 +234,19 @@ impl Search {
 
     fn classpath(&self) -> std::result::Result<(OsString, String), String> {
         if let Some(classpath) = &self.zk_classpath {
-            return Ok((classpath.clone(), "ZK_CLASSPATH".to_owned()));
+            return Ok((classpath.clone(), CLASSPATH_VARIABLE.to_owned()));
         }
         if let Some(home) = &self.zookeeper_home {
-            let lib = home.join("lib");
-            if !holds_zookeeper(&lib) {
+            let places = [home.join("lib"), home.clone()];
+            let Some(jars) = places.iter().find(|place| holds_zookeeper(place)) else {
                 return Err(format!(
-                    "ZOOKEEPER_HOME has no {}/zookeeper-*.jar",
-                    lib.display()
+                    "ZOOKEEPER_HOME is {home}, and there is no zookeeper-*.jar in {home}/lib or {home}",
+                    home = home.display()
                 ));
-            }
+            };
             // Java itself expands the trailing star to the jars of a directory.
             return Ok((
-                lib.join("*").into_os_string(),
+                jars.join("*").into_os_string(),
                 format!("{}", home.display()),
             ));
         }
@@ -283,6 +350,54 @@ mod tests {
         );
         search.zk_classpath = Some("/my/classes".into());
         assert_eq!(search.run().unwrap().classpath(), OsStr::new("/my/classes"));
+    }
+
+    #[test]
+    fn a_directory_of_jars_is_a_release() {
+        let root = ServerDirectory::create("installation").unwrap();
+        touch(&root.path().join("bin/java"));
+        let home = root.path().join("jars");
+        touch(&home.join("zookeeper-jute-3.9.5.jar"));
+        let mut search = nothing_installed(root.path());
+        search.zookeeper_home = Some(home.clone());
+        let missing = search.run().unwrap_err().to_string();
+        for place in [home.join("lib"), home.clone()] {
+            let place = place.display().to_string();
+            assert!(missing.contains(&place), "{missing}");
+        }
+        touch(&home.join("zookeeper-3.9.5.jar"));
+        assert_eq!(
+            search.run().unwrap().classpath(),
+            home.join("*").as_os_str()
+        );
+    }
+
+    #[test]
+    fn the_suites_run_on_each_release() {
+        let root = ServerDirectory::create("installation").unwrap();
+        touch(&root.path().join("bin/java"));
+        let home = root.path().join("jars");
+        touch(&home.join("zookeeper-3.9.5.jar"));
+        let found = |search: &Search| -> Vec<_> {
+            let searches = search.clone().each().into_iter();
+            searches
+                .map(|search| search.run().ok().map(|found| found.origin))
+                .collect()
+        };
+        let mut search = nothing_installed(root.path());
+        assert_eq!(found(&search), [None]);
+        search.zookeeper_home = Some(home.clone());
+        let of_home = Some(home.display().to_string());
+        assert_eq!(found(&search), [None, of_home.clone()]);
+        for jar in DEBIAN_JARS {
+            touch(&search.share_java.join(jar));
+        }
+        assert_eq!(
+            found(&search),
+            [Some("Debian's packages".to_owned()), of_home]
+        );
+        search.zk_classpath = Some("/my/classes".into());
+        assert_eq!(found(&search), [Some(CLASSPATH_VARIABLE.to_owned())]);
     }
 
     #[test]

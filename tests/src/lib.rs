@@ -28,6 +28,13 @@
 //! `ZK_TESTS_KEEP=1` keeps the directories (configuration, data, `server.log`) and still ends the
 //! servers.
 //!
+//! # Which release
+//!
+//! Of Debian's package, unless `ZOOKEEPER_HOME` or `ZK_CLASSPATH` names another ([`Installation`]).
+//! `cargo xtask test` runs the suites on Debian's and on the one in `ZOOKEEPER_HOME`: it gives each
+//! test process `ZK_CLASSPATH`. A test that has to know asks a server for its version
+//! ([`Server::srvr`]).
+//!
 //! # Tests that use it
 //!
 //! Every file in `tests/tests/` is taken to need a real server, and is left out where there is
@@ -39,7 +46,7 @@
 //! - [`installation`]: where Java and ZooKeeper are, and how to get them
 //! - [`tool`]: programs that count what another does
 //! - [`kazoo`]: a client of somebody else's, and the Python to run it with
-//! - [`curator`]: another, in Java
+//! - [`curator`]: another, in Java, of the release's jars or of Debian
 //! - [`options`]: what a server is started with, and the `zoo.cfg` made of it
 //! - [`server`]: one server process: kill, pause, restart, ask
 //! - [`standalone`], [`ensemble`]: servers with a life time and a directory

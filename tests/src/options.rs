@@ -24,6 +24,21 @@ const LOGBACK: &str = r#"<configuration>
 </configuration>
 "#;
 
+const LOG4J2: &str = r#"<Configuration status="error">
+  <Appenders>
+    <Console name="OUT">
+      <PatternLayout pattern="%d{HH:mm:ss.SSS} %-5level %logger{1} [%thread] - %msg%n"/>
+    </Console>
+  </Appenders>
+  <Loggers>
+    <Logger name="org.apache.zookeeper.Environment" level="warn"/>
+    <Logger name="org.apache.zookeeper.server.NIOServerCnxn" level="warn"/>
+    <Logger name="org.apache.zookeeper.server.NettyServerCnxn" level="warn"/>
+    <Root level="info"><AppenderRef ref="OUT"/></Root>
+  </Loggers>
+</Configuration>
+"#;
+
 /// How a server is configured; the defaults suit tests.
 ///
 /// Ticks of 500 ms, sessions between 1 s and 120 s, every four-letter word, TTL nodes,
@@ -140,14 +155,15 @@ impl ServerOptions {
     }
 
     /// The files a server needs beside its `zoo.cfg`.
-    pub(crate) fn files() -> [(&'static str, &'static str); 1] {
-        [("logback.xml", LOGBACK)]
+    pub(crate) fn files() -> [(&'static str, &'static str); 2] {
+        [("logback.xml", LOGBACK), ("log4j2.xml", LOG4J2)]
     }
 
     /// What goes between `java` and the class path.
     pub(crate) fn java_arguments(&self, server_dir: &Path) -> Vec<String> {
         let mut arguments = self.jvm_arguments.clone();
-        // Debian logs by slf4j-simple, Apache's releases by logback; each ignores the other's.
+        // Debian logs by slf4j-simple, Apache's releases by logback, and other collections of its jars
+        // by log4j2; each ignores what configures the others.
         let simple = "-Dorg.slf4j.simpleLogger.";
         arguments.extend([
             format!("{simple}showDateTime=true"),
@@ -159,6 +175,10 @@ impl ServerOptions {
             format!(
                 "-Dlogback.configurationFile={}",
                 server_dir.join("logback.xml").display()
+            ),
+            format!(
+                "-Dlog4j2.configurationFile={}",
+                server_dir.join("log4j2.xml").display()
             ),
         ]);
         let properties = &self.system_properties;

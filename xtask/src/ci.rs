@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
 
 use crate::{Outcome, bench, cargo, enter_workspace, test};
 
@@ -11,6 +12,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     }
     enter_workspace()?;
 
+    let began = Instant::now();
     let mut clippy = cargo();
     clippy.args([
         "clippy",
@@ -46,10 +48,13 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         check("clippy of the benchmarks", &mut bench_clippy)?,
     ];
     checks.extend(deny()?);
+    let checked = began.elapsed();
 
     let mut report = test::run(&test::Options::default())?;
     let failed = report.failed() || checks.iter().any(|check| check.verdict == Verdict::Failed);
     report.checks = checks.iter().map(Check::to_string).collect();
+    report.times.insert(0, ("checks".to_owned(), checked));
+    report.took("all of it", began);
     print!("{report}");
     Ok(if failed {
         ExitCode::FAILURE

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use zk_tests::{Curator, Kazoo};
+use zk_tests::{Curator, Installation, Kazoo};
 
 /// A client that is not here.
 #[derive(Debug)]
@@ -29,13 +29,24 @@ pub(crate) fn missing() -> Vec<Missing> {
         return Vec::new();
     };
     let kazoo = Kazoo::find_or_install(&directory.join("kazoo")).err();
-    let curator = Curator::find_or_download(&directory.join("curator")).err();
+    let curator = missing_curator(&directory.join("curator"));
     let found = [("kazoo", "kazoo", kazoo), ("Curator", "curator", curator)];
     let missing = found.into_iter().filter_map(|(what, mark, error)| {
         let why = format!("{:?}", error?);
         Some(Missing { what, mark, why })
     });
     missing.collect()
+}
+
+/// Why there is none for one of the releases of ZooKeeper that are here.
+fn missing_curator(directory: &Path) -> Option<zk_tests::Error> {
+    let (found, missing): (Vec<_>, Vec<_>) =
+        Installation::each().into_iter().partition(Result::is_ok);
+    if found.is_empty() {
+        return missing.into_iter().find_map(Result::err).map(Into::into);
+    }
+    (found.into_iter().flatten())
+        .find_map(|installation| Curator::find_or_download(&installation, directory).err())
 }
 
 /// Where the tests have them: what cargo calls `CARGO_TARGET_TMPDIR`, of the build that this is of.

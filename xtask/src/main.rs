@@ -16,6 +16,7 @@ mod foreign;
 mod fuzz;
 mod hang;
 mod output;
+mod releases;
 mod report;
 mod servers;
 mod sim;
@@ -32,9 +33,10 @@ usage: cargo xtask COMMAND
 commands:
   test [--no-server] [FILTER…]
       Runs every test of the workspace and prints one summary. What needs a server runs on the
-      embedded one first, where it can, and then all of it on a real ZooKeeper; where there is
-      none, or with --no-server, that is skipped and the summary says why. With FILTERs, only the
-      tests whose names contain one of them. No test has a time limit: it fails when nothing happens
+      embedded one first, where it can, then all of it on Debian's Apache ZooKeeper, and then what a
+      release can change on the one in ZOOKEEPER_HOME; on what is not here, and with --no-server,
+      it is skipped and the summary says why. With FILTERs, only the tests whose names contain one
+      of them. No test has a time limit: it fails when nothing happens
       in it any more, however slow the machine is, and a run of a test that depends on real time and
       was starved is void; it is repeated, and the summary counts it.
   bench [--quick] [OPTIONS] [WORKLOAD…]
@@ -65,8 +67,11 @@ commands:
       wrong and what was checked. A seed replays its run; --trace tells everything about it.
 
 environment:
-  ZOOKEEPER_HOME   an unpacked Apache ZooKeeper release to use instead of Debian's package
-  ZK_CLASSPATH     a Java class path to use instead of either
+  ZOOKEEPER_HOME   an unpacked Apache ZooKeeper release, or a directory with its jars: `test` and
+                   `ci` run on it and on Debian's package, all else uses it instead of that
+  ZK_CLASSPATH     a Java class path to use instead of either, such as 'DIR/*': `test` runs on it alone
+  ZOOKEEPER_HOME_UNSET
+                   why ZOOKEEPER_HOME is not set, for the summary of `test` and `ci`
   JAVA_HOME        the Java runtime to use instead of the first on PATH
   ZK_TESTS_KEEP=1  keep the directories of the servers tests start
   ZK_TESTS_SERVER  what `cargo test -p zk-tests` starts: apache, embedded or embedded-3.8; `test`

@@ -1,6 +1,7 @@
 //! Reads what `cargo test` prints, and sums it up.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use zk_tests::starvation::VOID;
 
@@ -13,6 +14,8 @@ pub(crate) struct Suite {
     pub(crate) skipped: u64,
     /// Runs of tests that proved nothing, because the machine starved them, and were repeated.
     pub(crate) voids: u64,
+    /// How long its tests ran, without the build.
+    pub(crate) took: Duration,
     /// What a reader must know about it: why tests were skipped, or that it never finished.
     pub(crate) remarks: Vec<String>,
 }
@@ -23,9 +26,16 @@ pub(crate) struct Report {
     pub(crate) suites: Vec<Suite>,
     /// Lines about checks other than tests, worst news first.
     pub(crate) checks: Vec<String>,
+    /// How long the parts of the run took, builds included.
+    pub(crate) times: Vec<(String, Duration)>,
 }
 
 impl Report {
+    /// Notes that a part that began then has ended.
+    pub(crate) fn took(&mut self, part: impl Into<String>, began: Instant) {
+        self.times.push((part.into(), began.elapsed()));
+    }
+
     pub(crate) fn failed(&self) -> bool {
         self.suites.iter().any(|suite| suite.failed > 0)
     }
@@ -45,6 +55,7 @@ impl fmt::Display for Report {
                 failed,
                 skipped,
                 voids: _,
+                took,
                 remarks,
             } = suite;
             if passed + failed + skipped == 0 && remarks.is_empty() {
@@ -55,16 +66,24 @@ impl fmt::Display for Report {
                 (0, 0) => "SKIPPED",
                 (0, 1..) => "ok",
             };
-            writeln!(
+            write!(
                 f,
                 "{verdict:>7}  {name}: {passed} passed, {failed} failed, {skipped} skipped"
             )?;
+            match took.as_secs() {
+                0 => writeln!(f)?,
+                seconds => writeln!(f, ", {seconds} s")?,
+            }
             for remark in remarks {
                 writeln!(f, "           {remark}")?;
             }
         }
         for check in &self.checks {
             writeln!(f, "{check}")?;
+        }
+        for (part, time) in &self.times {
+            let seconds = time.as_secs();
+            writeln!(f, "{:>3} min {:>2} s  {part}", seconds / 60, seconds % 60)?;
         }
         let voids = self.total(|suite| suite.voids);
         if voids > 0 {
@@ -108,6 +127,7 @@ impl Reader {
             suite.passed = count(counts, "passed");
             suite.failed = count(counts, "failed");
             suite.skipped = count(counts, "ignored");
+            suite.took = time(counts);
             self.done.push(suite);
         } else if let Some(suite) = &mut self.current
             && text.starts_with(VOID)
@@ -175,6 +195,16 @@ fn count(counts: &str, what: &str) -> u64 {
         .unwrap_or(0)
 }
 
+/// From `…; finished in 12.34s`.
+fn time(counts: &str) -> Duration {
+    let seconds = counts
+        .rsplit_once("finished in ")
+        .and_then(|(_, time)| time.trim().strip_suffix('s')?.parse().ok());
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .unwrap_or_default()
+}
+
 /// The line without terminal colours.
 fn without_escapes(line: &str) -> String {
     let mut plain = String::with_capacity(line.len());
@@ -208,7 +238,7 @@ test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; fini
 
      Running tests/golden-bytes.rs (target/debug/deps/golden_bytes-01ab)
 test d ... FAILED
-test result: FAILED. 7 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.01s
+test result: FAILED. 7 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; finished in 61.51s
 
    Doc-tests zk_proto
 test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
@@ -219,7 +249,7 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         output.lines().for_each(|line| reader.line(line));
         Report {
             suites: reader.finish("all of it", succeeded),
-            checks: Vec::new(),
+            ..Report::default()
         }
     }
 
@@ -250,6 +280,17 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
             text.contains("skipped b::slow: needs a machine with 64 GiB"),
             "{text}"
         );
+        let slow = "golden_bytes (tests/golden-bytes.rs): 7 passed, 2 failed, 0 skipped, 61 s\n";
+        assert!(text.contains(slow), "{text}");
+    }
+
+    #[test]
+    fn the_summary_says_what_took_long() {
+        let mut report = read(OUTPUT, false);
+        let nine_minutes = Duration::from_secs(9 * 60 + 5);
+        report.times.push(("bugs".to_owned(), nine_minutes));
+        let text = report.to_string();
+        assert!(text.contains("  9 min  5 s  bugs\n"), "{text}");
     }
 
     #[test]

@@ -41,11 +41,32 @@ const ON_EMBEDDED: [&str; 25] = [
     "zkctl_lock",
 ];
 
+/// Suites that run on one release of Apache ZooKeeper only, and why another would prove nothing new
+/// or not enough for its time.
+const ONCE: [(&str, &str); 3] = [
+    (
+        "errors_read_aloud",
+        "the texts are ours, and their codes come from the first release as from any other",
+    ),
+    (
+        "zkctl_bench",
+        "of a server it wants requests that other suites make on each release",
+    ),
+    (
+        "zkctl_lock",
+        "it is about processes, signals and exit codes; election and lock_under_chaos have the locks",
+    ),
+];
+
 /// The names of the test targets, as `cargo test --test` takes them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Targets {
     pub(crate) offline: Vec<String>,
     pub(crate) with_server: Vec<String>,
+    /// Those of `with_server` that run on each release of Apache ZooKeeper.
+    pub(crate) on_each_release: Vec<String>,
+    /// Those of `with_server` that run on one release only, and why.
+    pub(crate) once: Vec<(String, &'static str)>,
     /// Those of `with_server` that run on the embedded server as well.
     pub(crate) on_embedded: Vec<String>,
 }
@@ -61,15 +82,16 @@ impl Targets {
         }
         targets.offline.sort_unstable();
         targets.with_server.sort_unstable();
+        targets.on_each_release.sort_unstable();
+        targets.once.sort_unstable();
         targets.on_embedded.sort_unstable();
-        let missing = ON_EMBEDDED
-            .iter()
-            .find(|name| !targets.on_embedded.iter().any(|found| found == *name));
+        let mut listed = (ON_EMBEDDED.iter()).chain(ONCE.iter().map(|(name, _)| name));
+        let missing = listed.find(|name| !targets.with_server.iter().any(|found| found == *name));
         match missing {
             None => Ok(targets),
             // A list that has fallen behind would leave out tests and say nothing.
             Some(name) => Err(io::Error::other(format!(
-                "there is no {DIRECTORY}/{name}.rs, which xtask wants to run on the embedded server"
+                "there is no {DIRECTORY}/{name}.rs, which is in a list of xtask/src/suites.rs"
             ))),
         }
     }
@@ -80,6 +102,10 @@ impl Targets {
         } else {
             if ON_EMBEDDED.contains(&&*name) {
                 self.on_embedded.push(name.clone());
+            }
+            match ONCE.iter().find(|(once, _)| *once == name) {
+                Some((_, why)) => self.once.push((name.clone(), why)),
+                None => self.on_each_release.push(name.clone()),
             }
             self.with_server.push(name);
         }
@@ -118,5 +144,17 @@ mod tests {
         assert_eq!(targets.offline, ["offline_budget"]);
         assert_eq!(targets.with_server, ["harness", "operations"]);
         assert_eq!(targets.on_embedded, ["operations"]);
+        assert_eq!(targets.on_each_release, ["harness", "operations"]);
+    }
+
+    #[test]
+    fn what_runs_once_has_a_reason() {
+        let mut targets = Targets::default();
+        for (name, _) in ONCE {
+            targets.add(name.to_owned());
+        }
+        assert!(targets.on_each_release.is_empty());
+        assert_eq!(targets.with_server.len(), ONCE.len());
+        assert!(targets.once.iter().all(|(_, why)| !why.is_empty()));
     }
 }

@@ -3,20 +3,15 @@
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::{ExitCode, Stdio};
-
-use zk_tests::Installation;
+use std::time::Instant;
 
 use crate::foreign::{self, Missing};
 use crate::hang::Watch;
 use crate::output::Output;
+use crate::releases::{Reason, Servers};
 use crate::report::{Reader, Report, Suite};
 use crate::suites::Targets;
 use crate::{Outcome, budget, bugs, cargo, enter_workspace, is_ci};
-
-/// Which servers the tests of `zk-tests` start, and the name of each kind.
-const SERVER_PARAMETER: &str = "ZK_TESTS_SERVER";
-const EMBEDDED: &str = "embedded";
-const APACHE: &str = "apache";
 
 /// Servers are Java processes; more of them at a time than this starve each other on two cores.
 const SERVER_TEST_THREADS: &str = "--test-threads=2";
@@ -58,6 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
     let targets = Targets::find()?;
     let mut report = Report::default();
 
+    let began = Instant::now();
     report.suites.extend(cargo_test(
         "workspace",
         &[
@@ -69,7 +65,9 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         &options.filters,
         None,
     )?);
+    report.took("the workspace without zk-tests", began);
 
+    let began = Instant::now();
     report.suites.extend(budget::tools());
     let foreign = foreign::missing();
     let without = foreign.iter().flat_map(|missing| missing.skipped());
@@ -83,41 +81,78 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         &options.filters,
         None,
     )?);
+    report.took("tests without a server", began);
 
     if !targets.on_embedded.is_empty() {
+        let began = Instant::now();
         report.suites.extend(cargo_test(
             "embedded servers",
             &selection(&targets.on_embedded),
             &to_servers,
-            Some(EMBEDDED),
+            Some(&Servers::Embedded),
         )?);
+        report.took("embedded servers", began);
     }
 
     if options.filters.is_empty() {
+        let began = Instant::now();
         report.suites.push(bugs::run(&[])?);
+        report.took("seeded bugs", began);
     }
 
     let online = selection(&targets.with_server);
     for missing in foreign {
         report.suites.push(skip_foreign(&online, &missing)?);
     }
-    if targets.with_server.is_empty() {
-        return Ok(report);
-    }
-    match why_without_server(options) {
-        None => {
-            let mut arguments = to_servers;
-            arguments.push(SERVER_TEST_THREADS.to_owned());
-            report.suites.extend(cargo_test(
-                "real servers",
-                &online,
-                &arguments,
-                Some(APACHE),
-            )?);
-        }
-        Some(reason) => report.suites.push(skip(&online, &options.filters, reason)?),
+    if options.no_server {
+        let asked_for = Reason {
+            servers: "real servers",
+            text: "asked for with --no-server".to_owned(),
+            excused: true,
+        };
+        report
+            .suites
+            .push(skip(&online, &options.filters, asked_for)?);
+    } else {
+        on_each_release(&targets, &options.filters, &to_servers, &mut report)?;
     }
     Ok(report)
+}
+
+/// Runs on the first release of Apache ZooKeeper all that needs a real server, and on each further
+/// one what it could change.
+fn on_each_release(
+    targets: &Targets,
+    filters: &[String],
+    to_tests: &[String],
+    report: &mut Report,
+) -> io::Result<()> {
+    let mut arguments = to_tests.to_vec();
+    arguments.push(SERVER_TEST_THREADS.to_owned());
+    let mut is_first = true;
+    for release in Servers::releases() {
+        let selection = selection(if is_first {
+            &targets.with_server
+        } else {
+            &targets.on_each_release
+        });
+        match release {
+            Ok(servers) => {
+                let began = Instant::now();
+                let what = format!("real servers, {servers}");
+                let suites = cargo_test(&what, &selection, &arguments, Some(&servers))?;
+                report.suites.extend(suites);
+                report.took(what, began);
+                if !is_first && !targets.once.is_empty() {
+                    let suite = run_once(&targets.once, &servers, filters)?;
+                    report.suites.extend(suite);
+                }
+                is_first = false;
+            }
+            Err(reason) => report.suites.push(skip(&selection, filters, reason)?),
+        }
+    }
+    Ok(())
 }
 
 /// These test targets of `zk-tests`, as arguments.
@@ -130,39 +165,25 @@ fn selection(targets: &[String]) -> Vec<String> {
     arguments
 }
 
-/// Why the tests that need a server are not run; `None` if they are.
-fn why_without_server(options: &Options) -> Option<Reason> {
-    if options.no_server {
-        return Some(Reason {
-            text: "asked for with --no-server".to_owned(),
-            excused: true,
-        });
-    }
-    match Installation::find_or_install() {
-        Ok(found) => {
-            println!(
-                "real servers: {}, {}",
-                found.origin(),
-                found.java().display()
-            );
-            None
-        }
-        Err(error) => Some(Reason {
-            text: format!("{error:?}"),
-            excused: !is_ci(),
-        }),
-    }
-}
-
-struct Reason {
-    text: String,
-    /// In CI nobody reads the summary of a green run, so a missing server turns it red.
-    excused: bool,
+/// What has run on another release, and not on these servers.
+fn run_once(
+    once: &[(String, &str)],
+    servers: &Servers,
+    filters: &[String],
+) -> io::Result<Option<Suite>> {
+    let targets: Vec<_> = once.iter().map(|(name, _)| name.clone()).collect();
+    let mut suite = skipped(
+        &format!("suites of one release, not run on {servers}"),
+        &selection(&targets),
+        filters,
+    )?;
+    (suite.remarks).extend(once.iter().map(|(name, why)| format!("{name}: {why}")));
+    Ok((suite.skipped > 0 || suite.failed > 0).then_some(suite))
 }
 
 fn skip(selection: &[String], filters: &[String], reason: Reason) -> io::Result<Suite> {
-    let mut suite = skipped("real servers", selection, filters)?;
-    let why = format!("SKIPPED all tests that need a real server: {}", reason.text);
+    let mut suite = skipped(reason.servers, selection, filters)?;
+    let why = format!("SKIPPED these tests: {}", reason.text);
     suite.remarks.insert(0, why);
     if !reason.excused {
         count_as_failure(&mut suite);
@@ -217,13 +238,13 @@ fn skipped(name: &str, selection: &[String], filters: &[String]) -> io::Result<S
     Ok(suite)
 }
 
-/// Runs `cargo test`, passes its output on as it comes, and reads the results out of it. `server`
-/// is the kind its tests start, if they start any.
+/// Runs `cargo test`, passes its output on as it comes, and reads the results out of it. `servers`
+/// are those its tests start, if they start any.
 fn cargo_test(
     what: &str,
     selection: &[String],
     to_tests: &[String],
-    server: Option<&str>,
+    servers: Option<&Servers>,
 ) -> io::Result<Vec<Suite>> {
     println!("\n──── {what}: cargo test {} ────", selection.join(" "));
     // Cargo names the suites on standard error, the suites their results on standard output.
@@ -234,8 +255,8 @@ fn cargo_test(
         .arg("--")
         .args(to_tests)
         .stdin(Stdio::null());
-    if let Some(server) = server {
-        command.env(SERVER_PARAMETER, server);
+    if let Some(servers) = servers {
+        servers.select_for(&mut command);
     }
     let mut input = Output::of(command)?;
     let watch = Watch::over(input.id());
@@ -259,10 +280,10 @@ fn cargo_test(
     }
     reading.line(&String::from_utf8_lossy(&line));
     let mut suites = reading.finish(what, input.status()?.success());
-    if let Some(server) = server {
-        // The same suites run on both kinds, and the summary shows both.
+    if let Some(servers) = servers {
+        // The same suites run on several servers, and the summary shows each.
         for suite in &mut suites {
-            suite.name = format!("{} on {server}", suite.name);
+            suite.name = format!("{} on {servers}", suite.name);
         }
     }
     Ok(suites)

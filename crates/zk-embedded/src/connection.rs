@@ -102,7 +102,7 @@ impl<S: Stream> Connection<S> {
         if let Some(word) = self.input.first_chunk().copied()
             && let Some(answer) = self
                 .shared
-                .look(|inner| inner.state.four_letter_word(now(), self.member, word))
+                .with(|inner| inner.state.four_letter_word(now(), self.member, peer, word))
         {
             self.stream.write_all(answer.as_bytes()).await?;
             self.stream.shutdown().await?;

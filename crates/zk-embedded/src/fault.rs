@@ -206,7 +206,8 @@ impl Seen<'_> {
     fn names(&self, path: &str) -> bool {
         let mut body = Decoder::at(self.frame, RequestHeader::LEN);
         match self.op {
-            None | Some(OpCode::Auth | OpCode::Sasl | OpCode::Reconfig) => false,
+            None | Some(OpCode::Auth | OpCode::Sasl) => false,
+            Some(OpCode::Reconfig) => path == "/zookeeper/config",
             Some(OpCode::SetWatches | OpCode::SetWatches2) => false,
             Some(OpCode::Multi | OpCode::MultiRead) => MultiRequest::decode(&mut body)
                 .is_ok_and(|multi| multi.ops.iter().any(|op| op_names(op, path))),

@@ -1,6 +1,10 @@
 //! What a server can be told before it starts.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
+
+use zk_proto::config::Server;
 
 use crate::core::Pose;
 use crate::core::pose::Behaviour;
@@ -47,16 +51,37 @@ pub struct Options {
     /// The digest id with all rights, `user:base64(sha1(user:password))`, as
     /// [`zk_proto::digest_id`] makes it.
     pub super_digest: Option<String>,
+    /// The names of this ensemble, to a client that proves with the scheme `ensemble` which one it means
+    /// to reach (`ensembleAuthName`); any will do if there are none. The scheme is unknown if `None`.
+    pub ensemble_names: Option<Vec<String>>,
+    /// The users who can log in with SASL's DIGEST-MD5, and their passwords. Without SASL if `None`:
+    /// logins are answered, in vain, and the scheme `sasl` is unknown to ACLs.
+    pub sasl_users: Option<SaslUsers>,
+    /// The schemes of which a client must have proven one before it is served
+    /// (`enforce.auth.schemes`); none if empty. `sasl` among them is what
+    /// `sessionRequireClientSASLAuth` means.
+    pub enforce_auth: Vec<String>,
     /// Whether a member without a quorum serves reads (`readonlymode.enabled`).
     pub read_only_mode: bool,
-    /// Whether `reconfig` is enabled. A server like this refuses it either way, with another code.
+    /// Whether `reconfig` is enabled (`reconfigEnabled`). A server alone refuses it either way, with
+    /// another code.
     pub reconfig_enabled: bool,
+    /// Whether a configuration needs two members with a vote (`standaloneEnabled`).
+    pub standalone_enabled: bool,
     /// Whether hard quotas are enforced (`enforceQuota`).
     pub enforce_quota: bool,
+    /// How many connections a member takes from one address (`maxClientCnxns`); any number if 0, as by
+    /// default.
+    pub max_client_connections: usize,
     /// The four-letter words that are answered; all of them if `None`.
     pub four_letter_words: Option<Vec<String>>,
     /// The number of members.
     pub members: usize,
+    /// How many of them, the last ones, are observers: they follow without a vote.
+    pub observers: usize,
+    /// The members as the lines of a configuration name them, instead of by their number; with one
+    /// line or none there is one server alone.
+    pub servers: Vec<Server>,
     /// How many of the last transactions are kept for inspection.
     pub log_limit: usize,
     /// Where the times in stats come from.
@@ -66,6 +91,32 @@ pub struct Options {
     pub keeps_pzxid: bool,
     /// What session ids are made from, in milliseconds; a real server takes its uptime clock.
     pub session_seed: u64,
+}
+
+/// Users and their passwords. `Debug` shows neither.
+#[derive(Clone, Default)]
+pub struct SaslUsers(HashMap<String, String>);
+
+impl SaslUsers {
+    /// Users and their passwords.
+    pub fn new<U: Into<String>, P: Into<String>>(users: impl IntoIterator<Item = (U, P)>) -> Self {
+        let users = users.into_iter();
+        Self(
+            users
+                .map(|(user, password)| (user.into(), password.into()))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn password_of(&self, user: &str) -> Option<String> {
+        self.0.get(user).cloned()
+    }
+}
+
+impl fmt::Debug for SaslUsers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SaslUsers([redacted])")
+    }
 }
 
 impl Default for Options {
@@ -82,11 +133,18 @@ impl Default for Options {
             container_check_interval: Duration::from_secs(60),
             container_max_never_used: None,
             super_digest: None,
+            ensemble_names: None,
+            sasl_users: None,
+            enforce_auth: Vec::new(),
             read_only_mode: true,
             reconfig_enabled: false,
+            standalone_enabled: true,
             enforce_quota: false,
+            max_client_connections: 0,
             four_letter_words: None,
             members: 1,
+            observers: 0,
+            servers: Vec::new(),
             log_limit: 10_000,
             wall_clock: WallClock::default(),
             keeps_pzxid: false,
@@ -98,6 +156,28 @@ impl Default for Options {
 impl Options {
     pub(crate) fn behaviour(&self) -> &'static Behaviour {
         self.pose.behaviour()
+    }
+
+    pub(crate) fn member_count(&self) -> usize {
+        match self.servers.len() {
+            0 => self.members.clamp(1, 255),
+            named => named.min(255),
+        }
+    }
+
+    /// The number of a member, counted from 0, in session ids and in the configuration.
+    pub(crate) fn member_id(&self, member: usize) -> u8 {
+        let id = match self.servers.get(member) {
+            _ if self.member_count() == 1 => 0,
+            Some(server) => server.id,
+            None => u64::try_from(member + 1).unwrap_or(u64::MAX),
+        };
+        u8::try_from(id).unwrap_or(u8::MAX)
+    }
+
+    /// At least one member has a vote.
+    pub(crate) fn observer_count(&self) -> usize {
+        self.observers.min(self.member_count() - 1)
     }
 
     /// The timeout granted to a client that asks for `asked` milliseconds.

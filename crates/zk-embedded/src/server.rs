@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use zk_proto::{SessionId, Zxid};
+use zk_proto::{SessionId, Zxid, config};
 
 use crate::connection;
 use crate::core::Pose;
@@ -397,6 +397,35 @@ impl Builder {
         self
     }
 
+    /// How many of the members, the last ones, are observers: they serve clients and follow without a
+    /// vote. None by default; at least one member has a vote.
+    pub fn observers(mut self, observers: usize) -> Self {
+        self.options.observers = observers;
+        self
+    }
+
+    /// The members of an ensemble as the `server.N=…` lines of a configuration name them: their numbers
+    /// up to 255, their roles, and the ports for other servers, which no member opens. Where clients
+    /// reach them is what [`listen`](Self::listen) says. One line, or none, is a server alone.
+    pub fn servers(mut self, servers: impl Into<Vec<config::Server>>) -> Self {
+        self.options.servers = servers.into();
+        self
+    }
+
+    /// Whether an ensemble executes `reconfig` (`reconfigEnabled`); not by default. The caller needs
+    /// write permission on `/zookeeper/config`, which only the [superuser](Self::super_digest) has.
+    ///
+    /// A reconfiguration changes the text of `/zookeeper/config`, which members vote and which may
+    /// lead; it starts and stops no member and moves no port. A server that joins under a member's
+    /// number is that member, under any other number it is a server that is down. A member that was
+    /// removed goes on serving clients without a vote, as an Apache server does until it is stopped;
+    /// [`Faults::stop`] stops it. Members that become observers or cease to be some, and all members
+    /// if another one has to lead, close their connections, after the reply.
+    pub fn reconfig_enabled(mut self, enabled: bool) -> Self {
+        self.options.reconfig_enabled = enabled;
+        self
+    }
+
     /// The unit of session timeouts, 2 s by default. They are granted between 2 and 20 ticks.
     pub fn tick(mut self, tick: Duration) -> Self {
         self.options.tick = tick;
@@ -487,7 +516,7 @@ impl Builder {
     /// # Cancel safety
     /// Dropping the future starts nothing.
     pub async fn start(self) -> io::Result<Server> {
-        let count = self.options.members.clamp(1, 255);
+        let count = self.options.member_count();
         let mut listeners = Vec::new();
         if self.sockets {
             for member in 0..count {
@@ -502,9 +531,7 @@ impl Builder {
         let addresses: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
         let addresses = addresses?;
         let mut state = State::new(self.options, now());
-        if count > 1 {
-            state.set_config(&config(&addresses, count));
-        }
+        state.set_addresses(now(), &addresses);
         let shared = Arc::new(Shared::new(state, self.sockets));
         let mut tasks = vec![tokio::spawn(run_clock(shared.clone()))];
         for (member, listener) in listeners.into_iter().enumerate() {
@@ -526,21 +553,4 @@ impl Builder {
         server.opened().await?;
         Ok(server)
     }
-}
-
-/// The text of `/zookeeper/config`. Members do not talk to each other over sockets, so the ports
-/// for that are the usual ones.
-fn config(addresses: &[SocketAddr], count: usize) -> String {
-    let line = |member: usize| {
-        let client = match addresses.get(member) {
-            Some(address) => address.to_string(),
-            None => format!("127.0.0.1:{}", 2181 + member),
-        };
-        format!(
-            "server.{}=127.0.0.1:2888:3888:participant;{client}\n",
-            member + 1
-        )
-    };
-    let servers: String = (0..count).map(line).collect();
-    format!("{servers}version=0")
 }

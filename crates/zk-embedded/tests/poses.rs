@@ -11,6 +11,8 @@
 mod raw;
 
 use raw::{Literal, Nothing, Raw, ask, create};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use zk_embedded::{Pose, Server};
 use zk_proto::records::*;
 use zk_proto::*;
@@ -437,4 +439,68 @@ async fn reconfig_by_pose() {
         assert_eq!(reply.err, err, "{pose}");
         assert_eq!(raw.ping().await.unwrap().err, 0);
     }
+}
+
+#[tokio::test]
+async fn four_letter_words_by_pose() {
+    for &pose in Pose::ALL {
+        let server = Server::builder().pose(pose).start().await.unwrap();
+        let address = server.addresses()[0];
+        let word = async |word: &'static str| {
+            let mut wire = TcpStream::connect(address).await.unwrap();
+            wire.write_all(word.as_bytes()).await.unwrap();
+            let mut text = String::new();
+            wire.read_to_string(&mut text).await.unwrap();
+            text
+        };
+        assert_eq!(word("ruok").await, "imok", "{pose}");
+        // Also before the first transaction, where Keeper's zxid has no digits.
+        let fresh: admin::ServerStatus = word("srvr").await.parse().unwrap();
+        assert_eq!(fresh.unreadable, [], "{pose}");
+        let wire = TcpStream::connect(address).await.unwrap();
+        let mut raw = Raw::over(wire, &ask()).await.unwrap();
+        raw.make("/e", CreateMode::Ephemeral).await;
+        raw.get("/e", true).await;
+        let srvr = word("srvr").await;
+        let keeper = KEEPERS.contains(&pose);
+        let begins = if keeper {
+            "ClickHouse Keeper version: "
+        } else {
+            "Zookeeper version: "
+        };
+        assert!(srvr.starts_with(begins), "{srvr}");
+        // The parser of operators reads every server's.
+        let status: admin::ServerStatus = srvr.parse().unwrap();
+        assert_eq!(status.mode, Some(admin::ServerMode::Standalone), "{pose}");
+        assert_eq!(status.unreadable, [], "{pose}");
+        let whole = keeper || matches!(pose, Pose::V3_4 | Pose::V3_5);
+        assert_eq!(srvr.contains("max: 0/0/0\n"), whole, "{srvr}");
+        let mntr = word("mntr").await;
+        assert!(mntr.contains("zk_ephemerals_count\t1\n"), "{mntr}");
+        assert_eq!(mntr.contains("zk_uptime"), !whole, "{mntr}");
+        assert!(word("wchs").await.ends_with("Total watches:1\n"), "{pose}");
+        let session = if keeper {
+            "0x0000000000000001".to_owned()
+        } else {
+            raw.id().to_string()
+        };
+        for list in ["dump", "cons", "wchc"] {
+            assert!(word(list).await.contains(&session), "{list} of {pose}");
+        }
+        let hash = word("hash").await;
+        assert!(hash.is_empty(), "known or not, it says nothing: {hash}");
+    }
+    let server = Server::builder()
+        .pose(Pose::KeeperNew)
+        .start()
+        .await
+        .unwrap();
+    let mut wire = TcpStream::connect(server.addresses()[0]).await.unwrap();
+    wire.write_all(b"ftfl").await.unwrap();
+    let mut text = String::new();
+    wire.read_to_string(&mut text).await.unwrap();
+    assert!(
+        text.contains("persistent_watches\t1\ncreate_with_stats\t0\ntry_remove\t1\n"),
+        "{text}"
+    );
 }

@@ -62,7 +62,7 @@ async fn four_letter_words_are_read_by_the_parsers_made_for_the_real_ones() {
         );
         assert_eq!(status.zxid, Some(Zxid(2)));
         assert_eq!(status.unreadable, []);
-        assert_eq!(status.clients.len(), usize::from(name == "stat"));
+        assert_eq!(status.clients.len(), if name == "stat" { 2 } else { 0 });
     }
     let cons = admin::connections(&word(&server, "cons").await).unwrap();
     assert_eq!(cons[0].session(), Some(raw.id()));
@@ -179,4 +179,91 @@ async fn a_server_is_up_without_waiting() {
     let server = Server::builder().in_memory().start().await.unwrap();
     drop(server.connect_in_memory().unwrap());
     assert_eq!(start.elapsed(), std::time::Duration::ZERO);
+}
+
+async fn traffic(server: &Server) -> (Option<u64>, Option<u64>) {
+    let status: ServerStatus = word(server, "srvr").await.parse().unwrap();
+    (status.received, status.sent)
+}
+
+#[tokio::test]
+async fn traffic_is_counted_since_the_start() {
+    let server = Server::start().await.unwrap();
+    let mut raw = connect(&server).await;
+    raw.make("/a", CreateMode::Persistent).await;
+    raw.send(9, OpCode::CloseSession.code(), &raw::Nothing)
+        .await;
+    assert!(raw.reply().await.is_some() && raw.closed().await);
+    // The handshake, two requests, and the words themselves, which are answered when they are counted.
+    assert_eq!(traffic(&server).await, (Some(4), Some(3)));
+    assert_eq!(traffic(&server).await, (Some(5), Some(4)));
+    assert_eq!(word(&server, "srst").await, "Server stats reset.\n");
+    // As on a real server, which has then sent the answer to `srst`.
+    assert_eq!(traffic(&server).await, (Some(1), Some(1)));
+}
+
+#[tokio::test]
+async fn stats_of_a_connection_can_be_reset() {
+    let server = Server::start().await.unwrap();
+    let mut raw = connect(&server).await;
+    raw.make("/a", CreateMode::Persistent).await;
+    let before = traffic(&server).await;
+    let listed = async || admin::connections(&word(&server, "cons").await).unwrap();
+    let cons = listed().await;
+    assert_eq!(
+        (cons[0].get("recved"), cons[0].get("sent")),
+        (Some("2"), Some("2"))
+    );
+    // The connection that asks is listed too.
+    assert_eq!((cons.len(), cons[1].session()), (2, None));
+    assert_eq!(
+        (cons[1].get("recved"), cons[1].get("sent")),
+        (Some("1"), Some("0"))
+    );
+    assert_eq!(word(&server, "crst").await, "Connection stats reset.\n");
+    let cons = listed().await;
+    assert_eq!(
+        (cons[0].get("recved"), cons[0].get("sent")),
+        (Some("0"), Some("0"))
+    );
+    assert_eq!(cons[0].get("lop"), Some("NA"));
+    let after = traffic(&server).await;
+    assert_eq!(after.0, before.0.map(|count| count + 4), "four words");
+}
+
+#[tokio::test]
+async fn conf_names_the_port_and_the_members() {
+    let server = Server::builder().members(2).start().await.unwrap();
+    let conf = word(&server, "conf").await;
+    let port = server.addresses()[0].port();
+    assert!(conf.starts_with(&format!("clientPort={port}\n")), "{conf}");
+    assert!(conf.contains("\nmembership: \nserver.1="), "{conf}");
+    let mntr = admin::mntr(&word(&server, "mntr").await).unwrap();
+    let open = mntr.get("zk_open_file_descriptor_count").unwrap();
+    assert!(open.parse::<i64>().unwrap() != 0, "{open}");
+    let envi = word(&server, "envi").await;
+    let properties = admin::properties(&envi).unwrap();
+    let directory = std::env::current_dir().unwrap();
+    assert_eq!(properties.get("user.dir"), directory.to_str());
+    assert_eq!(properties.get("java.version"), Some("<NA>"));
+}
+
+#[tokio::test]
+async fn connections_of_one_address_are_limited() {
+    let mut options = Options::default();
+    options.max_client_connections = 2;
+    let server = Server::builder().options(options).start().await.unwrap();
+    let first = connect(&server).await;
+    let _second = connect(&server).await;
+    let wire = TcpStream::connect(server.addresses()[0]).await.unwrap();
+    assert!(Raw::over(wire, &ask()).await.is_none());
+    drop(first);
+    until_connections(&server, 1).await;
+    connect(&server).await;
+}
+
+async fn until_connections(server: &Server, count: usize) {
+    while server.connection_count() != count {
+        tokio::task::yield_now().await;
+    }
 }

@@ -80,8 +80,8 @@ impl Run {
         violations.push(what.to_string());
     }
 
-    /// Notes what must not happen as long as no server loses anything. Debian's 3.8.0 does: a
-    /// follower whose leader is killed can miss transactions (it looks like ZOOKEEPER-4712).
+    /// Notes what must not happen as long as no server loses anything, as some releases do
+    /// ([`zk_tests::Srvr::keeps_transactions`]).
     fn suspicion(&self, what: impl fmt::Display) {
         let mut suspicions = self
             .suspicions

@@ -148,15 +148,26 @@ impl Verdict {
         for seen in seen {
             judge_watch(seen, &log, run);
         }
-        let suspicions = run.take_suspicions();
-        if verdict.lost_by_servers > 0 || !verdict.diverged.is_empty() {
-            verdict.excused = suspicions;
-        } else {
-            for suspicion in suspicions {
-                run.violation(suspicion);
-            }
-        }
+        let keeps_transactions = blocking(|| leader.srvr().unwrap()).keeps_transactions();
+        verdict.settle(keeps_transactions, run);
         verdict
+    }
+
+    /// Decides what the suspicions are. Of servers that keep their transactions, a loss is not one
+    /// that excuses anything: it is a violation itself.
+    fn settle(&mut self, servers_keep_transactions: bool, run: &Run) {
+        let suspicions = run.take_suspicions();
+        let has_lost = self.lost_by_servers > 0 || !self.diverged.is_empty();
+        if has_lost && !servers_keep_transactions {
+            self.excused = suspicions;
+            return;
+        }
+        if has_lost {
+            run.violation(&self);
+        }
+        for suspicion in suspicions {
+            run.violation(suspicion);
+        }
     }
 
     fn judge_writes(&mut self, attempts: &[Attempt], log: &Log, truth: &Tree, run: &Run) {

@@ -2,7 +2,7 @@
 //!
 //! | value | servers |
 //! |---|---|
-//! | `apache`, or not set | Apache ZooKeeper, processes of their own |
+//! | `apache`, or not set | Apache ZooKeeper, processes of their own, of the release that [`zk_tests::Installation`] finds |
 //! | `embedded` | `zk_embedded`, as Apache ZooKeeper 3.9 behaves |
 //! | `embedded-POSE` | `zk_embedded` in another pose: `3.4`, `3.5`, `3.6`, `3.8`, `keeper-old`, `keeper-new` |
 //!
@@ -186,6 +186,14 @@ impl TestServer {
             |_| self.srvr_now().is_ok_and(|srvr| srvr.mode == Mode::Leader),
             Server::is_leader,
         )
+    }
+
+    /// Asks `srvr`; an error while it does not serve.
+    pub fn srvr(&self) -> Result<Srvr> {
+        match self.what() {
+            Ok(server) => Ok(server.srvr()?),
+            Err(_) => self.srvr_now(),
+        }
     }
 
     fn srvr_now(&self) -> Result<Srvr> {

@@ -73,7 +73,7 @@ impl Names {
             MultiResult::GetData { data, stat } => {
                 format!("{} {}", shown(data.as_ref()), self.stat(stat))
             }
-            MultiResult::Children { children } => sorted(children),
+            MultiResult::Children { children } => listed(children),
             MultiResult::Create { .. }
             | MultiResult::Delete
             | MultiResult::Check
@@ -120,10 +120,10 @@ impl Names {
                 sort_proven(&mut acl);
                 format!("{acl:?} {}", self.stat(&stat))
             }
-            OpCode::GetChildren => sorted(&read::<GetChildrenResponse>(frame)?.children),
+            OpCode::GetChildren => listed(&read::<GetChildrenResponse>(frame)?.children),
             OpCode::GetChildren2 => {
                 let GetChildren2Response { children, stat } = read(frame)?;
-                format!("{} {}", sorted(&children), self.stat(&stat))
+                format!("{} {}", listed(&children), self.stat(&stat))
             }
             OpCode::GetEphemerals => sorted(&read::<GetEphemeralsResponse>(frame)?.paths),
             OpCode::GetAllChildrenNumber => {
@@ -155,7 +155,11 @@ fn sort_proven(acl: &mut [Acl]) {
     }
 }
 
-/// Java keeps them in hash sets.
+fn listed(names: &Children) -> String {
+    format!("{:?}", names.to_vec())
+}
+
+/// The paths of a session's ephemerals are a hash set in Java.
 fn sorted(names: &Children) -> String {
     let mut names = names.to_vec();
     names.sort_unstable();

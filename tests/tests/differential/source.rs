@@ -438,7 +438,14 @@ impl Source<'_> {
                 Call::new(OpCode::Reconfig, &request)
             }
             choice => {
-                let digest: [&[u8]; 5] = [b"ann:a", b"ann:a", b"bob:b", b"ann:", b"super:secret"];
+                let digest: [&[u8]; 6] = [
+                    b"ann:a",
+                    b"ann:a",
+                    b"bob:b",
+                    b"ann:",
+                    b"super:secret",
+                    b"ann",
+                ];
                 let (scheme, auth): (_, &[u8]) = match choice {
                     5..=9 => ("digest", self.pick(&digest)),
                     10 => ("ip", b""),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
-use zk_tests::{Curator, Kazoo};
+use zk_tests::{Curator, Installation, Kazoo};
 
 use crate::common::{blocking, soon};
 
@@ -39,10 +39,14 @@ pub(crate) fn kazoo(
 }
 
 pub(crate) fn curator(hosts: &str, kind: &str, name: &str, sections: usize) -> Foreigner {
-    let curator = blocking(|| Curator::find_or_download(&directory().join("curator")).unwrap());
+    let curator = blocking(|| {
+        let installation = Installation::find_or_install().unwrap();
+        Curator::find_or_download(&installation, &directory().join("curator")).unwrap()
+    });
     let mut command = Command::new(curator.java());
     command.args([
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+        &format!("-Dlog4j2.configurationFile={FOREIGN}/log4j2.xml"),
         "-Xshare:auto",
         "-cp",
     ]);

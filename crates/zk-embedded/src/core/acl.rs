@@ -1,9 +1,10 @@
-//! Who may do what: the schemes `world`, `auth`, `digest`, `ip` and `super`.
+//! Who may do what: the schemes `world`, `auth`, `digest`, `ip`, `sasl` and `super`.
 
 use std::net::IpAddr;
 
+use zk_proto::acl::proven_digest_id;
 use zk_proto::records::ClientInfo;
-use zk_proto::{Acl, ErrorCode, Id, Permissions, digest_id};
+use zk_proto::{Acl, ErrorCode, Id, Permissions};
 
 use super::pose::AclRules;
 use super::tree::AclList;
@@ -34,6 +35,7 @@ fn matches(id: &Id, entry: &Id) -> bool {
     id.scheme == entry.scheme
         && match entry.scheme.as_str() {
             "digest" => id.id == entry.id,
+            "sasl" => id.id == entry.id || id.id == "super",
             "ip" => in_network(&id.id, &entry.id),
             _ => false,
         }
@@ -41,9 +43,15 @@ fn matches(id: &Id, entry: &Id) -> bool {
 
 /// The list a node gets when `acl` is asked for: without duplicates, and with `auth` replaced by
 /// the identities of the connection.
-pub(crate) fn resolve(rules: AclRules, acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
+/// `sasl` says whether that scheme exists.
+pub(crate) fn resolve(
+    rules: AclRules,
+    acl: &[Acl],
+    auth: &[Id],
+    sasl: bool,
+) -> Result<AclList, ErrorCode> {
     match rules {
-        AclRules::Apache => resolve_strictly(acl, auth),
+        AclRules::Apache => resolve_strictly(acl, auth, sasl),
         AclRules::KeeperOld => resolve_loosely(acl, auth, |_| false),
         AclRules::KeeperNew => resolve_loosely(acl, auth, |perms| perms != Permissions::ALL),
     }
@@ -88,7 +96,7 @@ fn resolve_loosely(
     }
 }
 
-fn resolve_strictly(acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
+fn resolve_strictly(acl: &[Acl], auth: &[Id], sasl: bool) -> Result<AclList, ErrorCode> {
     let mut resolved = Vec::with_capacity(acl.len());
     for (index, entry) in acl.iter().enumerate() {
         if acl.iter().take(index).any(|before| before == entry) {
@@ -98,8 +106,10 @@ fn resolve_strictly(acl: &[Acl], auth: &[Id]) -> Result<AclList, ErrorCode> {
             "world" => entry.id.id == "anyone",
             "digest" => is_digest(&entry.id.id),
             "ip" => network(&entry.id.id).is_some(),
+            "sasl" => sasl && is_principal(&entry.id.id),
             "auth" => {
-                let proven: Vec<_> = auth.iter().filter(|id| id.scheme == "digest").collect();
+                let proven = |id: &&Id| matches!(id.scheme.as_str(), "digest" | "sasl");
+                let proven: Vec<_> = auth.iter().filter(proven).collect();
                 let entries = proven.iter().map(|id| Acl {
                     perms: entry.perms,
                     id: (*id).clone(),
@@ -129,6 +139,12 @@ fn is_digest(id: &str) -> bool {
     parts == 2
 }
 
+/// A name, or one as Kerberos writes it: `user@REALM` or `user/host@REALM`.
+fn is_principal(id: &str) -> bool {
+    id.split_once('@')
+        .is_none_or(|(name, realm)| name.matches('/').count() <= 1 && !realm.contains(['/', '@']))
+}
+
 /// The identities an `auth` packet proves; `None` if it proves nothing.
 pub(crate) fn prove(
     rules: AclRules,
@@ -143,9 +159,7 @@ pub(crate) fn prove(
     match scheme {
         "ip" => Some(vec![Id::new("ip", ip.to_string())]),
         "digest" => {
-            let proof = String::from_utf8_lossy(proof?);
-            let (user, password) = proof.split_once(':').unwrap_or((&proof, ""));
-            let digest = digest_id(user, password);
+            let digest = proven_digest_id(proof?);
             let mut ids = Vec::new();
             if super_digest == Some(digest.as_str()) {
                 ids.push(Id::new("super", ""));
@@ -159,13 +173,12 @@ pub(crate) fn prove(
 
 /// As ClickHouse Keeper does it: by one digest, of a user and a password with one colon.
 fn prove_digest(scheme: &str, proof: Option<&[u8]>, super_digest: Option<&str>) -> Option<Vec<Id>> {
-    let proof = String::from_utf8_lossy(proof.unwrap_or_default());
-    let mut parts = proof.split(':');
-    let (user, password) = (parts.next()?, parts.next()?);
-    if scheme != "digest" || parts.next().is_some() {
+    let proof = proof.unwrap_or_default();
+    let colons = proof.iter().filter(|&&byte| byte == b':').count();
+    if scheme != "digest" || colons != 1 {
         return None;
     }
-    let digest = digest_id(user, password);
+    let digest = proven_digest_id(proof);
     Some(vec![if super_digest == Some(digest.as_str()) {
         Id::new("super", "")
     } else {
@@ -262,6 +275,7 @@ mod tests {
                 AclRules::Apache,
                 &[Acl::new(Permissions::ALL, scheme, id)],
                 &[],
+                true,
             )
             .is_ok()
         };
@@ -271,7 +285,7 @@ mod tests {
         assert!(valid("ip", "10.0.0.0/8") && !valid("ip", "10.0.0.0/x"));
         assert!(!valid("auth", "") && !valid("x509", "CN=bob") && !valid("", ""));
         assert_eq!(
-            resolve(AclRules::Apache, &[], &[]).unwrap_err(),
+            resolve(AclRules::Apache, &[], &[], false).unwrap_err(),
             ErrorCode::InvalidAcl
         );
     }
@@ -283,11 +297,11 @@ mod tests {
             Id::new("digest", "bob:hash"),
             Id::new("super", ""),
         ];
-        let acl = resolve(AclRules::Apache, &Acl::creator_all(), &auth).unwrap();
+        let acl = resolve(AclRules::Apache, &Acl::creator_all(), &auth, false).unwrap();
         assert_eq!(acl[..], [Acl::new(Permissions::ALL, "digest", "bob:hash")]);
         let twice = [Acl::open(), Acl::open()].concat();
         assert_eq!(
-            resolve(AclRules::Apache, &twice, &[]).unwrap()[..],
+            resolve(AclRules::Apache, &twice, &[], false).unwrap()[..],
             Acl::open()
         );
     }

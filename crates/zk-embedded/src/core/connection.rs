@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use zk_proto::{Id, Xid};
+use zk_transport::sasl::DigestMd5Server;
 
 use super::output::Output;
 
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     /// `None` until the handshake.
     pub(crate) session: Option<i64>,
     pub(crate) auth: Vec<Id>,
+    /// How far its client has got with SASL.
+    pub(crate) login: Option<DigestMd5Server>,
     pub(crate) output: Output,
     /// Nothing more is read; what waits is sent, then the connection closes.
     pub(crate) closing: bool,
@@ -53,10 +56,33 @@ pub(crate) struct Connection {
     pub(crate) stats: ConnectionStats,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct ConnectionStats {
+/// Frames and four-letter words received, and frames and texts sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traffic {
     pub(crate) received: u64,
     pub(crate) sent: u64,
+}
+
+impl Traffic {
+    /// The sum, which wraps around so that differences can be added.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            received: self.received.wrapping_add(other.received),
+            sent: self.sent.wrapping_add(other.sent),
+        }
+    }
+
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self {
+            received: self.received.wrapping_sub(other.received),
+            sent: self.sent.wrapping_sub(other.sent),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionStats {
+    pub(crate) traffic: Traffic,
     pub(crate) established: i64,
     pub(crate) last_op: &'static str,
     pub(crate) last_xid: Xid,
@@ -71,12 +97,12 @@ impl Connection {
             peer,
             session: None,
             auth: vec![Id::new("ip", peer.ip().to_string())],
+            login: None,
             output: Output::default(),
             closing: false,
             ready: false,
             stats: ConnectionStats {
-                received: 0,
-                sent: 0,
+                traffic: Traffic::default(),
                 established: wall,
                 last_op: "NA",
                 last_xid: -1,
@@ -84,6 +110,17 @@ impl Connection {
                 last_seen: now,
             },
         }
+    }
+
+    /// Forgets what was counted.
+    pub(crate) fn reset_stats(&mut self) {
+        self.stats = ConnectionStats {
+            traffic: Traffic::default(),
+            last_op: "NA",
+            last_xid: -1,
+            last_zxid: -1,
+            ..self.stats
+        };
     }
 
     pub(crate) fn authenticate(&mut self, id: Id) {

@@ -57,11 +57,9 @@ impl State {
         let stays = |index: &usize| *index == self.leader || followers.contains(index);
         let led = (0..self.members.len()).filter(|&index| self.has_quorum(index));
         let (side, others): (Vec<_>, Vec<_>) = led.partition(stays);
-        let majority = others.len() > self.members.len() / 2;
-        let Some(&next) = others
-            .first()
-            .filter(|_| majority && self.deposed.is_none())
-        else {
+        let majority = self.is_majority(others.iter().copied());
+        let next = others.iter().find(|&&index| self.votes(index));
+        let Some(&next) = next.filter(|_| majority && self.deposed.is_none()) else {
             return false;
         };
         let limit = u64::from(self.options.sync_limit) * millis_u64(self.options.tick);

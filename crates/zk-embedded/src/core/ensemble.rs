@@ -66,9 +66,6 @@ impl State {
         for member in 0..self.members.len() {
             self.disconnect_member(member);
         }
-        let config = self
-            .node("/zookeeper/config")
-            .and_then(|config| config.data);
         self.zxid = 0;
         self.log.truncate(zk_proto::Zxid(0));
         let server_id = self.members.first().map_or(0, |member| member.id);
@@ -80,17 +77,17 @@ impl State {
         self.sessions = new_sessions(&self.options, seed, server_id);
         self.deposed = None;
         for member in &mut self.members {
-            let cut_off = member.is_read_only();
-            *member = Member::new(member.id, &self.options);
-            if cut_off {
+            let fresh = Member::new(member.id, &self.options);
+            let gone = std::mem::replace(member, fresh);
+            if gone.is_read_only() {
                 member.contact = Contact::None;
             }
-            // This is in the servers' own configuration too, and comes back from there.
-            if let Some(config) = &config {
-                member.tree.set_quietly("/zookeeper/config", config.clone());
-            }
+            member.client_port = gone.client_port;
+            member.traffic = gone.traffic;
         }
         if self.members.len() > 1 {
+            // The servers have it in files of their own.
+            self.publish_config(now);
             self.begin_epoch(1);
         }
     }
@@ -141,7 +138,8 @@ impl State {
     pub fn change_leader(&mut self, now: Instant) {
         let count = self.members.len();
         let candidates = (1..=count).map(|step| (self.leader + step) % count);
-        let next = candidates.into_iter().find(|&index| self.has_quorum(index));
+        let may_lead = |&index: &usize| self.has_quorum(index) && self.votes(index);
+        let next = candidates.into_iter().find(may_lead);
         if let Some(next) = next {
             self.lead(now, next);
         }
@@ -204,12 +202,12 @@ impl State {
         let runs = |index: &usize| !stopped.contains(index);
         let reachable = |index: &usize| runs(index) && self.contact(*index) != Contact::Lost;
         let count = self.members.len();
-        let size = |on_apart_side: bool| {
+        let is_quorum = |on_apart_side: bool| {
             let side = (0..count).filter(|index| apart.contains(index) == on_apart_side);
-            side.filter(reachable).count()
+            self.is_majority(side.filter(reachable))
         };
         // A server alone loses its quorum by being named.
-        let quorum = [false, true].map(|side| size(side) > count / 2 && !(count == 1 && side));
+        let quorum = [false, true].map(|side| is_quorum(side) && !(count == 1 && side));
         let [_, apart_goes_on] = quorum;
         let cut_off = |index: &usize| !apart_goes_on && apart.contains(index) && runs(index);
         if self
@@ -261,7 +259,8 @@ impl State {
             self.sessions.renew_all(elapsed);
         }
         if !self.has_quorum(self.leader)
-            && let Some(next) = (0..count).find(|&index| self.has_quorum(index))
+            && let Some(next) =
+                (0..count).find(|&index| self.has_quorum(index) && self.votes(index))
         {
             // What the new leader has not applied is not lost: it was agreed on by a majority.
             self.lead(now, next);
@@ -276,12 +275,8 @@ impl State {
     /// from itself, nor to a follower without which the leader has no quorum.
     pub fn set_astray(&mut self, now: Instant, member: usize, astray: bool) {
         let elapsed = self.elapsed(now);
-        let quorum = self
-            .members
-            .iter()
-            .filter(|member| member.has_quorum())
-            .count();
-        let enough = quorum > self.members.len() / 2 + 1;
+        let others = (0..self.members.len()).filter(|&index| index != member);
+        let enough = self.is_majority(others.filter(|&index| self.has_quorum(index)));
         let leads = member == self.leader;
         let zxid = self.zxid;
         let Some(found) = self.members.get_mut(member) else {
@@ -327,13 +322,5 @@ impl State {
             found &= member.tree.set_creates(path, next);
         }
         found
-    }
-
-    /// Replaces the text of `/zookeeper/config`, as the servers of an ensemble do when they start.
-    pub fn set_config(&mut self, text: &str) {
-        for member in &mut self.members {
-            let text = Bytes::copy_from_slice(text.as_bytes());
-            member.tree.set_quietly("/zookeeper/config", text);
-        }
     }
 }

@@ -5,46 +5,108 @@ use std::time::Instant;
 
 use zk_proto::admin::ServerMode;
 
-use super::connection::{Connection, ConnectionId};
+use super::connection::{Connection, ConnectionId, Peer, Traffic};
+use super::host_facts;
+use super::pose::Texts;
 use super::state::State;
 use crate::options::millis_u64;
 
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
 
 impl State {
-    /// The answer to a four-letter word sent to a member; `None` if the bytes are none, and hence
-    /// the length of a frame.
-    pub fn four_letter_word(&self, now: Instant, member: usize, word: [u8; 4]) -> Option<String> {
+    /// The answer to a four-letter word sent to a member by `peer`; `None` if the bytes are none, and
+    /// hence the length of a frame.
+    pub fn four_letter_word(
+        &mut self,
+        now: Instant,
+        member: usize,
+        peer: Peer,
+        word: [u8; 4],
+    ) -> Option<String> {
         let word = std::str::from_utf8(&word).ok()?;
         if !self.options.behaviour().words.contains(&word) {
             return None;
         }
+        if self.options.behaviour().texts == Texts::Keeper {
+            // A word that is not allowed is not answered, and none is counted.
+            let allowed = self.options.allows(word);
+            return Some(if allowed {
+                self.keeper_word(member, word)
+            } else {
+                String::new()
+            });
+        }
+        self.count_word(member, |traffic| traffic.received += 1);
+        let answer = self.answer_word(now, member, peer, word);
+        self.count_word(member, |traffic| traffic.sent += 1);
+        Some(answer)
+    }
+
+    fn count_word(&mut self, member: usize, count: impl FnOnce(&mut Traffic)) {
+        let mut one = Traffic::default();
+        count(&mut one);
+        if let Some(member) = self.members.get_mut(member) {
+            member.traffic = member.traffic.plus(one);
+        }
+    }
+
+    fn answer_word(&mut self, now: Instant, member: usize, peer: Peer, word: &str) -> String {
         if !self.options.allows(word) {
-            return Some(format!(
-                "{word} is not executed because it is not in the whitelist.\n"
-            ));
+            return format!("{word} is not executed because it is not in the whitelist.\n");
         }
         let serving = !self.is_read_only(member) || self.options.read_only_mode;
-        Some(match word {
+        match word {
             "ruok" => "imok".to_owned(),
             "isro" => self.isro(member, serving).to_owned(),
-            "envi" => self.envi(),
+            "envi" => format!(
+                "Environment:\nzookeeper.version={}\n{}",
+                self.options.behaviour().version,
+                host_facts::environment(),
+            ),
             "gtmk" => "306".to_owned(),
-            "crst" => "Connection stats reset.\n".to_owned(),
-            "srst" => "Server stats reset.\n".to_owned(),
             _ if !serving => NOT_SERVING.to_owned(),
-            "srvr" => self.status(member, false),
-            "stat" => self.status(member, true),
+            "crst" => self.reset_connections(member).to_owned(),
+            "srst" => self.reset_server(member).to_owned(),
+            "srvr" => self.status(member, None),
+            "stat" => self.status(member, Some(peer)),
             "mntr" => self.mntr(now, member),
             "conf" => self.conf(member),
-            "cons" => self.cons(member) + "\n",
+            "cons" => self.cons(member, peer) + "\n",
             "dump" => self.dump(member),
             "wchs" => self.wchs(member),
             "wchp" => self.wchp(member),
             "wchc" => self.wchc(member),
             "dirs" => "datadir_size: 0\nlogdir_size: 0\n".to_owned(),
             _ => String::new(),
+        }
+    }
+
+    /// What a member has received and sent since its start, or since `srst`.
+    pub(super) fn traffic(&self, member: usize) -> Traffic {
+        let closed = self.members.get(member).map(|member| member.traffic);
+        let open = self.of_member(member).into_iter();
+        open.fold(closed.unwrap_or_default(), |sum, (_, connection)| {
+            sum.plus(connection.stats.traffic)
         })
+    }
+
+    pub(super) fn reset_server(&mut self, member: usize) -> &'static str {
+        let counted = self.traffic(member);
+        if let Some(member) = self.members.get_mut(member) {
+            member.traffic = member.traffic.minus(counted);
+        }
+        "Server stats reset.\n"
+    }
+
+    pub(super) fn reset_connections(&mut self, member: usize) -> &'static str {
+        let all = self.connections.all.values_mut();
+        for connection in all.filter(|connection| connection.member == member) {
+            if let Some(member) = self.members.get_mut(member) {
+                member.traffic = member.traffic.plus(connection.stats.traffic);
+            }
+            connection.reset_stats();
+        }
+        "Connection stats reset.\n"
     }
 
     fn isro(&self, member: usize, serving: bool) -> &'static str {
@@ -62,6 +124,9 @@ impl State {
             () if self.leader == member || self.deposed_leader() == Some(member) => {
                 ServerMode::Leader
             }
+            () if self.members.get(member).is_some_and(|m| self.observes(m)) => {
+                ServerMode::Observer
+            }
             () => ServerMode::Follower,
         }
     }
@@ -71,12 +136,13 @@ impl State {
             ServerMode::ReadOnly => "read-only",
             ServerMode::Leader => "leader",
             ServerMode::Follower => "follower",
+            ServerMode::Observer => "observer",
             _ => "standalone",
         }
     }
 
     /// The member's connections, in the order in which they were opened.
-    fn of_member(&self, member: usize) -> Vec<(ConnectionId, &Connection)> {
+    pub(super) fn of_member(&self, member: usize) -> Vec<(ConnectionId, &Connection)> {
         let all = self.connections.all.iter();
         let mut found: Vec<_> = all
             .filter(|(_, connection)| connection.member == member)
@@ -86,25 +152,33 @@ impl State {
         found
     }
 
-    fn status(&self, member: usize, clients: bool) -> String {
+    /// The connection that a four-letter word comes on, which ends with the answer.
+    fn asking(&self, peer: Peer) -> String {
+        let peer = peer.text(ConnectionId(self.next_connection));
+        format!(" {peer}[0](queued=0,recved=1,sent=0)\n")
+    }
+
+    /// With the clients if `asking` is one of them.
+    fn status(&self, member: usize, asking: Option<Peer>) -> String {
         let connections = self.of_member(member);
         let mut text = format!("Zookeeper version: {}\n", self.options.behaviour().version);
         if self.is_read_only(member) {
             text += "READ-ONLY mode; serving only read-only clients\n";
         }
-        if clients {
+        if let Some(peer) = asking {
             text += "Clients:\n";
             for (id, connection) in &connections {
                 text += &brief(*id, connection);
                 text += ")\n";
             }
+            text += &self.asking(peer);
             text += "\n";
         }
-        let received: u64 = connections.iter().map(|(_, c)| c.stats.received).sum();
-        let sent: u64 = connections.iter().map(|(_, c)| c.stats.sent).sum();
+        let Traffic { received, sent } = self.traffic(member);
         let nodes = self.members.get(member).map_or(0, |m| m.tree.count());
+        let average = self.average_latency();
         text += &format!(
-            "Latency min/avg/max: 0/0.0/0\nReceived: {received}\nSent: {sent}\n\
+            "Latency min/avg/max: 0/{average}/0\nReceived: {received}\nSent: {sent}\n\
              Connections: {}\nOutstanding: 0\nZxid: {}\nMode: {}\nNode count: {nodes}\n",
             connections.len() + 1,
             self.last_zxid(member),
@@ -116,13 +190,20 @@ impl State {
         text
     }
 
+    /// In milliseconds, which are whole ones before 3.6.
+    fn average_latency(&self) -> &'static str {
+        match self.options.behaviour().texts {
+            Texts::ApacheOld => "0",
+            _ => "0.0",
+        }
+    }
+
     fn mntr(&self, now: Instant, member: usize) -> String {
         let Some(this) = self.members.get(member) else {
             return NOT_SERVING.to_owned();
         };
         let connections = self.of_member(member);
-        let received: u64 = connections.iter().map(|(_, c)| c.stats.received).sum();
-        let sent: u64 = connections.iter().map(|(_, c)| c.stats.sent).sum();
+        let Traffic { received, sent } = self.traffic(member);
         let ephemerals: usize = this
             .tree
             .ephemeral_owners()
@@ -133,7 +214,7 @@ impl State {
             ("server_state", self.mode_text(member).to_owned()),
             ("ephemerals_count", ephemerals.to_string()),
             ("num_alive_connections", (connections.len() + 1).to_string()),
-            ("avg_latency", "0.0".to_owned()),
+            ("avg_latency", self.average_latency().to_owned()),
             ("min_latency", "0".to_owned()),
             ("max_latency", "0".to_owned()),
             ("outstanding_requests", "0".to_owned()),
@@ -148,7 +229,19 @@ impl State {
             ),
             ("approximate_data_size", this.tree.data_size().to_string()),
             ("uptime", self.elapsed(now).to_string()),
+            (
+                "open_file_descriptor_count",
+                host_facts::open_descriptors().to_string(),
+            ),
+            (
+                "max_file_descriptor_count",
+                host_facts::max_descriptors().to_string(),
+            ),
         ];
+        if self.options.behaviour().texts == Texts::ApacheOld {
+            let newer = ["global_sessions", "local_sessions", "uptime"];
+            values.retain(|(key, _)| !newer.contains(key));
+        }
         if self.mode(member) == ServerMode::Leader {
             let same = |other: &&super::member::Member| other.contact == this.contact;
             let synced = self.members.iter().filter(same).count();
@@ -161,25 +254,38 @@ impl State {
     fn conf(&self, member: usize) -> String {
         let min = self.options.negotiate(i32::MIN);
         let max = self.options.negotiate(i32::MAX);
-        let id = self.members.get(member).map_or(0, |member| member.id);
-        format!(
-            "secureClientPort=-1\ndataDir=memory\ndataDirSize=0\ndataLogDir=memory\n\
-             dataLogSize=0\ntickTime={}\nmaxClientCnxns=0\nminSessionTimeout={min}\n\
-             maxSessionTimeout={max}\nclientPortListenBacklog=-1\nserverId={id}\n",
+        let Some(this) = self.members.get(member) else {
+            return NOT_SERVING.to_owned();
+        };
+        let mut text = format!(
+            "clientPort={}\nsecureClientPort=-1\ndataDir=memory\ndataDirSize=0\n\
+             dataLogDir=memory\ndataLogSize=0\ntickTime={}\nmaxClientCnxns={}\n\
+             minSessionTimeout={min}\nmaxSessionTimeout={max}\nclientPortListenBacklog=-1\n\
+             serverId={}\n",
+            this.client_port.map_or(-1, i32::from),
             millis_u64(self.options.tick),
-        )
+            self.options.max_client_connections,
+            this.id,
+        );
+        if self.member_count() > 1 {
+            let id = u64::from(this.id);
+            let server = self.config.servers.iter().find(|server| server.id == id);
+            let address = server.and_then(|server| server.addresses.first());
+            let _ = write!(
+                text,
+                "initLimit=10\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\n\
+                 peerType={}\nmembership: \n{}",
+                self.options.sync_limit,
+                address.map_or(-1, |address| address.election_port.into()),
+                address.map_or(-1, |address| i32::from(address.quorum_port)),
+                u8::from(self.observes(this)),
+                self.config,
+            );
+        }
+        text
     }
 
-    fn envi(&self) -> String {
-        format!(
-            "Environment:\nzookeeper.version={}\nhost.name=localhost\nos.name={}\nos.arch={}\n",
-            self.options.behaviour().version,
-            std::env::consts::OS,
-            std::env::consts::ARCH,
-        )
-    }
-
-    fn cons(&self, member: usize) -> String {
+    fn cons(&self, member: usize, asking: Peer) -> String {
         let mut text = String::new();
         for (id, connection) in self.of_member(member) {
             text += &brief(id, connection);
@@ -202,7 +308,7 @@ impl State {
             }
             text += ")\n";
         }
-        text
+        text + &self.asking(asking)
     }
 
     fn dump(&self, member: usize) -> String {
@@ -295,7 +401,7 @@ fn brief(id: ConnectionId, connection: &Connection) -> String {
     format!(
         " {}[1](queued=0,recved={},sent={}",
         connection.peer.text(id),
-        connection.stats.received,
-        connection.stats.sent,
+        connection.stats.traffic.received,
+        connection.stats.traffic.sent,
     )
 }

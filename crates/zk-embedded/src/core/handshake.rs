@@ -95,7 +95,7 @@ impl State {
                 response.encode_without_read_only(out);
             }
         });
-        connection.stats.sent += 1;
+        connection.stats.traffic.sent += 1;
         connection.stats.last_op = "SESS";
         if session.is_none() {
             self.connections.close(id);
@@ -129,7 +129,7 @@ impl State {
         if let Some(connection) = self.connections.all.get_mut(&id) {
             let output = &mut connection.output;
             output.frame(|out| response.encode_without_read_only(out));
-            connection.stats.sent += 1;
+            connection.stats.traffic.sent += 1;
         }
         if session.is_none() {
             self.connections.close(id);

@@ -10,7 +10,7 @@ use zk_proto::{
 };
 
 use super::acl;
-use super::connection::{Connection, ConnectionId};
+use super::connection::{Connection, ConnectionId, Traffic};
 use super::output::Output;
 use super::pose::{Behaviour, WatchKinds};
 use super::quota;
@@ -80,7 +80,7 @@ impl Connections {
             return;
         };
         connection.output.frame(|out| event(out, zxid, kind, path));
-        connection.stats.sent += 1;
+        connection.stats.traffic.sent += 1;
         self.mark(id);
         self.close_if_overfull(id);
     }
@@ -130,6 +130,10 @@ pub(crate) struct Member {
     /// follows in such a session waits too, also on its next connection to this member.
     pub(crate) stuck: HashSet<i64>,
     behaviour: &'static Behaviour,
+    /// The port its clients use, if it has one.
+    pub(crate) client_port: Option<u16>,
+    /// What its open connections have not received and sent of its whole traffic.
+    pub(crate) traffic: Traffic,
 }
 
 impl Member {
@@ -147,6 +151,8 @@ impl Member {
             contact: Contact::Quorum,
             stuck: HashSet::new(),
             behaviour,
+            client_port: None,
+            traffic: Traffic::default(),
         }
     }
 

@@ -1,27 +1,32 @@
 //! The server as a state machine: it knows no socket, task or clock. Frames and the time go in,
 //! frames come out.
 //!
-//! Files: `state` ties everything together; `handshake`, `request`, `read`, `write`, `watches` are
-//! what it does with a frame, which `lenient` helps to read; `prepare` checks a write; `member`
-//! applies transactions; `tree`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
-//! `ensemble` and `deposed` are what befalls members; `pose` is what differs between the
-//! servers imitated, `keeper_events` how ClickHouse Keeper sends events.
+//! Files: `state` ties everything together; `handshake`, `login`, `request`, `read`, `write`, `watches` are
+//! what it does with a frame, which `lenient` helps to read; `four_letter` answers in text, with `host_facts`; `prepare` checks a write; `member`
+//! applies transactions; `tree`, `children`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
+//! `ensemble` and `deposed` are what befalls members, `reconfig` is who they are; `pose` is what differs
+//! between the servers imitated, `four_letter_keeper` and `keeper_events` what only ClickHouse Keeper does.
 
 mod acl;
+mod children;
 mod connection;
 mod deposed;
 mod ensemble;
 mod four_letter;
+mod four_letter_keeper;
 mod handshake;
+mod host_facts;
 mod inspect;
 mod keeper_events;
 mod lenient;
+mod login;
 mod member;
 mod output;
 pub(crate) mod pose;
 mod prepare;
 mod quota;
 mod read;
+mod reconfig;
 mod request;
 mod session;
 mod snapshot;

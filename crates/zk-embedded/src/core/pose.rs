@@ -60,7 +60,7 @@ pub enum Pose {
     /// Apache ZooKeeper 3.8.0, as Debian has it: with events withheld from clients that may not read
     /// the node (ZOOKEEPER-4799).
     V3_8,
-    /// Apache ZooKeeper 3.9.
+    /// Apache ZooKeeper 3.9.5.
     #[default]
     V3_9,
     /// ClickHouse Keeper 22.8.

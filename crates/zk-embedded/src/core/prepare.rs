@@ -114,7 +114,8 @@ impl<'a> Preparation<'a> {
             return Err(ErrorCode::EphemeralOnLocalSession);
         }
         let parent_path = parent_of(asked)?;
-        let acl = acl::resolve(behaviour.acls, acl, self.auth)?;
+        let sasl = self.options.sasl_users.is_some();
+        let acl = acl::resolve(behaviour.acls, acl, self.auth, sasl)?;
         let mut parent = self.record(parent_path)?;
         acl::check(&parent.acl, Permissions::CREATE, self.auth)?;
         let path = if mode.is_sequential() {
@@ -226,7 +227,9 @@ impl<'a> Preparation<'a> {
     pub(crate) fn set_acl(&mut self, request: &SetAclRequest<'_>) -> Result<Change, ErrorCode> {
         let path = request.path.to_string();
         self.validate(&path)?;
-        let acl = acl::resolve(self.options.behaviour().acls, &request.acl, self.auth)?;
+        let rules = self.options.behaviour().acls;
+        let sasl = self.options.sasl_users.is_some();
+        let acl = acl::resolve(rules, &request.acl, self.auth, sasl)?;
         let mut node = self.record(&path)?;
         acl::check(&node.acl, Permissions::ADMIN, self.auth)?;
         node.aversion = next_version(node.aversion, request.version)?;

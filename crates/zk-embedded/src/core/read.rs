@@ -188,7 +188,7 @@ impl State {
                     data.as_ref(),
                     |out| stat.encode(out),
                 );
-                connection.stats.sent += 1;
+                connection.stats.traffic.sent += 1;
             }
             Err(code) => self.reply(request, Err(code)),
         }
@@ -202,7 +202,7 @@ fn readable<'a>(member: &'a Member, path: &str, auth: &[Id]) -> Result<&'a Node,
 }
 
 fn names(node: &Node) -> Children {
-    node.children.iter().map(|(_, name)| name).collect()
+    node.children.iter().collect()
 }
 
 /// One operation of a `multiRead`. The outer error is that of the whole.

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use zk_proto::jute::{Encode, decode_frame};
-use zk_proto::records::{AuthRequest, SaslResponse, WhoAmIResponse};
+use zk_proto::records::WhoAmIResponse;
 use zk_proto::{ErrorCode, OpCode, ReplyHeader, RequestHeader, Xid, Zxid, xid};
 
 use super::acl;
 use super::connection::ConnectionId;
 use super::member::Contact;
-use super::pose::{AclRules, UnknownOp, Unreadable};
+use super::pose::{UnknownOp, Unreadable};
 use super::state::State;
 
 /// One request: who asks, and with which bytes.
@@ -74,6 +74,9 @@ impl State {
             frame,
         };
         self.note(&request);
+        if !matches!(op, OpCode::Auth | OpCode::Sasl) && self.lacks_auth(&request) {
+            return;
+        }
         if self.throttled > 0 && is_throttled(op) {
             self.throttled -= 1;
             return self.reply(&request, Err(ErrorCode::ThrottledOp));
@@ -83,10 +86,7 @@ impl State {
         }
         match op {
             OpCode::Auth => self.auth(&request),
-            OpCode::Sasl => {
-                let response = SaslResponse { token: None };
-                self.reply_at(id, header.xid, Zxid(0), Ok(&response));
-            }
+            OpCode::Sasl => self.sasl(&request),
             OpCode::Ping => {
                 let zxid = self.last_zxid(member);
                 self.reply_at(id, xid::PING, zxid, Ok(&Nothing));
@@ -116,33 +116,6 @@ impl State {
         }
     }
 
-    fn auth(&mut self, request: &Request<'_>) {
-        let id = request.connection;
-        let Ok(asked) = request.body::<AuthRequest<'_>>() else {
-            return self.connections.close(id);
-        };
-        let Some(connection) = self.connections.all.get_mut(&id) else {
-            return;
-        };
-        let super_digest = self.options.super_digest.as_deref();
-        let ip = connection.peer.ip();
-        let rules = self.options.behaviour().acls;
-        match acl::prove(rules, asked.scheme, asked.auth, ip, super_digest) {
-            Some(ids) => {
-                for id in ids {
-                    connection.authenticate(id);
-                }
-                self.reply_at(id, request.xid, Zxid(0), Ok(&Nothing));
-            }
-            None => {
-                self.reply_at(id, request.xid, Zxid(0), Err(ErrorCode::AuthFailed));
-                if rules == AclRules::Apache {
-                    self.connections.close(id);
-                }
-            }
-        }
-    }
-
     pub(super) fn last_zxid(&self, member: usize) -> Zxid {
         Zxid(self.members.get(member).map_or(0, |member| member.zxid))
     }
@@ -165,17 +138,26 @@ impl State {
         error: Option<ErrorCode>,
         body: &dyn Encode,
     ) {
-        let header = ReplyHeader {
-            xid: request.xid,
-            zxid: self.last_zxid(request.member),
-            err: error.map_or(0, ErrorCode::code),
-        };
-        if let Some(connection) = self.connections.all.get_mut(&request.connection) {
+        let zxid = self.last_zxid(request.member);
+        self.reply_with_at(request.connection, request.xid, zxid, error, body);
+    }
+
+    pub(super) fn reply_with_at(
+        &mut self,
+        id: ConnectionId,
+        xid: Xid,
+        zxid: Zxid,
+        error: Option<ErrorCode>,
+        body: &dyn Encode,
+    ) {
+        let err = error.map_or(0, ErrorCode::code);
+        let header = ReplyHeader { xid, zxid, err };
+        if let Some(connection) = self.connections.all.get_mut(&id) {
             connection.output.frame(|out| {
                 header.encode(out);
                 body.encode(out);
             });
-            connection.stats.sent += 1;
+            connection.stats.traffic.sent += 1;
         }
     }
 
@@ -194,7 +176,7 @@ impl State {
                     body.encode(out);
                 }
             });
-            connection.stats.sent += 1;
+            connection.stats.traffic.sent += 1;
         }
     }
 }

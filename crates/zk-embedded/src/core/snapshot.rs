@@ -61,6 +61,8 @@ impl State {
         let elapsed = self.elapsed(now);
         self.sessions.restore(elapsed, &snapshot.sessions);
         if self.members.len() > 1 {
+            // The servers have it in files of their own.
+            self.publish_config(now);
             let epoch = Zxid(self.zxid).epoch();
             self.begin_epoch(epoch.saturating_add(1));
         }

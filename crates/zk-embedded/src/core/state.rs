@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use zk_proto::config::EnsembleConfig;
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
 use super::connection::{Connection, ConnectionId, Peer};
@@ -11,6 +12,7 @@ use super::member::{Connections, Contact, Member};
 use super::output::Output;
 use super::pose::{AclRules, Handshake};
 use super::prepare::Preparation;
+use super::reconfig::initial_config;
 use super::session::SessionTable;
 use super::tree::Applied;
 use super::txn::{Change, Log, Txn};
@@ -28,12 +30,14 @@ pub struct State {
     pub(super) start: Instant,
     pub(super) members: Vec<Member>,
     pub(super) leader: usize,
+    /// Who votes; empty for a server alone.
+    pub(super) config: EnsembleConfig,
     pub(super) deposed: Option<Deposed>,
     /// The last transaction, refused ones included.
     pub(super) zxid: i64,
     pub(super) sessions: SessionTable,
     pub(super) connections: Connections,
-    next_connection: u64,
+    pub(super) next_connection: u64,
     pub(super) log: Log,
     /// When containers and times to live are looked at next, in milliseconds since the start.
     next_reap: u64,
@@ -52,19 +56,16 @@ pub(super) fn new_sessions(options: &Options, seed: u64, server_id: u8) -> Sessi
 impl State {
     /// A server with an empty tree, started at `now`.
     pub fn new(options: Options, now: Instant) -> Self {
-        let count = options.members.clamp(1, 255);
-        let members = (1..=count).map(|id| {
-            let id = if count == 1 { 0 } else { id };
-            let id = u8::try_from(id).unwrap_or(u8::MAX);
-            Member::new(id, &options)
-        });
+        let count = options.member_count();
+        let members = (0..count).map(|index| Member::new(options.member_id(index), &options));
         let members: Vec<_> = members.collect();
         let server_id = members.first().map_or(0, |member| member.id);
         let mut state = Self {
             start: now,
             sessions: new_sessions(&options, options.session_seed, server_id),
             connections: Connections::new(options.max_pending_output),
-            leader: count - 1,
+            leader: 0,
+            config: EnsembleConfig::default(),
             deposed: None,
             zxid: 0,
             next_connection: 1,
@@ -75,16 +76,20 @@ impl State {
             options,
         };
         if count > 1 {
+            let config = initial_config(&state.options, &[]);
+            state.set_config(now, &config);
+            let voters = (0..count).filter(|&index| state.votes(index));
+            state.leader = voters.last().unwrap_or_default();
             state.begin_epoch(1);
         }
         state
     }
 
-    /// Opens a connection to a member (counted from 0). `None` if there is no such member, or it
-    /// serves nobody.
+    /// Opens a connection to a member (counted from 0). `None` if there is no such member, it serves no
+    /// client, or the peer's address has as many connections as it may have.
     pub fn open(&mut self, now: Instant, member: usize, peer: Peer) -> Option<ConnectionId> {
         let serving = !self.members.get(member)?.is_read_only() || self.options.read_only_mode;
-        if !serving {
+        if !serving || self.has_too_many(member, peer) {
             return None;
         }
         let id = ConnectionId(self.next_connection);
@@ -97,6 +102,14 @@ impl State {
         Some(id)
     }
 
+    fn has_too_many(&self, member: usize, peer: Peer) -> bool {
+        let max = self.options.max_client_connections;
+        let same = |connection: &&Connection| {
+            connection.member == member && connection.peer.ip() == peer.ip()
+        };
+        max > 0 && self.connections.all.values().filter(same).count() >= max
+    }
+
     /// Takes a frame, without its length prefix.
     pub fn handle_frame(&mut self, now: Instant, id: ConnectionId, frame: &bytes::Bytes) {
         let Some(connection) = self.connections.all.get_mut(&id) else {
@@ -105,7 +118,7 @@ impl State {
         if connection.closing {
             return;
         }
-        connection.stats.received += 1;
+        connection.stats.traffic.received += 1;
         connection.stats.last_seen = now;
         match connection.session {
             None => self.handshake(now, id, frame),
@@ -124,6 +137,7 @@ impl State {
         if let Some(connection) = self.connections.all.remove(&id) {
             if let Some(member) = self.members.get_mut(connection.member) {
                 member.forget(id);
+                member.traffic = member.traffic.plus(connection.stats.traffic);
             }
             if let Some(session) = connection.session
                 && let Some(session) = self.sessions_of(connection.member).get_mut(session)

@@ -8,21 +8,18 @@ use bytes::Bytes;
 use zk_proto::path;
 use zk_proto::{Acl, Stat, Zxid};
 
+use super::children::Children;
 use super::pose::Behaviour;
 use super::txn::Change;
 
 /// An access control list shared by the nodes that have it.
 pub(crate) type AclList = Arc<[Acl]>;
 
-/// Names of children. A real server's order is that of a hash table; this one's is the same in
-/// every run and still not sorted, so that a client that forgets to sort is found out.
-pub(crate) type Names = BTreeSet<(u32, Box<str>)>;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) data: Option<Bytes>,
     pub(crate) acl: AclList,
-    pub(crate) children: Names,
+    pub(crate) children: Children,
     pub(crate) czxid: i64,
     pub(crate) mzxid: i64,
     pub(crate) pzxid: i64,
@@ -43,7 +40,7 @@ impl Node {
         Self {
             data,
             acl,
-            children: Names::new(),
+            children: Children::new(),
             czxid: zxid,
             mzxid: zxid,
             pzxid: zxid,
@@ -145,7 +142,7 @@ impl Tree {
             let node = Node::new(Some(Bytes::from_static(data)), open.clone(), 0, 0, 0);
             tree.nodes.insert(path.into(), node);
             if let Some(parent) = path::parent(path).and_then(|parent| tree.nodes.get_mut(parent)) {
-                parent.children.insert(key(path::name(path)));
+                parent.children.insert(path::name(path));
                 if behaviour.set_moves_cversion {
                     // Such a server counts from 0, not from what it creates itself.
                     parent.extra_cversion += 1;
@@ -224,6 +221,16 @@ impl Tree {
         }
     }
 
+    /// Sets the configuration, as a server does with its own when it starts or leads.
+    pub(crate) fn set_config(&mut self, data: Bytes, version: i64, time: i64) {
+        self.set_quietly("/zookeeper/config", data);
+        if let Some(config) = self.get_mut("/zookeeper/config") {
+            config.version = -1;
+            config.mzxid = version;
+            config.mtime = time;
+        }
+    }
+
     /// Applies a change that was checked before; `None` if it does not fit, which no change does
     /// that was checked against the same tree.
     pub(crate) fn apply(&mut self, change: &Change, zxid: i64, time: i64) -> Option<Applied> {
@@ -278,7 +285,7 @@ impl Tree {
         let parent = self.nodes.get_mut(path::parent(path)?)?;
         parent.creates = creates;
         parent.pzxid = zxid;
-        parent.children.insert(key(path::name(path)));
+        parent.children.insert(path::name(path));
         let applied = Applied {
             stat: Some(node.stat()),
             acl: node.acl.clone(),
@@ -307,7 +314,7 @@ impl Tree {
             }
         }
         let parent = self.nodes.get_mut(path::parent(path)?)?;
-        parent.children.remove(&key(path::name(path)));
+        parent.children.remove(path::name(path));
         if !self.keeps_pzxid {
             parent.pzxid = parent.pzxid.max(zxid);
         }
@@ -325,14 +332,6 @@ fn applied(node: &Node) -> Applied {
         acl: node.acl.clone(),
         parent_acl: node.acl.clone(),
     }
-}
-
-/// FNV-1a, for an order that is not that of the names.
-fn key(name: &str) -> (u32, Box<str>) {
-    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    (hash, name.into())
 }
 
 #[cfg(test)]

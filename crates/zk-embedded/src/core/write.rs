@@ -5,7 +5,7 @@ use zk_proto::jute::Encode;
 use zk_proto::records::{
     CheckVersionRequest, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest,
     DeleteContainerRequest, DeleteRequest, MultiOp, MultiRequest, MultiResponse, MultiResult,
-    ReconfigRequest, SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
+    SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
 };
 use zk_proto::{CreateMode, ErrorCode, OpCode, Stat};
 
@@ -35,6 +35,7 @@ impl State {
             OpCode::CloseSession => self.close_session(request),
             OpCode::Sync => self.sync(request),
             OpCode::Multi => self.multi(request),
+            OpCode::Reconfig => self.reconfig(request),
             _ => self.single(request),
         }
     }
@@ -134,17 +135,6 @@ impl State {
                 let asked: CheckVersionRequest<'_> = request.body().map_err(Refusal::unread)?;
                 checks.check(&asked)?
             }
-            OpCode::Reconfig => {
-                request
-                    .body::<ReconfigRequest<'_>>()
-                    .map_err(Refusal::unread)?;
-                let code = if self.options.reconfig_enabled {
-                    ErrorCode::Unimplemented
-                } else {
-                    self.options.behaviour().reconfig_disabled
-                };
-                return Err(code.into());
-            }
             _ => return Err(ErrorCode::Unimplemented.into()),
         })
     }
@@ -236,8 +226,8 @@ impl State {
                 | MultiOp::Create2(asked)
                 | MultiOp::CreateContainer(asked) => {
                     if behaviour.mode(asked.flags).is_some_and(CreateMode::has_ttl) {
-                        // The server takes it for a record of another class and gives up on the
-                        // whole, but not before it comes to it.
+                        // 3.8 takes it for a record of another class and gives up on the whole,
+                        // but not before it comes to it.
                         return Err(Failure::of_all(ErrorCode::MarshallingError));
                     }
                     checks.create(creation(op.op_code(), asked.flags, behaviour), asked)
@@ -297,13 +287,15 @@ impl From<ErrorCode> for Refusal {
     }
 }
 
-/// Whether the server can read the operation as part of a multi.
+/// Whether the server can read the operation as part of a multi: one that it knows there, with flags
+/// that it knows and that go without a time to live where none is sent.
 fn is_possible(op: &MultiOp<'_>, behaviour: &Behaviour) -> bool {
     behaviour.ops_in_multi.has(op.op_code())
         && match op {
             // Where the flags decide, they are looked at when the operation is executed.
             MultiOp::Create(op) | MultiOp::Create2(op) | MultiOp::CreateContainer(op) => {
-                behaviour.flags_decide_in_multi || behaviour.mode(op.flags).is_some()
+                let mode = behaviour.mode(op.flags);
+                behaviour.flags_decide_in_multi || mode.is_some_and(|mode| !mode.has_ttl())
             }
             _ => true,
         }

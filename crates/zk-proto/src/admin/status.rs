@@ -167,6 +167,8 @@ fn set<T>(
 
 fn zxid(text: &str) -> Option<Zxid> {
     let zxid = match text.strip_prefix("0x") {
+        // ClickHouse Keeper drops all leading zeros.
+        Some("") => 0,
         Some(digits) => u64::from_str_radix(digits, 16).ok()?.cast_signed(),
         None => text.parse().ok()?,
     };
@@ -300,6 +302,14 @@ mod tests {
             let latency = status.latency.unwrap();
             assert_eq!((latency.min, latency.max), (min, max));
         }
+    }
+
+    /// ClickHouse Keeper's before its first transaction.
+    #[test]
+    fn a_zxid_of_no_digits_is_zero() {
+        let text = SRVR.replace("Zxid: 0x100000002", "Zxid: 0x");
+        let status: ServerStatus = text.parse().unwrap();
+        assert_eq!((status.zxid, status.unreadable), (Some(Zxid(0)), vec![]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{Beginning, Login, Mechanism, SaslError, Step};
 
 /// What ZooKeeper's servers call themselves, whatever their host (`zookeeper.sasl.serverName` of the
 /// Java client's sources).
-const DIGEST_URI: &str = "zookeeper/zk-sasl-md5";
+pub(super) const DIGEST_URI: &str = "zookeeper/zk-sasl-md5";
 /// RFC 2831, 2.1.1: "The size of a digest-challenge MUST be less than 2048 bytes."
 const LONGEST_CHALLENGE: usize = 2048;
 
@@ -233,10 +233,10 @@ impl Challenge {
 }
 
 /// `H(user:realm:password)`, and what it becomes with the two nonces: `HEX(H(A1))`.
-struct Secret(Zeroizing<String>);
+pub(super) struct Secret(Zeroizing<String>);
 
 impl Secret {
-    fn new(user: &str, challenge: &Challenge, password: &str, cnonce: &str) -> Self {
+    pub(super) fn new(user: &str, challenge: &Challenge, password: &str, cnonce: &str) -> Self {
         // Names that fit into ISO 8859-1 are hashed in it, whatever they are sent in.
         let hashed = |text: &str| Zeroizing::new(latin1(text).unwrap_or_else(|| text.into()));
         let realm = challenge.realm.clone().unwrap_or_default();
@@ -261,7 +261,7 @@ impl Secret {
         Secret(Zeroizing::new(hex(&secret)))
     }
 
-    fn proof(&self, who: &str, nonce: &[u8], cnonce: &str, uri: &str) -> String {
+    pub(super) fn proof(&self, who: &str, nonce: &[u8], cnonce: &str, uri: &str) -> String {
         let what = Md5::new().chain_update(who).chain_update(uri).finalize();
         let proof = Md5::new()
             .chain_update(self.0.as_bytes())
@@ -277,7 +277,7 @@ impl Secret {
 }
 
 /// `name=value` or `name="quoted"`, with commas between.
-fn directives(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, SaslError> {
+pub(super) fn directives(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, SaslError> {
     let bad = |why: &str| SaslError::Challenge(why.to_owned());
     let mut found = Vec::new();
     let mut rest = text;
@@ -341,7 +341,7 @@ fn unquoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-fn quoted(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+pub(super) fn quoted(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"=\"");
     for &byte in value {

@@ -10,6 +10,8 @@
 
 #[cfg(feature = "sasl")]
 mod digest_md5;
+#[cfg(feature = "sasl")]
+mod digest_md5_server;
 
 use std::fmt;
 use std::future::Future;
@@ -19,6 +21,8 @@ use zk_proto::{ErrorCode, HostPort};
 
 #[cfg(feature = "sasl")]
 pub use digest_md5::{Challenge, Digest, DigestMd5};
+#[cfg(feature = "sasl")]
+pub use digest_md5_server::{DigestMd5Server, ServerStep};
 
 /// How a client proves who it is, on every connection anew.
 pub trait Login: fmt::Debug + Send + Sync + 'static {

@@ -109,6 +109,26 @@ fn what_is_logged_and_gone_from_the_tree_is_the_servers_loss() {
 }
 
 #[test]
+fn only_old_servers_are_excused() {
+    for (keeps, lost, violations, excused) in [
+        (false, 0, 1, 0),
+        (false, 1, 0, 1),
+        (true, 0, 1, 0),
+        (true, 1, 2, 0),
+    ] {
+        let run = Run::default();
+        run.suspicion("an event came late");
+        let mut verdict = Verdict {
+            lost_by_servers: lost,
+            ..Verdict::default()
+        };
+        verdict.settle(keeps, &run);
+        let found = (run.violations().len(), verdict.excused.len());
+        assert_eq!(found, (violations, excused), "{keeps} {lost}");
+    }
+}
+
+#[test]
 fn a_protected_znode_that_is_there_twice_is_seen() {
     let mut truth = Tree::default();
     let log = log(Vec::new());

@@ -1,0 +1,101 @@
+//! The servers that suites run on: the embedded one, and each release of Apache ZooKeeper here.
+
+use std::env;
+use std::fmt;
+use std::process::Command;
+
+use zk_tests::Installation;
+
+/// Says to the tests of `zk-tests` which kind of servers they start.
+const SERVER_PARAMETER: &str = "ZK_TESTS_SERVER";
+/// Names the release that is tested beside Debian's.
+const HOME: &str = "ZOOKEEPER_HOME";
+/// Why [`HOME`] is not set, for the summary.
+const WHY_UNSET: &str = "ZOOKEEPER_HOME_UNSET";
+/// Is tested alone.
+const CLASSPATH: &str = "ZK_CLASSPATH";
+
+/// What the tests of a suite start. Its text is how the summary names it.
+#[derive(Debug)]
+pub(crate) enum Servers {
+    Embedded,
+    Apache {
+        version: String,
+        installation: Installation,
+    },
+}
+
+/// Why tests do not run on a server.
+#[derive(Debug)]
+pub(crate) struct Reason {
+    /// The servers that are missing.
+    pub(crate) servers: &'static str,
+    pub(crate) text: String,
+    /// The summary of a green CI run is rarely read, so there a missing server is a failure unless it
+    /// is excused.
+    pub(crate) excused: bool,
+}
+
+impl Servers {
+    /// The releases of Apache ZooKeeper, or why one is not here.
+    pub(crate) fn releases() -> Vec<Result<Self, Reason>> {
+        let mut releases: Vec<_> = (Installation::each().into_iter())
+            .map(|found| found.map_err(missing).and_then(Self::of))
+            .collect();
+        if releases.iter().any(Result::is_ok) {
+            releases.extend(why_only_one().map(Err));
+        }
+        releases
+    }
+
+    fn of(installation: Installation) -> Result<Self, Reason> {
+        Ok(Self::Apache {
+            version: installation.version().map_err(missing)?,
+            installation,
+        })
+    }
+
+    /// Makes the tests that `command` runs start these servers.
+    pub(crate) fn select_for(&self, command: &mut Command) {
+        match self {
+            Self::Embedded => {
+                command.env(SERVER_PARAMETER, "embedded");
+            }
+            Self::Apache { installation, .. } => {
+                command.env(SERVER_PARAMETER, "apache");
+                installation.select_for(command);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str("embedded"),
+            Self::Apache { version, .. } => write!(f, "apache {version}"),
+        }
+    }
+}
+
+fn missing(error: impl fmt::Debug) -> Reason {
+    Reason {
+        servers: "real servers",
+        text: format!("{error:?}"),
+        excused: !crate::is_ci(),
+    }
+}
+
+/// Why the suites run on one release only, if that was not asked for.
+fn why_only_one() -> Option<Reason> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+    if set(HOME).or(set(CLASSPATH)).is_some() {
+        return None;
+    }
+    let why = set(WHY_UNSET).map_or_else(String::new, |why| format!(": {}", why.display()));
+    Some(Reason {
+        servers: "real servers of a second release",
+        text: format!("{HOME} names no release to test beside Debian's{why}"),
+        excused: true,
+    })
+}
