@@ -10,7 +10,7 @@ use bytes::Bytes;
 use zk_proto::{Decode, Encode, ErrorCode, OpCode, decode_frame};
 
 use crate::client::Client;
-use crate::core::Request;
+use crate::core::{OpSet, Request};
 use crate::error::{Error, ErrorKind, Outcome, Result, is_create};
 use crate::observe::Observed;
 use crate::shared::now;
@@ -27,6 +27,8 @@ pub(crate) struct Call<'a> {
     watch: Option<WatchKind>,
     due: Due,
     ops: Box<[OpCode]>,
+    /// The operations it needs that not every server has.
+    needs: OpSet,
 }
 
 /// When an operation must be done.
@@ -80,6 +82,7 @@ impl<'a> Call<'a> {
             watch: None,
             due: Due::Default,
             ops: Box::default(),
+            needs: OpSet::of(op),
         }
     }
 
@@ -98,7 +101,8 @@ impl<'a> Call<'a> {
 
     /// The request holds these operations.
     pub(crate) fn ops(self, ops: Box<[OpCode]>) -> Self {
-        Call { ops, ..self }
+        let needs = self.needs.with(OpSet::of_all(&ops));
+        Call { ops, needs, ..self }
     }
 
     pub(crate) fn watch(self, kind: WatchKind) -> Self {
@@ -162,6 +166,7 @@ impl<'a> Call<'a> {
         });
         let request = Request {
             op: self.op,
+            needs: self.needs,
             path: self.path,
             record,
             replay: self.replay,
@@ -424,6 +429,10 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::ConnectionLost(reason, outcome) => Error::connection_lost(reason, outcome),
+            Failure::ClosedOn(reason) => {
+                Error::connection_lost(reason, Outcome::Unknown).with_closed_on()
+            }
+            Failure::Unimplemented(outcome) => Error::new(ErrorKind::Unimplemented, outcome),
             Failure::SessionExpired(outcome) => Error::new(ErrorKind::SessionExpired, outcome),
             Failure::DeadlineExceeded(outcome) => Error::new(ErrorKind::DeadlineExceeded, outcome),
             Failure::AuthFailed(reason, outcome) => Error::auth_failed(reason, outcome),

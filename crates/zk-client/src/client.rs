@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use zk_proto::{Acl, Chroot, ConnectString, HostPort, SessionId, Zxid};
+use zk_proto::{Acl, Chroot, ConnectString, HostPort, OpCode, SessionId, Zxid};
 
 use crate::call::Pending;
 use crate::cleanup::Pledge;
@@ -226,6 +226,15 @@ impl Client {
             keeps_open: false,
         });
         self.with_inner(|inner| inner.owner = owner)
+    }
+
+    /// Whether the server of the current connection, or of the last one, is known to lack watches
+    /// that last ([`watch`](Self::watch), version 3.6), or taken to lack them because another server
+    /// of this client does. False before the first such watch was asked for, except of servers that
+    /// say themselves what they have.
+    #[doc(hidden)]
+    pub fn lacks_lasting_watches(&self) -> bool {
+        self.shared().with(|core| core.lacks(OpCode::AddWatch))
     }
 
     /// Has [`close`](Self::close) wait until what this returns is dropped, for a persistent znode at

@@ -6,6 +6,7 @@
 //! and nothing user-supplied runs in here: wakers are collected in [`Core::wakes`] and woken by
 //! [`Shared::with`](crate::shared::Shared::with) after the lock is released.
 
+mod abilities;
 mod again;
 mod cleanups;
 mod connection;
@@ -15,6 +16,7 @@ mod expiry;
 mod follow;
 mod hosts;
 mod login;
+mod optional;
 mod rearm;
 mod told;
 
@@ -29,6 +31,9 @@ use zk_proto::records::RemoveWatchesRequest;
 use zk_proto::{Encode, HostPort, OpCode};
 use zk_transport::{BackoffPolicy, Disconnect, Hosts, Link};
 
+pub(crate) use self::abilities::OpSet;
+
+use self::abilities::Abilities;
 use self::again::Again;
 use self::cleanups::Cleanups;
 use self::credentials::Credential;
@@ -39,7 +44,7 @@ use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
 use crate::state::{ReaderId, State, StateReaders};
 use crate::statistics::{Traffic, Volume};
 use crate::token::SessionToken;
-use crate::watch::{Batch, MailboxLimits, Registry, SubId, Unwatch, WatchEvent};
+use crate::watch::{Batch, Left, MailboxLimits, Registry, SubId, Unwatch, WatchEvent};
 use crate::{Outcome, SessionInfo, SessionPolicy};
 
 /// Whose reply a reply is.
@@ -52,7 +57,7 @@ pub(crate) enum Token {
     /// A batch of watches armed anew.
     Rearm(Box<Batch>),
     /// The removal of a watch nobody waits for, at this path.
-    Unwatch(Arc<str>),
+    Unwatch(Arc<str>, Left),
     /// The ensemble's configuration.
     Config,
     /// The end of the session.
@@ -62,6 +67,8 @@ pub(crate) enum Token {
 /// A request on its way into the core.
 pub(crate) struct Request<'a> {
     pub(crate) op: OpCode,
+    /// The operations it needs that not every server has.
+    pub(crate) needs: OpSet,
     /// As the caller gave it, without the chroot.
     pub(crate) path: &'a str,
     pub(crate) record: &'a dyn Encode,
@@ -127,6 +134,11 @@ pub(crate) struct Core {
     /// Batches of watches that the server has not answered.
     rearming: usize,
     again: Again,
+    abilities: Abilities,
+    /// What was learnt of servers since the last time it was taken for the log.
+    learnt: Option<String>,
+    /// Whether this connection's server has answered that it does not know an operation.
+    has_refused: bool,
     follow: Follow,
     slots: Slots,
     /// Requests that wait for a connection, or for its watches to be armed, in submission order.
@@ -189,6 +201,9 @@ impl Core {
             moving: None,
             rearming: 0,
             again: Again::default(),
+            abilities: Abilities::default(),
+            learnt: None,
+            has_refused: false,
             follow: Follow::default(),
             slots: Slots::default(),
             parked: VecDeque::new(),
@@ -306,6 +321,7 @@ impl Core {
         let Some(slot) = self.slots.get_mut(key) else {
             return Err(Box::new(Failure::QueueFull));
         };
+        slot.needs = request.needs;
         let encode = |out: &mut BytesMut| {
             request.record.encode(out);
             // Every request that sets a watch can be sent again, and says so in its last byte.
@@ -386,6 +402,11 @@ impl Core {
         self.registry.poll(sub, waker, &mut self.wakes)
     }
 
+    /// Whether a watch has ended although the session goes on, and all its events have been read.
+    pub(crate) fn is_abandoned(&self, sub: SubId) -> bool {
+        self.registry.is_abandoned(sub)
+    }
+
     /// The next state that a reader has not read; `waker` is woken when there is one.
     pub(crate) fn poll_state(&mut self, reader: ReaderId, waker: &Waker) -> Option<State> {
         self.readers.poll(reader, waker, &mut self.wakes)
@@ -415,7 +436,7 @@ impl Core {
         let sent = link.submit(
             now,
             OpCode::RemoveWatches,
-            Token::Unwatch(unwatch.path.clone()),
+            Token::Unwatch(unwatch.path.clone(), unwatch.lasting),
             usize::MAX,
             |out| request.encode(out),
         );
@@ -454,6 +475,10 @@ impl Core {
         }
         if request.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(Failure::DeadlineExceeded(Outcome::NotSent));
+        }
+        // Without a connection it is parked: the next server may have the operation.
+        if !self.abilities.lacking().and(request.needs).is_empty() && self.takes_requests() {
+            return Err(Failure::Unimplemented(Outcome::NotSent));
         }
         self.make_room()
     }

@@ -198,11 +198,12 @@ async fn connect(
                 }
                 reason => reason,
             };
-            shared.with(|core| {
+            let learnt = shared.with(|core| {
                 if !opened {
                     core.note_failed_connection(&reason);
                 }
                 core.disconnected(now(), &reason, ended.offered, &ended.rest);
+                core.take_learnt()
             });
             match (&reason, opened) {
                 (Disconnect::Local, _) => debug!(server = %host, "connection closed"),
@@ -210,6 +211,7 @@ async fn connect(
                 (_, true) => warn!(server = %host, %reason, "connection lost"),
                 (_, false) => debug!(server = %host, %reason, "no connection"),
             }
+            tell_learnt(host, learnt);
             return Some(reason);
         }
         Some(Ok(Err(error))) => Disconnect::from(error),
@@ -222,6 +224,13 @@ async fn connect(
     shared.with(|core| core.note_failed_connection(&failed));
     debug!(server = %host, reason = %failed, "no connection");
     Some(failed)
+}
+
+/// Says once what a server was found to lack.
+fn tell_learnt(host: &HostPort, learnt: Option<String>) {
+    if let Some(learnt) = learnt {
+        info!(server = %host, "{learnt}; the client does without");
+    }
 }
 
 /// Has the login prepare for a connection, if there is to be one. `None` once the client is over.
@@ -370,14 +379,16 @@ impl Endpoint for CoreEndpoint<'_> {
     }
 
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
-        let (result, notice, woken) = self.shared.with_room(&mut self.wakes, |core| {
+        let (result, notice, learnt, woken) = self.shared.with_room(&mut self.wakes, |core| {
             let result = core.handle_input(now, frames);
-            (result, core.take_notice(), core.wakes.len())
+            let (notice, learnt) = (core.take_notice(), core.take_learnt());
+            (result, notice, learnt, core.wakes.len())
         });
         self.expects_more = woken > 1;
         if let Some(notice) = notice {
             warn!(server = %self.host, "{notice}");
         }
+        tell_learnt(self.host, learnt);
         if self.opened {
             return result;
         }

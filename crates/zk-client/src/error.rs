@@ -34,6 +34,8 @@ struct Inner {
     failed_op: Option<usize>,
     /// A retry policy has given up on it.
     exhausted: bool,
+    /// The server closed the connection, maybe because it does not know the operation.
+    closed_on: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -73,7 +75,8 @@ pub enum ErrorKind {
     QuotaExceeded,
     /// The server throttled the request and did not execute it.
     Throttled,
-    /// The server does not know the operation.
+    /// The server does not know the operation, or it is not enabled there. The error's text names the
+    /// version that has it. With [`Outcome::NotSent`] the client knew it before it asked.
     Unimplemented,
     /// The server answered with another error; see [`Error::code`]. It is a refusal only if
     /// [`Error::outcome`] says so.
@@ -118,6 +121,7 @@ impl Error {
             detail: None,
             failed_op: None,
             exhausted: false,
+            closed_on: false,
             source: None,
         }))
     }
@@ -200,6 +204,11 @@ impl Error {
         }
     }
 
+    pub(crate) fn with_closed_on(mut self) -> Self {
+        self.0.closed_on = true;
+        self
+    }
+
     pub(crate) fn with_retries_exhausted(mut self) -> Self {
         self.0.exhausted = true;
         self
@@ -253,6 +262,19 @@ impl Error {
     /// it again, so that policies inside policies do not multiply.
     pub fn retries_exhausted(&self) -> bool {
         self.0.exhausted
+    }
+
+    /// Whether the server does not know the operation, or may not know it: the kind is
+    /// [`Unimplemented`](ErrorKind::Unimplemented), or the server closed the connection when it was to
+    /// answer an operation that no server of this client has answered yet.
+    ///
+    /// Servers that close the connection on what they do not know may end the session as well. The
+    /// client learns from it, and does not ask the same server again: what can be done by another
+    /// operation then is, so that the request can be made again; else it fails with `Unimplemented`
+    /// at once. Where the [`outcome`](Self::outcome) is unknown, it stays so: the connection may have
+    /// been lost for another reason.
+    pub fn lacks_operation(&self) -> bool {
+        self.kind() == ErrorKind::Unimplemented || self.0.closed_on
     }
 
     /// Whether the same request can be made again without harm: it had no effect, and what stood in

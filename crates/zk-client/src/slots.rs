@@ -14,6 +14,7 @@ use zk_proto::{ErrorCode, OpCode, Xid, Zxid};
 use zk_transport::Disconnect;
 
 use crate::Outcome;
+use crate::core::OpSet;
 use crate::statistics::Classes;
 use crate::watch::{SubId, WatchKind};
 
@@ -68,14 +69,27 @@ pub(crate) struct Reply {
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
     ConnectionLost(Disconnect, Outcome),
+    /// The server closed the connection when this was to be answered, and may lack the operation.
+    ClosedOn(Disconnect),
+    /// The server lacks the operation.
+    Unimplemented(Outcome),
     SessionExpired(Outcome),
     DeadlineExceeded(Outcome),
     AuthFailed(Disconnect, Outcome),
     Closed(Outcome),
     QueueFull,
-    QueueBytes { bytes: usize, limit: usize },
-    RequestTooLarge { size: usize, limit: usize },
-    ReplyTooLarge { size: usize, limit: usize },
+    QueueBytes {
+        bytes: usize,
+        limit: usize,
+    },
+    RequestTooLarge {
+        size: usize,
+        limit: usize,
+    },
+    ReplyTooLarge {
+        size: usize,
+        limit: usize,
+    },
 }
 
 /// The numbers of a reply, for those who look on.
@@ -98,13 +112,14 @@ impl Failure {
         match self {
             Failure::ConnectionLost(_, outcome)
             | Failure::AuthFailed(_, outcome)
+            | Failure::Unimplemented(outcome)
             | Failure::SessionExpired(outcome)
             | Failure::DeadlineExceeded(outcome)
             | Failure::Closed(outcome) => *outcome,
             Failure::QueueFull | Failure::QueueBytes { .. } | Failure::RequestTooLarge { .. } => {
                 Outcome::NotSent
             }
-            Failure::ReplyTooLarge { .. } => Outcome::Unknown,
+            Failure::ClosedOn(_) | Failure::ReplyTooLarge { .. } => Outcome::Unknown,
         }
     }
 
@@ -122,6 +137,8 @@ impl Failure {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) op: OpCode,
+    /// The operations it needs that not every server has.
+    pub(crate) needs: OpSet,
     pub(crate) replay: Replay,
     pub(crate) watch: Option<WatchIntent>,
     pub(crate) deadline: Option<Instant>,
@@ -139,6 +156,8 @@ pub(crate) struct Slot {
     failed: bool,
     /// Whether it waits for the next connection, although there is one.
     pub(crate) held_back: bool,
+    /// Whether it was sent over an earlier connection and not answered.
+    pub(crate) was_sent: bool,
     /// Connections that the server closed when it was the turn of this request.
     pub(crate) losses: u32,
     /// The size of its record, as long as that counts as held.
@@ -150,6 +169,7 @@ impl Slot {
     fn free() -> Self {
         Slot {
             op: OpCode::Ping,
+            needs: OpSet::NONE,
             replay: Replay::Never,
             watch: None,
             deadline: None,
@@ -161,6 +181,7 @@ impl Slot {
             result: None,
             failed: false,
             held_back: false,
+            was_sent: false,
             losses: 0,
             bytes: 0,
         }
@@ -244,6 +265,7 @@ impl Slots {
         });
         if let Some(slot) = self.get_mut(key) {
             slot.op = op;
+            slot.needs = OpSet::NONE;
             slot.replay = replay;
             slot.watch = watch;
             slot.deadline = deadline;
@@ -252,6 +274,7 @@ impl Slots {
             slot.queued = true;
             slot.failed = false;
             slot.held_back = false;
+            slot.was_sent = false;
             slot.losses = 0;
         }
         key

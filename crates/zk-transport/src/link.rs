@@ -453,7 +453,7 @@ impl<T> Link<T> {
                 Ok(Received::Auth { token, refused })
             }
             got => {
-                let Some(request) = self.in_flight.pop_front() else {
+                let Some(request) = self.take_answered(got, refused) else {
                     return Err(Disconnect::Unsolicited(got));
                 };
                 if got != request.xid && !zk_proto::seeded_bug!("B17") {
@@ -473,6 +473,17 @@ impl<T> Link<T> {
                 })
             }
         }
+    }
+
+    /// The request that a reply is for: the oldest, whatever the reply's xid. A server that does not know
+    /// an operation says so at once, before it has answered earlier requests.
+    fn take_answered(&mut self, xid: Xid, refused: Option<ErrorCode>) -> Option<InFlight<T>> {
+        if refused == Some(ErrorCode::Unimplemented)
+            && let Some(index) = self.in_flight.iter().position(|request| request.xid == xid)
+        {
+            return self.in_flight.remove(index);
+        }
+        self.in_flight.pop_front()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.

@@ -6,14 +6,14 @@ use std::time::Instant;
 use zk_transport::ping_interval;
 
 use super::Core;
-use crate::watch::Batch;
+use crate::watch::{Batch, Left};
 
 /// Requests that were throttled. They are sent again together, a ping interval after the first.
 #[derive(Debug, Default)]
 pub(super) struct Again {
     due: Option<Instant>,
     /// The paths of watches to be removed.
-    unwatches: Vec<Arc<str>>,
+    unwatches: Vec<(Arc<str>, Left)>,
     /// The end of the session.
     close: bool,
 }
@@ -33,8 +33,8 @@ impl Core {
     }
 
     /// The removal of the watches at `path` was throttled.
-    pub(super) fn handle_throttled_unwatch(&mut self, now: Instant, path: Arc<str>) {
-        self.again.unwatches.push(path);
+    pub(super) fn handle_throttled_unwatch(&mut self, now: Instant, path: Arc<str>, lasting: Left) {
+        self.again.unwatches.push((path, lasting));
         self.handle_throttled(now);
     }
 
@@ -57,8 +57,8 @@ impl Core {
             return;
         }
         let again = std::mem::take(&mut self.again);
-        for path in again.unwatches {
-            if let Some(unwatch) = self.registry.unwatch_again(path) {
+        for (path, lasting) in again.unwatches {
+            if let Some(unwatch) = self.registry.unwatch_again(path, lasting) {
                 self.send_unwatch(now, unwatch);
             }
         }

@@ -8,7 +8,7 @@ use zk_proto::{ErrorCode, OpCode};
 use zk_transport::{Disconnect, FrameReader, Link, Notification, Received};
 
 use super::again::Again;
-use super::{Closing, Core, Token};
+use super::{Closing, Core, OpSet, Token};
 use crate::Outcome;
 use crate::leader_contact::{is_decided_by_quorum, is_refusal_by_quorum};
 use crate::session::Established;
@@ -210,8 +210,14 @@ impl Core {
                 ..
             } => {
                 self.session.handle_zxid(zxid);
+                if batch.is_lasting() {
+                    self.note_answer(OpSet::of(OpCode::SetWatches2), &result);
+                }
                 match result {
                     Ok(_) => self.handle_rearmed(now, &batch),
+                    Err(ErrorCode::Unimplemented) if batch.is_lasting() => {
+                        self.handle_rearm_unknown(now);
+                    }
                     // Once requests have followed it, the batch would come too late: a change
                     // in between could be missed without a gap.
                     Err(ErrorCode::ThrottledOp) if self.registry.is_rearming() => {
@@ -258,7 +264,7 @@ impl Core {
                 Ok(())
             }
             Received::Reply {
-                token: Token::Unwatch(path),
+                token: Token::Unwatch(path, lasting),
                 zxid,
                 result,
                 ..
@@ -266,8 +272,13 @@ impl Core {
                 self.session.handle_zxid(zxid);
                 // After any other refusal the server had nothing to remove, or a watch of a mode it
                 // cannot remove alone.
-                if result == Err(ErrorCode::ThrottledOp) {
-                    self.handle_throttled_unwatch(now, path);
+                self.note_answer(OpSet::of(OpCode::RemoveWatches), &result);
+                match result {
+                    Err(ErrorCode::ThrottledOp) => {
+                        self.handle_throttled_unwatch(now, path, lasting);
+                    }
+                    Err(ErrorCode::Unimplemented) => self.registry.keep(path, lasting),
+                    _ => {}
                 }
                 Ok(())
             }
@@ -296,11 +307,15 @@ impl Core {
         seen: Seen,
     ) {
         let mut watch = None;
-        if let Some(slot) = self.slots.get_mut(key)
-            && let Some(intent) = slot.watch.take()
-        {
-            let wanted = slot.is_wanted();
-            watch = self.settle_watch(now, intent, wanted, op, &result);
+        if let Some(slot) = self.slots.get_mut(key) {
+            let (needs, wanted) = (slot.needs, slot.is_wanted());
+            let intent = slot.watch.take();
+            if !needs.is_empty() {
+                self.note_answer(needs, &result);
+            }
+            if let Some(intent) = intent {
+                watch = self.settle_watch(now, intent, wanted, op, &result);
+            }
         }
         let reply = Reply {
             result,
@@ -416,8 +431,10 @@ impl Core {
         response: &ConnectResponse,
     ) -> Result<(), Disconnect> {
         let asked = self.link.as_ref().ok_or(Disconnect::Local)?.acknowledged();
-        let epoch = self.session.epoch();
-        match self.session.handle_connected(now, asked, response) {
+        let (epoch, heard) = (self.session.epoch(), self.session.heard());
+        let established = self.session.handle_connected(now, asked, response);
+        self.note_established(now, heard, established);
+        match established {
             Established::New => self.traffic.sessions += 1,
             Established::Resumed => self.traffic.resumptions += 1,
             Established::WithoutSession => {}
@@ -444,6 +461,7 @@ impl Core {
         }
         self.traffic.connections += 1;
         self.on_read_only = response.read_only;
+        self.begin_abilities();
         if self.login.is_some() {
             self.begin_login();
             return Ok(());

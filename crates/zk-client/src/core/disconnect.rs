@@ -48,7 +48,9 @@ impl Core {
         let mut kept = VecDeque::new();
         let mut write_lost = false;
         let mut culprit = true;
-        for lost in link.into_lost(offered, rest) {
+        let in_flight: Vec<_> = link.into_lost(offered, rest).collect();
+        let suspected = self.note_closed(reason, &in_flight);
+        for lost in in_flight {
             // It is the turn of the oldest request.
             let culprit = std::mem::take(&mut culprit);
             let too_large = match reason {
@@ -82,6 +84,7 @@ impl Core {
                 continue;
             }
             if !slot.replay.is_never() || zk_proto::seeded_bug!("A52") {
+                slot.was_sent |= lost.unsent == Unsent::Nothing;
                 kept.push_back(key);
                 continue;
             }
@@ -97,7 +100,12 @@ impl Core {
                 Unsent::Nothing => Outcome::Unknown,
             };
             write_lost = true;
-            self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
+            let is_suspect = !slot.needs.and(suspected).is_empty();
+            let failure = match outcome {
+                Outcome::Unknown if is_suspect => Failure::ClosedOn(reason.clone()),
+                _ => Failure::ConnectionLost(reason.clone(), outcome),
+            };
+            self.fail(key, failure);
         }
         // What was held back for the next connection comes after what was in flight.
         for key in std::mem::take(&mut self.parked) {

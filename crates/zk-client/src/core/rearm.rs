@@ -13,7 +13,9 @@ use zk_proto::records::{SetWatches2Request, SetWatchesRequest};
 use zk_proto::{Encode, OpCode, WirePath};
 
 use super::{Closing, Core, Token};
+use crate::Outcome;
 use crate::leader_contact::is_decided_by_quorum;
+use crate::slots::Failure;
 use crate::watch::{Batch, WatchKind};
 
 /// Batches that a server is asked to arm before it has answered the first of them: enough for it
@@ -23,6 +25,9 @@ const BATCHES: usize = 4;
 impl Core {
     /// The connection is open for requests.
     pub(super) fn prime(&mut self, now: Instant) {
+        if self.lacks(OpCode::SetWatches2) {
+            self.registry.abandon_lasting(&mut self.wakes);
+        }
         self.registry.begin_rearming(&mut self.wakes);
         self.rearming = 0;
         let Some(link) = &mut self.link else { return };
@@ -49,6 +54,13 @@ impl Core {
         if self.registry.is_rearming() && self.again.due().is_none() {
             self.rearm_more(now);
         }
+    }
+
+    /// The server does not know the request that arms lasting watches.
+    pub(super) fn handle_rearm_unknown(&mut self, now: Instant) {
+        self.rearming = self.rearming.saturating_sub(1);
+        self.registry.abandon_lasting(&mut self.wakes);
+        self.rearm_more(now);
     }
 
     /// Asks for as many batches as may be on their way; after the last, requests may follow.
@@ -92,6 +104,14 @@ impl Core {
             };
             if !slot.is_wanted() {
                 self.let_go(key);
+                continue;
+            }
+            if !self.abilities.lacking().and(slot.needs).is_empty() {
+                let outcome = match slot.was_sent {
+                    true => Outcome::Rejected,
+                    false => Outcome::NotSent,
+                };
+                self.fail(key, Failure::Unimplemented(outcome));
                 continue;
             }
             let Some(link) = &mut self.link else { continue };

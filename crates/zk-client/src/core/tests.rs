@@ -1,5 +1,6 @@
 //! The core against a model server, byte by byte, on a clock of the tests' own.
 
+mod abilities;
 mod crossings;
 mod following;
 mod hosts;
@@ -18,7 +19,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use server::{Mode, Server};
+use server::{Mode, Server, Unknown};
 use zk_proto::records::{
     AddWatchMode, AddWatchRequest, CreateRequest, ExistsRequest, GetChildren2Request,
     GetDataRequest, SetDataRequest,
@@ -26,7 +27,7 @@ use zk_proto::records::{
 use zk_proto::{Acl, Encode, ErrorCode, OpCode, Stat, decode_frame};
 use zk_transport::{Disconnect, FrameReader, SaslError, Step};
 
-use super::{Core, Limits, Request};
+use super::{Core, Limits, OpSet, Request};
 use crate::slots::{Failure, Replay, Reply, SlotKey, WatchIntent};
 use crate::state::State;
 use crate::watch::{SubId, WatchEvent, WatchKind};
@@ -157,6 +158,9 @@ impl World {
     fn answer(&mut self, n: usize) {
         for _ in 0..n {
             let Some(frame) = self.server.send() else {
+                if self.server.hung_up {
+                    self.cut();
+                }
                 return;
             };
             self.frames.extend(&frame);
@@ -181,7 +185,7 @@ impl World {
         loop {
             self.take_output();
             let idle = self.wire.is_empty() && self.server.unsent() == 0;
-            if idle {
+            if idle && !self.server.hung_up {
                 return;
             }
             self.deliver(usize::MAX);
@@ -221,6 +225,7 @@ impl World {
         });
         let request = Request {
             op,
+            needs: OpSet::of(op),
             path,
             record,
             replay: if replay {
@@ -290,12 +295,20 @@ impl World {
     }
 
     fn add_watch(&mut self, path: &str, mode: AddWatchMode, kind: WatchKind) -> SlotKey {
+        self.try_add_watch(path, mode, kind).unwrap()
+    }
+
+    fn try_add_watch(
+        &mut self,
+        path: &str,
+        mode: AddWatchMode,
+        kind: WatchKind,
+    ) -> Result<SlotKey, Failure> {
         let record = AddWatchRequest {
             path: path.into(),
             mode,
         };
         self.submit(OpCode::AddWatch, path, &record, true, Some(kind))
-            .unwrap()
     }
 
     fn poll(&mut self, key: SlotKey) -> Option<Result<Reply, Failure>> {

@@ -81,7 +81,74 @@ fn sets_no_znode(op: OpCode) -> bool {
     matches!(op, OpCode::AddWatch | OpCode::CheckWatches | OpCode::Sync)
 }
 
+/// That a server does not know the operation.
+fn unknown_to_server(op: OpCode) -> Option<&'static str> {
+    macro_rules! since {
+        ($name:literal, $version:literal) => {
+            concat!(
+                "the server does not know ",
+                $name,
+                ", which came with version ",
+                $version
+            )
+        };
+    }
+    Some(match op {
+        OpCode::Create2 => since!("create2", "3.5"),
+        OpCode::Reconfig => {
+            "the server does not know reconfig, which came with version 3.5 and is not there on a \
+             server that runs alone"
+        }
+        OpCode::CheckWatches => since!("checkWatches", "3.5"),
+        OpCode::RemoveWatches => since!("removeWatches", "3.5"),
+        OpCode::CreateContainer => since!("createContainer", "3.5.1"),
+        OpCode::CreateTtl => {
+            "the server does not know createTTL, which came with version 3.5.3, or has not enabled it \
+             (extendedTypesEnabled)"
+        }
+        OpCode::MultiRead => since!("multiRead", "3.6"),
+        OpCode::GetEphemerals => since!("getEphemerals", "3.6"),
+        OpCode::GetAllChildrenNumber => since!("getAllChildrenNumber", "3.6"),
+        OpCode::AddWatch => since!("addWatch", "3.6"),
+        OpCode::WhoAmI => since!("whoAmI", "3.7"),
+        OpCode::Multi => "the server does not know the transaction or one of its operations",
+        _ => return None,
+    })
+}
+
+/// That a server may not know the operation, for it closed the connection.
+fn closed_on(op: OpCode) -> Option<&'static str> {
+    macro_rules! since {
+        ($name:literal, $version:literal) => {
+            concat!(
+                "the server closed the connection and may not know ",
+                $name,
+                ", which came with version ",
+                $version
+            )
+        };
+    }
+    Some(match op {
+        OpCode::Create2 => since!("create2", "3.5"),
+        OpCode::Reconfig => since!("reconfig", "3.5"),
+        OpCode::CreateContainer => since!("createContainer", "3.5.1"),
+        OpCode::CreateTtl => since!("createTTL", "3.5.3"),
+        OpCode::Multi => {
+            "the server closed the connection and may not know one of the transaction's operations"
+        }
+        _ => return None,
+    })
+}
+
 fn what(inner: &Inner) -> &'static str {
+    let of_ability = inner.op.and_then(|op| match inner.kind {
+        ErrorKind::Unimplemented => unknown_to_server(op),
+        _ if inner.closed_on => closed_on(op),
+        _ => None,
+    });
+    if let Some(text) = of_ability {
+        return text;
+    }
     match (inner.kind, inner.op) {
         (ErrorKind::NoNode, Some(op)) if is_create(op) => "the znode's parent does not exist",
         (kind, _) => kind.text(),

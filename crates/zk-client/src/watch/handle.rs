@@ -43,7 +43,8 @@ impl Subscription {
         }
     }
 
-    /// The next event; `None` after the end of the session has been told.
+    /// The next event; `None` after the end of the session has been told, or the watch has ended for
+    /// want of a server that keeps it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
         if self.ended {
             return Poll::Ready(None);
@@ -51,8 +52,17 @@ impl Subscription {
         let Some(id) = self.id else {
             return Poll::Ready(None);
         };
-        let Some(mut event) = self.shared.with(|core| core.poll_event(id, cx.waker())) else {
-            return Poll::Pending;
+        let (event, abandoned) = self.shared.with(|core| {
+            let event = core.poll_event(id, cx.waker());
+            let abandoned = event.is_none() && core.is_abandoned(id);
+            (event, abandoned)
+        });
+        let Some(mut event) = event else {
+            self.ended = abandoned;
+            return match abandoned {
+                true => Poll::Ready(None),
+                false => Poll::Pending,
+            };
         };
         if let WatchEvent::Node(node) = &mut event
             && !self.chroot.is_none()
@@ -142,7 +152,9 @@ impl WatchStream {
         }
     }
 
-    /// The next event; `None` after [`WatchEvent::SessionEnded`].
+    /// The next event; `None` after [`WatchEvent::SessionEnded`], and after the
+    /// [`WatchEvent::Gap`] that comes when the client had to connect to a server older than 3.6,
+    /// which cannot be asked to keep the watch.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

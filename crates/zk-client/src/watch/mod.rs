@@ -8,4 +8,4 @@ mod registry;
 pub use add::AddWatch;
 pub use event::{NodeEvent, NodeEventKind, WatchEvent};
 pub use handle::{Watch, WatchMode, WatchStream};
-pub(crate) use registry::{Batch, MailboxLimits, Registry, SubId, Unwatch, WatchKind};
+pub(crate) use registry::{Batch, Left, MailboxLimits, Registry, SubId, Unwatch, WatchKind};

@@ -17,14 +17,14 @@ use std::task::Waker;
 use zk_proto::{EventType, Zxid};
 
 use self::mailbox::Note;
-use self::modes::{Arming, Left};
+use self::modes::Arming;
 use self::rearm::Rearming;
 use self::table::{Place, Table};
 use super::event::{NodeEventKind, WatchEvent};
 use crate::slots::{KEEP_AT_REST, register};
 use crate::statistics::Told;
 pub(crate) use mailbox::MailboxLimits;
-pub(crate) use modes::Unwatch;
+pub(crate) use modes::{Left, Unwatch};
 pub(crate) use rearm::Batch;
 
 /// Longer paths are unheard of.
@@ -89,6 +89,8 @@ pub(crate) struct Registry {
     /// What this connection's server still guards although nobody is to be told, because removing
     /// it could have hurt what somebody is to be told of.
     left: HashMap<Arc<str>, Left>,
+    /// This connection's server cannot remove watches.
+    keeps: bool,
     told: Told,
     /// Empty between events, and reused.
     due: Vec<SubId>,
@@ -105,6 +107,7 @@ impl Registry {
             rearming: Rearming::default(),
             arming: HashMap::new(),
             left: HashMap::new(),
+            keeps: false,
             told: Told::default(),
             due: Vec::new(),
         }
@@ -293,5 +296,13 @@ impl Registry {
         }
         register(&mut sub.waker, waker, wakes);
         None
+    }
+
+    /// Whether the watch has ended, its session goes on, and all has been read: no server guards it
+    /// any more.
+    pub(crate) fn is_abandoned(&self, id: SubId) -> bool {
+        self.table
+            .get(id)
+            .is_some_and(|sub| sub.place == Place::Abandoned && sub.is_read())
     }
 }

@@ -34,6 +34,7 @@ fn g3_a_write_that_was_overdue_is_not_skipped_whether_its_owner_has_asked_or_not
         let due = world.now + Duration::from_millis(1);
         let request = Request {
             op: OpCode::SetData,
+            needs: OpSet::NONE,
             path: "/a",
             record: &record,
             replay: Replay::Never,

@@ -111,6 +111,7 @@ fn x17_a_request_held_back_that_is_overdue_was_not_sent() {
     };
     let request = Request {
         op: OpCode::SetData,
+        needs: OpSet::NONE,
         path: "/n",
         record: &record,
         replay: Replay::Never,

@@ -358,6 +358,7 @@ impl Real {
     fn ask(&mut self, op: OpCode, watch: Option<WatchKind>) -> Result<SlotKey, Failure> {
         let request = Request {
             op,
+            needs: OpSet::of(op),
             path: "/a",
             record: &Raw(BytesMut::zeroed(9)),
             replay: Replay::Always,

@@ -65,6 +65,23 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What the server does not know, if anything, and what it does then.
+fn lacks() -> impl Strategy<Value = Option<(Vec<OpCode>, Unknown)>> {
+    use OpCode::{AddWatch, RemoveWatches, SetWatches2};
+    let lacks = prop_oneof![
+        Just(vec![RemoveWatches]),
+        Just(vec![AddWatch, SetWatches2]),
+        Just(vec![RemoveWatches, AddWatch, SetWatches2]),
+    ];
+    let unknown = prop_oneof![
+        Just(Unknown::Refuse),
+        Just(Unknown::RefuseAndClose),
+        Just(Unknown::Close),
+        Just(Unknown::End),
+    ];
+    prop::option::of((lacks, unknown))
+}
+
 /// A request that has not been answered.
 struct Asked {
     key: SlotKey,
@@ -92,6 +109,8 @@ struct Run {
     /// What became of each write, by its data.
     fates: BTreeMap<String, &'static str>,
     up: bool,
+    /// Whether the server has ended a session for no reason that lies with the client.
+    expired: bool,
 }
 
 impl Run {
@@ -104,6 +123,7 @@ impl Run {
             writes: 0,
             fates: BTreeMap::new(),
             up: false,
+            expired: false,
         }
     }
 
@@ -160,19 +180,27 @@ impl Run {
                 } else {
                     (AddWatchMode::Persistent, WatchKind::Persistent)
                 };
-                let key = self.world.add_watch(PATHS[path], mode, kind);
-                self.asked.push(Asked {
-                    key,
-                    write: None,
-                    path,
-                    watching: Some(kind),
-                });
+                match self.world.try_add_watch(PATHS[path], mode, kind) {
+                    Ok(key) => self.asked.push(Asked {
+                        key,
+                        write: None,
+                        path,
+                        watching: Some(kind),
+                    }),
+                    Err(Failure::Unimplemented(Outcome::NotSent)) => {
+                        assert!(self.may_lack(OpCode::AddWatch), "it is there");
+                    }
+                    Err(other) => panic!("{other:?}"),
+                }
             }
             Step::Change { path, delete } => self.world.server.change(PATHS[path], delete),
             Step::Deliver(n) if self.up => self.world.deliver(n),
             Step::Answer(n) if self.up => self.world.answer(n),
             Step::Cut if self.up => self.cut(),
-            Step::Expire => self.world.server.expire_next = true,
+            Step::Expire => {
+                self.world.server.expire_next = true;
+                self.expired = true;
+            }
             Step::Connect if !self.up => {
                 self.world.begin();
                 self.up = true;
@@ -202,6 +230,12 @@ impl Run {
     fn cut(&mut self) {
         self.world.cut();
         self.up = false;
+    }
+
+    /// Whether the client may take the server to lack the operation. That the session is over right
+    /// after a lost connection looks as if it had been ended for what was on its way.
+    fn may_lack(&self, op: OpCode) -> bool {
+        self.world.server.lacks.contains(&op) || self.expired
     }
 
     /// What has been answered and told so far.
@@ -249,6 +283,11 @@ impl Run {
             );
             return;
         }
+        if let Err(Failure::Unimplemented(_)) = &answer {
+            assert!(asked.watching.is_some_and(WatchKind::is_persistent));
+            assert!(self.may_lack(OpCode::AddWatch), "it is there");
+            return;
+        }
         let reply = answer.expect("reads are answered in the end");
         let Some(sub) = reply.watch else {
             assert!(
@@ -285,10 +324,31 @@ impl Run {
         });
     }
 
-    /// Reconnects until everything is quiet.
+    /// Reconnects until everything is quiet, and the client knows what the server lacks.
     fn finish(&mut self) {
         self.world.server.expire_next = false;
-        for _ in 0..3 {
+        self.settle();
+        let lacks = self.world.server.lacks.contains(&OpCode::RemoveWatches);
+        self.world.server.change("/apart", false);
+        let mut rounds = 0;
+        while lacks && !self.world.core.lacks(OpCode::RemoveWatches) {
+            rounds += 1;
+            assert!(rounds < 20, "it goes on to ask");
+            let key = self.world.get("/apart", true);
+            self.settle();
+            if let Some(Ok(Reply {
+                watch: Some(sub), ..
+            })) = self.world.poll(key)
+            {
+                self.world.core.unsubscribe(self.world.now, sub);
+            }
+            self.world.server.change("/apart", false);
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..8 {
             if !self.up {
                 self.world.begin();
                 self.up = true;
@@ -348,6 +408,10 @@ impl Run {
         self.lasting.retain(|&(sub, _, _)| {
             loop {
                 match self.world.event(sub) {
+                    None if self.world.core.is_abandoned(sub) => {
+                        self.world.core.unsubscribe(self.world.now, sub);
+                        break false;
+                    }
                     None => break true,
                     Some(WatchEvent::SessionEnded) => {
                         self.world.core.unsubscribe(self.world.now, sub);
@@ -424,6 +488,9 @@ impl Run {
             assert_eq!(class.submitted, ended + class.dropped, "{class:?}");
         }
         let server = &self.world.server;
+        if self.may_lack(OpCode::RemoveWatches) {
+            return;
+        }
         for there in [&server.data_watches, &server.child_watches] {
             assert!(there.is_empty(), "the server still watches {there:?}");
         }
@@ -440,9 +507,14 @@ proptest! {
     #[test]
     fn d1_d4_d5_nothing_is_lost_and_nothing_stays(
         steps in prop::collection::vec(step(), 1..120), old in any::<bool>(),
+        lacks in lacks(),
     ) {
         let mut run = Run::new();
         run.world.server.old = old;
+        if let Some((lacks, unknown)) = lacks {
+            run.world.server.lacks = lacks;
+            run.world.server.unknown = Some(unknown);
+        }
         for step in &steps {
             run.step(step);
         }

@@ -142,6 +142,7 @@ fn a37_b36_deadlines_end_the_wait_and_keep_the_order_of_replies() {
     };
     let request = |deadline| Request {
         op: OpCode::SetData,
+        needs: OpSet::NONE,
         path: "/a",
         record: &record,
         replay: Replay::Never,
@@ -513,6 +514,7 @@ fn b36_deadlines_of_many_requests_are_looked_at_together() {
             };
             let request = Request {
                 op: OpCode::GetData,
+                needs: OpSet::NONE,
                 path: "/a",
                 record: &record,
                 replay: Replay::Always,

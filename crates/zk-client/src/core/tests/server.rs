@@ -74,8 +74,28 @@ impl Watches {
 
 const EVERY: [Mode; 3] = [Mode::OneShot, Mode::Persistent, Mode::Recursive];
 
+/// What a server does when it does not know an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// Answers that it does not.
+    Refuse,
+    /// Answers that it does not, and closes the connection.
+    RefuseAndClose,
+    /// Closes the connection.
+    Close,
+    /// Ends the session and closes the connection.
+    End,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Server {
+    /// The operations that it does not know, and what it does then.
+    pub(super) lacks: Vec<OpCode>,
+    pub(super) unknown: Option<Unknown>,
+    /// How often each was asked for.
+    pub(super) asked: BTreeMap<i32, usize>,
+    /// Nothing more is read, and the connection is closed when all has been sent.
+    pub(super) hung_up: bool,
     pub(super) zxid: i64,
     pub(super) nodes: BTreeMap<String, (Bytes, Stat)>,
     pub(super) data_watches: Watches,
@@ -105,6 +125,7 @@ impl Server {
     /// The connection is gone, and with it what was on its way and the watches.
     pub(super) fn cut(&mut self) {
         self.connected = false;
+        self.hung_up = false;
         self.logged_in = false;
         self.input.clear();
         self.output.clear();
@@ -115,7 +136,9 @@ impl Server {
 
     pub(super) fn receive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
-        while let Some(prefix) = self.input.first_chunk::<4>() {
+        while !self.hung_up
+            && let Some(prefix) = self.input.first_chunk::<4>()
+        {
             let len = usize::try_from(i32::from_be_bytes(*prefix)).unwrap();
             if self.input.len() < 4 + len {
                 return;
@@ -272,6 +295,9 @@ impl Server {
             let code = ErrorCode::SessionClosedRequireSaslAuth.code();
             return self.reply(header.xid, 0, code, None);
         }
+        if self.lacks.contains(&op) {
+            return self.meet_unknown(op, header.xid);
+        }
         let result = self.execute(op, &mut input);
         input.finish().unwrap();
         // Credentials are answered without a zxid.
@@ -283,6 +309,16 @@ impl Server {
         match result {
             Ok(record) => self.reply(header.xid, zxid, 0, record.as_deref()),
             Err(code) => self.reply(header.xid, zxid, code.code(), None),
+        }
+    }
+
+    fn meet_unknown(&mut self, op: OpCode, xid: i32) {
+        *self.asked.entry(op.code()).or_default() += 1;
+        let unknown = self.unknown.unwrap();
+        self.hung_up = unknown != Unknown::Refuse;
+        self.expire_next |= unknown == Unknown::End;
+        if matches!(unknown, Unknown::Refuse | Unknown::RefuseAndClose) {
+            self.reply(xid, self.zxid, ErrorCode::Unimplemented.code(), None);
         }
     }
 

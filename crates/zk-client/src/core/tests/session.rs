@@ -256,6 +256,7 @@ fn a_read_that_belongs_to_its_session_is_not_made_in_the_next() {
     };
     let request = Request {
         op: OpCode::GetData,
+        needs: OpSet::NONE,
         path: "/a",
         record: &record,
         replay: Replay::InSession,
@@ -270,6 +271,7 @@ fn a_read_that_belongs_to_its_session_is_not_made_in_the_next() {
     world.ok(resumed);
     let request = Request {
         op: OpCode::GetData,
+        needs: OpSet::NONE,
         path: "/a",
         record: &record,
         replay: Replay::InSession,

@@ -94,6 +94,10 @@ impl Mailbox {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.notes.is_empty() && self.dropped == 0
+    }
+
     /// Whether its last words are that something was missed.
     pub(super) fn tells_of_a_gap(&self) -> bool {
         self.dropped > 0 || matches!(self.notes.back(), Some(Note::Gap { .. }))

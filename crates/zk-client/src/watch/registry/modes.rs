@@ -14,6 +14,8 @@ use crate::slots::WatchIntent;
 pub(crate) struct Unwatch {
     pub(crate) path: Arc<str>,
     pub(crate) kind: WatcherType,
+    /// The lasting watches that this removes.
+    pub(crate) lasting: Left,
 }
 
 /// Requests under way that will set a watch on a path, should they succeed.
@@ -42,11 +44,25 @@ impl Arming {
     }
 }
 
-/// Lasting watches that nobody is to be told of any more.
-#[derive(Debug, Default)]
-pub(super) struct Left {
+/// Lasting watches that the server still guards although no subscriber is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Left {
     pub(super) persistent: bool,
     pub(super) recursive: bool,
+}
+
+impl Left {
+    fn add(&mut self, other: Left) {
+        self.persistent |= other.persistent;
+        self.recursive |= other.recursive;
+    }
+
+    fn of(kind: WatchKind) -> Self {
+        Left {
+            persistent: kind == WatchKind::Persistent,
+            recursive: kind == WatchKind::Recursive,
+        }
+    }
 }
 
 impl Registry {
@@ -132,20 +148,24 @@ impl Registry {
     /// one-shot watch (ZOOKEEPER-4472), and one-shot watches ride on lasting ones; so where
     /// anything else is watched, a removal is put off: a needless event costs less than a lost one.
     pub(crate) fn unwatch(&mut self, kind: WatchKind, path: Arc<str>) -> Option<Unwatch> {
-        use WatchKind::{Child, Data, Exist, Persistent, Recursive};
+        use WatchKind::{Child, Data, Exist};
+        if self.keeps {
+            self.keep(path, Left::of(kind));
+            return None;
+        }
         let arming = self.arming.contains_key(&path);
         if !arming && self.is_bare(&path) {
-            self.left.remove(&path);
+            let mut lasting = self.left.remove(&path).unwrap_or_default();
+            lasting.add(Left::of(kind));
             return Some(Unwatch {
                 path,
                 kind: WatcherType::Any,
+                lasting,
             });
         }
         let lasting = self.is_covered(&path);
         if arming || lasting || kind.is_persistent() {
-            let left = self.left.entry(path).or_default();
-            left.persistent |= kind == Persistent;
-            left.recursive |= kind == Recursive;
+            self.left.entry(path).or_default().add(Left::of(kind));
             return None;
         }
         let kind = match kind {
@@ -155,26 +175,51 @@ impl Registry {
             Exist if self.watches(Data, &path) => return None,
             _ => WatcherType::Data,
         };
-        Some(Unwatch { path, kind })
+        Some(Unwatch {
+            path,
+            kind,
+            lasting: Left::default(),
+        })
     }
 
     /// What to remove after a server was too busy to do so. Where anything is watched by now, the
     /// removal is put off until that has ended.
-    pub(crate) fn unwatch_again(&mut self, path: Arc<str>) -> Option<Unwatch> {
-        if !self.is_bare(&path) || self.arming.contains_key(&path) {
-            self.left.entry(path).or_default();
+    pub(crate) fn unwatch_again(&mut self, path: Arc<str>, lasting: Left) -> Option<Unwatch> {
+        if self.keeps {
+            self.keep(path, lasting);
             return None;
         }
-        self.left.remove(&path);
+        if !self.is_bare(&path) || self.arming.contains_key(&path) {
+            self.left.entry(path).or_default().add(lasting);
+            return None;
+        }
+        let mut all = self.left.remove(&path).unwrap_or_default();
+        all.add(lasting);
         Some(Unwatch {
             path,
             kind: WatcherType::Any,
+            lasting: all,
         })
+    }
+
+    /// Whether the server of this connection can remove no watch: what was set stays until the
+    /// connection ends.
+    pub(crate) fn set_keeps(&mut self, keeps: bool) {
+        self.keeps = keeps;
+    }
+
+    /// The server has not removed these watches and never will. A one-shot watch that it keeps is in
+    /// no one's way: it fires once, be it for no subscriber or for a later one. A lasting one goes on
+    /// to guard the path, and later watches there must take it into account.
+    pub(crate) fn keep(&mut self, path: Arc<str>, lasting: Left) {
+        if lasting != Left::default() {
+            self.left.entry(path).or_default().add(lasting);
+        }
     }
 
     /// Whether any removal has been put off.
     pub(crate) fn owes(&self) -> bool {
-        !self.left.is_empty()
+        !self.left.is_empty() && !self.keeps
     }
 
     /// What was put off and is due now that something has ended at `path`.
@@ -182,10 +227,11 @@ impl Registry {
         if !self.owes() || !self.is_bare(path) || self.arming.contains_key(path) {
             return None;
         }
-        let (path, _) = self.left.remove_entry(path)?;
+        let (path, lasting) = self.left.remove_entry(path)?;
         Some(Unwatch {
             path,
             kind: WatcherType::Any,
+            lasting,
         })
     }
 

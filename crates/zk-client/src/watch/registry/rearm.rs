@@ -7,6 +7,7 @@ use std::task::Waker;
 use zk_proto::Zxid;
 
 use super::modes::Unwatch;
+use super::table::Place;
 use super::{Registry, SubId, WatchKind};
 
 /// A batch of watches to be re-armed by one request holds at most this many encoded bytes, well
@@ -110,6 +111,32 @@ impl Registry {
             Group { since, kind, paths }
         });
         self.rearming = Rearming(groups.collect());
+    }
+
+    /// No server can be asked to guard lasting watches any longer: they end, with a gap.
+    pub(crate) fn abandon_lasting(&mut self, wakes: &mut Vec<Waker>) {
+        let mut ended = Vec::new();
+        for kind in [WatchKind::Persistent, WatchKind::Recursive] {
+            let firsts = self.table.firsts(kind);
+            let paths: Vec<_> = firsts
+                .map(|(_, sub)| (sub.path.clone(), sub.guarded))
+                .collect();
+            for (path, guarded) in paths {
+                let mut due = Vec::new();
+                self.table.end(kind, &path, &mut due);
+                let since = self.end_of(guarded);
+                ended.extend(due.into_iter().map(|id| (id, since)));
+            }
+        }
+        ended.sort_unstable();
+        for (id, since) in ended {
+            self.missed(id, since, wakes);
+            if let Some(sub) = self.table.get_mut(id) {
+                sub.place = Place::Abandoned;
+                wakes.extend(sub.waker.take());
+            }
+        }
+        self.rearming.0.retain(|group| !group.kind.is_persistent());
     }
 
     fn missed(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {

@@ -27,6 +27,8 @@ pub(super) enum Place {
     Further,
     /// Its watch has fired, or ended with a gap.
     Told,
+    /// No server guards its watch, which lasts no longer.
+    Abandoned,
     /// The session has ended, and the watch with it.
     Ended,
 }
@@ -54,6 +56,12 @@ impl Sub {
     pub(super) fn push(&mut self, note: Note, limits: MailboxLimits) -> bool {
         let mailbox = self.mailbox.get_or_insert_default();
         mailbox.push(note, limits)
+    }
+
+    pub(super) fn is_read(&self) -> bool {
+        self.mailbox
+            .as_ref()
+            .is_none_or(|mailbox| mailbox.is_empty())
     }
 
     pub(super) fn mailbox(&mut self) -> Option<(&mut Mailbox, &str)> {

@@ -1,0 +1,136 @@
+//! Operations that not every server has: what is learnt of them, and which requests that ends.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use zk_proto::{ErrorCode, OpCode};
+use zk_transport::{Addresses, Disconnect, Lost, Unsent};
+
+use super::abilities::{OpSet, ServerId};
+use super::{Core, Token};
+use crate::session::Established;
+
+/// Operations that a server also answers as unknown while they are switched off, and may have
+/// switched on later: nothing is concluded from that answer.
+const CONFIGURED: [OpCode; 2] = [OpCode::CreateTtl, OpCode::Reconfig];
+
+/// Whether the server has closed the connection, for all that is known here.
+fn is_close(reason: &Disconnect) -> bool {
+    match reason {
+        Disconnect::ClosedByServer | Disconnect::Reset(_) | Disconnect::Io(_) => true,
+        #[cfg(feature = "tls")]
+        Disconnect::Tls(_) => true,
+        _ => false,
+    }
+}
+
+impl Core {
+    /// Whether the current server is known, or assumed, to lack the operation.
+    pub(crate) fn lacks(&self, op: OpCode) -> bool {
+        self.abilities.lacking().contains(op)
+    }
+
+    /// What was learnt of servers since this was last called, for the log.
+    pub(crate) fn take_learnt(&mut self) -> Option<String> {
+        self.learnt.take()
+    }
+
+    /// A server has answered the handshake. `heard` is when the last one was heard.
+    pub(super) fn note_established(
+        &mut self,
+        now: Instant,
+        heard: Instant,
+        established: Established,
+    ) {
+        let prompt = now.saturating_duration_since(heard) < self.session.timeout();
+        match established {
+            Established::Expired { .. } if prompt => {
+                let lacks = self.abilities.handle_session_over();
+                self.report(lacks, "ended the session when it was to be answered");
+            }
+            Established::Resumed | Established::NotKnownHere | Established::Refused => {}
+            _ => self.abilities.acquit(),
+        }
+    }
+
+    /// Requests can be made of the server that has answered the handshake.
+    pub(super) fn begin_abilities(&mut self) {
+        let addresses = self
+            .server
+            .as_ref()
+            .and_then(|host| self.hosts.addresses_of(host));
+        let server = ServerId {
+            host: self.server.clone(),
+            address: addresses.and_then(Addresses::current),
+        };
+        self.abilities.handle_connected(server);
+        self.has_refused = false;
+        self.heed_abilities();
+    }
+
+    fn heed_abilities(&mut self) {
+        self.registry.set_keeps(self.lacks(OpCode::RemoveWatches));
+    }
+
+    /// The server has answered a request for these operations.
+    #[cold]
+    pub(super) fn note_answer(&mut self, ops: OpSet, result: &Result<Bytes, ErrorCode>) {
+        let is_unknown = *result == Err(ErrorCode::Unimplemented);
+        if !is_unknown && ops.without(self.abilities.having()).is_empty() {
+            return;
+        }
+        if is_unknown {
+            self.has_refused = true;
+            let ops = ops.without(OpSet::of_all(&CONFIGURED));
+            let lacks = self.abilities.handle_refused(ops);
+            self.report(lacks, "answered that it does not know it");
+        } else {
+            self.abilities.handle_answered(ops);
+        }
+        self.heed_abilities();
+    }
+
+    /// The connection has ended with these requests unanswered. The operations that it may have ended
+    /// for.
+    pub(super) fn note_closed(&mut self, reason: &Disconnect, lost: &[Lost<Token>]) -> OpSet {
+        // After an answer that says so, the close is no news.
+        if !is_close(reason) || self.has_refused {
+            self.abilities.acquit();
+            return OpSet::NONE;
+        }
+        let needs = |lost: &Lost<Token>| match (&lost.unsent, &lost.token) {
+            (Unsent::Nothing, Token::Call(key)) => {
+                let slot = self.slots.get(*key);
+                slot.map_or(OpSet::NONE, |slot| slot.needs)
+            }
+            (Unsent::Nothing, _) => OpSet::of(lost.op),
+            _ => OpSet::NONE,
+        };
+        let next = lost.first().map_or(OpSet::NONE, needs);
+        let having = self.abilities.having();
+        let mut sent = lost.iter().map(|lost| needs(lost).without(having));
+        let sent = sent.find(|ops| !ops.is_empty()).unwrap_or_default();
+        let lacks = self.abilities.handle_closed(next, sent);
+        self.report(lacks, "closed two connections when it was to be answered");
+        match lacks.is_empty() {
+            true => self.abilities.suspected(),
+            false => lacks,
+        }
+    }
+
+    /// Says what was learnt of a server.
+    fn report(&mut self, lacks: OpSet, why: &str) {
+        if lacks.is_empty() {
+            return;
+        }
+        let names: Vec<_> = lacks.iter().map(OpCode::name).collect();
+        let learnt = format!("the server does not have {}: it {why}", names.join(", "));
+        match &mut self.learnt {
+            Some(before) => {
+                before.push_str("; ");
+                before.push_str(&learnt);
+            }
+            none => *none = Some(learnt),
+        }
+    }
+}

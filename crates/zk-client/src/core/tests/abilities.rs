@@ -1,0 +1,257 @@
+//! Servers that do not know every operation.
+
+use super::*;
+use crate::core::abilities::{Abilities, ServerId};
+use crate::repetition::MAX_LOSSES;
+
+const ALL: [Unknown; 4] = [
+    Unknown::Refuse,
+    Unknown::RefuseAndClose,
+    Unknown::Close,
+    Unknown::End,
+];
+
+impl World {
+    /// One whose server does not know these operations.
+    fn lacking(lacks: &[OpCode], unknown: Unknown) -> Self {
+        let mut world = World::new();
+        world.server.lacks = lacks.to_vec();
+        world.server.unknown = Some(unknown);
+        world.connect();
+        world
+    }
+
+    /// Connects again until a connection stays.
+    fn reconnect(&mut self) {
+        for _ in 0..MAX_LOSSES + 2 {
+            if self.core.is_connected() {
+                return;
+            }
+            self.server.cut();
+            self.connect();
+        }
+        panic!("no connection stays");
+    }
+
+    fn asked(&self, op: OpCode) -> usize {
+        self.server.asked.get(&op.code()).copied().unwrap_or(0)
+    }
+
+    fn lasting(&mut self) -> SlotKey {
+        self.add_watch("/", AddWatchMode::PersistentRecursive, WatchKind::Recursive)
+    }
+}
+
+/// How often a server may be asked before it counts as lacking the operation.
+fn most(unknown: Unknown) -> usize {
+    match unknown {
+        Unknown::Close => 2,
+        _ => 1,
+    }
+}
+
+/// Guards: P3, failures 20.
+#[test]
+fn an_unknown_read_fails_and_is_not_repeated() {
+    for unknown in ALL {
+        let mut world = World::lacking(&[OpCode::AddWatch], unknown);
+        let key = world.lasting();
+        world.settle();
+        world.reconnect();
+        match world.poll(key) {
+            Some(Ok(Reply {
+                result: Err(ErrorCode::Unimplemented),
+                ..
+            })) => {}
+            Some(Err(Failure::Unimplemented(Outcome::Rejected))) => {}
+            other => panic!("{unknown:?}: {other:?}"),
+        }
+        assert_eq!(world.asked(OpCode::AddWatch), most(unknown), "{unknown:?}");
+        assert!(world.core.lacks(OpCode::AddWatch));
+        // What is known needs no request, in the same session or in the next.
+        for _ in 0..2 {
+            let mode = AddWatchMode::Persistent;
+            let failed = world.try_add_watch("/", mode, WatchKind::Persistent);
+            assert!(
+                matches!(failed, Err(Failure::Unimplemented(Outcome::NotSent))),
+                "{failed:?}"
+            );
+            world.server.expire_next = true;
+            world.cut();
+            world.connect();
+            world.reconnect();
+        }
+        assert_eq!(world.asked(OpCode::AddWatch), most(unknown), "{unknown:?}");
+        let left = world.core.statistics();
+        assert_eq!((left.outstanding, left.watches), (0, 0));
+        assert_eq!(
+            left.reads.submitted,
+            left.reads.rejected + left.reads.not_sent
+        );
+    }
+}
+
+/// Guards: P2.
+#[test]
+fn watches_are_forgotten_without_a_request() {
+    for unknown in ALL {
+        let mut world = World::lacking(&[OpCode::RemoveWatches], unknown);
+        world.server.change("/a", false);
+        for round in 0..4 {
+            let key = world.get("/a", true);
+            world.settle();
+            let watch = world.watch(key);
+            world.core.unsubscribe(world.now, watch);
+            world.settle();
+            world.reconnect();
+            let asked = world.asked(OpCode::RemoveWatches);
+            assert!(
+                asked <= most(unknown),
+                "{unknown:?} in round {round}: {asked}"
+            );
+        }
+        let sessions = world.core.statistics().sessions;
+        assert_eq!(sessions, 1 + u64::from(unknown == Unknown::End));
+        // What the server has kept tells no subscriber anything, and ends no later watch.
+        let old = world.get("/a", true);
+        world.settle();
+        let old = world.watch(old);
+        world.core.unsubscribe(world.now, old);
+        world.server.change("/a", false);
+        let key = world.get("/a", true);
+        world.settle();
+        let watch = world.watch(key);
+        assert_eq!(world.event(watch), None);
+        world.server.change("/a", false);
+        world.settle();
+        assert!(is_node(world.event(watch).as_ref()));
+    }
+}
+
+/// A persistent watch that the server keeps is in the way of a one-shot one on an old server.
+#[test]
+fn a_kept_persistent_watch_is_ridden_on() {
+    for unknown in ALL {
+        let mut world = World::lacking(&[OpCode::RemoveWatches], unknown);
+        world.server.old = true;
+        world.server.change("/a", false);
+        for _ in 0..3 {
+            let key = world.add_watch("/a", AddWatchMode::Persistent, WatchKind::Persistent);
+            world.settle();
+            let watch = world.watch(key);
+            world.core.unsubscribe(world.now, watch);
+            world.settle();
+            world.reconnect();
+        }
+        for _ in 0..3 {
+            let key = world.get("/a", true);
+            world.settle();
+            let watch = world.watch(key);
+            world.server.change("/a", false);
+            world.settle();
+            assert!(is_node(world.event(watch).as_ref()), "{unknown:?}");
+            world.core.unsubscribe(world.now, watch);
+            world.settle();
+        }
+    }
+}
+
+/// Guards: failures 20. The server was replaced by one that is older.
+#[test]
+fn lasting_watches_end_with_a_gap() {
+    for unknown in ALL {
+        let mut world = World::connected();
+        let key = world.lasting();
+        world.settle();
+        let watch = world.watch(key);
+        world.cut();
+        world.server.lacks = vec![OpCode::SetWatches2, OpCode::AddWatch];
+        world.server.unknown = Some(unknown);
+        world.connect();
+        world.reconnect();
+        if unknown == Unknown::End {
+            assert!(matches!(world.event(watch), Some(WatchEvent::Gap { .. })));
+            assert_eq!(world.event(watch), Some(WatchEvent::SessionEnded));
+        } else {
+            assert!(
+                !world.core.is_abandoned(watch),
+                "its end is not read before the gap"
+            );
+            assert!(
+                matches!(world.event(watch), Some(WatchEvent::Gap { .. })),
+                "{unknown:?}"
+            );
+            assert_eq!(world.event(watch), None);
+            assert!(world.core.is_abandoned(watch));
+        }
+        // It was asked more often than for what no server has shown to have.
+        let most = if unknown == Unknown::Close {
+            MAX_LOSSES
+        } else {
+            1
+        };
+        assert_eq!(world.asked(OpCode::SetWatches2), most as usize);
+        let read = world.get("/", false);
+        world.settle();
+        assert!(world.poll(read).is_some(), "requests go on");
+        world.core.unsubscribe(world.now, watch);
+        assert_eq!(world.core.statistics().subscribers, 0);
+    }
+}
+
+/// The first server of an ensemble that is asked answers for the others.
+#[test]
+fn what_one_server_lacks_is_assumed_of_others() {
+    let server = |host: &str| ServerId {
+        host: host.parse().ok(),
+        address: None,
+    };
+    let (create, watch) = (OpSet::of(OpCode::Create2), OpSet::of(OpCode::AddWatch));
+    let mut abilities = Abilities::default();
+    abilities.handle_connected(server("zk1:2181"));
+    assert_eq!(abilities.handle_refused(create), create);
+    assert_eq!(abilities.handle_refused(create), OpSet::NONE, "no news");
+    abilities.handle_connected(server("zk2:2181"));
+    assert!(abilities.lacking().contains(OpCode::Create2));
+    // One that has it shows that the ensemble is mixed.
+    abilities.handle_answered(create);
+    assert!(!abilities.lacking().contains(OpCode::Create2));
+    abilities.handle_connected(server("zk3:2181"));
+    assert!(!abilities.lacking().contains(OpCode::Create2));
+    abilities.handle_connected(server("zk1:2181"));
+    assert!(abilities.lacking().contains(OpCode::Create2));
+    // A lost connection proves nothing of an operation that a server of this client has.
+    for _ in 0..4 {
+        assert_eq!(abilities.handle_closed(create, create), OpSet::NONE);
+        assert_eq!(abilities.handle_session_over(), OpSet::NONE);
+    }
+    // Two closes in a row, not two in all.
+    assert_eq!(abilities.handle_closed(watch, watch), OpSet::NONE);
+    abilities.acquit();
+    assert_eq!(abilities.handle_closed(watch, watch), OpSet::NONE);
+    assert_eq!(abilities.handle_closed(OpSet::NONE, watch), OpSet::NONE);
+    assert_eq!(abilities.handle_closed(watch, watch), OpSet::NONE);
+    assert!(
+        abilities
+            .handle_closed(watch, watch)
+            .contains(OpCode::AddWatch)
+    );
+}
+
+#[test]
+fn memory_of_servers_is_bounded() {
+    let mut abilities = Abilities::default();
+    for n in 0..1000 {
+        abilities.handle_connected(ServerId {
+            host: format!("zk{n}:2181").parse().ok(),
+            address: None,
+        });
+        abilities.handle_refused(OpSet::of(OpCode::WhoAmI));
+    }
+    assert!(abilities.servers() <= 64);
+    abilities.handle_connected(ServerId {
+        host: "zk0:2181".parse().ok(),
+        address: None,
+    });
+    assert!(abilities.lacking().contains(OpCode::WhoAmI));
+}
