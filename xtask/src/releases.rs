@@ -1,4 +1,5 @@
-//! The servers that suites run on: the embedded one, and each release of Apache ZooKeeper here.
+//! The servers that suites run on: the embedded one, in each of its poses, and each release of Apache
+//! ZooKeeper here.
 
 use std::env;
 use std::fmt;
@@ -15,10 +16,25 @@ const WHY_UNSET: &str = "ZOOKEEPER_HOME_UNSET";
 /// Is tested alone.
 const CLASSPATH: &str = "ZK_CLASSPATH";
 
+/// The poses of the embedded server beside the one that it has by default, by the names of
+/// `zk_embedded::Pose`, and what they are.
+const POSES: [(&str, &str); 6] = [
+    ("3.4", "Apache 3.4"),
+    ("3.5", "Apache 3.5"),
+    ("3.6", "Apache 3.6"),
+    ("3.8", "Apache 3.8"),
+    ("keeper-old", "Keeper, old"),
+    ("keeper-new", "Keeper, new"),
+];
+
 /// What the tests of a suite start. Its text is how the summary names it.
 #[derive(Debug)]
 pub(crate) enum Servers {
     Embedded,
+    Posing {
+        pose: &'static str,
+        title: &'static str,
+    },
     Apache {
         version: String,
         installation: Installation,
@@ -48,6 +64,12 @@ impl Servers {
         releases
     }
 
+    /// The embedded server in each pose that it has not by default.
+    pub(crate) fn poses() -> impl Iterator<Item = Self> {
+        let poses = POSES.into_iter();
+        poses.map(|(pose, title)| Self::Posing { pose, title })
+    }
+
     fn of(installation: Installation) -> Result<Self, Reason> {
         Ok(Self::Apache {
             version: installation.version().map_err(missing)?,
@@ -61,6 +83,9 @@ impl Servers {
             Self::Embedded => {
                 command.env(SERVER_PARAMETER, "embedded");
             }
+            Self::Posing { pose, .. } => {
+                command.env(SERVER_PARAMETER, format!("embedded-{pose}"));
+            }
             Self::Apache { installation, .. } => {
                 command.env(SERVER_PARAMETER, "apache");
                 installation.select_for(command);
@@ -73,6 +98,7 @@ impl fmt::Display for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded => f.write_str("embedded"),
+            Self::Posing { title, .. } => write!(f, "embedded as {title}"),
             Self::Apache { version, .. } => write!(f, "apache {version}"),
         }
     }

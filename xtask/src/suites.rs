@@ -41,6 +41,36 @@ const ON_EMBEDDED: [&str; 25] = [
     "zkctl_lock",
 ];
 
+/// Those of [`ON_EMBEDDED`] that run on the embedded server in every pose: what they do uses operations
+/// that some servers do not have.
+const ON_POSES: [&str; 10] = [
+    "chroots",
+    "election",
+    "fresh_reads",
+    "operations",
+    "rearming",
+    "retry",
+    "session",
+    "state_watches",
+    "tree_cache",
+    "watch_modes",
+];
+
+/// The test targets of `zk-recipes` that run in every pose: each of its recipes.
+pub(crate) const RECIPES_ON_POSES: [&str; 11] = [
+    "barrier",
+    "chroots",
+    "contention",
+    "election",
+    "lock",
+    "rw_lock",
+    "semaphore",
+    "tree_cache",
+    "upkeep",
+    "waiting",
+    "watches",
+];
+
 /// Suites that run on one release of Apache ZooKeeper only, and why another would prove nothing new
 /// or not enough for its time.
 const ONCE: [(&str, &str); 3] = [
@@ -69,6 +99,8 @@ pub(crate) struct Targets {
     pub(crate) once: Vec<(String, &'static str)>,
     /// Those of `with_server` that run on the embedded server as well.
     pub(crate) on_embedded: Vec<String>,
+    /// Those of `on_embedded` that run in every pose of the embedded server.
+    pub(crate) on_poses: Vec<String>,
 }
 
 impl Targets {
@@ -85,7 +117,9 @@ impl Targets {
         targets.on_each_release.sort_unstable();
         targets.once.sort_unstable();
         targets.on_embedded.sort_unstable();
-        let mut listed = (ON_EMBEDDED.iter()).chain(ONCE.iter().map(|(name, _)| name));
+        targets.on_poses.sort_unstable();
+        let once = ONCE.iter().map(|(name, _)| name);
+        let mut listed = ON_EMBEDDED.iter().chain(&ON_POSES).chain(once);
         let missing = listed.find(|name| !targets.with_server.iter().any(|found| found == *name));
         match missing {
             None => Ok(targets),
@@ -102,6 +136,9 @@ impl Targets {
         } else {
             if ON_EMBEDDED.contains(&&*name) {
                 self.on_embedded.push(name.clone());
+            }
+            if ON_POSES.contains(&&*name) {
+                self.on_poses.push(name.clone());
             }
             match ONCE.iter().find(|(once, _)| *once == name) {
                 Some((_, why)) => self.once.push((name.clone(), why)),
@@ -144,6 +181,7 @@ mod tests {
         assert_eq!(targets.offline, ["offline_budget"]);
         assert_eq!(targets.with_server, ["harness", "operations"]);
         assert_eq!(targets.on_embedded, ["operations"]);
+        assert_eq!(targets.on_poses, ["operations"]);
         assert_eq!(targets.on_each_release, ["harness", "operations"]);
     }
 

@@ -10,7 +10,7 @@ use crate::hang::Watch;
 use crate::output::Output;
 use crate::releases::{Reason, Servers};
 use crate::report::{Reader, Report, Suite};
-use crate::suites::Targets;
+use crate::suites::{RECIPES_ON_POSES, Targets};
 use crate::{Outcome, budget, bugs, cargo, enter_workspace, is_ci};
 
 /// Servers are Java processes; more of them at a time than this starve each other on two cores.
@@ -93,6 +93,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         )?);
         report.took("embedded servers", began);
     }
+    on_each_pose(&targets, &options.filters, &mut report)?;
 
     if options.filters.is_empty() {
         let began = Instant::now();
@@ -117,6 +118,23 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         on_each_release(&targets, &options.filters, &to_servers, &mut report)?;
     }
     Ok(report)
+}
+
+/// Runs what an operation that is missing could change on the embedded server in each pose.
+fn on_each_pose(targets: &Targets, filters: &[String], report: &mut Report) -> io::Result<()> {
+    let began = Instant::now();
+    let mut recipes = vec!["--package".to_owned(), "zk-recipes".to_owned()];
+    let suites = RECIPES_ON_POSES.into_iter();
+    recipes.extend(suites.flat_map(|name| ["--test".to_owned(), name.to_owned()]));
+    for servers in Servers::poses() {
+        for selection in [&selection(&targets.on_poses), &recipes] {
+            let what = servers.to_string();
+            let suites = cargo_test(&what, selection, filters, Some(&servers))?;
+            report.suites.extend(suites);
+        }
+    }
+    report.took("poses of the embedded server", began);
+    Ok(())
 }
 
 /// Runs on the first release of Apache ZooKeeper all that needs a real server, and on each further

@@ -423,6 +423,12 @@ impl Core {
         self.registry.poll(sub, waker, &mut self.wakes)
     }
 
+    /// Whether the events of the current server's recursive watches do not name the znode that has
+    /// changed.
+    pub(crate) fn has_nameless_events(&self) -> bool {
+        self.registry.is_nameless()
+    }
+
     /// Whether a watch has ended although the session goes on, and all its events have been read.
     pub(crate) fn is_abandoned(&self, sub: SubId) -> bool {
         self.registry.is_abandoned(sub)

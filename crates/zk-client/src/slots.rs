@@ -103,7 +103,8 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) result: Result<Reply, Box<Failure>>,
-    /// The path as the caller gave it; empty if a request other than a transaction succeeded.
+    /// The path as the caller gave it; empty if a request other than a transaction or `addWatch`
+    /// succeeded.
     pub(crate) path: String,
 }
 
@@ -417,8 +418,13 @@ impl Slots {
             return None;
         };
         let path = match &result {
-            // A transaction that failed is answered with success.
-            Ok(Reply { result: Ok(_), .. }) if slot.op != OpCode::Multi => String::new(),
+            // A transaction that failed is answered with success, and so is a lasting watch that is of no
+            // use.
+            Ok(Reply { result: Ok(_), .. })
+                if !matches!(slot.op, OpCode::Multi | OpCode::AddWatch) =>
+            {
+                String::new()
+            }
             _ => slot.path.clone(),
         };
         slot.owned = false;

@@ -12,7 +12,7 @@ use zk_proto::records::{
 use zk_proto::{Acl, Encode, ErrorCode, OpCode};
 use zk_transport::{Disconnect, FrameReader};
 
-use crate::core::{Core, Limits, Request};
+use crate::core::{Core, Limits, OpSet, Request};
 use crate::slots::{Replay, Reply, SlotKey, WatchIntent};
 use crate::watch::{SubId, WatchKind};
 use crate::{Error, SessionPolicy, State, Statistics, WatchEvent};
@@ -238,6 +238,7 @@ impl Machine {
         };
         let request = Request {
             op,
+            needs: OpSet::of(op),
             path,
             record: &*record,
             replay: match ask {

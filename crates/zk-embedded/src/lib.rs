@@ -72,6 +72,13 @@
 //! A production store. Everything is in memory and gone when it is dropped, there is one lock, no
 //! replication and no TLS. Production is an Apache ZooKeeper ensemble.
 //!
+//! # Poses
+//!
+//! A [`Pose`] makes the server one of another release, or ClickHouse Keeper, as far as a client can see
+//! it: `Server::builder().pose(Pose::KeeperOld)`. Its documentation says what each does, and by which
+//! sources. It is the same state machine in every pose, so that all of the following differs from real
+//! servers in the older poses of Apache too; only 3.8 and 3.9 are compared with them.
+//!
 //! # Differences from Apache ZooKeeper
 //!
 //! Random traces of three sessions are compared with Apache ZooKeeper 3.8.0 and 3.9.5, each with the

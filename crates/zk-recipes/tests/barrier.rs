@@ -29,7 +29,7 @@ async fn client(server: &Server) -> Client {
 /// and none of them makes anybody miss that it is opened.
 #[tokio::test]
 async fn c7_c8_who_waits_is_held_back_until_it_is_opened_whatever_happens() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
     let barrier = Barrier::new(&zk, "/a/barrier");
     soon("an open one", barrier.wait()).await.unwrap();
@@ -57,7 +57,7 @@ async fn c7_c8_who_waits_is_held_back_until_it_is_opened_whatever_happens() {
 
 #[tokio::test]
 async fn lost_replies_leave_it_as_it_should_be_and_one_closed_again_closed() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let barrier = Barrier::new(&zk, "/barrier");
     server.faults().drop_reply_after_apply(on(OpCode::Create2));
@@ -117,7 +117,7 @@ async fn a_lagging_server_does_not_keep_it_closed() {
 
 #[tokio::test]
 async fn who_gives_up_leaves_no_watch() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let barrier = Barrier::new(&zk, "/barrier");
     barrier.close().await.unwrap();

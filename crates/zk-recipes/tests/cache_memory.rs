@@ -25,7 +25,7 @@ fn resident() -> usize {
 
 #[tokio::test]
 async fn a_node_takes_no_more_than_is_counted() {
-    let server = Server::builder().log_limit(0).start().await.unwrap();
+    let server = common::server().log_limit(0).start().await.unwrap();
     let builder = common::unhurried(Client::builder(server.connect_string()));
     let zk = builder.connect().await.unwrap();
     zk.create("/app", "").await.unwrap();

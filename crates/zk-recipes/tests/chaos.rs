@@ -65,7 +65,7 @@ async fn increment(zk: &Client, lock: &Lock, mark: &str, attempt: usize) -> bool
 }
 
 async fn run(seed: u64) {
-    let server = Server::builder().members(3).start().await.unwrap();
+    let server = common::server().members(3).start().await.unwrap();
     let zk = client(&server, seed).await;
     zk.create("/counter", "0").await.unwrap();
     let added = Arc::new(AtomicUsize::new(0));

@@ -130,7 +130,7 @@ async fn a70_b82_the_order_is_kept_when_the_counter_runs_over() {
 #[tokio::test(start_paused = true)]
 async fn a75_a_parent_that_was_reaped_is_made_again() {
     let often = Duration::from_millis(100);
-    let memory = memory_with(Server::builder().container_check_interval(often)).await;
+    let memory = memory_with(common::server().container_check_interval(often)).await;
     let zk = memory.any().await;
     for layout in [Layout::Default, Layout::Curator, Layout::Kazoo] {
         let lock = Lock::new(&zk, "/locks/one").layout(layout);

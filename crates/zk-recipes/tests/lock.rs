@@ -59,7 +59,7 @@ async fn waits_in(line_of: usize, server: &Server, mut waiting: Pin<&mut impl Fu
 
 #[tokio::test]
 async fn a51_a52_b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
     server.faults().drop_reply_after_apply(on(OpCode::Create2));
@@ -74,7 +74,7 @@ async fn a51_a52_b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
 /// The znode of the session that ended must not stand before that of the next, for ever.
 #[tokio::test]
 async fn a54_a62_b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_the_line() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
     let first = zk.session();
@@ -96,7 +96,7 @@ async fn a54_a62_b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_th
 /// D3, B95, G7: wherever the caller gives up, nothing stays.
 #[tokio::test]
 async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let (zk, other) = (client(&server).await, client(&server).await);
     let held = Lock::new(&other, "/lock").acquire().await.unwrap();
     for polls in 1..60 {
@@ -113,7 +113,7 @@ async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
 
 #[tokio::test]
 async fn a61_c11_a_guard_is_lost_with_its_session_and_writes_nothing_more() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.create("/data", "before").await.unwrap();
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
@@ -140,7 +140,7 @@ async fn a61_c11_a_guard_is_lost_with_its_session_and_writes_nothing_more() {
 
 #[tokio::test]
 async fn a_guard_is_lost_when_its_znode_is_deleted() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
     zk.create("/data", "before").await.unwrap();
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
@@ -160,7 +160,7 @@ async fn a_guard_is_lost_when_its_znode_is_deleted() {
 /// D13.
 #[tokio::test]
 async fn d13_a_guard_dropped_outside_a_runtime_lets_go() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
     std::thread::spawn(move || drop(guard)).join().unwrap();
@@ -169,7 +169,7 @@ async fn d13_a_guard_dropped_outside_a_runtime_lets_go() {
 
 #[tokio::test]
 async fn contenders_are_served_in_order_and_known_by_name() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let first = Lock::new(&zk, "/lock")
         .identifier("first")
@@ -198,7 +198,7 @@ async fn contenders_are_served_in_order_and_known_by_name() {
 /// A server may have given the lock away before its answer is here.
 #[tokio::test]
 async fn a_guard_is_not_trusted_while_its_client_is_being_closed() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let guard = soon("the lock", Lock::new(&zk, "/lock").acquire())
         .await

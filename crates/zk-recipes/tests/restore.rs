@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use common::{Memory, memory_with, soon, until};
 use zk_client::{Client, Outcome, RetryPolicy};
+use zk_embedded::WallClock;
 use zk_embedded::fault::on;
-use zk_embedded::{Server, WallClock};
 use zk_proto::OpCode;
 use zk_recipes::{
     Barrier, CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, Election,
@@ -25,7 +25,7 @@ use zk_recipes::{
 /// An ensemble with `/config`, which has one child, after so many other transactions; all times in
 /// its stats are the same.
 async fn ensemble(writes: usize) -> (Memory, Client) {
-    let memory = memory_with(Server::builder().wall_clock(WallClock::From(0))).await;
+    let memory = memory_with(common::server().wall_clock(WallClock::From(0))).await;
     let zk = memory.any().await;
     zk.create("/config", "before").await.unwrap();
     for _ in 0..writes {
@@ -158,7 +158,7 @@ async fn a_tree_cache_holds_what_was_restored() {
 /// An ensemble whose next epoch lets the sessions of a backup live on: their clients have seen smaller
 /// zxids, although they have seen more than the backup has.
 async fn epochs() -> (Memory, Client) {
-    let memory = memory_with(Server::builder().members(3)).await;
+    let memory = memory_with(common::server().members(3)).await;
     let zk = memory.any().await;
     zk.create("/config", "before").await.unwrap();
     zk.create("/config/old", "").await.unwrap();

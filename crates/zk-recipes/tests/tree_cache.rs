@@ -176,7 +176,7 @@ async fn change(zk: &Client, rng: &mut Rng) {
 }
 
 async fn run(seed: u64, one_shot: bool, pose: Pose) {
-    let server = Server::builder()
+    let server = common::server()
         .pose(pose)
         .members(3)
         .start()
@@ -244,7 +244,7 @@ async fn a39_b62_it_equals_the_tree_with_one_shot_watches() {
 #[tokio::test]
 async fn a20_a_server_without_recursive_watches_gets_one_shot_ones() {
     for code in [ErrorCode::Unimplemented, ErrorCode::MarshallingError] {
-        let server = Server::start().await.unwrap();
+        let server = common::server().start().await.unwrap();
         let zk = client(&server).await;
         let refusal = on(OpCode::AddWatch).then(Action::Refuse(code)).always();
         server.faults().rule(refusal);
@@ -265,7 +265,7 @@ async fn a20_a_server_without_recursive_watches_gets_one_shot_ones() {
 /// C18: and a root that comes, goes and comes again, on a client with a chroot.
 #[tokio::test]
 async fn c18_only_what_is_below_the_root_is_in_it_and_the_root_may_come_and_go() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let admin = client(&server).await;
     admin.ensure_path("/team").await.unwrap();
     let zk = client(&server).await.chroot("/team").unwrap();
@@ -318,7 +318,7 @@ async fn c18_only_what_is_below_the_root_is_in_it_and_the_root_may_come_and_go()
 
 #[tokio::test]
 async fn levels_below_the_deepest_wanted_and_data_nobody_wants_are_left_out() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/a/b/c/d").await.unwrap();
     zk.set("/a/b", "data").await.unwrap();
@@ -343,7 +343,7 @@ async fn levels_below_the_deepest_wanted_and_data_nobody_wants_are_left_out() {
 
 #[tokio::test]
 async fn a_tree_that_is_too_large_ends_the_cache_and_lets_go_of_it() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     for n in 0..20 {
         zk.ensure_path(&format!("/a/{n}")).await.unwrap();
@@ -382,7 +382,7 @@ async fn a_tree_that_is_too_large_ends_the_cache_and_lets_go_of_it() {
 
 #[tokio::test]
 async fn events_that_nobody_reads_are_dropped_and_the_reader_goes_on_from_a_snapshot() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.create("/a", "0").await.unwrap();
     let cache = TreeCache::builder(&zk, "/a").max_events(4).start();
@@ -413,7 +413,7 @@ async fn events_that_nobody_reads_are_dropped_and_the_reader_goes_on_from_a_snap
 /// G8: a cache that does not keep up with its watch reads everything again.
 #[tokio::test]
 async fn a_watch_that_overflows_is_a_gap() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let admin = client(&server).await;
     let zk = Client::builder(server.connect_string())
         .max_watch_events(1)
@@ -436,7 +436,7 @@ async fn a_watch_that_overflows_is_a_gap() {
 
 #[tokio::test]
 async fn it_ends_with_its_client() {
-    let server = Server::start().await.unwrap();
+    let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let cache = TreeCache::new(&zk, "/");
     soon("the tree", cache.initialized()).await.unwrap();
@@ -452,7 +452,7 @@ async fn it_ends_with_its_client() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b103_65600_children_are_had() {
     const CHILDREN: usize = 65_600;
-    let server = Server::builder().log_limit(0).start().await.unwrap();
+    let server = common::server().log_limit(0).start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
     admin.create("/a", "").await.unwrap();
     fill(&admin, CHILDREN, |n| format!("/a/child-{n}")).await;
@@ -481,7 +481,7 @@ async fn b103_65600_children_are_had() {
 async fn i23_100000_nodes_and_changes_with_reconnects() {
     const DIRECTORIES: usize = 100;
     const NODES: usize = 100_000;
-    let server = Server::builder().log_limit(0).start().await.unwrap();
+    let server = common::server().log_limit(0).start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
     admin.create("/app", "").await.unwrap();
     fill(&admin, DIRECTORIES, |n| format!("/app/d{n}")).await;

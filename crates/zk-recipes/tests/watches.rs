@@ -45,7 +45,7 @@ impl Dial for InMemory {
 
 impl InMemory {
     async fn new() -> Self {
-        Self::of(Server::builder().in_memory().start().await.unwrap())
+        Self::of(common::server().in_memory().start().await.unwrap())
     }
 
     fn of(server: Server) -> Self {
@@ -196,7 +196,7 @@ async fn c14_a_znode_may_not_exist_yet_go_and_come_again_in_any_session() {
 /// Guards: P5.
 #[tokio::test(start_paused = true)]
 async fn names_count_where_pzxid_does_not_change() {
-    let server = Server::builder().keep_pzxid(true).in_memory();
+    let server = common::server().keep_pzxid(true).in_memory();
     let memory = InMemory::of(server.start().await.unwrap());
     let zk = memory.client().await;
     zk.create("/members", "").await.unwrap();

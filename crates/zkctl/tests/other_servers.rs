@@ -9,8 +9,11 @@
 
 mod common;
 
-use common::{Running, Served};
+use std::time::Duration;
+
+use common::{Running, Served, assert_fails, zkctl};
 use zk_embedded::{Pose, Server};
+use zk_tests::four_letter;
 
 fn served(pose: Pose) -> Served {
     Served::with(move || Server::builder().pose(pose).start())
@@ -110,4 +113,22 @@ fn what_a_server_lacks_is_named() {
         assert_eq!(code, Some(1), "{stderr}");
         assert!(stderr.contains("/zookeeper/config"), "{stderr}");
     }
+}
+
+#[test]
+fn serve_imitates_the_server_it_is_asked_for() {
+    for &pose in Pose::ALL {
+        let serve = Running::start(zkctl(&["serve", "--port", "0", "--pose", pose.name()]));
+        let address = serve.line("an address").parse().unwrap();
+        let srvr = four_letter::ask(address, "srvr", Duration::from_secs(3600)).unwrap();
+        let (program, version) = srvr.lines().next().unwrap().split_once(": ").unwrap();
+        let (expected, number) = match pose {
+            Pose::KeeperOld => ("ClickHouse Keeper version", "v22.8"),
+            Pose::KeeperNew => ("ClickHouse Keeper version", "v26.1"),
+            _ => ("Zookeeper version", pose.name()),
+        };
+        assert_eq!(program, expected, "{pose}");
+        assert!(version.starts_with(number), "{pose}: {version}");
+    }
+    assert_fails(&["serve", "--pose", "3.7"], 2, &["3.6", "keeper-new"]);
 }

@@ -368,6 +368,14 @@ impl Core {
                 Some(intent.kind)
             }
             (Err(_), _) => zk_proto::seeded_bug!("A43").then_some(intent.kind),
+            // ClickHouse Keeper sends no record, by which it is known.
+            (Ok(record), OpCode::AddWatch)
+                if record.is_empty() && intent.kind == WatchKind::Recursive =>
+            {
+                self.registry.set_nameless();
+                wanted = false;
+                Some(intent.kind)
+            }
             (Ok(_), _) => Some(intent.kind),
         };
         let mut watch = None;

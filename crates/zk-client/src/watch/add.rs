@@ -6,18 +6,28 @@ use zk_proto::OpCode;
 use zk_proto::records::{AddWatchMode, AddWatchRequest};
 
 use super::{WatchKind, WatchMode, WatchStream};
-use crate::call::{Call, Pending, operation};
+use crate::call::{Call, Pending, Success, operation};
 use crate::client::Client;
+use crate::error::{Error, ErrorKind, Outcome, Result};
 
 /// Watches a znode, or a whole subtree, until the stream is dropped. The znode need not exist.
 /// Needs servers of version 3.6 or newer.
 ///
 /// After a reconnect the watch is armed again and the stream yields a
-/// [`WatchEvent::Gap`](crate::WatchEvent::Gap), for no server tells what happened meanwhile.
+/// [`WatchEvent::Gap`](crate::WatchEvent::Gap), for no server reports what happened meanwhile.
+///
+/// # Other servers
+/// Where the server has no such watch, none is imitated: one-shot watches that are set again show the
+/// states of a znode and not each of its changes. What can be done with them on every server is in
+/// `zk-recipes`: `DataWatch` and `ChildrenWatch` follow a znode, `TreeCache` a subtree.
+///
+/// ClickHouse Keeper has [`WatchMode::Persistent`] only. It also sets recursive watches, but their
+/// events name the watched znode and not the one that has changed.
 ///
 /// # Errors
-/// [`ErrorKind::Unimplemented`](crate::ErrorKind::Unimplemented) and a lost connection from servers
-/// older than 3.6.
+/// [`ErrorKind::Unimplemented`](crate::ErrorKind::Unimplemented) where the server lacks the watch. What
+/// it costs to find that out, a connection or on some servers a session, it costs once for each server;
+/// further calls send nothing.
 ///
 /// # Cancel safety
 /// Dropping the future removes the watch, should it be set after all.
@@ -52,15 +62,32 @@ impl<'a> AddWatch<'a> {
             path: self.client.root().wire(self.path),
             mode,
         };
-        // ClickHouse Keeper answers without the record that Apache ZooKeeper sends; neither says
-        // anything that the header has not said.
+        let nameless = || self.client.shared().with(|core| core.has_nameless_events());
+        if kind == WatchKind::Recursive && nameless() {
+            let error = nameless_events(Outcome::NotSent).at(OpCode::AddWatch, self.path);
+            return Pending::failed(self.client, OpCode::AddWatch, error, armed);
+        }
         Call::read(self.client, OpCode::AddWatch, self.path)
             .watch(kind)
             .deadline(self.deadline)
-            .submit(&record, |reply, client| {
-                Ok(WatchStream::new(client, reply.watch))
-            })
+            .submit(&record, armed)
     }
+}
+
+/// The record that Apache ZooKeeper sends says nothing that the header has not said, and ClickHouse
+/// Keeper sends none.
+fn armed(reply: &Success, client: &Client) -> Result<WatchStream> {
+    match reply.watch {
+        Some(_) => Ok(WatchStream::new(client, reply.watch)),
+        None => Err(nameless_events(Outcome::Rejected)),
+    }
+}
+
+fn nameless_events(outcome: Outcome) -> Error {
+    Error::new(ErrorKind::Unimplemented, outcome).with_detail(
+        "the server's recursive watches do not report which znode has changed, as those of \
+         ClickHouse Keeper",
+    )
 }
 
 operation!(AddWatch -> WatchStream);

@@ -48,6 +48,11 @@ use self::ops::OpSet;
 /// without a body), `checkWatches` and `removeWatches`, `multiRead` and `reconfig` (refused as
 /// unimplemented unless enabled), and names its features in `/keeper/feature_flags` and
 /// `/keeper/api_version`. `create2` is known to 26.1, with its feature flag off.
+///
+/// Not imitated of Keeper: its own operations (from 500 on), compression, xids of 64 bits and passwords
+/// for the whole server; `/keeper/config`; that `/keeper` counts none of its children; its looser paths;
+/// that replies which wait are lost when an unknown operation closes the connection; its time between
+/// two checks for dead sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pose {

@@ -123,7 +123,7 @@ impl Running {
             match client.watch(&base, WatchMode::PersistentRecursive).await {
                 Ok(stream) => return Ok(Watches::Recursive(stream)),
                 Err(error) if is_unknown(&error) => {
-                    tracing::info!(%error, "the server has no recursive watches; one-shot ones do");
+                    tracing::info!(%error, "a cache goes on by one-shot watches");
                     return Ok(one_shot());
                 }
                 Err(error) if self.delays.may_go_on(&error) => {
@@ -291,7 +291,7 @@ fn end(error: zk_client::Error) -> CacheError {
     }
 }
 
-/// What servers before 3.6 say to a request that they do not know.
+/// Whether the server has no recursive watches, or none that report which node has changed.
 fn is_unknown(error: &zk_client::Error) -> bool {
     error.kind() == ErrorKind::Unimplemented || error.code() == Some(ErrorCode::MarshallingError)
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, Stream};
-use zk_embedded::Server;
+use zk_embedded::{Pose, Server, UnknownPose};
 use zk_recipes::Layout;
 use zk_tests::Wait;
 
@@ -83,8 +83,27 @@ pub(crate) struct Memory {
     dialled: Arc<AtomicUsize>,
 }
 
+/// The server that `ZK_TESTS_SERVER` asks the embedded one to imitate, by the names that the tests of
+/// `zk-tests` have for them: Apache ZooKeeper 3.9 if it is not set.
+pub(crate) fn pose() -> Pose {
+    const PARAMETER: &str = "ZK_TESTS_SERVER";
+    let wanted = std::env::var(PARAMETER).unwrap_or_default();
+    match wanted.strip_prefix("embedded-").map(str::parse) {
+        Some(Ok(pose)) => pose,
+        None if ["", "embedded", "apache"].contains(&&*wanted) => Pose::V3_9,
+        _ => panic!("{PARAMETER} is embedded-POSE, and not {wanted:?}; {UnknownPose}"),
+    }
+}
+
+/// A server in the pose that is asked for, with the session timeouts that Apache ZooKeeper grants.
+pub(crate) fn server() -> zk_embedded::Builder {
+    Server::builder()
+        .pose(pose())
+        .session_timeouts(Duration::from_secs(4), Duration::from_secs(40))
+}
+
 pub(crate) async fn memory(members: usize) -> Memory {
-    memory_with(Server::builder().members(members)).await
+    memory_with(server().members(members)).await
 }
 
 pub(crate) async fn memory_with(options: zk_embedded::Builder) -> Memory {

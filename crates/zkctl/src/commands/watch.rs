@@ -39,15 +39,11 @@ enum Entry {
 /// What a task that follows a znode reports.
 enum News {
     Entry(Entry),
-    /// The server knows no lasting watches.
-    NoneLasting,
+    /// There is no lasting watch to be had of the server; the text says why.
+    NoneLasting(String),
     /// The znode is not watched any more; the text says why.
     Failed(String),
 }
-
-const NONE_LASTING: &str = "the server does not know addWatch, which Apache ZooKeeper has since 3.6; \
-                            one-shot watches are set instead, and of changes in quick succession only \
-                            the last may be seen";
 
 pub(super) async fn watch(
     args: Watch,
@@ -89,9 +85,12 @@ pub(super) async fn watch(
             },
             news = receiver.recv() => match news {
                 Some(News::Entry(entry)) => entry,
-                Some(News::NoneLasting) => {
+                Some(News::NoneLasting(why)) => {
                     if !std::mem::replace(&mut none_lasting, true) {
-                        notices.say(NONE_LASTING);
+                        notices.say(format_args!(
+                            "{why}; one-shot watches are set instead, and of changes in quick \
+                             succession only the last may be seen"
+                        ));
                     }
                     continue;
                 }
@@ -125,7 +124,13 @@ async fn follow_node(client: Client, path: String, mode: WatchMode, news: mpsc::
         let mut events = match asking.watch(&path, mode).await {
             Ok(events) => events,
             Err(error) if error.kind() == ErrorKind::Unimplemented => {
-                return follow_by_one_shots(&client, &path, mode, &news).await;
+                let why = News::NoneLasting(explain(&error));
+                if news.send(why).await.is_ok()
+                    && let End::Failed(text) = one_shot::follow(&client, &path, mode, &news).await
+                {
+                    let _ = news.send(News::Failed(text)).await;
+                }
+                return;
             }
             Err(error) => {
                 // The receiver is gone only when the command is over.
@@ -158,19 +163,5 @@ async fn follow_node(client: Client, path: String, mode: WatchMode, news: mpsc::
         again = true;
         // However long it takes until there is a server again.
         asking = client.with_deadline(None);
-    }
-}
-
-async fn follow_by_one_shots(
-    client: &Client,
-    path: &str,
-    mode: WatchMode,
-    news: &mpsc::Sender<News>,
-) {
-    if news.send(News::NoneLasting).await.is_err() {
-        return;
-    }
-    if let End::Failed(text) = one_shot::follow(client, path, mode, news).await {
-        let _ = news.send(News::Failed(text)).await;
     }
 }

@@ -237,12 +237,12 @@ impl Running {
     }
 
     pub(crate) fn says(&self, word: &str) {
-        loop {
-            let line = watchdog::receive(word, &self.lines).expect(word);
-            if line.contains(word) {
-                return;
-            }
-        }
+        while !self.line(word).contains(word) {}
+    }
+
+    /// The next line of standard output.
+    pub(crate) fn line(&self, what: &str) -> String {
+        watchdog::receive(what, &self.lines).expect(what)
     }
 
     pub(crate) fn signal(&self, signal: &str) {
