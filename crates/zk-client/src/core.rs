@@ -142,8 +142,8 @@ pub(crate) struct Core {
     abilities: Abilities,
     /// What was learnt of servers since the last time it was taken for the log.
     learnt: Option<String>,
-    /// Whether this connection's server has answered that it does not know an operation.
-    has_refused: bool,
+    /// What this connection's server has answered that it does not know.
+    refused: OpSet,
     /// This connection's server is a ClickHouse Keeper.
     on_keeper: bool,
     /// It has been asked for what it has, and requests wait for the answer.
@@ -212,7 +212,7 @@ impl Core {
             again: Again::default(),
             abilities: Abilities::default(),
             learnt: None,
-            has_refused: false,
+            refused: OpSet::NONE,
             on_keeper: false,
             awaits_features: false,
             follow: Follow::default(),

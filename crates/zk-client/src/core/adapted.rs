@@ -17,7 +17,7 @@ use zk_transport::{Disconnect, Link};
 
 use super::abilities::OpSet;
 use super::{Closing, Core, Token};
-use crate::slots::{Seen, SlotKey};
+use crate::slots::{Seen, Slot, SlotKey};
 
 /// A creation that was sent as `create`.
 #[derive(Debug)]
@@ -222,6 +222,12 @@ impl Core {
         }
     }
 
+    /// Whether a request on its way asks for what this connection's server has answered that it does not
+    /// know. It will not be executed.
+    pub(super) fn is_refused(&self, slot: &Slot) -> bool {
+        !slot.asks.and(self.refused).is_empty() && !slot.record.is_empty()
+    }
+
     /// Whether a request that the server does not know can be made in another form, on the next
     /// connection, with all that followed it. A server that does not know an operation closes the
     /// connection, as a rule, so the rest is not sent over this one.
@@ -229,15 +235,20 @@ impl Core {
     /// It cannot if a write is on its way: the two would change places.
     pub(super) fn begin_resending(&mut self, key: SlotKey) -> bool {
         let is_write = |token: &Token| match token {
-            Token::Call(key) => (self.slots.get(*key)).is_some_and(|slot| slot.is_write()),
+            Token::Call(key) => {
+                (self.slots.get(*key)).is_some_and(|slot| slot.is_write() && !self.is_refused(slot))
+            }
             Token::Close => true,
             _ => false,
         };
         let others = self.link.as_ref().map(Link::tokens);
         let is_behind = others.is_none_or(|mut tokens| tokens.any(is_write));
         let can_be = (self.slots.get(key)).is_some_and(|slot| {
-            let form = self.form(slot.op, slot.needs);
-            slot.is_wanted() && !slot.record.is_empty() && form.is_some_and(|form| form.is_adapted)
+            let lacks = slot.asks.and(self.abilities.lacking());
+            slot.is_wanted()
+                && !slot.record.is_empty()
+                && !lacks.and(replaceable()).is_empty()
+                && self.form(slot.op, slot.needs).is_some()
         });
         if is_behind || !can_be || matches!(self.closing, Closing::Requested { .. }) {
             return false;

@@ -66,6 +66,10 @@ impl Core {
             let Token::Call(key) = lost.token else {
                 continue;
             };
+            let refused = self
+                .slots
+                .get(key)
+                .is_some_and(|slot| self.is_refused(slot));
             let Some(slot) = self.slots.get_mut(key) else {
                 continue;
             };
@@ -85,6 +89,10 @@ impl Core {
             if !slot.is_write() && slot.losses >= MAX_LOSSES {
                 let outcome = Outcome::Unknown;
                 self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
+                continue;
+            }
+            if refused && !write_lost {
+                kept.push_back(key);
                 continue;
             }
             if !slot.is_write() || zk_proto::seeded_bug!("A52") {

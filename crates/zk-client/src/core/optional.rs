@@ -64,7 +64,7 @@ impl Core {
             address: addresses.and_then(Addresses::current),
         };
         self.abilities.handle_connected(server);
-        self.has_refused = false;
+        self.refused = OpSet::NONE;
         self.heed_abilities();
     }
 
@@ -92,7 +92,7 @@ impl Core {
             return;
         }
         if is_unknown {
-            self.has_refused = true;
+            self.refused = self.refused.with(ops);
             let ops = ops.without(OpSet::of_all(&CONFIGURED));
             let lacks = self.abilities.handle_refused(ops);
             self.report(lacks, "answered that it does not know it");
@@ -106,7 +106,7 @@ impl Core {
     /// for.
     pub(super) fn note_closed(&mut self, reason: &Disconnect, lost: &[Lost<Token>]) -> OpSet {
         // After an answer that says so, the close is no news.
-        if !is_close(reason) || self.has_refused {
+        if !is_close(reason) || !self.refused.is_empty() {
             self.abilities.acquit();
             return OpSet::NONE;
         }

@@ -455,3 +455,22 @@ fn a_keeper_is_asked_what_it_has() {
         assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
     }
 }
+
+/// The others would be refused as well: none of them is unknown.
+#[test]
+fn refused_creates_are_all_made_in_order() {
+    for unknown in [Unknown::Refuse, Unknown::RefuseAndClose] {
+        let mut world = World::lacking(&[OpCode::Create2], unknown);
+        let paths: Vec<_> = (0..9).map(|n| format!("/{n}")).collect();
+        let keys: Vec<_> = paths
+            .iter()
+            .map(|path| world.create_by(OpCode::Create2, path, path))
+            .collect();
+        world.settle();
+        world.reconnect();
+        for key in keys {
+            world.ok(key);
+        }
+        assert_eq!(world.server.log, paths);
+    }
+}
