@@ -1,7 +1,6 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use zk_recipes::Layout;
 
 use crate::environment;
 use crate::security::Security;
+use crate::serve::Serve;
 use crate::size::size;
 use crate::time::{duration, session_timeout};
 
@@ -241,16 +241,6 @@ impl Workload {
             Workload::Connect => "connect",
         }
     }
-}
-
-#[derive(Args)]
-pub(crate) struct Serve {
-    /// The port to listen on; 0 for any that is free
-    #[arg(long, default_value_t = 2181)]
-    pub(crate) port: u16,
-    /// The address to listen on
-    #[arg(long, default_value = "127.0.0.1")]
-    pub(crate) host: IpAddr,
 }
 
 #[derive(Args)]
