@@ -25,6 +25,7 @@ mod read;
 mod reconfig;
 mod request;
 mod session;
+mod shrink;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod write;
 pub use connection::{ConnectionId, Peer};
 pub use inspect::{NodeInfo, SessionInfo, WatchCounts};
 pub use output::Output;
+pub(crate) use shrink::shrink_map;
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use txn::{Change, Txn};

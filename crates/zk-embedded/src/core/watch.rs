@@ -6,6 +6,7 @@ use std::sync::Arc;
 use zk_proto::path;
 
 use super::connection::ConnectionId;
+use super::shrink::{shrink_map, shrink_set};
 
 /// The kinds of watch one connection has on one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,7 @@ impl WatchTable {
             watchers.remove(&connection);
             if watchers.is_empty() {
                 self.by_path.remove(path);
+                shrink_map(&mut self.by_path);
             }
             self.forget(path, connection);
         } else {
@@ -107,6 +109,7 @@ impl WatchTable {
             let before = watchers.remove(&connection).unwrap_or(Modes::NONE);
             if watchers.is_empty() {
                 self.by_path.remove(&path);
+                shrink_map(&mut self.by_path);
             }
             self.recount(before, Modes::NONE);
         }
@@ -142,6 +145,7 @@ impl WatchTable {
             });
             if watchers.is_empty() {
                 self.by_path.remove(path);
+                shrink_map(&mut self.by_path);
             }
         }
         for connection in spent {
@@ -196,6 +200,7 @@ impl WatchTable {
     fn forget(&mut self, path: &str, connection: ConnectionId) {
         if let Some(paths) = self.by_connection.get_mut(&connection) {
             paths.remove(path);
+            shrink_set(paths);
             if paths.is_empty() {
                 self.by_connection.remove(&connection);
             }
