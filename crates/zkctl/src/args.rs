@@ -160,7 +160,7 @@ pub(crate) enum Command {
     /// Measure how long requests take here, on znodes of its own
     Bench(Bench),
     /// Run an in-memory server for development and tests, until interrupted
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Show locks, an election, watches and an expiry at work, on a server of its own, or on the
     /// ensemble that --server names
     Demo,

@@ -4,7 +4,7 @@
 //! Files: `state` ties everything together; `handshake`, `login`, `request`, `read`, `write`, `watches` are
 //! what it does with a frame, which `lenient` helps to read; `four_letter` answers in text, with `host_facts`; `prepare` checks a write; `member`
 //! applies transactions; `tree`, `children`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
-//! `ensemble` and `deposed` are what befalls members, `reconfig` is who they are.
+//! `ensemble` and `deposed` are what befalls members, `reconfig` is which of them vote.
 
 mod acl;
 mod children;

@@ -25,6 +25,9 @@ pub(super) struct ZooCfg {
     ignored: Vec<String>,
 }
 
+/// Where clients reach a member; `None` for the host if its line has only a port.
+pub(super) type ClientAddress = (Option<IpAddr>, u16);
+
 /// Why a line cannot be understood. It does not repeat the value, which may be a secret.
 type Problem = &'static str;
 
@@ -155,9 +158,8 @@ impl ZooCfg {
         Ok(())
     }
 
-    /// Where clients reach each member, if its line says so; `None` for the host if the line has only
-    /// a port.
-    pub(super) fn client_addresses(&self) -> Result<Vec<Option<(Option<IpAddr>, u16)>>, Failure> {
+    /// Where clients reach each member, if its line says so.
+    pub(super) fn client_addresses(&self) -> Result<Vec<Option<ClientAddress>>, Failure> {
         let address = |server: &Server| {
             let Some(client) = &server.client else {
                 return Ok(None);
