@@ -19,7 +19,9 @@ use zk_embedded::{Pose, UnknownPose};
 use zk_proto::OpCode;
 use zk_tests::starvation::LONGEST_SESSION;
 use zk_tests::watchdog::{receive, try_poll};
-use zk_tests::{Ensemble, Mode, Server, ServerOptions, Srvr, Standalone, four_letter};
+use zk_tests::{
+    Ensemble, Mode, SUPER_CREDENTIALS, Server, ServerOptions, Srvr, Standalone, four_letter,
+};
 
 const PARAMETER: &str = "ZK_TESTS_SERVER";
 const MEMBERS: usize = 3;
@@ -258,6 +260,10 @@ impl Embedded {
         let builder = zk_embedded::Server::builder()
             .pose(pose)
             .members(members)
+            .reconfig_enabled(true)
+            .super_digest(zk_proto::acl::proven_digest_id(
+                SUPER_CREDENTIALS.as_bytes(),
+            ))
             .tick(TICK)
             .session_timeouts(TICK * 2, LONGEST_SESSION);
         let server = Arc::new(there(builder.start())??);
