@@ -13,12 +13,13 @@ const OFFLINE_PREFIX: &str = "offline_";
 
 /// What these test is the same on every server: they take theirs from `tests/tests/common`, which
 /// starts what the variable `ZK_TESTS_SERVER` asks for.
-const ON_EMBEDDED: [&str; 25] = [
+const ON_EMBEDDED: [&str; 26] = [
     "bad_input",
     "blocking",
     "cancellation",
     "chroots",
     "election",
+    "ensemble_config",
     "errors_read_aloud",
     "fresh_reads",
     "frozen_server",

@@ -78,8 +78,8 @@ impl State {
         if count > 1 {
             let config = initial_config(&state.options, &[]);
             state.set_config(now, &config);
-            let voters = (0..count).filter(|&index| state.votes(index));
-            state.leader = voters.last().unwrap_or_default();
+            let last = (0..count).rfind(|&index| state.votes(index));
+            state.leader = last.unwrap_or_default();
             state.begin_epoch(1);
         }
         state
