@@ -106,6 +106,7 @@ impl ZooCfg {
             "DigestAuthenticationProvider.superDigest" => {
                 options.super_digest = Some(value.to_owned());
             }
+            "skipACL" => options.skip_acl = value == "yes",
             "ensembleAuthName" => options.ensemble_names = Some(list(value)),
             "enforce.auth.enabled" => self.enforces_auth = boolean(value)?,
             "enforce.auth.schemes" => self.schemes = list(value),
