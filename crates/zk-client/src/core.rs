@@ -7,6 +7,7 @@
 //! [`Shared::with`](crate::shared::Shared::with) after the lock is released.
 
 mod abilities;
+mod adapted;
 mod again;
 mod cleanups;
 mod connection;
@@ -15,6 +16,7 @@ mod disconnect;
 mod expiry;
 mod follow;
 mod hosts;
+mod keeper;
 mod login;
 mod optional;
 mod rearm;
@@ -32,6 +34,7 @@ use zk_proto::{Encode, HostPort, OpCode};
 use zk_transport::{BackoffPolicy, Disconnect, Hosts, Link};
 
 pub(crate) use self::abilities::OpSet;
+pub(crate) use self::adapted::PlainCreate;
 
 use self::abilities::Abilities;
 use self::again::Again;
@@ -60,6 +63,8 @@ pub(crate) enum Token {
     Unwatch(Arc<str>, Left),
     /// The ensemble's configuration.
     Config,
+    /// What a ClickHouse Keeper has.
+    Features,
     /// The end of the session.
     Close,
 }
@@ -137,8 +142,12 @@ pub(crate) struct Core {
     abilities: Abilities,
     /// What was learnt of servers since the last time it was taken for the log.
     learnt: Option<String>,
-    /// Whether this connection's server has answered that it does not know an operation.
-    has_refused: bool,
+    /// What this connection's server has answered that it does not know.
+    refused: OpSet,
+    /// This connection's server is a ClickHouse Keeper.
+    on_keeper: bool,
+    /// It has been asked for what it has, and requests wait for the answer.
+    awaits_features: bool,
     follow: Follow,
     slots: Slots,
     /// Requests that wait for a connection, or for its watches to be armed, in submission order.
@@ -203,7 +212,9 @@ impl Core {
             again: Again::default(),
             abilities: Abilities::default(),
             learnt: None,
-            has_refused: false,
+            refused: OpSet::NONE,
+            on_keeper: false,
+            awaits_features: false,
             follow: Follow::default(),
             slots: Slots::default(),
             parked: VecDeque::new(),
@@ -311,6 +322,12 @@ impl Core {
         });
         let limit = self.limits.request_bytes;
         let open = self.takes_requests();
+        // A request that waits gets its form when it is sent.
+        let form = self.form(request.op, request.needs).unwrap_or_default();
+        let (lacking, session) = (self.abilities.lacking(), self.session.id());
+        // What may have to be sent in another form is kept.
+        let keeps = !request.replay.is_never()
+            || !request.needs.without(self.abilities.having()).is_empty();
         let key = self.slots.insert(
             request.op,
             request.path,
@@ -332,11 +349,15 @@ impl Core {
         let mut bytes = 0;
         let size = match self.link.as_mut().filter(|_| open) {
             Some(link) => {
-                let written = link.submit(now, request.op, Token::Call(key), limit, |out| {
+                slot.asks = form.asks;
+                let written = link.submit(now, form.op, Token::Call(key), limit, |out| {
                     let from = out.len();
                     encode(out);
+                    if form.is_adapted {
+                        slot.plain = form.adapt(request.op, lacking, session, out, from);
+                    }
                     bytes = out.len() - from;
-                    if !request.replay.is_never() {
+                    if keeps {
                         let record = out.get(from..).unwrap_or_default();
                         slot.record.extend_from_slice(record);
                     }
@@ -400,6 +421,12 @@ impl Core {
     /// The next event of a watch; `waker` is woken when there is one.
     pub(crate) fn poll_event(&mut self, sub: SubId, waker: &Waker) -> Option<WatchEvent> {
         self.registry.poll(sub, waker, &mut self.wakes)
+    }
+
+    /// Whether the events of the current server's recursive watches do not name the znode that has
+    /// changed.
+    pub(crate) fn has_nameless_events(&self) -> bool {
+        self.registry.is_nameless()
     }
 
     /// Whether a watch has ended although the session goes on, and all its events have been read.
@@ -477,7 +504,7 @@ impl Core {
             return Err(Failure::DeadlineExceeded(Outcome::NotSent));
         }
         // Without a connection it is parked: the next server may have the operation.
-        if !self.abilities.lacking().and(request.needs).is_empty() && self.takes_requests() {
+        if self.form(request.op, request.needs).is_none() && self.takes_requests() {
             return Err(Failure::Unimplemented(Outcome::NotSent));
         }
         self.make_room()

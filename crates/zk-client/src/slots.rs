@@ -14,7 +14,7 @@ use zk_proto::{ErrorCode, OpCode, Xid, Zxid};
 use zk_transport::Disconnect;
 
 use crate::Outcome;
-use crate::core::OpSet;
+use crate::core::{OpSet, PlainCreate};
 use crate::statistics::Classes;
 use crate::watch::{SubId, WatchKind};
 
@@ -140,6 +140,10 @@ pub(crate) struct Slot {
     pub(crate) op: OpCode,
     /// The operations it needs that not every server has.
     pub(crate) needs: OpSet,
+    /// Those of them that the form has in which it was sent.
+    pub(crate) asks: OpSet,
+    /// It was sent as a creation that is answered without a stat.
+    pub(crate) plain: Option<Box<PlainCreate>>,
     pub(crate) replay: Replay,
     pub(crate) watch: Option<WatchIntent>,
     pub(crate) deadline: Option<Instant>,
@@ -157,6 +161,8 @@ pub(crate) struct Slot {
     failed: bool,
     /// Whether it waits for the next connection, although there is one.
     pub(crate) held_back: bool,
+    /// Whether it comes before what was in flight when the connection ended.
+    pub(crate) goes_first: bool,
     /// Whether it was sent over an earlier connection and not answered.
     pub(crate) was_sent: bool,
     /// Connections that the server closed when it was the turn of this request.
@@ -171,6 +177,8 @@ impl Slot {
         Slot {
             op: OpCode::Ping,
             needs: OpSet::NONE,
+            asks: OpSet::NONE,
+            plain: None,
             replay: Replay::Never,
             watch: None,
             deadline: None,
@@ -182,9 +190,37 @@ impl Slot {
             result: None,
             failed: false,
             held_back: false,
+            goes_first: false,
             was_sent: false,
             losses: 0,
             bytes: 0,
+        }
+    }
+
+    /// Whether a znode has been created, and only its stat is missing.
+    fn is_created(&self) -> bool {
+        self.plain.as_ref().is_some_and(|plain| plain.is_created())
+    }
+
+    /// Whether it is sent again, when it was sent and its reply did not come. A creation is, once it
+    /// is known to have happened: what is sent then is a read.
+    pub(crate) fn replay(&self) -> Replay {
+        match self.is_created() {
+            true => Replay::Always,
+            false => self.replay,
+        }
+    }
+
+    /// Whether it must not be executed twice.
+    pub(crate) fn is_write(&self) -> bool {
+        self.replay().is_never()
+    }
+
+    /// What is on the wire, or will be, of a request that is not sent in its own form.
+    pub(crate) fn stage(&self) -> OpCode {
+        match self.is_created() {
+            true => OpCode::Exists,
+            false => self.op,
         }
     }
 
@@ -267,6 +303,8 @@ impl Slots {
         if let Some(slot) = self.get_mut(key) {
             slot.op = op;
             slot.needs = OpSet::NONE;
+            slot.asks = OpSet::NONE;
+            slot.goes_first = false;
             slot.replay = replay;
             slot.watch = watch;
             slot.deadline = deadline;
@@ -338,6 +376,17 @@ impl Slots {
         };
         if !slot.is_wanted() {
             return false;
+        }
+        // What has happened is not said to have failed, because a read that followed it has.
+        if let Some((body, seen)) = slot.plain.as_ref().and_then(|plain| plain.answer(None)) {
+            self.counts.of(slot.replay).answered += 1;
+            let reply = Reply {
+                result: Ok(body),
+                watch: None,
+                seen: Some(seen),
+            };
+            slot.complete(Ok(reply), wakes);
+            return true;
         }
         self.counts.of(slot.replay).failed(&failure);
         slot.failed = true;
@@ -438,6 +487,7 @@ impl Slots {
         debug_assert!(slot.watch.is_none() && slot.deadline.is_none());
         debug_assert!(slot.waker.is_none() && slot.result.is_none());
         slot.path.clear();
+        slot.plain = None;
         slot.clear_record();
         self.free.push(key);
     }

@@ -155,6 +155,8 @@ pub struct Link<T> {
     phase: Phase,
     /// Whether nothing may be said after the handshake until a login has succeeded.
     login: bool,
+    /// Whether the answer to the connect request lacked its last byte.
+    short_handshake: bool,
     next_xid: Xid,
     in_flight: VecDeque<InFlight<T>>,
     auths: VecDeque<T>,
@@ -198,6 +200,7 @@ impl<T> Link<T> {
                 read_only: request.read_only == Some(true),
             },
             login: false,
+            short_handshake: false,
             next_xid: 1,
             in_flight: VecDeque::new(),
             auths: VecDeque::new(),
@@ -229,6 +232,12 @@ impl<T> Link<T> {
         matches!(self.phase, Phase::Open { .. })
     }
 
+    /// Whether the server answered the connect request without the byte that says whether it is
+    /// read-only, as servers before 3.4 and ClickHouse Keeper do.
+    pub fn is_short_handshake(&self) -> bool {
+        self.short_handshake
+    }
+
     /// When it was opened.
     pub fn opened_at(&self) -> Instant {
         self.opened_at
@@ -257,6 +266,11 @@ impl<T> Link<T> {
     /// Requests submitted and not yet answered.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// The tokens of the requests that have not been answered, oldest first.
+    pub fn tokens(&self) -> impl Iterator<Item = &T> {
+        self.in_flight.iter().map(|request| &request.token)
     }
 
     /// Whether a request that has been taken by [`poll_output`](Self::poll_output) is not answered.

@@ -24,6 +24,8 @@ pub(crate) struct OpSet(u16);
 impl OpSet {
     pub(crate) const NONE: OpSet = OpSet(0);
 
+    pub(crate) const ALL: OpSet = OpSet((1 << 12) - 1);
+
     /// The operation, if not every server has it.
     #[inline]
     pub(crate) const fn of(op: OpCode) -> Self {

@@ -7,6 +7,7 @@ use zk_proto::records::ConnectResponse;
 use zk_proto::{ErrorCode, OpCode};
 use zk_transport::{Disconnect, FrameReader, Link, Notification, Received};
 
+use super::adapted::LEFT_TO_RESEND;
 use super::again::Again;
 use super::{Closing, Core, OpSet, Token};
 use crate::Outcome;
@@ -200,18 +201,18 @@ impl Core {
                     self.session.handle_write_reply(submitted, now, decided);
                 }
                 let xid = self.link.as_ref().map_or(0, Link::last_xid);
-                self.handle_reply(now, key, op, result, Seen { xid, zxid });
-                Ok(())
+                self.handle_reply(now, key, op, result, Seen { xid, zxid })
             }
             Received::Reply {
                 token: Token::Rearm(batch),
                 zxid,
-                result,
+                mut result,
                 ..
             } => {
                 self.session.handle_zxid(zxid);
                 if batch.is_lasting() {
-                    self.note_answer(OpSet::of(OpCode::SetWatches2), &result);
+                    let op = OpCode::SetWatches2;
+                    self.note_answer(op, OpSet::of(op), &mut result);
                 }
                 match result {
                     Ok(_) => self.handle_rearmed(now, &batch),
@@ -266,13 +267,14 @@ impl Core {
             Received::Reply {
                 token: Token::Unwatch(path, lasting),
                 zxid,
-                result,
+                mut result,
                 ..
             } => {
                 self.session.handle_zxid(zxid);
                 // After any other refusal the server had nothing to remove, or a watch of a mode it
                 // cannot remove alone.
-                self.note_answer(OpSet::of(OpCode::RemoveWatches), &result);
+                let op = OpCode::RemoveWatches;
+                self.note_answer(op, OpSet::of(op), &mut result);
                 match result {
                     Err(ErrorCode::ThrottledOp) => {
                         self.handle_throttled_unwatch(now, path, lasting);
@@ -280,6 +282,16 @@ impl Core {
                     Err(ErrorCode::Unimplemented) => self.registry.keep(path, lasting),
                     _ => {}
                 }
+                Ok(())
+            }
+            Received::Reply {
+                token: Token::Features,
+                zxid,
+                result,
+                ..
+            } => {
+                self.session.handle_zxid(zxid);
+                self.handle_features(now, &result);
                 Ok(())
             }
             Received::Auth { token, refused } => self.handle_verdict(&token, refused),
@@ -305,13 +317,22 @@ impl Core {
         op: OpCode,
         result: Result<Bytes, ErrorCode>,
         seen: Seen,
-    ) {
+    ) -> Result<(), Disconnect> {
+        let (mut result, mut seen) = (result, seen);
         let mut watch = None;
         if let Some(slot) = self.slots.get_mut(key) {
-            let (needs, wanted) = (slot.needs, slot.is_wanted());
+            let (asks, wanted, is_plain) = (slot.asks, slot.is_wanted(), slot.plain.is_some());
             let intent = slot.watch.take();
-            if !needs.is_empty() {
-                self.note_answer(needs, &result);
+            if !asks.is_empty() {
+                self.note_answer(op, asks, &mut result);
+                if result == Err(ErrorCode::Unimplemented) && self.begin_resending(key) {
+                    return Err(LEFT_TO_RESEND);
+                }
+            } else if is_plain {
+                match self.handle_plain(now, key, result, seen) {
+                    Some(answer) => (result, seen) = answer,
+                    None => return Ok(()),
+                }
             }
             if let Some(intent) = intent {
                 watch = self.settle_watch(now, intent, wanted, op, &result);
@@ -324,6 +345,7 @@ impl Core {
         };
         self.slots.answer(key, reply, &mut self.wakes);
         self.slots.unqueue(key);
+        Ok(())
     }
 
     /// A request that was to set a watch has been answered. The watch, if it is set and `wanted`.
@@ -346,6 +368,14 @@ impl Core {
                 Some(intent.kind)
             }
             (Err(_), _) => zk_proto::seeded_bug!("A43").then_some(intent.kind),
+            // ClickHouse Keeper sends no record, by which it is known.
+            (Ok(record), OpCode::AddWatch)
+                if record.is_empty() && intent.kind == WatchKind::Recursive =>
+            {
+                self.registry.set_nameless();
+                wanted = false;
+                Some(intent.kind)
+            }
             (Ok(_), _) => Some(intent.kind),
         };
         let mut watch = None;
@@ -451,7 +481,9 @@ impl Core {
             Established::Expired { replaced } => {
                 // A link that was never open for requests carries none.
                 let link = self.link.take();
-                self.after_expiry(epoch, true);
+                // A new session in its place proves nothing: Keeper resumes none, and lets the old one
+                // time out.
+                self.after_expiry(epoch, !replaced);
                 if !replaced || self.is_over() {
                     return Err(Disconnect::SessionExpired);
                 }
@@ -462,6 +494,7 @@ impl Core {
         self.traffic.connections += 1;
         self.on_read_only = response.read_only;
         self.begin_abilities();
+        self.recognize(response);
         if self.login.is_some() {
             self.begin_login();
             return Ok(());

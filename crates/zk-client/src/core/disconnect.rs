@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use zk_transport::{Disconnect, Unsent};
 
+use super::optional::is_close;
 use super::{Closing, Core, Token};
 use crate::Outcome;
 use crate::repetition::MAX_LOSSES;
-use crate::slots::Failure;
+use crate::slots::{Failure, SlotKey};
 use crate::state::State;
 
 /// Whether a connection may have ended like this because of the request that was to be answered next:
@@ -45,11 +46,14 @@ impl Core {
         self.heard(link.last_received().min(now), link.acknowledged());
         self.stop_reading();
         self.registry.handle_disconnect(self.session.last_zxid());
-        let mut kept = VecDeque::new();
+        let parked = std::mem::take(&mut self.parked);
+        let is_first = |key: &SlotKey| self.slots.get(*key).is_some_and(|slot| slot.goes_first);
+        let (mut kept, parked): (VecDeque<_>, VecDeque<_>) = parked.into_iter().partition(is_first);
         let mut write_lost = false;
         let mut culprit = true;
         let in_flight: Vec<_> = link.into_lost(offered, rest).collect();
         let suspected = self.note_closed(reason, &in_flight);
+        let is_answer = is_close(reason) && self.is_closed_by_keeper(&in_flight);
         for lost in in_flight {
             // It is the turn of the oldest request.
             let culprit = std::mem::take(&mut culprit);
@@ -62,28 +66,36 @@ impl Core {
             let Token::Call(key) = lost.token else {
                 continue;
             };
+            let refused = self
+                .slots
+                .get(key)
+                .is_some_and(|slot| self.is_refused(slot));
             let Some(slot) = self.slots.get_mut(key) else {
                 continue;
             };
             if !slot.is_wanted() {
                 // Nobody waits for it, but what follows must not skip it either.
                 let whole = matches!(lost.unsent, Unsent::Whole(_));
-                write_lost |= slot.replay.is_never() && (!whole || slot.has_failed());
+                write_lost |= slot.is_write() && (!whole || slot.has_failed());
                 self.let_go(key);
                 continue;
             }
             if let Some((size, limit)) = too_large {
-                write_lost |= slot.replay.is_never();
+                write_lost |= slot.is_write();
                 self.fail(key, Failure::ReplyTooLarge { size, limit });
                 continue;
             }
             slot.losses += u32::from(costs_it);
-            if !slot.replay.is_never() && slot.losses >= MAX_LOSSES {
+            if !slot.is_write() && slot.losses >= MAX_LOSSES {
                 let outcome = Outcome::Unknown;
                 self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
                 continue;
             }
-            if !slot.replay.is_never() || zk_proto::seeded_bug!("A52") {
+            if refused && !write_lost {
+                kept.push_back(key);
+                continue;
+            }
+            if !slot.is_write() || zk_proto::seeded_bug!("A52") {
                 slot.was_sent |= lost.unsent == Unsent::Nothing;
                 kept.push_back(key);
                 continue;
@@ -100,7 +112,7 @@ impl Core {
                 Unsent::Nothing => Outcome::Unknown,
             };
             write_lost = true;
-            let is_suspect = !slot.needs.and(suspected).is_empty();
+            let is_suspect = !slot.asks.and(suspected).is_empty();
             let failure = match outcome {
                 Outcome::Unknown if is_suspect => Failure::ClosedOn(reason.clone()),
                 _ => Failure::ConnectionLost(reason.clone(), outcome),
@@ -108,13 +120,8 @@ impl Core {
             self.fail(key, failure);
         }
         // What was held back for the next connection comes after what was in flight.
-        for key in std::mem::take(&mut self.parked) {
-            if write_lost
-                && self
-                    .slots
-                    .get(key)
-                    .is_some_and(|slot| slot.replay.is_never())
-            {
+        for key in parked {
+            if write_lost && self.slots.get(key).is_some_and(|slot| slot.is_write()) {
                 let outcome = Outcome::NotSent;
                 self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
             } else {
@@ -127,6 +134,11 @@ impl Core {
             }
         }
         self.parked = kept;
+        if is_answer {
+            let failure = Failure::Closed(Outcome::Unknown);
+            self.finish(State::Closed, &failure, self.end_is_proven);
+            return;
+        }
         if self.session.exists() {
             if self.announced == self.session.epoch() {
                 self.set_state(State::Suspended {

@@ -129,7 +129,7 @@ impl Core {
             let parked = std::mem::take(&mut self.parked);
             for key in parked {
                 if (self.slots.get(key)).is_some_and(|slot| {
-                    slot.replay == Replay::Always || zk_proto::seeded_bug!("D8")
+                    slot.replay() == Replay::Always || zk_proto::seeded_bug!("D8")
                 }) {
                     self.parked.push_back(key);
                 } else {
@@ -147,8 +147,14 @@ impl Core {
             return;
         }
         self.registry.end(&mut self.wakes);
-        let unsent = std::mem::take(&mut self.parked);
-        for key in &unsent {
+        let mut unsent = std::mem::take(&mut self.parked);
+        let (slots, mut made) = (&self.slots, Vec::new());
+        unsent.retain(|key| {
+            let is_made = slots.get(*key).is_some_and(|slot| slot.stage() != slot.op);
+            made.extend(is_made.then_some(*key));
+            !is_made
+        });
+        for key in made.iter().chain(&unsent) {
             self.fail(*key, failure.clone());
         }
         let waiting: Vec<_> = self

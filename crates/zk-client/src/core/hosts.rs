@@ -67,7 +67,7 @@ impl Core {
     /// Whether a request goes onto the wire now.
     pub(super) fn takes_requests(&self) -> bool {
         let rearming = self.registry.is_rearming() && !zk_proto::seeded_bug!("B58");
-        self.is_connected() && self.moving.is_none() && !rearming
+        self.is_connected() && self.moving.is_none() && !rearming && !self.awaits_features
     }
 
     /// Whether the server that is being served from is read-only, and not to be left yet.

@@ -15,7 +15,7 @@ use crate::session::Established;
 const CONFIGURED: [OpCode; 2] = [OpCode::CreateTtl, OpCode::Reconfig];
 
 /// Whether the server has closed the connection, for all that is known here.
-fn is_close(reason: &Disconnect) -> bool {
+pub(super) fn is_close(reason: &Disconnect) -> bool {
     match reason {
         Disconnect::ClosedByServer | Disconnect::Reset(_) | Disconnect::Io(_) => true,
         #[cfg(feature = "tls")]
@@ -64,23 +64,35 @@ impl Core {
             address: addresses.and_then(Addresses::current),
         };
         self.abilities.handle_connected(server);
-        self.has_refused = false;
+        self.refused = OpSet::NONE;
         self.heed_abilities();
     }
 
-    fn heed_abilities(&mut self) {
+    pub(super) fn heed_abilities(&mut self) {
         self.registry.set_keeps(self.lacks(OpCode::RemoveWatches));
     }
 
     /// The server has answered a request for these operations.
     #[cold]
-    pub(super) fn note_answer(&mut self, ops: OpSet, result: &Result<Bytes, ErrorCode>) {
+    pub(super) fn note_answer(
+        &mut self,
+        op: OpCode,
+        ops: OpSet,
+        result: &mut Result<Bytes, ErrorCode>,
+    ) {
+        // A server of version 3.4 answers so a transaction that has an operation it does not know.
+        if op == OpCode::Multi
+            && *result == Err(ErrorCode::MarshallingError)
+            && !ops.without(self.abilities.having()).is_empty()
+        {
+            *result = Err(ErrorCode::Unimplemented);
+        }
         let is_unknown = *result == Err(ErrorCode::Unimplemented);
         if !is_unknown && ops.without(self.abilities.having()).is_empty() {
             return;
         }
         if is_unknown {
-            self.has_refused = true;
+            self.refused = self.refused.with(ops);
             let ops = ops.without(OpSet::of_all(&CONFIGURED));
             let lacks = self.abilities.handle_refused(ops);
             self.report(lacks, "answered that it does not know it");
@@ -94,14 +106,14 @@ impl Core {
     /// for.
     pub(super) fn note_closed(&mut self, reason: &Disconnect, lost: &[Lost<Token>]) -> OpSet {
         // After an answer that says so, the close is no news.
-        if !is_close(reason) || self.has_refused {
+        if !is_close(reason) || !self.refused.is_empty() {
             self.abilities.acquit();
             return OpSet::NONE;
         }
         let needs = |lost: &Lost<Token>| match (&lost.unsent, &lost.token) {
             (Unsent::Nothing, Token::Call(key)) => {
                 let slot = self.slots.get(*key);
-                slot.map_or(OpSet::NONE, |slot| slot.needs)
+                slot.map_or(OpSet::NONE, |slot| slot.asks)
             }
             (Unsent::Nothing, _) => OpSet::of(lost.op),
             _ => OpSet::NONE,
@@ -119,7 +131,7 @@ impl Core {
     }
 
     /// Says what was learnt of a server.
-    fn report(&mut self, lacks: OpSet, why: &str) {
+    pub(super) fn report(&mut self, lacks: OpSet, why: &str) {
         if lacks.is_empty() {
             return;
         }

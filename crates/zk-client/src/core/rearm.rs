@@ -42,7 +42,10 @@ impl Core {
                 Token::Credential(index),
             );
         }
-        self.rearm_more(now);
+        match self.awaits_features {
+            true => self.ask_for_features(now),
+            false => self.rearm_more(now),
+        }
     }
 
     /// A server has armed a batch.
@@ -106,25 +109,35 @@ impl Core {
                 self.let_go(key);
                 continue;
             }
-            if !self.abilities.lacking().and(slot.needs).is_empty() {
-                let outcome = match slot.was_sent {
+            let (op, needs, was_sent) = (slot.stage(), slot.needs, slot.was_sent);
+            let Some(form) = self.form(op, needs) else {
+                let outcome = match was_sent {
                     true => Outcome::Rejected,
                     false => Outcome::NotSent,
                 };
                 self.fail(key, Failure::Unimplemented(outcome));
                 continue;
-            }
-            let Some(link) = &mut self.link else { continue };
+            };
+            let (lacking, session) = (self.abilities.lacking(), self.session.id());
+            let keeps = !needs.without(self.abilities.having()).is_empty();
+            let (Some(link), Some(slot)) = (&mut self.link, self.slots.get_mut(key)) else {
+                continue;
+            };
             slot.held_back = false;
+            slot.goes_first = false;
+            slot.asks = form.asks;
+            if form.is_adapted {
+                slot.plain = form.adapt(op, lacking, session, &mut slot.record, 0);
+            }
             let record = &slot.record;
             // Its size was checked when it was parked.
-            let _ = link.submit(now, slot.op, Token::Call(key), usize::MAX, |out| {
+            let _ = link.submit(now, form.op, Token::Call(key), usize::MAX, |out| {
                 out.extend_from_slice(record);
             });
-            if is_decided_by_quorum(slot.op) {
+            if is_decided_by_quorum(form.op) {
                 self.session.handle_written(now);
             }
-            if slot.replay.is_never() {
+            if slot.is_write() && !keeps {
                 slot.record.clear();
             }
         }

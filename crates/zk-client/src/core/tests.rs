@@ -283,15 +283,18 @@ impl World {
     }
 
     fn create(&mut self, path: &str) -> SlotKey {
+        self.create_by(OpCode::Create2, path, "")
+    }
+
+    fn create_by(&mut self, op: OpCode, path: &str, data: &str) -> SlotKey {
         let acl = Acl::open();
         let record = CreateRequest {
             path: path.into(),
-            data: Some(b""),
+            data: Some(data.as_bytes()),
             acl: (&acl[..]).into(),
-            flags: 0,
+            flags: if op == OpCode::CreateContainer { 4 } else { 0 },
         };
-        self.submit(OpCode::Create2, path, &record, false, None)
-            .unwrap()
+        self.submit(op, path, &record, false, None).unwrap()
     }
 
     fn add_watch(&mut self, path: &str, mode: AddWatchMode, kind: WatchKind) -> SlotKey {

@@ -62,33 +62,32 @@ impl<'a> AddWatch<'a> {
             path: self.client.root().wire(self.path),
             mode,
         };
-        let meaning = match self.mode {
-            WatchMode::Persistent => persistent,
-            WatchMode::PersistentRecursive => recursive,
-        };
+        let nameless = || self.client.shared().with(|core| core.has_nameless_events());
+        if kind == WatchKind::Recursive && nameless() {
+            let error = nameless_events(Outcome::NotSent).at(OpCode::AddWatch, self.path);
+            return Pending::failed(self.client, OpCode::AddWatch, error, armed);
+        }
         Call::read(self.client, OpCode::AddWatch, self.path)
             .watch(kind)
             .deadline(self.deadline)
-            .submit(&record, meaning)
+            .submit(&record, armed)
     }
 }
 
-fn persistent(reply: &Success, client: &Client) -> Result<WatchStream> {
-    Ok(WatchStream::new(client, reply.watch))
+/// The record that Apache ZooKeeper sends says nothing that the header has not said, and ClickHouse
+/// Keeper sends none.
+fn armed(reply: &Success, client: &Client) -> Result<WatchStream> {
+    match reply.watch {
+        Some(_) => Ok(WatchStream::new(client, reply.watch)),
+        None => Err(nameless_events(Outcome::Rejected)),
+    }
 }
 
-/// The record that Apache ZooKeeper sends says nothing that the header has not said. ClickHouse Keeper
-/// sends none, which shows what the events will be like.
-fn recursive(reply: &Success, client: &Client) -> Result<WatchStream> {
-    match reply.body.is_empty() {
-        false => persistent(reply, client),
-        true => Err(
-            Error::new(ErrorKind::Unimplemented, Outcome::Rejected).with_detail(
-                "the server's recursive watches do not report which znode has changed, as those of \
-             ClickHouse Keeper",
-            ),
-        ),
-    }
+fn nameless_events(outcome: Outcome) -> Error {
+    Error::new(ErrorKind::Unimplemented, outcome).with_detail(
+        "the server's recursive watches do not report which znode has changed, as those of \
+         ClickHouse Keeper",
+    )
 }
 
 operation!(AddWatch -> WatchStream);

@@ -91,6 +91,8 @@ pub(crate) struct Registry {
     left: HashMap<Arc<str>, Left>,
     /// This connection's server cannot remove watches.
     keeps: bool,
+    /// The events of this connection's recursive watches do not name the znode that has changed.
+    nameless: bool,
     told: Told,
     /// Empty between events, and reused.
     due: Vec<SubId>,
@@ -108,6 +110,7 @@ impl Registry {
             arming: HashMap::new(),
             left: HashMap::new(),
             keeps: false,
+            nameless: false,
             told: Told::default(),
             due: Vec::new(),
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use zk_proto::records::{ConnectResponse, SaslRequest, SaslResponse};
 use zk_proto::{Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, Xid, decode_frame};
 
@@ -57,6 +57,9 @@ impl<T> Link<T> {
                 true => Disconnect::WithoutQuorum,
                 false => Disconnect::NotZooKeeper(e.to_string()),
             })?;
+        let mut whole = BytesMut::new();
+        response.encode(&mut whole);
+        self.short_handshake = frame.len() < whole.len();
         let granted = response.timeout_ms;
         if (1..SHORTEST_SESSION.min(requested)).contains(&granted)
             || granted > LONGEST_SESSION.max(requested)

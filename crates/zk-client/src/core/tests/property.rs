@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use zk_proto::ErrorCode;
-use zk_proto::records::{AddWatchMode, GetChildren2Response, GetDataResponse, StatResponse};
+use zk_proto::records::{
+    AddWatchMode, Create2Response, GetChildren2Response, GetDataResponse, StatResponse,
+};
 
 use super::*;
 use crate::NodeEventKind;
@@ -27,6 +29,8 @@ enum Step {
     Set {
         path: usize,
     },
+    /// A znode of its own.
+    Create,
     AddWatch {
         path: usize,
         recursive: bool,
@@ -52,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => path.clone().prop_map(|path| Step::Exists { path }),
         2 => path.clone().prop_map(|path| Step::Children { path }),
         4 => path.clone().prop_map(|path| Step::Set { path }),
+        2 => Just(Step::Create),
         1 => (path.clone(), any::<bool>())
             .prop_map(|(path, recursive)| Step::AddWatch { path, recursive }),
         4 => (path, any::<bool>()).prop_map(|(path, delete)| Step::Change { path, delete }),
@@ -67,11 +72,12 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What the server does not know, if anything, and what it does then.
 fn lacks() -> impl Strategy<Value = Option<(Vec<OpCode>, Unknown)>> {
-    use OpCode::{AddWatch, RemoveWatches, SetWatches2};
+    use OpCode::{AddWatch, Create2, RemoveWatches, SetWatches2};
     let lacks = prop_oneof![
         Just(vec![RemoveWatches]),
         Just(vec![AddWatch, SetWatches2]),
-        Just(vec![RemoveWatches, AddWatch, SetWatches2]),
+        Just(vec![Create2]),
+        Just(vec![Create2, RemoveWatches, AddWatch, SetWatches2]),
     ];
     let unknown = prop_oneof![
         Just(Unknown::Refuse),
@@ -134,6 +140,7 @@ impl Run {
             | Step::Exists { .. }
             | Step::Children { .. }
             | Step::Set { .. }
+            | Step::Create
             | Step::AddWatch { .. }
                 if full => {}
             Step::Get { path, watch } => {
@@ -171,6 +178,19 @@ impl Run {
                     key,
                     write: Some(data),
                     path,
+                    watching: None,
+                });
+            }
+            Step::Create => {
+                self.writes += 1;
+                let data = format!("w{:05}", self.writes);
+                let key = self
+                    .world
+                    .create_by(OpCode::Create2, &format!("/{data}"), &data);
+                self.asked.push(Asked {
+                    key,
+                    write: Some(data),
+                    path: 0,
                     watching: None,
                 });
             }
@@ -268,9 +288,19 @@ impl Run {
     fn answered(&mut self, asked: &Asked, answer: Result<Reply, Failure>) {
         if let Some(data) = &asked.write {
             let fate = match &answer {
-                Ok(Reply { result: Ok(_), .. }) => "done",
+                Ok(Reply {
+                    result: Ok(body), ..
+                }) => {
+                    if let Ok(created) = decode_frame::<Create2Response>(body, 0) {
+                        let (_, stat) = &self.world.server.nodes[&created.path];
+                        assert_eq!(created.stat.czxid, stat.czxid);
+                    }
+                    "done"
+                }
                 Ok(Reply { result: Err(_), .. }) => "refused",
-                Err(Failure::ConnectionLost(_, Outcome::Unknown)) => "unknown",
+                Err(Failure::ConnectionLost(_, Outcome::Unknown) | Failure::ClosedOn(_)) => {
+                    "unknown"
+                }
                 Err(
                     Failure::ConnectionLost(_, Outcome::NotSent)
                     | Failure::SessionExpired(Outcome::NotSent),

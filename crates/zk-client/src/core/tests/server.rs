@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::{Buf, Bytes, BytesMut};
 use zk_proto::records::{
-    AddWatchMode, AddWatchRequest, Children, ConnectRequest, ConnectResponse, CreateRequest,
-    DeleteRequest, ErrorResponse, ExistsRequest, GetChildren2Request, GetChildren2Response,
-    GetDataRequest, GetDataResponse, RemoveWatchesRequest, SaslRequest, SaslResponse,
-    SetDataRequest, SetWatches2Request, SetWatchesRequest, StatResponse, WatcherType,
+    AddWatchMode, AddWatchRequest, Children, ConnectRequest, ConnectResponse, Create2Response,
+    CreateRequest, CreateResponse, DeleteRequest, ErrorResponse, ExistsRequest,
+    GetChildren2Request, GetChildren2Response, GetDataRequest, GetDataResponse,
+    RemoveWatchesRequest, SaslRequest, SaslResponse, SetDataRequest, SetWatches2Request,
+    SetWatchesRequest, StatResponse, WatcherType,
 };
 use zk_proto::{
     Decode, Decoder, Encode, ErrorCode, EventType, KeeperState, OpCode, ReplyHeader, RequestHeader,
@@ -92,6 +93,8 @@ pub(super) struct Server {
     /// The operations that it does not know, and what it does then.
     pub(super) lacks: Vec<OpCode>,
     pub(super) unknown: Option<Unknown>,
+    /// Shakes hands, and ends sessions, as ClickHouse Keeper does.
+    pub(super) is_keeper: bool,
     /// How often each was asked for.
     pub(super) asked: BTreeMap<i32, usize>,
     /// Nothing more is read, and the connection is closed when all has been sent.
@@ -295,6 +298,10 @@ impl Server {
             let code = ErrorCode::SessionClosedRequireSaslAuth.code();
             return self.reply(header.xid, 0, code, None);
         }
+        if self.is_keeper && op == OpCode::CloseSession {
+            self.hung_up = true;
+            return;
+        }
         if self.lacks.contains(&op) {
             return self.meet_unknown(op, header.xid);
         }
@@ -333,14 +340,17 @@ impl Server {
             (request.session_id, request.timeout_ms)
         };
         let mut body = BytesMut::new();
-        ConnectResponse {
+        let response = ConnectResponse {
             protocol_version: 0,
             timeout_ms,
             session_id,
             password: SessionPassword::zero(),
             read_only: false,
+        };
+        match self.is_keeper {
+            true => response.encode_without_read_only(&mut body),
+            false => response.encode(&mut body),
         }
-        .encode(&mut body);
         self.push(&body);
     }
 
@@ -350,7 +360,7 @@ impl Server {
         input: &mut Decoder<'_>,
     ) -> Result<Option<Box<dyn Encode>>, ErrorCode> {
         match op {
-            OpCode::Create2 => {
+            OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
                 let request = CreateRequest::decode(input).unwrap();
                 let path = request.path.to_string();
                 if self.nodes.contains_key(&path) {
@@ -361,10 +371,10 @@ impl Server {
                 self.log.push(data.clone());
                 self.create(&path, data);
                 let stat = self.nodes[&path].1;
-                Ok(Some(Box::new(zk_proto::records::Create2Response {
-                    path,
-                    stat,
-                })))
+                if op == OpCode::Create {
+                    return Ok(Some(Box::new(CreateResponse { path })));
+                }
+                Ok(Some(Box::new(Create2Response { path, stat })))
             }
             OpCode::SetData => {
                 let request = SetDataRequest::decode(input).unwrap();

@@ -96,7 +96,7 @@ impl Registry {
         let persistent = self.guards(WatchKind::Persistent, path)
             || arming.is_some_and(|arming| arming.persistent > 0);
         let recursive = self.guards(WatchKind::Recursive, path)
-            || arming.is_some_and(|arming| arming.recursive > 0);
+            || (!self.nameless && arming.is_some_and(|arming| arming.recursive > 0));
         match kind {
             WatchKind::Data | WatchKind::Exist | WatchKind::Child => {
                 (persistent || recursive).then_some(0)
@@ -108,6 +108,9 @@ impl Registry {
 
     /// Whether the server guards a lasting watch of `kind`, wanted or left.
     pub(super) fn guards(&self, kind: WatchKind, path: &str) -> bool {
+        if self.nameless && kind == WatchKind::Recursive {
+            return false;
+        }
         self.watches(kind, path)
             || self.left.get(path).is_some_and(|left| match kind {
                 WatchKind::Persistent => left.persistent,
@@ -206,6 +209,16 @@ impl Registry {
     /// connection ends.
     pub(crate) fn set_keeps(&mut self, keeps: bool) {
         self.keeps = keeps;
+    }
+
+    /// The server has set a recursive watch whose events will name the watched znode, whatever has
+    /// changed below it. Such a watch has no subscribers, and none rides on it.
+    pub(crate) fn set_nameless(&mut self) {
+        self.nameless = true;
+    }
+
+    pub(crate) fn is_nameless(&self) -> bool {
+        self.nameless
     }
 
     /// The server has not removed these watches and never will. A one-shot watch that it keeps is in

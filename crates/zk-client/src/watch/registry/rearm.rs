@@ -62,6 +62,7 @@ impl Registry {
         self.rearming = Rearming::default();
         // The next server guards what it is asked to, and nothing else.
         self.left.clear();
+        self.nameless = false;
     }
 
     /// Up to which transaction the watch was last guarded over that connection.
