@@ -348,7 +348,7 @@ async fn a_multi_read_reports_each_and_mixes_nothing() {
 
 #[tokio::test]
 async fn in_a_multi_the_flags_decide_what_a_creation_is() {
-    for server in [server().await, server_3_8().await] {
+    for (server, reads_flags_first) in [(server().await, true), (server_3_8().await, false)] {
         let mut raw = Raw::new(&server).await;
         let timed = |path: &'static str, flags| {
             let CreateRequest {
@@ -382,8 +382,13 @@ async fn in_a_multi_the_flags_decide_what_a_creation_is() {
         let reply = raw.call(OpCode::Multi, &multi([wrong.clone()])).await;
         assert_eq!((reply.err, reply.body_len()), (-5, 0));
         let reply = raw.call(OpCode::Multi, &multi([check, wrong])).await;
-        let results = reply.body::<MultiResponse>().results;
-        assert_eq!(results, [MultiResult::Error(-101), MultiResult::Error(-2)]);
+        if reads_flags_first {
+            // 3.9 cannot read the whole, 3.8 finds out when it comes to the creation.
+            assert_eq!((reply.err, reply.body_len()), (-5, 0));
+        } else {
+            let results = reply.body::<MultiResponse>().results;
+            assert_eq!(results, [MultiResult::Error(-101), MultiResult::Error(-2)]);
+        }
     }
 }
 
