@@ -27,6 +27,8 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use zk_tests::cargo;
+
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
@@ -119,10 +121,4 @@ fn enter_workspace() -> io::Result<()> {
 
 fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
-}
-
-/// The cargo that runs this program, so that a `+toolchain` applies to what it starts.
-fn cargo() -> std::process::Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    std::process::Command::new(cargo)
 }
