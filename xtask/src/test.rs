@@ -119,8 +119,8 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
     Ok(report)
 }
 
-/// Runs on the first release of Apache ZooKeeper all that needs a real server, and on each further
-/// one what it could change.
+/// Runs all suites that need a real server on the first release of Apache ZooKeeper, and on each
+/// further release those that another release can make fail.
 fn on_each_release(
     targets: &Targets,
     filters: &[String],
