@@ -81,6 +81,7 @@ pub mod tool;
 pub mod txn_log;
 pub mod watchdog;
 
+pub use command::cargo;
 pub use constant::Constant;
 pub use curator::Curator;
 pub use ensemble::Ensemble;

@@ -27,16 +27,18 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use zk_tests::cargo;
+
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
   test [--no-server] [FILTER…]
-      Runs every test of the workspace and prints one summary. What needs a server runs on the
-      embedded one first, where it can, then all of it on Debian's Apache ZooKeeper, and then what a
-      release can change on the one in ZOOKEEPER_HOME; on what is not here, and with --no-server,
-      it is skipped and the summary says why. With FILTERs, only the tests whose names contain one
-      of them. No test has a time limit: it fails when nothing happens
+      Runs every test of the workspace and prints one summary. Suites that need a server run on the
+      embedded one first, where they can, then all of them on Debian's Apache ZooKeeper, and then,
+      but for a few, on the release in ZOOKEEPER_HOME. Where a server is missing, and with
+      --no-server, they are skipped, and the summary says why. With FILTERs, only the tests whose
+      names contain one of them. No test has a time limit: it fails when nothing happens
       in it any more, however slow the machine is, and a run of a test that depends on real time and
       was starved is void; it is repeated, and the summary counts it.
   bench [--quick] [OPTIONS] [WORKLOAD…]
@@ -119,10 +121,4 @@ fn enter_workspace() -> io::Result<()> {
 
 fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
-}
-
-/// The cargo that runs this program, so that a `+toolchain` applies to what it starts.
-fn cargo() -> std::process::Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    std::process::Command::new(cargo)
 }

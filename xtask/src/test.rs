@@ -137,8 +137,8 @@ fn on_each_pose(targets: &Targets, filters: &[String], report: &mut Report) -> i
     Ok(())
 }
 
-/// Runs on the first release of Apache ZooKeeper all that needs a real server, and on each further
-/// one what it could change.
+/// Runs all suites that need a real server on the first release of Apache ZooKeeper, and on each
+/// further release those that another release can make fail.
 fn on_each_release(
     targets: &Targets,
     filters: &[String],

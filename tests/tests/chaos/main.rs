@@ -148,9 +148,11 @@ async fn warm_up(run: &Run) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_acknowledged_write_is_there_once_and_no_session_is_lost_early() {
     let (length, seed) = plan();
-    println!("chaos for {} s, seed {seed}", length.as_secs());
     let mut rng = fastrand::Rng::with_seed(seed);
     let ensemble = blocking(|| Ensemble::start(SERVERS, ServerOptions::default()).unwrap());
+    let version = blocking(|| ensemble.leader().unwrap().srvr().unwrap().version);
+    let seconds = length.as_secs();
+    println!("chaos on Apache ZooKeeper {version} for {seconds} s, seed {seed}");
     let servers = ensemble.servers().iter();
     let proxies: Vec<_> = servers
         .map(|server| Proxy::start(server.address()).unwrap())
