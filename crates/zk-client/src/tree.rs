@@ -51,7 +51,8 @@ impl<'a> EnsurePath<'a> {
         self
     }
 
-    /// The last znode of the path is a container: it goes some time after its last child.
+    /// The last znode of the path is a container: it goes some time after its last child. On servers
+    /// without containers it is persistent.
     pub fn container(mut self) -> Self {
         self.container = true;
         self

@@ -19,7 +19,7 @@ pub(super) async fn create(
     output: &mut Output,
     notices: &Notices,
 ) -> Result<ExitCode, Failure> {
-    let ephemeral = args.ephemeral;
+    let (ephemeral, container) = (args.ephemeral, args.container);
     let mut states = client.states();
     let acl = args.acl.as_deref().map(read_acl).transpose()?;
     let created = send(&args, acl.as_ref(), data, client).await?;
@@ -28,6 +28,12 @@ pub(super) async fn create(
         output.json(&object).await?;
     } else {
         output.line(name(&created.path)).await?;
+    }
+    if container && client.lacks_containers() {
+        notices.say(format_args!(
+            "{} is persistent, and stays: the server has no containers, which came with version 3.5.1",
+            name(&created.path)
+        ));
     }
     if !ephemeral {
         return Ok(ExitCode::SUCCESS);
