@@ -107,8 +107,10 @@ impl Log {
 }
 
 impl Verdict {
+    /// Of so many workers.
     pub async fn reach(
         ensemble: &Ensemble,
+        workers: usize,
         attempts: &[Attempt],
         seen: &[Vec<Seen>],
         run: &Run,
@@ -116,13 +118,13 @@ impl Verdict {
         let mut verdict = Verdict::default();
         let leader = blocking(|| ensemble.leader().unwrap());
         until("the ephemerals are gone", || async {
-            let tree = Tree::read(leader).await;
+            let tree = Tree::read(leader, workers).await;
             !tree.names.iter().any(|path| path.starts_with("/e/"))
         })
         .await;
-        let truth = Tree::read(leader).await;
+        let truth = Tree::read(leader, workers).await;
         for server in ensemble.servers() {
-            let tree = Tree::read(server).await;
+            let tree = Tree::read(server, workers).await;
             if tree != truth {
                 let more: Vec<_> = truth.names.symmetric_difference(&tree.names).collect();
                 let some: Vec<_> = more.iter().take(SHOWN).collect();
@@ -134,13 +136,7 @@ impl Verdict {
             }
         }
 
-        let mut txns = BTreeMap::new();
-        for server in ensemble.servers() {
-            let directory = server.dir().join("data").join("version-2");
-            for txn in txn_log::read_all(&directory).unwrap() {
-                txns.insert((txn.zxid, txn.session), txn);
-            }
-        }
+        let txns = logged(ensemble);
         verdict.transactions = txns.len();
         let log = Log::new(&txns);
         verdict.judge_writes(attempts, &log, &truth, run);
@@ -223,6 +219,18 @@ impl Verdict {
             }
         }
     }
+}
+
+/// All transactions that any server has logged, by their zxids and sessions.
+pub fn logged(ensemble: &Ensemble) -> BTreeMap<(i64, i64), Txn> {
+    let mut txns = BTreeMap::new();
+    for server in ensemble.servers() {
+        let directory = server.dir().join("data").join("version-2");
+        for txn in txn_log::read_all(&directory).unwrap() {
+            txns.insert((txn.zxid, txn.session), txn);
+        }
+    }
+    txns
 }
 
 /// A register has a version for each write that took effect.
