@@ -162,6 +162,8 @@ impl<'a> Scenes<'a> {
         }
         let healed = Instant::now();
         self.mend();
+        let (broken, mending) = (healed - started, healed.elapsed());
+        println!("{kind:?}: broken for {broken:.1?}, one ensemble again after {mending:.1?}");
         *self.done.entry(kind).or_default() += 1;
         // A connection that lost packets sends them again after as long as it had waited already.
         let until = Instant::now() + (healed - started);
