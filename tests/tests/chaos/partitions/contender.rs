@@ -28,6 +28,12 @@ pub async fn prepare(hosts: &str) {
     zk.close().await.unwrap();
 }
 
+/// Where contenders wait, without [`ROOT`].
+pub fn queues() -> [String; 4] {
+    let names = [LOCK, ELECTION, "semaphore/leases", "semaphore/locks"];
+    names.map(|name| format!("/contest/{name}"))
+}
+
 /// What is written under it.
 fn fence(name: &str) -> String {
     format!("/fence/{name}")

@@ -8,6 +8,7 @@ use zk_tests::starvation::Window;
 use zk_tests::{Cut, Ensemble, Loss, Network, Server};
 
 use super::HOLDING;
+use super::repair;
 use super::seat::Seat;
 use super::witness::Resource;
 use crate::SESSION;
@@ -52,8 +53,8 @@ const ALL: [Kind; 11] = [
     Kind::ServerUnplugged,
     Kind::AllApart,
 ];
-/// What locks are most in danger of has more turns.
-const AGAIN: [Kind; 3] = [Kind::LeaderDeposed; 3];
+/// What endangers locks most has more turns; the first of each round is one.
+const AGAIN: [Kind; 2] = [Kind::LeaderDeposed; 2];
 
 /// How often what a scene waits for is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -136,7 +137,7 @@ impl<'a> Scenes<'a> {
             None => {
                 self.round = [&ALL[..], &AGAIN].concat();
                 self.rng.shuffle(&mut self.round);
-                self.round.pop().unwrap()
+                Kind::LeaderDeposed
             }
         };
         let started = Instant::now();
@@ -161,7 +162,7 @@ impl<'a> Scenes<'a> {
             Kind::AllApart => self.all_apart().await,
         }
         let healed = Instant::now();
-        self.mend();
+        self.mend().await;
         let (broken, mending) = (healed - started, healed.elapsed());
         println!("{kind:?}: broken for {broken:.1?}, one ensemble again after {mending:.1?}");
         *self.done.entry(kind).or_default() += 1;
@@ -172,7 +173,7 @@ impl<'a> Scenes<'a> {
     }
 
     /// Mends everything; the servers are one ensemble again.
-    fn mend(&mut self) {
+    async fn mend(&mut self) {
         blocking(|| {
             // Either can be first.
             if self.rng.bool() {
@@ -186,12 +187,12 @@ impl<'a> Scenes<'a> {
             }
             self.network.heal().unwrap();
             self.ensemble.wait_until_serving().unwrap();
-            for seat in self.contenders {
-                seat.zk
-                    .update_hosts(self.ensemble.connect_string())
-                    .unwrap();
-            }
         });
+        repair::ensure_commits(self.ensemble).await;
+        let hosts = self.ensemble.connect_string();
+        for seat in self.contenders {
+            seat.zk.update_hosts(&hosts).unwrap();
+        }
     }
 
     async fn pause(&mut self, from: u64, to: u64) {
@@ -389,17 +390,18 @@ impl<'a> Scenes<'a> {
         let is_deposed = self.another_leads(first, began + 2 * HOLDING).await;
         self.figures.deposed += usize::from(is_deposed);
         self.figures.deposed_with_holder += usize::from(is_deposed && !holders.is_empty());
+        let mut whole = self.share(HOLDING, 0.3, 1.5);
         if kind == Kind::LeaderDeposed {
             // Its clients have given it up, dial it again, and still trust their guards. It answers
             // until it notices that no server follows it.
-            let stopped = self.share(HOLDING, 0.6, 0.75);
-            tokio::time::sleep_until((began + stopped).into()).await;
+            let longer = self.share(HOLDING, 0.15, 0.3);
+            tokio::time::sleep(longer).await;
             blocking(|| leader.resume().unwrap());
             self.stopped.clear();
+            // Until the new leader has ended the sessions of its clients.
+            whole = HOLDING.mul_f64(1.1);
         }
-        // Until the sessions have ended at the new leader, and longer.
-        let whole = self.share(HOLDING, 0.5, 2.0);
-        tokio::time::sleep_until((began + whole).into()).await;
+        tokio::time::sleep(whole).await;
     }
 
     /// Has those who hold a lock or lead connected to this server, and returns their seats.
