@@ -50,6 +50,10 @@ struct Log {
     created: HashMap<String, Vec<(i64, i64)>>,
     set: HashMap<String, Vec<(i64, i64)>>,
     deleted: HashMap<String, Vec<(i64, i64)>>,
+    /// By path and version, when a znode was set.
+    versions: HashMap<String, BTreeMap<i32, i64>>,
+    /// When a znode was set to a version that another write gave it later.
+    forgotten: BTreeSet<i64>,
     /// What a recursive watch on [`TREE`] has to tell.
     watched: BTreeMap<i64, (NodeEventKind, String)>,
 }
@@ -81,8 +85,17 @@ impl Log {
                 watch(NodeEventKind::Created, path);
                 self.created.entry(text(data)).or_default().push(at);
             }
-            Change::Set { path, data } if path.starts_with(ROOT) => {
+            Change::Set {
+                path,
+                data,
+                version,
+            } if path.starts_with(ROOT) => {
                 self.set.entry(text(data)).or_default().push(at);
+                let versions = self.versions.entry(path.clone()).or_default();
+                // A later leader that did not know of a version gave it again.
+                let known = versions.split_off(version);
+                self.forgotten.extend(known.into_values());
+                versions.insert(*version, at.0);
             }
             Change::Deleted { path } => {
                 let Some(path) = path.strip_prefix(ROOT) else {
@@ -214,6 +227,7 @@ impl Verdict {
                     Op::Create => !there && !deleted.contains(&**path),
                     Op::Multi => !there,
                     Op::Delete => there,
+                    Op::Set => logged.iter().any(|(zxid, _)| log.forgotten.contains(zxid)),
                     _ => false,
                 });
             }

@@ -126,7 +126,7 @@ pub fn judge_fence<'a>(name: &str, txns: impl Iterator<Item = &'a Txn>, run: &Ru
     let mut last = (0, 0);
     for txn in txns {
         for change in &txn.changes {
-            let Change::Set { path, data } = change else {
+            let Change::Set { path, data, .. } = change else {
                 continue;
             };
             if *path != fence {
