@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask test`, `bench`, `budget`, `bugs`, `chaos`, `ci`, `fuzz`,
-//! `servers`, `sim`.
+//! `partitions`, `servers`, `sim`.
 
 #![allow(
     clippy::print_stdout,
@@ -16,6 +16,7 @@ mod foreign;
 mod fuzz;
 mod hang;
 mod output;
+mod partitions;
 mod releases;
 mod report;
 mod servers;
@@ -60,6 +61,12 @@ commands:
   fuzz [--seconds N] [TARGET…]
       Runs the fuzz targets, or those named, for N seconds (20) each. Needs cargo-fuzz; the test
       suite replays their seeds without it.
+  partitions [--minutes N] [--seed S] [--bug NUMBER]
+      Runs three real servers and fourteen clients on a network of their own, cuts it for N minutes
+      (2) in every way, kills and stops servers meanwhile, and prints what came of locks, writes and
+      watches. Needs Linux and root; the test suite has two minutes of it where it can. A seed repeats
+      the plan, not the timing. With --bug, in a build with that bug of tests/SEEDED_BUGS.md
+      switched on, which is to be found.
   servers [--ensemble] [--keep] [--until-signal]
       Starts a standalone ZooKeeper, or an ensemble of three, on free loopback ports and runs it
       until standard input ends (Ctrl-D) or the program is interrupted (Ctrl-C). --keep leaves
@@ -93,6 +100,7 @@ fn main() -> ExitCode {
             "ci" => ci::main(rest),
             "chaos" => chaos::main(rest),
             "fuzz" => fuzz::main(rest),
+            "partitions" => partitions::main(rest),
             "servers" => servers::main(rest),
             "sim" => sim::main(rest),
             "help" | "--help" | "-h" => {

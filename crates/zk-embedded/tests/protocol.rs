@@ -372,7 +372,7 @@ async fn a_multi_read_reports_each_and_mixes_nothing() {
 
 #[tokio::test]
 async fn in_a_multi_the_flags_decide_what_a_creation_is() {
-    for (server, reads_flags_first) in [(server().await, true), (server_3_8().await, false)] {
+    for server in [server().await, server_3_8().await] {
         let mut raw = Raw::new(&server).await;
         let timed = |path: &'static str, flags| {
             let CreateRequest {
