@@ -237,6 +237,14 @@ impl Client {
         self.shared().with(|core| core.lacks(OpCode::AddWatch))
     }
 
+    /// The same of containers ([`Create::container`](crate::Create::container), version 3.5.1): where a
+    /// server lacks them, the znode is persistent.
+    #[doc(hidden)]
+    pub fn lacks_containers(&self) -> bool {
+        self.shared()
+            .with(|core| core.lacks(OpCode::CreateContainer))
+    }
+
     /// Has [`close`](Self::close) wait until what this returns is dropped, for a persistent znode at
     /// `path` may have to be deleted then.
     #[doc(hidden)]

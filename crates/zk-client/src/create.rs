@@ -117,7 +117,8 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
         self
     }
 
-    /// The znode goes some time after its last child is deleted.
+    /// The znode goes some time after its last child is deleted. On servers without containers, as
+    /// Apache ZooKeeper before 3.5.1 and ClickHouse Keeper, it is persistent, and stays.
     pub fn container(mut self) -> Self {
         self.options.container = true;
         self

@@ -51,7 +51,8 @@ impl<'a> EnsurePath<'a> {
         self
     }
 
-    /// The last znode of the path is a container: it goes some time after its last child.
+    /// The last znode of the path is a container: it goes some time after its last child. On servers
+    /// without containers it is persistent.
     pub fn container(mut self) -> Self {
         self.container = true;
         self
@@ -133,7 +134,10 @@ impl<'a> IntoFuture for EnsurePath<'a> {
 
 /// Whether the same request may succeed later, in the same session.
 fn passes(error: &Error) -> bool {
-    is_overload(error) || matches!(error.kind(), ErrorKind::ConnectionLost | ErrorKind::Server)
+    let is_replaced = error.kind() == ErrorKind::Unimplemented && error.is_retryable();
+    is_replaced
+        || is_overload(error)
+        || matches!(error.kind(), ErrorKind::ConnectionLost | ErrorKind::Server)
 }
 
 /// Whether the request was not executed because there were too many.

@@ -101,7 +101,6 @@ fn what_a_server_lacks_is_named() {
         zk.done(&["create", "/a"]);
         for (arguments, operation, since) in [
             (&["create", "--ttl", "1h", "/a/t"][..], "createTTL", "3.5"),
-            (&["create", "-c", "/a/c"], "createContainer", "3.5"),
             (&["reconfig", "--leave", "3"], "reconfig", "3.5"),
         ] {
             let (code, _, stderr) = zk.run(arguments);
@@ -109,6 +108,9 @@ fn what_a_server_lacks_is_named() {
             assert_eq!(code, Some(1), "{of}");
             assert!(stderr.contains(operation) && stderr.contains(since), "{of}");
         }
+        let (code, stdout, stderr) = zk.run(&["create", "-c", "/a/c"]);
+        assert_eq!((code, &*stdout), (Some(0), "/a/c\n"), "{stderr}");
+        assert!(stderr.contains("/a/c is persistent"), "{stderr}");
         let (code, _, stderr) = zk.run(&["config"]);
         assert_eq!(code, Some(1), "{stderr}");
         assert!(stderr.contains("/zookeeper/config"), "{stderr}");

@@ -84,6 +84,29 @@ fn lock_failures_have_codes_of_their_own() {
     }
 }
 
+/// Guards: P1, P4. A server that closes the connection on what it does not know, each time.
+#[test]
+fn a_create_needs_no_new_operation() {
+    let zk = Served::start();
+    for op in [OpCode::Create2, OpCode::CreateContainer] {
+        zk.faults.rule(on(op).then(Action::Close).always());
+    }
+    assert_eq!(zk.done(&["create", "/a", "v"]), "/a\n");
+    assert_eq!(zk.done(&["create", "-p", "/b/c/d", "v"]), "/b/c/d\n");
+    assert_eq!(zk.done(&["create", "--container", "/e"]), "/e\n");
+    assert_eq!(zk.done(&["get", "/b/c/d"]), "v");
+    // Whether a numbered one is there cannot be seen.
+    let (code, _, stderr) = zk.run(&["create", "-s", "/n-"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.contains("create2") && stderr.contains("3.5"),
+        "{stderr}"
+    );
+    // A znode that exists is not said to be new.
+    let (code, _, stderr) = zk.run(&["create", "/a"]);
+    assert_eq!(code, Some(1), "{stderr}");
+}
+
 /// Guards: P61, P58.
 #[test]
 fn a_bounded_wait_ends_without_any_reply() {

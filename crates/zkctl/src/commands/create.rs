@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use zk_client::{Acl, Client, Created};
+use zk_client::{Acl, Client, Created, ErrorKind, Outcome};
 
 use crate::args::Create;
 use crate::changes::{Change, Changes};
@@ -19,15 +19,21 @@ pub(super) async fn create(
     output: &mut Output,
     notices: &Notices,
 ) -> Result<ExitCode, Failure> {
-    let ephemeral = args.ephemeral;
+    let (ephemeral, container) = (args.ephemeral, args.container);
     let mut states = client.states();
     let acl = args.acl.as_deref().map(read_acl).transpose()?;
-    let created = send(args, acl, data, client).await?;
+    let created = send(&args, acl.as_ref(), data, client).await?;
     if output.is_json() {
         let object = json!({ "path": created.path, "stat": stat_json(&created.stat) });
         output.json(&object).await?;
     } else {
         output.line(name(&created.path)).await?;
+    }
+    if container && client.lacks_containers() {
+        notices.say(format_args!(
+            "{} is persistent, and stays: the server has no containers, which came with version 3.5.1",
+            name(&created.path)
+        ));
     }
     if !ephemeral {
         return Ok(ExitCode::SUCCESS);
@@ -53,9 +59,44 @@ pub(super) async fn create(
     )))
 }
 
+/// How often an operation that the server does not know can make it close the connection, until the
+/// client does without: twice for each of two operations.
+const MAX_ATTEMPTS: usize = 5;
+
+/// Creates the znode, also where the server closes the connection on operations it does not know. The
+/// client learns from that, and the next attempt is another request; but this process has no other time
+/// to learn it. A numbered znode is not made again: whether it is there cannot be seen.
 async fn send(
-    args: Create,
-    acl: Option<Vec<Acl>>,
+    args: &Create,
+    acl: Option<&Vec<Acl>>,
+    data: &[u8],
+    client: &Client,
+) -> zk_client::Result<Created> {
+    let mut tried = attempt(args, acl, data, client).await;
+    for _ in 1..MAX_ATTEMPTS {
+        let error = match tried {
+            Err(error) if error.lacks_operation() && error.outcome() == Outcome::Unknown => error,
+            done => return done,
+        };
+        if args.sequential || client.sync(&args.path).await.is_err() {
+            return Err(error);
+        }
+        match client.exists(&args.path).await {
+            Ok(None) => {}
+            _ => return Err(error),
+        }
+        tried = match attempt(args, acl, data, client).await {
+            // It may be the one that was asked for first.
+            Err(exists) if exists.kind() == ErrorKind::NodeExists => return Err(error),
+            tried => tried,
+        };
+    }
+    tried
+}
+
+async fn attempt(
+    args: &Create,
+    acl: Option<&Vec<Acl>>,
     data: &[u8],
     client: &Client,
 ) -> zk_client::Result<Created> {
@@ -73,7 +114,7 @@ async fn send(
         create = create.ttl(ttl);
     }
     if let Some(acl) = acl {
-        create = create.acl(acl);
+        create = create.acl(acl.clone());
     }
     if args.parents {
         create.parents().await
