@@ -98,7 +98,10 @@ fn a_create_needs_no_new_operation() {
     // Whether a numbered one is there cannot be seen.
     let (code, _, stderr) = zk.run(&["create", "-s", "/n-"]);
     assert_eq!(code, Some(1), "{stderr}");
-    assert!(stderr.contains("create2") && stderr.contains("3.5"), "{stderr}");
+    assert!(
+        stderr.contains("create2") && stderr.contains("3.5"),
+        "{stderr}"
+    );
     // A znode that exists is not said to be new.
     let (code, _, stderr) = zk.run(&["create", "/a"]);
     assert_eq!(code, Some(1), "{stderr}");
