@@ -1,5 +1,4 @@
-//! The ensemble's configuration: read, watched, changed and followed. The embedded server refuses
-//! to change its own, so this is for real ones.
+//! The ensemble's configuration: read, watched, changed and followed.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,13 +12,9 @@ mod common;
 
 use common::*;
 use zk_client::{Client, ErrorCode, ErrorKind, NodeEventKind, Outcome, State};
-use zk_tests::{Ensemble, SUPER_CREDENTIALS, Server, ServerOptions};
+use zk_tests::SUPER_CREDENTIALS;
 
 const CONFIG: &str = "/zookeeper/config";
-
-fn ensemble() -> Ensemble {
-    blocking(|| Ensemble::start(3, ServerOptions::default()).unwrap())
-}
 
 async fn admin(hosts: &str) -> Client {
     builder(hosts)
@@ -55,14 +50,14 @@ async fn until_done<F: Future<Output = zk_client::Result<()>>>(mut change: impl 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b60_a48_the_configuration_is_the_same_for_every_chroot_and_so_is_its_watch() {
-    let ensemble = ensemble();
+    let ensemble = blocking(ensemble);
     // One that follows will be removed, and nobody here is to lose a connection by that.
     let leader = blocking(|| ensemble.leader().unwrap().id());
     let servers = ensemble.servers().iter();
-    let removed = servers.clone().map(Server::id).find(|id| *id != leader);
+    let removed = servers.clone().map(TestServer::id).find(|id| *id != leader);
     let removed = removed.unwrap();
     let staying = servers.filter(|server| server.id() != removed);
-    let hosts: Vec<_> = staying.map(Server::connect_string).collect();
+    let hosts: Vec<_> = staying.map(TestServer::connect_string).collect();
     let hosts = hosts.join(",");
     let removed = u64::try_from(removed).unwrap();
     let admin = admin(&hosts).await;
@@ -142,7 +137,7 @@ async fn b60_a48_the_configuration_is_the_same_for_every_chroot_and_so_is_its_wa
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c8_a80_a_client_leaves_every_server_that_is_removed_and_keeps_its_session() {
-    let ensemble = ensemble();
+    let ensemble = blocking(ensemble);
     let hosts = ensemble.connect_string();
     let admin = admin(&hosts).await;
     // Only one of them is known to begin with, and the chroot stays what it is.
@@ -159,10 +154,10 @@ async fn c8_a80_a_client_leaves_every_server_that_is_removed_and_keeps_its_sessi
     zk.create("/e", "").ephemeral().await.unwrap();
     assert_eq!(
         zk.server().unwrap().port,
-        ensemble.servers()[0].client_port()
+        ensemble.servers()[0].address().port()
     );
     let mut states = zk.states();
-    let line = |server: &Server, zk_config: &zk_client::EnsembleConfig| {
+    let line = |server: &TestServer, zk_config: &zk_client::EnsembleConfig| {
         let id = u64::try_from(server.id()).unwrap();
         let found = zk_config.servers.iter().find(|other| other.id == id);
         found.unwrap().to_string()
@@ -171,7 +166,7 @@ async fn c8_a80_a_client_leaves_every_server_that_is_removed_and_keeps_its_sessi
     for server in ensemble.servers() {
         let id = u64::try_from(server.id()).unwrap();
         until_done(|| async { admin.reconfig().leaving(id).await.map(|_| ()) }).await;
-        let port = server.client_port();
+        let port = server.address().port();
         until("the client is elsewhere", || async {
             zk.server().is_some_and(|at| at.port != port)
         })

@@ -1,4 +1,5 @@
-//! What a watch, an idle session and a request in flight take, counted by the allocator.
+//! What a watch, an idle session, a request in flight and a znode of the embedded server take, counted
+//! by the allocator.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,12 +16,16 @@ mod counting;
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use canned::{Canned, watch_many};
 use counting::{alone, virtually};
 use peak_alloc::PeakAlloc;
 use tokio::time::{Instant, sleep};
 use zk_client::{Client, State};
-use zk_proto::OpCode;
+use zk_embedded::Options;
+use zk_embedded::core::{ConnectionId, Peer, State as ServerState};
+use zk_proto::records::{ConnectRequest, CreateRequest, DeleteRequest};
+use zk_proto::{Encode, OpCode, RequestHeader};
 
 #[global_allocator]
 static PEAK: PeakAlloc = PeakAlloc;
@@ -141,4 +146,98 @@ fn r2_i13_a_server_slow_to_arm_watches_hears_from_the_session_all_the_time() {
         assert_eq!(last.map(|last| last.op), Some(OpCode::Sync));
         assert_eq!(zk.session().epoch, 1);
     });
+}
+
+/// Bytes of a znode of the embedded server with a path of 20 bytes and data of 4: 361 are measured.
+const PER_ZNODE: usize = 380;
+
+/// A client of an embedded server, without sockets.
+struct Driven {
+    server: ServerState,
+    client: ConnectionId,
+    now: std::time::Instant,
+}
+
+impl Driven {
+    fn new() -> Self {
+        let now = std::time::Instant::now();
+        let mut options = Options::default();
+        options.log_limit = 0;
+        let mut server = ServerState::new(options, now);
+        let client = server.open(now, 0, Peer::Memory).unwrap();
+        let mut driven = Driven {
+            server,
+            client,
+            now,
+        };
+        let mut out = BytesMut::new();
+        let hello = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: zk_proto::Zxid(0),
+            timeout_ms: 40_000,
+            session_id: zk_proto::SessionId::NONE,
+            password: zk_proto::SessionPassword::zero(),
+            read_only: Some(false),
+        };
+        hello.encode(&mut out);
+        driven.send(out);
+        driven
+    }
+
+    fn send(&mut self, frame: BytesMut) {
+        let (now, client) = (self.now, self.client);
+        self.server.handle_frame(now, client, &frame.freeze());
+        // The replies are not looked at: what the nodes are says whether the requests were executed.
+        drop(self.server.take_output(client));
+    }
+
+    fn request(&mut self, op: OpCode, body: &dyn Encode) {
+        let mut out = BytesMut::new();
+        RequestHeader::new(1, op).encode(&mut out);
+        body.encode(&mut out);
+        self.send(out);
+    }
+
+    fn create(&mut self, path: &str) {
+        let request = CreateRequest {
+            path: path.into(),
+            data: Some(b"data"),
+            acl: zk_proto::Acl::open().into(),
+            flags: 0,
+        };
+        self.request(OpCode::Create, &request);
+    }
+
+    fn delete(&mut self, path: &str) {
+        let (path, version) = (path.into(), -1);
+        self.request(OpCode::Delete, &DeleteRequest { path, version });
+    }
+
+    fn znodes(&self) -> i32 {
+        self.server.node("/all").unwrap().stat.num_children
+    }
+}
+
+#[test]
+fn deleted_znodes_take_no_memory() {
+    const LEFT: usize = 10_000;
+    const DELETED: usize = 90_000;
+    let path = |number: usize| format!("/all/{number:0>15}");
+    let _alone = alone();
+    let before = PEAK.current_usage();
+    let mut server = Driven::new();
+    server.create("/all");
+    (0..LEFT).for_each(|number| server.create(&path(number)));
+    let held = PEAK.current_usage() - before;
+    eprintln!("{LEFT} znodes: {} bytes each", held / LEFT);
+    assert!(held <= LEFT * PER_ZNODE, "{} bytes each", held / LEFT);
+    let more = LEFT..LEFT + DELETED;
+    more.clone().for_each(|number| server.create(&path(number)));
+    assert_eq!(server.znodes(), 100_000);
+    more.for_each(|number| server.delete(&path(number)));
+    assert_eq!(server.znodes(), 10_000);
+    let left = PEAK.current_usage() - before;
+    eprintln!("{left} bytes are left of {held}");
+    // The hash table may have twice the places that it had at first.
+    assert!(left <= held * 2, "{left} bytes are left of {held}");
 }

@@ -13,8 +13,12 @@ mod common;
 use std::future::Future;
 use std::task::{Context, Waker};
 
-use common::{beside, client, shared_server};
+use common::{
+    assert_unimplemented, beside, client, is_keeper, server_has, server_has_recursive_watches,
+    shared_server,
+};
 use zk_client::{Client, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStream};
+use zk_proto::OpCode;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -25,6 +29,17 @@ enum Kind {
 }
 
 const KINDS: [Kind; 4] = [Kind::Data, Kind::Child, Kind::Persistent, Kind::Recursive];
+
+impl Kind {
+    /// Whether the servers have it.
+    fn is_known(self) -> bool {
+        match self {
+            Kind::Data | Kind::Child => true,
+            Kind::Persistent => server_has(OpCode::AddWatch),
+            Kind::Recursive => server_has_recursive_watches(),
+        }
+    }
+}
 
 enum Handle {
     Once(Watch),
@@ -91,12 +106,14 @@ fn expected(kind: Kind, path: &str) -> Vec<(NodeEventKind, String)> {
 
 /// All sequences of different kinds, with at least one.
 fn orders() -> Vec<Vec<Kind>> {
+    let known = KINDS.into_iter().filter(|kind| kind.is_known());
+    let known: Vec<_> = known.collect();
     let mut orders: Vec<Vec<Kind>> = vec![Vec::new()];
     let mut from = 0;
-    for _ in KINDS {
+    for _ in &known {
         let to = orders.len();
         for n in from..to {
-            for kind in KINDS {
+            for &kind in &known {
                 if !orders[n].contains(&kind) {
                     let mut longer = orders[n].clone();
                     longer.push(kind);
@@ -115,8 +132,19 @@ fn orders() -> Vec<Vec<Kind>> {
 async fn a45_b64_b65_watches_of_all_kinds_on_one_path_do_not_disturb_each_other() {
     let zk = client().await;
     let other = beside(&zk, &shared_server().connect_string()).await;
+    for kind in [Kind::Persistent, Kind::Recursive] {
+        let mode = match kind {
+            Kind::Persistent => WatchMode::Persistent,
+            _ => WatchMode::PersistentRecursive,
+        };
+        if !kind.is_known() {
+            let refused = zk.watch("/", mode).await.unwrap_err();
+            assert_unimplemented(&refused, "the server");
+        }
+    }
     let orders = orders();
-    assert_eq!(orders.len(), 64);
+    let known = KINDS.iter().filter(|kind| kind.is_known()).count();
+    assert_eq!(orders.len(), [0, 1, 4, 15, 64][known]);
     let mut wrong = Vec::new();
     for (n, order) in orders.iter().enumerate() {
         for dropped in std::iter::once(None).chain(order.iter().map(Some)) {
@@ -135,11 +163,15 @@ async fn a45_b64_b65_watches_of_all_kinds_on_one_path_do_not_disturb_each_other(
             zk.sync("/").await.unwrap();
             zk.exists(&path).await.unwrap();
             for (kind, mut handle) in handles {
-                let told: Vec<_> = handle
+                let mut told: Vec<_> = handle
                     .told()
                     .iter()
                     .map(|event| event.node().map(|event| (event.kind, event.path.clone())))
                     .collect();
+                if is_keeper() {
+                    // It sends an event for each kind, and one is like the other.
+                    told.dedup();
+                }
                 let due: Vec<_> = expected(kind, &path).into_iter().map(Some).collect();
                 if told != due {
                     wrong.push(format!(

@@ -254,21 +254,16 @@ fn the_configuration_is_shown_and_changed() {
     let changed = output(&server, &[&change[..], &["--auth", &secret]].concat());
     let said = String::from_utf8_lossy(&changed.stderr);
     assert!(!said.contains(zk_tests::SUPER_CREDENTIALS), "{said}");
-    if common::server::is_embedded() {
-        assert!(said.contains("disabled"), "{said}");
-        fails(&server, &change, 1);
-    } else {
-        let mut text = String::from_utf8_lossy(&changed.stdout).into_owned();
-        if said.contains("whether it took effect is unknown") {
-            // The server asked was the one to go, or the leader was, and took the answer with it.
-            text = poll("the configuration to have lost a server", || {
-                let shown = output(&server, &["config"]).stdout;
-                let text = String::from_utf8_lossy(&shown).into_owned();
-                (text.lines().count() == 3).then_some(text)
-            });
-        }
-        assert_eq!(text.lines().count(), 3, "{text}{said}");
-        assert!(!text.contains("server.3="), "{text}");
-        fails(&server, &change, 1);
+    let mut text = String::from_utf8_lossy(&changed.stdout).into_owned();
+    if said.contains("whether it took effect is unknown") {
+        // The server asked was the one to go, or the leader was, and took the answer with it.
+        text = poll("the configuration to have lost a server", || {
+            let shown = output(&server, &["config"]).stdout;
+            let text = String::from_utf8_lossy(&shown).into_owned();
+            (text.lines().count() == 3).then_some(text)
+        });
     }
+    assert_eq!(text.lines().count(), 3, "{text}{said}");
+    assert!(!text.contains("server.3="), "{text}");
+    fails(&server, &change, 1);
 }

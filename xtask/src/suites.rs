@@ -13,12 +13,13 @@ const OFFLINE_PREFIX: &str = "offline_";
 
 /// What these test is the same on every server: they take theirs from `tests/tests/common`, which
 /// starts what the variable `ZK_TESTS_SERVER` asks for.
-const ON_EMBEDDED: [&str; 25] = [
+const ON_EMBEDDED: [&str; 26] = [
     "bad_input",
     "blocking",
     "cancellation",
     "chroots",
     "election",
+    "ensemble_config",
     "errors_read_aloud",
     "fresh_reads",
     "frozen_server",
@@ -76,15 +77,15 @@ pub(crate) const RECIPES_ON_POSES: [&str; 11] = [
 const ONCE: [(&str, &str); 3] = [
     (
         "errors_read_aloud",
-        "the texts are ours, and their codes come from the first release as from any other",
+        "the client makes these texts, from codes that other suites provoke on each release",
     ),
     (
         "zkctl_bench",
-        "of a server it wants requests that other suites make on each release",
+        "its requests are those of other suites, which run on each release",
     ),
     (
         "zkctl_lock",
-        "it is about processes, signals and exit codes; election and lock_under_chaos have the locks",
+        "its subject is processes, signals and exit codes; lock_under_chaos has the locks",
     ),
 ];
 

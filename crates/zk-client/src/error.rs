@@ -279,7 +279,15 @@ impl Error {
 
     /// Whether the same request can be made again without harm: it had no effect, and what stood in
     /// its way may pass by itself.
+    ///
+    /// So it is after [`Unimplemented`](ErrorKind::Unimplemented) where the client has an older operation
+    /// to send instead, and could not do so at once because a later write was on its way.
     pub fn is_retryable(&self) -> bool {
+        let is_replaced =
+            self.kind() == ErrorKind::Unimplemented && self.0.op.is_some_and(text::is_replaced);
+        if is_replaced {
+            return self.outcome() != Outcome::Unknown;
+        }
         self.outcome() != Outcome::Unknown
             && !(zk_proto::seeded_bug!("A36") && self.kind() == ErrorKind::Throttled)
             && matches!(

@@ -265,6 +265,14 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                 }
                 // It waited behind somebody's write when the connection was lost.
                 (ErrorKind::ConnectionLost, _) => {}
+                // The next attempt is one that the server knows.
+                (ErrorKind::Unimplemented, _) if failed.is_retryable() => {
+                    losses += 1;
+                    if losses >= MAX_LOST_CREATIONS {
+                        orphan.armed = false;
+                        return Err(failed.with_retries_exhausted());
+                    }
+                }
                 (_, Outcome::Unknown) => return Err(failed),
                 _ => {
                     orphan.armed = false;

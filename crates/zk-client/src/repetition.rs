@@ -61,6 +61,11 @@ impl Repetition {
                 self.losses += 1;
                 self.losses < MAX_LOSSES
             }
+            // The next attempt makes do with what the server knows.
+            (ErrorKind::Unimplemented, _) => {
+                self.losses += 1;
+                error.is_retryable() && self.losses < MAX_LOSSES
+            }
             (ErrorKind::ReadOnly, _) => self.awaits_quorum,
             _ => error.is_retryable(),
         }

@@ -134,7 +134,10 @@ impl<'a> IntoFuture for EnsurePath<'a> {
 
 /// Whether the same request may succeed later, in the same session.
 fn passes(error: &Error) -> bool {
-    is_overload(error) || matches!(error.kind(), ErrorKind::ConnectionLost | ErrorKind::Server)
+    let is_replaced = error.kind() == ErrorKind::Unimplemented && error.is_retryable();
+    is_replaced
+        || is_overload(error)
+        || matches!(error.kind(), ErrorKind::ConnectionLost | ErrorKind::Server)
 }
 
 /// Whether the request was not executed because there were too many.

@@ -32,12 +32,12 @@
 //! # Ensembles
 //!
 //! [`Builder::members`] starts several members on one state: each has a port, a copy of the tree
-//! and the watches of its clients; [`Builder::observers`] have no vote. They do not run an election or a
-//! quorum protocol; they [change who they are](Builder::reconfig_enabled) when a client asks for it, and
-//! do what a client could see of such a protocol when told to: [lag](Server::set_lag),
+//! and the watches of its clients; [`Builder::observers`] have no vote. They run no election and no
+//! quorum protocol. Clients can [reconfigure](Builder::reconfig_enabled) them, and a test controls what a
+//! client could see of such a protocol: members [lag](Server::set_lag),
 //! [change their leader](Server::change_leader), [fall apart](Server::partition),
 //! [lose their leader](Server::set_astray) and go on answering, [have two leaders](Server::depose_leader)
-//! of which one does not know that it has been deposed, be [stopped](Faults::stop) one by one.
+//! of which one does not know that it has been deposed, are [stopped](Faults::stop) one by one.
 //!
 //! # Faults
 //!

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::core::{ConnectionId, Peer, State};
+use crate::core::{ConnectionId, Peer, State, shrink_map};
 use crate::fault::Script;
 use crate::gate::{Gate, Watched};
 
@@ -110,6 +110,7 @@ impl Shared {
     pub(crate) fn close(&self, id: ConnectionId) {
         self.with(|inner| {
             inner.tasks.remove(&id);
+            shrink_map(&mut inner.tasks);
             inner.half_open.remove(&id);
             inner.state.handle_disconnect(id);
         });

@@ -22,14 +22,14 @@ async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
     const WAITERS: usize = 1000;
     let memory = memory(1).await;
     let (holder, waiter) = (memory.any().await, memory.any().await);
-    let before = received(&memory.server).await;
+    let before = received(&memory).await;
     holder.ensure_path("/lock").await.unwrap();
-    let created = received(&memory.server).await - before;
+    let created = received(&memory).await - before;
     assert_eq!(created, 1);
     let lock = Lock::new(&holder, "/lock");
     let guard = lock.acquire().await.unwrap();
     assert_eq!(
-        received(&memory.server).await - before - created,
+        received(&memory).await - before - created,
         2,
         "create, children"
     );
@@ -47,11 +47,11 @@ async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
     until("all watch", || memory.server.watch_counts().data == WAITERS).await;
     let mut first = guard;
     for (n, next) in waiting.into_iter().take(20).enumerate() {
-        let before = received(&memory.server).await;
+        let before = received(&memory).await;
         let (now, watches) = (common::now(), memory.server.watch_counts().data);
         first.release().await.unwrap();
         first = soon("the next", next).await.unwrap();
-        let requests = received(&memory.server).await - before;
+        let requests = received(&memory).await - before;
         assert_eq!(
             memory.server.watch_counts().data,
             watches - 1,

@@ -27,12 +27,12 @@ async fn a_tree_is_loaded_with_one_read_a_znode_and_a_window_full_of_them_at_a_t
         zk.ensure_path("/app").await.unwrap();
         fill(&zk, NODES, |n| format!("/app/{n:05}")).await;
         memory.server.faults().delay_replies(TRIP);
-        let (before, started) = (received(&memory.server).await, Instant::now());
+        let (before, started) = (received(&memory).await, Instant::now());
         let cache = TreeCache::builder(&zk, "/app").window(window).start();
         let loaded = soon("the cache is loaded", cache.initialized()).await;
         assert_eq!(loaded.unwrap().len(), 1 + NODES);
         let took = started.elapsed();
-        let requests = usize::try_from(received(&memory.server).await - before).unwrap();
+        let requests = usize::try_from(received(&memory).await - before).unwrap();
         let trips = took.as_millis() / TRIP.as_millis();
         // Those besides: the watch, the sync, the root's data, the names.
         assert_eq!(requests, NODES + 4);

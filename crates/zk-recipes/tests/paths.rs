@@ -114,12 +114,12 @@ async fn invalid_paths_are_refused_before_requests() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     for zk in [zk.clone(), zk.chroot("/app").unwrap()] {
-        let before = (received(&memory.server).await, memory.server.paths());
+        let before = (received(&memory).await, memory.server.paths());
         for path in INVALID {
             writers_refuse(&zk, path).await;
             readers_refuse(&zk, path).await;
         }
-        let after = (received(&memory.server).await, memory.server.paths());
+        let after = (received(&memory).await, memory.server.paths());
         assert_eq!(after, before);
     }
 }
@@ -129,9 +129,9 @@ async fn invalid_paths_are_refused_before_requests() {
 async fn the_ensembles_root_is_no_recipes_own() {
     let memory = memory(1).await;
     let zk = memory.any().await;
-    let before = (received(&memory.server).await, memory.server.paths());
+    let before = (received(&memory).await, memory.server.paths());
     writers_refuse(&zk, "/").await;
-    let after = (received(&memory.server).await, memory.server.paths());
+    let after = (received(&memory).await, memory.server.paths());
     assert_eq!(after, before);
     // It can be read, and the root of a chroot is a znode like any other.
     assert!(

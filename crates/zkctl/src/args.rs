@@ -1,7 +1,6 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,13 +8,13 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zk_client::path;
-use zk_embedded::Pose;
 use zk_proto::config::{ConfigError, Server};
 use zk_proto::path::PathProblem;
 use zk_recipes::Layout;
 
 use crate::environment;
 use crate::security::Security;
+use crate::serve::Serve;
 use crate::size::size;
 use crate::time::{duration, session_timeout};
 
@@ -161,7 +160,7 @@ pub(crate) enum Command {
     /// Measure how long requests take here, on znodes of its own
     Bench(Bench),
     /// Run an in-memory server for development and tests, until interrupted
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Show locks, an election, watches and an expiry at work, on a server of its own, or on the
     /// ensemble that --server names
     Demo,
@@ -242,20 +241,6 @@ impl Workload {
             Workload::Connect => "connect",
         }
     }
-}
-
-#[derive(Args)]
-pub(crate) struct Serve {
-    /// The port to listen on; 0 for any that is free
-    #[arg(long, default_value_t = 2181)]
-    pub(crate) port: u16,
-    /// The address to listen on
-    #[arg(long, default_value = "127.0.0.1")]
-    pub(crate) host: IpAddr,
-    /// The server to imitate: 3.4, 3.5, 3.6, 3.8 or 3.9 of Apache ZooKeeper, or keeper-old (22.8) or
-    /// keeper-new (26.1) of ClickHouse
-    #[arg(long, value_name = "NAME", default_value_t = Pose::V3_9)]
-    pub(crate) pose: Pose,
 }
 
 #[derive(Args)]

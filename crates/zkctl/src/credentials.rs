@@ -11,8 +11,10 @@ use crate::environment::{AUTH, AUTH_FILE, variable};
 use crate::failure::Failure;
 
 /// Variables whose values are secrets. The command of `lock` and `elect` does not inherit them.
-pub(crate) const SECRET_VARIABLES: [&str; 2] = [AUTH, SASL_PASSWORD];
+pub(crate) const SECRET_VARIABLES: [&str; 3] = [AUTH, SASL_PASSWORD, SUPER];
 pub(crate) const SASL_PASSWORD: &str = "ZK_SASL_PASSWORD";
+/// The superuser of `serve`.
+const SUPER: &str = "ZK_SUPER";
 
 /// A scheme, and what the server is given for it.
 pub(crate) type Credential = (String, String);
@@ -55,6 +57,38 @@ pub(crate) fn sasl_password(file: Option<&Path>) -> Result<String, Failure> {
     let source = "--sasl-password-file (ZK_SASL_PASSWORD_FILE)";
     let text = read("the password", file, source)?;
     password(file.display(), text.lines().next().unwrap_or_default())
+}
+
+/// The superuser of `serve`: the first line of the file, or the variable.
+pub(crate) fn superuser(file: Option<&Path>) -> Result<Option<(String, String)>, Failure> {
+    if let Some(file) = file {
+        let source = "--super-file";
+        let text = read("the superuser's credentials", file, source)?;
+        return user(source, text.lines().next().unwrap_or_default()).map(Some);
+    }
+    match variable(SUPER)? {
+        Some(text) => user(SUPER, &text).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The users that `serve` knows, one a line.
+pub(crate) fn users(file: &Path, source: &str) -> Result<Vec<(String, String)>, Failure> {
+    let text = read("users", file, source)?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(|line| user(source, line)).collect()
+}
+
+fn user(source: &str, text: &str) -> Result<(String, String), Failure> {
+    let is_part = |part: &str| !part.is_empty() && part.trim() == part;
+    match text.split_once(':') {
+        Some((user, password)) if is_part(user) && is_part(password) => {
+            Ok((user.to_owned(), password.to_owned()))
+        }
+        _ => Err(Failure::Usage(format!(
+            "{source}: write user:password, without white space around either"
+        ))),
+    }
 }
 
 /// An ACL. A password in the place of a digest is refused: it could be read by all clients that may
@@ -210,6 +244,26 @@ mod tests {
         assert_eq!(password("X", "p w\r\n").ok().as_deref(), Some("p w"));
         for text in ["", "\n", " pw", "pw ", "pw\n\n"] {
             assert!(problem(password("X", text)).starts_with("X: "), "{text:?}");
+        }
+    }
+
+    /// Guards: P27.
+    #[test]
+    fn users_of_a_server_need_a_password() {
+        let pair = user("ZK_SUPER", "super:a:b");
+        assert_eq!(pair.ok(), Some(("super".to_owned(), "a:b".to_owned())));
+        for text in [
+            "hunter2",
+            ":hunter2",
+            "super:",
+            "super: hunter2",
+            " super:hunter2",
+        ] {
+            let said = problem(user("ZK_SUPER", text));
+            assert!(
+                said.starts_with("ZK_SUPER: ") && !said.contains("hunter2"),
+                "{said}"
+            );
         }
     }
 

@@ -1,15 +1,18 @@
 //! `zkctl serve`: the embedded server on a port.
 
-use std::net::SocketAddr;
+mod options;
+mod zoo_cfg;
+
 use std::process::ExitCode;
 
 use zk_embedded::Server;
 
-use crate::args::Serve;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::signals::Signals;
 use crate::warnings;
+
+pub(crate) use options::Serve;
 
 /// Serves until a signal comes.
 pub(crate) async fn run(
@@ -18,13 +21,15 @@ pub(crate) async fn run(
     signals: &mut Signals,
 ) -> Result<ExitCode, Failure> {
     warnings::show();
-    let address = SocketAddr::new(serve.host, serve.port);
+    let settings = serve.settings()?;
+    let places: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
     let server = Server::builder()
-        .listen([address])
-        .pose(serve.pose)
+        .options(settings.options)
+        .listen(settings.listen)
         .start()
         .await
-        .map_err(|error| Failure::io(&format!("listen on {address}"), error))?;
+        .map_err(|error| Failure::io(&format!("listen on {}", places.join(",")), error))?;
+    server.faults().delay_replies(settings.delay);
     if output.is_json() {
         let line = serde_json::json!({ "type": "serving", "connect": server.connect_string() });
         output.json(&line).await?;

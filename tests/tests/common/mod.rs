@@ -17,6 +17,7 @@
 
 pub mod child;
 pub mod contest;
+pub mod divergence;
 pub mod members;
 pub mod program;
 pub mod server;
@@ -36,7 +37,10 @@ use zk_client::{BackoffPolicy, Builder, Client, State, StateStream};
 use zk_tests::starvation::{Runs, always};
 use zk_tests::{Proxy, Wait};
 
-pub use server::{TestEnsemble, TestServer, server_has};
+pub use server::{
+    TestEnsemble, TestServer, assert_unimplemented, if_server_has, is_keeper, server_has,
+    server_has_recursive_watches,
+};
 
 /// For options of the client that are limits, and that a test does not mean to reach: a day. Waits in
 /// tests have no limit, see [`soon`].

@@ -15,11 +15,14 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use zk_client::{ErrorKind, Outcome};
 use zk_embedded::{Pose, UnknownPose};
 use zk_proto::OpCode;
 use zk_tests::starvation::LONGEST_SESSION;
 use zk_tests::watchdog::{receive, try_poll};
-use zk_tests::{Ensemble, Mode, Server, ServerOptions, Srvr, Standalone, four_letter};
+use zk_tests::{
+    Ensemble, Mode, SUPER_CREDENTIALS, Server, ServerOptions, Srvr, Standalone, four_letter,
+};
 
 const PARAMETER: &str = "ZK_TESTS_SERVER";
 const MEMBERS: usize = 3;
@@ -54,6 +57,41 @@ pub fn is_embedded() -> bool {
 /// processes, has all that clients send.
 pub fn server_has(op: OpCode) -> bool {
     embedded().is_none_or(|pose| pose.knows(op))
+}
+
+/// Whether the servers are ClickHouse Keeper's.
+pub fn is_keeper() -> bool {
+    embedded().is_some_and(|pose| matches!(pose, Pose::KeeperOld | Pose::KeeperNew))
+}
+
+/// Whether a recursive watch reports which znode has changed.
+pub fn server_has_recursive_watches() -> bool {
+    server_has(OpCode::AddWatch) && !is_keeper()
+}
+
+/// The value of an operation that nothing can be used for instead, or `None` where the servers do not
+/// have it: then it must fail with an error that is made for that and names the operation.
+pub fn if_server_has<T>(op: OpCode, result: zk_client::Result<T>) -> Option<T> {
+    if server_has(op) {
+        return Some(result.unwrap());
+    }
+    let error = result
+        .err()
+        .expect("the server does not know the operation");
+    assert_unimplemented(&error, op.name());
+    None
+}
+
+/// That the error is that of an operation which the servers do not have, and says so.
+pub fn assert_unimplemented(error: &zk_client::Error, said: &str) {
+    assert_eq!(error.kind(), ErrorKind::Unimplemented, "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(said), "{text}");
+    let outcome = error.outcome();
+    assert!(
+        matches!(outcome, Outcome::NotSent | Outcome::Rejected),
+        "{error:?}"
+    );
 }
 
 /// One server, alone or of an ensemble. It ends when it is dropped, with its ensemble if it has one.
@@ -258,6 +296,10 @@ impl Embedded {
         let builder = zk_embedded::Server::builder()
             .pose(pose)
             .members(members)
+            .reconfig_enabled(true)
+            .super_digest(zk_proto::acl::proven_digest_id(
+                SUPER_CREDENTIALS.as_bytes(),
+            ))
             .tick(TICK)
             .session_timeouts(TICK * 2, LONGEST_SESSION);
         let server = Arc::new(there(builder.start())??);

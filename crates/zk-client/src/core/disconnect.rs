@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use zk_transport::{Disconnect, Unsent};
+use zk_transport::{Disconnect, Lost, Unsent};
 
 use super::optional::is_close;
 use super::{Closing, Core, Token};
@@ -54,6 +54,7 @@ impl Core {
         let in_flight: Vec<_> = link.into_lost(offered, rest).collect();
         let suspected = self.note_closed(reason, &in_flight);
         let is_answer = is_close(reason) && self.is_closed_by_keeper(&in_flight);
+        let mut writes = self.writes_sent(&in_flight);
         for lost in in_flight {
             // It is the turn of the oldest request.
             let culprit = std::mem::take(&mut culprit);
@@ -91,10 +92,16 @@ impl Core {
                 self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
                 continue;
             }
-            if refused && !write_lost {
-                kept.push_back(key);
+            if refused {
+                // In its other form it would come after a write that was submitted later.
+                match writes == 0 && !write_lost {
+                    true => kept.push_back(key),
+                    false => self.fail(key, Failure::Unimplemented(Outcome::Rejected)),
+                }
                 continue;
             }
+            let is_sent = !matches!(lost.unsent, Unsent::Whole(_));
+            writes = writes.saturating_sub(usize::from(slot.is_write() && is_sent));
             if !slot.is_write() || zk_proto::seeded_bug!("A52") {
                 slot.was_sent |= lost.unsent == Unsent::Nothing;
                 kept.push_back(key);
@@ -152,5 +159,16 @@ impl Core {
             let failure = Failure::Closed(Outcome::NotSent);
             self.finish(State::Closed, &failure, self.end_is_proven);
         }
+    }
+
+    /// How many of these are writes that may be executed, or may have been.
+    fn writes_sent(&self, in_flight: &[Lost<Token>]) -> usize {
+        let is_sent = |lost: &&Lost<Token>| match lost.token {
+            Token::Call(key) if !matches!(lost.unsent, Unsent::Whole(_)) => {
+                (self.slots.get(key)).is_some_and(|slot| slot.is_write() && !self.is_refused(slot))
+            }
+            _ => false,
+        };
+        in_flight.iter().filter(is_sent).count()
     }
 }

@@ -111,7 +111,11 @@ fn unknown_to_server(op: OpCode) -> Option<&'static str> {
         OpCode::GetAllChildrenNumber => since!("getAllChildrenNumber", "3.6"),
         OpCode::AddWatch => since!("addWatch", "3.6"),
         OpCode::WhoAmI => since!("whoAmI", "3.7"),
-        OpCode::Multi => "the server does not know the transaction or one of its operations",
+        OpCode::Multi => {
+            "the server does not know transactions, which came with version 3.4, or one of this one's \
+             operations: createTTL came with version 3.5.3 and has to be enabled \
+             (extendedTypesEnabled)"
+        }
         _ => return None,
     })
 }
@@ -176,6 +180,11 @@ fn lacks_credentials(inner: &Inner) -> bool {
     reason == Some(&Disconnect::LoginRequired)
 }
 
+/// Whether the client sends another operation in place of this one to a server that does not know it.
+pub(super) fn is_replaced(op: OpCode) -> bool {
+    matches!(op, OpCode::Create2 | OpCode::CreateContainer)
+}
+
 fn advice(inner: &Inner) -> Option<&'static str> {
     const LOOK: &str = "read what it was to change before making it again";
     let create = inner.op.is_some_and(is_create);
@@ -187,6 +196,10 @@ fn advice(inner: &Inner) -> Option<&'static str> {
         }
         (ErrorKind::Closed, Outcome::Unknown) if write => {
             "the client is closed; read what it was to change with another"
+        }
+        (ErrorKind::ConnectionLost, _) if inner.closed_on && inner.op.is_some_and(is_replaced) => {
+            "read what it was to change before making it again; once it is certain that the server does \
+             not know it, the client sends an older operation"
         }
         (
             ErrorKind::ConnectionLost | ErrorKind::DeadlineExceeded | ErrorKind::Server,
@@ -208,6 +221,9 @@ fn advice(inner: &Inner) -> Option<&'static str> {
         (ErrorKind::SessionExpired, _) => {
             "the session's ephemeral znodes and watches are gone; make them, and it, again in the \
              next session"
+        }
+        (ErrorKind::Unimplemented, _) if inner.op.is_some_and(is_replaced) => {
+            "make it again: the client sends an older operation from now on"
         }
         (ErrorKind::NoNode, _) if create => "create it first, or use parents()",
         (ErrorKind::BadVersion, _) => "read it again, and decide again",
@@ -320,6 +336,35 @@ mod tests {
             "getData /b: the deadline passed; a read changes nothing (it can be made again, or \
              given more time)"
         );
+    }
+
+    /// Guards: P1, P6.
+    #[test]
+    fn an_unknown_operation_is_named() {
+        let lost = Error::connection_lost(Disconnect::ClosedByServer, Outcome::Unknown);
+        let error = lost.with_closed_on().at(OpCode::Create2, "/a");
+        assert!(error.lacks_operation() && !error.is_retryable());
+        assert_eq!(
+            error.to_string(),
+            "create /a: the server closed the connection and may not know create2, which came with \
+             version 3.5; whether it took effect is unknown (read what it was to change before making \
+             it again; once it is certain that the server does not know it, the client sends an older \
+             operation)"
+        );
+        let refused = |op| Error::answered(ErrorCode::Unimplemented).at(op, "/a");
+        assert_eq!(
+            refused(OpCode::CreateContainer).to_string(),
+            "createContainer /a: the server does not know createContainer, which came with version \
+             3.5.1; it had no effect (make it again: the client sends an older operation from now on)"
+        );
+        assert!(refused(OpCode::CreateContainer).is_retryable());
+        let unsent =
+            Error::new(ErrorKind::Unimplemented, Outcome::NotSent).at(OpCode::AddWatch, "/a");
+        assert_eq!(
+            unsent.to_string(),
+            "addWatch /a: the server does not know addWatch, which came with version 3.6; it was not sent"
+        );
+        assert!(!unsent.is_retryable() && unsent.lacks_operation());
     }
 
     /// Guards: M2.

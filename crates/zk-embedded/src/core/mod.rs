@@ -4,8 +4,9 @@
 //! Files: `state` ties everything together; `handshake`, `login`, `request`, `read`, `write`, `watches` are
 //! what it does with a frame, which `lenient` helps to read; `four_letter` answers in text, with `host_facts`; `prepare` checks a write; `member`
 //! applies transactions; `tree`, `children`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
-//! `ensemble` and `deposed` are what befalls members, `reconfig` is who they are; `pose` is what differs
-//! between the servers imitated, `four_letter_keeper` and `keeper_events` what only ClickHouse Keeper does.
+//! `ensemble` and `deposed` are what befalls members, `reconfig` is which of them vote; `pose` is what
+//! differs between the servers imitated, `four_letter_keeper` and `keeper_events` what only ClickHouse
+//! Keeper does.
 
 mod acl;
 mod children;
@@ -29,6 +30,7 @@ mod read;
 mod reconfig;
 mod request;
 mod session;
+mod shrink;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -43,6 +45,7 @@ pub use connection::{ConnectionId, Peer};
 pub use inspect::{NodeInfo, SessionInfo, WatchCounts};
 pub use output::Output;
 pub use pose::{Pose, UnknownPose};
+pub(crate) use shrink::shrink_map;
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use txn::{Change, Txn};

@@ -115,8 +115,12 @@ impl<'a> Preparation<'a> {
         }
         let parent_path = parent_of(asked)?;
         let sasl = self.options.sasl_users.is_some();
-        let acl = acl::resolve(behaviour.acls, acl, self.auth, sasl)?;
+        let mut acl = acl::resolve(behaviour.acls, acl, self.auth, sasl)?;
         let mut parent = self.record(parent_path)?;
+        if acl == parent.acl {
+            // Most nodes have the list of their parent; one copy serves them all.
+            acl = parent.acl.clone();
+        }
         acl::check(&parent.acl, Permissions::CREATE, self.auth)?;
         let path = if mode.is_sequential() {
             format!("{asked}{:010}", parent.creates)

@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use zk_proto::SessionPassword;
 
 use super::connection::ConnectionId;
+use super::shrink::shrink_map;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
@@ -153,6 +154,7 @@ impl SessionTable {
 
     pub(crate) fn remove(&mut self, id: i64) -> Option<Session> {
         let session = self.sessions.remove(&id)?;
+        shrink_map(&mut self.sessions);
         if let Some(bucket) = self.buckets.get_mut(&session.expires) {
             bucket.remove(&id);
             if bucket.is_empty() {

@@ -10,6 +10,7 @@ use zk_proto::{Acl, Stat, Zxid};
 
 use super::children::Children;
 use super::pose::Behaviour;
+use super::shrink::shrink_map;
 use super::txn::Change;
 
 /// An access control list shared by the nodes that have it.
@@ -304,6 +305,7 @@ impl Tree {
 
     fn remove(&mut self, path: &str, zxid: i64) -> Option<Applied> {
         let node = self.nodes.remove(path)?;
+        shrink_map(&mut self.nodes);
         let size = path.len() + node.data.as_ref().map_or(0, Bytes::len);
         self.data_size = self.data_size.saturating_sub(size);
         self.reapable.remove(path);

@@ -7,6 +7,7 @@ use zk_proto::path;
 
 use super::connection::ConnectionId;
 use super::pose::WatchKinds;
+use super::shrink::{shrink_map, shrink_set};
 
 /// The kinds of watch one connection has on one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +114,7 @@ impl WatchTable {
             watchers.remove(&connection);
             if watchers.is_empty() {
                 self.by_path.remove(path);
+                shrink_map(&mut self.by_path);
             }
             self.forget(path, connection);
         } else {
@@ -130,6 +132,7 @@ impl WatchTable {
             let before = watchers.remove(&connection).unwrap_or(Modes::NONE);
             if watchers.is_empty() {
                 self.by_path.remove(&path);
+                shrink_map(&mut self.by_path);
             }
             self.recount(before, Modes::NONE);
         }
@@ -165,6 +168,7 @@ impl WatchTable {
             });
             if watchers.is_empty() {
                 self.by_path.remove(path);
+                shrink_map(&mut self.by_path);
             }
         }
         for connection in spent {
@@ -219,6 +223,7 @@ impl WatchTable {
     fn forget(&mut self, path: &str, connection: ConnectionId) {
         if let Some(paths) = self.by_connection.get_mut(&connection) {
             paths.remove(path);
+            shrink_set(paths);
             if paths.is_empty() {
                 self.by_connection.remove(&connection);
             }

@@ -115,8 +115,8 @@ struct Run {
     /// What became of each write, by its data.
     fates: BTreeMap<String, &'static str>,
     up: bool,
-    /// Whether the server has ended a session for no reason that lies with the client.
-    expired: bool,
+    /// Whether a connection or a session has ended for no reason that lies with the client.
+    misled: bool,
 }
 
 impl Run {
@@ -129,7 +129,7 @@ impl Run {
             writes: 0,
             fates: BTreeMap::new(),
             up: false,
-            expired: false,
+            misled: false,
         }
     }
 
@@ -216,10 +216,13 @@ impl Run {
             Step::Change { path, delete } => self.world.server.change(PATHS[path], delete),
             Step::Deliver(n) if self.up => self.world.deliver(n),
             Step::Answer(n) if self.up => self.world.answer(n),
-            Step::Cut if self.up => self.cut(),
+            Step::Cut if self.up => {
+                self.misled = true;
+                self.cut();
+            }
             Step::Expire => {
                 self.world.server.expire_next = true;
-                self.expired = true;
+                self.misled = true;
             }
             Step::Connect if !self.up => {
                 self.world.begin();
@@ -252,10 +255,10 @@ impl Run {
         self.up = false;
     }
 
-    /// Whether the client may take the server to lack the operation. That the session is over right
-    /// after a lost connection looks as if it had been ended for what was on its way.
+    /// Whether the client may take the server to lack the operation. A connection lost twice in a row,
+    /// or a session that is over right after it, looks as if it had ended for what was on its way.
     fn may_lack(&self, op: OpCode) -> bool {
-        self.world.server.lacks.contains(&op) || self.expired
+        self.world.server.lacks.contains(&op) || self.misled
     }
 
     /// What has been answered and told so far.
@@ -297,7 +300,8 @@ impl Run {
                     }
                     "done"
                 }
-                Ok(Reply { result: Err(_), .. }) => "refused",
+                Ok(Reply { result: Err(_), .. })
+                | Err(Failure::Unimplemented(Outcome::Rejected)) => "refused",
                 Err(Failure::ConnectionLost(_, Outcome::Unknown) | Failure::ClosedOn(_)) => {
                     "unknown"
                 }

@@ -1,0 +1,286 @@
+//! A `zoo.cfg`, as far as a server in memory can do what it says.
+
+use std::fs;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use tracing::warn;
+use zk_embedded::{Options, SaslUsers};
+use zk_proto::config::Server;
+
+use crate::failure::Failure;
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub(super) struct ZooCfg {
+    pub(super) options: Options,
+    pub(super) port: Option<u16>,
+    pub(super) host: Option<IpAddr>,
+    enforces_auth: bool,
+    schemes: Vec<String>,
+    dynamic: Option<PathBuf>,
+    /// The lines without effect, for a warning each.
+    ignored: Vec<String>,
+}
+
+/// Where clients reach a member; `None` for the host if its line has only a port.
+pub(super) type ClientAddress = (Option<IpAddr>, u16);
+
+/// Why a line cannot be understood. It does not repeat the value, which may be a secret.
+type Problem = &'static str;
+
+impl ZooCfg {
+    /// Reads a file, and the file with the members that it names, and shows a warning for each line
+    /// that has no effect.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let mut cfg = Self::default();
+        cfg.take(path)?;
+        if let Some(dynamic) = cfg.dynamic.take() {
+            cfg.take(&dynamic)?;
+        }
+        if cfg.enforces_auth {
+            cfg.options.enforce_auth = std::mem::take(&mut cfg.schemes);
+        }
+        for ignored in &cfg.ignored {
+            warn!("{ignored}");
+        }
+        Ok(cfg)
+    }
+
+    fn take(&mut self, path: &Path) -> Result<(), Failure> {
+        let shown = path.display();
+        let text = fs::read_to_string(path)
+            .map_err(|error| Failure::io(&format!("read the configuration {shown}"), error))?;
+        for (line, number) in text.lines().zip(1_usize..) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with(['#', '!']) {
+                continue;
+            }
+            let pair = line.split_once('=').ok_or("it is not key=value");
+            let taken = pair.and_then(|(key, value)| {
+                let (key, value) = (key.trim(), value.trim());
+                // The same settings as system properties have a prefix.
+                let key = key.strip_prefix("zookeeper.").unwrap_or(key);
+                Ok((key, self.set(key, value)?))
+            });
+            match taken {
+                Ok((_, None)) => {}
+                Ok((key, Some(why))) => self.ignored.push(format!(
+                    "{shown}, line {number}: {key} has no effect: {why}"
+                )),
+                Err(problem) => {
+                    let text = format!("{shown}, line {number}: {problem}");
+                    return Err(Failure::Usage(text));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one setting; why it has no effect, if that is so.
+    fn set(&mut self, key: &str, value: &str) -> Result<Option<&'static str>, Problem> {
+        let options = &mut self.options;
+        match key {
+            "clientPort" => self.port = Some(number(value)?),
+            "clientPortAddress" => self.host = Some(host(value)?),
+            "tickTime" => options.tick = milliseconds(value)?,
+            "syncLimit" => options.sync_limit = number(value)?,
+            "minSessionTimeout" => options.min_session_timeout = limit(value)?,
+            "maxSessionTimeout" => options.max_session_timeout = limit(value)?,
+            "maxClientCnxns" => options.max_client_connections = number(value)?,
+            "jute.maxbuffer" => options.max_frame = number(value)?,
+            "4lw.commands.whitelist" => options.four_letter_words = Some(list(value)),
+            "reconfigEnabled" => options.reconfig_enabled = boolean(value)?,
+            "standaloneEnabled" => options.standalone_enabled = boolean(value)?,
+            "extendedTypesEnabled" => options.extended_types = boolean(value)?,
+            "enforceQuota" => options.enforce_quota = boolean(value)?,
+            "readonlymode.enabled" => options.read_only_mode = boolean(value)?,
+            "znode.container.checkIntervalMs" => {
+                options.container_check_interval = milliseconds(value)?;
+            }
+            "znode.container.maxNeverUsedIntervalMs" => {
+                options.container_max_never_used = limit(value)?;
+            }
+            "DigestAuthenticationProvider.superDigest" => {
+                options.super_digest = Some(value.to_owned());
+            }
+            "skipACL" => options.skip_acl = value == "yes",
+            "ensembleAuthName" => options.ensemble_names = Some(list(value)),
+            "enforce.auth.enabled" => self.enforces_auth = boolean(value)?,
+            "enforce.auth.schemes" => self.schemes = list(value),
+            "sessionRequireClientSASLAuth" => {
+                if boolean(value)? {
+                    self.enforces_auth = true;
+                    self.schemes.push("sasl".to_owned());
+                }
+            }
+            "dynamicConfigFile" => self.dynamic = Some(value.into()),
+            _ if key.starts_with("authProvider") => return Ok(self.provider(value)),
+            _ if key.starts_with("server.") => {
+                let server = format!("{key}={value}");
+                let server = server.parse::<Server>().map_err(|_| {
+                    "write server.ID=host:quorumPort:electionPort[:role][;[address:]clientPort]"
+                })?;
+                self.join(server)?;
+            }
+            "dataDir" | "dataLogDir" => return Ok(Some("everything is kept in memory")),
+            _ => return Ok(Some("this server has no such setting")),
+        }
+        Ok(None)
+    }
+
+    fn provider(&mut self, class: &str) -> Option<&'static str> {
+        match class.rsplit('.').next() {
+            Some("SASLAuthenticationProvider") => {
+                self.options
+                    .sasl_users
+                    .get_or_insert_with(SaslUsers::default);
+                None
+            }
+            Some("EnsembleAuthenticationProvider") => {
+                self.options.ensemble_names.get_or_insert_with(Vec::new);
+                None
+            }
+            _ => Some("this server has no such provider"),
+        }
+    }
+
+    fn join(&mut self, server: Server) -> Result<(), Problem> {
+        let servers = &mut self.options.servers;
+        if !(1..=255).contains(&server.id) {
+            return Err("a server's number is from 1 to 255");
+        }
+        if servers.iter().any(|other| other.id == server.id) {
+            return Err("there is another server with this number");
+        }
+        servers.push(server);
+        Ok(())
+    }
+
+    /// Where clients reach each member, if its line says so.
+    pub(super) fn client_addresses(&self) -> Result<Vec<Option<ClientAddress>>, Failure> {
+        let address = |server: &Server| {
+            let Some(client) = &server.client else {
+                return Ok(None);
+            };
+            let host = client.host.as_deref().map(host).transpose();
+            let host =
+                host.map_err(|problem| Failure::Usage(format!("server.{}: {problem}", server.id)))?;
+            Ok(Some((host, client.port)))
+        };
+        self.options.servers.iter().map(address).collect()
+    }
+}
+
+fn number<T: FromStr>(value: &str) -> Result<T, Problem> {
+    value
+        .parse()
+        .map_err(|_| "the value is not a number in its range")
+}
+
+/// As a server reads it, in 31 bits.
+fn milliseconds(value: &str) -> Result<Duration, Problem> {
+    let ms: i32 = number(value)?;
+    match u64::try_from(ms) {
+        Ok(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
+        _ => Err("the value must be at least 1 ms"),
+    }
+}
+
+/// A negative limit is none.
+fn limit(value: &str) -> Result<Option<Duration>, Problem> {
+    let ms: i64 = number(value)?;
+    Ok(u64::try_from(ms)
+        .ok()
+        .filter(|&ms| ms > 0)
+        .map(Duration::from_millis))
+}
+
+fn boolean(value: &str) -> Result<bool, Problem> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("the value is neither true nor false"),
+    }
+}
+
+fn list(value: &str) -> Vec<String> {
+    let parts = value.split(',').map(str::trim);
+    let parts = parts.filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
+}
+
+fn host(value: &str) -> Result<IpAddr, Problem> {
+    let mut found = (value, 0).to_socket_addrs().ok().into_iter().flatten();
+    let first = found.next().ok_or("the host has no address")?;
+    Ok(first.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cfg(text: &str) -> Result<ZooCfg, Problem> {
+        let mut cfg = ZooCfg::default();
+        for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            if cfg.set(key, value)?.is_some() {
+                cfg.ignored.push(key.to_owned());
+            }
+        }
+        Ok(cfg)
+    }
+
+    #[test]
+    fn settings_that_memory_can_have_are_taken() {
+        let text = "tickTime=500\ninitLimit=10\nsyncLimit=3\ndataDir=/tmp/x\nclientPort=12181\n\
+                    clientPortAddress=127.0.0.2\nmaxClientCnxns=7\nminSessionTimeout=-1\n\
+                    maxSessionTimeout=9000\n4lw.commands.whitelist=ruok, srvr\n\
+                    reconfigEnabled=true\nextendedTypesEnabled=False";
+        let cfg = cfg(text).unwrap();
+        let options = &cfg.options;
+        assert_eq!(options.tick, Duration::from_millis(500));
+        assert_eq!((options.sync_limit, options.max_client_connections), (3, 7));
+        assert_eq!(options.min_session_timeout, None);
+        assert_eq!(options.max_session_timeout, Some(Duration::from_secs(9)));
+        let words = ["ruok".to_owned(), "srvr".to_owned()];
+        assert_eq!(options.four_letter_words.as_deref(), Some(&words[..]));
+        assert!(options.reconfig_enabled && !options.extended_types);
+        assert_eq!(cfg.port, Some(12_181));
+        assert_eq!(cfg.host, Some(IpAddr::from([127, 0, 0, 2])));
+        assert_eq!(cfg.ignored, ["initLimit", "dataDir"]);
+    }
+
+    #[test]
+    fn server_lines_are_members() {
+        let text = "server.3=127.0.0.1:1:2:observer;127.0.0.1:31\nserver.1=zk1:1:2;21\n\
+                    server.2=zk2:1:2";
+        let cfg = cfg(text).unwrap();
+        let ids: Vec<_> = cfg.options.servers.iter().map(|server| server.id).collect();
+        assert_eq!(ids, [3, 1, 2]);
+        let addresses = cfg.client_addresses().ok().unwrap();
+        let local = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(addresses, [Some((Some(local), 31)), Some((None, 21)), None]);
+        assert!(cfg_fails("server.1=zk1:1:2\nserver.1=zk2:1:2"));
+        assert!(cfg_fails("server.256=zk1:1:2") && cfg_fails("server.1=zk1"));
+    }
+
+    fn cfg_fails(text: &str) -> bool {
+        cfg(text).is_err()
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        for line in [
+            "tickTime=0",
+            "tickTime=soon",
+            "tickTime=2147483648",
+            "clientPort=70000",
+            "reconfigEnabled=maybe",
+            "clientPortAddress=no such host",
+        ] {
+            assert!(cfg_fails(line), "{line}");
+        }
+    }
+}
