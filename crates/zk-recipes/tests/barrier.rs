@@ -60,7 +60,9 @@ async fn lost_replies_leave_it_as_it_should_be_and_one_closed_again_closed() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let barrier = Barrier::new(&zk, "/barrier");
-    server.faults().drop_reply_after_apply(on(OpCode::Create2));
+    server
+        .faults()
+        .drop_reply_after_apply(on(common::create_op()));
     soon("the closing", barrier.close()).await.unwrap();
     assert!(server.node(&at("/barrier")).is_some());
     server.faults().drop_reply_after_apply(on(OpCode::Delete));
@@ -123,6 +125,10 @@ async fn who_gives_up_leaves_no_watch() {
     barrier.close().await.unwrap();
     let given_up = tokio::time::timeout(Duration::from_millis(50), barrier.wait()).await;
     assert!(given_up.is_err());
+    if !common::pose().knows(OpCode::RemoveWatches) {
+        // The server cannot be asked to forget it; its event, which has no subscriber, spends it.
+        zk.set("/barrier", "spent").await.unwrap();
+    }
     until("no watch is left", || server.watch_counts().data == 0).await;
     assert_eq!(zk.statistics().watches, 0);
 }

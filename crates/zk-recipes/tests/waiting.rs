@@ -120,7 +120,7 @@ async fn b86_the_name_does_not_grow_with_each_attempt() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     zk.ensure_path("/lock").await.unwrap();
-    let close = on(OpCode::Create2).then(Action::Close).times(20);
+    let close = on(common::create_op()).then(Action::Close).times(20);
     memory.server.faults().rule(close);
     let guard = soon("the lock", Lock::new(&zk, "/lock").acquire())
         .await

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, Stream};
 use zk_embedded::{Pose, Server, UnknownPose};
+use zk_proto::OpCode;
 use zk_recipes::Layout;
 use zk_tests::Wait;
 
@@ -102,6 +103,14 @@ pub(crate) fn server() -> zk_embedded::Builder {
     Server::builder()
         .pose(pose())
         .session_timeouts(Duration::from_secs(4), Duration::from_secs(40))
+}
+
+/// The operation by which a client creates znodes there, once it knows the server.
+pub(crate) fn create_op() -> OpCode {
+    match pose().knows(OpCode::Create2) {
+        true => OpCode::Create2,
+        false => OpCode::Create,
+    }
 }
 
 pub(crate) async fn memory(members: usize) -> Memory {
