@@ -266,6 +266,12 @@ impl Core {
         }
     }
 
+    /// Whether the session of this epoch is over, as the last one, and a server has said so: no request
+    /// that was made in it can be executed any more.
+    pub(crate) fn is_proven_over(&self, epoch: u64) -> bool {
+        self.end_is_proven && self.session.epoch_of_requests() == epoch + 1
+    }
+
     /// Why no request can be accepted any more.
     pub(crate) fn refusal(&self) -> Option<Failure> {
         match (&self.state, self.closing) {

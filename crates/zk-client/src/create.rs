@@ -33,6 +33,27 @@ pub struct Created {
 /// [`Unimplemented`](ErrorKind::Unimplemented) for a TTL unless the servers have
 /// `extendedTypesEnabled`.
 ///
+/// # Other servers
+/// The request is `create2`, of version 3.5, or `createContainer`, of 3.5.1. A server that knows
+/// neither is sent `create`; a container is a persistent znode there. The client learns that from the
+/// first answer:
+///
+/// - Apache ZooKeeper answers that it does not know the operation, and closes the connection. The
+///   request is made again as `create` over the next one, with all that was submitted after it; the
+///   session goes on. If a write that was submitted later is on its way, the error is
+///   [`Unimplemented`](ErrorKind::Unimplemented), and [`retryable`](Error::is_retryable): the two must
+///   not change places.
+/// - ClickHouse Keeper says with its feature flags what it knows, which the client reads first.
+/// - Any other server may close the connection, and end the session as well. The error then has
+///   [`Outcome::Unknown`](crate::Outcome::Unknown), and [`Error::lacks_operation`] says why that may be.
+///   The client sends `create` once the server has ended the session, or has closed two connections in
+///   a row.
+///
+/// The reply to `create` has no stat. It is read afterwards, so the result comes a round trip later, and
+/// after the replies to what was submitted next. If the znode is gone by then, deleted or with its
+/// session, the stat has what is known of it: the transaction that created it, the session it belonged
+/// to, version 0, the length of the data, and no times.
+///
 /// # Cancel safety
 /// Dropping the future does not stop a request that is on the wire; whoever must know what became
 /// of the znode awaits it, or creates it [`protected`](Self::protected).

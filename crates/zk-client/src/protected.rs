@@ -80,7 +80,8 @@ impl fmt::Debug for Guid {
 /// # Errors
 /// Those of [`Create`]. With an outcome of [`Outcome::Unknown`] the znode may exist, and is looked
 /// for and deleted in the background. So it is with a znode that is not ephemeral if the session
-/// expires before it is known: the old session's request may yet be executed. A creation is not
+/// expires before it is known, and no server has said so: the old session's request may yet be
+/// executed. A creation is not
 /// repeated without end: once 24 of its requests have each cost the connection, the error is that
 /// of the last.
 ///
@@ -256,6 +257,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                     // znode of that session goes with it; another would stay beside a second.
                     if !self.create.options.is_ephemeral()
                         && client.session().epoch != attempt.epoch
+                        && !is_proven_over(&client, attempt.epoch)
                     {
                         return Err(failed);
                     }
@@ -333,6 +335,11 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         }
         Ok(None)
     }
+}
+
+/// Whether no request of the session of this epoch can be executed any more.
+fn is_proven_over(client: &Client, epoch: u64) -> bool {
+    client.shared().with(|core| core.is_proven_over(epoch))
 }
 
 /// The parent of a path, and the name, which for a sequential znode may be empty.

@@ -141,6 +141,11 @@ impl Abilities {
         self.lacking
     }
 
+    /// Whether an answer for these operations is no news.
+    pub(crate) fn is_settled(&self, ops: OpSet) -> bool {
+        ops.without(self.having).is_empty() && self.suspect.is_none()
+    }
+
     /// What the current server has shown that it has.
     #[inline]
     pub(crate) fn having(&self) -> OpSet {
@@ -213,8 +218,8 @@ impl Abilities {
     /// first of the operations on their way that it has not shown to have. Says what it lacks, if
     /// that is now known.
     ///
-    /// A connection is also lost for other reasons. Of what another server of this client has, that
-    /// is taken for the reason until it has happened at this server again and again.
+    /// A connection is also lost for other reasons. Of what any server of this client has, this is
+    /// taken for one of those, until it has happened again and again.
     pub(crate) fn handle_closed(&mut self, next: OpSet, sent: OpSet) -> OpSet {
         let before = self.suspect.take();
         let sent = sent.without(self.had);
@@ -234,7 +239,12 @@ impl Abilities {
             closes,
             ops: sent,
         });
-        let most = if is_had { MAX_LOSSES } else { MAX_CLOSES };
+        let most = match next.contains(OpCode::SetWatches2) {
+            // The client itself sends it over every connection, and would do so for ever.
+            true if is_had => MAX_LOSSES,
+            false if is_had => u32::MAX,
+            _ => MAX_CLOSES,
+        };
         match closes >= most {
             true => self.convict(next),
             false => OpSet::NONE,

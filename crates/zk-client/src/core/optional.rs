@@ -88,7 +88,7 @@ impl Core {
             *result = Err(ErrorCode::Unimplemented);
         }
         let is_unknown = *result == Err(ErrorCode::Unimplemented);
-        if !is_unknown && ops.without(self.abilities.having()).is_empty() {
+        if !is_unknown && self.abilities.is_settled(ops) {
             return;
         }
         if is_unknown {
