@@ -1,5 +1,6 @@
-//! Running another program to its end.
+//! Running another program to its end, and cargo.
 
+use std::env;
 use std::process::Command;
 
 use crate::error::{Error, Result};
@@ -23,9 +24,37 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     })
 }
 
+/// The cargo that started this program, or else the one that built it, as a shell would start it:
+/// without what cargo says to a program about its package. The build script of `ring` reads that; for
+/// another package it would run again, and all that depends on it would be built again.
+#[must_use]
+pub fn cargo() -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let mut command = Command::new(cargo);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cargo_runs_as_from_a_shell() {
+        let command = cargo();
+        for name in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"] {
+            assert!(env::var_os(name).is_some(), "the test is run by cargo");
+            let removed = command
+                .get_envs()
+                .any(|(key, value)| key == name && value.is_none());
+            assert!(removed, "{name}");
+        }
+    }
 
     #[test]
     fn a_command_that_fails_is_named_with_what_it_said() {

@@ -1,16 +1,26 @@
 //! Several servers with a quorum.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::four_letter::Srvr;
 use crate::installation::Installation;
+use crate::network::Host;
 use crate::options::ServerOptions;
 use crate::ports::free_ports;
 use crate::run_directory::ServerDirectory;
-use crate::server::{Server, ServerPorts};
+use crate::server::Server;
+use crate::site::Site;
 use crate::standalone::START_ATTEMPTS;
 use crate::watchdog::try_poll;
 
-/// An ensemble on loopback with its directory; servers and directory go when it is dropped.
+/// Of a server that has a host to itself: those that ZooKeeper's own documentation has.
+const QUORUM_PORT: u16 = 2888;
+const ELECTION_PORT: u16 = 3888;
+const CLIENT_PORT: u16 = 2181;
+const SECURE_PORT: u16 = 2281;
+
+/// An ensemble on loopback, or on the hosts of a [`Network`](crate::Network), with its directory; servers and directory go when it is dropped.
 #[derive(Debug)]
 pub struct Ensemble {
     // Fields drop in order: the processes end before their directory goes.
@@ -41,29 +51,53 @@ impl Ensemble {
     ) -> Result<Self> {
         let mut attempt = 1;
         loop {
-            match Self::attempt(installation, size, &options) {
+            match Self::attempt(installation, &vec![None; size], &options) {
                 Err(error) if error.is_port_conflict() && attempt < START_ATTEMPTS => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    fn attempt(installation: &Installation, size: usize, options: &ServerOptions) -> Result<Self> {
+    /// Starts a server on each of these hosts, and waits until every one serves. It is asked on its
+    /// own host, and so can be whatever is cut.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_on(hosts: &[Arc<Host>], options: &ServerOptions) -> Result<Self> {
+        let hosts: Vec<_> = hosts.iter().cloned().map(Some).collect();
+        Self::attempt(&Installation::find()?, &hosts, options)
+    }
+
+    fn attempt(
+        installation: &Installation,
+        hosts: &[Option<Arc<Host>>],
+        options: &ServerOptions,
+    ) -> Result<Self> {
         let directory = ServerDirectory::create("ensemble")?;
         let mut lines = vec!["standaloneEnabled=false".to_owned()];
-        let mut ports = Vec::with_capacity(size);
-        for id in 1..=size {
-            let [quorum, election, client, secure] =
-                free_ports().map_err(|source| Error::io("find free ports", source))?;
+        let mut sites = Vec::with_capacity(hosts.len());
+        for (id, host) in (1..).zip(hosts) {
+            let [quorum, election, client, secure] = match host {
+                Some(_) => [QUORUM_PORT, ELECTION_PORT, CLIENT_PORT, SECURE_PORT],
+                None => free_ports().map_err(|source| Error::io("find free ports", source))?,
+            };
+            let site = Site {
+                host: host.clone(),
+                client,
+                secure,
+            };
+            let address = site.address(client);
+            let ip = address.ip();
             lines.push(format!(
-                "server.{id}=127.0.0.1:{quorum}:{election}:participant;127.0.0.1:{client}"
+                "server.{id}={ip}:{quorum}:{election}:participant;{address}"
             ));
-            ports.push(ServerPorts { client, secure });
+            sites.push(site);
         }
         let servers = (1..)
-            .zip(ports)
-            .map(|(id, ports)| {
-                Server::prepare(id, directory.path(), ports, &lines, installation, options)
+            .zip(sites)
+            .map(|(id, site)| {
+                Server::prepare(id, directory.path(), site, &lines, installation, options)
             })
             .collect::<Result<Vec<_>>>()?;
         let ensemble = Self {

@@ -1,7 +1,7 @@
 //! Starts real Apache ZooKeeper servers for tests, and breaks them on request.
 //!
 //! The layer above is the integration tests in `tests/tests/` and `cargo xtask servers`; below are
-//! only `std`, a Java runtime and ZooKeeper's jars. Nothing here is built on the client, so a bug in
+//! only `std`, a system call of `rustix`'s, a Java runtime and ZooKeeper's jars. Nothing here is built on the client, so a bug in
 //! it cannot hide in its harness.
 //!
 //! ```no_run
@@ -47,6 +47,7 @@
 //! - [`tool`]: programs that count what another does
 //! - [`kazoo`]: a client of somebody else's, and the Python to run it with
 //! - [`curator`]: another, in Java, of the release's jars or of Debian
+//! - [`network`], [`namespace`]: hosts on a bridge, and what cuts them off (Linux, root)
 //! - [`options`]: what a server is started with, and the `zoo.cfg` made of it
 //! - [`server`]: one server process: kill, pause, restart, ask
 //! - [`standalone`], [`ensemble`]: servers with a life time and a directory
@@ -69,18 +70,22 @@ pub mod four_letter;
 pub mod installation;
 pub mod kazoo;
 pub mod lincheck;
+pub mod namespace;
+pub mod network;
 pub mod options;
 pub mod ports;
 pub mod proxy;
 pub mod run_directory;
 pub mod server;
 pub mod signal;
+mod site;
 pub mod standalone;
 pub mod starvation;
 pub mod tool;
 pub mod txn_log;
 pub mod watchdog;
 
+pub use command::cargo;
 pub use constant::Constant;
 pub use curator::Curator;
 pub use ensemble::Ensemble;
@@ -88,6 +93,7 @@ pub use error::{Error, Result};
 pub use four_letter::{Mode, Srvr};
 pub use installation::{Installation, MissingZooKeeper};
 pub use kazoo::Kazoo;
+pub use network::{Cut, Host, Loss, Network};
 pub use options::{SUPER_CREDENTIALS, ServerOptions};
 pub use proxy::{Direction, Place, Proxy};
 pub use server::Server;

@@ -2,9 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::installation::Installation;
 use crate::options::ServerOptions;
 use crate::run_directory::PID_FILE;
 use crate::signal::{self, Signal};
+use crate::site::Site;
 use crate::watchdog::try_poll;
 
 const MAIN_CLASS: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
@@ -32,6 +33,7 @@ const LOG_TAIL_BYTES: u64 = 4096;
 pub struct Server {
     id: usize,
     dir: PathBuf,
+    site: Site,
     client_address: SocketAddr,
     secure_address: Option<SocketAddr>,
     installation: Installation,
@@ -39,31 +41,23 @@ pub struct Server {
     process: Mutex<Option<Child>>,
 }
 
-/// The ports one server listens on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ServerPorts {
-    pub(crate) client: u16,
-    pub(crate) secure: u16,
-}
-
 impl Server {
     /// Writes the server's directory; [`spawn`](Self::spawn) is next. `lines` end its `zoo.cfg`.
     pub(crate) fn prepare(
         id: usize,
         parent: &Path,
-        ports: ServerPorts,
+        site: Site,
         lines: &[String],
         installation: &Installation,
         options: &ServerOptions,
     ) -> Result<Self> {
-        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let dir = parent.join(format!("server-{id}"));
         let data = dir.join("data");
         fs::create_dir_all(&data)
             .map_err(|source| Error::io(format!("create {}", data.display()), source))?;
 
         let mut lines = lines.to_vec();
-        let secure_address = options.secure_port.then(|| address(ports.secure));
+        let secure_address = options.secure_port.then(|| site.address(site.secure));
         if let Some(secure) = secure_address {
             lines.push(format!("secureClientPort={}", secure.port()));
             lines.push(format!("secureClientPortAddress={}", secure.ip()));
@@ -76,8 +70,9 @@ impl Server {
         Ok(Self {
             id,
             dir,
-            client_address: address(ports.client),
+            client_address: site.address(site.client),
             secure_address,
+            site,
             installation: installation.clone(),
             options: options.clone(),
             process: Mutex::new(None),
@@ -108,7 +103,7 @@ impl Server {
         self.secure_address
     }
 
-    /// `127.0.0.1:port`.
+    /// `127.0.0.1:port`, or the address of its [`Host`](crate::Host).
     #[must_use]
     pub fn connect_string(&self) -> String {
         self.client_address.to_string()
@@ -255,7 +250,9 @@ impl Server {
                 .map_err(|source| Error::io(format!("open {}", log_path.display()), source))
         };
         let java = self.installation.java();
-        let child = Command::new(java)
+        let child = self
+            .site
+            .command(java)
             .args(self.options.java_arguments(&self.dir))
             .arg("-cp")
             .arg(self.installation.classpath())
@@ -353,9 +350,11 @@ impl Server {
             if self.pid().is_none_or(frozen) {
                 return Some(Err("it is down or paused".to_owned()));
             }
-            match four_letter::ask(self.client_address, word, ASK_AGAIN) {
-                Err(error) if is_timeout(&error) => None,
-                answer => Some(answer.map_err(|error| error.to_string())),
+            let ask = || four_letter::ask(self.client_address, word, ASK_AGAIN);
+            match self.site.run(ask) {
+                Ok(Err(error)) if is_timeout(&error) => None,
+                Ok(answer) => Some(answer.map_err(|error| error.to_string())),
+                Err(error) => Some(Err(error.to_string())),
             }
         });
         answer.unwrap_or_else(Err)
@@ -381,7 +380,9 @@ impl Server {
     }
 
     fn srvr_within(&self, timeout: Duration) -> std::result::Result<Srvr, String> {
-        four_letter::ask(self.client_address, "srvr", timeout)
+        self.site
+            .run(|| four_letter::ask(self.client_address, "srvr", timeout))
+            .map_err(|error| error.to_string())?
             .map_err(|error| format!("it does not answer `srvr`: {error}"))?
             .parse()
             .map_err(|error: four_letter::UnreadableSrvr| error.to_string())
@@ -390,7 +391,9 @@ impl Server {
     /// The TLS port opens a moment after the plain one.
     fn with_secure_port(&self, srvr: Srvr) -> std::result::Result<Srvr, String> {
         if let Some(address) = self.secure_address {
-            TcpStream::connect_timeout(&address, ASK_AGAIN)
+            self.site
+                .run(|| TcpStream::connect_timeout(&address, ASK_AGAIN))
+                .map_err(|error| error.to_string())?
                 .map_err(|error| format!("its TLS port {address} does not answer: {error}"))?;
         }
         Ok(srvr)

@@ -7,7 +7,8 @@ use crate::installation::Installation;
 use crate::options::ServerOptions;
 use crate::ports::free_ports;
 use crate::run_directory::ServerDirectory;
-use crate::server::{Server, ServerPorts};
+use crate::server::Server;
+use crate::site::Site;
 
 pub(crate) const START_ATTEMPTS: usize = 5;
 
@@ -53,8 +54,12 @@ impl Standalone {
             format!("clientPort={client}"),
             "clientPortAddress=127.0.0.1".to_owned(),
         ];
-        let ports = ServerPorts { client, secure };
-        let server = Server::prepare(1, directory.path(), ports, &lines, installation, options)?;
+        let site = Site {
+            host: None,
+            client,
+            secure,
+        };
+        let server = Server::prepare(1, directory.path(), site, &lines, installation, options)?;
         server.spawn()?;
         server.wait_until_serving()?;
         Ok(Self {

@@ -208,14 +208,19 @@ impl Runs {
         let excused = Excused::of(&*failure);
         match after(self.session, &self.observer.stop(), excused) {
             Some((next, excuse)) => {
-                let thread = thread::current();
-                let name = thread.name().unwrap_or("a test");
-                write(&format!("\n{VOID}{name}: {excuse}\n"));
+                void(&excuse);
                 Runs::with_sessions_of(next)
             }
             None => resume_unwind(failure),
         }
     }
+}
+
+/// Writes that the run of the current test is void, where the summary of `cargo xtask test` counts it.
+pub fn void(why: &str) {
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("a test");
+    write(&format!("\n{VOID}{name}: {why}\n"));
 }
 
 /// The sessions of the next run, and why this one was void; `None` if it counts.

@@ -41,6 +41,8 @@ pub enum Change {
         path: String,
         /// Its data; null is empty.
         data: Vec<u8>,
+        /// The version that it then has.
+        version: i32,
     },
     /// A znode was deleted.
     Deleted {
@@ -162,6 +164,7 @@ impl<'a> Fields<'a> {
             5 => changes.push(Change::Set {
                 path: self.text()?,
                 data: self.buffer()?.to_vec(),
+                version: self.int()?,
             }),
             14 => {
                 let count = self.int()?;
@@ -259,6 +262,11 @@ mod tests {
         create.extend(buffer(b"/a"));
         create.extend(buffer(b"x"));
         file.extend(record(&create));
+        let mut set = header(2, 5);
+        set.extend(buffer(b"/a"));
+        set.extend(buffer(b"y"));
+        set.extend(6i32.to_be_bytes());
+        file.extend(record(&set));
         file.extend(record(&multi(&[2, 2])));
         file.extend(record(&multi(&[2, -1])));
         file.extend(record(&header(4, -11)));
@@ -278,6 +286,11 @@ mod tests {
             path: "/a".to_owned(),
             data: b"x".to_vec(),
         };
+        let set = Change::Set {
+            path: "/a".to_owned(),
+            data: b"y".to_vec(),
+            version: 6,
+        };
         let deleted = || Change::Deleted {
             path: "/m".to_owned(),
         };
@@ -285,6 +298,7 @@ mod tests {
             changes,
             [
                 &[created][..],
+                &[set],
                 &[deleted(), deleted()],
                 &[],
                 &[Change::SessionClosed],

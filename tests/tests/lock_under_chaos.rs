@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use common::contest::Contest;
-use common::{TestEnsemble, TestServer, blocking, until};
+use common::divergence::{STALL, children_at};
+use common::{TestEnsemble, blocking, until};
 use zk_client::{Client, ErrorKind, Outcome};
 use zk_recipes::{Error, Guard, Token};
 use zk_tests::Wait;
@@ -29,8 +30,6 @@ const WORKERS: usize = 8;
 const STRIKES: usize = 2;
 /// Increments between one server's return and the next one's end.
 const CALM: usize = 150;
-/// An ensemble elects a leader in seconds. After that, servers are compared.
-const STALL: Duration = Duration::from_secs(30);
 
 /// What all workers and the test see.
 #[derive(Default)]
@@ -217,15 +216,13 @@ fn keep_transactions(ensemble: &TestEnsemble) -> bool {
 ///
 /// Some releases lose a transaction on a follower whose leader is killed
 /// ([`zk_tests::Srvr::keeps_transactions`]): that server then has a contender in the line that all
-/// others have seen leave, and the clients of that server wait for that one for ever. No client can
-/// know better. Seen here in about one run of thirty, by the servers' own account of their watches.
-/// And a leader of 3.8.0 that came to lead while its predecessor was killed was seen to have a
-/// follower, answer pings and commit nothing for minutes, neither writes nor a `sync` nor a session of
-/// a new client: that one is restarted.
+/// others have seen leave, and a client of it waits for that one for ever. No client can know better.
+/// Seen here in about one run of thirty, by the servers' own account of their watches. A leader that
+/// commits nothing is restarted.
 async fn replace_diverged(ensemble: &TestEnsemble, zk: &Client) {
     let lock = zk.root().join("/lock");
     let leader = blocking(|| ensemble.leader().unwrap());
-    let Some(truth) = line_of(leader, &lock).await else {
+    let Some(truth) = children_at(&leader.connect_string(), &lock).await else {
         eprintln!(
             "server {} leads and commits nothing, and is restarted",
             leader.id()
@@ -234,7 +231,7 @@ async fn replace_diverged(ensemble: &TestEnsemble, zk: &Client) {
         return;
     };
     for server in ensemble.servers() {
-        let Some(line) = line_of(server, &lock).await else {
+        let Some(line) = children_at(&server.connect_string(), &lock).await else {
             continue;
         };
         let ghosts: Vec<_> = line.iter().filter(|name| !truth.contains(name)).collect();
@@ -246,16 +243,6 @@ async fn replace_diverged(ensemble: &TestEnsemble, zk: &Client) {
             blocking(|| server.restart_empty().unwrap());
         }
     }
-}
-
-/// The line as this server has it, or nothing if it does not serve.
-async fn line_of(server: &TestServer, lock: &str) -> Option<Vec<String>> {
-    let asking = Client::builder(server.connect_string()).connect_timeout(STALL);
-    let zk = asking.connect().await.ok()?;
-    zk.sync(lock).await.ok()?;
-    let line = zk.children(lock).await.ok()?.to_vec();
-    zk.close().await.ok()?;
-    Some(line)
 }
 
 /// Kills or stops a server that clients are connected to, lets the work go on without it, and brings

@@ -3,13 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 use std::collections::HashSet;
-use std::process::Command;
 
 /// What a program takes on with `zk-client` and no feature of it.
 #[test]
 fn so_many_packages_come_with_the_client() {
     const MOST: usize = 35;
-    let tree = Command::new(env!("CARGO"))
+    let tree = zk_tests::cargo()
         .args(["tree", "--package", "zk-client", "--edges", "normal,build"])
         .args([
             "--prefix",

@@ -6,14 +6,15 @@ use crate::{Outcome, cargo, enter_workspace};
 
 const TEST: &str = "every_acknowledged_write_is_there_once_and_no_session_is_lost_early";
 
+/// Of a run against servers under faults.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Options {
-    minutes: Option<u64>,
-    seed: Option<u64>,
+pub(crate) struct Options {
+    pub(crate) minutes: Option<u64>,
+    pub(crate) seed: Option<u64>,
 }
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
-    let options = parse(arguments)?;
+    let options = parse("chaos", arguments)?;
     enter_workspace()?;
     let mut command = cargo();
     command
@@ -32,7 +33,8 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     })
 }
 
-fn parse(arguments: &[String]) -> Result<Options, String> {
+/// The arguments of `command`.
+pub(crate) fn parse(command: &str, arguments: &[String]) -> Result<Options, String> {
     let mut options = Options::default();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
@@ -41,7 +43,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             "--seed" => &mut options.seed,
             other => {
                 return Err(format!(
-                    "`chaos` does not know {other}; see cargo xtask help"
+                    "`{command}` does not know {other}; see cargo xtask help"
                 ));
             }
         };
@@ -57,7 +59,7 @@ mod tests {
 
     fn parsed(arguments: &[&str]) -> Result<Options, String> {
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-        parse(&arguments)
+        parse("chaos", &arguments)
     }
 
     /// cargo runs nothing, and is content, if there is no test of that name.

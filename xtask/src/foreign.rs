@@ -1,11 +1,15 @@
-//! Whether kazoo and Curator can be had, beside which some tests run.
+//! Whether what some tests need can be had: kazoo and Curator, beside which they run, and network
+//! namespaces.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use zk_tests::{Curator, Installation, Kazoo};
+use zk_tests::{Curator, Installation, Kazoo, network};
 
-/// A client that is not here.
+/// What the names of tests begin with that cut real networks.
+const PARTITIONS: &str = "partitions::";
+
+/// Something that is not here.
 #[derive(Debug)]
 pub(crate) struct Missing {
     pub(crate) what: &'static str,
@@ -13,6 +17,8 @@ pub(crate) struct Missing {
     pub(crate) mark: &'static str,
     /// What was tried, and what to install.
     pub(crate) why: String,
+    /// Not every machine can have it.
+    pub(crate) is_excused: bool,
 }
 
 impl Missing {
@@ -22,18 +28,28 @@ impl Missing {
     }
 }
 
-/// Looks for both, and installs what it may.
+/// Looks for all, and installs what it may.
 pub(crate) fn missing() -> Vec<Missing> {
-    let Some(directory) = directory() else {
-        // Then the tests look for themselves.
-        return Vec::new();
-    };
-    let kazoo = Kazoo::find_or_install(&directory.join("kazoo")).err();
-    let curator = missing_curator(&directory.join("curator"));
-    let found = [("kazoo", "kazoo", kazoo), ("Curator", "curator", curator)];
-    let missing = found.into_iter().filter_map(|(what, mark, error)| {
+    let mut found = Vec::new();
+    // Without it, the tests look for themselves.
+    if let Some(directory) = directory() {
+        let kazoo = Kazoo::find_or_install(&directory.join("kazoo")).err();
+        let curator = missing_curator(&directory.join("curator"));
+        found.push(("kazoo", "kazoo", kazoo, false));
+        found.push(("Curator", "curator", curator, false));
+    }
+    // They take Linux and root.
+    let namespaces = network::find_or_install().err();
+    found.push(("network namespaces", PARTITIONS, namespaces, true));
+    let missing = found.into_iter();
+    let missing = missing.filter_map(|(what, mark, error, is_excused)| {
         let why = format!("{:?}", error?);
-        Some(Missing { what, mark, why })
+        Some(Missing {
+            what,
+            mark,
+            why,
+            is_excused,
+        })
     });
     missing.collect()
 }
@@ -71,6 +87,7 @@ mod tests {
             what: "Curator",
             mark: "curator",
             why: String::new(),
+            is_excused: false,
         };
         assert_eq!(missing.skipped(), ["--skip", "curator"]);
     }

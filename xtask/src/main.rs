@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask test`, `bench`, `budget`, `bugs`, `chaos`, `ci`, `fuzz`,
-//! `servers`, `sim`.
+//! `partitions`, `servers`, `sim`.
 
 #![allow(
     clippy::print_stdout,
@@ -16,6 +16,7 @@ mod foreign;
 mod fuzz;
 mod hang;
 mod output;
+mod partitions;
 mod releases;
 mod report;
 mod servers;
@@ -27,16 +28,18 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use zk_tests::cargo;
+
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
   test [--no-server] [FILTER…]
-      Runs every test of the workspace and prints one summary. What needs a server runs on the
-      embedded one first, where it can, then all of it on Debian's Apache ZooKeeper, and then what a
-      release can change on the one in ZOOKEEPER_HOME; on what is not here, and with --no-server,
-      it is skipped and the summary says why. With FILTERs, only the tests whose names contain one
-      of them. No test has a time limit: it fails when nothing happens
+      Runs every test of the workspace and prints one summary. Suites that need a server run on the
+      embedded one first, where they can, then all of them on Debian's Apache ZooKeeper, and then,
+      but for a few, on the release in ZOOKEEPER_HOME. Where a server is missing, and with
+      --no-server, they are skipped, and the summary says why. With FILTERs, only the tests whose
+      names contain one of them. No test has a time limit: it fails when nothing happens
       in it any more, however slow the machine is, and a run of a test that depends on real time and
       was starved is void; it is repeated, and the summary counts it.
   bench [--quick] [OPTIONS] [WORKLOAD…]
@@ -58,6 +61,12 @@ commands:
   fuzz [--seconds N] [TARGET…]
       Runs the fuzz targets, or those named, for N seconds (20) each. Needs cargo-fuzz; the test
       suite replays their seeds without it.
+  partitions [--minutes N] [--seed S] [--bug NUMBER]
+      Runs three real servers and fourteen clients on a network of their own, cuts it for N minutes
+      (2) in every way, kills and stops servers meanwhile, and prints what came of locks, writes and
+      watches. Needs Linux and root; the test suite has two minutes of it where it can. A seed repeats
+      the plan, not the timing. With --bug, in a build with that bug of tests/SEEDED_BUGS.md
+      switched on, which is to be found.
   servers [--ensemble] [--keep] [--until-signal]
       Starts a standalone ZooKeeper, or an ensemble of three, on free loopback ports and runs it
       until standard input ends (Ctrl-D) or the program is interrupted (Ctrl-C). --keep leaves
@@ -91,6 +100,7 @@ fn main() -> ExitCode {
             "ci" => ci::main(rest),
             "chaos" => chaos::main(rest),
             "fuzz" => fuzz::main(rest),
+            "partitions" => partitions::main(rest),
             "servers" => servers::main(rest),
             "sim" => sim::main(rest),
             "help" | "--help" | "-h" => {
@@ -119,10 +129,4 @@ fn enter_workspace() -> io::Result<()> {
 
 fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
-}
-
-/// The cargo that runs this program, so that a `+toolchain` applies to what it starts.
-fn cargo() -> std::process::Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    std::process::Command::new(cargo)
 }

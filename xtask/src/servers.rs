@@ -22,7 +22,11 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         return run_again_keeping(arguments);
     }
     let installation = Installation::find_or_install()?;
-    println!("ZooKeeper from {}", installation.origin());
+    println!(
+        "ZooKeeper {} from {}",
+        installation.version()?,
+        installation.origin()
+    );
     if options.ensemble {
         let ensemble =
             Ensemble::start_from(&installation, ENSEMBLE_SIZE, ServerOptions::default())?;

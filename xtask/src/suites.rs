@@ -72,15 +72,15 @@ pub(crate) const RECIPES_ON_POSES: [&str; 8] = [
 const ONCE: [(&str, &str); 3] = [
     (
         "errors_read_aloud",
-        "the texts are ours, and their codes come from the first release as from any other",
+        "the client makes these texts, from codes that other suites provoke on each release",
     ),
     (
         "zkctl_bench",
-        "of a server it wants requests that other suites make on each release",
+        "its requests are those of other suites, which run on each release",
     ),
     (
         "zkctl_lock",
-        "it is about processes, signals and exit codes; election and lock_under_chaos have the locks",
+        "its subject is processes, signals and exit codes; lock_under_chaos has the locks",
     ),
 ];
 

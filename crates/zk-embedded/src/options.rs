@@ -61,6 +61,8 @@ pub struct Options {
     /// (`enforce.auth.schemes`); none if empty. `sasl` among them is what
     /// `sessionRequireClientSASLAuth` means.
     pub enforce_auth: Vec<String>,
+    /// Whether every client may do everything (`skipACL`). ACLs are kept, and must be valid.
+    pub skip_acl: bool,
     /// Whether a member without a quorum serves reads (`readonlymode.enabled`).
     pub read_only_mode: bool,
     /// Whether `reconfig` is enabled (`reconfigEnabled`). A server alone refuses it either way, with
@@ -136,6 +138,7 @@ impl Default for Options {
             ensemble_names: None,
             sasl_users: None,
             enforce_auth: Vec::new(),
+            skip_acl: false,
             read_only_mode: true,
             reconfig_enabled: false,
             standalone_enabled: true,

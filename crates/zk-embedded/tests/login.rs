@@ -155,3 +155,27 @@ async fn without_sasl_its_acls_are_invalid() {
     assert_eq!(reply.body::<SaslResponse>().token, None);
     assert!(!format!("{:?}", bob()).contains("canary"));
 }
+
+#[tokio::test]
+async fn acls_can_be_kept_and_not_checked() {
+    for skip_acl in [false, true] {
+        let server = server(|options| options.skip_acl = skip_acl).await;
+        let mut bob = Raw::new(&server).await;
+        bob.auth("digest", b"bob:secret").await;
+        let request = CreateRequest {
+            acl: Acl::creator_all().into(),
+            ..create("/bobs", CreateMode::Persistent)
+        };
+        assert_eq!(bob.call(OpCode::Create, &request).await.err, 0);
+        let mut anyone = Raw::new(&server).await;
+        let reply = anyone.get("/bobs", false).await;
+        assert_eq!(reply.err == 0, skip_acl);
+        assert_eq!(anyone.set("/bobs", b"", -1).await.err == 0, skip_acl);
+        assert_eq!(server.node("/bobs").unwrap().acl.len(), 1);
+        let who: WhoAmIResponse = anyone.call(OpCode::WhoAmI, &raw::Nothing).await.body();
+        assert_eq!(who.clients.len(), 1);
+        // `auth` stands for nothing that was proven.
+        let reply = anyone.call(OpCode::Create, &request).await;
+        assert_eq!(reply.err, ErrorCode::InvalidAcl.code());
+    }
+}

@@ -233,7 +233,8 @@ async fn stats_of_a_connection_can_be_reset() {
 
 #[tokio::test]
 async fn conf_names_the_port_and_the_members() {
-    let server = Server::builder().members(2).start().await.unwrap();
+    let builder = Server::builder().members(3).observers(1);
+    let server = builder.start().await.unwrap();
     let conf = word(&server, "conf").await;
     let port = server.addresses()[0].port();
     assert!(conf.starts_with(&format!("clientPort={port}\n")), "{conf}");
@@ -241,6 +242,18 @@ async fn conf_names_the_port_and_the_members() {
     let mntr = admin::mntr(&word(&server, "mntr").await).unwrap();
     let open = mntr.get("zk_open_file_descriptor_count").unwrap();
     assert!(open.parse::<i64>().unwrap() != 0, "{open}");
+    let mut leading = TcpStream::connect(server.addresses()[1]).await.unwrap();
+    leading.write_all(b"mntr").await.unwrap();
+    let mut text = String::new();
+    leading.read_to_string(&mut text).await.unwrap();
+    let mntr = admin::mntr(&text).unwrap();
+    for (key, count) in [
+        ("zk_synced_followers", "1"),
+        ("zk_synced_non_voting_followers", "0"),
+        ("zk_synced_observers", "1"),
+    ] {
+        assert_eq!(mntr.get(key), Some(count), "{key}");
+    }
     let envi = word(&server, "envi").await;
     let properties = admin::properties(&envi).unwrap();
     let directory = std::env::current_dir().unwrap();

@@ -2,7 +2,8 @@
 //! What took effect is judged by what the servers have logged.
 //!
 //! One minute, or as long as `cargo xtask chaos --minutes N [--seed S]` says. The seed decides the
-//! faults and the operations, not when they meet.
+//! faults and the operations, not when they meet. [`partitions`] has the same work, and locks, in a
+//! network that is cut.
 
 #![allow(
     unreachable_pub,
@@ -16,27 +17,23 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
+mod load;
 mod outages;
+mod partitions;
 mod tree;
 mod verdict;
 mod watching;
 mod workload;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, blocking, soon};
+use common::{PATIENCE, blocking};
 use faults::Faults;
-use outages::Outages;
-use tokio::task::JoinSet;
-use verdict::Verdict;
-use watching::Watching;
-use workload::{Attempt, Worker};
-use zk_client::Client;
-use zk_tests::starvation::Observer;
+use load::Load;
+use zk_client::{Builder, Client};
 use zk_tests::{Ensemble, Proxy, ServerOptions};
 
 const SERVERS: usize = 3;
@@ -107,15 +104,26 @@ impl Run {
     }
 }
 
-/// How long, and which.
-fn plan() -> (Duration, u64) {
-    let number = |name| std::env::var(name).ok().map(|n| n.parse::<u64>().unwrap());
-    let seconds = number("ZK_CHAOS_SECONDS").unwrap_or(60);
-    let seed = number("ZK_CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..));
+/// Two ensembles on two cores are slow enough to be taken for dead.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// How long, which is `seconds` unless `ZK_CHAOS_SECONDS` says otherwise (of `kind` "CHAOS"), and with
+/// which seed.
+fn plan(kind: &str, seconds: u64) -> (Duration, u64) {
+    let number = |name: &str| {
+        let number = std::env::var(format!("ZK_{kind}_{name}")).ok();
+        number.map(|n| n.parse::<u64>().unwrap())
+    };
+    let seconds = number("SECONDS").unwrap_or(seconds);
+    let seed = number("SEED").unwrap_or_else(|| fastrand::u64(..));
     (Duration::from_secs(seconds), seed)
 }
 
 async fn client(hosts: &str, seed: u64) -> Client {
+    builder(hosts, seed).connect().await.unwrap()
+}
+
+fn builder(hosts: &str, seed: u64) -> Builder {
     Client::builder(format!("{hosts}{ROOT}"))
         .session_timeout(SESSION)
         .connect_timeout(PATIENCE)
@@ -123,9 +131,6 @@ async fn client(hosts: &str, seed: u64) -> Client {
         .backoff(common::impatient())
         .max_watch_events(1 << 20)
         .seed(seed)
-        .connect()
-        .await
-        .unwrap()
 }
 
 /// A client that is not bothered by any proxy.
@@ -134,23 +139,15 @@ async fn unrooted(hosts: &str) -> Client {
     builder.connect().await.unwrap()
 }
 
-/// Waits until there was work enough, and returns its rate.
-async fn warm_up(run: &Run) -> u64 {
-    let started = Instant::now();
-    common::until("the work is under way", || async {
-        run.done.load(Ordering::Relaxed) >= LEAST_BEFORE
-    })
-    .await;
-    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap();
-    run.done.load(Ordering::Relaxed) * 1000 / milliseconds.max(1)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_acknowledged_write_is_there_once_and_no_session_is_lost_early() {
-    let (length, seed) = plan();
-    println!("chaos for {} s, seed {seed}", length.as_secs());
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let (length, seed) = plan("CHAOS", 60);
     let mut rng = fastrand::Rng::with_seed(seed);
     let ensemble = blocking(|| Ensemble::start(SERVERS, ServerOptions::default()).unwrap());
+    let version = blocking(|| ensemble.leader().unwrap().srvr().unwrap().version);
+    let seconds = length.as_secs();
+    println!("chaos on Apache ZooKeeper {version} for {seconds} s, seed {seed}");
     let servers = ensemble.servers().iter();
     let proxies: Vec<_> = servers
         .map(|server| Proxy::start(server.address()).unwrap())
@@ -160,13 +157,9 @@ async fn every_acknowledged_write_is_there_once_and_no_session_is_lost_early() {
     workload::prepare(&ensemble.connect_string(), PINNED + ROAMING).await;
 
     let run = Arc::new(Run::default());
-    let observer = Observer::start();
-    let mut outages = Outages::default();
-    let mut watching = Vec::new();
+    let mut watchers = Vec::new();
     for hosts in [&hosts[0], &all] {
-        let zk = client(hosts, rng.u64(..)).await;
-        outages.follow(&zk);
-        watching.push(Watching::start(zk, run.clone()).await);
+        watchers.push(client(hosts, rng.u64(..)).await);
     }
     let mut clients = Vec::new();
     for n in 0..PINNED + ROAMING {
@@ -175,71 +168,21 @@ async fn every_acknowledged_write_is_there_once_and_no_session_is_lost_early() {
         } else {
             &all
         };
-        let zk = client(hosts, rng.u64(..)).await;
-        outages.follow(&zk);
-        clients.push(zk);
+        clients.push(client(hosts, rng.u64(..)).await);
     }
-    let mut workers = JoinSet::new();
-    let mut one_shots = JoinSet::new();
-    for (n, zk) in clients.iter().enumerate() {
-        workers.spawn(Worker::new(n, zk.clone(), rng.u64(..), run.clone()).work());
-        let other = (n + 1) % clients.len();
-        one_shots.spawn(watching::one_shots(zk.clone(), other, run.clone()));
-    }
+    let mut load = Load::start(watchers, clients, &mut rng, &run).await;
 
-    let rate = warm_up(&run).await;
     let mut faults = Faults::new(&ensemble, &proxies, rng.fork());
     let started = Instant::now();
     while started.elapsed() < length || !faults.has_done_all() {
-        // A worker that is over has failed.
-        if let Some(failed) = workers.try_join_next() {
-            failed.unwrap();
-            panic!("a worker ended");
-        }
+        load.check();
         faults.next().await;
     }
     let seconds = started.elapsed().as_secs();
-    for zk in &clients {
-        soon("every client to be connected", zk.connected())
-            .await
-            .unwrap();
-    }
+    let outcome = load.end(&ensemble, faults.windows()).await;
 
-    run.over.store(true, Ordering::Relaxed);
-    let mut attempts: Vec<Attempt> = Vec::new();
-    while let Some(worker) = workers.join_next().await {
-        attempts.extend(worker.unwrap());
-    }
-    while let Some(watcher) = one_shots.join_next().await {
-        watcher.unwrap();
-    }
-    let admin = unrooted(&ensemble.connect_string()).await;
-    let seen = watching::finish(watching, &admin, &run).await;
-    admin.close().await.unwrap();
-    let lags = observer.stop().lags;
-    let recovery = outages.judge(&run, faults.windows(), &lags).await;
-    for zk in clients {
-        soon("the end of a session", zk.close()).await.unwrap();
-    }
-    let verdict = Verdict::reach(&ensemble, &attempts, &seen, &run).await;
-
-    let mut fates = BTreeMap::new();
-    for attempt in &attempts {
-        *fates.entry(attempt.fate.to_string()).or_insert(0) += 1;
-    }
-    println!(
-        "{seconds} s, {rate}/s before the first fault, {} operations succeeded",
-        run.done.load(Ordering::Relaxed)
-    );
-    println!("writes: {fates:?}");
-    println!("faults: {:?}", faults.done());
-    println!("{recovery}");
-    println!(
-        "watches: {} events, {} gaps",
-        run.events.load(Ordering::Relaxed),
-        run.gaps.load(Ordering::Relaxed)
-    );
-    println!("{verdict}");
+    println!("{seconds} s, faults: {:?}", faults.done());
+    println!("{outcome}");
     let violations = run.violations();
     println!("violations: {}", violations.len());
     assert!(violations.is_empty(), "seed {seed}: {violations:#?}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use zk_client::{Client, ErrorKind};
 use zk_tests::Server;
 
-use crate::{PINNED, ROAMING, ROOT};
+use crate::ROOT;
 
 /// Replies that are waited for at a time.
 const AT_A_TIME: usize = 500;
@@ -22,14 +22,14 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Reads what a server has once it has caught up with its leader.
-    pub async fn read(server: &Server) -> Self {
+    /// Reads what a server has, once it has caught up with its leader, of so many workers.
+    pub async fn read(server: &Server, workers: usize) -> Self {
         let hosts = format!("{}{ROOT}", server.connect_string());
         let builder = crate::common::builder(hosts);
         let zk = builder.connect().await.unwrap();
         zk.sync("/").await.unwrap();
         let mut tree = Tree::default();
-        for n in 0..PINNED + ROAMING {
+        for n in 0..workers {
             for parent in ["p", "m"] {
                 tree.names(&zk, &format!("/{parent}/{n}")).await;
             }

@@ -50,6 +50,10 @@ struct Log {
     created: HashMap<String, Vec<(i64, i64)>>,
     set: HashMap<String, Vec<(i64, i64)>>,
     deleted: HashMap<String, Vec<(i64, i64)>>,
+    /// By path and version, when a znode was set.
+    versions: HashMap<String, BTreeMap<i32, i64>>,
+    /// When a znode was set to a version that another write gave it later.
+    forgotten: BTreeSet<i64>,
     /// What a recursive watch on [`TREE`] has to tell.
     watched: BTreeMap<i64, (NodeEventKind, String)>,
 }
@@ -81,8 +85,17 @@ impl Log {
                 watch(NodeEventKind::Created, path);
                 self.created.entry(text(data)).or_default().push(at);
             }
-            Change::Set { path, data } if path.starts_with(ROOT) => {
+            Change::Set {
+                path,
+                data,
+                version,
+            } if path.starts_with(ROOT) => {
                 self.set.entry(text(data)).or_default().push(at);
+                let versions = self.versions.entry(path.clone()).or_default();
+                // A later leader that did not know of a version gave it again.
+                let known = versions.split_off(version);
+                self.forgotten.extend(known.into_values());
+                versions.insert(*version, at.0);
             }
             Change::Deleted { path } => {
                 let Some(path) = path.strip_prefix(ROOT) else {
@@ -107,8 +120,10 @@ impl Log {
 }
 
 impl Verdict {
+    /// Of so many workers.
     pub async fn reach(
         ensemble: &Ensemble,
+        workers: usize,
         attempts: &[Attempt],
         seen: &[Vec<Seen>],
         run: &Run,
@@ -116,13 +131,13 @@ impl Verdict {
         let mut verdict = Verdict::default();
         let leader = blocking(|| ensemble.leader().unwrap());
         until("the ephemerals are gone", || async {
-            let tree = Tree::read(leader).await;
+            let tree = Tree::read(leader, workers).await;
             !tree.names.iter().any(|path| path.starts_with("/e/"))
         })
         .await;
-        let truth = Tree::read(leader).await;
+        let truth = Tree::read(leader, workers).await;
         for server in ensemble.servers() {
-            let tree = Tree::read(server).await;
+            let tree = Tree::read(server, workers).await;
             if tree != truth {
                 let more: Vec<_> = truth.names.symmetric_difference(&tree.names).collect();
                 let some: Vec<_> = more.iter().take(SHOWN).collect();
@@ -134,13 +149,7 @@ impl Verdict {
             }
         }
 
-        let mut txns = BTreeMap::new();
-        for server in ensemble.servers() {
-            let directory = server.dir().join("data").join("version-2");
-            for txn in txn_log::read_all(&directory).unwrap() {
-                txns.insert((txn.zxid, txn.session), txn);
-            }
-        }
+        let txns = logged(ensemble);
         verdict.transactions = txns.len();
         let log = Log::new(&txns);
         verdict.judge_writes(attempts, &log, &truth, run);
@@ -229,11 +238,24 @@ impl Verdict {
                     Op::Create => !there && !deleted.contains(&**path),
                     Op::Multi => !there,
                     Op::Delete => there,
+                    Op::Set => logged.iter().any(|(zxid, _)| log.forgotten.contains(zxid)),
                     _ => false,
                 });
             }
         }
     }
+}
+
+/// All transactions that any server has logged, by their zxids and sessions.
+pub fn logged(ensemble: &Ensemble) -> BTreeMap<(i64, i64), Txn> {
+    let mut txns = BTreeMap::new();
+    for server in ensemble.servers() {
+        let directory = server.dir().join("data").join("version-2");
+        for txn in txn_log::read_all(&directory).unwrap() {
+            txns.insert((txn.zxid, txn.session), txn);
+        }
+    }
+    txns
 }
 
 /// A register has a version for each write that took effect.

@@ -1,15 +1,16 @@
-//! What there is one of at a time: a lock or a leadership.
+//! What few have at a time: a lock, a leadership or a lease of a semaphore.
 
 use std::ops::Deref;
 
 use zk_client::Client;
-use zk_recipes::{Election, Guard, Lock, LockGuard, Result, Term};
+use zk_recipes::{Election, Guard, Lock, LockGuard, Result, Semaphore, SemaphoreLease, Term};
 
-/// What there is one of at a time.
+/// What there are few of at a time.
 #[derive(Debug)]
 pub enum Contest {
     Lock(Lock),
     Election(Election),
+    Semaphore(Semaphore),
 }
 
 /// What one has of it.
@@ -17,6 +18,7 @@ pub enum Contest {
 pub enum Held {
     Lock(LockGuard),
     Term(Term),
+    Lease(SemaphoreLease),
 }
 
 impl Contest {
@@ -28,10 +30,15 @@ impl Contest {
         Contest::Election(Election::new(zk, path).identifier(name))
     }
 
+    pub fn semaphore(zk: &Client, path: &str, max: usize, name: &str) -> Self {
+        Contest::Semaphore(Semaphore::new(zk, path, max).identifier(name))
+    }
+
     pub async fn acquire(&self) -> Result<Held> {
         match self {
             Contest::Lock(lock) => lock.acquire().await.map(Held::Lock),
             Contest::Election(election) => election.campaign().await.map(Held::Term),
+            Contest::Semaphore(semaphore) => semaphore.acquire().await.map(Held::Lease),
         }
     }
 }
@@ -41,6 +48,7 @@ impl Held {
         match self {
             Held::Lock(guard) => guard.release().await,
             Held::Term(term) => term.resign().await,
+            Held::Lease(lease) => lease.release().await,
         }
     }
 }
@@ -52,6 +60,7 @@ impl Deref for Held {
         match self {
             Held::Lock(guard) => guard,
             Held::Term(term) => term,
+            Held::Lease(lease) => lease,
         }
     }
 }

@@ -17,6 +17,7 @@
 
 pub mod child;
 pub mod contest;
+pub mod divergence;
 pub mod members;
 pub mod program;
 pub mod server;

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 pub(crate) fn zkctl() -> &'static str {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
+        let built = zk_tests::cargo()
             .args(["build", "--quiet", "-p", "zkctl", "--message-format=json"])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .stderr(Stdio::inherit())

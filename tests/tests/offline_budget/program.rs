@@ -15,8 +15,7 @@ pub struct Program(PathBuf);
 impl Program {
     /// In release, whatever this test was built in.
     pub fn build() -> Self {
-        let cargo = std::env::var_os("CARGO").expect("run by cargo");
-        let mut command = Command::new(cargo);
+        let mut command = zk_tests::cargo();
         command.args(["build", "--release", "--package", PACKAGE]);
         command.arg("--message-format=json-render-diagnostics");
         let output = command.stderr(Stdio::inherit()).output().unwrap();

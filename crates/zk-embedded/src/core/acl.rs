@@ -9,10 +9,21 @@ use zk_proto::{Acl, ErrorCode, Id, Permissions};
 use super::pose::AclRules;
 use super::tree::AclList;
 
+/// The scheme of an identity that every connection has where ACLs are not checked. No client can prove
+/// it, and none is shown it.
+const UNCHECKED: &str = "\0unchecked";
+
+/// What stands among a connection's identities where ACLs are not checked.
+pub(crate) fn unchecked() -> Id {
+    Id::new(UNCHECKED, "")
+}
+
 /// Whether an identity among `auth` has any of `perms`.
 pub(crate) fn allows(acl: &[Acl], perms: Permissions, auth: &[Id]) -> bool {
     acl.is_empty()
-        || auth.iter().any(|id| id.scheme == "super")
+        || auth
+            .iter()
+            .any(|id| id.scheme == "super" || id.scheme == UNCHECKED)
         || acl
             .iter()
             .filter(|entry| entry.perms.bits() & perms.bits() != 0)
@@ -195,7 +206,8 @@ pub(crate) fn who(auth: &[Id]) -> Vec<ClientInfo> {
             _ => id.id.clone(),
         },
     };
-    auth.iter().map(info).collect()
+    let shown = auth.iter().filter(|id| id.scheme != UNCHECKED);
+    shown.map(info).collect()
 }
 
 /// A list as those see it who may not set it: digests without their hashes.

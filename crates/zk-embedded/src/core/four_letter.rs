@@ -243,9 +243,18 @@ impl State {
             values.retain(|(key, _)| !newer.contains(key));
         }
         if self.mode(member) == ServerMode::Leader {
-            let same = |other: &&super::member::Member| other.contact == this.contact;
-            let synced = self.members.iter().filter(same).count();
-            values.push(("synced_followers", synced.saturating_sub(1).to_string()));
+            let others = (0..self.member_count()).zip(&self.members);
+            let others =
+                others.filter(|&(index, other)| index != member && other.contact == this.contact);
+            let (observers, followers): (Vec<_>, Vec<_>) =
+                others.partition(|(_, other)| self.observes(other));
+            let without_vote = followers.iter().filter(|&&(index, _)| !self.votes(index));
+            values.push(("synced_followers", followers.len().to_string()));
+            values.push((
+                "synced_non_voting_followers",
+                without_vote.count().to_string(),
+            ));
+            values.push(("synced_observers", observers.len().to_string()));
         }
         let line = |(key, value): (&str, String)| format!("zk_{key}\t{value}\n");
         values.into_iter().map(line).collect()

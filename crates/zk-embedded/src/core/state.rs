@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use zk_proto::config::EnsembleConfig;
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
+use super::acl;
 use super::connection::{Connection, ConnectionId, Peer};
 use super::deposed::Deposed;
 use super::member::{Connections, Contact, Member};
@@ -97,6 +98,9 @@ impl State {
         let mut connection = Connection::new(member, peer, now, self.wall(now));
         if self.options.behaviour().acls != AclRules::Apache {
             connection.auth.clear();
+        }
+        if self.options.skip_acl {
+            connection.authenticate(acl::unchecked());
         }
         self.connections.all.insert(id, connection);
         Some(id)

@@ -106,6 +106,7 @@ impl ZooCfg {
             "DigestAuthenticationProvider.superDigest" => {
                 options.super_digest = Some(value.to_owned());
             }
+            "skipACL" => options.skip_acl = value == "yes",
             "ensembleAuthName" => options.ensemble_names = Some(list(value)),
             "enforce.auth.enabled" => self.enforces_auth = boolean(value)?,
             "enforce.auth.schemes" => self.schemes = list(value),
@@ -179,10 +180,12 @@ fn number<T: FromStr>(value: &str) -> Result<T, Problem> {
         .map_err(|_| "the value is not a number in its range")
 }
 
+/// As a server reads it, in 31 bits.
 fn milliseconds(value: &str) -> Result<Duration, Problem> {
-    match number(value)? {
-        0 => Err("the value must be at least 1 ms"),
-        ms => Ok(Duration::from_millis(ms)),
+    let ms: i32 = number(value)?;
+    match u64::try_from(ms) {
+        Ok(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
+        _ => Err("the value must be at least 1 ms"),
     }
 }
 
@@ -272,6 +275,7 @@ mod tests {
         for line in [
             "tickTime=0",
             "tickTime=soon",
+            "tickTime=2147483648",
             "clientPort=70000",
             "reconfigEnabled=maybe",
             "clientPortAddress=no such host",

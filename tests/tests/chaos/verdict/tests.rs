@@ -13,10 +13,11 @@ fn created(path: &str, data: &str) -> Change {
     }
 }
 
-fn set(path: &str, data: &str) -> Change {
+fn set(path: &str, data: &str, version: i32) -> Change {
     Change::Set {
         path: format!("{ROOT}{path}"),
         data: data.into(),
+        version,
     }
 }
 
@@ -58,7 +59,7 @@ fn violations(attempts: &[Attempt], log: &Log, there: &[&str]) -> Vec<String> {
 #[test]
 fn a_write_that_took_effect_too_often_or_not_at_all_is_seen() {
     let once = log(vec![vec![created("/p/0/a", "a")]]);
-    let twice = log(vec![vec![set("/s/0", "a")], vec![set("/s/0", "a")]]);
+    let twice = log(vec![vec![set("/s/0", "a", 1)], vec![set("/s/0", "a", 2)]]);
     let never = log(Vec::new());
     let create = |fate| [attempt(Op::Create, "a", fate)];
     let write = |fate| [attempt(Op::Set, "a", fate)];
@@ -91,7 +92,7 @@ fn a_write_of_one_session_that_took_effect_in_another_is_seen() {
 
 #[test]
 fn half_a_transaction_is_seen() {
-    let whole = log(vec![vec![created("/m/0/a", "a"), set("/t/0", "a")]]);
+    let whole = log(vec![vec![created("/m/0/a", "a"), set("/t/0", "a", 1)]]);
     let half = log(vec![vec![created("/m/0/a", "a")]]);
     let attempts = [attempt(Op::Multi, "a", acknowledged("/m/0/a"))];
     assert!(violations(&attempts, &whole, &["/m/0/a"]).is_empty());
@@ -106,6 +107,26 @@ fn what_is_logged_and_gone_from_the_tree_is_the_servers_loss() {
     let attempts = [attempt(Op::Create, "a", acknowledged("/p/0/a"))];
     verdict.judge_writes(&attempts, &log, &Tree::default(), &run);
     assert_eq!((verdict.lost_by_servers, run.violations().len()), (1, 0));
+}
+
+/// Its writer reads the version again and goes on from there, so that neither a count of versions nor
+/// the data tell.
+#[test]
+fn a_version_that_is_given_twice_is_a_loss() {
+    let history = |versions: [i32; 3]| {
+        let ids = ["a", "b", "c"].into_iter().zip(versions);
+        log(ids
+            .map(|(id, version)| vec![set("/s/0", id, version)])
+            .collect())
+    };
+    let acknowledged = ["a", "b", "c"].map(|id| attempt(Op::Set, id, acknowledged("/s/0")));
+    for (versions, lost) in [([1, 2, 3], 0), ([1, 1, 2], 1), ([1, 2, 1], 2)] {
+        let run = Run::default();
+        let mut verdict = Verdict::default();
+        let log = history(versions);
+        verdict.judge_writes(&acknowledged, &log, &Tree::default(), &run);
+        assert_eq!((verdict.lost_by_servers, run.violations().len()), (lost, 0));
+    }
 }
 
 #[test]
