@@ -560,7 +560,7 @@ async fn no_wait_costs_sessions_for_ever() {
     let ended = timeout(Duration::from_secs(3600), waits.acquire()).await;
     killer.abort();
     assert!(
-        matches!(ended, Ok(Err(zk_recipes::Error::Lost(_)))),
+        matches!(ended, Ok(Err(zk_recipes::Error::PlacesLost { count: 10 }))),
         "{ended:?}"
     );
     assert!(zk.session().epoch <= 12, "{}", zk.session().epoch);

@@ -368,13 +368,22 @@ impl Line {
     }
 }
 
-/// Creates the znode that all contend under.
+/// Creates the znode that all contend under. It belongs to no session, so a lost one is no reason to
+/// give up.
 pub(crate) async fn ensure(client: &Client, path: &str, layout: Layout) -> Result<()> {
-    let ensured = client.ensure_path(path);
-    let ensured = if layout.has_container() {
-        ensured.container()
-    } else {
-        ensured
-    };
-    Ok(ensured.await?)
+    let mut pause = pause();
+    loop {
+        let ensured = client.ensure_path(path);
+        let ensured = match layout.has_container() {
+            true => ensured.container().await,
+            false => ensured.await,
+        };
+        match ensured {
+            Err(error) if error.kind() == ErrorKind::SessionExpired && pause.may_go_on(&error) => {
+                // Another session follows, or this says why not.
+                client.connected().await?;
+            }
+            ensured => return Ok(ensured?),
+        }
+    }
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use common::{at, end_session, memory, soon, start, until};
 use zk_embedded::fault::on;
-use zk_proto::OpCode;
 use zk_recipes::{Contender, Election, LeaderLatch, Leaders, Lost};
 
 async fn next(leaders: &mut Leaders) -> Option<Contender> {
@@ -70,7 +69,7 @@ async fn a66_b87_d6_nobody_leads_by_the_znode_of_an_earlier_session() {
     memory
         .server
         .faults()
-        .drop_reply_after_apply(on(OpCode::Create2));
+        .drop_reply_after_apply(on(common::create_op()));
     memory.server.faults().refuse_connections(true).await;
     let leading = start({
         let latch = latch.clone();

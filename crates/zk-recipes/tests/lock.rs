@@ -14,10 +14,11 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use common::{address, dropped_after, end_session, has_root, is_restored, paths, soon, until};
+use common::{
+    address, dropped_after, end_session, has_root, is_restored, paths, soon, until, until_unwatched,
+};
 use zk_client::Client;
 use zk_embedded::{Server, fault::on};
-use zk_proto::OpCode;
 use zk_recipes::{Error, Lock, Lost};
 
 async fn client(server: &Server) -> Client {
@@ -62,7 +63,9 @@ async fn a51_a52_b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
-    server.faults().drop_reply_after_apply(on(OpCode::Create2));
+    server
+        .faults()
+        .drop_reply_after_apply(on(common::create_op()));
     let guard = soon("the lock", Lock::new(&zk, "/lock").acquire())
         .await
         .unwrap();
@@ -78,7 +81,9 @@ async fn a54_a62_b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_th
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
     let first = zk.session();
-    server.faults().drop_reply_after_apply(on(OpCode::Create2));
+    server
+        .faults()
+        .drop_reply_after_apply(on(common::create_op()));
     let lock = Lock::new(&zk, "/lock");
     let mut acquire = pin!(lock.acquire());
     // The create goes out, is executed, and its reply is lost.
@@ -105,7 +110,7 @@ async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
         assert!(!through, "it is held");
     }
     until("the holder is alone", || line(&server) == [held.path()]).await;
-    until("no watch stays", || server.watch_counts().data == 0).await;
+    until_unwatched(|| server.watch_counts().data).await;
     held.release().await.unwrap();
     let statistics = zk.statistics();
     assert_eq!((statistics.watches, statistics.subscribers), (0, 0));

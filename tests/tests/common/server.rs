@@ -64,6 +64,11 @@ pub fn is_keeper() -> bool {
     embedded().is_some_and(|pose| matches!(pose, Pose::KeeperOld | Pose::KeeperNew))
 }
 
+/// Whether a session outlives its connection: a client can resume it on another one.
+pub fn server_resumes_sessions() -> bool {
+    embedded().is_none_or(Pose::resumes_sessions)
+}
+
 /// Whether a recursive watch reports which znode has changed.
 pub fn server_has_recursive_watches() -> bool {
     server_has(OpCode::AddWatch) && !is_keeper()

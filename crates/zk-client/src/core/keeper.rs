@@ -51,6 +51,9 @@ impl Core {
         let is_short = self.link.as_ref().is_some_and(Link::is_short_handshake);
         self.on_keeper = is_short && response.password == SessionPassword::zero();
         self.awaits_features = self.on_keeper;
+        if self.on_keeper {
+            self.registry.set_nameless();
+        }
     }
 
     /// Asks a Keeper for what it has. Requests wait for the answer.

@@ -67,7 +67,7 @@ async fn measure(
     output: &mut Output,
     notices: &Notices,
 ) -> Result<ExitCode, Failure> {
-    client.create(root, "").container().await?;
+    client.ensure_path(root).container().await?;
     let progress = Arc::new(Progress::new(args.ops));
     let mut tasks = JoinSet::new();
     let mut works = Vec::new();

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use zk_client::{Acl, Client, Created, ErrorKind, Outcome};
+use zk_client::{Acl, Client, Created, ErrorKind, Outcome, SessionInfo, State};
 
 use crate::args::Create;
-use crate::changes::{Change, Changes};
+use crate::changes::Changes;
 use crate::credentials::read_acl;
 use crate::failure::Failure;
 use crate::node_text::stat_json;
@@ -20,7 +20,6 @@ pub(super) async fn create(
     notices: &Notices,
 ) -> Result<ExitCode, Failure> {
     let (ephemeral, container) = (args.ephemeral, args.container);
-    let mut states = client.states();
     let acl = args.acl.as_deref().map(read_acl).transpose()?;
     let created = send(&args, acl.as_ref(), data, client).await?;
     if output.is_json() {
@@ -40,23 +39,35 @@ pub(super) async fn create(
     }
     // The znode is there for others than the reader.
     Failure::unless_reader_gone(output.flush().await)?;
-    notices.say(format_args!(
-        "{} lives as long as session {}, until this is interrupted (Ctrl-C)",
-        name(&created.path),
-        client.session().id
-    ));
-    let mut changes = Changes::default();
-    while let Some(state) = states.next().await {
-        match changes.next(state) {
-            Some(Change::SessionExpired { .. }) => break,
-            Some(change) => notices.say(change.text()),
-            None => {}
-        }
+    let session = client.session();
+    if created.stat.owner() == Some(session.id) {
+        notices.say(format_args!(
+            "{} lives as long as session {}, until this is interrupted (Ctrl-C)",
+            name(&created.path),
+            session.id
+        ));
+        outlast(&session, client, notices).await;
     }
     Err(Failure::Failed(format!(
         "the session is lost, and {} with it",
         name(&created.path)
     )))
+}
+
+/// Waits for the end of a session.
+async fn outlast(session: &SessionInfo, client: &Client, notices: &Notices) {
+    let mut changes = Changes::default();
+    let mut states = client.states();
+    while let Some(state) = states.next().await {
+        match state {
+            State::Expired { .. } => return,
+            State::Connected { epoch, .. } if epoch != session.epoch => return,
+            _ => {}
+        }
+        if let Some(change) = changes.next(state) {
+            notices.say(change.text());
+        }
+    }
 }
 
 /// How often an operation that the server does not know can make it close the connection, until the

@@ -1,0 +1,62 @@
+//! A server that ends the session on what it does not know.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use zk_client::{Dial, DialError, Dialing, HostPort, Stream};
+use zk_embedded::Server;
+use zk_proto::OpCode;
+
+/// The way to a server that ends the session on an operation which it does not know, as ClickHouse
+/// Keeper does, but has the handshake of Apache ZooKeeper.
+#[derive(Debug)]
+pub(crate) struct Closing(pub(crate) Arc<Server>);
+
+const UNKNOWN: [OpCode; 5] = [
+    OpCode::Create2,
+    OpCode::CreateContainer,
+    OpCode::RemoveWatches,
+    OpCode::AddWatch,
+    OpCode::SetWatches2,
+];
+
+impl Dial for Closing {
+    fn dial<'a>(&'a self, _: &'a HostPort) -> Dialing<'a> {
+        let upstream = self.0.connect_in_memory().map_err(DialError::Other);
+        Box::pin(async move {
+            let (near, far) = tokio::io::duplex(1 << 16);
+            tokio::spawn(relay(far, upstream?));
+            Ok(Box::new(near) as Box<dyn Stream>)
+        })
+    }
+}
+
+async fn relay(client: DuplexStream, server: DuplexStream) {
+    let (mut requests, mut replies) = tokio::io::split(client);
+    let (mut answers, mut asked) = tokio::io::split(server);
+    let down = tokio::spawn(async move { tokio::io::copy(&mut answers, &mut replies).await });
+    let mut greeted = false;
+    // Until the client leaves.
+    while let Ok(length) = requests.read_u32().await {
+        let mut body = vec![0; length as usize];
+        requests.read_exact(&mut body).await.unwrap();
+        let op = body
+            .get(4..8)
+            .map(|op| i32::from_be_bytes(op.try_into().unwrap()));
+        let op = op.filter(|_| greeted).and_then(OpCode::from_i32);
+        greeted = true;
+        let ends = op.is_some_and(|op| UNKNOWN.contains(&op));
+        if ends {
+            // The answer to what is sent instead is not for the client.
+            down.abort();
+            body.truncate(4);
+            body.extend_from_slice(&OpCode::CloseSession.code().to_be_bytes());
+        }
+        let frame = [&(body.len() as u32).to_be_bytes()[..], &body].concat();
+        if asked.write_all(&frame).await.is_err() || ends {
+            break;
+        }
+    }
+    // Ends when the server has closed the connection.
+    down.await.ok();
+}
