@@ -386,52 +386,84 @@ impl<'a> Scenes<'a> {
             self.stopped.push(leader);
             self.figures.stops += 1;
         }
-        let holders = self.holders_at(first);
+        let mut holders = self.holders();
+        holders.retain(|seat| seat.server() == Some(first));
         let is_deposed = self.another_leads(first, began + 2 * HOLDING).await;
         self.figures.deposed += usize::from(is_deposed);
         self.figures.deposed_with_holder += usize::from(is_deposed && !holders.is_empty());
         let mut whole = self.share(HOLDING, 0.3, 1.5);
         if kind == Kind::LeaderDeposed {
-            // Its clients have given it up, dial it again, and still trust their guards. It answers
-            // until it notices that no server follows it.
-            let longer = self.share(HOLDING, 0.15, 0.3);
-            tokio::time::sleep(longer).await;
+            self.until_dialled(&with, began + HOLDING.mul_f64(0.7))
+                .await;
+            // It answers until it notices that no server follows it.
             blocking(|| leader.resume().unwrap());
             self.stopped.clear();
             // Until the new leader has ended the sessions of its clients.
             whole = HOLDING.mul_f64(1.1);
         }
         tokio::time::sleep(whole).await;
+        self.keep(false);
+    }
+
+    /// Whether holders of locks and leaders are to let go of them.
+    fn keep(&self, keep: bool) {
+        for resource in self.resources {
+            resource.keep(keep);
+        }
     }
 
     /// Has those who hold a lock or lead connected to this server, and returns their seats.
     async fn gather(&mut self, server: &Server) -> Vec<&'a Seat> {
-        let alone = self.resources.iter().filter(|held| held.capacity == 1);
-        let holders: Vec<_> = alone.flat_map(|resource| resource.holders()).collect();
-        let seats = self.contenders.iter();
-        let seats: Vec<_> = seats
-            .filter(|seat| holders.contains(&seat.number()))
-            .collect();
+        self.keep(true);
+        let deadline = Instant::now() + HOLDING;
+        let seats = loop {
+            let seats = self.holders();
+            let is_there = |seat: &&Seat| seat.server() == Some(number(server));
+            let is_held = self.alone().all(|resource| !resource.holders().is_empty());
+            if Instant::now() > deadline || (is_held && seats.iter().all(is_there)) {
+                break seats;
+            }
+            for seat in seats.iter().filter(|seat| !is_there(seat)) {
+                seat.zk.update_hosts(server.connect_string()).unwrap();
+            }
+            tokio::time::sleep(LOOK).await;
+        };
         for seat in &seats {
             seat.zk.update_hosts(server.connect_string()).unwrap();
-        }
-        let deadline = Instant::now() + HOLDING / 2;
-        let is_there = |seat: &&&Seat| seat.server() == Some(number(server));
-        while Instant::now() < deadline && !seats.iter().all(|seat| is_there(&seat)) {
-            tokio::time::sleep(LOOK).await;
         }
         seats
     }
 
-    /// The clients that hold something and are connected to this server.
-    fn holders_at(&self, server: u8) -> Vec<u8> {
-        let alone = self.resources.iter().filter(|held| held.capacity == 1);
-        let mut holders: Vec<_> = alone.flat_map(|resource| resource.holders()).collect();
-        holders.retain(|holder| {
-            let mut seats = self.contenders.iter();
-            seats.any(|seat| seat.number() == *holder && seat.server() == Some(server))
-        });
-        holders
+    /// What has one holder at a time.
+    fn alone(&self) -> impl Iterator<Item = &Resource> {
+        let resources = self.resources.iter().map(|resource| &**resource);
+        resources.filter(|resource| resource.capacity == 1)
+    }
+
+    /// The clients that hold a lock or lead, by their own account.
+    fn holders(&self) -> Vec<&'a Seat> {
+        let holders: Vec<_> = self.alone().flat_map(Resource::holders).collect();
+        let seats = self.contenders.iter();
+        seats
+            .filter(|seat| holders.contains(&seat.number()))
+            .collect()
+    }
+
+    /// Waits until one of these that still trusts its guard has given up its connection and dials.
+    async fn until_dialled(&self, seats: &[&Seat], deadline: Instant) {
+        // A dial before this cannot extend a guard beyond the session at the new leader.
+        tokio::time::sleep(HOLDING / 8).await;
+        let dials = || {
+            let holders = self.holders();
+            let dialling = holders.iter().filter(|seat| seat.server().is_none());
+            let mut numbers = dialling.map(|seat| seat.number());
+            numbers.any(|number| seats.iter().any(|seat| seat.number() == number))
+        };
+        while Instant::now() < deadline && !dials() {
+            tokio::time::sleep(LOOK).await;
+        }
+        // What it has sent is with the server.
+        tokio::time::sleep(HOLDING / 32).await;
     }
 
     /// Whether another server comes to lead before the deadline.
