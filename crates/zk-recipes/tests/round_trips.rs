@@ -173,9 +173,9 @@ async fn holding_costs_one_write_every_sixth_of_the_sessions_timeout() {
         Lock::new(&zk, "/b").acquire().await.unwrap(),
     ];
     let timeout = zk.session().timeout;
-    let (before, written) = (received(memory).await, memory.server.zxid().0);
+    let (before, written) = (received(&memory).await, memory.server.zxid().0);
     tokio::time::sleep(timeout * 10).await;
-    let requests = received(memory).await - before;
+    let requests = received(&memory).await - before;
     let writes = memory.server.zxid().0 - written;
     // In all that the session holds, and as many pings of the client in between.
     assert!((55..=65).contains(&writes), "{writes} writes");
