@@ -83,7 +83,7 @@ environment:
                    why ZOOKEEPER_HOME is not set, for the summary of `test` and `ci`
   JAVA_HOME        the Java runtime to use instead of the first on PATH
   ZK_TESTS_KEEP=1  keep the directories of the servers tests start
-  ZK_TESTS_SERVER  what `cargo test -p zk-tests` starts: apache, embedded or embedded-3.8; `test`
+  ZK_TESTS_SERVER  what `cargo test -p zk-tests` starts: apache, embedded or embedded-POSE; `test`
                    sets it itself
   CI=true          a missing ZooKeeper is a failure";
 

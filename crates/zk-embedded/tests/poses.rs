@@ -87,7 +87,7 @@ async fn each_pose_knows_its_operations() {
 }
 
 #[tokio::test]
-async fn an_apache_session_survives_it_a_keeper_one_not() {
+async fn which_sessions_survive_an_unknown_op() {
     for &pose in Pose::ALL {
         let server = server(pose).await;
         let mut raw = Raw::new(&server).await;
@@ -103,7 +103,7 @@ async fn an_apache_session_survives_it_a_keeper_one_not() {
 }
 
 #[tokio::test]
-async fn a_keeper_handshake_is_36_bytes_of_a_new_session() {
+async fn a_keeper_handshake_grants_a_new_session() {
     for pose in KEEPERS {
         let server = server(pose).await;
         let far_ahead = ConnectRequest {
@@ -125,7 +125,7 @@ async fn a_keeper_handshake_is_36_bytes_of_a_new_session() {
 }
 
 #[tokio::test]
-async fn a_keeper_without_quorum_refuses_by_version_42() {
+async fn a_keeper_without_quorum_refuses() {
     let builder = Server::builder().in_memory().members(3);
     let server = builder.pose(Pose::KeeperNew).start().await.unwrap();
     server.partition(&[0, 1]);
@@ -135,7 +135,7 @@ async fn a_keeper_without_quorum_refuses_by_version_42() {
 }
 
 #[tokio::test]
-async fn keeper_closes_instead_of_answering_a_close() {
+async fn keeper_does_not_answer_a_close() {
     for pose in KEEPERS {
         let server = server(pose).await;
         let mut raw = Raw::new(&server).await;
@@ -146,7 +146,7 @@ async fn keeper_closes_instead_of_answering_a_close() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_ends_a_keeper_connection() {
+async fn what_cannot_be_read_by_pose() {
     for &pose in Pose::ALL {
         let server = server(pose).await;
         for op in [OpCode::Create, OpCode::GetData, OpCode::Multi] {

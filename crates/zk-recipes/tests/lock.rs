@@ -14,7 +14,9 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use common::{address, dropped_after, end_session, has_root, is_restored, paths, soon, until};
+use common::{
+    address, dropped_after, end_session, has_root, is_restored, paths, soon, until, until_unwatched,
+};
 use zk_client::Client;
 use zk_embedded::{Server, fault::on};
 use zk_recipes::{Error, Lock, Lost};
@@ -108,7 +110,7 @@ async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
         assert!(!through, "it is held");
     }
     until("the holder is alone", || line(&server) == [held.path()]).await;
-    until("no watch stays", || server.watch_counts().data == 0).await;
+    until_unwatched(|| server.watch_counts().data).await;
     held.release().await.unwrap();
     let statistics = zk.statistics();
     assert_eq!((statistics.watches, statistics.subscribers), (0, 0));

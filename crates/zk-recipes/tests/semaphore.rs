@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{LAYOUTS, dropped_after, end_session, memory, soon, start, until};
+use common::{LAYOUTS, dropped_after, end_session, memory, soon, start, until, until_unwatched};
 use tokio::task::JoinSet;
 use zk_recipes::{Error, Layout, Semaphore};
 
@@ -97,7 +97,7 @@ async fn a71_b98_several_leases_are_had_together_or_not_at_all() {
         let two = soon("two", others.acquire_many(2)).await.unwrap();
         drop((two, third));
         memory.until_names(leases(layout), 0).await;
-        until("no watch stays", || memory.server.watch_counts().child == 0).await;
+        until_unwatched(|| memory.server.watch_counts().child).await;
     }
 }
 
@@ -119,11 +119,8 @@ async fn d3_b98_an_acquisition_dropped_at_any_point_leaves_nothing() {
         }
         memory.until_names(leases(layout), 1).await;
         memory.until_names(turns(layout), 0).await;
-        until("no watch stays", || {
-            let watches = memory.server.watch_counts();
-            watches.child + watches.data == 0
-        })
-        .await;
+        let watches = || memory.server.watch_counts();
+        until_unwatched(|| watches().child + watches().data).await;
         held.release().await.unwrap();
     }
 }

@@ -118,7 +118,7 @@ fn what_a_server_lacks_is_named() {
 }
 
 #[test]
-fn serve_imitates_the_server_it_is_asked_for() {
+fn serve_imitates_the_server_named() {
     for &pose in Pose::ALL {
         let serve = Running::start(zkctl(&["serve", "--port", "0", "--pose", pose.name()]));
         let address = serve.line("an address").parse().unwrap();
