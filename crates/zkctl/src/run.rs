@@ -168,7 +168,7 @@ async fn with_session(
             | Command::Config
     );
     builder = builder.read_only(global.read_only && reads);
-    if matches!(command, Command::Create(_)) {
+    if matches!(&command, Command::Create(create) if create.ephemeral) {
         builder = builder.session_policy(SessionPolicy::Close);
     }
     let keeper = commands::guarded::keeper_for(&command)?;
