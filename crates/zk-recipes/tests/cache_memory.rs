@@ -10,7 +10,6 @@ mod common;
 
 use common::fill;
 use zk_client::Client;
-use zk_embedded::Server;
 use zk_recipes::TreeCache;
 
 const NODES: usize = 100_000;

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use common::{LAYOUTS, at, end_session, memory, memory_with, paths, received, soon, start, until};
 use zk_client::{Acl, Permissions};
-use zk_embedded::Server;
 use zk_recipes::{Layout, Lock, Lost, MultiLock, ReadLock, Trust, WriteLock, revoke};
 
 /// I22, go-zk #145: one release wakes one waiter, and what it costs is the same with a thousand.

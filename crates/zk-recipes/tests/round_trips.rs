@@ -24,14 +24,14 @@ const TRIP: Duration = Duration::from_millis(100);
 
 /// Does something, and says how many requests and how many round trips that took.
 async fn cost<T>(memory: &Memory, future: impl Future<Output = T>) -> (T, u64, u32) {
-    let before = received(&memory).await;
+    let before = received(memory).await;
     let started = Instant::now();
     let value = soon("what is to be counted", future).await;
     let took = started.elapsed();
     let trips = u32::try_from(took.as_millis() / TRIP.as_millis()).unwrap();
     // The clock is exact to a millisecond, and passes while nothing else does.
     assert!(took < TRIP * trips + TRIP / 10, "{took:?}");
-    (value, received(&memory).await - before, trips)
+    (value, received(memory).await - before, trips)
 }
 
 /// An ensemble from which every answer takes its time, with the znode that all contend under.
