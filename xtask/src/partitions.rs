@@ -47,7 +47,7 @@ fn split(arguments: &[String]) -> Result<(Option<String>, Vec<String>), String> 
     if at + 1 == rest.len() {
         return Err(format!("{BUG} wants a number"));
     }
-    let bug = rest.drain(at..=at + 1).last();
+    let bug = rest.drain(at..=at + 1).next_back();
     Ok((bug, rest))
 }
 

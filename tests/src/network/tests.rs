@@ -84,7 +84,7 @@ fn a_cut_ends_what_it_names_until_mended() {
 }
 
 #[test]
-fn a_cut_stalls_connections_and_spares_others() {
+fn a_cut_stalls_only_what_it_names() {
     let Some((mut network, one, other)) = two_hosts() else {
         return;
     };

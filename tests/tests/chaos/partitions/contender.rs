@@ -96,8 +96,10 @@ impl Contender {
     async fn hold(&mut self, held: &Held, fence: &str) {
         let until = Instant::now() + HOLDING.mul_f64(self.rng.f64() * 3.0);
         let mut written = Instant::now();
-        while Instant::now() < until && !self.run.is_over() {
-            if !self.resource.work(held) {
+        let resource = self.resource.clone();
+        let keeps = || Instant::now() < until || resource.is_kept();
+        while keeps() && !self.run.is_over() {
+            if !resource.work(held) {
                 return;
             }
             if written.elapsed() > WRITES {
@@ -107,7 +109,7 @@ impl Contender {
                 // Sections go on while a server answers nothing.
                 let write = tokio::time::timeout(WRITES, write).await;
                 if matches!(write, Ok(Ok(_))) {
-                    self.resource.wrote();
+                    resource.wrote();
                 }
             }
             self.pause(2, 20).await;

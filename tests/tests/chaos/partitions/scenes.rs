@@ -1,5 +1,7 @@
 //! What is cut, one thing after the other.
 
+mod leader;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +9,6 @@ use std::time::{Duration, Instant};
 use zk_tests::starvation::Window;
 use zk_tests::{Cut, Ensemble, Loss, Network, Server};
 
-use super::HOLDING;
 use super::repair;
 use super::seat::Seat;
 use super::witness::Resource;
@@ -55,9 +56,6 @@ const ALL: [Kind; 11] = [
 ];
 /// What endangers locks most has more turns; the first of each round is one.
 const AGAIN: [Kind; 2] = [Kind::LeaderDeposed; 2];
-
-/// How often what a scene waits for is looked at.
-const LOOK: Duration = Duration::from_millis(20);
 
 pub struct Scenes<'a> {
     pub network: &'a Network,
@@ -151,9 +149,9 @@ impl<'a> Scenes<'a> {
             }
             Kind::Ring => self.ring().await,
             Kind::FollowerOff => self.follower_off(leader).await,
-            Kind::LeaderOff => self.leader_off(leader, kind).await,
-            Kind::LeaderOneWay => self.leader_off(leader, kind).await,
-            Kind::LeaderDeposed => self.leader_off(leader, kind).await,
+            Kind::LeaderOff | Kind::LeaderOneWay | Kind::LeaderDeposed => {
+                self.leader_off(leader, kind).await;
+            }
             Kind::ServerFlaps => {
                 let number = self.rng.u8(1..=self.count());
                 self.flap(number).await;
@@ -296,7 +294,7 @@ impl<'a> Scenes<'a> {
         let other = one % self.count() + 1;
         let cuts = self.some(one, other);
         self.cut(&cuts);
-        self.company().await;
+        self.strike().await;
         self.part(0.5, 2.0).await;
     }
 
@@ -309,7 +307,7 @@ impl<'a> Scenes<'a> {
             cuts.extend(self.some(follower, other));
         }
         self.cut(&cuts);
-        self.company().await;
+        self.strike().await;
         self.part(0.5, 2.0).await;
     }
 
@@ -317,7 +315,7 @@ impl<'a> Scenes<'a> {
         let server = self.rng.u8(1..=self.count());
         let down = self.link(server);
         self.cut(&[down]);
-        self.company().await;
+        self.strike().await;
         self.part(0.5, 2.0).await;
     }
 
@@ -329,12 +327,12 @@ impl<'a> Scenes<'a> {
             }
         }
         self.cut(&cuts);
-        self.company().await;
+        self.strike().await;
         self.part(0.5, 1.5).await;
     }
 
     /// Sometimes a server is killed or stopped as well.
-    async fn company(&mut self) {
+    async fn strike(&mut self) {
         let servers = self.ensemble.servers();
         let victim = &servers[self.rng.usize(..servers.len())];
         let is_killed = match self.rng.u8(..6) {
@@ -352,101 +350,6 @@ impl<'a> Scenes<'a> {
             self.stopped.push(victim);
             self.figures.stops += 1;
         }
-    }
-
-    /// The leader with those who hold something on one side, the other servers and more clients on the
-    /// other, where locks are to be had again when the sessions have ended there.
-    async fn leader_off(&mut self, leader: &'a Server, kind: Kind) {
-        let first = number(leader);
-        let others: Vec<_> = (1..=self.count()).filter(|other| *other != first).collect();
-        let with = self.gather(leader).await;
-        let mut cuts = Vec::new();
-        for seat in self.clients() {
-            let number = seat.number();
-            if with.iter().any(|own| own.number() == number) {
-                for other in &others {
-                    cuts.extend(self.both(number, *other));
-                }
-            } else if self.rng.bool() {
-                cuts.extend(self.both(number, first));
-            }
-        }
-        self.cut(&cuts);
-        let mut cuts = Vec::new();
-        for other in &others {
-            let both = self.both(first, *other);
-            let one_way = kind == Kind::LeaderOneWay;
-            let way = if one_way { self.rng.usize(..2) } else { 0 };
-            cuts.extend(if one_way { &both[way..=way] } else { &both });
-        }
-        self.cut(&cuts);
-        let began = Instant::now();
-        if kind == Kind::LeaderDeposed {
-            blocking(|| leader.pause().unwrap());
-            self.stopped.push(leader);
-            self.figures.stops += 1;
-        }
-        let holders = self.holders_at(first);
-        let is_deposed = self.another_leads(first, began + 2 * HOLDING).await;
-        self.figures.deposed += usize::from(is_deposed);
-        self.figures.deposed_with_holder += usize::from(is_deposed && !holders.is_empty());
-        let mut whole = self.share(HOLDING, 0.3, 1.5);
-        if kind == Kind::LeaderDeposed {
-            // Its clients have given it up, dial it again, and still trust their guards. It answers
-            // until it notices that no server follows it.
-            let longer = self.share(HOLDING, 0.15, 0.3);
-            tokio::time::sleep(longer).await;
-            blocking(|| leader.resume().unwrap());
-            self.stopped.clear();
-            // Until the new leader has ended the sessions of its clients.
-            whole = HOLDING.mul_f64(1.1);
-        }
-        tokio::time::sleep(whole).await;
-    }
-
-    /// Has those who hold a lock or lead connected to this server, and returns their seats.
-    async fn gather(&mut self, server: &Server) -> Vec<&'a Seat> {
-        let alone = self.resources.iter().filter(|held| held.capacity == 1);
-        let holders: Vec<_> = alone.flat_map(|resource| resource.holders()).collect();
-        let seats = self.contenders.iter();
-        let seats: Vec<_> = seats
-            .filter(|seat| holders.contains(&seat.number()))
-            .collect();
-        for seat in &seats {
-            seat.zk.update_hosts(server.connect_string()).unwrap();
-        }
-        let deadline = Instant::now() + HOLDING / 2;
-        let is_there = |seat: &&&Seat| seat.server() == Some(number(server));
-        while Instant::now() < deadline && !seats.iter().all(|seat| is_there(&seat)) {
-            tokio::time::sleep(LOOK).await;
-        }
-        seats
-    }
-
-    /// The clients that hold something and are connected to this server.
-    fn holders_at(&self, server: u8) -> Vec<u8> {
-        let alone = self.resources.iter().filter(|held| held.capacity == 1);
-        let mut holders: Vec<_> = alone.flat_map(|resource| resource.holders()).collect();
-        holders.retain(|holder| {
-            let mut seats = self.contenders.iter();
-            seats.any(|seat| seat.number() == *holder && seat.server() == Some(server))
-        });
-        holders
-    }
-
-    /// Whether another server comes to lead before the deadline.
-    async fn another_leads(&self, server: u8, deadline: Instant) -> bool {
-        let others = || {
-            let servers = self.ensemble.servers().iter();
-            servers.filter(|other| number(other) != server)
-        };
-        while Instant::now() < deadline {
-            if blocking(|| others().any(Server::is_leader)) {
-                return true;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        false
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is done under a lock, by the memory and the clock that all its holders share. Nothing that is
 //! cut is between them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,6 +17,8 @@ pub struct Resource {
     pub capacity: usize,
     began: Instant,
     run: Arc<Run>,
+    /// Holders are not to let go of it.
+    is_kept: AtomicBool,
     inside: Mutex<Inside>,
 }
 
@@ -55,6 +58,7 @@ impl Resource {
             capacity,
             began: Instant::now(),
             run: run.clone(),
+            is_kept: AtomicBool::new(false),
             inside: Mutex::default(),
         }
     }
@@ -120,6 +124,15 @@ impl Resource {
         self.inside()
             .holders
             .retain(|other| other.held.token() != token);
+    }
+
+    /// Has holders keep it, until they lose it, or let it go as they like.
+    pub fn keep(&self, keep: bool) {
+        self.is_kept.store(keep, Ordering::Relaxed);
+    }
+
+    pub fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::Relaxed)
     }
 
     /// The hosts of those who hold it by their own account.
