@@ -14,7 +14,7 @@ mod memory;
 use std::time::Duration;
 
 use memory::Wire;
-use zk_client::{Client, CreateMode, Error, ErrorKind, OpResult, Outcome, WatchMode};
+use zk_client::{Client, CreateMode, Error, ErrorKind, OpResult, Outcome, State, WatchMode};
 use zk_embedded::fault::{Action, on};
 use zk_embedded::{Pose, Server};
 use zk_proto::OpCode;
@@ -56,6 +56,53 @@ async fn a_close_on_create_says_what_may_lack() {
     let created = zk.create("/x", "v").await.unwrap();
     assert_eq!(zk.exists("/x").await.unwrap(), Some(created.stat));
     assert_eq!(zk.statistics().sessions, 1);
+}
+
+/// Ends each session whose connection is lost, before the client is back.
+fn end_lost_sessions(wire: &Wire, zk: &Client) -> tokio::task::JoinHandle<()> {
+    let (server, mut states) = (wire.server.clone(), zk.states());
+    tokio::spawn(async move {
+        let mut current = None;
+        while let Some(state) = states.next().await {
+            match state {
+                State::Connected { session, .. } => current = Some(session),
+                State::Suspended { .. } => {
+                    server.expire_session(current.expect("it was connected"));
+                }
+                _ => {}
+            }
+        }
+    })
+}
+
+/// Guards: P1, P2, P4.
+#[tokio::test(start_paused = true)]
+async fn one_session_is_lost_for_each_operation() {
+    let ops = [
+        OpCode::CreateContainer,
+        OpCode::Create2,
+        OpCode::RemoveWatches,
+        OpCode::AddWatch,
+    ];
+    let (wire, zk) = closing_on(&ops).await;
+    let ending = end_lost_sessions(&wire, &zk);
+    for round in 0..3 {
+        let parent = format!("/p{round}/x");
+        zk.ensure_path(&parent).container().await.unwrap();
+        let path = format!("{parent}/a-");
+        let held = zk.create(&path, "").ephemeral().sequential().protected();
+        let held = held.await.unwrap();
+        assert_eq!(held.stat.owner(), Some(zk.session().id));
+        let kept = zk.create(&path, "").sequential().protected().await.unwrap();
+        assert_eq!(zk.exists(&kept.path).await.unwrap(), Some(kept.stat));
+        drop(zk.exists(&parent).watch().await.unwrap());
+        zk.sync("/").await.unwrap();
+        let error = zk.watch("/", WatchMode::Persistent).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unimplemented);
+    }
+    let sessions = zk.statistics().sessions;
+    assert!(sessions <= 1 + ops.len() as u64, "{sessions}");
+    ending.abort();
 }
 
 /// Guards: P7.

@@ -18,8 +18,8 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 /// (CURATOR-715). Through a chroot, the chroot's own znodes are created too.
 ///
 /// # Errors
-/// Those of [`Create`](crate::Create), `NodeExists` aside. A lost connection is none until ten
-/// attempts at the same znode have each cost one. An overload
+/// Those of [`Create`](crate::Create), `NodeExists` aside. A lost connection or session is none until
+/// ten attempts at the same znode have each cost one, unless the client ends with the session. An overload
 /// ([`Throttled`](ErrorKind::Throttled), [`QueueFull`](ErrorKind::QueueFull)) is waited out.
 ///
 /// # Cancel safety
@@ -114,8 +114,8 @@ impl<'a> IntoFuture for EnsurePath<'a> {
                         },
                         (ErrorKind::NoNode, Some(parent)) => missing.push(parent),
                         // Creating it twice is creating it once.
-                        _ if passes(&error)
-                            && error.is_transient()
+                        _ if (ends_one_of_many(&error, &client)
+                            || (passes(&error) && error.is_transient()))
                             && repetition.may_go_on(&error) =>
                         {
                             tokio::time::sleep(repetition.next_delay()).await;
@@ -130,6 +130,13 @@ impl<'a> IntoFuture for EnsurePath<'a> {
             Ok(())
         })
     }
+}
+
+/// Whether the session is over, and there is another for the same request. What it creates is of no
+/// session.
+fn ends_one_of_many(error: &Error, client: &Client) -> bool {
+    let goes_on = || client.shared().with(|core| core.refusal().is_none());
+    error.kind() == ErrorKind::SessionExpired && client.only_in().is_none() && goes_on()
 }
 
 /// Whether the same request may succeed later, in the same session.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use zk_client::{Client, path};
+use zk_client::{Client, SessionPolicy, path};
 use zk_proto::ConnectTarget;
 use zk_proto::connect_string::ConnectStringProblem;
 
@@ -168,6 +168,9 @@ async fn with_session(
             | Command::Config
     );
     builder = builder.read_only(global.read_only && reads);
+    if matches!(&command, Command::Create(create) if create.ephemeral) {
+        builder = builder.session_policy(SessionPolicy::Close);
+    }
     let keeper = commands::guarded::keeper_for(&command)?;
     let client = tokio::select! {
         biased;
