@@ -21,6 +21,7 @@ mod login;
 mod optional;
 mod rearm;
 mod told;
+mod watches;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -29,7 +30,6 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use zk_proto::records::RemoveWatchesRequest;
 use zk_proto::{Encode, HostPort, OpCode};
 use zk_transport::{BackoffPolicy, Disconnect, Hosts, Link};
 
@@ -47,7 +47,7 @@ use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
 use crate::state::{ReaderId, State, StateReaders};
 use crate::statistics::{Traffic, Volume};
 use crate::token::SessionToken;
-use crate::watch::{Batch, Left, MailboxLimits, Registry, SubId, Unwatch, WatchEvent};
+use crate::watch::{Batch, Left, MailboxLimits, Registry};
 use crate::{Outcome, SessionInfo, SessionPolicy};
 
 /// Whose reply a reply is.
@@ -424,22 +424,6 @@ impl Core {
         }
     }
 
-    /// The next event of a watch; `waker` is woken when there is one.
-    pub(crate) fn poll_event(&mut self, sub: SubId, waker: &Waker) -> Option<WatchEvent> {
-        self.registry.poll(sub, waker, &mut self.wakes)
-    }
-
-    /// Whether the events of the current server's recursive watches do not name the znode that has
-    /// changed.
-    pub(crate) fn has_nameless_events(&self) -> bool {
-        self.registry.is_nameless()
-    }
-
-    /// Whether a watch has ended although the session goes on, and all its events have been read.
-    pub(crate) fn is_abandoned(&self, sub: SubId) -> bool {
-        self.registry.is_abandoned(sub)
-    }
-
     /// The next state that a reader has not read; `waker` is woken when there is one.
     pub(crate) fn poll_state(&mut self, reader: ReaderId, waker: &Waker) -> Option<State> {
         self.readers.poll(reader, waker, &mut self.wakes)
@@ -448,34 +432,6 @@ impl Core {
     /// A reader of states is gone.
     pub(crate) fn forget_reader(&mut self, reader: ReaderId) {
         self.readers.remove(reader, &mut self.wakes);
-    }
-
-    /// The owner of a watch is gone.
-    pub(crate) fn unsubscribe(&mut self, now: Instant, sub: SubId) {
-        if let Some(unwatch) = self.registry.unsubscribe(sub, &mut self.wakes) {
-            self.send_unwatch(now, unwatch);
-        }
-    }
-
-    /// Tells the server to forget a watch. Without a connection there is nothing to forget.
-    fn send_unwatch(&mut self, now: Instant, unwatch: Unwatch) {
-        let Some(link) = self.link.as_mut().filter(|link| link.is_open()) else {
-            return;
-        };
-        let request = RemoveWatchesRequest {
-            path: (&*unwatch.path).into(),
-            kind: unwatch.kind,
-        };
-        let sent = link.submit(
-            now,
-            OpCode::RemoveWatches,
-            Token::Unwatch(unwatch.path.clone(), unwatch.lasting),
-            usize::MAX,
-            |out| request.encode(out),
-        );
-        // A little longer than the request that set the watch, and without a limit of ours.
-        debug_assert!(sent.is_ok());
-        self.wake_driver();
     }
 
     /// The link or the parked queue lets go of a request, together with the watch it was to set.

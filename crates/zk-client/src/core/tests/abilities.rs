@@ -474,3 +474,24 @@ fn refused_creates_are_all_made_in_order() {
         assert_eq!(world.server.log, paths);
     }
 }
+
+/// It is said once for each operation, with the reason.
+#[test]
+fn what_was_learnt_is_said_once() {
+    for unknown in ALL {
+        let mut world = World::lacking(&[OpCode::RemoveWatches], unknown);
+        world.server.change("/a", false);
+        let mut said = Vec::new();
+        for _ in 0..4 {
+            let key = world.get("/a", true);
+            world.settle();
+            let watch = world.watch(key);
+            world.core.unsubscribe(world.now, watch);
+            world.settle();
+            world.reconnect();
+            said.extend(world.core.take_learnt());
+        }
+        assert_eq!(said.len(), 1, "{unknown:?}: {said:?}");
+        assert!(said[0].contains("removeWatches"), "{said:?}");
+    }
+}
