@@ -424,7 +424,7 @@ async fn a_lasting_watch_is_a_typed_error() {
 /// ClickHouse Keeper resumes no session: what a lost one held is there until its timeout, for its own
 /// client as for all others.
 #[tokio::test(start_paused = true)]
-async fn the_znode_of_a_lost_session_is_waited_for() {
+async fn a_lost_sessions_znode_is_waited_for() {
     for pose in [Pose::KeeperOld, Pose::KeeperNew] {
         let world = World::of(pose).await;
         let (zk, other) = (world.client().await, world.client().await);

@@ -79,6 +79,7 @@ async fn a71_b98_several_leases_are_had_together_or_not_at_all() {
         let late = tokio::time::timeout(Duration::from_secs(1), others.acquire_many(2)).await;
         assert!(late.is_err());
         memory.until_names(leases(layout), 2).await;
+        memory.until_names(turns(layout), 0).await;
         let third = soon("the third", others.try_acquire())
             .await
             .unwrap()

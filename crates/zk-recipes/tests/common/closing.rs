@@ -52,7 +52,8 @@ async fn relay(client: DuplexStream, server: DuplexStream) {
             body.truncate(4);
             body.extend_from_slice(&OpCode::CloseSession.code().to_be_bytes());
         }
-        let frame = [&(body.len() as u32).to_be_bytes()[..], &body].concat();
+        let length = u32::try_from(body.len()).unwrap();
+        let frame = [&length.to_be_bytes()[..], &body].concat();
         if asked.write_all(&frame).await.is_err() || ends {
             break;
         }
