@@ -6,10 +6,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{
-    assert_unimplemented, client, if_server_has, is_keeper, server_has,
-    server_has_recursive_watches, soon,
+use common::server::{
+    assert_unimplemented, if_server_has, is_keeper, server_has, server_has_recursive_watches,
 };
+use common::{client, soon};
 use zk_client::{
     Acl, Client, CreateMode, ErrorCode, ErrorKind, NodeEventKind, OpResult, Outcome, Permissions,
     ReadResult, WatchEvent, WatchMode, digest_id,

@@ -13,7 +13,8 @@ mod common;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use common::{TestServer, server_resumes_sessions, unless_starved, until_suspended, unused_root};
+use common::server::server_resumes_sessions;
+use common::{TestServer, unless_starved, until_suspended, unused_root};
 use common::{blocking, connect, own_server, soon, states_until, until, until_connected};
 use zk_client::{Client, Error, ErrorKind, Outcome, SessionPolicy, State, WatchEvent};
 use zk_tests::starvation::always;

@@ -13,10 +13,8 @@ mod common;
 use std::future::Future;
 use std::task::{Context, Waker};
 
-use common::{
-    assert_unimplemented, beside, client, is_keeper, server_has, server_has_recursive_watches,
-    shared_server,
-};
+use common::server::{assert_unimplemented, is_keeper, server_has, server_has_recursive_watches};
+use common::{beside, client, shared_server};
 use zk_client::{Client, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStream};
 use zk_proto::OpCode;
 

@@ -37,11 +37,7 @@ use zk_client::{BackoffPolicy, Builder, Client, State, StateStream};
 use zk_tests::starvation::{Runs, always};
 use zk_tests::{Proxy, Wait};
 
-#[allow(unused_imports, reason = "a suite uses some of them")]
-pub use server::{
-    TestEnsemble, TestServer, assert_unimplemented, if_server_has, is_keeper, server_has,
-    server_has_recursive_watches, server_resumes_sessions,
-};
+pub use server::{TestEnsemble, TestServer};
 
 /// For options of the client that are limits, and that a test does not mean to reach: a day. Waits in
 /// tests have no limit, see [`soon`].
