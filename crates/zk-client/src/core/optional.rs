@@ -31,8 +31,8 @@ impl Core {
     }
 
     /// What was learnt of servers since this was last called, for the log.
-    pub(crate) fn take_learnt(&mut self) -> Option<String> {
-        self.learnt.take().map(|learnt| *learnt)
+    pub(crate) fn take_learnt(&mut self) -> Option<Box<str>> {
+        self.learnt.take()
     }
 
     /// A server has answered the handshake. `heard` is when the last one was heard.
@@ -135,12 +135,9 @@ impl Core {
         }
         let names: Vec<_> = lacks.iter().map(OpCode::name).collect();
         let learnt = format!("the server does not have {}: it {why}", names.join(", "));
-        match &mut self.learnt {
-            Some(before) => {
-                before.push_str("; ");
-                before.push_str(&learnt);
-            }
-            none => *none = Some(Box::new(learnt)),
-        }
+        self.learnt = Some(match self.learnt.take() {
+            Some(before) => format!("{before}; {learnt}").into(),
+            None => learnt.into(),
+        });
     }
 }
