@@ -227,7 +227,7 @@ async fn connect(
 }
 
 /// Says once what a server was found to lack.
-fn tell_learnt(host: &HostPort, learnt: Option<String>) {
+fn tell_learnt(host: &HostPort, learnt: Option<Box<str>>) {
     if let Some(learnt) = learnt {
         info!(server = %host, "{learnt}; the client does without");
     }

@@ -31,7 +31,7 @@ impl Core {
     }
 
     /// What was learnt of servers since this was last called, for the log.
-    pub(crate) fn take_learnt(&mut self) -> Option<String> {
+    pub(crate) fn take_learnt(&mut self) -> Option<Box<str>> {
         self.learnt.take()
     }
 
@@ -59,10 +59,8 @@ impl Core {
             .server
             .as_ref()
             .and_then(|host| self.hosts.addresses_of(host));
-        let server = ServerId {
-            host: self.server.clone(),
-            address: addresses.and_then(Addresses::current),
-        };
+        let address = addresses.and_then(Addresses::current);
+        let server = ServerId::of(self.server.as_ref(), address);
         self.abilities.handle_connected(server);
         self.refused = OpSet::NONE;
         self.heed_abilities();
@@ -137,12 +135,9 @@ impl Core {
         }
         let names: Vec<_> = lacks.iter().map(OpCode::name).collect();
         let learnt = format!("the server does not have {}: it {why}", names.join(", "));
-        match &mut self.learnt {
-            Some(before) => {
-                before.push_str("; ");
-                before.push_str(&learnt);
-            }
-            none => *none = Some(learnt),
-        }
+        self.learnt = Some(match self.learnt.take() {
+            Some(before) => format!("{before}; {learnt}").into(),
+            None => learnt.into(),
+        });
     }
 }
