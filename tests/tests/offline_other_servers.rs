@@ -181,7 +181,7 @@ async fn creates(zk: &Client, root: &str) {
         .commit()
         .await
         .unwrap();
-    for result in &results[1..4] {
+    for result in results.iter().skip(1).take(3) {
         let OpResult::Created { path, stat } = result else {
             panic!("{result:?}");
         };

@@ -141,7 +141,7 @@ pub(crate) struct Core {
     again: Again,
     abilities: Abilities,
     /// What was learnt of servers since the last time it was taken for the log.
-    learnt: Option<String>,
+    learnt: Option<Box<String>>,
     /// What this connection's server has answered that it does not know.
     refused: OpSet,
     /// This connection's server is a ClickHouse Keeper.

@@ -4,6 +4,7 @@
 //! the session as well. It is asked for the operation once; what was learnt is remembered as long as
 //! the client lives.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
 use zk_proto::{HostPort, OpCode};
@@ -93,11 +94,17 @@ impl OpSet {
     }
 }
 
-/// A server, by the name it was given and the address it was reached at, if the name has several.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ServerId {
-    pub(crate) host: Option<HostPort>,
-    pub(crate) address: Option<SocketAddr>,
+/// A server, by the name it was given and the address it was reached at, if the name has several. A
+/// hash of both, for there may be thousands of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ServerId(u64);
+
+impl ServerId {
+    pub(crate) fn of(host: Option<&HostPort>, address: Option<SocketAddr>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (host, address).hash(&mut hasher);
+        ServerId(hasher.finish())
+    }
 }
 
 /// What one server was seen to have and to lack. The rest is not known.
@@ -128,7 +135,7 @@ pub(crate) struct Abilities {
     had: OpSet,
     /// What any server of this client was found to lack.
     lacked: OpSet,
-    suspect: Option<Suspect>,
+    suspect: Option<Box<Suspect>>,
     lacking: OpSet,
     having: OpSet,
 }
@@ -161,6 +168,8 @@ impl Abilities {
         if self.servers.len() >= MAX_SERVERS {
             self.servers.remove(0);
         }
+        // Most clients know one, and there may be thousands of clients.
+        self.servers.reserve_exact(1);
         self.servers.push((server, known));
         self.refresh();
     }
@@ -233,12 +242,12 @@ impl Abilities {
             Some(it) if it.next == next && (!is_had || it.server == *server) => it.closes + 1,
             _ => 1,
         };
-        self.suspect = Some(Suspect {
-            server: server.clone(),
+        self.suspect = Some(Box::new(Suspect {
+            server: *server,
             next,
             closes,
             ops: sent,
-        });
+        }));
         let most = match next.contains(OpCode::SetWatches2) {
             // The client itself sends it over every connection, and would do so for ever.
             true if is_had => MAX_LOSSES,

@@ -32,7 +32,7 @@ impl Core {
 
     /// What was learnt of servers since this was last called, for the log.
     pub(crate) fn take_learnt(&mut self) -> Option<String> {
-        self.learnt.take()
+        self.learnt.take().map(|learnt| *learnt)
     }
 
     /// A server has answered the handshake. `heard` is when the last one was heard.
@@ -59,10 +59,8 @@ impl Core {
             .server
             .as_ref()
             .and_then(|host| self.hosts.addresses_of(host));
-        let server = ServerId {
-            host: self.server.clone(),
-            address: addresses.and_then(Addresses::current),
-        };
+        let address = addresses.and_then(Addresses::current);
+        let server = ServerId::of(self.server.as_ref(), address);
         self.abilities.handle_connected(server);
         self.refused = OpSet::NONE;
         self.heed_abilities();
@@ -142,7 +140,7 @@ impl Core {
                 before.push_str("; ");
                 before.push_str(&learnt);
             }
-            none => *none = Some(learnt),
+            none => *none = Some(Box::new(learnt)),
         }
     }
 }

@@ -204,10 +204,7 @@ fn lasting_watches_end_with_a_gap() {
 /// The first server of an ensemble that is asked answers for the others.
 #[test]
 fn what_one_server_lacks_is_assumed_of_others() {
-    let server = |host: &str| ServerId {
-        host: host.parse().ok(),
-        address: None,
-    };
+    let server = |host: &str| ServerId::of(host.parse().ok().as_ref(), None);
     let (create, watch) = (OpSet::of(OpCode::Create2), OpSet::of(OpCode::AddWatch));
     let mut abilities = Abilities::default();
     abilities.handle_connected(server("zk1:2181"));
@@ -244,17 +241,13 @@ fn what_one_server_lacks_is_assumed_of_others() {
 fn memory_of_servers_is_bounded() {
     let mut abilities = Abilities::default();
     for n in 0..1000 {
-        abilities.handle_connected(ServerId {
-            host: format!("zk{n}:2181").parse().ok(),
-            address: None,
-        });
+        let host = format!("zk{n}:2181").parse().ok();
+        abilities.handle_connected(ServerId::of(host.as_ref(), None));
         abilities.handle_refused(OpSet::of(OpCode::WhoAmI));
     }
     assert!(abilities.servers() <= 64);
-    abilities.handle_connected(ServerId {
-        host: "zk0:2181".parse().ok(),
-        address: None,
-    });
+    let host = "zk0:2181".parse().ok();
+    abilities.handle_connected(ServerId::of(host.as_ref(), None));
     assert!(abilities.lacking().contains(OpCode::WhoAmI));
 }
 
