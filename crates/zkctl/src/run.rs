@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use zk_client::{Client, SessionPolicy, path};
+use zk_client::{Client, path};
 use zk_proto::ConnectTarget;
 use zk_proto::connect_string::ConnectStringProblem;
 
