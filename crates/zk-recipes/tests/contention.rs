@@ -12,7 +12,7 @@ mod common;
 use std::time::Duration;
 
 use common::{LAYOUTS, at, end_session, memory, memory_with, paths, received, soon, start, until};
-use zk_client::{Acl, Permissions};
+use zk_client::{Acl, Client, Permissions};
 use zk_recipes::{Layout, Lock, Lost, MultiLock, ReadLock, Trust, WriteLock, revoke};
 
 /// I22, go-zk #145: one release wakes one waiter, and what it costs is the same with a thousand.
@@ -166,6 +166,20 @@ async fn the_clients_acl_is_that_of_parents_and_contenders() {
     guard.release().await.unwrap();
 }
 
+/// Creates a child whose name ends so and which the server names first, if one of a hundred is.
+async fn create_as_first(zk: &Client, end: &str) -> Option<String> {
+    for id in 0..100 {
+        let name = format!("{id}{end}");
+        let path = format!("/lock/{name}");
+        zk.create(&path, "").await.unwrap();
+        if zk.children("/lock").await.unwrap().to_vec()[0] == name {
+            return Some(path);
+        }
+        zk.delete(&path).await.unwrap();
+    }
+    None
+}
+
 /// Guards: L2.
 #[tokio::test(start_paused = true)]
 async fn hand_made_children_give_no_second_holder() {
@@ -183,18 +197,14 @@ async fn hand_made_children_give_no_second_holder() {
         let memory = memory(1).await;
         let (zk, other) = (memory.any().await, memory.any().await);
         let (first, second) = (Lock::new(&zk, "/lock"), Lock::new(&other, "/lock"));
-        let held = first.acquire().await.unwrap();
-        // The one that the server names first.
-        let mut stranger = String::new();
-        for id in 0.. {
-            let name = format!("{id}{name}");
-            stranger = format!("/lock/{name}");
-            zk.create(&stranger, "").await.unwrap();
-            if zk.children("/lock").await.unwrap().to_vec()[0] == name {
-                break;
+        // What the server names first depends on the random names of both.
+        let (held, stranger) = loop {
+            let held = first.acquire().await.unwrap();
+            if let Some(stranger) = create_as_first(&zk, name).await {
+                break (held, stranger);
             }
-            zk.delete(&stranger).await.unwrap();
-        }
+            held.release().await.unwrap();
+        };
         let also = second.try_acquire().await.unwrap();
         assert!(also.is_none(), "beside {stranger}");
         held.check().unwrap();
