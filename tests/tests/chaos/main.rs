@@ -60,7 +60,15 @@ struct Run {
     gaps: AtomicU64,
     violations: Mutex<Vec<String>>,
     /// Violations, unless the servers turn out to have lost what they had acknowledged.
-    suspicions: Mutex<Vec<String>>,
+    suspicions: Mutex<Vec<Suspicion>>,
+}
+
+/// What must not happen, unless a server has lost what it had acknowledged.
+#[derive(Clone, Debug)]
+struct Suspicion {
+    what: String,
+    /// The transaction that it is about, if that is known.
+    zxid: Option<i64>,
 }
 
 impl Run {
@@ -78,16 +86,17 @@ impl Run {
     }
 
     /// Notes what must not happen as long as no server loses anything, as some releases do
-    /// ([`zk_tests::Srvr::keeps_transactions`]).
-    fn suspicion(&self, what: impl fmt::Display) {
+    /// ([`zk_tests::Srvr::keeps_transactions`]), about this transaction if it is about one.
+    fn suspicion(&self, zxid: Option<i64>, what: impl fmt::Display) {
         let mut suspicions = self
             .suspicions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        suspicions.push(what.to_string());
+        let what = what.to_string();
+        suspicions.push(Suspicion { what, zxid });
     }
 
-    fn take_suspicions(&self) -> Vec<String> {
+    fn take_suspicions(&self) -> Vec<Suspicion> {
         let mut suspicions = self
             .suspicions
             .lock()

@@ -11,7 +11,7 @@ use crate::common::{blocking, until};
 use crate::tree::Tree;
 use crate::watching::{Seen, TREE};
 use crate::workload::{Attempt, Fate, Op};
-use crate::{ROOT, Run};
+use crate::{ROOT, Run, Suspicion};
 
 /// Of a list of what went wrong, what is printed.
 const SHOWN: usize = 5;
@@ -24,6 +24,8 @@ pub struct Verdict {
     lost_by_servers: usize,
     /// Servers whose tree is another than the leader's.
     diverged: Vec<String>,
+    /// Those in which the changes were made that either is about.
+    epochs: BTreeSet<i64>,
     /// What may be a consequence of either.
     excused: Vec<String>,
 }
@@ -33,11 +35,12 @@ impl fmt::Display for Verdict {
         write!(
             f,
             "servers: {} transactions logged, {} acknowledged ones lost by the servers themselves, \
-             {} diverged servers {:?}, {} violations excused by that {:?}",
+             {} diverged servers {:?}, both of epochs {:x?}, {} violations excused by that {:?}",
             self.transactions,
             self.lost_by_servers,
             self.diverged.len(),
             self.diverged,
+            self.epochs,
             self.excused.len(),
             self.excused.iter().take(SHOWN).collect::<Vec<_>>()
         )
@@ -50,6 +53,8 @@ struct Log {
     created: HashMap<String, Vec<(i64, i64)>>,
     set: HashMap<String, Vec<(i64, i64)>>,
     deleted: HashMap<String, Vec<(i64, i64)>>,
+    /// When a znode was created or deleted, by its path.
+    names: HashMap<String, Vec<i64>>,
     /// By path and version, when a znode was set.
     versions: HashMap<String, BTreeMap<i32, i64>>,
     /// When a znode was set to a version that another write gave it later.
@@ -84,6 +89,7 @@ impl Log {
                 };
                 watch(NodeEventKind::Created, path);
                 self.created.entry(text(data)).or_default().push(at);
+                self.names.entry(path.to_owned()).or_default().push(at.0);
             }
             Change::Set {
                 path,
@@ -103,9 +109,33 @@ impl Log {
                 };
                 watch(NodeEventKind::Deleted, path);
                 self.deleted.entry(path.to_owned()).or_default().push(at);
+                self.names.entry(path.to_owned()).or_default().push(at.0);
             }
             _ => {}
         }
+    }
+
+    /// The changes by which these two trees differ.
+    fn between(&self, one: &Tree, other: &Tree) -> Vec<i64> {
+        let names = one.names.symmetric_difference(&other.names);
+        let data = one.data.iter().chain(&other.data);
+        let data = data.filter(|(path, _)| one.data.get(*path) != other.data.get(*path));
+        let names = names.chain(data.map(|(path, _)| path));
+        let mut zxids: Vec<_> = names
+            .filter_map(|path| self.names.get(path))
+            .flatten()
+            .copied()
+            .collect();
+        for (path, version) in &one.versions {
+            let other = other.versions.get(path).unwrap_or(version);
+            let known = self.versions.get(&format!("{ROOT}{path}"));
+            if let Some(known) = known.filter(|_| other != version) {
+                // The last one that both have as well: it may have been given twice.
+                let differing = known.range(version.min(other)..=version.max(other));
+                zxids.extend(differing.map(|(_, zxid)| zxid));
+            }
+        }
+        zxids
     }
 
     /// When and in which session this took effect.
@@ -136,9 +166,16 @@ impl Verdict {
         })
         .await;
         let truth = Tree::read(leader, workers).await;
+        let mut trees = Vec::new();
         for server in ensemble.servers() {
-            let tree = Tree::read(server, workers).await;
+            trees.push((server, Tree::read(server, workers).await));
+        }
+        let txns = logged(ensemble);
+        verdict.transactions = txns.len();
+        let log = Log::new(&txns);
+        for (server, tree) in trees {
             if tree != truth {
+                verdict.note_epochs(log.between(&truth, &tree));
                 let more: Vec<_> = truth.names.symmetric_difference(&tree.names).collect();
                 let some: Vec<_> = more.iter().take(SHOWN).collect();
                 verdict.diverged.push(format!(
@@ -149,9 +186,6 @@ impl Verdict {
             }
         }
 
-        let txns = logged(ensemble);
-        verdict.transactions = txns.len();
-        let log = Log::new(&txns);
         verdict.judge_writes(attempts, &log, &truth, run);
         judge_registers(attempts, &truth, run);
         for seen in seen {
@@ -162,20 +196,29 @@ impl Verdict {
         verdict
     }
 
-    /// Decides what the suspicions are. Of servers that keep their transactions, a loss is not one
-    /// that excuses anything: it is a violation itself.
+    fn note_epochs(&mut self, zxids: impl IntoIterator<Item = i64>) {
+        self.epochs.extend(zxids.into_iter().map(epoch));
+    }
+
+    /// Decides what the suspicions are. A loss excuses those about transactions of its epoch and of the
+    /// epochs beside it, for a server loses one while a leader is replaced, and those that are about no
+    /// known transaction. Of servers that keep their transactions, a loss excuses nothing: it is a
+    /// violation itself.
     fn settle(&mut self, servers_keep_transactions: bool, run: &Run) {
-        let suspicions = run.take_suspicions();
         let has_lost = self.lost_by_servers > 0 || !self.diverged.is_empty();
-        if has_lost && !servers_keep_transactions {
-            self.excused = suspicions;
-            return;
-        }
-        if has_lost {
+        if has_lost && servers_keep_transactions {
             run.violation(&self);
         }
-        for suspicion in suspicions {
-            run.violation(suspicion);
+        for Suspicion { what, zxid } in run.take_suspicions() {
+            let is_near = zxid.is_none_or(|zxid| {
+                let near = epoch(zxid) - 1..=epoch(zxid) + 1;
+                self.epochs.range(near).next().is_some()
+            });
+            if has_lost && !servers_keep_transactions && is_near {
+                self.excused.push(what);
+            } else {
+                run.violation(what);
+            }
         }
     }
 
@@ -192,6 +235,15 @@ impl Verdict {
         for attempt in attempts {
             let logged = log.of(attempt);
             let Attempt { op, id, fate, .. } = attempt;
+            let is_deleted = match fate {
+                Fate::Acknowledged(path) if !matches!(op, Op::Set | Op::Delete) => {
+                    log.deleted.contains_key(path) && !deleted.contains(&**path)
+                }
+                _ => false,
+            };
+            if is_deleted {
+                run.violation(format!("{op:?} {id}, {fate:?}, was deleted by no worker"));
+            }
             if *op == Op::Sequential {
                 let there = numbered.get(&**id).map_or(&[][..], Vec::as_slice);
                 let right = match fate {
@@ -201,7 +253,9 @@ impl Verdict {
                 };
                 let lost =
                     matches!(fate, Fate::Acknowledged(_)) && there.is_empty() && !logged.is_empty();
-                self.lost_by_servers += usize::from(lost);
+                if lost && !is_deleted {
+                    self.lose(logged);
+                }
                 if !right && !lost {
                     run.violation(format!("{op:?} {id}, {fate:?}: there is {there:?}"));
                 }
@@ -234,16 +288,30 @@ impl Verdict {
             }
             if let Fate::Acknowledged(path) = fate {
                 let there = truth.names.contains(path);
-                self.lost_by_servers += usize::from(match op {
+                let is_lost = match op {
                     Op::Create => !there && !deleted.contains(&**path),
                     Op::Multi => !there,
                     Op::Delete => there,
                     Op::Set => logged.iter().any(|(zxid, _)| log.forgotten.contains(zxid)),
                     _ => false,
-                });
+                };
+                if is_lost && !is_deleted {
+                    self.lose(logged);
+                }
             }
         }
     }
+
+    /// Counts an acknowledged change that the servers have logged and lost.
+    fn lose(&mut self, logged: &[(i64, i64)]) {
+        self.lost_by_servers += 1;
+        self.note_epochs(logged.iter().map(|(zxid, _)| *zxid));
+    }
+}
+
+/// That of the leader that made the transaction.
+fn epoch(zxid: i64) -> i64 {
+    zxid >> 32
 }
 
 /// All transactions that any server has logged, by their zxids and sessions.
@@ -277,7 +345,7 @@ fn judge_registers(attempts: &[Attempt], truth: &Tree, run: &Run) {
             if version > certain + possible {
                 run.violation(what);
             } else if version < certain {
-                run.suspicion(what);
+                run.suspicion(None, what);
             }
         }
     }
@@ -311,10 +379,9 @@ fn judge_watch(seen: &[Seen], log: &Log, run: &Run) {
                 run.violation(format!("{kind:?} {path} was told late, or again"));
             }
             Some(last) => {
-                for (_, (kind, missed)) in log.watched.range(last + 1..zxid) {
-                    run.suspicion(format!(
-                        "{kind:?} {missed} was not told, {path} after it was"
-                    ));
+                for (at, (kind, missed)) in log.watched.range(last + 1..zxid) {
+                    let what = format!("{kind:?} {missed} was not told, {path} after it was");
+                    run.suspicion(Some(*at), what);
                 }
             }
             // What came before the first event lies in the gap before it.

@@ -141,10 +141,13 @@ pub async fn one_shots(zk: Client, other: usize, run: Arc<Run>) {
             continue;
         };
         if epoch == last.0 && zk.session().epoch == epoch && stat.version < last.1 {
-            run.suspicion(format!(
-                "{path} was read with version {} after {}",
-                stat.version, last.1
-            ));
+            run.suspicion(
+                None,
+                format!(
+                    "{path} was read with version {} after {}",
+                    stat.version, last.1
+                ),
+            );
         }
         last = (epoch, stat.version);
         let event = loop {

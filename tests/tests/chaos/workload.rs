@@ -181,7 +181,8 @@ impl Worker {
             Outcome::Rejected => {
                 if excused != Some(error.kind()) {
                     let why = "refused without a reason";
-                    self.run.suspicion(format!("{op:?} {id}: {error} ({why})"));
+                    self.run
+                        .suspicion(None, format!("{op:?} {id}: {error} ({why})"));
                 }
                 Fate::Rejected
             }
@@ -318,7 +319,8 @@ impl Worker {
             && stat.version < known
         {
             let what = format!("version {} of {}", stat.version, self.set.path);
-            self.run.suspicion(format!("{what} was read after {known}"));
+            self.run
+                .suspicion(None, format!("{what} was read after {known}"));
         }
     }
 }
