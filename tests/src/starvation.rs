@@ -26,6 +26,9 @@ use crate::watchdog::{Demand, Sampler, write};
 /// How a void run begins in the output of a test.
 pub const VOID: &str = "void run: ";
 
+/// How a test says that it passed without all that it is for.
+pub const UNPROVEN: &str = "unproven: ";
+
 /// The longest session that the servers of tests grant.
 pub const LONGEST_SESSION: Duration = Duration::from_secs(120);
 
@@ -218,9 +221,19 @@ impl Runs {
 
 /// Writes that the run of the current test is void, where the summary of `cargo xtask test` counts it.
 pub fn void(why: &str) {
+    write_about_test(VOID, why);
+}
+
+/// Writes that the current test passes without what it is for having happened, where the summary of
+/// `cargo xtask test` says so.
+pub fn unproven(why: &str) {
+    write_about_test(UNPROVEN, why);
+}
+
+fn write_about_test(kind: &str, why: &str) {
     let thread = thread::current();
     let name = thread.name().unwrap_or("a test");
-    write(&format!("\n{VOID}{name}: {why}\n"));
+    write(&format!("\n{kind}{name}: {why}\n"));
 }
 
 /// The sessions of the next run, and why this one was void; `None` if it counts.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use zk_tests::starvation::VOID;
+use zk_tests::starvation::{UNPROVEN, VOID};
 
 /// The tests of one binary, or the documentation tests of one crate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) struct Suite {
     pub(crate) skipped: u64,
     /// Runs of tests that proved nothing, because the machine starved them, and were repeated.
     pub(crate) voids: u64,
+    /// Tests that passed without all that they are for.
+    pub(crate) unproven: u64,
     /// How long its tests ran, without the build.
     pub(crate) took: Duration,
     /// What a reader must know about it: why tests were skipped, or that it never finished.
@@ -55,6 +57,7 @@ impl fmt::Display for Report {
                 failed,
                 skipped,
                 voids: _,
+                unproven: _,
                 took,
                 remarks,
             } = suite;
@@ -91,6 +94,10 @@ impl fmt::Display for Report {
                 f,
                 "{voids} void runs, repeated because the machine starved the test"
             )?;
+        }
+        let unproven = self.total(|suite| suite.unproven);
+        if unproven > 0 {
+            writeln!(f, "{unproven} tests passed without all that they are for")?;
         }
         writeln!(
             f,
@@ -130,9 +137,10 @@ impl Reader {
             suite.took = time(counts);
             self.done.push(suite);
         } else if let Some(suite) = &mut self.current
-            && text.starts_with(VOID)
+            && (text.starts_with(VOID) || text.starts_with(UNPROVEN))
         {
-            suite.voids += 1;
+            suite.voids += u64::from(text.starts_with(VOID));
+            suite.unproven += u64::from(text.starts_with(UNPROVEN));
             suite.remarks.push(text.to_owned());
         } else if let Some(suite) = &mut self.current
             && let Some((test, ignored)) = text
@@ -332,6 +340,17 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
             "{text}"
         );
         assert!(!read(OUTPUT, true).to_string().contains("void"));
+    }
+
+    #[test]
+    fn what_a_test_did_not_prove_is_not_a_void_run() {
+        let unproven = format!("\n{UNPROVEN}c: no leader was deposed\ntest c ... ok");
+        let report = read(&OUTPUT.replace("test c ... ok", &unproven), true);
+        let text = report.to_string();
+        assert!(text.contains("1 tests passed without all"), "{text}");
+        assert!(text.contains("unproven: c: no leader was"), "{text}");
+        assert!(!text.contains("void"), "{text}");
+        assert!(!read(OUTPUT, true).to_string().contains("without all"));
     }
 
     #[test]

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use zk_client::Client;
 use zk_tests::Ensemble;
-use zk_tests::starvation::{Observer, Window};
+use zk_tests::starvation::Observer;
 
 use crate::common::{soon, until};
-use crate::outages::{Outages, Recovery};
+use crate::outages::{Fault, Outages, Recovery};
 use crate::verdict::Verdict;
 use crate::watching::{self, Watching};
 use crate::workload::{Attempt, Worker};
-use crate::{LEAST_BEFORE, Run, unrooted};
+use crate::{LEAST_BEFORE, Run, SESSION, unrooted};
 
 pub struct Load {
     run: Arc<Run>,
@@ -42,7 +42,7 @@ impl Load {
         let observer = Observer::start();
         let mut outages = Outages::default();
         for zk in watchers.iter().chain(&clients) {
-            outages.follow(zk);
+            outages.follow(zk, SESSION);
         }
         let mut watching = Vec::new();
         for zk in watchers {
@@ -68,6 +68,11 @@ impl Load {
         }
     }
 
+    /// Judges the sessions of this client as well, which come after those of the watchers and workers.
+    pub fn follow(&mut self, zk: &Client, session: Duration) {
+        self.outages.follow(zk, session);
+    }
+
     /// Fails if a worker has: none is over yet.
     pub fn check(&mut self) {
         if let Some(failed) = self.workers.try_join_next() {
@@ -76,9 +81,8 @@ impl Load {
         }
     }
 
-    /// Ends the work, when nothing is broken any more, and judges it. `faults` are the times at which
-    /// something was.
-    pub async fn end(mut self, ensemble: &Ensemble, faults: &[Window]) -> Outcome {
+    /// Ends the work, when nothing is broken any more, and judges it.
+    pub async fn end(mut self, ensemble: &Ensemble, faults: &[Fault]) -> Outcome {
         for zk in &self.clients {
             soon("every client to be connected", zk.connected())
                 .await
@@ -96,7 +100,7 @@ impl Load {
         let seen = watching::finish(self.watching, &admin, &self.run).await;
         admin.close().await.unwrap();
         let lags = self.observer.stop().lags;
-        let recovery = self.outages.judge(&self.run, faults, &lags).await;
+        let recovery = self.outages.judge(&self.run, faults, &lags);
         let workers = self.clients.len();
         for zk in self.clients {
             soon("the end of a session", zk.close()).await.unwrap();

@@ -33,6 +33,7 @@ use std::time::{Duration, Instant};
 use common::{PATIENCE, blocking};
 use faults::Faults;
 use load::Load;
+use outages::Fault;
 use zk_client::{Builder, Client};
 use zk_tests::{Ensemble, Proxy, ServerOptions};
 
@@ -188,7 +189,8 @@ async fn every_acknowledged_write_is_there_once_and_no_session_is_lost_early() {
         faults.next().await;
     }
     let seconds = started.elapsed().as_secs();
-    let outcome = load.end(&ensemble, faults.windows()).await;
+    let windows: Vec<_> = faults.windows().iter().copied().map(Fault::from).collect();
+    let outcome = load.end(&ensemble, &windows).await;
 
     println!("{seconds} s, faults: {:?}", faults.done());
     println!("{outcome}");

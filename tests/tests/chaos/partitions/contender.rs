@@ -79,9 +79,10 @@ impl Contender {
                     return self.run.violation(what);
                 }
             };
-            self.resource.enter(self.host, &held);
-            self.hold(&held, &fence).await;
-            self.resource.leave(&held);
+            if self.resource.enter(self.host, &held) {
+                self.hold(&held, &fence).await;
+                self.resource.leave(&held);
+            }
             let held = Arc::into_inner(held).unwrap();
             // Fails in a session that is over, and with it the guard.
             match self.rng.bool() {

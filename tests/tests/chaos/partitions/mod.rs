@@ -35,6 +35,9 @@ const CONTENDERS: usize = 6;
 /// The sessions of contenders: long beside an election, so that a guard is still trusted when a leader
 /// that was stopped has been deposed and goes on.
 const HOLDING: Duration = Duration::from_secs(9);
+/// Times the length of a run, after which it goes on no longer until a leader was deposed while a holder
+/// was connected to it.
+const LONGEST: u32 = 3;
 /// Leases of the semaphore.
 const LEASES: usize = 2;
 
@@ -84,13 +87,14 @@ async fn partitions(network: &Network, servers: &[Arc<Host>], clients: &[Arc<Hos
     let mut contenders = Vec::new();
     for (n, host) in clients.iter().enumerate() {
         let server = &ensemble.servers()[n % SERVERS];
-        let hosts = if n < PINNED {
+        // In the order in which their sessions are judged.
+        let hosts = if (WATCHERS..WATCHERS + PINNED).contains(&n) {
             server.connect_string()
         } else {
             all.clone()
         };
         let builder = builder(&hosts, rng.u64(..));
-        if n < WORKERS + WATCHERS {
+        if n < WATCHERS + WORKERS {
             workers.push(Seat::connect(host, builder).await);
         } else {
             let builder = builder.session_timeout(HOLDING);
@@ -98,8 +102,11 @@ async fn partitions(network: &Network, servers: &[Arc<Host>], clients: &[Arc<Hos
         }
     }
     let zk = |seats: &[Seat]| seats.iter().map(|seat| seat.zk.clone()).collect();
-    let (working, watching) = (zk(&workers[..WORKERS]), zk(&workers[WORKERS..]));
+    let (watching, working) = (zk(&workers[..WATCHERS]), zk(&workers[WATCHERS..]));
     let mut load = Load::start(watching, working, &mut rng, &run).await;
+    for seat in &contenders {
+        load.follow(&seat.zk, HOLDING);
+    }
     let resources = [
         (contender::LOCK, 1),
         (contender::ELECTION, 1),
@@ -122,10 +129,21 @@ async fn partitions(network: &Network, servers: &[Arc<Host>], clients: &[Arc<Hos
         &contenders,
         &resources,
         rng.fork(),
+        length,
     );
     let started = Instant::now();
-    while started.elapsed() < length || !scenes.has_done_all() {
+    let has_to_go_on = |scenes: &Scenes<'_>| {
+        let took = started.elapsed();
+        let is_deposed = scenes.figures().deposed_with_holder > 0;
+        took < length || !scenes.has_done_all() || (!is_deposed && took < LONGEST * length)
+    };
+    while has_to_go_on(&scenes) {
         load.check();
+        if let Some(ended) = contending.try_join_next() {
+            ended.unwrap();
+            // It has noted why.
+            assert!(!run.violations().is_empty(), "a contender ended");
+        }
         scenes.next().await;
         if !run.violations().is_empty() {
             println!("the first violation came after {:?}", started.elapsed());
@@ -133,8 +151,9 @@ async fn partitions(network: &Network, servers: &[Arc<Host>], clients: &[Arc<Hos
         }
     }
     let seconds = started.elapsed().as_secs();
-    let outcome = load.end(&ensemble, scenes.windows()).await;
-    repair::last_turns(&mut contending, &ensemble).await;
+    let outcome = load.end(&ensemble, scenes.faults()).await;
+    let mut figures = scenes.figures();
+    figures.repairs += repair::last_turns(&mut contending, &ensemble, &contenders).await;
     for seat in &contenders {
         soon("a session", seat.zk.connected()).await.unwrap();
         soon("the end of a session", seat.zk.clone().close())
@@ -147,15 +166,17 @@ async fn partitions(network: &Network, servers: &[Arc<Host>], clients: &[Arc<Hos
     }
 
     println!("{seconds} s, partitions: {:?}", scenes.done());
-    println!("servers: {:?}", scenes.figures());
-    let figures: BTreeMap<_, _> = resources
+    println!("servers: {figures:?}");
+    let guards: BTreeMap<_, _> = resources
         .iter()
         .map(|resource| (resource.name, resource.figures()))
         .collect();
-    println!("guards: {figures:#?}");
+    println!("guards: {guards:#?}");
     println!("{outcome}");
-    if scenes.figures().deposed_with_holder == 0 {
-        starvation::void("no leader was deposed while a holder was connected to it");
+    if figures.deposed_with_holder == 0 {
+        starvation::unproven(&format!(
+            "in {seconds} s no leader was deposed while a holder was connected to it"
+        ));
     }
     for seat in workers.into_iter().chain(contenders) {
         seat.end();

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zk_tests::starvation::Window;
 use zk_tests::{Cut, Ensemble, Loss, Network, Server};
 
 use super::repair;
@@ -14,6 +13,8 @@ use super::seat::Seat;
 use super::witness::Resource;
 use crate::SESSION;
 use crate::common::blocking;
+use crate::common::divergence::Repairs;
+use crate::outages::Fault;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -54,8 +55,17 @@ const ALL: [Kind; 11] = [
     Kind::ServerUnplugged,
     Kind::AllApart,
 ];
-/// What endangers locks most has more turns; the first of each round is one.
+/// Those that cut off some clients and disturb no other.
+const OF_CLIENTS: [Kind; 3] = [
+    Kind::ClientFromServer,
+    Kind::ClientFromAll,
+    Kind::ClientFlaps,
+];
+/// What endangers locks most has more turns, in runs that have time for them; the first of each round
+/// is one.
 const AGAIN: [Kind; 2] = [Kind::LeaderDeposed; 2];
+/// The longest run with time for each kind once.
+const SHORT: Duration = Duration::from_secs(120);
 
 pub struct Scenes<'a> {
     pub network: &'a Network,
@@ -66,10 +76,12 @@ pub struct Scenes<'a> {
     pub contenders: &'a [Seat],
     pub resources: &'a [Arc<Resource>],
     pub rng: fastrand::Rng,
+    /// What has more turns in each round.
+    again: &'static [Kind],
     /// Those of this round; in each round every kind has its turn.
     round: Vec<Kind>,
     done: BTreeMap<Kind, usize>,
-    windows: Vec<Window>,
+    faults: Vec<Fault>,
     killed: Vec<&'a Server>,
     stopped: Vec<&'a Server>,
     figures: Figures,
@@ -84,6 +96,9 @@ pub struct Figures {
     pub deposed: usize,
     /// Those of them that a holder was connected to.
     pub deposed_with_holder: usize,
+    /// Leaders that were started again because they committed nothing, and servers that were replaced
+    /// because they had what their leader had not.
+    pub repairs: Repairs,
 }
 
 impl<'a> Scenes<'a> {
@@ -94,6 +109,7 @@ impl<'a> Scenes<'a> {
         contenders: &'a [Seat],
         resources: &'a [Arc<Resource>],
         rng: fastrand::Rng,
+        length: Duration,
     ) -> Self {
         Scenes {
             network,
@@ -102,9 +118,10 @@ impl<'a> Scenes<'a> {
             contenders,
             resources,
             rng,
+            again: if length > SHORT { &AGAIN } else { &[] },
             round: Vec::new(),
             done: BTreeMap::new(),
-            windows: Vec::new(),
+            faults: Vec::new(),
             killed: Vec::new(),
             stopped: Vec::new(),
             figures: Figures::default(),
@@ -123,9 +140,9 @@ impl<'a> Scenes<'a> {
         self.figures
     }
 
-    /// From when until when something was broken.
-    pub fn windows(&self) -> &[Window] {
-        &self.windows
+    /// When something was broken, and for which clients.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
     }
 
     /// Cuts something, mends it, and leaves a moment of calm.
@@ -133,19 +150,21 @@ impl<'a> Scenes<'a> {
         let kind = match self.round.pop() {
             Some(kind) => kind,
             None => {
-                self.round = [&ALL[..], &AGAIN].concat();
-                self.rng.shuffle(&mut self.round);
+                self.round = round(&mut self.rng, self.again);
                 Kind::LeaderDeposed
             }
         };
         let started = Instant::now();
         let leader = blocking(|| self.ensemble.leader().unwrap());
+        // The servers' scenes concern all clients.
+        let mut cut_off = Vec::new();
         match kind {
-            Kind::ClientFromServer => self.client_from_server().await,
-            Kind::ClientFromAll => self.client_from_all().await,
+            Kind::ClientFromServer => cut_off = self.client_from_server().await,
+            Kind::ClientFromAll => cut_off = self.client_from_all().await,
             Kind::ClientFlaps => {
                 let number = self.some_clients()[0];
                 self.flap(number).await;
+                cut_off.push(number);
             }
             Kind::Ring => self.ring().await,
             Kind::FollowerOff => self.follower_off(leader).await,
@@ -160,18 +179,31 @@ impl<'a> Scenes<'a> {
             Kind::AllApart => self.all_apart().await,
         }
         let healed = Instant::now();
-        self.mend().await;
+        if self.mend().await > 0 {
+            cut_off.clear();
+        }
         let (broken, mending) = (healed - started, healed.elapsed());
         println!("{kind:?}: broken for {broken:.1?}, one ensemble again after {mending:.1?}");
         *self.done.entry(kind).or_default() += 1;
-        // A connection that lost packets sends them again after as long as it had waited already.
-        let until = Instant::now() + (healed - started);
-        self.windows.push((started, until));
+        // A connection that lost packets sends them again after as long as it had waited already, and a
+        // client gives it up before its session ends.
+        let until = Instant::now() + broken.min(SESSION);
+        let indices = cut_off.iter().map(|number| self.index(*number));
+        self.faults.push(Fault {
+            window: (started, until),
+            clients: indices.collect(),
+        });
         self.pause(300, 1500).await;
     }
 
-    /// Mends everything; the servers are one ensemble again.
-    async fn mend(&mut self) {
+    /// Of a client, by the number of its host: clients come after the servers.
+    fn index(&self, number: u8) -> usize {
+        usize::from(number - self.count()) - 1
+    }
+
+    /// Mends everything; the servers are one ensemble again. Returns how many of them did not become
+    /// one by themselves.
+    async fn mend(&mut self) -> usize {
         blocking(|| {
             // Either can be first.
             if self.rng.bool() {
@@ -186,11 +218,13 @@ impl<'a> Scenes<'a> {
             self.network.heal().unwrap();
             self.ensemble.wait_until_serving().unwrap();
         });
-        repair::ensure_commits(self.ensemble).await;
+        let restarted = repair::ensure_commits(self.ensemble, self.clients()).await;
+        self.figures.repairs.restarted += restarted;
         let hosts = self.ensemble.connect_string();
         for seat in self.contenders {
             seat.zk.update_hosts(&hosts).unwrap();
         }
+        restarted
     }
 
     async fn pause(&mut self, from: u64, to: u64) {
@@ -257,8 +291,9 @@ impl<'a> Scenes<'a> {
         numbers
     }
 
-    async fn client_from_server(&mut self) {
-        for number in self.some_clients() {
+    async fn client_from_server(&mut self) -> Vec<u8> {
+        let numbers = self.some_clients();
+        for &number in &numbers {
             let seat = self.clients().find(|seat| seat.number() == number);
             let server = seat.and_then(Seat::server);
             let server = server.unwrap_or_else(|| self.rng.u8(1..=self.count()));
@@ -266,10 +301,12 @@ impl<'a> Scenes<'a> {
             self.cut(&cuts);
         }
         self.part(0.3, 2.0).await;
+        numbers
     }
 
-    async fn client_from_all(&mut self) {
-        for number in self.some_clients() {
+    async fn client_from_all(&mut self) -> Vec<u8> {
+        let numbers = self.some_clients();
+        for &number in &numbers {
             let mut cuts = Vec::new();
             for server in 1..=self.count() {
                 cuts.extend(self.some(number, server));
@@ -277,6 +314,7 @@ impl<'a> Scenes<'a> {
             self.cut(&cuts);
         }
         self.part(0.2, 2.0).await;
+        numbers
     }
 
     async fn flap(&mut self, number: u8) {
@@ -353,7 +391,40 @@ impl<'a> Scenes<'a> {
     }
 }
 
+/// Every kind once, and these, in an order of its own; the scenes of clients follow each other, so that
+/// the other clients are left alone for longer than a session.
+fn round(rng: &mut fastrand::Rng, again: &[Kind]) -> Vec<Kind> {
+    let of_servers = ALL.iter().filter(|kind| !OF_CLIENTS.contains(kind));
+    let mut round: Vec<_> = of_servers.chain(again).copied().collect();
+    let mut of_clients = OF_CLIENTS;
+    rng.shuffle(&mut round);
+    rng.shuffle(&mut of_clients);
+    let at = rng.usize(..=round.len());
+    round.splice(at..at, of_clients);
+    round
+}
+
 /// Of a server's host: the servers have the first.
 fn number(server: &Server) -> u8 {
     u8::try_from(server.id()).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_has_every_kind_and_clients_together() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for again in [&AGAIN[..], &[]] {
+            for _ in 0..20 {
+                let round = round(&mut rng, again);
+                assert_eq!(round.len(), ALL.len() + again.len());
+                assert!(ALL.iter().all(|kind| round.contains(kind)));
+                let is_of_clients =
+                    |kinds: &[Kind]| kinds.iter().all(|kind| OF_CLIENTS.contains(kind));
+                assert!(round.windows(OF_CLIENTS.len()).any(is_of_clients));
+            }
+        }
+    }
 }

@@ -63,12 +63,12 @@ impl Resource {
         }
     }
 
-    /// Comes in, if the guard is trusted.
-    pub fn enter(&self, host: u8, held: &Arc<Held>) {
+    /// Comes in, if the guard is trusted; false if it is not.
+    pub fn enter(&self, host: u8, held: &Arc<Held>) -> bool {
         let mut inside = self.inside();
         if held.check().is_err() {
             inside.figures.lost += 1;
-            return;
+            return false;
         }
         let token = held.token();
         if let Some(last) = inside.last.filter(|last| *last >= token)
@@ -83,6 +83,7 @@ impl Resource {
             since: Instant::now(),
             held: held.clone(),
         });
+        true
     }
 
     /// A section that is done if the guard is trusted; false if it is not, and never will be again.
