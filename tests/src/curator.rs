@@ -101,8 +101,12 @@ impl Curator {
 /// Whether this Java compiles as it starts: a JRE does not.
 fn runs_sources(java: &Path, directory: &Path) -> Result<()> {
     let probe = directory.join("Probe.java");
+    // Another test run may start it meanwhile, and must not find it empty.
+    let own = directory.join(format!("Probe-{}.java", process::id()));
     let io = |source| Error::io(format!("write {}", probe.display()), source);
-    fs::write(&probe, PROBE).map_err(io)?;
+    fs::write(&own, PROBE)
+        .and_then(|()| fs::rename(&own, &probe))
+        .map_err(io)?;
     run(Command::new(java).arg(&probe)).map_err(|error| match error {
         Error::Command { command, outcome } => Error::Command {
             command,

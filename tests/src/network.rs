@@ -5,6 +5,7 @@
 //! are rules, routes and links; neither netfilter nor netem is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::process::Command;
@@ -65,28 +66,101 @@ pub enum Cut {
     Interface(u8),
 }
 
-/// Whether this process can have a [`Network`]. Installs `ip` where it is missing and may be installed.
+/// Why this process cannot have a [`Network`].
+#[derive(Debug)]
+pub enum Unavailable {
+    /// This system or the rights of this process do not allow it.
+    Refused(Error),
+    /// There is no `ip`, which could not be installed.
+    NotInstalled(Error),
+}
+
+impl Unavailable {
+    /// Whether it is for the machine to allow it, and not for a package to be installed.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused(_) => "this machine allows no network namespaces with a bridge",
+            Self::NotInstalled(_) => "there is no `ip`, which makes networks",
+        })
+    }
+}
+
+impl std::error::Error for Unavailable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Refused(error) | Self::NotInstalled(error) => Some(error),
+        }
+    }
+}
+
+impl From<Unavailable> for Error {
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Refused(error) | Unavailable::NotInstalled(error) => error,
+        }
+    }
+}
+
+/// Whether this process can have a [`Network`], by making one. Installs `ip` where it is missing and may
+/// be installed.
 ///
 /// # Errors
 ///
 /// If it cannot; with the reason.
-pub fn find_or_install() -> Result<()> {
+pub fn find_or_install() -> std::result::Result<(), Unavailable> {
+    prepare()?;
+    try_out().map_err(Unavailable::Refused)
+}
+
+/// Looks for what a network takes, and installs `ip`.
+fn prepare() -> std::result::Result<(), Unavailable> {
     if !cfg!(target_os = "linux") {
-        return Err(unavailable("network namespaces exist on Linux only"));
+        let error = unavailable("network namespaces exist on Linux only");
+        return Err(Unavailable::Refused(error));
     }
     command::run(Command::new("unshare").args(["--net", "true"])).map_err(|error| {
-        unavailable(&format!(
+        Unavailable::Refused(unavailable(&format!(
             "this process may not create them, which takes root: {error}"
-        ))
+        )))
     })?;
     if apt::on_path("ip").is_some() {
         return Ok(());
     }
     if apt::can_install() {
-        return apt::install(&[PACKAGE]);
+        return apt::install(&[PACKAGE]).map_err(Unavailable::NotInstalled);
     }
     let install = apt::command(&[PACKAGE]);
-    Err(unavailable(&format!("there is no `ip`; run `{install}`")))
+    let error = unavailable(&format!("there is no `ip`; run `{install}`"));
+    Err(Unavailable::NotInstalled(error))
+}
+
+/// Makes and mends each kind of cut on a network with one host. Some systems allow namespaces and lack
+/// bridges, virtual cables or policy rules.
+fn try_out() -> Result<()> {
+    let mut network = Network::start()?;
+    let host = network.add_host()?.number();
+    let other = host + 1;
+    network.cut(&[
+        Cut::Path {
+            from: other,
+            to: host,
+            loss: Loss::Drop,
+        },
+        Cut::Path {
+            from: host,
+            to: other,
+            loss: Loss::Reject,
+        },
+        Cut::Cable(host),
+    ])?;
+    network.heal()
 }
 
 fn unavailable(why: &str) -> Error {
@@ -101,9 +175,9 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// As [`find_or_install`].
+    /// As [`find_or_install`], and if the system has no bridges.
     pub fn start() -> Result<Self> {
-        find_or_install()?;
+        prepare()?;
         let bridge = Namespace::create()?;
         bridge.shell(&[
             "ip link add bridge type bridge".to_owned(),
@@ -270,4 +344,4 @@ fn port(host: u8) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod namespace_tests;

@@ -4,10 +4,12 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use zk_tests::{Curator, Installation, Kazoo, network};
+use zk_tests::network::{self, Unavailable};
+use zk_tests::{Curator, Installation, Kazoo};
 
-/// What the names of tests begin with that cut real networks.
-const PARTITIONS: &str = "partitions::";
+/// What the names of tests have in them that cut real networks: with servers, and without.
+const PARTITIONS: &str = "partitions::locks";
+const NAMESPACES: &str = "network::namespace_tests::";
 
 /// Something that is not here.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(crate) struct Missing {
     pub(crate) what: &'static str,
     /// What the names of the tests have in them that need it.
     pub(crate) mark: &'static str,
+    /// Whether these tests start servers.
+    pub(crate) on_servers: bool,
     /// What was tried, and what to install.
     pub(crate) why: String,
     /// Not every machine can have it.
@@ -22,6 +26,30 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
+    /// A client that is not ours.
+    fn foreign(what: &'static str, mark: &'static str, error: &zk_tests::Error) -> Self {
+        Missing {
+            what,
+            mark,
+            on_servers: true,
+            why: format!("{error:?}"),
+            is_excused: false,
+        }
+    }
+
+    /// They take Linux and root, which not every machine has; what is to be installed can be had.
+    fn namespaces(unavailable: Unavailable) -> [Self; 2] {
+        let is_excused = unavailable.is_refused();
+        let why = format!("{:?}", zk_tests::Error::from(unavailable));
+        [(PARTITIONS, true), (NAMESPACES, false)].map(|(mark, on_servers)| Missing {
+            what: "network namespaces",
+            mark,
+            on_servers,
+            why: why.clone(),
+            is_excused,
+        })
+    }
+
     /// What a test binary is told, to leave them out.
     pub(crate) fn skipped(&self) -> [String; 2] {
         ["--skip".to_owned(), self.mark.to_owned()]
@@ -35,23 +63,13 @@ pub(crate) fn missing() -> Vec<Missing> {
     if let Some(directory) = directory() {
         let kazoo = Kazoo::find_or_install(&directory.join("kazoo")).err();
         let curator = missing_curator(&directory.join("curator"));
-        found.push(("kazoo", "kazoo", kazoo, false));
-        found.push(("Curator", "curator", curator, false));
+        found.extend(kazoo.map(|error| Missing::foreign("kazoo", "kazoo", &error)));
+        found.extend(curator.map(|error| Missing::foreign("Curator", "curator", &error)));
     }
-    // They take Linux and root.
-    let namespaces = network::find_or_install().err();
-    found.push(("network namespaces", PARTITIONS, namespaces, true));
-    let missing = found.into_iter();
-    let missing = missing.filter_map(|(what, mark, error, is_excused)| {
-        let why = format!("{:?}", error?);
-        Some(Missing {
-            what,
-            mark,
-            why,
-            is_excused,
-        })
-    });
-    missing.collect()
+    if let Err(error) = network::find_or_install() {
+        found.extend(Missing::namespaces(error));
+    }
+    found
 }
 
 /// Why there is none for one of the releases of ZooKeeper that are here.
@@ -86,10 +104,43 @@ mod tests {
         let missing = Missing {
             what: "Curator",
             mark: "curator",
+            on_servers: true,
             why: String::new(),
             is_excused: false,
         };
         assert_eq!(missing.skipped(), ["--skip", "curator"]);
+    }
+
+    /// A name that no test has leaves out none.
+    #[test]
+    fn the_marks_of_namespaces_are_names_of_tests() {
+        let chaos = include_str!("../../tests/tests/chaos/partitions/mod.rs");
+        let function = PARTITIONS.strip_prefix("partitions::").unwrap();
+        assert!(chaos.contains(&format!("fn {function}")));
+        let network = include_str!("../../tests/src/network.rs");
+        let module = NAMESPACES.strip_prefix("network::").unwrap();
+        let module = module.strip_suffix("::").unwrap();
+        assert!(network.contains(&format!("mod {module};")));
+    }
+
+    #[test]
+    fn only_what_a_machine_does_not_allow_is_excused() {
+        let error = || zk_tests::Error::Command {
+            command: "apt-get install".to_owned(),
+            outcome: "no network".to_owned(),
+        };
+        for (unavailable, is_excused) in [
+            (Unavailable::Refused(error()), true),
+            (Unavailable::NotInstalled(error()), false),
+        ] {
+            let missing = Missing::namespaces(unavailable);
+            let on_servers = missing.each_ref().map(|missing| missing.on_servers);
+            assert_eq!(on_servers, [true, false]);
+            for missing in missing {
+                assert_eq!(missing.is_excused, is_excused);
+                assert!(missing.why.contains("no network"), "{}", missing.why);
+            }
+        }
     }
 
     #[test]

@@ -44,14 +44,12 @@ const ON_EMBEDDED: [&str; 26] = [
 
 /// Those of [`ON_EMBEDDED`] that run on the embedded server in every pose: what they do uses operations
 /// that some servers do not have, or ends with the session on others. The longer ones would find
-/// nothing more there.
-const ON_POSES: [&str; 5] = [
-    "chroots",
-    "election",
-    "operations",
-    "session",
-    "watch_modes",
-];
+/// nothing more there. The subject of `election` is processes that are killed; the recipes have an
+/// `election` of their own.
+const ON_POSES: [&str; 4] = ["chroots", "operations", "session", "watch_modes"];
+
+/// Of [`ON_POSES`], suites for which these poses are as the embedded server is by default.
+const NOT_IN_POSES: [(&str, &[&str]); 1] = [("session", &["3.6", "3.8"])];
 
 /// The test targets of `zk-recipes` that run in every pose. Its target `other_servers` has each recipe in
 /// all poses at once; `contention` and `load_trips` count requests, and `tree_cache`, `upkeep` and the
@@ -84,6 +82,28 @@ const ONCE: [(&str, &str); 3] = [
     ),
 ];
 
+/// A test of a suite that otherwise runs on each release.
+#[derive(Debug)]
+pub(crate) struct Once {
+    pub(crate) target: &'static str,
+    pub(crate) test: &'static str,
+    pub(crate) why: &'static str,
+}
+
+/// As [`ONCE`], tests of other suites.
+pub(crate) const ONCE_TESTS: [Once; 1] = [Once {
+    target: "differential",
+    test: "the_embedded_server_answers_pipelined_reads_three_times_as_fast",
+    why: "it compares two speeds, and the embedded server's pose is that of the first release",
+}];
+
+/// Whether a suite of [`ON_POSES`] runs in this pose.
+pub(crate) fn runs_in_pose(target: &str, pose: &str) -> bool {
+    !NOT_IN_POSES
+        .iter()
+        .any(|(name, poses)| *name == target && poses.contains(&pose))
+}
+
 /// The names of the test targets, as `cargo test --test` takes them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Targets {
@@ -115,6 +135,7 @@ impl Targets {
         targets.on_embedded.sort_unstable();
         targets.on_poses.sort_unstable();
         let once = ONCE.iter().map(|(name, _)| name);
+        let once = once.chain(ONCE_TESTS.iter().map(|once| &once.target));
         let mut listed = ON_EMBEDDED.iter().chain(&ON_POSES).chain(once);
         let missing = listed.find(|name| !targets.with_server.iter().any(|found| found == *name));
         match missing {
@@ -179,6 +200,26 @@ mod tests {
         assert_eq!(targets.on_embedded, ["operations"]);
         assert_eq!(targets.on_poses, ["operations"]);
         assert_eq!(targets.on_each_release, ["harness", "operations"]);
+    }
+
+    /// A name that no test has leaves out none.
+    #[test]
+    fn tests_that_run_once_exist_and_have_a_reason() {
+        let differential = include_str!("../../tests/tests/differential.rs");
+        for Once { target, test, why } in ONCE_TESTS {
+            assert_eq!(target, "differential");
+            assert!(differential.contains(&format!("fn {test}()")));
+            assert!(!why.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_suite_runs_in_the_poses_that_change_it() {
+        assert!(!runs_in_pose("session", "3.8"));
+        assert!(runs_in_pose("session", "3.4"));
+        assert!(runs_in_pose("operations", "3.8"));
+        let names: Vec<_> = NOT_IN_POSES.iter().map(|(name, _)| *name).collect();
+        assert!(names.iter().all(|name| ON_POSES.contains(name)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::hang::Watch;
 use crate::output::Output;
 use crate::releases::{Reason, Servers};
 use crate::report::{Reader, Report, Suite};
-use crate::suites::{RECIPES_ON_POSES, Targets};
+use crate::suites::{ONCE_TESTS, RECIPES_ON_POSES, Targets, runs_in_pose};
 use crate::{Outcome, budget, bugs, cargo, enter_workspace, is_ci};
 
 /// Servers are Java processes; more of them at a time than this starve each other on two cores.
@@ -70,15 +70,21 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
     let began = Instant::now();
     report.suites.extend(budget::tools());
     let foreign = foreign::missing();
-    let without = foreign.iter().flat_map(|missing| missing.skipped());
-    let to_servers: Vec<String> = options.filters.iter().cloned().chain(without).collect();
+    let without = |on_servers| {
+        let missing = foreign.iter();
+        let missing = missing.filter(move |missing| missing.on_servers == on_servers);
+        let skipped = missing.flat_map(|missing| missing.skipped());
+        let filters = options.filters.iter().cloned();
+        filters.chain(skipped).collect::<Vec<String>>()
+    };
+    let to_servers = without(true);
 
     let mut offline = selection(&targets.offline);
     offline.push("--lib".to_owned());
     report.suites.extend(cargo_test(
         "zk-tests without a server",
         &offline,
-        &options.filters,
+        &without(false),
         None,
     )?);
     report.took("tests without a server", began);
@@ -103,7 +109,12 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
 
     let online = selection(&targets.with_server);
     for missing in foreign {
-        report.suites.push(skip_foreign(&online, &missing)?);
+        let suites = if missing.on_servers {
+            &online
+        } else {
+            &offline
+        };
+        report.suites.push(skip_foreign(suites, &missing)?);
     }
     if options.no_server {
         let asked_for = Reason {
@@ -126,8 +137,13 @@ fn on_each_pose(targets: &Targets, filters: &[String], report: &mut Report) -> i
     let mut recipes = vec!["--package".to_owned(), "zk-recipes".to_owned()];
     let suites = RECIPES_ON_POSES.into_iter();
     recipes.extend(suites.flat_map(|name| ["--test".to_owned(), name.to_owned()]));
-    for servers in Servers::poses() {
-        for selection in [&selection(&targets.on_poses), &recipes] {
+    for (pose, servers) in Servers::poses() {
+        let on_pose = targets.on_poses.iter();
+        let on_pose: Vec<_> = on_pose
+            .filter(|name| runs_in_pose(name, pose))
+            .cloned()
+            .collect();
+        for selection in [&selection(&on_pose), &recipes] {
             let what = servers.to_string();
             let suites = cargo_test(&what, selection, filters, Some(&servers))?;
             report.suites.extend(suites);
@@ -158,12 +174,18 @@ fn on_each_release(
             Ok(servers) => {
                 let began = Instant::now();
                 let what = format!("real servers, {servers}");
+                let mut arguments = arguments.clone();
+                if !is_first {
+                    let once = ONCE_TESTS.iter();
+                    let once = once.flat_map(|once| ["--skip".to_owned(), once.test.to_owned()]);
+                    arguments.extend(once);
+                }
                 let suites = cargo_test(&what, &selection, &arguments, Some(&servers))?;
                 report.suites.extend(suites);
                 report.took(what, began);
-                if !is_first && !targets.once.is_empty() {
-                    let suite = run_once(&targets.once, &servers, filters)?;
-                    report.suites.extend(suite);
+                if !is_first {
+                    let suites = run_once(&targets.once, &servers, filters)?;
+                    report.suites.extend(suites);
                 }
                 is_first = false;
             }
@@ -188,15 +210,28 @@ fn run_once(
     once: &[(String, &str)],
     servers: &Servers,
     filters: &[String],
-) -> io::Result<Option<Suite>> {
-    let targets: Vec<_> = once.iter().map(|(name, _)| name.clone()).collect();
-    let mut suite = skipped(
-        &format!("suites of one release, not run on {servers}"),
-        &selection(&targets),
-        filters,
-    )?;
-    (suite.remarks).extend(once.iter().map(|(name, why)| format!("{name}: {why}")));
-    Ok((suite.skipped > 0 || suite.failed > 0).then_some(suite))
+) -> io::Result<Vec<Suite>> {
+    let mut suites = Vec::new();
+    if !once.is_empty() {
+        let targets: Vec<_> = once.iter().map(|(name, _)| name.clone()).collect();
+        let name = format!("suites of one release, not run on {servers}");
+        let mut suite = skipped(&name, &selection(&targets), filters)?;
+        (suite.remarks).extend(once.iter().map(|(name, why)| format!("{name}: {why}")));
+        suites.push(suite);
+    }
+    for once in ONCE_TESTS {
+        // With two filters, a test runs that either is for.
+        if !filters.is_empty() && !filters.iter().any(|filter| once.test.contains(filter)) {
+            continue;
+        }
+        let name = format!("a test of one release, not run on {servers}");
+        let target = [once.target.to_owned()];
+        let mut suite = skipped(&name, &selection(&target), &[once.test.to_owned()])?;
+        suite.remarks.push(format!("{}: {}", once.test, once.why));
+        suites.push(suite);
+    }
+    suites.retain(|suite| suite.skipped > 0 || suite.failed > 0);
+    Ok(suites)
 }
 
 fn skip(selection: &[String], filters: &[String], reason: Reason) -> io::Result<Suite> {
