@@ -113,7 +113,7 @@ mod tests {
 
     /// A name that no test has leaves out none.
     #[test]
-    fn the_marks_of_namespaces_are_names_of_tests() {
+    fn namespace_marks_are_names_of_tests() {
         let chaos = include_str!("../../tests/tests/chaos/partitions/mod.rs");
         let function = PARTITIONS.strip_prefix("partitions::").unwrap();
         assert!(chaos.contains(&format!("fn {function}")));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_machine_does_not_allow_is_excused() {
+    fn only_a_refusing_machine_is_excused() {
         let error = || zk_tests::Error::Command {
             command: "apt-get install".to_owned(),
             outcome: "no network".to_owned(),

@@ -343,7 +343,7 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
     }
 
     #[test]
-    fn what_a_test_did_not_prove_is_not_a_void_run() {
+    fn an_unproven_test_is_no_void_run() {
         let unproven = format!("\n{UNPROVEN}c: no leader was deposed\ntest c ... ok");
         let report = read(&OUTPUT.replace("test c ... ok", &unproven), true);
         let text = report.to_string();

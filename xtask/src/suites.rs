@@ -204,7 +204,7 @@ mod tests {
 
     /// A name that no test has leaves out none.
     #[test]
-    fn tests_that_run_once_exist_and_have_a_reason() {
+    fn tests_that_run_once_exist() {
         let differential = include_str!("../../tests/tests/differential.rs");
         for Once { target, test, why } in ONCE_TESTS {
             assert_eq!(target, "differential");

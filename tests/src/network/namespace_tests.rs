@@ -57,7 +57,7 @@ fn comes_back(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn a_trial_succeeds_where_networks_can_be_had() {
+fn a_trial_of_a_network_succeeds() {
     find_or_install().unwrap();
     find_or_install().unwrap();
 }

@@ -169,7 +169,7 @@ mod tests {
 
     /// What clients that were not cut off lose is not excused by those that were.
     #[test]
-    fn a_fault_excuses_only_whom_it_concerns() {
+    fn a_fault_excuses_only_its_clients() {
         let start = Instant::now();
         let at = |tenths: u32| start + SESSION * tenths / 10;
         let expired = State::Expired { epoch: 1 };

@@ -1,8 +1,9 @@
 //! The work of the chaos test, and locks, on real hosts that are cut off from each other.
 //!
 //! Three servers and each client have a network namespace of their own, on one bridge. Two minutes, or
-//! as long as `cargo xtask partitions --minutes N [--seed S]` says. The seed decides what is cut, not
-//! when that meets what is done.
+//! as long as `cargo xtask partitions --minutes N [--seed S]` says; longer until every kind of cut had
+//! its turn, and, up to three times as long, until a leader was deposed while a holder of a lock was
+//! connected to it. The seed decides what is cut, not when that meets what is done.
 
 #![allow(clippy::print_stdout, reason = "the figures of cargo xtask partitions")]
 

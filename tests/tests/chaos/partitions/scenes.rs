@@ -414,7 +414,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_round_has_every_kind_and_clients_together() {
+    fn a_round_has_each_kind_and_groups_clients() {
         let mut rng = fastrand::Rng::with_seed(1);
         for again in [&AGAIN[..], &[]] {
             for _ in 0..20 {

@@ -118,7 +118,7 @@ fn deleted(path: &str) -> Change {
 /// A client that deletes what it has created, such as by a clean-up, must not pass for a server that
 /// loses it.
 #[test]
-fn a_deletion_that_no_worker_made_is_no_loss() {
+fn a_deletion_by_no_worker_is_no_loss() {
     for (op, path) in [
         (Op::Create, "/p/0/a"),
         (Op::Sequential, "/q/0/n-1"),
