@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes, BytesMut};
 use zk_client::testkit::{Answer, Ask, Machine, Subscription, Ticket};
 use zk_client::{ErrorKind, NodeEventKind, Outcome, SessionId, State, WatchEvent, Zxid};
-use zk_proto::records::{ConnectRequest, ConnectResponse};
+use zk_proto::records::{ConnectRequest, ConnectResponse, ErrorResponse};
 use zk_proto::{
     Encode, EventType, KeeperState, OpCode, ReplyHeader, RequestHeader, SessionPassword,
     WatcherEvent, decode_frame, xid,
@@ -57,7 +57,7 @@ fn grant(session: i64) -> ConnectResponse {
         protocol_version: 0,
         timeout_ms: 6000,
         session_id: SessionId(session),
-        password: SessionPassword::zero(),
+        password: SessionPassword::new(Bytes::from_static(&[7; 16])),
         read_only: false,
     }
 }
@@ -66,6 +66,15 @@ fn grant(session: i64) -> ConnectResponse {
 fn reply(xid: i32, err: i32) -> Vec<u8> {
     let zxid = Zxid(i64::from(xid));
     framed(&[&ReplyHeader { xid, zxid, err }])
+}
+
+/// The reply of Apache ZooKeeper to `addWatch`: an error code once more.
+fn watching(xid: i32) -> Vec<u8> {
+    let zxid = Zxid(i64::from(xid));
+    framed(&[
+        &ReplyHeader { xid, zxid, err: 0 },
+        &ErrorResponse { err: 0 },
+    ])
 }
 
 fn event(kind: EventType, path: &str, zxid: i64) -> Vec<u8> {
@@ -128,8 +137,12 @@ impl Client {
     }
 
     fn watch(&mut self, ask: Ask<'_>, xid: i32) -> Subscription {
+        let answer = match ask {
+            Ask::Watch(..) => watching(xid),
+            _ => reply(xid, 0),
+        };
         let ticket = self.ask(ask);
-        self.hear(&reply(xid, 0));
+        self.hear(&answer);
         self.answer(ticket).unwrap().watch.expect("a watch")
     }
 }
@@ -342,9 +355,11 @@ fn d15_the_first_handshake_has_a_password_of_16_zeros() {
 #[test]
 fn d15_a_lasting_watch_is_set_by_a_reply_without_a_record() {
     let mut client = connected();
-    let tree = client.watch(Ask::Watch("/a", true), 1);
-    client.hear(&event(EventType::NodeCreated, "/a/b", 9));
-    assert!(client.machine.event(&tree).is_some());
+    let ticket = client.ask(Ask::Watch("/a", false));
+    client.hear(&reply(1, 0));
+    let watch = client.answer(ticket).unwrap().watch.expect("a watch");
+    client.hear(&event(EventType::NodeCreated, "/a", 9));
+    assert!(client.machine.event(&watch).is_some());
 }
 
 /// ZOOKEEPER-1751: however much there is to read, the server hears of this client in time.
