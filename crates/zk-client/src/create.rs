@@ -49,10 +49,11 @@ pub struct Created {
 ///   The client sends `create` once the server has ended the session, or has closed two connections in
 ///   a row.
 ///
-/// The reply to `create` has no stat. It is read afterwards, so the result comes a round trip later, and
-/// after the replies to what was submitted next. If the znode is gone by then, deleted or with its
-/// session, the stat has what is known of it: the transaction that created it, the session it belonged
-/// to, version 0, the length of the data, and no times.
+/// The reply to `create` has no stat. The znode is read afterwards for the time of its creation, so the
+/// result comes a round trip later, and after the replies to what was submitted next. The rest of the
+/// stat is that of the creation, whatever has been changed in between: version 0, no children, the
+/// length of the data, the transaction that created the znode, and the session it belongs to. If the
+/// znode is gone by then, deleted or with its session, both times are 0.
 ///
 /// # Cancel safety
 /// Dropping the future does not stop a request that is on the wire; whoever must know what became

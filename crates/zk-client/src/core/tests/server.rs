@@ -195,6 +195,9 @@ impl Server {
             czxid: zxid,
             mzxid: zxid,
             pzxid: zxid,
+            ctime: self.zxid,
+            mtime: self.zxid,
+            data_length: i32::try_from(data.len()).unwrap(),
             ..Stat::default()
         };
         self.nodes.insert(path.to_owned(), (data, stat));
@@ -205,6 +208,8 @@ impl Server {
     pub(super) fn set(&mut self, path: &str, data: Bytes) {
         self.zxid += 1;
         let node = self.nodes.get_mut(path).unwrap();
+        node.1.data_length = i32::try_from(data.len()).unwrap();
+        node.1.mtime = self.zxid;
         node.0 = data;
         node.1.version += 1;
         node.1.mzxid = Zxid(self.zxid);
