@@ -40,7 +40,7 @@ pub struct Created {
 ///
 /// - Apache ZooKeeper answers that it does not know the operation, and closes the connection. The
 ///   request is made again as `create` over the next one, with all that was submitted after it; the
-///   session goes on. If a write that was submitted later is on its way, the error is
+///   session goes on. If another write is on its way, the error is
 ///   [`Unimplemented`](ErrorKind::Unimplemented), and [`retryable`](Error::is_retryable): the two must
 ///   not change places.
 /// - ClickHouse Keeper says with its feature flags what it knows, which the client reads first.

@@ -281,7 +281,7 @@ impl Error {
     /// its way may pass by itself.
     ///
     /// So it is after [`Unimplemented`](ErrorKind::Unimplemented) where the client has an older operation
-    /// to send instead, and could not do so at once because a later write was on its way.
+    /// to send instead, and could not do so at once because another write was on its way.
     pub fn is_retryable(&self) -> bool {
         let is_replaced =
             self.kind() == ErrorKind::Unimplemented && self.0.op.is_some_and(text::is_replaced);

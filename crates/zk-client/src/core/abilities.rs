@@ -57,6 +57,10 @@ impl OpSet {
         self.0 == 0
     }
 
+    pub(crate) fn is_single(self) -> bool {
+        self.0.is_power_of_two()
+    }
+
     /// What is in both.
     #[inline]
     pub(crate) fn and(self, other: OpSet) -> Self {
@@ -209,6 +213,19 @@ impl Abilities {
     /// The current server says that it does not know these operations. What of it is new.
     pub(crate) fn handle_refused(&mut self, ops: OpSet) -> OpSet {
         self.learn(OpSet::NONE, ops.with_twins())
+    }
+
+    /// The current server says that it does not know all operations of a transaction, which needs these.
+    /// What of it is new. Of several it is not known which it is: nothing follows for other servers.
+    pub(crate) fn handle_refused_multi(&mut self, ops: OpSet) -> OpSet {
+        if ops.is_single() {
+            return self.handle_refused(ops);
+        }
+        let lacked = self.lacked;
+        let new = self.handle_refused(ops);
+        self.lacked = lacked;
+        self.refresh();
+        new
     }
 
     /// The current server has these operations and lacks those. What of the latter is new.

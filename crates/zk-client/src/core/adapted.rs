@@ -231,7 +231,7 @@ impl Core {
     /// Whether a request on its way asks for what this connection's server has answered that it does not
     /// know. It will not be executed.
     pub(super) fn is_refused(&self, slot: &Slot) -> bool {
-        !slot.asks.and(self.refused).is_empty() && !slot.record.is_empty()
+        !slot.asks.and(self.refused.of(slot.op)).is_empty() && !slot.record.is_empty()
     }
 
     /// Whether a request that the server does not know can be made in another form, on the next

@@ -24,6 +24,35 @@ pub(super) fn is_close(reason: &Disconnect) -> bool {
     }
 }
 
+/// What a connection's server has answered that it does not know. A server that answers so at once looks
+/// at the operation of a request, and not into a transaction, which another server may execute.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    any: bool,
+    alone: OpSet,
+    /// The only operation of a transaction that not every server has.
+    in_multi: OpSet,
+}
+
+impl Refused {
+    fn note(&mut self, op: OpCode, ops: OpSet) {
+        self.any = true;
+        if op != OpCode::Multi {
+            self.alone = self.alone.with(ops);
+        } else if ops.is_single() {
+            self.in_multi = self.in_multi.with(ops);
+        }
+    }
+
+    /// What a request for this operation will not be executed for.
+    pub(super) fn of(&self, op: OpCode) -> OpSet {
+        match op {
+            OpCode::Multi => self.in_multi,
+            _ => self.alone,
+        }
+    }
+}
+
 impl Core {
     /// Whether the current server is known, or assumed, to lack the operation.
     pub(crate) fn lacks(&self, op: OpCode) -> bool {
@@ -62,7 +91,7 @@ impl Core {
         let address = addresses.and_then(Addresses::current);
         let server = ServerId::of(self.server.as_ref(), address);
         self.abilities.handle_connected(server);
-        self.refused = OpSet::NONE;
+        self.refused = Refused::default();
         self.heed_abilities();
     }
 
@@ -90,9 +119,12 @@ impl Core {
             return;
         }
         if is_unknown {
-            self.refused = self.refused.with(ops);
+            self.refused.note(op, ops);
             let ops = ops.without(OpSet::of_all(&CONFIGURED));
-            let lacks = self.abilities.handle_refused(ops);
+            let lacks = match op {
+                OpCode::Multi => self.abilities.handle_refused_multi(ops),
+                _ => self.abilities.handle_refused(ops),
+            };
             self.report(lacks, "answered that it does not know it");
         } else {
             self.abilities.handle_answered(ops);
@@ -104,7 +136,7 @@ impl Core {
     /// for.
     pub(super) fn note_closed(&mut self, reason: &Disconnect, lost: &[Lost<Token>]) -> OpSet {
         // After an answer that says so, the close is no news.
-        if !is_close(reason) || !self.refused.is_empty() {
+        if !is_close(reason) || self.refused.any {
             self.abilities.acquit();
             return OpSet::NONE;
         }

@@ -7,9 +7,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use zk_proto::records::{
     AddWatchMode, AddWatchRequest, Children, ConnectRequest, ConnectResponse, Create2Response,
     CreateRequest, CreateResponse, DeleteRequest, ErrorResponse, ExistsRequest,
-    GetChildren2Request, GetChildren2Response, GetDataRequest, GetDataResponse,
-    RemoveWatchesRequest, SaslRequest, SaslResponse, SetDataRequest, SetWatches2Request,
-    SetWatchesRequest, StatResponse, WatcherType,
+    GetChildren2Request, GetChildren2Response, GetDataRequest, GetDataResponse, MultiOp,
+    MultiRequest, RemoveWatchesRequest, SaslRequest, SaslResponse, SetDataRequest,
+    SetWatches2Request, SetWatchesRequest, StatResponse, WatcherType,
 };
 use zk_proto::{
     Decode, Decoder, Encode, ErrorCode, EventType, KeeperState, OpCode, ReplyHeader, RequestHeader,
@@ -95,6 +95,10 @@ pub(super) struct Server {
     pub(super) unknown: Option<Unknown>,
     /// Shakes hands, and ends sessions, as ClickHouse Keeper does.
     pub(super) is_keeper: bool,
+    /// Answers of what it does not know at once, before what it was asked first.
+    pub(super) refuses_at_once: bool,
+    /// The refusal of every transaction, if it executes none.
+    pub(super) refuses_multi: Option<ErrorCode>,
     /// How often each was asked for.
     pub(super) asked: BTreeMap<i32, usize>,
     /// Nothing more is read, and the connection is closed when all has been sent.
@@ -331,6 +335,9 @@ impl Server {
         self.expire_next |= unknown == Unknown::End;
         if matches!(unknown, Unknown::Refuse | Unknown::RefuseAndClose) {
             self.reply(xid, self.zxid, ErrorCode::Unimplemented.code(), None);
+            if self.refuses_at_once {
+                self.output.rotate_right(1);
+            }
         }
     }
 
@@ -380,6 +387,21 @@ impl Server {
                     return Ok(Some(Box::new(CreateResponse { path })));
                 }
                 Ok(Some(Box::new(Create2Response { path, stat })))
+            }
+            OpCode::Multi => {
+                let request = MultiRequest::decode(input).unwrap();
+                if let Some(code) = self.refuses_multi {
+                    return Err(code);
+                }
+                for op in request.ops {
+                    let (MultiOp::Create(create) | MultiOp::Create2(create)) = op else {
+                        panic!("{op:?} is not served");
+                    };
+                    let data = Bytes::copy_from_slice(create.data.unwrap());
+                    self.log.push(data.clone());
+                    self.create(&create.path.to_string(), data);
+                }
+                Ok(None)
             }
             OpCode::SetData => {
                 let request = SetDataRequest::decode(input).unwrap();
