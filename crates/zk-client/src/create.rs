@@ -46,8 +46,9 @@ pub struct Created {
 /// - ClickHouse Keeper says with its feature flags what it knows, which the client reads first.
 /// - Any other server may close the connection, and end the session as well. The error then has
 ///   [`Outcome::Unknown`](crate::Outcome::Unknown), and [`Error::lacks_operation`] says why that may be.
-///   The client sends `create` once the server has ended the session, or has closed two connections in
-///   a row.
+///   The client sends `create` once the server has ended a session that it must have known to be alive,
+///   or has closed two connections in a row, each as soon as it had the request, and within a session
+///   timeout of each other. A server that has lost its leader closes connections too, but later.
 ///
 /// The reply to `create` has no stat. The znode is read afterwards for the time of its creation, so the
 /// result comes a round trip later, and after the replies to what was submitted next. The rest of the

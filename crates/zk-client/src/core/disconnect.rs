@@ -52,7 +52,7 @@ impl Core {
         let mut write_lost = false;
         let mut culprit = true;
         let in_flight: Vec<_> = link.into_lost(offered, rest).collect();
-        let suspected = self.note_closed(reason, &in_flight);
+        let suspected = self.note_closed(now, reason, &in_flight);
         let is_answer = is_close(reason) && self.is_closed_by_keeper(&in_flight);
         let mut writes = self.writes_sent(&in_flight);
         for lost in in_flight {

@@ -64,21 +64,25 @@ impl Core {
         self.learnt.take()
     }
 
-    /// A server has answered the handshake. `heard` is when the last one was heard.
+    /// A server has answered the handshake. Until `lease` no leader can have ended the session for its
+    /// timeout.
+    ///
+    /// Pongs alone do not prove this: a server that has lost its leader answers pings, but not what it
+    /// must forward, and closes the connection after a while. Where nothing is proven, the operation
+    /// stays suspect, and a second close is needed.
     pub(super) fn note_established(
         &mut self,
         now: Instant,
-        heard: Instant,
+        lease: Instant,
         established: Established,
     ) {
-        let prompt = now.saturating_duration_since(heard) < self.session.timeout();
         match established {
-            Established::Expired { .. } if prompt => {
+            Established::Expired { .. } if now < lease => {
                 let lacks = self.abilities.handle_session_over();
                 self.report(lacks, "ended the session when it was to be answered");
             }
-            Established::Resumed | Established::NotKnownHere | Established::Refused => {}
-            _ => self.abilities.acquit(),
+            Established::WithoutSession => self.abilities.acquit(),
+            _ => {}
         }
     }
 
@@ -134,13 +138,34 @@ impl Core {
 
     /// The connection has ended with these requests unanswered. The operations that it may have ended
     /// for.
-    pub(super) fn note_closed(&mut self, reason: &Disconnect, lost: &[Lost<Token>]) -> OpSet {
+    ///
+    /// A server that does not know an operation closes the connection as soon as it reads the request:
+    /// a round trip after the submission. One that has lost its leader lets the request wait, and closes
+    /// the connection seconds later. So a request that was submitted more than a sixth of the timeout
+    /// ago is no evidence. That is seven tenths of a second for a timeout of four seconds; over a network
+    /// that takes longer the session would hardly live, and nothing is learnt there.
+    ///
+    /// Operations that may only be switched off count as well, for a server that has switched them off
+    /// answers so, and closes nothing.
+    pub(super) fn note_closed(
+        &mut self,
+        now: Instant,
+        reason: &Disconnect,
+        lost: &[Lost<Token>],
+    ) -> OpSet {
         // After an answer that says so, the close is no news.
         if !is_close(reason) || self.refused.any {
             self.abilities.acquit();
             return OpSet::NONE;
         }
+        let timeout = self.session.timeout();
+        let is_recent = |lost: &Lost<Token>| {
+            // The client itself sends this, over every connection, and no server forwards it.
+            lost.op == OpCode::SetWatches2
+                || now.saturating_duration_since(lost.submitted) <= timeout / 6
+        };
         let needs = |lost: &Lost<Token>| match (&lost.unsent, &lost.token) {
+            _ if !is_recent(lost) => OpSet::NONE,
             (Unsent::Nothing, Token::Call(key)) => {
                 let slot = self.slots.get(*key);
                 slot.map_or(OpSet::NONE, |slot| slot.asks)
@@ -152,7 +177,7 @@ impl Core {
         let having = self.abilities.having();
         let mut sent = lost.iter().map(|lost| needs(lost).without(having));
         let sent = sent.find(|ops| !ops.is_empty()).unwrap_or_default();
-        let lacks = self.abilities.handle_closed(next, sent);
+        let lacks = self.abilities.handle_closed(now, timeout, next, sent);
         self.report(lacks, "closed two connections when it was to be answered");
         match lacks.is_empty() {
             true => self.abilities.suspected(),

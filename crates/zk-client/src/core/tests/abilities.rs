@@ -237,6 +237,7 @@ fn lasting_watches_end_with_a_gap() {
 fn what_one_server_lacks_is_assumed_of_others() {
     let server = |host: &str| ServerId::of(host.parse().ok().as_ref(), None);
     let (create, watch) = (OpSet::of(OpCode::Create2), OpSet::of(OpCode::AddWatch));
+    let now = Instant::now();
     let mut abilities = Abilities::default();
     abilities.handle_connected(server("zk1:2181"));
     assert_eq!(abilities.handle_refused(create), create);
@@ -252,20 +253,124 @@ fn what_one_server_lacks_is_assumed_of_others() {
     assert!(abilities.lacking().contains(OpCode::Create2));
     // A lost connection proves nothing of an operation that a server of this client has.
     for _ in 0..4 {
-        assert_eq!(abilities.handle_closed(create, create), OpSet::NONE);
+        assert_eq!(
+            abilities.handle_closed(now, TIMEOUT, create, create),
+            OpSet::NONE
+        );
         assert_eq!(abilities.handle_session_over(), OpSet::NONE);
     }
     // Two closes in a row, not two in all.
-    assert_eq!(abilities.handle_closed(watch, watch), OpSet::NONE);
+    assert_eq!(
+        abilities.handle_closed(now, TIMEOUT, watch, watch),
+        OpSet::NONE
+    );
     abilities.acquit();
-    assert_eq!(abilities.handle_closed(watch, watch), OpSet::NONE);
-    assert_eq!(abilities.handle_closed(OpSet::NONE, watch), OpSet::NONE);
-    assert_eq!(abilities.handle_closed(watch, watch), OpSet::NONE);
+    assert_eq!(
+        abilities.handle_closed(now, TIMEOUT, watch, watch),
+        OpSet::NONE
+    );
+    assert_eq!(
+        abilities.handle_closed(now, TIMEOUT, OpSet::NONE, watch),
+        OpSet::NONE
+    );
+    assert_eq!(
+        abilities.handle_closed(now, TIMEOUT, watch, watch),
+        OpSet::NONE
+    );
     assert!(
         abilities
-            .handle_closed(watch, watch)
+            .handle_closed(now, TIMEOUT, watch, watch)
             .contains(OpCode::AddWatch)
     );
+}
+
+impl World {
+    /// The server answers pings for so long, and nothing else.
+    fn hang_for(&mut self, time: Duration) {
+        self.server.hangs = true;
+        let end = self.now + time;
+        while self.core.poll_link_timeout().unwrap() < end {
+            self.tick();
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// The server that lost its leader closes the connection. The next one serves the session, unless
+    /// that is over.
+    fn find_leader(&mut self, is_over: bool) {
+        self.cut();
+        self.server.hangs = false;
+        self.server.expire_next = is_over;
+        self.connect();
+        self.reconnect();
+    }
+}
+
+const CUT_OFF: [OpCode; 2] = [OpCode::CreateContainer, OpCode::CreateTtl];
+
+/// A server that has lost its leader answers pings until it closes the connection, while the leader
+/// ends the session.
+#[test]
+fn a_server_without_its_leader_lacks_nothing() {
+    let short = Duration::from_millis(100);
+    for op in CUT_OFF {
+        for (before, after) in [(short, TIMEOUT * 2), (TIMEOUT * 2, short)] {
+            let mut world = World::connected();
+            world.hang_for(before);
+            let key = world.create_by(op, "/a", "");
+            world.settle();
+            world.hang_for(after);
+            world.find_leader(true);
+            assert!(!world.core.lacks(op), "{op} after {before:?}, {after:?}");
+            let lost = world.poll(key).unwrap().unwrap_err();
+            assert_eq!(lost.outcome(), Outcome::Unknown);
+            assert_eq!(world.core.statistics().sessions, 2);
+        }
+    }
+}
+
+/// Two connections that were lost while the operation was on its way.
+#[test]
+fn closes_that_are_no_evidence_do_not_convict() {
+    // The request waited, or the closes are far apart.
+    for (waits, apart) in [(TIMEOUT / 5, TIMEOUT / 60), (TIMEOUT / 60, TIMEOUT * 2)] {
+        for op in CUT_OFF {
+            let mut world = World::connected();
+            for _ in 0..3 {
+                world.server.hangs = true;
+                let key = world.create_by(op, "/a", "");
+                world.settle();
+                world.hang_for(waits);
+                world.find_leader(false);
+                assert!(world.poll(key).unwrap().is_err());
+                assert!(!world.core.lacks(op), "{op}: {waits:?}, {apart:?}");
+                world.now += apart;
+                let read = world.get("/", false);
+                world.settle();
+                assert!(world.poll(read).is_some());
+            }
+        }
+    }
+}
+
+/// An idle client has no proof that the session lived, and learns from the second close.
+#[test]
+fn an_idle_session_that_ends_is_one_close() {
+    let mut world = World::lacking(&[OpCode::CreateContainer], Unknown::End);
+    let idle = world.now + TIMEOUT * 2;
+    while world.now < idle {
+        world.tick();
+        world.settle();
+    }
+    for n in 1..=2 {
+        let key = world.create_by(OpCode::CreateContainer, "/a", "");
+        world.settle();
+        world.reconnect();
+        assert!(world.poll(key).unwrap().is_err());
+        assert_eq!(world.core.lacks(OpCode::CreateContainer), n == 2);
+    }
+    assert_eq!(world.core.statistics().sessions, 3);
 }
 
 #[test]

@@ -99,6 +99,8 @@ pub(super) struct Server {
     pub(super) refuses_at_once: bool,
     /// The refusal of every transaction, if it executes none.
     pub(super) refuses_multi: Option<ErrorCode>,
+    /// Answers pings only, as one does that has lost its leader.
+    pub(super) hangs: bool,
     /// How often each was asked for.
     pub(super) asked: BTreeMap<i32, usize>,
     /// Nothing more is read, and the connection is closed when all has been sent.
@@ -303,6 +305,9 @@ impl Server {
             return self.reply(xid::PING, self.zxid, 0, None);
         }
         self.arrived.push(op);
+        if self.hangs {
+            return;
+        }
         if self.requires_sasl && !self.logged_in && !matches!(op, OpCode::Sasl | OpCode::Auth) {
             let code = ErrorCode::SessionClosedRequireSaslAuth.code();
             return self.reply(header.xid, 0, code, None);
