@@ -15,7 +15,7 @@ use crate::session::Established;
 const CONFIGURED: [OpCode; 2] = [OpCode::CreateTtl, OpCode::Reconfig];
 
 /// Whether the server has closed the connection, for all that is known here.
-pub(super) fn is_close(reason: &Disconnect) -> bool {
+fn is_close(reason: &Disconnect) -> bool {
     match reason {
         Disconnect::ClosedByServer | Disconnect::Reset(_) | Disconnect::Io(_) => true,
         #[cfg(feature = "tls")]

@@ -680,6 +680,43 @@ fn a_keeper_is_asked_what_it_has() {
     }
 }
 
+/// A Keeper that is killed, or a network that fails, has not ended the session.
+#[test]
+fn a_lost_connection_is_no_end_of_a_session() {
+    let closing = |before: bool| {
+        let mut world = World::new();
+        world.server.is_keeper = true;
+        world.server.create("/a", Bytes::new());
+        world.connect();
+        world.server.hangs = true;
+        let write = before.then(|| world.set("/a", ""));
+        world.core.close(world.now);
+        world.deliver(usize::MAX);
+        (world, write)
+    };
+    let reset = Disconnect::Reset("reset by peer".into());
+    for (before, reason, ended) in [
+        (false, &Disconnect::ClosedByServer, Some(true)),
+        (false, &reset, None),
+        (true, &Disconnect::ClosedByServer, None),
+    ] {
+        let (mut world, write) = closing(before);
+        world.cut_for(reason);
+        let closed = world.core.poll_closed(Waker::noop());
+        assert_eq!(closed, ended, "{reason}, {before}");
+        if let Some(write) = write {
+            let lost = world.poll(write).unwrap().unwrap_err();
+            assert_eq!(lost.outcome(), Outcome::Unknown);
+        }
+        // Its next handshake is granted another session.
+        if ended.is_none() {
+            world.server.hangs = false;
+            world.connect();
+            assert_eq!(world.core.poll_closed(Waker::noop()), Some(false));
+        }
+    }
+}
+
 /// The others would be refused as well: none of them is unknown.
 #[test]
 fn refused_creates_are_all_made_in_order() {

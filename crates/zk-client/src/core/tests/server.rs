@@ -350,7 +350,7 @@ impl Server {
         let expired = std::mem::take(&mut self.expire_next) && !request.session_id.is_none();
         let (session_id, timeout_ms) = if expired {
             (SessionId::NONE, 0)
-        } else if request.session_id.is_none() {
+        } else if request.session_id.is_none() || self.is_keeper {
             self.session += 1;
             (SessionId(self.session), request.timeout_ms)
         } else {
