@@ -215,7 +215,13 @@ impl Abilities {
 
     /// The current server says that it does not know these operations. What of it is new.
     pub(crate) fn handle_refused(&mut self, ops: OpSet) -> OpSet {
-        self.learn(OpSet::NONE, ops.with_twins())
+        let mut lacks = ops.with_twins();
+        if ops.contains(OpCode::Create2) {
+            // All of version 3.5. Keeper, where only some are missing, answers nothing of the kind.
+            let as_new = OpSet::of_all(&[OpCode::RemoveWatches, OpCode::CheckWatches]);
+            lacks = lacks.with(as_new.without(self.having));
+        }
+        self.learn(OpSet::NONE, lacks)
     }
 
     /// The current server says that it does not know all operations of a transaction, which needs these.
