@@ -28,7 +28,6 @@ fn is_close(reason: &Disconnect) -> bool {
 /// at the operation of a request, and not into a transaction, which another server may execute.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
-    any: bool,
     alone: OpSet,
     /// The only operation of a transaction that not every server has.
     in_multi: OpSet,
@@ -36,12 +35,15 @@ pub(super) struct Refused {
 
 impl Refused {
     fn note(&mut self, op: OpCode, ops: OpSet) {
-        self.any = true;
         if op != OpCode::Multi {
             self.alone = self.alone.with(ops);
         } else if ops.is_single() {
             self.in_multi = self.in_multi.with(ops);
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.alone.with(self.in_multi).is_empty()
     }
 
     /// What a request for this operation will not be executed for.
@@ -154,7 +156,7 @@ impl Core {
         lost: &[Lost<Token>],
     ) -> OpSet {
         // After an answer that says so, the close is no news.
-        if !is_close(reason) || self.refused.any {
+        if !is_close(reason) || !self.refused.is_empty() {
             self.abilities.acquit();
             return OpSet::NONE;
         }
