@@ -552,6 +552,9 @@ impl Client {
     /// [`Builder::close_timeout`], over lost connections and, for what is persistent, in another
     /// session if this one expires meanwhile.
     ///
+    /// ClickHouse Keeper acknowledges the end of a session by closing the connection. If it is killed at
+    /// this moment, the client cannot tell the difference, and the session may last until its timeout.
+    ///
     /// # Errors
     /// [`ErrorKind::Closed`]: no server acknowledged in time, and the session ends when its timeout
     /// passes, as it does if it had expired by the client's clock alone; or a clean-up failed, and the text names the path of what may be left.

@@ -41,6 +41,7 @@ use self::again::Again;
 use self::cleanups::Cleanups;
 use self::credentials::Credential;
 use self::follow::Follow;
+use self::optional::Refused;
 use crate::leader_contact::is_decided_by_quorum;
 use crate::session::Session;
 use crate::slots::{Answer, Failure, Replay, Reply, SlotKey, Slots, WatchIntent};
@@ -143,7 +144,7 @@ pub(crate) struct Core {
     /// What was learnt of servers since the last time it was taken for the log.
     learnt: Option<Box<str>>,
     /// What this connection's server has answered that it does not know.
-    refused: OpSet,
+    refused: Refused,
     /// This connection's server is a ClickHouse Keeper.
     on_keeper: bool,
     /// It has been asked for what it has, and requests wait for the answer.
@@ -212,7 +213,7 @@ impl Core {
             again: Again::default(),
             abilities: Abilities::default(),
             learnt: None,
-            refused: OpSet::NONE,
+            refused: Refused::default(),
             on_keeper: false,
             awaits_features: false,
             follow: Follow::default(),

@@ -40,19 +40,21 @@ pub struct Created {
 ///
 /// - Apache ZooKeeper answers that it does not know the operation, and closes the connection. The
 ///   request is made again as `create` over the next one, with all that was submitted after it; the
-///   session goes on. If a write that was submitted later is on its way, the error is
+///   session goes on. If another write is on its way, the error is
 ///   [`Unimplemented`](ErrorKind::Unimplemented), and [`retryable`](Error::is_retryable): the two must
 ///   not change places.
 /// - ClickHouse Keeper says with its feature flags what it knows, which the client reads first.
 /// - Any other server may close the connection, and end the session as well. The error then has
 ///   [`Outcome::Unknown`](crate::Outcome::Unknown), and [`Error::lacks_operation`] says why that may be.
-///   The client sends `create` once the server has ended the session, or has closed two connections in
-///   a row.
+///   The client sends `create` once the server has ended a session that it must have known to be alive,
+///   or has closed two connections in a row, each as soon as it had the request, and within a session
+///   timeout of each other. A server that has lost its leader closes connections too, but later.
 ///
-/// The reply to `create` has no stat. It is read afterwards, so the result comes a round trip later, and
-/// after the replies to what was submitted next. If the znode is gone by then, deleted or with its
-/// session, the stat has what is known of it: the transaction that created it, the session it belonged
-/// to, version 0, the length of the data, and no times.
+/// The reply to `create` has no stat. The znode is read afterwards for the time of its creation, so the
+/// result comes a round trip later, and after the replies to what was submitted next. The rest of the
+/// stat is that of the creation, whatever has been changed in between: version 0, no children, the
+/// length of the data, the transaction that created the znode, and the session it belongs to. If the
+/// znode is gone by then, deleted or with its session, both times are 0.
 ///
 /// # Cancel safety
 /// Dropping the future does not stop a request that is on the wire; whoever must know what became

@@ -273,6 +273,10 @@ impl Error {
     /// operation then is, so that the request can be made again; else it fails with `Unimplemented`
     /// at once. Where the [`outcome`](Self::outcome) is unknown, it stays so: the connection may have
     /// been lost for another reason.
+    ///
+    /// What was learnt of Apache's servers is kept as long as the client lives: one that outlives an
+    /// upgrade of its servers in place does not use what is new until the program makes another client.
+    /// A Keeper is asked over each connection.
     pub fn lacks_operation(&self) -> bool {
         self.kind() == ErrorKind::Unimplemented || self.0.closed_on
     }
@@ -281,7 +285,7 @@ impl Error {
     /// its way may pass by itself.
     ///
     /// So it is after [`Unimplemented`](ErrorKind::Unimplemented) where the client has an older operation
-    /// to send instead, and could not do so at once because a later write was on its way.
+    /// to send instead, and could not do so at once because another write was on its way.
     pub fn is_retryable(&self) -> bool {
         let is_replaced =
             self.kind() == ErrorKind::Unimplemented && self.0.op.is_some_and(text::is_replaced);

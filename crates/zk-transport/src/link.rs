@@ -79,6 +79,8 @@ pub struct Lost<T> {
     pub token: T,
     /// Its operation.
     pub op: OpCode,
+    /// When it was submitted.
+    pub submitted: Instant,
     /// What is known of its way to the server.
     pub unsent: Unsent,
 }
@@ -606,6 +608,7 @@ impl<T> Link<T> {
             Lost {
                 token: request.token,
                 op: request.op,
+                submitted: request.sent_at,
                 unsent,
             }
         })

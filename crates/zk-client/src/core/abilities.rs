@@ -6,6 +6,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use zk_proto::{HostPort, OpCode};
 
@@ -55,6 +56,10 @@ impl OpSet {
     #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    pub(crate) fn is_single(self) -> bool {
+        self.0.is_power_of_two()
     }
 
     /// What is in both.
@@ -124,6 +129,8 @@ struct Suspect {
     closes: u32,
     /// What the end of the session would be due to.
     ops: OpSet,
+    /// When the last of these connections was closed.
+    closed_at: Instant,
 }
 
 /// What is known of the servers of one client.
@@ -208,7 +215,26 @@ impl Abilities {
 
     /// The current server says that it does not know these operations. What of it is new.
     pub(crate) fn handle_refused(&mut self, ops: OpSet) -> OpSet {
-        self.learn(OpSet::NONE, ops.with_twins())
+        let mut lacks = ops.with_twins();
+        if ops.contains(OpCode::Create2) {
+            // All of version 3.5. Keeper, where only some are missing, answers nothing of the kind.
+            let as_new = OpSet::of_all(&[OpCode::RemoveWatches, OpCode::CheckWatches]);
+            lacks = lacks.with(as_new.without(self.having));
+        }
+        self.learn(OpSet::NONE, lacks)
+    }
+
+    /// The current server says that it does not know all operations of a transaction, which needs these.
+    /// What of it is new. Of several it is not known which it is: nothing follows for other servers.
+    pub(crate) fn handle_refused_multi(&mut self, ops: OpSet) -> OpSet {
+        if ops.is_single() {
+            return self.handle_refused(ops);
+        }
+        let lacked = self.lacked;
+        let new = self.handle_refused(ops);
+        self.lacked = lacked;
+        self.refresh();
+        new
     }
 
     /// The current server has these operations and lacks those. What of the latter is new.
@@ -228,9 +254,17 @@ impl Abilities {
     /// that is now known.
     ///
     /// A connection is also lost for other reasons. Of what any server of this client has, this is
-    /// taken for one of those, until it has happened again and again.
-    pub(crate) fn handle_closed(&mut self, next: OpSet, sent: OpSet) -> OpSet {
-        let before = self.suspect.take();
+    /// taken for one of those, until it has happened again and again. Closes that are further apart than
+    /// `most_apart` have nothing to do with each other.
+    pub(crate) fn handle_closed(
+        &mut self,
+        now: Instant,
+        most_apart: Duration,
+        next: OpSet,
+        sent: OpSet,
+    ) -> OpSet {
+        let is_near = |it: &Box<Suspect>| now.saturating_duration_since(it.closed_at) <= most_apart;
+        let before = self.suspect.take().filter(is_near);
         let sent = sent.without(self.had);
         let nothing = next.is_empty() && sent.is_empty();
         let Some((server, _)) = self.servers.last().filter(|_| !nothing) else {
@@ -247,6 +281,7 @@ impl Abilities {
             next,
             closes,
             ops: sent,
+            closed_at: now,
         }));
         let most = match next.contains(OpCode::SetWatches2) {
             // The client itself sends it over every connection, and would do so for ever.
@@ -260,8 +295,8 @@ impl Abilities {
         }
     }
 
-    /// A server says that the session of the last connection is over, sooner than it can have timed
-    /// out. Says what the server of that connection lacks, if this proves anything.
+    /// A server says that the session of the last connection is over, sooner than the leader can have
+    /// ended it for its timeout. Says what the server of that connection lacks, if this proves anything.
     pub(crate) fn handle_session_over(&mut self) -> OpSet {
         let ops = self.suspect.as_ref().map_or(OpSet::NONE, |it| it.ops);
         self.convict(ops.without(self.had))

@@ -2,7 +2,7 @@
 //!
 //! `create`, `create2` and `createContainer` have one record; only the operation and the flags, the
 //! record's last four bytes, differ. So a server without the newer two is sent the oldest. Its answer
-//! lacks the stat, which is then read; until that is done the request counts as a read, since the
+//! lacks the stat, for which the znode is then read; until that is done the request counts as a read, since the
 //! creation itself has its answer.
 
 use std::time::Instant;
@@ -52,21 +52,27 @@ impl PlainCreate {
         self.created.is_some()
     }
 
-    /// The answer to the creation, of which the znode's stat has been `read`, or could not be. What
-    /// is known without it is the transaction, and what was asked for.
+    /// The answer to the creation, of which the znode's stat has been `read`, or could not be. The
+    /// stat is that of a znode with no changes yet, as `create2` answers: the version that another
+    /// client's write has left would let the caller overwrite data that it never saw. So only what is
+    /// not known otherwise is taken from the read.
     pub(crate) fn answer(&self, read: Option<Stat>) -> Option<(Bytes, Seen)> {
         let (path, seen) = self.created.as_ref()?;
         let zxid = seen.zxid;
         // Another znode may have taken its place by now.
         let is_it = |stat: &Stat| zxid <= Zxid::ZERO || stat.czxid == zxid;
-        let stat = read.filter(is_it).unwrap_or_else(|| Stat {
-            czxid: zxid,
-            mzxid: zxid,
-            pzxid: zxid,
+        let read = read.filter(is_it).unwrap_or_default();
+        let czxid = if zxid > Zxid::ZERO { zxid } else { read.czxid };
+        let stat = Stat {
+            czxid,
+            mzxid: czxid,
+            pzxid: czxid,
+            ctime: read.ctime,
+            mtime: read.ctime,
             ephemeral_owner: self.owner.0,
             data_length: self.data_length,
             ..Stat::default()
-        });
+        };
         let mut body = BytesMut::new();
         let path = path.clone();
         Create2Response { path, stat }.encode(&mut body);
@@ -225,7 +231,7 @@ impl Core {
     /// Whether a request on its way asks for what this connection's server has answered that it does not
     /// know. It will not be executed.
     pub(super) fn is_refused(&self, slot: &Slot) -> bool {
-        !slot.asks.and(self.refused).is_empty() && !slot.record.is_empty()
+        !slot.asks.and(self.refused.of(slot.op)).is_empty() && !slot.record.is_empty()
     }
 
     /// Whether a request that the server does not know can be made in another form, on the next

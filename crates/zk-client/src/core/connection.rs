@@ -461,9 +461,9 @@ impl Core {
         response: &ConnectResponse,
     ) -> Result<(), Disconnect> {
         let asked = self.link.as_ref().ok_or(Disconnect::Local)?.acknowledged();
-        let (epoch, heard) = (self.session.epoch(), self.session.heard());
+        let (epoch, lease) = (self.session.epoch(), self.session.quorum_lease_until());
         let established = self.session.handle_connected(now, asked, response);
-        self.note_established(now, heard, established);
+        self.note_established(now, lease, established);
         match established {
             Established::New => self.traffic.sessions += 1,
             Established::Resumed => self.traffic.resumptions += 1,

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use zk_transport::{Disconnect, Lost, Unsent};
 
-use super::optional::is_close;
 use super::{Closing, Core, Token};
 use crate::Outcome;
 use crate::repetition::MAX_LOSSES;
@@ -52,8 +51,8 @@ impl Core {
         let mut write_lost = false;
         let mut culprit = true;
         let in_flight: Vec<_> = link.into_lost(offered, rest).collect();
-        let suspected = self.note_closed(reason, &in_flight);
-        let is_answer = is_close(reason) && self.is_closed_by_keeper(&in_flight);
+        let suspected = self.note_closed(now, reason, &in_flight);
+        let is_answer = self.is_closed_by_keeper(reason, &in_flight);
         let mut writes = self.writes_sent(&in_flight);
         for lost in in_flight {
             // It is the turn of the oldest request.

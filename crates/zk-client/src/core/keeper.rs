@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use zk_proto::records::{ConnectResponse, GetDataRequest, GetDataResponse};
 use zk_proto::{Encode, ErrorCode, OpCode, SessionPassword, decode_frame};
-use zk_transport::{Link, Lost, Unsent};
+use zk_transport::{Disconnect, Link, Lost, Unsent};
 
 use super::abilities::OpSet;
 use super::{Core, Token};
@@ -92,11 +92,15 @@ impl Core {
     }
 
     /// Whether the end of the connection is the answer to the end of the session: a Keeper sends no
-    /// other.
-    pub(super) fn is_closed_by_keeper(&self, lost: &[Lost<Token>]) -> bool {
+    /// other. It answers in order, so earlier requests have their answers by then; and a connection that
+    /// did not end as a closed one does says nothing of the session. One that is killed now cannot be told
+    /// apart.
+    pub(super) fn is_closed_by_keeper(&self, reason: &Disconnect, lost: &[Lost<Token>]) -> bool {
         let is_close = |lost: &Lost<Token>| {
             matches!(lost.token, Token::Close) && lost.unsent == Unsent::Nothing
         };
-        self.on_keeper && lost.iter().any(is_close)
+        self.on_keeper
+            && *reason == Disconnect::ClosedByServer
+            && lost.first().is_some_and(is_close)
     }
 }

@@ -1,6 +1,6 @@
 //! Servers that do not know every operation.
 
-use zk_proto::records::Create2Response;
+use zk_proto::records::{Create2Response, MultiOp, MultiRequest};
 
 use super::*;
 use crate::core::abilities::{Abilities, ServerId};
@@ -33,6 +33,37 @@ impl World {
             self.connect();
         }
         panic!("no connection stays");
+    }
+
+    /// A transaction that creates a znode by each of these operations.
+    fn multi(&mut self, creates: &[(OpCode, &str)]) -> SlotKey {
+        let acl = Acl::open();
+        let mut ops = Vec::new();
+        for (op, path) in creates {
+            let create = CreateRequest {
+                path: (*path).into(),
+                data: Some(path.as_bytes()),
+                acl: (&acl[..]).into(),
+                flags: 0,
+            };
+            ops.push(match op {
+                OpCode::CreateContainer => MultiOp::CreateContainer(create),
+                _ => MultiOp::Create2(create),
+            });
+        }
+        let needs: Vec<_> = creates.iter().map(|(op, _)| *op).collect();
+        let request = Request {
+            op: OpCode::Multi,
+            needs: OpSet::of_all(&needs),
+            path: "/",
+            record: &MultiRequest { ops },
+            replay: Replay::Never,
+            watch: None,
+            deadline: None,
+            cleanup: false,
+            only_in: None,
+        };
+        self.core.submit(self.now, &request).unwrap()
     }
 
     fn asked(&self, op: OpCode) -> usize {
@@ -206,9 +237,10 @@ fn lasting_watches_end_with_a_gap() {
 fn what_one_server_lacks_is_assumed_of_others() {
     let server = |host: &str| ServerId::of(host.parse().ok().as_ref(), None);
     let (create, watch) = (OpSet::of(OpCode::Create2), OpSet::of(OpCode::AddWatch));
+    let now = Instant::now();
     let mut abilities = Abilities::default();
     abilities.handle_connected(server("zk1:2181"));
-    assert_eq!(abilities.handle_refused(create), create);
+    assert!(abilities.handle_refused(create).contains(OpCode::Create2));
     assert_eq!(abilities.handle_refused(create), OpSet::NONE, "no news");
     abilities.handle_connected(server("zk2:2181"));
     assert!(abilities.lacking().contains(OpCode::Create2));
@@ -221,20 +253,124 @@ fn what_one_server_lacks_is_assumed_of_others() {
     assert!(abilities.lacking().contains(OpCode::Create2));
     // A lost connection proves nothing of an operation that a server of this client has.
     for _ in 0..4 {
-        assert_eq!(abilities.handle_closed(create, create), OpSet::NONE);
+        assert_eq!(
+            abilities.handle_closed(now, TIMEOUT, create, create),
+            OpSet::NONE
+        );
         assert_eq!(abilities.handle_session_over(), OpSet::NONE);
     }
     // Two closes in a row, not two in all.
-    assert_eq!(abilities.handle_closed(watch, watch), OpSet::NONE);
+    assert_eq!(
+        abilities.handle_closed(now, TIMEOUT, watch, watch),
+        OpSet::NONE
+    );
     abilities.acquit();
-    assert_eq!(abilities.handle_closed(watch, watch), OpSet::NONE);
-    assert_eq!(abilities.handle_closed(OpSet::NONE, watch), OpSet::NONE);
-    assert_eq!(abilities.handle_closed(watch, watch), OpSet::NONE);
+    assert_eq!(
+        abilities.handle_closed(now, TIMEOUT, watch, watch),
+        OpSet::NONE
+    );
+    assert_eq!(
+        abilities.handle_closed(now, TIMEOUT, OpSet::NONE, watch),
+        OpSet::NONE
+    );
+    assert_eq!(
+        abilities.handle_closed(now, TIMEOUT, watch, watch),
+        OpSet::NONE
+    );
     assert!(
         abilities
-            .handle_closed(watch, watch)
+            .handle_closed(now, TIMEOUT, watch, watch)
             .contains(OpCode::AddWatch)
     );
+}
+
+impl World {
+    /// The server answers pings for so long, and nothing else.
+    fn hang_for(&mut self, time: Duration) {
+        self.server.hangs = true;
+        let end = self.now + time;
+        while self.core.poll_link_timeout().unwrap() < end {
+            self.tick();
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// The server that lost its leader closes the connection. The next one serves the session, unless
+    /// that is over.
+    fn find_leader(&mut self, is_over: bool) {
+        self.cut();
+        self.server.hangs = false;
+        self.server.expire_next = is_over;
+        self.connect();
+        self.reconnect();
+    }
+}
+
+const CUT_OFF: [OpCode; 2] = [OpCode::CreateContainer, OpCode::CreateTtl];
+
+/// A server that has lost its leader answers pings until it closes the connection, while the leader
+/// ends the session.
+#[test]
+fn a_server_without_its_leader_lacks_nothing() {
+    let short = Duration::from_millis(100);
+    for op in CUT_OFF {
+        for (before, after) in [(short, TIMEOUT * 2), (TIMEOUT * 2, short)] {
+            let mut world = World::connected();
+            world.hang_for(before);
+            let key = world.create_by(op, "/a", "");
+            world.settle();
+            world.hang_for(after);
+            world.find_leader(true);
+            assert!(!world.core.lacks(op), "{op} after {before:?}, {after:?}");
+            let lost = world.poll(key).unwrap().unwrap_err();
+            assert_eq!(lost.outcome(), Outcome::Unknown);
+            assert_eq!(world.core.statistics().sessions, 2);
+        }
+    }
+}
+
+/// Two connections that were lost while the operation was on its way.
+#[test]
+fn closes_that_are_no_evidence_do_not_convict() {
+    // The request waited, or the closes are far apart.
+    for (waits, apart) in [(TIMEOUT / 5, TIMEOUT / 60), (TIMEOUT / 60, TIMEOUT * 2)] {
+        for op in CUT_OFF {
+            let mut world = World::connected();
+            for _ in 0..3 {
+                world.server.hangs = true;
+                let key = world.create_by(op, "/a", "");
+                world.settle();
+                world.hang_for(waits);
+                world.find_leader(false);
+                assert!(world.poll(key).unwrap().is_err());
+                assert!(!world.core.lacks(op), "{op}: {waits:?}, {apart:?}");
+                world.now += apart;
+                let read = world.get("/", false);
+                world.settle();
+                assert!(world.poll(read).is_some());
+            }
+        }
+    }
+}
+
+/// An idle client has no proof that the session lived, and learns from the second close.
+#[test]
+fn an_idle_session_that_ends_is_one_close() {
+    let mut world = World::lacking(&[OpCode::CreateContainer], Unknown::End);
+    let idle = world.now + TIMEOUT * 2;
+    while world.now < idle {
+        world.tick();
+        world.settle();
+    }
+    for n in 1..=2 {
+        let key = world.create_by(OpCode::CreateContainer, "/a", "");
+        world.settle();
+        world.reconnect();
+        assert!(world.poll(key).unwrap().is_err());
+        assert_eq!(world.core.lacks(OpCode::CreateContainer), n == 2);
+    }
+    assert_eq!(world.core.statistics().sessions, 3);
 }
 
 #[test]
@@ -329,6 +465,16 @@ fn the_stat_is_read_over_the_next_connection() {
     assert_eq!(world.server.log.len(), 2);
 }
 
+/// A later version would let a conditional write overwrite data that the caller never saw.
+#[test]
+fn the_stat_is_that_of_the_creation() {
+    let (mut world, key, stat) = reading_stat();
+    world.cut();
+    world.server.set("/a", Bytes::from_static(b"of another"));
+    world.connect();
+    assert_eq!(created(&mut world, key).stat, stat);
+}
+
 /// Guards: G2, G11.
 #[test]
 fn a_created_znode_is_never_said_not_to_be() {
@@ -362,7 +508,7 @@ fn a_created_znode_is_never_said_not_to_be() {
         world.settle();
         let created = created(&mut world, key);
         assert_eq!(created.path, "/a");
-        let expected = (stat.czxid, stat.czxid, 0, if n == 2 { 0 } else { 4 });
+        let expected = (stat.czxid, stat.czxid, 0, 4);
         assert_eq!(known(created.stat), expected, "case {n}");
     }
 }
@@ -400,6 +546,91 @@ fn a_refused_create_does_not_pass_a_write() {
         world.ok(create);
         world.ok(exists);
     }
+}
+
+fn is_unimplemented(reply: &Option<Result<Reply, Failure>>) -> bool {
+    let unknown = Err(ErrorCode::Unimplemented);
+    matches!(reply, Some(Ok(Reply { result, .. })) if *result == unknown)
+}
+
+/// A server that answers at once does not decode a transaction, and may have a leader that executes it.
+/// Guards: G2, G3.
+#[test]
+fn a_refused_create_does_not_pass_a_multi() {
+    for unknown in [Unknown::Refuse, Unknown::RefuseAndClose] {
+        let mut world = World::lacking(&[OpCode::Create2], unknown);
+        world.server.refuses_at_once = true;
+        let multi = world.multi(&[(OpCode::Create2, "/a")]);
+        let create = world.create_by(OpCode::Create2, "/a/b", "/a/b");
+        world.deliver(usize::MAX);
+        assert_eq!(world.server.log, ["/a"]);
+        // What the server sends next does not arrive.
+        world.answer(1);
+        world.cut();
+        world.reconnect();
+        let refused = world.poll(create);
+        assert!(is_unimplemented(&refused), "{refused:?}");
+        let lost = world.poll(multi).unwrap().unwrap_err();
+        assert_eq!(lost.outcome(), Outcome::Unknown, "{lost:?}");
+        assert_eq!(world.server.log, ["/a"], "it is executed once");
+    }
+}
+
+/// Which of its operations a transaction was refused for is not known.
+#[test]
+fn a_refused_multi_does_not_resend_a_create() {
+    let (one, other) = (OpCode::Create2, OpCode::CreateContainer);
+    for ops in [&[(one, "/m")][..], &[(one, "/m"), (other, "/c")]] {
+        for code in [ErrorCode::Unimplemented, ErrorCode::MarshallingError] {
+            let mut world = World::connected();
+            world.server.refuses_multi = Some(code);
+            let multi = world.multi(ops);
+            let create = world.create_by(OpCode::Create2, "/a", "/a");
+            world.deliver(usize::MAX);
+            world.answer(1);
+            world.settle();
+            world.reconnect();
+            let refused = world.poll(multi);
+            assert!(is_unimplemented(&refused), "{refused:?}");
+            world.ok(create);
+            assert_eq!(world.server.log, ["/a"], "it is executed once");
+        }
+    }
+}
+
+#[test]
+fn a_multi_convicts_for_one_operation_only() {
+    let server = |host: &str| ServerId::of(host.parse().ok().as_ref(), None);
+    let both = OpSet::of_all(&[OpCode::Create2, OpCode::CreateContainer]);
+    let mut abilities = Abilities::default();
+    abilities.handle_connected(server("zk1:2181"));
+    assert!(!abilities.handle_refused_multi(both).is_empty());
+    assert!(abilities.lacking().contains(OpCode::Create2));
+    abilities.handle_connected(server("zk2:2181"));
+    assert!(
+        !abilities.lacking().contains(OpCode::Create2),
+        "of this one"
+    );
+    let one = OpSet::of(OpCode::Create2);
+    assert!(!abilities.handle_refused_multi(one).is_empty());
+    abilities.handle_connected(server("zk3:2181"));
+    assert!(abilities.lacking().contains(OpCode::Create2));
+}
+
+/// Pipelined transactions are sent again together.
+#[test]
+fn refused_multis_are_all_made_in_order() {
+    let mut world = World::connected();
+    world.server.refuses_multi = Some(ErrorCode::MarshallingError);
+    let keys = ["/1", "/2", "/3"].map(|path| world.multi(&[(OpCode::Create2, path)]));
+    world.deliver(usize::MAX);
+    world.server.refuses_multi = None;
+    world.answer(1);
+    world.reconnect();
+    for key in keys {
+        world.ok(key);
+    }
+    assert_eq!(world.server.log, ["/1", "/2", "/3"]);
 }
 
 /// Guards: P1. The flags are the first bits of the first byte.
@@ -449,6 +680,43 @@ fn a_keeper_is_asked_what_it_has() {
     }
 }
 
+/// A Keeper that is killed, or a network that fails, has not ended the session.
+#[test]
+fn a_lost_connection_is_no_end_of_a_session() {
+    let closing = |before: bool| {
+        let mut world = World::new();
+        world.server.is_keeper = true;
+        world.server.create("/a", Bytes::new());
+        world.connect();
+        world.server.hangs = true;
+        let write = before.then(|| world.set("/a", ""));
+        world.core.close(world.now);
+        world.deliver(usize::MAX);
+        (world, write)
+    };
+    let reset = Disconnect::Reset("reset by peer".into());
+    for (before, reason, ended) in [
+        (false, &Disconnect::ClosedByServer, Some(true)),
+        (false, &reset, None),
+        (true, &Disconnect::ClosedByServer, None),
+    ] {
+        let (mut world, write) = closing(before);
+        world.cut_for(reason);
+        let closed = world.core.poll_closed(Waker::noop());
+        assert_eq!(closed, ended, "{reason}, {before}");
+        if let Some(write) = write {
+            let lost = world.poll(write).unwrap().unwrap_err();
+            assert_eq!(lost.outcome(), Outcome::Unknown);
+        }
+        // Its next handshake is granted another session.
+        if ended.is_none() {
+            world.server.hangs = false;
+            world.connect();
+            assert_eq!(world.core.poll_closed(Waker::noop()), Some(false));
+        }
+    }
+}
+
 /// The others would be refused as well: none of them is unknown.
 #[test]
 fn refused_creates_are_all_made_in_order() {
@@ -466,6 +734,31 @@ fn refused_creates_are_all_made_in_order() {
         }
         assert_eq!(world.server.log, paths);
     }
+}
+
+/// A server of version 3.4 lacks both, and closes the connection for each.
+#[test]
+fn without_create2_no_watch_is_removed() {
+    let lacks = [OpCode::Create2, OpCode::RemoveWatches];
+    let mut world = World::lacking(&lacks, Unknown::RefuseAndClose);
+    let key = world.create("/a");
+    world.settle();
+    world.reconnect();
+    world.ok(key);
+    let lost = world.core.statistics().lost_connections;
+    let key = world.get("/a", true);
+    world.settle();
+    let watch = world.watch(key);
+    world.core.unsubscribe(world.now, watch);
+    world.settle();
+    assert_eq!(world.asked(OpCode::RemoveWatches), 0);
+    assert_eq!(world.core.statistics().lost_connections, lost);
+    // What a server has shown to have, it has.
+    let mut abilities = Abilities::default();
+    abilities.handle_connected(ServerId::of(None, None));
+    abilities.handle_answered(OpSet::of(OpCode::RemoveWatches));
+    abilities.handle_refused(OpSet::of(OpCode::Create2));
+    assert!(!abilities.lacking().contains(OpCode::RemoveWatches));
 }
 
 /// It is said once for each operation, with the reason.

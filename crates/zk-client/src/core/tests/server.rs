@@ -7,9 +7,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use zk_proto::records::{
     AddWatchMode, AddWatchRequest, Children, ConnectRequest, ConnectResponse, Create2Response,
     CreateRequest, CreateResponse, DeleteRequest, ErrorResponse, ExistsRequest,
-    GetChildren2Request, GetChildren2Response, GetDataRequest, GetDataResponse,
-    RemoveWatchesRequest, SaslRequest, SaslResponse, SetDataRequest, SetWatches2Request,
-    SetWatchesRequest, StatResponse, WatcherType,
+    GetChildren2Request, GetChildren2Response, GetDataRequest, GetDataResponse, MultiOp,
+    MultiRequest, RemoveWatchesRequest, SaslRequest, SaslResponse, SetDataRequest,
+    SetWatches2Request, SetWatchesRequest, StatResponse, WatcherType,
 };
 use zk_proto::{
     Decode, Decoder, Encode, ErrorCode, EventType, KeeperState, OpCode, ReplyHeader, RequestHeader,
@@ -95,6 +95,12 @@ pub(super) struct Server {
     pub(super) unknown: Option<Unknown>,
     /// Shakes hands, and ends sessions, as ClickHouse Keeper does.
     pub(super) is_keeper: bool,
+    /// Answers of what it does not know at once, before what it was asked first.
+    pub(super) refuses_at_once: bool,
+    /// The refusal of every transaction, if it executes none.
+    pub(super) refuses_multi: Option<ErrorCode>,
+    /// Answers pings only, as one does that has lost its leader.
+    pub(super) hangs: bool,
     /// How often each was asked for.
     pub(super) asked: BTreeMap<i32, usize>,
     /// Nothing more is read, and the connection is closed when all has been sent.
@@ -195,6 +201,9 @@ impl Server {
             czxid: zxid,
             mzxid: zxid,
             pzxid: zxid,
+            ctime: self.zxid,
+            mtime: self.zxid,
+            data_length: i32::try_from(data.len()).unwrap(),
             ..Stat::default()
         };
         self.nodes.insert(path.to_owned(), (data, stat));
@@ -205,6 +214,8 @@ impl Server {
     pub(super) fn set(&mut self, path: &str, data: Bytes) {
         self.zxid += 1;
         let node = self.nodes.get_mut(path).unwrap();
+        node.1.data_length = i32::try_from(data.len()).unwrap();
+        node.1.mtime = self.zxid;
         node.0 = data;
         node.1.version += 1;
         node.1.mzxid = Zxid(self.zxid);
@@ -294,6 +305,9 @@ impl Server {
             return self.reply(xid::PING, self.zxid, 0, None);
         }
         self.arrived.push(op);
+        if self.hangs {
+            return;
+        }
         if self.requires_sasl && !self.logged_in && !matches!(op, OpCode::Sasl | OpCode::Auth) {
             let code = ErrorCode::SessionClosedRequireSaslAuth.code();
             return self.reply(header.xid, 0, code, None);
@@ -326,6 +340,9 @@ impl Server {
         self.expire_next |= unknown == Unknown::End;
         if matches!(unknown, Unknown::Refuse | Unknown::RefuseAndClose) {
             self.reply(xid, self.zxid, ErrorCode::Unimplemented.code(), None);
+            if self.refuses_at_once {
+                self.output.rotate_right(1);
+            }
         }
     }
 
@@ -333,7 +350,7 @@ impl Server {
         let expired = std::mem::take(&mut self.expire_next) && !request.session_id.is_none();
         let (session_id, timeout_ms) = if expired {
             (SessionId::NONE, 0)
-        } else if request.session_id.is_none() {
+        } else if request.session_id.is_none() || self.is_keeper {
             self.session += 1;
             (SessionId(self.session), request.timeout_ms)
         } else {
@@ -375,6 +392,21 @@ impl Server {
                     return Ok(Some(Box::new(CreateResponse { path })));
                 }
                 Ok(Some(Box::new(Create2Response { path, stat })))
+            }
+            OpCode::Multi => {
+                let request = MultiRequest::decode(input).unwrap();
+                if let Some(code) = self.refuses_multi {
+                    return Err(code);
+                }
+                for op in request.ops {
+                    let (MultiOp::Create(create) | MultiOp::Create2(create)) = op else {
+                        panic!("{op:?} is not served");
+                    };
+                    let data = Bytes::copy_from_slice(create.data.unwrap());
+                    self.log.push(data.clone());
+                    self.create(&create.path.to_string(), data);
+                }
+                Ok(None)
             }
             OpCode::SetData => {
                 let request = SetDataRequest::decode(input).unwrap();
