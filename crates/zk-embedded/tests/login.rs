@@ -11,7 +11,7 @@
 mod raw;
 
 use raw::{Raw, create};
-use zk_embedded::{Options, SaslUsers, Server};
+use zk_embedded::{Options, Pose, SaslUsers, Server};
 use zk_proto::records::*;
 use zk_proto::*;
 use zk_transport::sasl::{Digest, DigestMd5, Mechanism, Step};
@@ -177,5 +177,30 @@ async fn acls_can_be_kept_and_not_checked() {
         // `auth` stands for nothing that was proven.
         let reply = anyone.call(OpCode::Create, &request).await;
         assert_eq!(reply.err, ErrorCode::InvalidAcl.code());
+    }
+}
+
+#[tokio::test]
+async fn a_keeper_proves_nothing_by_not_checking() {
+    for pose in [Pose::KeeperOld, Pose::KeeperNew] {
+        let server = server(|options| {
+            options.skip_acl = true;
+            options.pose = pose;
+        });
+        let server = server.await;
+        let mut raw = Raw::new(&server).await;
+        let request = CreateRequest {
+            acl: Acl::creator_all().into(),
+            ..create("/bobs", CreateMode::Persistent)
+        };
+        let reply = raw.call(OpCode::Create, &request).await;
+        assert_eq!(reply.err, ErrorCode::InvalidAcl.code());
+        raw.auth("digest", b"bob:secret").await;
+        assert_eq!(raw.call(OpCode::Create, &request).await.err, 0);
+        let acl = server.node("/bobs").unwrap().acl;
+        assert!(
+            acl.iter().all(|entry| entry.id.scheme == "digest"),
+            "{acl:?}"
+        );
     }
 }

@@ -368,22 +368,12 @@ impl Line {
     }
 }
 
-/// Creates the znode that all contend under. It belongs to no session, so a lost one is no reason to
-/// give up.
+/// Creates the znode that all contend under.
 pub(crate) async fn ensure(client: &Client, path: &str, layout: Layout) -> Result<()> {
-    let mut pause = pause();
-    loop {
-        let ensured = client.ensure_path(path);
-        let ensured = match layout.has_container() {
-            true => ensured.container().await,
-            false => ensured.await,
-        };
-        match ensured {
-            Err(error) if error.kind() == ErrorKind::SessionExpired && pause.may_go_on(&error) => {
-                // Another session follows, or this says why not.
-                client.connected().await?;
-            }
-            ensured => return Ok(ensured?),
-        }
-    }
+    let ensured = client.ensure_path(path);
+    let ensured = match layout.has_container() {
+        true => ensured.container(),
+        false => ensured,
+    };
+    Ok(ensured.await?)
 }

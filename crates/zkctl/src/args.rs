@@ -365,7 +365,8 @@ pub(crate) struct Elect {
 
 #[derive(Args)]
 pub(crate) struct Guarded {
-    /// Give up after this long, connecting included, with exit code 75
+    /// Give up after this long, connecting included, with exit code 75; to find out what was in the
+    /// way may take up to half a second more
     #[arg(long, value_name = "D", value_parser = duration)]
     pub(crate) wait: Option<Duration>,
     /// Give up at once if another has it or waits for it, or if no server answers within a second

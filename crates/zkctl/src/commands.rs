@@ -46,3 +46,13 @@ pub(crate) async fn run(
         | Command::Keeper => Err(Failure::Usage("this command is not run here".to_owned())),
     }
 }
+
+/// Fails if the root is a chroot that does not exist, for commands that would create it together with
+/// znodes of their own: it may be misspelt.
+pub(crate) async fn check_root(client: &Client) -> zk_client::Result<()> {
+    if client.exists("/").await?.is_none() {
+        // The error of a read names the chroot.
+        client.children("/").await?;
+    }
+    Ok(())
+}

@@ -15,6 +15,7 @@ use std::time::Duration;
 use zk_client::{BackoffPolicy, Builder, Client};
 use zk_embedded::Server;
 
+use crate::commands::check_root;
 use crate::failure::Failure;
 use cable::Cable;
 use story::Story;
@@ -95,6 +96,7 @@ pub(crate) async fn run(hosts: Option<&str>) -> Result<(), Failure> {
         story,
     };
     let stagehand = stage.builder().connect().await?;
+    check_root(&stagehand).await?;
     stagehand.ensure_path(&stage.root).await?;
     let played = play(&stage).await;
     stagehand.delete(&stage.root).recursive().await?;

@@ -17,9 +17,11 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Running, SECRET, Served, finish, finish_with, send, text};
+use zk_client::Client;
 use zk_embedded::Server;
 use zk_embedded::fault::{Action, Cut, Direction, on, on_any, on_connect};
 use zk_proto::{ErrorCode, OpCode};
+use zk_tests::watchdog::Wait;
 
 /// Guards: P58.
 #[test]
@@ -106,13 +108,69 @@ fn a_create_needs_no_new_operation() {
     assert_eq!(code, Some(1), "{stderr}");
 }
 
+/// What was created and deleted again is not created a second time, and said to be there.
+#[test]
+fn a_create_happens_once() {
+    let hour = Duration::from_secs(3600);
+    let zk = Served::with(move || Server::builder().session_timeouts(hour, hour).start());
+    zk.done(&["create", "/jobs"]);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for options in [&[][..], &["-p"]] {
+        let consumer = runtime.block_on(Client::connect(zk.hosts())).unwrap();
+        zk.faults.rule(on(OpCode::Create2).then(Action::DropReply));
+        let again = on_connect().after(1);
+        zk.faults.rule(again.then(Action::Close).always());
+        let limits = ["--timeout", "1h", "--connect-timeout", "1h"];
+        let create = [&limits[..], &["create"], options, &["/jobs/1"]].concat();
+        let child = zk.zkctl(&create).spawn().unwrap();
+        let consumed = async {
+            let (stat, watch) = consumer.exists("/jobs/1").watch().await.unwrap();
+            if stat.is_none() {
+                watch.await;
+            }
+            consumer.delete("/jobs/1").await.unwrap();
+        };
+        runtime.block_on(Wait::begin("the znode").on(consumed));
+        zk.faults.clear();
+        let _wait = Wait::begin("the create to end");
+        let output = child.wait_with_output().unwrap();
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{options:?}: {stderr}");
+        let unknown = "create /jobs/1: the server closed the connection";
+        assert!(
+            stderr.contains(unknown) && stderr.contains("is unknown"),
+            "{stderr}"
+        );
+        assert_eq!(zk.run(&["exists", "/jobs/1"]).0, Some(1), "{options:?}");
+        runtime.block_on(consumer.close()).unwrap();
+    }
+}
+
+/// Guards: P38.
+#[test]
+fn a_misspelt_chroot_is_not_created() {
+    let zk = Served::start();
+    let hosts = format!("{}/typo", zk.hosts());
+    for command in [&["bench", "set", "--ops", "1"][..], &["demo"]] {
+        let (code, _, stderr) = zk.run(&[&["--server", &hosts][..], command].concat());
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("chroot /typo does not exist"), "{stderr}");
+        assert_eq!(zk.run(&["exists", "/typo"]).0, Some(1));
+    }
+}
+
 /// Guards: P61, P58.
 #[test]
 fn a_bounded_wait_ends_without_any_reply() {
-    let zk = Served::start();
+    // Neither the end of the session nor the limit of a request ends the wait.
+    let hour = Duration::from_secs(3600);
+    let zk = Served::with(move || Server::builder().session_timeouts(hour, hour).start());
     for command in ["lock", "elect"] {
         for bound in [
-            &["--wait", "200ms"][..],
+            &["--wait", "200ms", "--timeout", "1h"][..],
             &["--no-wait", "--timeout", "200ms"],
         ] {
             zk.faults.rule(on_any().then(Action::HalfOpen));

@@ -80,8 +80,9 @@ fn resolve_loosely(
     for entry in acl {
         match entry.id.scheme.as_str() {
             "auth" => {
-                valid |= !auth.is_empty();
-                resolved.extend(auth.iter().map(|id| Acl {
+                let proven: Vec<_> = auth.iter().filter(|id| id.scheme != UNCHECKED).collect();
+                valid |= !proven.is_empty();
+                resolved.extend(proven.into_iter().map(|id| Acl {
                     perms: entry.perms,
                     id: id.clone(),
                 }));

@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use zk_client::{Builder, Client, ErrorKind};
 
+use super::check_root;
 use crate::args::Bench;
 use crate::failure::{Failure, explain};
 use crate::output::{Notices, Output};
@@ -67,6 +68,7 @@ async fn measure(
     output: &mut Output,
     notices: &Notices,
 ) -> Result<ExitCode, Failure> {
+    check_root(client).await?;
     client.ensure_path(root).container().await?;
     let progress = Arc::new(Progress::new(args.ops));
     let mut tasks = JoinSet::new();

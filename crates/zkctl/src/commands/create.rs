@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use zk_client::{Acl, Client, Created, ErrorKind, Outcome, SessionInfo, State};
+use zk_client::{Acl, Client, Created, Outcome, SessionInfo, State, Zxid, path};
 
 use crate::args::Create;
 use crate::changes::Changes;
@@ -76,33 +76,65 @@ const MAX_ATTEMPTS: usize = 5;
 
 /// Creates the znode, also where the server closes the connection on operations it does not know. The
 /// client learns from that, and the next attempt is another request; but this process has no other time
-/// to learn it. A numbered znode is not made again: whether it is there cannot be seen.
+/// to learn it. The connection may have been lost for another reason: only if nothing has been created
+/// where the znode was to be, it was not created either. Of a numbered znode not even that can be seen.
 async fn send(
     args: &Create,
     acl: Option<&Vec<Acl>>,
     data: &[u8],
     client: &Client,
 ) -> zk_client::Result<Created> {
+    if args.sequential {
+        return attempt(args, acl, data, client).await;
+    }
+    // Not on its way together with the request: a lost connection has the client read again.
+    // If it cannot be read, there is one attempt.
+    let before = Ground::below(&args.path, client).await.ok();
     let mut tried = attempt(args, acl, data, client).await;
     for _ in 1..MAX_ATTEMPTS {
         let error = match tried {
             Err(error) if error.lacks_operation() && error.outcome() == Outcome::Unknown => error,
             done => return done,
         };
-        if args.sequential || client.sync(&args.path).await.is_err() {
+        if client.sync(&args.path).await.is_err() {
             return Err(error);
         }
-        match client.exists(&args.path).await {
-            Ok(None) => {}
+        match (&before, Ground::below(&args.path, client).await) {
+            (Some(before), Ok(now)) if *before == now => {}
             _ => return Err(error),
         }
-        tried = match attempt(args, acl, data, client).await {
-            // It may be the one that was asked for first.
-            Err(exists) if exists.kind() == ErrorKind::NodeExists => return Err(error),
-            tried => tried,
-        };
+        tried = attempt(args, acl, data, client).await;
     }
     tried
+}
+
+/// The nearest ancestor of a znode that exists. Nothing is created between the two without a change
+/// here.
+#[derive(PartialEq, Eq)]
+struct Ground {
+    path: String,
+    created: Zxid,
+    child_changes: i32,
+}
+
+impl Ground {
+    /// `None` if there is not even a root, as in a chroot that does not exist.
+    async fn below(path: &str, client: &Client) -> zk_client::Result<Option<Self>> {
+        let ancestors = std::iter::successors(path::parent(path), |path| path::parent(path));
+        let looks: Vec<_> = ancestors
+            .map(|path| (path, client.exists(path).submit()))
+            .collect();
+        for (path, look) in looks {
+            if let Some(stat) = look.await? {
+                return Ok(Some(Ground {
+                    path: path.to_owned(),
+                    created: stat.czxid,
+                    child_changes: stat.cversion,
+                }));
+            }
+        }
+        Ok(None)
+    }
 }
 
 async fn attempt(

@@ -30,6 +30,9 @@ const NOT_FOUND: u8 = 127;
 /// Waiting for longer than this is worth a notice.
 const UNREMARKABLE: Duration = Duration::from_millis(300);
 
+/// How long to look for what was in the way, once the time is up: `--wait` is a bound.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// How it ended.
 pub(crate) struct Ended {
     pub(crate) code: ExitCode,
@@ -171,7 +174,7 @@ impl Call<'_> {
     }
 
     /// The time is up, and `lost` sessions ended meanwhile. What else may be the cause, one more read
-    /// finds out.
+    /// finds out, if it is answered soon.
     async fn why_not_obtained(&self, contest: &Contest, limit: Duration, lost: u64) -> String {
         let limit = limit.as_millis();
         let missed = format!(": not obtained within {limit} ms");
@@ -183,11 +186,11 @@ impl Call<'_> {
                 "{missed}; sessions lost meanwhile, each with its place in line: {lost}"
             );
         }
-        match tokio::time::timeout(self.patience, contest.head()).await {
+        match tokio::time::timeout(self.patience.min(LOOK), contest.head()).await {
             Ok(Ok(Some(_))) => format!(" has not been free for {limit} ms"),
             Ok(Ok(None)) => missed,
             Ok(Err(error)) => format!("{missed}; {}", explain_recipe(&error)),
-            Err(_elapsed) => missed + "; the server does not answer",
+            Err(_elapsed) => missed + "; the server has not answered since",
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tracing::warn;
 use zk_embedded::{Options, Pose, SaslUsers};
 use zk_proto::digest_id;
 
@@ -150,6 +151,9 @@ impl Serve {
                 Quirk::NoReadOnly => options.read_only_mode = false,
             }
         }
+        for scheme in &options.enforce_auth {
+            check_provider(scheme, &options)?;
+        }
         Ok(Settings {
             listen: self.listen(&file, count)?,
             options,
@@ -158,27 +162,70 @@ impl Serve {
     }
 
     fn listen(&self, file: &ZooCfg, count: usize) -> Result<Vec<SocketAddr>, Failure> {
-        let named = file.client_addresses()?;
         let host = self.host.or(file.host);
         let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let first = self.port.or(file.port).unwrap_or(PORT);
-        let address = |member: usize| {
-            let of_line = named.get(member).copied().flatten();
-            if let (Some((host, port)), None, None) = (of_line, self.port, self.members) {
-                let host = self.host.or(host).or(file.host);
-                return Ok((host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port).into());
-            }
-            let offset = if first == 0 { 0 } else { member };
-            let port = u16::try_from(offset)
-                .ok()
-                .and_then(|offset| first.checked_add(offset));
-            let port = port.ok_or_else(|| {
-                Failure::Usage(format!("{count} members do not fit above port {first}"))
-            })?;
-            Ok(SocketAddr::new(host, port))
+        let port = self.port.or(file.port).unwrap_or(PORT);
+        let first = SocketAddr::new(host, port);
+        if self.port.is_some() || self.members.is_some() {
+            return (0..count).map(|member| after(first, member)).collect();
+        }
+        let named = |member| match file.client_address(member)? {
+            Some((named, port)) => Ok(SocketAddr::new(self.host.or(named).unwrap_or(host), port)),
+            None => after(first, member),
         };
-        (0..count).map(address).collect()
+        let named: Vec<_> = (0..count).map(named).collect::<Result<_, _>>()?;
+        let Some(&first) = named.first().filter(|_| clash(&named)) else {
+            return Ok(named);
+        };
+        // Each member was to have a host of its own.
+        let numbered = (0..count).map(|member| after(first, member));
+        let numbered: Vec<_> = numbered.collect::<Result<_, _>>()?;
+        let places: Vec<_> = numbered.iter().map(ToString::to_string).collect();
+        warn!(
+            "the members have the same client port, and cannot in one process; they listen on {}",
+            places.join(",")
+        );
+        Ok(numbered)
     }
+}
+
+/// The address of a member, counted from 0, which has the port after that of the one before.
+fn after(first: SocketAddr, member: usize) -> Result<SocketAddr, Failure> {
+    let offset = if first.port() == 0 { 0 } else { member };
+    let port = u16::try_from(offset)
+        .ok()
+        .and_then(|offset| first.port().checked_add(offset));
+    let port = port.ok_or_else(|| {
+        let text = format!("the members do not fit above port {}", first.port());
+        Failure::Usage(text)
+    })?;
+    Ok(SocketAddr::new(first.ip(), port))
+}
+
+/// Whether two members cannot listen at the same time.
+fn clash(places: &[SocketAddr]) -> bool {
+    places.iter().enumerate().any(|(index, one)| {
+        places.iter().skip(index + 1).any(|other| {
+            let hosts = [one.ip(), other.ip()];
+            let shared = hosts[0] == hosts[1] || hosts.iter().any(IpAddr::is_unspecified);
+            shared && one.port() == other.port() && one.port() != 0
+        })
+    })
+}
+
+/// Refuses to enforce what no client can prove, as Apache's server does.
+fn check_provider(scheme: &str, options: &Options) -> Result<(), Failure> {
+    let needs = match scheme {
+        "digest" | "ip" => return Ok(()),
+        "sasl" if options.sasl_users.is_some() => return Ok(()),
+        "ensemble" if options.ensemble_names.is_some() => return Ok(()),
+        "sasl" => "give --sasl-users-file",
+        "ensemble" => "give --ensemble-name",
+        _ => "this server has digest, ip, sasl and ensemble",
+    };
+    Err(Failure::Usage(format!(
+        "authentication with the scheme {scheme:?} is enforced, but not available: {needs}"
+    )))
 }
 
 fn set<T>(option: &mut T, given: Option<T>) {
@@ -223,5 +270,44 @@ mod tests {
         assert_eq!(listen(&serve), ["0.0.0.0:0"; 3]);
         serve.port = Some(65_534);
         assert!(matches!(serve.settings(), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn members_of_a_file_share_no_port() {
+        let path = std::env::temp_dir().join(format!("zkctl-ports-{}", std::process::id()));
+        let mut serve = Serve {
+            config: Some(path.clone()),
+            ..Serve::default()
+        };
+        let with = |clients: [&str; 3], serve: &Serve| {
+            let line = |(client, id)| format!("server.{id}=zk{id}:2888:3888{client}\n");
+            let text: String = clients.into_iter().zip(1..).map(line).collect();
+            std::fs::write(&path, text).unwrap();
+            listen(serve)
+        };
+        let numbered = ["127.0.0.1:31", "127.0.0.1:32", "127.0.0.1:33"];
+        assert_eq!(with([";31"; 3], &serve), numbered);
+        assert_eq!(with([";31", ";127.0.0.1:31", ";33"], &serve), numbered);
+        assert_eq!(with([";31", ";0.0.0.0:31", ";33"], &serve), numbered);
+        assert_eq!(with([";2182", "", ";31"], &serve)[1], "127.0.0.1:2183");
+        let own = [";127.0.0.1:31", ";127.0.0.2:31", ";127.0.0.1:33"];
+        let hosts = ["127.0.0.1:31", "127.0.0.2:31", "127.0.0.1:33"];
+        assert_eq!(with(own, &serve), hosts);
+        // What a line names is not looked up in vain.
+        serve.port = Some(31);
+        assert_eq!(with([";no-such-host.invalid:31", "", ""], &serve), numbered);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_none_can_prove_is_not_enforced() {
+        let mut serve = Serve::default();
+        for (scheme, fits) in [("sasl", false), ("digest", true), ("", false), ("x", false)] {
+            serve.enforce_auth = vec![scheme.to_owned()];
+            assert_eq!(serve.settings().is_ok(), fits, "{scheme}");
+        }
+        serve.enforce_auth = vec!["ensemble".to_owned()];
+        serve.ensemble_name = vec!["a".to_owned()];
+        assert_eq!(settings(&serve).options.enforce_auth, ["ensemble"]);
     }
 }

@@ -19,6 +19,7 @@ pub(super) struct ZooCfg {
     pub(super) port: Option<u16>,
     pub(super) host: Option<IpAddr>,
     enforces_auth: bool,
+    requires_sasl: bool,
     schemes: Vec<String>,
     dynamic: Option<PathBuf>,
     /// The lines without effect, for a warning each.
@@ -40,9 +41,10 @@ impl ZooCfg {
         if let Some(dynamic) = cfg.dynamic.take() {
             cfg.take(&dynamic)?;
         }
-        if cfg.enforces_auth {
-            cfg.options.enforce_auth = std::mem::take(&mut cfg.schemes);
-        }
+        let enforced = cfg.enforced_schemes();
+        let shown = path.display();
+        cfg.options.enforce_auth =
+            enforced.map_err(|problem| Failure::Usage(format!("{shown}: {problem}")))?;
         for ignored in &cfg.ignored {
             warn!("{ignored}");
         }
@@ -110,12 +112,7 @@ impl ZooCfg {
             "ensembleAuthName" => options.ensemble_names = Some(list(value)),
             "enforce.auth.enabled" => self.enforces_auth = boolean(value)?,
             "enforce.auth.schemes" => self.schemes = list(value),
-            "sessionRequireClientSASLAuth" => {
-                if boolean(value)? {
-                    self.enforces_auth = true;
-                    self.schemes.push("sasl".to_owned());
-                }
-            }
+            "sessionRequireClientSASLAuth" => self.requires_sasl = boolean(value)?,
             "dynamicConfigFile" => self.dynamic = Some(value.into()),
             _ if key.starts_with("authProvider") => return Ok(self.provider(value)),
             _ if key.starts_with("server.") => {
@@ -129,6 +126,20 @@ impl ZooCfg {
             _ => return Ok(Some("this server has no such setting")),
         }
         Ok(None)
+    }
+
+    /// The schemes of which a client must prove an identity, whatever the order of the lines; none if
+    /// any client is served. The setting for SASL alone outweighs the others, as in Apache's
+    /// `AuthenticationHelper`.
+    fn enforced_schemes(&self) -> Result<Vec<String>, Problem> {
+        match (self.requires_sasl, self.enforces_auth) {
+            (true, _) => Ok(vec!["sasl".to_owned()]),
+            (false, true) if self.schemes.is_empty() => {
+                Err("enforce.auth.enabled=true needs enforce.auth.schemes")
+            }
+            (false, true) => Ok(self.schemes.clone()),
+            (false, false) => Ok(Vec::new()),
+        }
     }
 
     fn provider(&mut self, class: &str) -> Option<&'static str> {
@@ -159,18 +170,16 @@ impl ZooCfg {
         Ok(())
     }
 
-    /// Where clients reach each member, if its line says so.
-    pub(super) fn client_addresses(&self) -> Result<Vec<Option<ClientAddress>>, Failure> {
-        let address = |server: &Server| {
-            let Some(client) = &server.client else {
-                return Ok(None);
-            };
-            let host = client.host.as_deref().map(host).transpose();
-            let host =
-                host.map_err(|problem| Failure::Usage(format!("server.{}: {problem}", server.id)))?;
-            Ok(Some((host, client.port)))
+    /// Where clients reach a member, counted from 0, if its line says so.
+    pub(super) fn client_address(&self, member: usize) -> Result<Option<ClientAddress>, Failure> {
+        let server = self.options.servers.get(member);
+        let named = server.and_then(|server| Some((server.id, server.client.as_ref()?)));
+        let Some((id, client)) = named else {
+            return Ok(None);
         };
-        self.options.servers.iter().map(address).collect()
+        let host = client.host.as_deref().map(host).transpose();
+        let host = host.map_err(|problem| Failure::Usage(format!("server.{id}: {problem}")))?;
+        Ok(Some((host, client.port)))
     }
 }
 
@@ -259,15 +268,40 @@ mod tests {
         let cfg = cfg(text).unwrap();
         let ids: Vec<_> = cfg.options.servers.iter().map(|server| server.id).collect();
         assert_eq!(ids, [3, 1, 2]);
-        let addresses = cfg.client_addresses().ok().unwrap();
+        let addresses = [0, 1, 2, 3].map(|member| cfg.client_address(member).ok().unwrap());
         let local = IpAddr::from([127, 0, 0, 1]);
-        assert_eq!(addresses, [Some((Some(local), 31)), Some((None, 21)), None]);
+        let named = [Some((Some(local), 31)), Some((None, 21)), None, None];
+        assert_eq!(addresses, named);
         assert!(cfg_fails("server.1=zk1:1:2\nserver.1=zk2:1:2"));
         assert!(cfg_fails("server.256=zk1:1:2") && cfg_fails("server.1=zk1"));
     }
 
     fn cfg_fails(text: &str) -> bool {
         cfg(text).is_err()
+    }
+
+    #[test]
+    fn enforced_authentication_is_never_less() {
+        let enforced = |text: &str| cfg(text).unwrap().enforced_schemes();
+        let (on, schemes) = (
+            "enforce.auth.enabled=true",
+            "enforce.auth.schemes=digest,ip",
+        );
+        let sasl = "sessionRequireClientSASLAuth=true";
+        for text in [on, &format!("{on}\nenforce.auth.schemes=")] {
+            assert!(enforced(text).is_err(), "{text}");
+        }
+        let both = format!("{on}\n{schemes}");
+        assert_eq!(enforced(&both).unwrap(), ["digest", "ip"]);
+        assert!(enforced(schemes).unwrap().is_empty());
+        for text in [
+            format!("{sasl}\n{both}"),
+            format!("{both}\n{sasl}"),
+            format!("{sasl}\n{schemes}"),
+            format!("{sasl}\nenforce.auth.enabled=false"),
+        ] {
+            assert_eq!(enforced(&text).unwrap(), ["sasl"], "{text}");
+        }
     }
 
     #[test]

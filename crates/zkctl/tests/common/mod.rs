@@ -69,6 +69,7 @@ pub(crate) fn finish_with(mut command: Command, input: &[u8]) -> Output {
         // It may stop reading when it has seen enough.
         thread::spawn(move || drop(stdin.write_all(&input)));
     }
+    let _wait = watchdog::Wait::begin("the command to end");
     child.wait_with_output().unwrap()
 }
 
