@@ -331,7 +331,6 @@ impl Core {
         let open = self.takes_requests();
         // A request that waits gets its form when it is sent.
         let form = self.form(request.op, request.needs).unwrap_or_default();
-        let (lacking, session) = (self.abilities.lacking(), self.session.id());
         // What may have to be sent in another form is kept.
         let keeps = !request.replay.is_never()
             || !request.needs.without(self.abilities.having()).is_empty();
@@ -361,6 +360,7 @@ impl Core {
                     let from = out.len();
                     encode(out);
                     if form.is_adapted {
+                        let (lacking, session) = (self.abilities.lacking(), self.session.id());
                         slot.plain = form.adapt(request.op, lacking, session, out, from);
                     }
                     bytes = out.len() - from;
@@ -467,7 +467,10 @@ impl Core {
             return Err(Failure::DeadlineExceeded(Outcome::NotSent));
         }
         // Without a connection it is parked: the next server may have the operation.
-        if self.form(request.op, request.needs).is_none() && self.takes_requests() {
+        if !request.needs.is_empty()
+            && self.form(request.op, request.needs).is_none()
+            && self.takes_requests()
+        {
             return Err(Failure::Unimplemented(Outcome::NotSent));
         }
         self.make_room()

@@ -469,7 +469,11 @@ impl<T> Link<T> {
                 Ok(Received::Auth { token, refused })
             }
             got => {
-                let Some(request) = self.take_answered(got, refused) else {
+                let request = match refused {
+                    Some(ErrorCode::Unimplemented) => self.take_unknown(got),
+                    _ => self.in_flight.pop_front(),
+                };
+                let Some(request) = request else {
                     return Err(Disconnect::Unsolicited(got));
                 };
                 if got != request.xid && !zk_proto::seeded_bug!("B17") {
@@ -491,15 +495,12 @@ impl<T> Link<T> {
         }
     }
 
-    /// The request that a reply is for: the oldest, whatever the reply's xid. A server that does not know
-    /// an operation says so at once, before it has answered earlier requests.
-    fn take_answered(&mut self, xid: Xid, refused: Option<ErrorCode>) -> Option<InFlight<T>> {
-        if refused == Some(ErrorCode::Unimplemented)
-            && let Some(index) = self.in_flight.iter().position(|request| request.xid == xid)
-        {
-            return self.in_flight.remove(index);
-        }
-        self.in_flight.pop_front()
+    /// The request that a server does not know: it says so at once, before it has answered earlier
+    /// ones. Else the oldest.
+    #[cold]
+    fn take_unknown(&mut self, xid: Xid) -> Option<InFlight<T>> {
+        let index = self.in_flight.iter().position(|it| it.xid == xid);
+        self.in_flight.remove(index.unwrap_or(0))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.

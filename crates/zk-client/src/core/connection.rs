@@ -318,26 +318,60 @@ impl Core {
         result: Result<Bytes, ErrorCode>,
         seen: Seen,
     ) -> Result<(), Disconnect> {
-        let (mut result, mut seen) = (result, seen);
         let mut watch = None;
         if let Some(slot) = self.slots.get_mut(key) {
-            let (asks, wanted, is_plain) = (slot.asks, slot.is_wanted(), slot.plain.is_some());
-            let intent = slot.watch.take();
-            if !asks.is_empty() {
-                self.note_answer(op, asks, &mut result);
-                if result == Err(ErrorCode::Unimplemented) && self.begin_resending(key) {
-                    return Err(LEFT_TO_RESEND);
-                }
-            } else if is_plain {
-                match self.handle_plain(now, key, result, seen) {
-                    Some(answer) => (result, seen) = answer,
-                    None => return Ok(()),
-                }
+            if !slot.asks.is_empty() || slot.plain.is_some() {
+                return self.handle_optional_reply(now, key, op, result, seen);
             }
-            if let Some(intent) = intent {
+            if let Some(intent) = slot.watch.take() {
+                let wanted = slot.is_wanted();
                 watch = self.settle_watch(now, intent, wanted, op, &result);
             }
         }
+        self.give_answer(key, result, watch, seen);
+        Ok(())
+    }
+
+    /// The reply to a request for an operation that not every server has, or sent in its place.
+    #[cold]
+    fn handle_optional_reply(
+        &mut self,
+        now: Instant,
+        key: SlotKey,
+        op: OpCode,
+        result: Result<Bytes, ErrorCode>,
+        seen: Seen,
+    ) -> Result<(), Disconnect> {
+        let (mut result, mut seen) = (result, seen);
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Ok(());
+        };
+        let (asks, wanted) = (slot.asks, slot.is_wanted());
+        let intent = slot.watch.take();
+        if !asks.is_empty() {
+            self.note_answer(op, asks, &mut result);
+            if result == Err(ErrorCode::Unimplemented) && self.begin_resending(key) {
+                return Err(LEFT_TO_RESEND);
+            }
+        } else {
+            match self.handle_plain(now, key, result, seen) {
+                Some(answer) => (result, seen) = answer,
+                None => return Ok(()),
+            }
+        }
+        let watch = intent.and_then(|intent| self.settle_watch(now, intent, wanted, op, &result));
+        self.give_answer(key, result, watch, seen);
+        Ok(())
+    }
+
+    #[inline]
+    fn give_answer(
+        &mut self,
+        key: SlotKey,
+        result: Result<Bytes, ErrorCode>,
+        watch: Option<SubId>,
+        seen: Seen,
+    ) {
         let reply = Reply {
             result,
             watch,
@@ -345,7 +379,6 @@ impl Core {
         };
         self.slots.answer(key, reply, &mut self.wakes);
         self.slots.unqueue(key);
-        Ok(())
     }
 
     /// A request that was to set a watch has been answered. The watch, if it is set and `wanted`.
