@@ -172,7 +172,7 @@ async fn create_as_first(zk: &Client, end: &str) -> Option<String> {
         let name = format!("{id}{end}");
         let path = format!("/lock/{name}");
         zk.create(&path, "").await.unwrap();
-        if zk.children("/lock").await.unwrap().to_vec()[0] == name {
+        if zk.children("/lock").await.unwrap().to_vec().first() == Some(&name) {
             return Some(path);
         }
         zk.delete(&path).await.unwrap();

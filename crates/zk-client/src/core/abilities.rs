@@ -263,8 +263,8 @@ impl Abilities {
         next: OpSet,
         sent: OpSet,
     ) -> OpSet {
-        let is_near = |it: &Box<Suspect>| now.saturating_duration_since(it.closed_at) <= most_apart;
-        let before = self.suspect.take().filter(is_near);
+        let before = (self.suspect.take())
+            .filter(|it| now.saturating_duration_since(it.closed_at) <= most_apart);
         let sent = sent.without(self.had);
         let nothing = next.is_empty() && sent.is_empty();
         let Some((server, _)) = self.servers.last().filter(|_| !nothing) else {

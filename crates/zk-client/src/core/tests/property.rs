@@ -522,7 +522,8 @@ impl Run {
             assert_eq!(class.submitted, ended + class.dropped, "{class:?}");
         }
         let server = &self.world.server;
-        if self.may_lack(OpCode::RemoveWatches) {
+        // A server without the one is taken to lack the other.
+        if self.may_lack(OpCode::RemoveWatches) || self.may_lack(OpCode::Create2) {
             return;
         }
         for there in [&server.data_watches, &server.child_watches] {
