@@ -330,12 +330,13 @@ impl Core {
         let limit = self.limits.request_bytes;
         let open = self.takes_requests();
         // A request that waits gets its form when it is sent.
-        let form = self.form(request.op, request.needs).unwrap_or_default();
+        let adapted = self.adapted(request.op, request.needs);
         // What may have to be sent in another form is kept.
         let keeps = !request.replay.is_never()
             || !request.needs.without(self.abilities.having()).is_empty();
         let key = self.slots.insert(
             request.op,
+            request.needs,
             request.path,
             request.replay,
             watch,
@@ -344,7 +345,6 @@ impl Core {
         let Some(slot) = self.slots.get_mut(key) else {
             return Err(Box::new(Failure::QueueFull));
         };
-        slot.needs = request.needs;
         let encode = |out: &mut BytesMut| {
             request.record.encode(out);
             // Every request that sets a watch can be sent again, and says so in its last byte.
@@ -355,11 +355,12 @@ impl Core {
         let mut bytes = 0;
         let size = match self.link.as_mut().filter(|_| open) {
             Some(link) => {
-                slot.asks = form.asks;
-                let written = link.submit(now, form.op, Token::Call(key), limit, |out| {
+                let op = adapted.map_or(request.op, |form| form.op);
+                let written = link.submit(now, op, Token::Call(key), limit, |out| {
                     let from = out.len();
                     encode(out);
-                    if form.is_adapted {
+                    if let Some(form) = adapted {
+                        slot.asks = form.asks;
                         let (lacking, session) = (self.abilities.lacking(), self.session.id());
                         slot.plain = form.adapt(request.op, lacking, session, out, from);
                     }

@@ -202,6 +202,11 @@ impl Slot {
         self.plain.as_ref().is_some_and(|plain| plain.is_created())
     }
 
+    #[cold]
+    fn forget_plain(&mut self) {
+        self.plain = None;
+    }
+
     /// Whether it is sent again, when it was sent and its reply did not come. A creation is, once it
     /// is known to have happened: what is sent then is a read.
     pub(crate) fn replay(&self) -> Replay {
@@ -288,6 +293,7 @@ impl Slots {
     pub(crate) fn insert(
         &mut self,
         op: OpCode,
+        needs: OpSet,
         path: &str,
         replay: Replay,
         watch: Option<WatchIntent>,
@@ -302,8 +308,8 @@ impl Slots {
         });
         if let Some(slot) = self.get_mut(key) {
             slot.op = op;
-            slot.needs = OpSet::NONE;
-            slot.asks = OpSet::NONE;
+            slot.needs = needs;
+            slot.asks = needs;
             slot.goes_first = false;
             slot.replay = replay;
             slot.watch = watch;
@@ -487,7 +493,9 @@ impl Slots {
         debug_assert!(slot.watch.is_none() && slot.deadline.is_none());
         debug_assert!(slot.waker.is_none() && slot.result.is_none());
         slot.path.clear();
-        slot.plain = None;
+        if slot.plain.is_some() {
+            slot.forget_plain();
+        }
         slot.clear_record();
         self.free.push(key);
     }
@@ -508,14 +516,28 @@ mod tests {
     #[test]
     fn a_slot_is_free_when_both_sides_have_let_go() {
         let mut slots = Slots::default();
-        let key = slots.insert(OpCode::Exists, "/a", Replay::Always, None, None);
+        let key = slots.insert(
+            OpCode::Exists,
+            OpSet::NONE,
+            "/a",
+            Replay::Always,
+            None,
+            None,
+        );
         assert!(slots.answer(key, reply(), &mut Vec::new()));
         slots.unqueue(key);
         assert_eq!(slots.len(), 1);
         assert!(slots.poll(key, Waker::noop(), &mut Vec::new()).is_some());
         assert_eq!(slots.len(), 0);
         assert_eq!(
-            slots.insert(OpCode::Exists, "/a", Replay::Always, None, None),
+            slots.insert(
+                OpCode::Exists,
+                OpSet::NONE,
+                "/a",
+                Replay::Always,
+                None,
+                None
+            ),
             key
         );
     }
@@ -523,7 +545,14 @@ mod tests {
     #[test]
     fn an_answer_nobody_wants_is_dropped() {
         let mut slots = Slots::default();
-        let key = slots.insert(OpCode::Exists, "/a", Replay::Always, None, None);
+        let key = slots.insert(
+            OpCode::Exists,
+            OpSet::NONE,
+            "/a",
+            Replay::Always,
+            None,
+            None,
+        );
         assert!(slots.disown(key, &mut Vec::new()).is_none());
         assert_eq!(slots.len(), 1, "the link still holds the key");
         assert!(!slots.answer(key, reply(), &mut Vec::new()));
@@ -534,7 +563,14 @@ mod tests {
     #[test]
     fn the_first_answer_counts() {
         let mut slots = Slots::default();
-        let key = slots.insert(OpCode::Exists, "/a", Replay::Always, None, None);
+        let key = slots.insert(
+            OpCode::Exists,
+            OpSet::NONE,
+            "/a",
+            Replay::Always,
+            None,
+            None,
+        );
         let late = Failure::DeadlineExceeded(Outcome::Unknown);
         assert!(slots.fail(key, late, &mut Vec::new()));
         assert!(!slots.answer(key, reply(), &mut Vec::new()));

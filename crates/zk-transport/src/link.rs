@@ -469,11 +469,10 @@ impl<T> Link<T> {
                 Ok(Received::Auth { token, refused })
             }
             got => {
-                let request = match refused {
-                    Some(ErrorCode::Unimplemented) => self.take_unknown(got),
-                    _ => self.in_flight.pop_front(),
-                };
-                let Some(request) = request else {
+                if refused == Some(ErrorCode::Unimplemented) {
+                    self.bring_forward(got);
+                }
+                let Some(request) = self.in_flight.pop_front() else {
                     return Err(Disconnect::Unsolicited(got));
                 };
                 if got != request.xid && !zk_proto::seeded_bug!("B17") {
@@ -495,12 +494,14 @@ impl<T> Link<T> {
         }
     }
 
-    /// The request that a server does not know: it says so at once, before it has answered earlier
-    /// ones. Else the oldest.
+    /// Makes a request the next to be answered: a server that does not know an operation says so at
+    /// once, before it has answered earlier requests.
     #[cold]
-    fn take_unknown(&mut self, xid: Xid) -> Option<InFlight<T>> {
+    fn bring_forward(&mut self, xid: Xid) {
         let index = self.in_flight.iter().position(|it| it.xid == xid);
-        self.in_flight.remove(index.unwrap_or(0))
+        if let Some(request) = index.and_then(|index| self.in_flight.remove(index)) {
+            self.in_flight.push_front(request);
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.

@@ -90,16 +90,6 @@ pub(super) struct Form {
     pub(super) is_adapted: bool,
 }
 
-impl Default for Form {
-    fn default() -> Self {
-        Form {
-            op: OpCode::Ping,
-            asks: OpSet::NONE,
-            is_adapted: false,
-        }
-    }
-}
-
 impl Form {
     /// Changes the record of an `op` that is sent in this form, which is what `out` has from `from` on.
     pub(super) fn adapt(
@@ -137,6 +127,17 @@ impl Core {
                 asks: needs,
                 is_adapted: false,
             }),
+            false => self.adapted_form(op, needs, lacks),
+        }
+    }
+
+    /// The form of a request that the current server is not sent as it is. A request that waits gets
+    /// its form when it is sent.
+    #[inline]
+    pub(super) fn adapted(&self, op: OpCode, needs: OpSet) -> Option<Form> {
+        let lacks = self.abilities.lacking().and(needs);
+        match lacks.is_empty() {
+            true => None,
             false => self.adapted_form(op, needs, lacks),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use zk_proto::OpCode;
 
-use super::{Core, Token};
+use super::{Core, OpSet, Token};
 use crate::slots::{Failure, Replay, SlotKey};
 
 /// Credentials, sent again on every connection, in order.
@@ -45,9 +45,14 @@ impl Core {
         if known.is_none() && bytes + secret.len() > limit {
             return Err(Failure::QueueBytes { bytes, limit });
         }
-        let key = self
-            .slots
-            .insert(OpCode::Auth, "", Replay::Always, None, deadline);
+        let key = self.slots.insert(
+            OpCode::Auth,
+            OpSet::NONE,
+            "",
+            Replay::Always,
+            None,
+            deadline,
+        );
         self.note_deadline(deadline);
         let index = known.unwrap_or_else(|| self.preset_credential(scheme, secret));
         let link = self.link.as_mut().filter(|link| link.is_open());
