@@ -482,6 +482,7 @@ impl Slots {
         }
     }
 
+    #[inline]
     fn free_if_done(&mut self, key: SlotKey) {
         let Some(slot) = self.get_mut(key) else {
             return;
