@@ -120,8 +120,10 @@ pub(crate) fn create_op() -> OpCode {
 /// that costs in the middle of a recipe is for `other_servers.rs` to say.
 pub(crate) async fn acquaint(zk: &Client) {
     if pose() == Pose::V3_4 {
-        zk.create("/acquainted", "").await.unwrap();
-        zk.delete("/acquainted").await.unwrap();
+        zk.create("/known", "").await.unwrap();
+        zk.delete("/known").await.unwrap();
+        zk.create("/known", "").container().await.unwrap();
+        zk.delete("/known").await.unwrap();
         drop(zk.exists("/").watch().await.unwrap());
         zk.sync("/").await.unwrap();
     }
