@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use common::server::server_resumes_sessions;
 use common::{PATIENCE, connect, shared_server, soon, states_until};
 use common::{then_always, unless_starved, until_connected, until_suspended};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -312,7 +313,7 @@ async fn everything_is_told(session: Duration, used: Used) {
     proxy.cut_all();
     until_suspended(&mut states).await;
     until_connected(&mut states).await;
-    assert_eq!(zk.session().id, first);
+    assert_eq!(zk.session().id == first, server_resumes_sessions());
     proxy.refuse(true).unwrap();
     proxy.cut_all();
     until_suspended(&mut states).await;
@@ -337,10 +338,15 @@ async fn everything_is_told(session: Duration, used: Used) {
     let resumed = common::builder(shared_server().connect_string())
         .connect_timeout(PATIENCE)
         .resume(token)
-        .await
-        .unwrap();
+        .await;
     print(&resumed);
-    resumed.close().await.unwrap();
+    match resumed {
+        Ok(resumed) => resumed.close().await.unwrap(),
+        Err(error) => {
+            assert!(!server_resumes_sessions(), "{error:?}");
+            assert_eq!(error.kind(), ErrorKind::SessionExpired);
+        }
+    }
 
     let told = capture.text();
     let passwords = tap.0.lock().unwrap().clone();

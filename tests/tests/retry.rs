@@ -1,5 +1,8 @@
 //! Conditional writes whose reply is lost, tried again: each takes effect once, or nobody says that it
 //! did.
+//!
+//! On ClickHouse Keeper the session ends with the connection. No later read belongs to the session of such
+//! a write, so its outcome stays unknown whatever the read finds.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,10 +14,12 @@
 
 mod common;
 
+use std::fmt::Debug;
 use std::time::Duration;
 
+use common::server::server_resumes_sessions;
 use common::{beside, connect, shared_server, soon, until_suspended};
-use zk_client::{BackoffPolicy, Client, ErrorKind, Outcome, RetryPolicy};
+use zk_client::{BackoffPolicy, Client, Error, ErrorKind, Outcome, RetryPolicy};
 use zk_tests::{Direction, Proxy};
 
 fn policy() -> RetryPolicy {
@@ -29,6 +34,8 @@ struct Scene {
     proxy: Proxy,
     zk: Client,
     other: Client,
+    /// How many connections there were before one was cut.
+    connections: u64,
 }
 
 impl Scene {
@@ -43,7 +50,13 @@ impl Scene {
         let other = beside(&zk, &server.connect_string()).await;
         zk.create("/a", "0").await.unwrap();
         zk.set("/a", "1").await.unwrap();
-        Scene { proxy, zk, other }
+        let connections = proxy.accepted();
+        Scene {
+            proxy,
+            zk,
+            other,
+            connections,
+        }
     }
 
     async fn found(&self) -> (String, i32) {
@@ -53,16 +66,49 @@ impl Scene {
     }
 }
 
+fn assert_unknown<T: Debug>(written: zk_client::Result<T>) {
+    let error = written.unwrap_err();
+    let kinds: &[_] = match server_resumes_sessions() {
+        true => &[ErrorKind::ConnectionLost],
+        false => &[ErrorKind::ConnectionLost, ErrorKind::SessionExpired],
+    };
+    assert!(kinds.contains(&error.kind()), "{error:?}");
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error:?}");
+}
+
+/// The result of a write of which a read in its session proves that it is done.
+fn proven<T: Debug>(written: zk_client::Result<T>) -> Option<T> {
+    if server_resumes_sessions() {
+        return Some(written.unwrap());
+    }
+    assert_unknown(written);
+    None
+}
+
+/// Of a write of which a read in its session proves that another came first. Returns the error of it.
+fn conflict<T: Debug>(written: zk_client::Result<T>) -> Option<Error> {
+    if server_resumes_sessions() {
+        let error = written.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadVersion, "{error:?}");
+        assert_eq!(error.outcome(), Outcome::Rejected, "{error:?}");
+        return Some(error);
+    }
+    assert_unknown(written);
+    None
+}
+
 #[tokio::test]
 async fn a55_a_set_that_took_effect_is_not_made_twice() {
-    let Scene { proxy, zk, .. } = &Scene::new().await;
-    proxy.cut_after(Direction::ToClient, 0);
+    let scene = Scene::new().await;
+    scene.proxy.cut_after(Direction::ToClient, 0);
     let policy = policy();
-    let retried = zk.set("/a", "2").version(1).retry(&policy);
-    let stat = soon("the verdict", retried).await.unwrap();
-    assert_eq!(stat.version, 2);
-    assert_eq!(proxy.accepted(), 2, "its reply was not lost");
-    assert_eq!(zk.get("/a").await.unwrap().1, stat);
+    let retried = scene.zk.set("/a", "2").version(1).retry(&policy);
+    let stat = proven(soon("the verdict", retried).await);
+    assert_eq!(scene.found().await, ("2".to_owned(), 2));
+    let found = scene.zk.get("/a").await.unwrap().1;
+    assert_eq!(stat.unwrap_or(found), found);
+    let accepted = scene.proxy.accepted();
+    assert_eq!(accepted, scene.connections + 1, "its reply was not lost");
 }
 
 #[tokio::test]
@@ -71,9 +117,13 @@ async fn a55_a_set_that_never_arrived_is_made_again() {
     scene.proxy.cut_after(Direction::ToServer, 0);
     let policy = policy();
     let retried = scene.zk.set("/a", "2").version(1).retry(&policy);
-    assert_eq!(soon("the verdict", retried).await.unwrap().version, 2);
-    assert_eq!(scene.proxy.accepted(), 2);
-    assert_eq!(scene.found().await, ("2".to_owned(), 2));
+    let found = match proven(soon("the verdict", retried).await) {
+        Some(stat) => ("2".to_owned(), stat.version),
+        None => ("1".to_owned(), 1),
+    };
+    assert_eq!(scene.found().await, found);
+    scene.zk.get("/a").await.unwrap();
+    assert_eq!(scene.proxy.accepted(), scene.connections + 1);
 }
 
 /// Makes `write` with its request kept from the server, and `meanwhile` before the client is back.
@@ -107,16 +157,12 @@ async fn a55_somebody_elses_write_is_a_conflict() {
     let scene = Scene::new().await;
     let policy = policy();
     let set = scene.zk.set("/a", "2").version(1).retry(&policy);
-    let error = kept(&scene, set.into_future(), async |other: &Client| {
+    let written = kept(&scene, set.into_future(), async |other: &Client| {
         other.set("/a", "theirs").version(1).await.unwrap();
-    })
-    .await
-    .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.outcome()),
-        (ErrorKind::BadVersion, Outcome::Rejected)
-    );
-    assert_eq!((error.op(), error.path()), (Some("setData"), Some("/a")));
+    });
+    if let Some(error) = conflict(written.await) {
+        assert_eq!((error.op(), error.path()), (Some("setData"), Some("/a")));
+    }
     assert_eq!(scene.found().await, ("theirs".to_owned(), 2));
 }
 
@@ -133,18 +179,13 @@ async fn a55_a_set_that_may_lie_under_another_is_unknown() {
             }
             other.set("/a", "theirs").version(2).await.unwrap();
         };
-        let error = if arrives {
+        assert_unknown(if arrives {
             scene.proxy.refuse(true).unwrap();
             scene.proxy.cut_after(Direction::ToClient, 0);
             lost(&scene, set.into_future(), meanwhile).await
         } else {
             kept(&scene, set.into_future(), meanwhile).await
-        };
-        let error = error.unwrap_err();
-        assert_eq!(
-            (error.kind(), error.outcome()),
-            (ErrorKind::ConnectionLost, Outcome::Unknown)
-        );
+        });
     }
 }
 
@@ -169,38 +210,31 @@ async fn a56_a_delete_is_made_again_only_if_the_znode_is_there() {
     let scene = Scene::new().await;
     let policy = policy();
     scene.proxy.cut_after(Direction::ToServer, 0);
-    soon(
-        "the verdict",
-        scene.zk.delete("/a").version(1).retry(&policy),
-    )
-    .await
-    .unwrap();
+    let retried = scene.zk.delete("/a").version(1).retry(&policy);
+    if proven(soon("the verdict", retried).await).is_none() {
+        assert_eq!(scene.found().await, ("1".to_owned(), 1));
+        scene.zk.delete("/a").await.unwrap();
+    }
     assert!(scene.other.exists("/a").await.unwrap().is_none());
 
     // Whoever deleted it: nobody may take the other's place.
     for arrives in [true, false] {
         scene.zk.create("/a", "").await.unwrap();
         let delete = scene.zk.delete("/a").version(0).retry(&policy);
-        let error = if arrives {
+        assert_unknown(if arrives {
             scene.proxy.cut_after(Direction::ToClient, 0);
-            soon("the verdict", delete).await.unwrap_err()
+            soon("the verdict", delete).await
         } else {
             let other = async |other: &Client| other.delete("/a").await.unwrap();
-            kept(&scene, delete.into_future(), other).await.unwrap_err()
-        };
-        assert_eq!(
-            (error.kind(), error.outcome()),
-            (ErrorKind::ConnectionLost, Outcome::Unknown)
-        );
+            kept(&scene, delete.into_future(), other).await
+        });
     }
     scene.zk.create("/a", "").await.unwrap();
     let delete = scene.zk.delete("/a").version(0).retry(&policy);
-    let error = kept(&scene, delete.into_future(), async |other: &Client| {
+    let written = kept(&scene, delete.into_future(), async |other: &Client| {
         other.set("/a", "theirs").await.unwrap();
-    })
-    .await
-    .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::BadVersion);
+    });
+    conflict(written.await);
     assert_eq!(scene.found().await, ("theirs".to_owned(), 1));
 }
 
@@ -214,12 +248,8 @@ async fn g2_a_write_without_a_version_and_a_transaction_stay_unknown() {
     scene.proxy.cut_after(Direction::ToClient, 0);
     let multi = zk.retry(&policy, || zk.multi().check("/a", 2).set("/a", "3"));
     let multi = soon("the transaction", multi).await.map(drop);
-    for error in [set.map(drop).unwrap_err(), multi.unwrap_err()] {
-        assert_eq!(
-            (error.kind(), error.outcome()),
-            (ErrorKind::ConnectionLost, Outcome::Unknown)
-        );
-    }
+    assert_unknown(set);
+    assert_unknown(multi);
     // Each was executed, once.
     assert_eq!(scene.found().await, ("3".to_owned(), 3));
 }
@@ -231,8 +261,16 @@ async fn a58_a_transaction_of_checks_is_made_again() {
     let (zk, policy) = (&scene.zk, policy());
     scene.proxy.cut_after(Direction::ToClient, 0);
     let checked = zk.retry_read(&policy, || zk.multi().check("/a", 1));
-    assert_eq!(soon("the verdict", checked).await.unwrap().len(), 1);
-    assert_eq!(scene.proxy.accepted(), 2);
+    match soon("the verdict", checked).await {
+        Ok(results) => assert_eq!(results.len(), 1),
+        // The next attempt waited for the connection, and the session has ended meanwhile.
+        Err(error) => {
+            assert!(!server_resumes_sessions(), "{error:?}");
+            assert_eq!(error.kind(), ErrorKind::SessionExpired);
+            zk.get("/a").await.unwrap();
+        }
+    }
+    assert_eq!(scene.proxy.accepted(), scene.connections + 1);
 }
 
 /// A36, on the server that can be made to throttle.

@@ -11,30 +11,37 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LAYOUTS, at, end_session, memory, memory_with, paths, received, soon, start, until};
+use common::{
+    LAYOUTS, at, end_session, memory, memory_with, paths, pose, received, soon, start, until,
+};
 use zk_client::{Acl, Client, Permissions};
+use zk_embedded::Pose;
+use zk_proto::OpCode;
 use zk_recipes::{Layout, Lock, Lost, MultiLock, ReadLock, Trust, WriteLock, revoke};
 
-/// I22, go-zk #145: one release wakes one waiter, and what it costs is the same with a thousand.
+/// I22, go-zk #145: one release wakes one waiter, and what it costs is the same with a thousand. On other
+/// servers than the default one a hundred show what a release costs there.
 #[tokio::test(start_paused = true)]
 async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
-    const WAITERS: usize = 1000;
+    let waiters = if pose() == Pose::V3_9 { 1000 } else { 100 };
     let memory = memory(1).await;
     let (holder, waiter) = (memory.any().await, memory.any().await);
     let before = received(&memory).await;
     holder.ensure_path("/lock").await.unwrap();
     let created = received(&memory).await - before;
-    assert_eq!(created, 1);
+    // Without `create2`, the stat is read.
+    let creation = if pose().knows(OpCode::Create2) { 1 } else { 2 };
+    assert_eq!(created, creation);
     let lock = Lock::new(&holder, "/lock");
     let guard = lock.acquire().await.unwrap();
     assert_eq!(
         received(&memory).await - before - created,
-        2,
+        creation + 1,
         "create, children"
     );
 
     let mut waiting = Vec::new();
-    for n in 0..WAITERS {
+    for n in 0..waiters {
         let lock = Lock::new(&waiter, "/lock").trust(match n % 2 {
             0 => Trust::Quorum,
             _ => Trust::Server,
@@ -43,7 +50,7 @@ async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
         // In this order.
         memory.until_names("/lock", n + 2).await;
     }
-    until("all watch", || memory.server.watch_counts().data == WAITERS).await;
+    until("all watch", || memory.server.watch_counts().data == waiters).await;
     let mut first = guard;
     for (n, next) in waiting.into_iter().take(20).enumerate() {
         let before = received(&memory).await;
@@ -125,7 +132,8 @@ async fn a70_b82_the_order_is_kept_when_the_counter_runs_over() {
     }
 }
 
-/// CURATOR-308: the container goes between the acquisitions, and under a waiting one's hands.
+/// CURATOR-308: the container goes between the acquisitions, and under a waiting one's hands. A server
+/// without containers keeps the parent until it is deleted.
 #[tokio::test(start_paused = true)]
 async fn a75_a_parent_that_was_reaped_is_made_again() {
     let often = Duration::from_millis(100);
@@ -135,7 +143,7 @@ async fn a75_a_parent_that_was_reaped_is_made_again() {
         let lock = Lock::new(&zk, "/locks/one").layout(layout);
         for _ in 0..3 {
             lock.acquire().await.unwrap().release().await.unwrap();
-            if layout == Layout::Kazoo {
+            if layout == Layout::Kazoo || !pose().knows(OpCode::CreateContainer) {
                 assert!(paths(&memory.server).contains(&"/locks/one".to_owned()));
                 zk.delete("/locks/one").await.unwrap();
             }

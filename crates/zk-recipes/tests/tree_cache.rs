@@ -9,32 +9,17 @@
 )]
 
 mod common;
+#[path = "common/trees.rs"]
+mod trees;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use bytes::Bytes;
-use common::{fill, soon, until};
+use common::{pose, soon, until, until_unwatched};
 use fastrand::Rng;
-use zk_client::{BackoffPolicy, Client, SessionId, Stat, Zxid};
+use trees::{Contents, client, contents, copy, tree};
+use zk_client::Client;
 use zk_embedded::fault::{Action, on};
 use zk_embedded::{Pose, Server};
 use zk_proto::{ErrorCode, OpCode};
-use zk_recipes::{
-    CacheError, CacheEvent, CacheEvents, Cached, Snapshot, TreeCache, TreeCacheBuilder,
-};
-
-async fn client(server: &Server) -> Client {
-    let impatient = BackoffPolicy {
-        initial: Duration::from_millis(2),
-        max: Duration::from_millis(20),
-    };
-    common::unhurried(Client::builder(server.connect_string()))
-        .backoff(impatient)
-        .connect()
-        .await
-        .unwrap()
-}
+use zk_recipes::{CacheError, CacheEvent, CacheEvents, Snapshot, TreeCache, TreeCacheBuilder};
 
 fn start(builder: TreeCacheBuilder<'_>, one_shot: bool) -> TreeCache {
     if one_shot {
@@ -44,37 +29,9 @@ fn start(builder: TreeCacheBuilder<'_>, one_shot: bool) -> TreeCache {
     }
 }
 
-/// What two copies of a node have to agree on. The rest of a stat changes without the node's being
-/// written to.
-type Written = (Bytes, Zxid, Zxid, i32, Option<SessionId>);
-type Contents = BTreeMap<String, Written>;
-
-fn written(data: Bytes, stat: Stat) -> Written {
-    (data, stat.czxid, stat.mzxid, stat.version, stat.owner())
-}
-
-fn copy(node: &Cached) -> Written {
-    written(node.data.clone(), node.stat)
-}
-
-/// The tree as the server has it, at and below a path.
-fn tree(server: &Server, base: &str) -> Contents {
-    let mut tree = Contents::new();
-    for path in server.paths() {
-        let below = format!("{}/", base.trim_end_matches('/'));
-        if (path == base || path.starts_with(&below)) && !path.starts_with("/zookeeper") {
-            let node = server.node(&path).unwrap();
-            tree.insert(path, written(node.data.unwrap_or_default(), node.stat));
-        }
-    }
-    tree
-}
-
-fn contents(snapshot: &Snapshot) -> Contents {
-    let nodes = snapshot.iter();
-    let nodes: Contents = nodes.map(|(path, node)| (path, copy(node))).collect();
-    assert_eq!(nodes.len(), snapshot.len());
-    nodes
+/// Whether the server has recursive watches that report which znode has changed.
+fn has_recursive_watches() -> bool {
+    pose().knows(OpCode::AddWatch) && pose() != Pose::KeeperNew
 }
 
 /// Follows a cache by its events, and checks each against the snapshot that they start from.
@@ -218,17 +175,21 @@ async fn run(seed: u64, one_shot: bool, pose: Pose) {
     until("no watch is left", || zk.statistics().watches == 0).await;
 }
 
+/// With the default server, six; with each other one, the first, in which the ensemble is restored.
 fn seeds() -> std::ops::Range<u64> {
     let seeds = std::env::var("ZK_CHAOS_SEEDS").ok();
-    0..seeds.and_then(|n| n.parse().ok()).unwrap_or(6)
+    let default = if pose() == Pose::V3_9 { 6 } else { 1 };
+    0..seeds.and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
 /// A41, A74, D1, I23.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a41_d1_it_equals_the_tree_after_every_reconnect_and_every_expiry() {
     for seed in seeds() {
-        run(seed, false, Pose::V3_9).await;
-        run(seed, false, Pose::V3_8).await;
+        run(seed, false, pose()).await;
+        if pose() == Pose::V3_9 {
+            run(seed, false, Pose::V3_8).await;
+        }
     }
 }
 
@@ -236,7 +197,7 @@ async fn a41_d1_it_equals_the_tree_after_every_reconnect_and_every_expiry() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a39_b62_it_equals_the_tree_with_one_shot_watches() {
     for seed in seeds() {
-        run(seed, true, Pose::V3_9).await;
+        run(seed, true, pose()).await;
     }
 }
 
@@ -370,7 +331,7 @@ async fn a_tree_that_is_too_large_ends_the_cache_and_lets_go_of_it() {
     });
     assert!(matches!(end.await, CacheError::TooManyNodes { limit: 21 }));
     assert!(soon("the end", events.next()).await.is_none());
-    until("no watch is left", || server.watch_counts().data == 0).await;
+    until_unwatched(|| server.watch_counts().data).await;
 
     let cache = TreeCache::builder(&zk, "/a").max_bytes(4096).start();
     let error = soon("the end", cache.initialized()).await.unwrap_err();
@@ -410,7 +371,8 @@ async fn events_that_nobody_reads_are_dropped_and_the_reader_goes_on_from_a_snap
     assert!(matches!(&event, Some(Ok(CacheEvent::Added { path, .. })) if path == "/a/last"));
 }
 
-/// G8: a cache that does not keep up with its watch reads everything again.
+/// G8: a cache that does not keep up with its watch reads everything again. A one-shot watch has one
+/// event, and does not overflow.
 #[tokio::test]
 async fn a_watch_that_overflows_is_a_gap() {
     let server = common::server().start().await.unwrap();
@@ -431,7 +393,9 @@ async fn a_watch_that_overflows_is_a_gap() {
         create.await.unwrap();
     }
     soon("the reader is even", reader.catch_up(&cache, &server, "/a")).await;
-    assert!(cache.snapshot().unwrap().generation() > 1);
+    if has_recursive_watches() {
+        assert!(cache.snapshot().unwrap().generation() > 1);
+    }
 }
 
 #[tokio::test]
@@ -446,71 +410,4 @@ async fn it_ends_with_its_client() {
         assert!(matches!(event.unwrap(), CacheEvent::Gap { generation: 2 }));
     }
     assert!(matches!(cache.snapshot(), Err(CacheError::Closed)));
-}
-
-/// B103: more children than 64 K, and an initialized cache although they come and go.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b103_65600_children_are_had() {
-    const CHILDREN: usize = 65_600;
-    let server = common::server().log_limit(0).start().await.unwrap();
-    let (zk, admin) = (client(&server).await, client(&server).await);
-    admin.create("/a", "").await.unwrap();
-    fill(&admin, CHILDREN, |n| format!("/a/child-{n}")).await;
-    let cache = TreeCache::new(&zk, "/a");
-    let reader = zk.clone();
-    let busy = tokio::spawn(async move {
-        for n in 0.. {
-            let path = format!("/a/more-{n}");
-            admin.create(&path, "").await.unwrap();
-            admin.delete(&path).await.unwrap();
-            // Behind the reads on the wire: as fast as the cache reads, and no faster. Most of the
-            // machine would otherwise go into changes that the cache then has to read as well.
-            reader.sync("/").await.unwrap();
-        }
-    });
-    let snapshot = soon("the children", cache.initialized()).await.unwrap();
-    busy.abort();
-    assert!(snapshot.child_count("/a") >= CHILDREN);
-    for n in [0, CHILDREN - 1] {
-        assert!(snapshot.get(&format!("/a/child-{n}")).is_some());
-    }
-}
-
-/// 100,000 nodes, then random changes with reconnects. Prints what it took.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i23_100000_nodes_and_changes_with_reconnects() {
-    const DIRECTORIES: usize = 100;
-    const NODES: usize = 100_000;
-    let server = common::server().log_limit(0).start().await.unwrap();
-    let (zk, admin) = (client(&server).await, client(&server).await);
-    admin.create("/app", "").await.unwrap();
-    fill(&admin, DIRECTORIES, |n| format!("/app/d{n}")).await;
-    let path = |n: usize| format!("/app/d{}/node-{n}", n % DIRECTORIES);
-    fill(&admin, NODES, path).await;
-    let started = std::time::Instant::now();
-    let cache = TreeCache::new(&zk, "/app");
-    let snapshot = soon("the tree", cache.initialized()).await.unwrap();
-    println!("{} nodes in {:?}", snapshot.len(), started.elapsed());
-    assert_eq!(snapshot.len(), 1 + DIRECTORIES + NODES);
-    let mut rng = Rng::with_seed(1);
-    for _ in 0..5 {
-        for _ in 0..200 {
-            let path = path(rng.usize(0..NODES));
-            match rng.u8(0..3) {
-                0 => drop(admin.delete(&path).await),
-                1 => drop(admin.set(&path, "changed").await),
-                _ => drop(admin.create(&path, "made").await),
-            }
-        }
-        server.faults().disconnect(zk.session().id);
-        let path = path(rng.usize(0..NODES));
-        drop(admin.set(&path, "while it was away").await);
-    }
-    let expected = tree(&server, "/app");
-    until("it equals the tree", || {
-        let snapshot = cache.snapshot().unwrap();
-        snapshot.is_complete() && contents(&snapshot) == expected
-    })
-    .await;
-    println!("even after {:?}", started.elapsed());
 }

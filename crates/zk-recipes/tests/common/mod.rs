@@ -15,7 +15,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use zk_client::{BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{
+    BackoffPolicy, Builder, Client, Dial, DialError, Dialing, ErrorKind, HostPort, Stream,
+    WatchMode,
+};
 use zk_embedded::{Pose, Server, UnknownPose};
 use zk_proto::OpCode;
 use zk_recipes::Layout;
@@ -113,11 +116,20 @@ pub(crate) fn create_op() -> OpCode {
     }
 }
 
-/// Lets a client find out that its server lacks `removeWatches`, for which Apache's 3.4 closes the
-/// connection: what that costs in the middle of a recipe is for `other_servers.rs` to say.
-async fn acquaint(zk: &Client) {
+/// Lets a client find out what an old server of Apache's lacks, for which it closes the connection: what
+/// that costs in the middle of a recipe is for `other_servers.rs` to say.
+pub(crate) async fn acquaint(zk: &Client) {
     if pose() == Pose::V3_4 {
+        zk.create("/known", "").await.unwrap();
+        zk.delete("/known").await.unwrap();
+        zk.create("/known", "").container().await.unwrap();
+        zk.delete("/known").await.unwrap();
         drop(zk.exists("/").watch().await.unwrap());
+        zk.sync("/").await.unwrap();
+    }
+    if pose().resumes_sessions() && !pose().knows(OpCode::AddWatch) {
+        let refused = zk.watch("/", WatchMode::PersistentRecursive).await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unimplemented);
         zk.sync("/").await.unwrap();
     }
 }
