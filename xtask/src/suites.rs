@@ -45,24 +45,33 @@ const ON_EMBEDDED: [&str; 26] = [
 /// Those of [`ON_EMBEDDED`] that run on the embedded server in every pose: what they do uses operations
 /// that some servers do not have, or ends with the session on others. The longer ones would find
 /// nothing more there.
-const ON_POSES: [&str; 5] = [
+const ON_POSES: [&str; 11] = [
+    "bad_input",
+    "blocking",
     "chroots",
     "election",
+    "fresh_reads",
+    "handover",
     "operations",
+    "retry",
     "session",
+    "tree_cache",
     "watch_modes",
 ];
 
 /// The test targets of `zk-recipes` that run in every pose. Its target `other_servers` has each recipe in
-/// all poses at once; `contention` and `load_trips` count requests, and `tree_cache`, `upkeep` and the
-/// chaos runs take minutes.
-pub(crate) const RECIPES_ON_POSES: [&str; 8] = [
+/// all poses at once; `round_trips`, `load_trips` and `cache_memory` measure what the default server costs,
+/// and `tree_cache_at_size` and the chaos runs take minutes.
+pub(crate) const RECIPES_ON_POSES: [&str; 11] = [
     "barrier",
     "chroots",
+    "contention",
     "election",
     "lock",
+    "paths",
     "rw_lock",
     "semaphore",
+    "upkeep",
     "waiting",
     "watches",
 ];
