@@ -429,6 +429,10 @@ async fn everything_is_told(session: Duration, used: Used) {
         ),
         ("what was printed", &["printed", "[redacted]"]),
     ] {
+        // Where the session ends with the connection, its watches do.
+        if what == "watches" && !server_resumes_sessions() {
+            continue;
+        }
         let line = told
             .lines()
             .find(|line| parts.iter().all(|part| line.contains(part)));

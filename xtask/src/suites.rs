@@ -46,21 +46,35 @@ const ON_EMBEDDED: [&str; 26] = [
 /// that some servers do not have, or ends with the session on others. The longer ones would find
 /// nothing more there. The subject of `election` is processes that are killed; the recipes have an
 /// `election` of their own.
-const ON_POSES: [&str; 4] = ["chroots", "operations", "session", "watch_modes"];
+const ON_POSES: [&str; 10] = [
+    "bad_input",
+    "blocking",
+    "chroots",
+    "fresh_reads",
+    "handover",
+    "operations",
+    "retry",
+    "session",
+    "tree_cache",
+    "watch_modes",
+];
 
 /// Of [`ON_POSES`], suites for which these poses are as the embedded server is by default.
 const NOT_IN_POSES: [(&str, &[&str]); 1] = [("session", &["3.6", "3.8"])];
 
 /// The test targets of `zk-recipes` that run in every pose. Its target `other_servers` has each recipe in
-/// all poses at once; `contention` and `load_trips` count requests, and `tree_cache`, `upkeep` and the
-/// chaos runs take minutes.
-pub(crate) const RECIPES_ON_POSES: [&str; 8] = [
+/// all poses at once; `round_trips`, `load_trips` and `cache_memory` measure what the default server costs,
+/// and `tree_cache_at_size` and the chaos runs take minutes.
+pub(crate) const RECIPES_ON_POSES: [&str; 11] = [
     "barrier",
     "chroots",
+    "contention",
     "election",
     "lock",
+    "paths",
     "rw_lock",
     "semaphore",
+    "upkeep",
     "waiting",
     "watches",
 ];

@@ -19,7 +19,7 @@ use zk_recipes::TreeCache;
 /// B103: more children than 64 K, and an initialized cache although they come and go.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b103_65600_children_are_had() {
-    const CHILDREN: usize = 8_200;
+    const CHILDREN: usize = 65_600;
     let server = common::server().log_limit(0).start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
     admin.create("/a", "").await.unwrap();
