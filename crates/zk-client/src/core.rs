@@ -328,9 +328,9 @@ impl Core {
             precaution
         });
         let limit = self.limits.request_bytes;
-        let open = self.takes_requests();
-        // A request that waits gets its form when it is sent.
-        let adapted = self.adapted(request.op, request.needs);
+        // What this server is sent in another form takes the way of what waits.
+        let lacks = self.abilities.lacking().and(request.needs);
+        let open = self.takes_requests() && lacks.is_empty();
         // What may have to be sent in another form is kept.
         let keeps = !request.replay.is_never()
             || !request.needs.without(self.abilities.having()).is_empty();
@@ -355,15 +355,9 @@ impl Core {
         let mut bytes = 0;
         let size = match self.link.as_mut().filter(|_| open) {
             Some(link) => {
-                let op = adapted.map_or(request.op, |form| form.op);
-                let written = link.submit(now, op, Token::Call(key), limit, |out| {
+                let written = link.submit(now, request.op, Token::Call(key), limit, |out| {
                     let from = out.len();
                     encode(out);
-                    if let Some(form) = adapted {
-                        slot.asks = form.asks;
-                        let (lacking, session) = (self.abilities.lacking(), self.session.id());
-                        slot.plain = form.adapt(request.op, lacking, session, out, from);
-                    }
                     bytes = out.len() - from;
                     if keeps {
                         let record = out.get(from..).unwrap_or_default();
@@ -397,6 +391,9 @@ impl Core {
         }
         self.slots.hold_bytes(key, bytes);
         self.note_deadline(request.deadline);
+        if !lacks.is_empty() && self.takes_requests() {
+            self.release(now);
+        }
         self.wake_driver();
         Ok(key)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use zk_client::{Dial, DialError, Dialing, HostPort, Stream};
 use zk_embedded::Server;
@@ -108,7 +108,7 @@ pub fn grant() -> ConnectResponse {
         protocol_version: 0,
         timeout_ms: 3000,
         session_id: SessionId(0x666),
-        password: SessionPassword::zero(),
+        password: SessionPassword::new(Bytes::from_static(&[7; 16])),
         read_only: false,
     }
 }

@@ -131,17 +131,6 @@ impl Core {
         }
     }
 
-    /// The form of a request that the current server is not sent as it is. A request that waits gets
-    /// its form when it is sent.
-    #[inline]
-    pub(super) fn adapted(&self, op: OpCode, needs: OpSet) -> Option<Form> {
-        let lacks = self.abilities.lacking().and(needs);
-        match lacks.is_empty() {
-            true => None,
-            false => self.adapted_form(op, needs, lacks),
-        }
-    }
-
     #[cold]
     fn adapted_form(&self, op: OpCode, needs: OpSet, lacks: OpSet) -> Option<Form> {
         if !lacks.without(replaceable()).is_empty() {
