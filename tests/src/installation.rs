@@ -52,7 +52,7 @@ impl Installation {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`](crate::Error::Missing), which says what is missing, what was tried and what to do.
+    /// [`Error::Missing`], which says what is missing, what was tried and what to do.
     pub fn find_or_install() -> Result<Self> {
         Ok(Search::of_this_machine().run_or_install()?)
     }
