@@ -8,7 +8,7 @@
 #![allow(clippy::print_stdout, reason = "the figures of cargo xtask partitions")]
 
 mod contender;
-mod repair;
+pub mod repair;
 mod scenes;
 mod seat;
 mod witness;
