@@ -245,6 +245,13 @@ impl Client {
             .with(|core| core.lacks(OpCode::CreateContainer))
     }
 
+    /// The same of the removal of watches (version 3.5): where a server lacks it, the server keeps the
+    /// watch until its event, which is dropped.
+    #[doc(hidden)]
+    pub fn lacks_watch_removal(&self) -> bool {
+        self.shared().with(|core| core.lacks(OpCode::RemoveWatches))
+    }
+
     /// Has [`close`](Self::close) wait until what this returns is dropped, for a persistent znode at
     /// `path` may have to be deleted then.
     #[doc(hidden)]

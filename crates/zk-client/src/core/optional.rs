@@ -179,6 +179,11 @@ impl Core {
         let having = self.abilities.having();
         let mut sent = lost.iter().map(|lost| needs(lost).without(having));
         let sent = sent.find(|ops| !ops.is_empty()).unwrap_or_default();
+        // The client sends it by itself, beside all else that a lost session may be due to.
+        let sent = match sent.contains(OpCode::RemoveWatches) && sent != next {
+            true => OpSet::NONE,
+            false => sent,
+        };
         let lacks = self.abilities.handle_closed(now, timeout, next, sent);
         self.report(lacks, "closed two connections when it was to be answered");
         match lacks.is_empty() {
