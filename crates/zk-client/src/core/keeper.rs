@@ -93,8 +93,8 @@ impl Core {
 
     /// Whether the end of the connection is the answer to the end of the session: a Keeper sends no
     /// other. It answers in order, so earlier requests have their answers by then; and a connection that
-    /// did not end as a closed one does says nothing of the session. One that is killed now cannot be told
-    /// apart.
+    /// did not end as a closed one does says nothing of the session. A Keeper that is killed at this moment
+    /// looks the same.
     pub(super) fn is_closed_by_keeper(&self, reason: &Disconnect, lost: &[Lost<Token>]) -> bool {
         let is_close = |lost: &Lost<Token>| {
             matches!(lost.token, Token::Close) && lost.unsent == Unsent::Nothing

@@ -295,6 +295,12 @@ impl State {
     }
 
     fn cons(&self, member: usize, asking: Peer) -> String {
+        let lines = self.connection_lines(member, |number| format!("{number:#x}"));
+        lines + &self.asking(asking)
+    }
+
+    /// A line for each connection, with its numbers as `hex` writes them.
+    pub(super) fn connection_lines(&self, member: usize, hex: fn(i64) -> String) -> String {
         let mut text = String::new();
         for (id, connection) in self.of_member(member) {
             text += &brief(id, connection);
@@ -303,21 +309,23 @@ impl State {
                 let timeout = self.sessions.get(session).map_or(0, |s| s.timeout_ms);
                 let _ = write!(
                     text,
-                    ",sid={session:#x},lop={},est={},to={timeout}",
-                    stats.last_op, stats.established,
+                    ",sid={},lop={},est={},to={timeout}",
+                    hex(session),
+                    stats.last_op,
+                    stats.established,
                 );
                 if stats.last_xid >= 0 {
-                    let _ = write!(text, ",lcxid={:#x}", stats.last_xid);
+                    let _ = write!(text, ",lcxid={}", hex(stats.last_xid.into()));
                 }
                 let _ = write!(
                     text,
-                    ",lzxid={:#x},lresp=0,llat=0,minlat=0,avglat=0,maxlat=0",
-                    stats.last_zxid,
+                    ",lzxid={},lresp=0,llat=0,minlat=0,avglat=0,maxlat=0",
+                    hex(stats.last_zxid),
                 );
             }
             text += ")\n";
         }
-        text + &self.asking(asking)
+        text
     }
 
     fn dump(&self, member: usize) -> String {

@@ -169,29 +169,7 @@ impl State {
     }
 
     fn keeper_connections(&self, member: usize) -> String {
-        let mut text = String::new();
-        for (id, connection) in self.of_member(member) {
-            text += &brief(id, connection);
-            if let Some(session) = connection.session {
-                let stats = &connection.stats;
-                let timeout = self.sessions.get(session).map_or(0, |s| s.timeout_ms);
-                let _ = write!(
-                    text,
-                    ",sid=0x{session:016x},lop={},est={},to={timeout}",
-                    stats.last_op, stats.established,
-                );
-                if stats.last_xid >= 0 {
-                    let _ = write!(text, ",lcxid=0x{:016x}", stats.last_xid);
-                }
-                let _ = write!(
-                    text,
-                    ",lzxid=0x{:016x},lresp=0,llat=0,minlat=0,avglat=0,maxlat=0",
-                    stats.last_zxid,
-                );
-            }
-            text += ")\n";
-        }
-        text
+        self.connection_lines(member, |number| format!("0x{number:016x}"))
     }
 
     fn keeper_dump(&self, this: &Member) -> String {
