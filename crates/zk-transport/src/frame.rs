@@ -94,6 +94,7 @@ impl FrameReader {
     }
 
     /// Nothing has been received for a while, and little may come next.
+    #[cfg(any(feature = "io", test))]
     pub(crate) fn rest(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
