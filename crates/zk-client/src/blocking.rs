@@ -52,7 +52,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use zk_proto::Acl;
 
-use crate::config::Builder;
+use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::shared::Shared;
 

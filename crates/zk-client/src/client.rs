@@ -8,28 +8,30 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use zk_proto::{Acl, Chroot, ConnectString, HostPort, OpCode, SessionId, Zxid};
+use zk_proto::{Acl, Chroot, ConnectString, HostPort, OpCode, Zxid};
 
-use crate::call::Pending;
-use crate::cleanup::Pledge;
-use crate::config::Builder;
-use crate::create::Create;
-use crate::descendants::{Count, Ephemerals};
-use crate::ensemble::{GetConfig, Reconfig};
+use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::identity::WhoAmI;
 use crate::lease::Lease;
-use crate::multi::{Multi, MultiRead};
-use crate::read::{Exists, Get, GetChildren, Sync};
+use crate::ops::acl::{GetAcl, SetAcl};
+use crate::ops::add_watch::AddWatch;
+use crate::ops::cleanup::Pledge;
+use crate::ops::create::Create;
+use crate::ops::descendants::{Count, Ephemerals};
+use crate::ops::ensemble::{GetConfig, Reconfig};
+use crate::ops::multi::{Multi, MultiRead};
+use crate::ops::pending::Pending;
+use crate::ops::read::{Exists, Get, GetChildren, Sync};
+use crate::ops::recursive::EnsurePath;
+use crate::ops::whoami::WhoAmI;
+use crate::ops::write::{Delete, Set};
+use crate::session::identity::SessionInfo;
+use crate::session::state::State;
+use crate::session::statistics::Statistics;
+use crate::session::token::SessionToken;
 use crate::shared::{Shared, now};
-use crate::state::State;
 use crate::state_stream::StateStream;
-use crate::statistics::Statistics;
-use crate::token::SessionToken;
-use crate::tree::EnsurePath;
-use crate::watch::{AddWatch, WatchMode};
-use crate::write::{Delete, Set};
-use crate::{GetAcl, SetAcl};
+use crate::watch::WatchMode;
 
 /// A ZooKeeper client: one session, one connection at a time, any number of handles.
 ///
@@ -91,17 +93,6 @@ impl Drop for Owner {
             self.shared.with(|core| core.close(now()));
         }
     }
-}
-
-/// The current session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionInfo {
-    /// Its id; none before the first session and between two.
-    pub id: SessionId,
-    /// Counts this client's sessions, from 1; 0 before the first.
-    pub epoch: u64,
-    /// The timeout agreed with the server; before that, the one asked for.
-    pub timeout: Duration,
 }
 
 impl Client {

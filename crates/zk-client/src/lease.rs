@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use zk_proto::SessionId;
 
-use crate::core::Core;
+use crate::session::Core;
+use crate::session::state::{ReaderId, State};
 use crate::shared::{Shared, now};
-use crate::state::{ReaderId, State};
 
 /// One session of a client, the basis of everything that is held only as long as it lives.
 ///

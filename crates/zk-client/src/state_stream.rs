@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
+use crate::session::state::{ReaderId, State};
 use crate::shared::Shared;
-use crate::state::{ReaderId, State};
 
 /// The states of a session, the current one first.
 #[derive(Debug)]

@@ -1,0 +1,251 @@
+//! What a new connection has to arm, and what its owners are told that no server tells.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::task::Waker;
+
+use zk_proto::Zxid;
+
+use crate::session::watches::compat::Unwatch;
+use crate::session::watches::table::Place;
+use crate::session::watches::{Registry, SubId, WatchKind};
+
+/// A batch of watches to be re-armed by one request holds at most this many encoded bytes, well
+/// below every server's limit (ZOOKEEPER-706).
+const BATCH_BYTES: usize = 128 * 1024;
+
+/// Watches to be re-armed by one request, all last guarded up to the same zxid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) since: Zxid,
+    pub(crate) watches: Vec<(WatchKind, Arc<str>)>,
+}
+
+impl Batch {
+    pub(crate) fn paths(&self, kind: WatchKind) -> impl Iterator<Item = &str> + Clone {
+        self.watches
+            .iter()
+            .filter(move |(k, _)| *k == kind)
+            .map(|(_, path)| &**path)
+    }
+
+    /// Whether its watches last. They are never in one batch with those that do not.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.watches
+            .last()
+            .is_some_and(|(kind, _)| kind.is_persistent())
+    }
+}
+
+/// What the current connection's server has not been asked to guard yet, in order.
+#[derive(Debug, Default)]
+pub(super) struct Rearming(VecDeque<Group>);
+
+/// Watches of one kind, last guarded up to the same zxid.
+#[derive(Debug)]
+struct Group {
+    since: Zxid,
+    kind: WatchKind,
+    paths: VecDeque<Arc<str>>,
+}
+
+impl Registry {
+    /// The connection is lost; `last` is the newest transaction it told of.
+    pub(crate) fn handle_disconnect(&mut self, last: Zxid) {
+        if zk_proto::seeded_bug!("B52") {
+            for sub in self.table.iter_mut() {
+                sub.guarded = self.connection;
+            }
+        }
+        self.ends.insert(self.connection, last);
+        self.connection = self.connection.wrapping_add(1);
+        self.rearming = Rearming::default();
+        // The next server guards what it is asked to, and nothing else.
+        self.left.clear();
+        self.nameless = false;
+    }
+
+    /// Up to which transaction the watch was last guarded over that connection.
+    fn end_of(&self, connection: u32) -> Zxid {
+        self.ends.get(&connection).copied().unwrap_or_default()
+    }
+
+    /// A new connection has to arm everything: [`next_batch`](Self::next_batch) by batch.
+    /// Subscribers whom no server tells what they missed are told that they missed something,
+    /// before anything the new connection brings.
+    pub(crate) fn begin_rearming(&mut self, wakes: &mut Vec<Waker>) {
+        // What was dropped while there was no connection no server guards.
+        self.left.clear();
+        // By the zxid, which lasting watches do not need, as they are told nothing of the past. The
+        // last mode of a path is the one that an old server keeps (ZOOKEEPER-4466).
+        let mut groups: BTreeMap<(bool, Zxid, WatchKind), Vec<SubId>> = BTreeMap::new();
+        let mut gaps = Vec::new();
+        let mut ends = BTreeMap::new();
+        for kind in WatchKind::ALL {
+            let lasting = kind.is_persistent();
+            for (first, sub) in self.table.firsts(kind) {
+                let since = self.end_of(sub.guarded);
+                ends.insert(sub.guarded, since);
+                if !lasting || !zk_proto::seeded_bug!("B53") {
+                    let since = if lasting { Zxid::ZERO } else { since };
+                    groups
+                        .entry((lasting, since, kind))
+                        .or_default()
+                        .push(first);
+                }
+                if lasting && !zk_proto::seeded_bug!("B54") {
+                    gaps.extend(self.table.ring(Some(first)).map(|id| (id, since)));
+                }
+            }
+        }
+        self.ends = ends;
+        // Not as the tables have them, which is by chance: a run with a seed can be repeated.
+        gaps.sort_unstable();
+        for (id, since) in gaps {
+            self.missed(id, since, wakes);
+        }
+        let groups = groups.into_iter().map(|((_, since, kind), mut firsts)| {
+            firsts.sort_unstable();
+            let mut paths = VecDeque::with_capacity(firsts.len());
+            let subs = firsts.into_iter().filter_map(|first| self.table.get(first));
+            paths.extend(subs.map(|sub| sub.path.clone()));
+            Group { since, kind, paths }
+        });
+        self.rearming = Rearming(groups.collect());
+    }
+
+    /// No server can be asked to guard lasting watches any longer: they end, with a gap.
+    pub(crate) fn abandon_lasting(&mut self, wakes: &mut Vec<Waker>) {
+        let mut ended = Vec::new();
+        for kind in [WatchKind::Persistent, WatchKind::Recursive] {
+            let firsts = self.table.firsts(kind);
+            let paths: Vec<_> = firsts
+                .map(|(_, sub)| (sub.path.clone(), sub.guarded))
+                .collect();
+            for (path, guarded) in paths {
+                let mut due = Vec::new();
+                self.table.end(kind, &path, &mut due);
+                let since = self.end_of(guarded);
+                ended.extend(due.into_iter().map(|id| (id, since)));
+            }
+        }
+        ended.sort_unstable();
+        for (id, since) in ended {
+            self.missed(id, since, wakes);
+            if let Some(sub) = self.table.get_mut(id) {
+                sub.place = Place::Abandoned;
+                wakes.extend(sub.waker.take());
+            }
+        }
+        self.rearming.0.retain(|group| !group.kind.is_persistent());
+    }
+
+    fn missed(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
+        let Some(sub) = self.table.get_mut(id) else {
+            return;
+        };
+        // Events dropped or gaps not read yet say the same already.
+        let said = sub
+            .mailbox()
+            .is_some_and(|(mailbox, _)| mailbox.tells_of_a_gap());
+        if !said {
+            self.tell_gap(id, since, wakes);
+        }
+    }
+
+    /// Whether there is more to be armed.
+    pub(crate) fn is_rearming(&self) -> bool {
+        !self.rearming.0.is_empty()
+    }
+
+    /// What is to be armed next, by one request. What has been dropped in the meantime is left out.
+    pub(crate) fn next_batch(&mut self) -> Option<Batch> {
+        let mut batch: Option<Batch> = None;
+        let mut room = BATCH_BYTES;
+        let mut groups = std::mem::take(&mut self.rearming.0);
+        while let Some(group) = groups.front_mut() {
+            let Some(path) = group.paths.front() else {
+                groups.pop_front();
+                continue;
+            };
+            if !self.is_wanted(group.kind, path) {
+                group.paths.pop_front();
+                continue;
+            }
+            let encoded = 4 + path.len();
+            let full = |batch: &Batch| {
+                let lasting = batch.is_lasting();
+                batch.since != group.since
+                    || lasting != group.kind.is_persistent()
+                    || encoded > room
+            };
+            if batch.as_ref().is_some_and(full) {
+                break;
+            }
+            room = room.saturating_sub(encoded);
+            let since = group.since;
+            let batch = batch.get_or_insert_with(|| Batch {
+                since,
+                watches: Vec::new(),
+            });
+            batch
+                .watches
+                .extend(group.paths.pop_front().map(|path| (group.kind, path)));
+        }
+        self.rearming.0 = groups;
+        batch
+    }
+
+    /// A server has not armed the batch, which is to be armed before all others.
+    pub(crate) fn rearm_again(&mut self, batch: Batch) {
+        for (kind, path) in batch.watches.into_iter().rev() {
+            match self.rearming.0.front_mut() {
+                Some(group) if group.kind == kind && group.since == batch.since => {
+                    group.paths.push_front(path);
+                }
+                _ => self.rearming.0.push_front(Group {
+                    since: batch.since,
+                    kind,
+                    paths: VecDeque::from([path]),
+                }),
+            }
+        }
+    }
+
+    /// Whether anyone waits for a watch that no server guards.
+    fn is_wanted(&self, kind: WatchKind, path: &str) -> bool {
+        let first = self
+            .table
+            .first(kind, path)
+            .and_then(|id| self.table.get(id));
+        first.is_some_and(|sub| sub.guarded != self.connection)
+    }
+
+    /// A server has armed the batch. What it reported as changed has been fired before.
+    ///
+    /// A watch for a znode's creation that did not fire may still have missed one: the znode may
+    /// have been created and deleted in between. Its owner is told of the gap, and the watch is
+    /// removed.
+    pub(crate) fn rearmed(&mut self, batch: &Batch, wakes: &mut Vec<Waker>) -> Vec<Unwatch> {
+        let mut unwatches = Vec::new();
+        for (kind, path) in &batch.watches {
+            let connection = self.connection;
+            let first = self.table.first(*kind, path);
+            let Some(sub) = first.and_then(|id| self.table.get_mut(id)) else {
+                continue;
+            };
+            let before = std::mem::replace(&mut sub.guarded, connection);
+            // Armed anew by a read in the meantime, or dropped and armed anew.
+            if before == connection || *kind != WatchKind::Exist || zk_proto::seeded_bug!("A40") {
+                continue;
+            }
+            let mut due = Vec::new();
+            self.table.end(*kind, path, &mut due);
+            for id in due {
+                self.tell_gap(id, batch.since, wakes);
+            }
+            unwatches.extend(self.unwatch(*kind, path.clone()));
+        }
+        unwatches
+    }
+}
