@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use zk_proto::SessionId;
 
-use crate::session::requests::register;
+use crate::session::wakers::register;
 
 /// Older states are left out once a reader is this far behind, expiries last.
 const UNREAD_LIMIT: usize = 16;

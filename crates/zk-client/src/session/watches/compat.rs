@@ -6,64 +6,9 @@ use std::task::Waker;
 use zk_proto::Zxid;
 use zk_proto::records::WatcherType;
 
-use crate::session::requests::WatchIntent;
-use crate::session::watches::{Registry, SubId, WatchKind};
-
-/// A watch that the server should forget.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unwatch {
-    pub(crate) path: Arc<str>,
-    pub(crate) kind: WatcherType,
-    /// The lasting watches that this removes.
-    pub(crate) lasting: Left,
-}
-
-/// Requests under way that will set a watch on a path, should they succeed.
-#[derive(Debug, Default)]
-pub(super) struct Arming {
-    requests: u32,
-    persistent: u32,
-    recursive: u32,
-}
-
-impl Arming {
-    /// Counts a request up or down by `by`.
-    fn count(&mut self, intent: &WatchIntent, by: i32) {
-        let add = |count: &mut u32| *count = count.saturating_add_signed(by);
-        add(&mut self.requests);
-        match intent.kind {
-            WatchKind::Persistent => {
-                add(&mut self.persistent);
-                if intent.changed {
-                    add(&mut self.recursive);
-                }
-            }
-            WatchKind::Recursive => add(&mut self.recursive),
-            _ => {}
-        }
-    }
-}
-
-/// Lasting watches that the server still guards although no subscriber is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Left {
-    pub(super) persistent: bool,
-    pub(super) recursive: bool,
-}
-
-impl Left {
-    fn add(&mut self, other: Left) {
-        self.persistent |= other.persistent;
-        self.recursive |= other.recursive;
-    }
-
-    fn of(kind: WatchKind) -> Self {
-        Left {
-            persistent: kind == WatchKind::Persistent,
-            recursive: kind == WatchKind::Recursive,
-        }
-    }
-}
+use super::Registry;
+use super::arming::{Left, Unwatch};
+use super::kind::{SubId, WatchIntent, WatchKind};
 
 impl Registry {
     /// A request that will set a watch is under way: nothing may be removed at its path.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use zk_proto::Zxid;
 
-use crate::session::requests::KEEP_AT_REST;
+use crate::session::wakers::KEEP_AT_REST;
 use crate::session::watches::event::{NodeEvent, NodeEventKind, WatchEvent};
 
 /// An event, as small as can be: most are of the path that is watched.

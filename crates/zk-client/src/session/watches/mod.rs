@@ -5,8 +5,11 @@
 //! that zxid back tells what changed since (ZOOKEEPER-4698 lists where it does not; there the
 //! owner is told of a gap).
 
+mod arming;
+mod batch;
 mod compat;
 pub(crate) mod event;
+mod kind;
 mod mailbox;
 mod rearm;
 mod table;
@@ -17,63 +20,20 @@ use std::task::Waker;
 
 use zk_proto::{EventType, Zxid};
 
-use self::compat::Arming;
+use self::arming::Arming;
+use self::batch::Rearming;
 use self::mailbox::Note;
-use self::rearm::Rearming;
 use self::table::{Place, Table};
-use crate::session::requests::{KEEP_AT_REST, register};
 use crate::session::statistics::Told;
+use crate::session::wakers::{KEEP_AT_REST, register};
 use crate::session::watches::event::{NodeEventKind, WatchEvent};
-pub(crate) use compat::{Left, Unwatch};
+pub(crate) use arming::{Left, Unwatch};
+pub(crate) use batch::Batch;
+pub(crate) use kind::{SubId, WatchIntent, WatchKind};
 pub(crate) use mailbox::MailboxLimits;
-pub(crate) use rearm::Batch;
 
 /// Longer paths are unheard of.
 const ORDINARY_PATH: usize = 4096;
-
-/// The kinds of watches a server distinguishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum WatchKind {
-    /// One-shot, on the data of a znode that exists.
-    Data,
-    /// One-shot, on the creation of a znode that does not.
-    Exist,
-    /// One-shot, on the children.
-    Child,
-    /// On data and children, until removed.
-    Persistent,
-    /// On the whole subtree, until removed.
-    Recursive,
-}
-
-impl WatchKind {
-    pub(crate) const ALL: [WatchKind; 5] = [
-        WatchKind::Data,
-        WatchKind::Exist,
-        WatchKind::Child,
-        WatchKind::Persistent,
-        WatchKind::Recursive,
-    ];
-
-    pub(crate) fn is_persistent(self) -> bool {
-        matches!(self, WatchKind::Persistent | WatchKind::Recursive)
-    }
-}
-
-/// Names a subscription, until it is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SubId(u32);
-
-impl SubId {
-    fn new(index: usize) -> Self {
-        // Memory ends before numbers do.
-        SubId(u32::try_from(index).unwrap_or(u32::MAX))
-    }
-
-    fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Registry {

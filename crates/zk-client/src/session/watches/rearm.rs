@@ -1,53 +1,19 @@
 //! What a new connection has to arm, and what its owners are told that no server tells.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::task::Waker;
 
 use zk_proto::Zxid;
 
-use crate::session::watches::compat::Unwatch;
-use crate::session::watches::table::Place;
-use crate::session::watches::{Registry, SubId, WatchKind};
+use super::Registry;
+use super::arming::Unwatch;
+use super::batch::{Batch, Group, Rearming};
+use super::kind::{SubId, WatchKind};
+use super::table::Place;
 
 /// A batch of watches to be re-armed by one request holds at most this many encoded bytes, well
 /// below every server's limit (ZOOKEEPER-706).
 const BATCH_BYTES: usize = 128 * 1024;
-
-/// Watches to be re-armed by one request, all last guarded up to the same zxid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Batch {
-    pub(crate) since: Zxid,
-    pub(crate) watches: Vec<(WatchKind, Arc<str>)>,
-}
-
-impl Batch {
-    pub(crate) fn paths(&self, kind: WatchKind) -> impl Iterator<Item = &str> + Clone {
-        self.watches
-            .iter()
-            .filter(move |(k, _)| *k == kind)
-            .map(|(_, path)| &**path)
-    }
-
-    /// Whether its watches last. They are never in one batch with those that do not.
-    pub(crate) fn is_lasting(&self) -> bool {
-        self.watches
-            .last()
-            .is_some_and(|(kind, _)| kind.is_persistent())
-    }
-}
-
-/// What the current connection's server has not been asked to guard yet, in order.
-#[derive(Debug, Default)]
-pub(super) struct Rearming(VecDeque<Group>);
-
-/// Watches of one kind, last guarded up to the same zxid.
-#[derive(Debug)]
-struct Group {
-    since: Zxid,
-    kind: WatchKind,
-    paths: VecDeque<Arc<str>>,
-}
 
 impl Registry {
     /// The connection is lost; `last` is the newest transaction it told of.

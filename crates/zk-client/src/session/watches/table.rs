@@ -10,9 +10,9 @@ use std::task::Waker;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use crate::session::requests::KEEP_AT_REST;
-use crate::session::watches::mailbox::{Mailbox, MailboxLimits, Note};
-use crate::session::watches::{SubId, WatchKind};
+use super::kind::{SubId, WatchKind};
+use super::mailbox::{Mailbox, MailboxLimits, Note};
+use crate::session::wakers::KEEP_AT_REST;
 
 /// So many paths are compared in less time than one is hashed, and most programs have no more lasting
 /// watches.
