@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_shown_to_nobody_who_does_not_ask() {
+    fn the_password_is_shown_on_request_only() {
         let shown = format!("{:?}", token());
         assert!(shown.contains("0x8000000000000007"), "{shown}");
         let text = token().expose();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_and_not_repeated() {
+    fn an_invalid_token_is_not_repeated() {
         let text = token().expose();
         for bad in [
             "",
