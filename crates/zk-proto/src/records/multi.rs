@@ -8,9 +8,9 @@ use super::{
     GetDataRequest, GetDataResponse, SetDataRequest, StatResponse,
 };
 use crate::error_code::ErrorCode;
+use crate::jute::record::record;
 use crate::jute::{Decode, DecodeError, DecodeProblem, Decoder, Encode};
 use crate::op::OpCode;
-use crate::record::record;
 use crate::stat::Stat;
 
 record! {
@@ -226,7 +226,7 @@ impl Encode for MultiResult {
                 crate::jute::put_buffer(out, data.as_deref());
                 stat.encode(out);
             }
-            Self::Children { children } => crate::record::Field::put(children, out),
+            Self::Children { children } => crate::jute::record::Field::put(children, out),
             Self::Error(err) => ErrorResponse { err: *err }.encode(out),
         }
     }

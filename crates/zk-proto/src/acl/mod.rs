@@ -10,8 +10,8 @@ use base64ct::{Base64, Encoding};
 use bytes::{BufMut, BytesMut};
 use sha1::{Digest, Sha1};
 
+use crate::jute::record::{Field, get_vec, put_vec, record, record_field};
 use crate::jute::{DecodeError, Decoder};
-use crate::record::{Field, get_vec, put_vec, record, record_field};
 
 pub use text::{AclTextError, AclTextProblem, display, parse};
 
@@ -112,11 +112,11 @@ impl<'a> Field<'a> for Permissions {
 pub struct Id {
     /// How the identity is proven: `world`, `auth`, `digest`, `ip`, `x509`, `sasl`, ….
     pub scheme: String,
-    /// Who it is, in the scheme's own terms.
+    /// The name, in the scheme's own terms.
     pub id: String,
 }
 
-record!(@impl ['a] Id [] scheme id);
+record!(@codec ['a] Id [] scheme id);
 
 record! {
     /// What one identity may do.
@@ -125,7 +125,7 @@ record! {
     pub struct Acl {
         /// What it may do.
         pub perms: Permissions,
-        /// Who.
+        /// The identity.
         pub id: Id,
     }
 }
@@ -142,8 +142,8 @@ impl Id {
     }
 
     /// Whether this is a `digest` id without anything like the hash that [`digest_id`] makes: most
-    /// likely it has the password itself, which everyone who may read the ACL then sees, and with
-    /// which no client can ever prove the identity.
+    /// likely it has the password itself. Then every client that may read the ACL sees the password, and
+    /// no client can prove the identity.
     pub fn is_digest_without_hash(&self) -> bool {
         self.scheme == "digest" && !self.has_hash()
     }
@@ -192,7 +192,13 @@ impl Acl {
         }
     }
 
-    /// Everyone may do everything.
+    /// What the user of the scheme `digest` with this password may do. The ACL gets the hash that
+    /// [`digest_id`] makes.
+    pub fn digest(user: &str, password: &str, perms: Permissions) -> Self {
+        Self::new(perms, "digest", digest_id(user, password))
+    }
+
+    /// Every client may do everything.
     pub fn open() -> Vec<Self> {
         vec![Self::new(Permissions::ALL, "world", "anyone")]
     }
@@ -203,7 +209,7 @@ impl Acl {
         vec![Self::new(Permissions::ALL, "auth", "")]
     }
 
-    /// Everyone may read.
+    /// Every client may read.
     pub fn read_only() -> Vec<Self> {
         vec![Self::new(Permissions::READ, "world", "anyone")]
     }

@@ -1,14 +1,30 @@
 //! `record!`: a struct whose fields are read and written in the order they are declared, which is
 //! the order of ZooKeeper's IDL.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::jute::{self, Decode, DecodeError, Decoder, Encode};
 
 /// A type that can be a field of a record.
-pub(crate) trait Field<'a>: Sized {
+pub(crate) trait Field<'a>: Sized + fmt::Debug {
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError>;
     fn put(&self, out: &mut BytesMut);
+    /// The field in the `Debug` form of its record.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A field that is printed by [`Field::fmt`].
+pub(crate) struct Printed<'b, 'a, T>(pub(crate) &'b T, pub(crate) PhantomData<&'a ()>);
+
+impl<'a, T: Field<'a>> fmt::Debug for Printed<'_, 'a, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Field::fmt(self.0, f)
+    }
 }
 
 macro_rules! record {
@@ -19,12 +35,12 @@ macro_rules! record {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Clone, PartialEq, Eq)]
         pub struct $name<$lt> {
             $($(#[$field_meta])* pub $field: $ty,)*
         }
 
-        $crate::record::record!(@impl [$lt] $name [<$lt>] $($field)*);
+        $crate::jute::record::record!(@impl [$lt] $name [<$lt>] $($field)*);
     };
     (
         $(#[$meta:meta])*
@@ -33,18 +49,33 @@ macro_rules! record {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Clone, PartialEq, Eq)]
         pub struct $name {
             $($(#[$field_meta])* pub $field: $ty,)*
         }
 
-        $crate::record::record!(@impl ['a] $name [] $($field)*);
+        $crate::jute::record::record!(@impl ['a] $name [] $($field)*);
     };
     (@impl [$lt:lifetime] $name:ident [$($args:tt)*] $($field:ident)*) => {
+        impl<$lt> std::fmt::Debug for $name $($args)* {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                use $crate::jute::record::Printed;
+                f.debug_struct(stringify!($name))
+                    $(.field(
+                        stringify!($field),
+                        &Printed::<'_, $lt, _>(&self.$field, std::marker::PhantomData),
+                    ))*
+                    .finish()
+            }
+        }
+
+        $crate::jute::record::record!(@codec [$lt] $name [$($args)*] $($field)*);
+    };
+    (@codec [$lt:lifetime] $name:ident [$($args:tt)*] $($field:ident)*) => {
         impl<$lt> $crate::jute::Encode for $name $($args)* {
             #[inline]
             fn encode(&self, out: &mut bytes::BytesMut) {
-                $($crate::record::Field::put(&self.$field, out);)*
+                $($crate::jute::record::Field::put(&self.$field, out);)*
             }
         }
 
@@ -55,7 +86,7 @@ macro_rules! record {
             ) -> Result<Self, $crate::jute::DecodeError> {
                 let outer = input.record(stringify!($name));
                 let record = Self {
-                    $($field: $crate::record::Field::get(input, stringify!($field))?,)*
+                    $($field: $crate::jute::record::Field::get(input, stringify!($field))?,)*
                 };
                 input.record(outer);
                 Ok(record)
@@ -68,7 +99,7 @@ pub(crate) use record;
 /// Makes a record usable as a field of another one.
 macro_rules! record_field {
     ($($name:ty),*) => {$(
-        impl<'a> $crate::record::Field<'a> for $name {
+        impl<'a> $crate::jute::record::Field<'a> for $name {
             fn get(
                 input: &mut $crate::jute::Decoder<'a>,
                 _name: &'static str,
@@ -151,6 +182,10 @@ impl<'a> Field<'a> for Option<&'a [u8]> {
     #[inline]
     fn put(&self, out: &mut BytesMut) {
         jute::put_buffer(out, *self);
+    }
+    /// As `Bytes` print: `Some(b"text")`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.map(Bytes::copy_from_slice), f)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::error_code::ErrorCode;
 use crate::ids::{Xid, Zxid};
+use crate::jute::record::record;
 use crate::op::OpCode;
-use crate::record::record;
 
 record! {
     /// In front of a request.
@@ -11,8 +11,8 @@ record! {
     pub struct RequestHeader {
         /// The request's number on its connection, or one of [`xid`](crate::ids::xid).
         pub xid: Xid,
-        /// What is asked, as [`OpCode::code`] numbers it. Raw, so that a server can answer a
-        /// number it does not know.
+        /// The operation, as [`OpCode::code`] numbers it. Raw, so that a server can answer a number
+        /// that it does not know.
         pub op: i32,
     }
 }
@@ -26,7 +26,7 @@ impl RequestHeader {
         Self { xid, op: op.code() }
     }
 
-    /// What is asked, unless this crate does not know the number.
+    /// The operation; `None` for a number that this crate does not know.
     pub fn op_code(&self) -> Option<OpCode> {
         OpCode::from_i32(self.op)
     }
@@ -39,7 +39,8 @@ record! {
         /// The request's number, or one of [`xid`](crate::ids::xid).
         pub xid: Xid,
         /// The last transaction the server has applied. Not positive in replies that carry none
-        /// (`auth`, unknown operations, most events): such a value must not be remembered.
+        /// (`auth`, unknown operations, most events): a client must not take such a value for the last
+        /// zxid it has seen.
         pub zxid: Zxid,
         /// 0 for success.
         pub err: i32,

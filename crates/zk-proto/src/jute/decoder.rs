@@ -1,74 +1,12 @@
-//! Jute, ZooKeeper's serialization: a cursor for reading, `BytesMut` for writing.
-//!
-//! Integers are big-endian; strings, buffers and vectors carry an `i32` length in which −1 means
-//! null. Null is not empty: `Option` says which. Nothing here allocates before the length has been
-//! checked against the bytes that are left, and nothing panics on what a peer sends.
+//! The cursor.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+
+use super::{Decode, DecodeError, DecodeProblem};
 
 /// Payloads up to this many bytes are copied out of the frame, so that a small value does not keep
 /// a whole read buffer alive.
 pub const COPY_LIMIT: usize = 256;
-
-/// A record that can be written to the wire.
-pub trait Encode {
-    /// Appends the record to `out`.
-    fn encode(&self, out: &mut BytesMut);
-}
-
-/// A record that can be read from the wire.
-pub trait Decode<'a>: Sized {
-    /// Reads the record at the cursor.
-    ///
-    /// # Errors
-    /// [`DecodeError`] names the record, the field and the offset at which the bytes made no sense.
-    fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError>;
-}
-
-/// Why bytes could not be read as a record.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{record}.{field} at byte {offset}: {problem}")]
-#[non_exhaustive]
-pub struct DecodeError {
-    /// The record being read.
-    pub record: &'static str,
-    /// The field being read, by the name it has in this crate.
-    pub field: &'static str,
-    /// Offset of the field from the start of the frame, in bytes.
-    pub offset: usize,
-    /// What is wrong there.
-    pub problem: DecodeProblem,
-}
-
-/// What is wrong with the bytes of a field.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeProblem {
-    /// The frame ends inside the field.
-    #[error("needs {needed} bytes, {left} left")]
-    Truncated {
-        /// Bytes the field needs.
-        needed: usize,
-        /// Bytes left in the frame.
-        left: usize,
-    },
-    /// A length below −1, or of a vector longer than the bytes left could hold.
-    #[error("impossible length {0}")]
-    BadLength(i32),
-    /// A string that is not UTF-8. Java writes characters outside the BMP as CESU-8, which
-    /// [`Decoder::string`] understands and [`Decoder::str`] cannot.
-    #[error("text is not valid UTF-8")]
-    NotUtf8,
-    /// A null where the protocol has none.
-    #[error("unexpected null")]
-    Null,
-    /// A value outside its domain.
-    #[error("unexpected value {0}")]
-    BadValue(i64),
-    /// Bytes left over after the last field.
-    #[error("{0} bytes left over")]
-    Trailing(usize),
-}
 
 /// A cursor over one frame.
 ///
@@ -351,55 +289,6 @@ pub fn decode_frame<'a, T: Decode<'a>>(frame: &'a Bytes, offset: usize) -> Resul
     T::decode(&mut Decoder::at(frame, offset))
 }
 
-/// Appends a boolean.
-#[inline]
-pub fn put_bool(out: &mut BytesMut, value: bool) {
-    out.extend_from_slice(&[u8::from(value)]);
-}
-
-/// Appends a string.
-#[inline]
-pub fn put_str(out: &mut BytesMut, text: &str) {
-    put_buffer(out, Some(text.as_bytes()));
-}
-
-/// Appends a string or null.
-#[inline]
-pub fn put_opt_str(out: &mut BytesMut, text: Option<&str>) {
-    put_buffer(out, text.map(str::as_bytes));
-}
-
-/// Appends a buffer or null.
-#[inline]
-pub fn put_buffer(out: &mut BytesMut, data: Option<&[u8]>) {
-    match data {
-        Some(data) => {
-            put_count(out, data.len());
-            out.extend_from_slice(data);
-        }
-        None => put_i32(out, -1),
-    }
-}
-
-/// Appends a length. One that does not fit is written as `i32::MAX`: such a record is 2 GiB, which
-/// every frame limit refuses before it is sent.
-#[inline]
-pub fn put_count(out: &mut BytesMut, count: usize) {
-    put_i32(out, i32::try_from(count).unwrap_or(i32::MAX));
-}
-
-/// Appends an `i32`.
-#[inline]
-pub fn put_i32(out: &mut BytesMut, value: i32) {
-    out.extend_from_slice(&value.to_be_bytes());
-}
-
-/// Appends an `i64`.
-#[inline]
-pub fn put_i64(out: &mut BytesMut, value: i64) {
-    out.extend_from_slice(&value.to_be_bytes());
-}
-
 /// UTF-8 in which characters outside the BMP are two three-byte surrogates.
 fn from_cesu8(raw: &[u8]) -> Option<String> {
     let mut units = Vec::with_capacity(raw.len());
@@ -423,6 +312,3 @@ fn from_cesu8(raw: &[u8]) -> Option<String> {
     }
     String::from_utf16(&units).ok()
 }
-
-#[cfg(test)]
-mod tests;
