@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::core::{ConnectionId, Peer, State, shrink_map};
 use crate::fault::Script;
-use crate::gate::{Gate, Watched};
+use crate::net::gate::{Gate, Watched};
 
 /// Everything the tasks of a server share.
 #[derive(Debug)]

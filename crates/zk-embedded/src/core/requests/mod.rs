@@ -1,32 +1,49 @@
 //! A frame after the handshake: which operation it is, and how it is answered.
 
+mod handshake;
+mod login;
+mod multi;
+mod null_tolerant_acl;
+pub(crate) mod prepare;
+mod read;
+mod watches;
+mod write;
+
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use zk_proto::jute::{Encode, decode_frame};
+use zk_proto::Request as Body;
+use zk_proto::jute::{Decoder, Encode, decode_frame};
 use zk_proto::records::WhoAmIResponse;
 use zk_proto::{ErrorCode, OpCode, ReplyHeader, RequestHeader, Xid, Zxid, xid};
 
-use super::acl;
-use super::connection::ConnectionId;
-use super::member::Contact;
-use super::pose::{UnknownOp, Unreadable};
-use super::state::State;
+use crate::core::connection::ConnectionId;
+use crate::core::ensemble::member::Contact;
+use crate::core::pose::{UnknownOp, Unreadable};
+use crate::core::state::State;
+use crate::core::tree::acl;
 
-/// One request: who asks, and with which bytes.
+/// One request: its connection and session, and its bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Request<'a> {
-    pub(super) now: Instant,
-    pub(super) connection: ConnectionId,
-    pub(super) member: usize,
-    pub(super) session: i64,
-    pub(super) xid: Xid,
-    pub(super) op: OpCode,
-    pub(super) frame: &'a Bytes,
+pub(crate) struct Request<'a> {
+    pub(crate) now: Instant,
+    pub(crate) connection: ConnectionId,
+    pub(crate) member: usize,
+    pub(crate) session: i64,
+    pub(crate) xid: Xid,
+    pub(crate) op: OpCode,
+    pub(crate) frame: &'a Bytes,
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn body<T: zk_proto::Decode<'a>>(&self) -> Result<T, ErrorCode> {
+    /// The body, as the operation has it.
+    pub(crate) fn body(&self) -> Result<Body<'a>, ErrorCode> {
+        let mut input = Decoder::at(self.frame, RequestHeader::LEN);
+        null_tolerant_acl::decode(self.op, &mut input).map_err(|_| ErrorCode::MarshallingError)
+    }
+
+    /// The body of an operation that is handled apart from all others.
+    pub(crate) fn record<T: zk_proto::Decode<'a>>(&self) -> Result<T, ErrorCode> {
         decode_frame(self.frame, RequestHeader::LEN).map_err(|_| ErrorCode::MarshallingError)
     }
 }
@@ -38,7 +55,7 @@ fn is_throttled(op: OpCode) -> bool {
 }
 
 impl State {
-    pub(super) fn request(&mut self, now: Instant, id: ConnectionId, session: i64, frame: &Bytes) {
+    pub(crate) fn request(&mut self, now: Instant, id: ConnectionId, session: i64, frame: &Bytes) {
         let Ok(header) = decode_frame::<RequestHeader>(frame, 0) else {
             return self.connections.close(id);
         };
@@ -97,7 +114,7 @@ impl State {
                 self.reply(&request, Ok(&WhoAmIResponse { clients }));
             }
             OpCode::Sync if contact == Contact::Deposed => self.sync(&request),
-            _ if asks_leader(op) => self.write(&request),
+            _ if op.needs_leader() => self.write(&request),
             OpCode::SetWatches
             | OpCode::SetWatches2
             | OpCode::AddWatch
@@ -116,12 +133,12 @@ impl State {
         }
     }
 
-    pub(super) fn last_zxid(&self, member: usize) -> Zxid {
+    pub(crate) fn last_zxid(&self, member: usize) -> Zxid {
         Zxid(self.members.get(member).map_or(0, |member| member.zxid))
     }
 
     /// Answers a request with a body or an error.
-    pub(super) fn reply(&mut self, request: &Request<'_>, result: Result<&dyn Encode, ErrorCode>) {
+    pub(crate) fn reply(&mut self, request: &Request<'_>, result: Result<&dyn Encode, ErrorCode>) {
         if matches!(result, Err(ErrorCode::MarshallingError))
             && self.options.behaviour().unreadable == Unreadable::Closes
         {
@@ -132,7 +149,7 @@ impl State {
     }
 
     /// Answers a request with a body, error or not.
-    pub(super) fn reply_with(
+    pub(crate) fn reply_with(
         &mut self,
         request: &Request<'_>,
         error: Option<ErrorCode>,
@@ -142,7 +159,7 @@ impl State {
         self.reply_with_at(request.connection, request.xid, zxid, error, body);
     }
 
-    pub(super) fn reply_with_at(
+    pub(crate) fn reply_with_at(
         &mut self,
         id: ConnectionId,
         xid: Xid,
@@ -161,7 +178,7 @@ impl State {
         }
     }
 
-    pub(super) fn reply_at(
+    pub(crate) fn reply_at(
         &mut self,
         id: ConnectionId,
         xid: Xid,
@@ -182,30 +199,10 @@ impl State {
 }
 
 /// The body of a reply that has none.
-pub(super) struct Nothing;
+pub(crate) struct Nothing;
 
 impl Encode for Nothing {
     fn encode(&self, _: &mut BytesMut) {}
-}
-
-/// Whether a follower cannot answer by itself.
-pub(super) fn asks_leader(op: OpCode) -> bool {
-    matches!(
-        op,
-        OpCode::CloseSession
-            | OpCode::Create
-            | OpCode::Create2
-            | OpCode::CreateContainer
-            | OpCode::CreateTtl
-            | OpCode::Delete
-            | OpCode::DeleteContainer
-            | OpCode::SetData
-            | OpCode::SetAcl
-            | OpCode::Check
-            | OpCode::Multi
-            | OpCode::Reconfig
-            | OpCode::Sync
-    )
 }
 
 /// As `cons` prints it.

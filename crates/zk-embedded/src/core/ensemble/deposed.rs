@@ -16,36 +16,12 @@ use std::time::Instant;
 
 use zk_proto::OpCode;
 
-use super::member::Contact;
-use super::request::{Request, asks_leader};
-use super::session::SessionTable;
-use super::state::State;
+use crate::core::ensemble::deposed_side::DeposedSide;
+use crate::core::ensemble::member::Contact;
+use crate::core::requests::Request;
+use crate::core::session::SessionTable;
+use crate::core::state::State;
 use crate::options::millis_u64;
-
-#[derive(Debug)]
-pub(crate) struct Deposed {
-    pub(super) leader: usize,
-    pub(super) sessions: SessionTable,
-    /// Whether a proposal waits for a quorum.
-    proposed: bool,
-    /// When it notices, in milliseconds since the server's start.
-    notices: u64,
-}
-
-impl Deposed {
-    /// Sessions expire in the tracker; their ends are proposed and not committed.
-    fn expire(&mut self, elapsed: u64) {
-        while let Some(session) = self.sessions.expired(elapsed, true) {
-            self.sessions.remove(session);
-            self.proposed = true;
-        }
-    }
-
-    fn next_timeout(&self) -> u64 {
-        let expiry = self.sessions.next_expiry(true).unwrap_or(u64::MAX);
-        expiry.min(self.notices)
-    }
-}
 
 impl State {
     /// Cuts the leader and some of its followers off from the other members, which elect a new leader
@@ -56,20 +32,17 @@ impl State {
     pub fn depose_leader(&mut self, now: Instant, followers: &[usize]) -> bool {
         let stays = |index: &usize| *index == self.leader || followers.contains(index);
         let led = (0..self.members.len()).filter(|&index| self.has_quorum(index));
-        let (side, others): (Vec<_>, Vec<_>) = led.partition(stays);
+        let (staying, others): (Vec<_>, Vec<_>) = led.partition(stays);
         let majority = self.is_majority(others.iter().copied());
         let next = others.iter().find(|&&index| self.votes(index));
         let Some(&next) = next.filter(|_| majority && self.deposed.is_none()) else {
             return false;
         };
         let limit = u64::from(self.options.sync_limit) * millis_u64(self.options.tick);
-        self.deposed = Some(Deposed {
-            leader: self.leader,
-            sessions: self.sessions.clone(),
-            proposed: false,
-            notices: self.elapsed(now) + limit,
-        });
-        for &index in &side {
+        let notices = self.elapsed(now) + limit;
+        let side = DeposedSide::new(self.leader, self.sessions.clone(), notices);
+        self.deposed = Some(side);
+        for &index in &staying {
             if let Some(member) = self.members.get_mut(index) {
                 member.contact = Contact::Deposed;
             }
@@ -109,7 +82,7 @@ impl State {
         }
     }
 
-    pub(super) fn deposed_timeout(&mut self, elapsed: u64) {
+    pub(crate) fn deposed_timeout(&mut self, elapsed: u64) {
         let Some(deposed) = &mut self.deposed else {
             return;
         };
@@ -119,18 +92,18 @@ impl State {
         }
     }
 
-    pub(super) fn next_deposed_timeout(&self) -> u64 {
+    pub(crate) fn next_deposed_timeout(&self) -> u64 {
         let deposed = self.deposed.as_ref();
-        deposed.map_or(u64::MAX, Deposed::next_timeout)
+        deposed.map_or(u64::MAX, DeposedSide::next_timeout)
     }
 
-    pub(super) fn contact(&self, member: usize) -> Contact {
+    pub(crate) fn contact(&self, member: usize) -> Contact {
         let member = self.members.get(member);
         member.map_or(Contact::None, |member| member.contact)
     }
 
     /// The sessions as the leader of a member has them.
-    pub(super) fn sessions_of(&mut self, member: usize) -> &mut SessionTable {
+    pub(crate) fn sessions_of(&mut self, member: usize) -> &mut SessionTable {
         let deposed = self.contact(member) == Contact::Deposed;
         match &mut self.deposed {
             Some(side) if deposed => &mut side.sessions,
@@ -139,7 +112,7 @@ impl State {
     }
 
     /// Whether the handshake of a new session waits for a commit that does not come.
-    pub(super) fn new_session_hangs(&mut self, member: usize) -> bool {
+    pub(crate) fn new_session_hangs(&mut self, member: usize) -> bool {
         match (self.contact(member), &mut self.deposed) {
             (Contact::Deposed, Some(deposed)) => {
                 deposed.proposed = true;
@@ -151,20 +124,20 @@ impl State {
 
     /// Whether a request waits for a leader or a quorum that does not answer, by itself or because an
     /// earlier one of its session does.
-    pub(super) fn hangs(&mut self, request: &Request<'_>) -> bool {
+    pub(crate) fn hangs(&mut self, request: &Request<'_>) -> bool {
         // These two do not pass through the request processors.
         if matches!(request.op, OpCode::Auth | OpCode::Sasl) {
             return false;
         }
         let hangs = match (self.contact(request.member), &mut self.deposed) {
-            (Contact::Lost, _) => asks_leader(request.op),
+            (Contact::Lost, _) => request.op.needs_leader(),
             (Contact::Deposed, Some(deposed)) if request.op == OpCode::Sync => {
                 // A leader answers its own clients from its own state, and its followers' unless a
                 // proposal is outstanding.
                 deposed.leader != request.member && deposed.proposed
             }
             (Contact::Deposed, Some(deposed)) => {
-                let proposes = asks_leader(request.op);
+                let proposes = request.op.needs_leader();
                 deposed.proposed |= proposes;
                 proposes
             }

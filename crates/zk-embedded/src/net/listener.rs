@@ -11,10 +11,10 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-use crate::connection;
 use crate::core::Peer;
-use crate::gate::{Gate, Port, Watched};
-use crate::shared::Shared;
+use crate::net::connection;
+use crate::net::gate::{Gate, Port, Watched};
+use crate::net::shared::Shared;
 
 /// How long a port waits after a failure that will not pass by itself at once, the first time and at
 /// most.

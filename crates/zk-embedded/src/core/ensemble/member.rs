@@ -1,105 +1,19 @@
 //! One member of the ensemble: its copy of the tree, and the watches of its clients.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use zk_proto::jute::Encode;
-use zk_proto::{
-    Acl, EventType, KeeperState, Permissions, ReplyHeader, WatcherEvent, Zxid, path, xid,
-};
+use zk_proto::{Acl, EventType, Permissions, path};
 
-use super::acl;
-use super::connection::{Connection, ConnectionId, Traffic};
-use super::output::Output;
-use super::pose::{Behaviour, WatchKinds};
-use super::quota;
-use super::tree::{Applied, Tree};
-use super::txn::{Change, Txn};
-use super::watch::{Modes, WatchTable};
+use crate::core::connection::{Connection, ConnectionId, Traffic};
+use crate::core::connections::Connections;
+use crate::core::pose::{Behaviour, WatchKinds};
+use crate::core::tree::acl;
+use crate::core::tree::quota;
+use crate::core::tree::txn::{Change, Txn};
+use crate::core::tree::{Applied, Tree};
+use crate::core::watch::{Modes, WatchTable};
 use crate::options::Options;
-
-/// The connections of a server, and those among them with something to send.
-#[derive(Debug)]
-pub(crate) struct Connections {
-    /// In order, so that what befalls several of them does so in the same order in every run.
-    pub(crate) all: BTreeMap<ConnectionId, Connection>,
-    ready: VecDeque<ConnectionId>,
-    /// How many bytes may wait for a client to take them.
-    max_pending: usize,
-}
-
-impl Connections {
-    pub(crate) fn new(max_pending: usize) -> Self {
-        Self {
-            all: BTreeMap::new(),
-            ready: VecDeque::new(),
-            max_pending,
-        }
-    }
-
-    /// Gives a connection up whose client does not take what it is sent.
-    pub(crate) fn close_if_overfull(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.all.get_mut(&id)
-            && connection.output.len() > self.max_pending
-        {
-            connection.output = Output::default();
-            self.close(id);
-        }
-    }
-
-    pub(crate) fn mark(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.all.get_mut(&id)
-            && !connection.ready
-        {
-            connection.ready = true;
-            self.ready.push_back(id);
-        }
-    }
-
-    pub(crate) fn close(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.all.get_mut(&id) {
-            connection.closing = true;
-            self.mark(id);
-        }
-    }
-
-    pub(crate) fn next_ready(&mut self) -> Option<ConnectionId> {
-        while let Some(id) = self.ready.pop_front() {
-            if let Some(connection) = self.all.get_mut(&id) {
-                connection.ready = false;
-                return Some(id);
-            }
-        }
-        None
-    }
-
-    /// Sends an event.
-    pub(crate) fn notify(&mut self, id: ConnectionId, zxid: i64, kind: EventType, path: &str) {
-        let Some(connection) = self.all.get_mut(&id).filter(|c| !c.closing) else {
-            return;
-        };
-        connection.output.frame(|out| event(out, zxid, kind, path));
-        connection.stats.traffic.sent += 1;
-        self.mark(id);
-        self.close_if_overfull(id);
-    }
-}
-
-fn event(out: &mut BytesMut, zxid: i64, kind: EventType, path: &str) {
-    ReplyHeader {
-        xid: xid::NOTIFICATION,
-        zxid: Zxid(zxid),
-        err: 0,
-    }
-    .encode(out);
-    WatcherEvent {
-        kind,
-        state: KeeperState::SyncConnected,
-        path,
-    }
-    .encode(out);
-}
 
 /// What a member is in contact with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

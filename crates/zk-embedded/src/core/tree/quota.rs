@@ -4,8 +4,8 @@ use bytes::Bytes;
 use zk_proto::ErrorCode;
 use zk_proto::path;
 
-use super::tree::Tree;
-use super::txn::Change;
+use crate::core::tree::Tree;
+use crate::core::tree::txn::Change;
 use crate::options::Options;
 
 const ROOT: &str = "/zookeeper/quota";

@@ -6,8 +6,8 @@ use zk_proto::acl::proven_digest_id;
 use zk_proto::records::ClientInfo;
 use zk_proto::{Acl, ErrorCode, Id, Permissions};
 
-use super::pose::AclRules;
-use super::tree::AclList;
+use crate::core::pose::AclRules;
+use crate::core::tree::AclList;
 
 /// The scheme of an identity that every connection has where ACLs are not checked. No client can prove
 /// it, and none is shown it.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use zk_proto::{ErrorCode, SessionId};
 
 use crate::fault::{Action, Cut, Matcher, Rule, on_any, on_connect};
-use crate::gate::Gate;
-use crate::listener;
-use crate::shared::{Shared, now};
+use crate::net::gate::Gate;
+use crate::net::listener;
+use crate::net::shared::{Shared, now};
 
 /// Faults of a server, or of one member of it.
 ///
@@ -113,7 +113,7 @@ impl Faults {
             let Some(gate) = self.shared.gates.get(member) else {
                 continue;
             };
-            if gate.get().port == crate::gate::Port::Lost {
+            if gate.get().port == crate::net::gate::Port::Lost {
                 continue;
             }
             if refuse {

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use zk_proto::Zxid;
 
-use super::member::Contact;
-use super::session::Session;
-use super::state::State;
-use super::tree::Tree;
+use crate::core::ensemble::member::Contact;
+use crate::core::session::Session;
+use crate::core::state::State;
+use crate::core::tree::Tree;
 
 /// The nodes, the sessions and the last transaction of a server at some moment, as a backup of its
 /// data directory has them.

@@ -15,9 +15,9 @@ use zk_proto::{Encode, ReplyHeader, RequestHeader, Zxid};
 
 use crate::core::{ConnectionId, Output, Peer};
 use crate::fault::{Action, Cut, Direction, Seen};
-use crate::gate::Watched;
-use crate::shared::{Inner, Shared, now};
-use crate::stream::{Chunks, Stream};
+use crate::net::gate::Watched;
+use crate::net::shared::{Inner, Shared, now};
+use crate::net::stream::{Chunks, Stream};
 
 /// A connection that says nothing for this long is closed, as on a real server.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -14,61 +14,19 @@ use zk_proto::config::{EnsembleConfig, Role, Server};
 use zk_proto::records::{ReconfigRequest, ReconfigResponse};
 use zk_proto::{ErrorCode, OpCode, Permissions};
 
-use super::acl;
-use super::member::Member;
-use super::pose::Unreadable;
-use super::request::Request;
-use super::state::State;
-use super::txn::Change;
-use crate::options::Options;
+use crate::core::ensemble::initial_config::initial_config;
+use crate::core::ensemble::member::Member;
+use crate::core::pose::Unreadable;
+use crate::core::requests::Request;
+use crate::core::state::State;
+use crate::core::tree::acl;
+use crate::core::tree::txn::Change;
 
-pub(super) const CONFIG: &str = "/zookeeper/config";
-
-/// The ports that the first member names for the other servers. No member opens them.
-const FIRST_QUORUM_PORT: usize = 2888;
-const FIRST_ELECTION_PORT: usize = 3888;
-const FIRST_CLIENT_PORT: usize = 2181;
-
-/// The text of `/zookeeper/config` when an ensemble starts. `addresses` are those of the members'
-/// ports, as far as there are any.
-pub(super) fn initial_config(options: &Options, addresses: &[SocketAddr]) -> String {
-    let count = options.member_count();
-    let voters = count - options.observer_count();
-    let line = |member: usize| {
-        let client = match addresses.get(member) {
-            Some(address) => address.to_string(),
-            None => format!("127.0.0.1:{}", FIRST_CLIENT_PORT + member),
-        };
-        if let Some(server) = options.servers.get(member) {
-            let named = server.to_string();
-            let (other_servers, _) = named.split_once(';').unwrap_or((&named, ""));
-            return format!("{other_servers};{client}\n");
-        }
-        let role = if member < voters {
-            Role::Participant
-        } else {
-            Role::Observer
-        };
-        format!(
-            "server.{}=127.0.0.1:{}:{}:{role};{client}\n",
-            member + 1,
-            FIRST_QUORUM_PORT + member,
-            FIRST_ELECTION_PORT + member,
-        )
-    };
-    let servers: String = (0..count).map(line).collect();
-    // Where it can be changed, the first leader's first transaction is its version.
-    let version = if options.reconfig_enabled {
-        1_i64 << 32
-    } else {
-        0
-    };
-    format!("{servers}version={version:x}")
-}
+pub(crate) const CONFIG: &str = "/zookeeper/config";
 
 impl State {
     /// Whether a member has a vote. A server alone has one.
-    pub(super) fn votes(&self, member: usize) -> bool {
+    pub(crate) fn votes(&self, member: usize) -> bool {
         let Some(id) = self.members.get(member).map(|member| u64::from(member.id)) else {
             return false;
         };
@@ -78,13 +36,13 @@ impl State {
     }
 
     /// Whether a member is an observer: one that follows without a vote, and says so.
-    pub(super) fn observes(&self, member: &Member) -> bool {
+    pub(crate) fn observes(&self, member: &Member) -> bool {
         (self.config.servers.iter())
             .any(|server| server.id == u64::from(member.id) && server.role == Role::Observer)
     }
 
     /// Whether these members are more than half of those that vote.
-    pub(super) fn is_majority(&self, members: impl IntoIterator<Item = usize>) -> bool {
+    pub(crate) fn is_majority(&self, members: impl IntoIterator<Item = usize>) -> bool {
         let voters = match self.members.len() {
             1 => 1,
             _ => participants(&self.config.servers),
@@ -114,7 +72,7 @@ impl State {
     }
 
     /// Writes the configuration into the trees, without a transaction and without an event.
-    pub(super) fn publish_config(&mut self, now: Instant) {
+    pub(crate) fn publish_config(&mut self, now: Instant) {
         let text = Bytes::from(self.config.to_string());
         let version = self.config.version.unwrap_or_default();
         let time = self.wall(now);
@@ -123,8 +81,8 @@ impl State {
         }
     }
 
-    pub(super) fn reconfig(&mut self, request: &Request<'_>) {
-        let asked = request.body::<ReconfigRequest<'_>>();
+    pub(crate) fn reconfig(&mut self, request: &Request<'_>) {
+        let asked = request.record::<ReconfigRequest<'_>>();
         if asked.is_err() && self.options.behaviour().unreadable != Unreadable::TakesZxid {
             // What cannot be read takes no zxid.
             return self.reply(request, Err(ErrorCode::MarshallingError));

@@ -1,14 +1,16 @@
 //! The four-letter words: text for people and monitoring, on the client port.
 
+mod host_facts;
+mod keeper;
+
 use std::fmt::Write as _;
 use std::time::Instant;
 
 use zk_proto::admin::ServerMode;
 
-use super::connection::{Connection, ConnectionId, Peer, Traffic};
-use super::host_facts;
-use super::pose::Texts;
-use super::state::State;
+use crate::core::connection::{Connection, ConnectionId, Peer, Traffic};
+use crate::core::pose::Texts;
+use crate::core::state::State;
 use crate::options::millis_u64;
 
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
@@ -82,7 +84,7 @@ impl State {
     }
 
     /// What a member has received and sent since its start, or since `srst`.
-    pub(super) fn traffic(&self, member: usize) -> Traffic {
+    pub(crate) fn traffic(&self, member: usize) -> Traffic {
         let closed = self.members.get(member).map(|member| member.traffic);
         let open = self.of_member(member).into_iter();
         open.fold(closed.unwrap_or_default(), |sum, (_, connection)| {
@@ -90,7 +92,7 @@ impl State {
         })
     }
 
-    pub(super) fn reset_server(&mut self, member: usize) -> &'static str {
+    pub(crate) fn reset_server(&mut self, member: usize) -> &'static str {
         let counted = self.traffic(member);
         if let Some(member) = self.members.get_mut(member) {
             member.traffic = member.traffic.minus(counted);
@@ -98,7 +100,7 @@ impl State {
         "Server stats reset.\n"
     }
 
-    pub(super) fn reset_connections(&mut self, member: usize) -> &'static str {
+    pub(crate) fn reset_connections(&mut self, member: usize) -> &'static str {
         let all = self.connections.all.values_mut();
         for connection in all.filter(|connection| connection.member == member) {
             if let Some(member) = self.members.get_mut(member) {
@@ -142,7 +144,7 @@ impl State {
     }
 
     /// The member's connections, in the order in which they were opened.
-    pub(super) fn of_member(&self, member: usize) -> Vec<(ConnectionId, &Connection)> {
+    pub(crate) fn of_member(&self, member: usize) -> Vec<(ConnectionId, &Connection)> {
         let all = self.connections.all.iter();
         let mut found: Vec<_> = all
             .filter(|(_, connection)| connection.member == member)
@@ -300,7 +302,7 @@ impl State {
     }
 
     /// A line for each connection, with its numbers as `hex` writes them.
-    pub(super) fn connection_lines(&self, member: usize, hex: fn(i64) -> String) -> String {
+    pub(crate) fn connection_lines(&self, member: usize, hex: fn(i64) -> String) -> String {
         let mut text = String::new();
         for (id, connection) in self.of_member(member) {
             text += &brief(id, connection);

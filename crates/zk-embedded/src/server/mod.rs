@@ -1,5 +1,7 @@
 //! The server people start: sockets, tasks, and the handle to them.
 
+pub(crate) mod faults;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -13,14 +15,14 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use zk_proto::{SessionId, Zxid, config};
 
-use crate::connection;
+use self::faults::Faults;
 use crate::core::Pose;
 use crate::core::{NodeInfo, Peer, SessionInfo, Snapshot, State, Txn, WatchCounts};
-use crate::faults::Faults;
-use crate::listener;
+use crate::net::connection;
+use crate::net::listener;
+use crate::net::shared::{Shared, now, run_clock};
+use crate::net::stream::Foreign;
 use crate::options::{Options, WallClock};
-use crate::shared::{Shared, now, run_clock};
-use crate::stream::Foreign;
 
 /// How much of either direction of an in-memory connection is on its way at once, in bytes.
 const MEMORY_BUFFER: usize = 64 * 1024;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::connection::{Connection, ConnectionId, Traffic};
-use super::member::Member;
-use super::state::State;
+use crate::core::connection::{Connection, ConnectionId, Traffic};
+use crate::core::ensemble::member::Member;
+use crate::core::state::State;
 use crate::options::millis_u64;
 
 const NOT_SERVING: &str = "This instance is not currently serving requests";
@@ -25,7 +25,7 @@ const FEATURES: [&str; 11] = [
 ];
 
 impl State {
-    pub(super) fn keeper_word(&mut self, member: usize, word: &str) -> String {
+    pub(crate) fn keeper_word(&mut self, member: usize, word: &str) -> String {
         match word {
             "crst" if !self.is_read_only(member) => self.reset_connections(member).to_owned(),
             "srst" if !self.is_read_only(member) => self.reset_server(member).to_owned(),

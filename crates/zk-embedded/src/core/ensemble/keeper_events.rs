@@ -3,13 +3,14 @@
 
 use zk_proto::{EventType, path};
 
-use super::connection::ConnectionId;
-use super::member::{Connections, Member};
-use super::txn::Change;
-use super::watch::{Modes, WatchTable};
+use crate::core::connection::ConnectionId;
+use crate::core::connections::Connections;
+use crate::core::ensemble::member::Member;
+use crate::core::tree::txn::Change;
+use crate::core::watch::{Modes, WatchTable};
 
 impl Member {
-    pub(super) fn fire_each(&mut self, change: &Change, all: &mut Connections) {
+    pub(crate) fn fire_each(&mut self, change: &Change, all: &mut Connections) {
         let (kind, moves_children) = match change {
             Change::Create { .. } => (EventType::NodeCreated, true),
             Change::Delete { .. } => (EventType::NodeDeleted, true),

@@ -2,26 +2,24 @@
 
 use zk_proto::jute::Encode;
 use zk_proto::records::{
-    Children, ExistsRequest, ExistsResponse, GetAclRequest, GetAclResponse,
-    GetAllChildrenNumberRequest, GetAllChildrenNumberResponse, GetChildren2Request,
-    GetChildren2Response, GetChildrenRequest, GetChildrenResponse, GetDataRequest,
-    GetEphemeralsRequest, GetEphemeralsResponse, MultiOp, MultiRequest, MultiResponse, MultiResult,
+    Children, ExistsResponse, GetAclResponse, GetAllChildrenNumberResponse, GetChildren2Response,
+    GetChildrenResponse, GetDataRequest, GetEphemeralsResponse, MultiOp, MultiResponse,
+    MultiResult,
 };
-use zk_proto::{ErrorCode, Id, OpCode, Permissions, ReplyHeader};
+use zk_proto::{ErrorCode, Id, OpCode, Permissions, ReplyHeader, Request as Body};
 
-use super::acl;
-use super::lenient::Lenient;
-use super::member::Member;
-use super::pose::AclRules;
-use super::request::Request;
-use super::state::State;
-use super::tree::{Node, saturate};
-use super::watch::Modes;
+use crate::core::ensemble::member::Member;
+use crate::core::pose::AclRules;
+use crate::core::requests::Request;
+use crate::core::state::State;
+use crate::core::tree::acl;
+use crate::core::tree::{Node, saturate};
+use crate::core::watch::Modes;
 
 type Reply = Result<Box<dyn Encode>, ErrorCode>;
 
 impl State {
-    pub(super) fn read(&mut self, request: &Request<'_>) {
+    pub(crate) fn read(&mut self, request: &Request<'_>) {
         if request.op == OpCode::GetData {
             return self.get_data(request);
         }
@@ -46,9 +44,8 @@ impl State {
         let auth = &connection.auth;
         let member = self.members.get_mut(request.member);
         let member = member.ok_or(ErrorCode::SystemError)?;
-        match request.op {
-            OpCode::Exists => {
-                let asked: ExistsRequest<'_> = request.body()?;
+        match request.body()? {
+            Body::Exists(asked) => {
                 let path = asked.path.to_string();
                 if path.contains('\0') {
                     return Err(ErrorCode::BadArguments);
@@ -64,8 +61,7 @@ impl State {
                 let node = member.tree.get(&path).ok_or(ErrorCode::NoNode)?;
                 Ok(Box::new(ExistsResponse { stat: node.stat() }))
             }
-            OpCode::GetAcl => {
-                let asked: GetAclRequest<'_> = request.body()?;
+            Body::GetAcl(asked) => {
                 let node = member.tree.get(&asked.path.to_string());
                 let node = node.ok_or(ErrorCode::NoNode)?;
                 acl::check(&node.acl, Permissions::READ | Permissions::ADMIN, auth)?;
@@ -78,8 +74,7 @@ impl State {
                 let stat = node.stat();
                 Ok(Box::new(GetAclResponse { acl, stat }))
             }
-            OpCode::GetChildren => {
-                let asked: GetChildrenRequest<'_> = request.body()?;
+            Body::GetChildren(asked) => {
                 let path = asked.path.to_string();
                 let node = readable(member, &path, auth)?;
                 let (children, stat) = (names(node), node.stat());
@@ -91,8 +86,7 @@ impl State {
                 }
                 Ok(Box::new(GetChildrenResponse { children }))
             }
-            OpCode::GetChildren2 => {
-                let asked: GetChildren2Request<'_> = request.body()?;
+            Body::GetChildren2(asked) => {
                 let path = asked.path.to_string();
                 let node = readable(member, &path, auth)?;
                 let (children, stat) = (names(node), node.stat());
@@ -101,15 +95,13 @@ impl State {
                 }
                 Ok(Box::new(GetChildren2Response { children, stat }))
             }
-            OpCode::GetAllChildrenNumber => {
-                let asked: GetAllChildrenNumberRequest<'_> = request.body()?;
+            Body::GetAllChildrenNumber(asked) => {
                 let path = asked.path.to_string();
                 readable(member, &path, auth)?;
                 let total = saturate(member.tree.descendants(&path));
                 Ok(Box::new(GetAllChildrenNumberResponse { total }))
             }
-            OpCode::GetEphemerals => {
-                let asked: GetEphemeralsRequest<'_> = request.body()?;
+            Body::GetEphemerals(asked) => {
                 let prefix = asked.prefix.filter(|p| !matches!(p.trim(), "" | "/"));
                 let prefix = prefix.unwrap_or_default();
                 let all = member.tree.ephemerals(request.session);
@@ -121,8 +113,9 @@ impl State {
     }
 
     fn multi_read(&mut self, request: &Request<'_>) {
-        let asked = match request.body::<Lenient<MultiRequest<'_>>>() {
-            Ok(Lenient(asked)) => asked,
+        let asked = match request.body() {
+            Ok(Body::MultiRead(asked)) => asked,
+            Ok(_) => return self.reply(request, Err(ErrorCode::Unimplemented)),
             Err(code) => return self.reply(request, Err(code)),
         };
         let reads = asked.ops.iter().filter(|op| op.is_read()).count();
@@ -152,7 +145,7 @@ impl State {
 
     /// Apart from the others because its payload is not copied.
     fn get_data(&mut self, request: &Request<'_>) {
-        let body = request.body::<GetDataRequest<'_>>();
+        let body = request.record::<GetDataRequest<'_>>();
         let id = request.connection;
         let (Some(connection), Some(member)) = (
             self.connections.all.get_mut(&id),

@@ -11,10 +11,10 @@ use zk_proto::records::{
 };
 use zk_proto::{Acl, CreateMode, ErrorCode, Id, OpCode, Permissions, Stat};
 
-use super::acl;
-use super::quota;
-use super::tree::{AclList, Tree};
-use super::txn::Change;
+use crate::core::tree::acl;
+use crate::core::tree::quota;
+use crate::core::tree::txn::Change;
+use crate::core::tree::{AclList, Tree};
 use crate::options::Options;
 
 /// What the checks of one transaction look at: the tree, with the transaction's own earlier changes

@@ -7,11 +7,11 @@ use zk_proto::jute::{DecodeError, Decoder, Encode};
 use zk_proto::records::ConnectResponse;
 use zk_proto::{OpCode, SessionId};
 
-use super::connection::ConnectionId;
-use super::member::Contact;
-use super::pose::Handshake;
-use super::session::{password, zero_password};
-use super::state::State;
+use crate::core::connection::ConnectionId;
+use crate::core::ensemble::member::Contact;
+use crate::core::pose::Handshake;
+use crate::core::session::{password, zero_password};
+use crate::core::state::State;
 
 /// A connect request as a server reads it, which is more lenient than a client that writes one: the
 /// password may be null.
@@ -42,7 +42,7 @@ impl<'a> Asked<'a> {
 }
 
 impl State {
-    pub(super) fn handshake(&mut self, now: Instant, id: ConnectionId, frame: &Bytes) {
+    pub(crate) fn handshake(&mut self, now: Instant, id: ConnectionId, frame: &Bytes) {
         let Ok(asked) = Asked::read(frame) else {
             return self.connections.close(id);
         };

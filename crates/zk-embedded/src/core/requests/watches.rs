@@ -1,38 +1,43 @@
 //! Operations on watches: adding, checking, removing, and setting them again after a reconnect.
 
 use zk_proto::records::{
-    AddWatchMode, AddWatchRequest, CheckWatchesRequest, ErrorResponse, RemoveWatchesRequest,
-    SetWatches2Request, SetWatchesRequest, WatcherType,
+    AddWatchMode, AddWatchRequest, AddWatchResponse, CheckWatchesRequest, Children,
+    RemoveWatchesRequest, SetWatches2Request, SetWatchesRequest, WatcherType,
 };
-use zk_proto::{ErrorCode, EventType, OpCode};
+use zk_proto::{ErrorCode, EventType, OpCode, Request as Body};
 
-use super::pose::WatchKinds;
-use super::request::{Nothing, Request};
-use super::state::State;
-use super::watch::Modes;
+use crate::core::pose::WatchKinds;
+use crate::core::requests::{Nothing, Request};
+use crate::core::state::State;
+use crate::core::watch::Modes;
 
 impl State {
-    pub(super) fn watches(&mut self, request: &Request<'_>) {
-        let done = match request.op {
-            OpCode::AddWatch => self.add_watch(request),
-            OpCode::CheckWatches => self.check_watches(request),
-            OpCode::RemoveWatches => self.remove_watches(request),
-            _ => return self.set_watches(request),
+    pub(crate) fn watches(&mut self, request: &Request<'_>) {
+        let done = match request.body() {
+            Ok(Body::AddWatch(asked)) => self.add_watch(request, &asked),
+            Ok(Body::CheckWatches(asked)) => self.check_watches(request, &asked),
+            Ok(Body::RemoveWatches(asked)) => self.remove_watches(request, &asked),
+            Ok(Body::SetWatches(asked)) => return self.set_watches(request, with_all_kinds(asked)),
+            Ok(Body::SetWatches2(asked)) => return self.set_watches(request, asked),
+            Ok(_) => Err(ErrorCode::Unimplemented),
+            Err(code) => Err(code),
         };
         match done {
-            Ok(())
-                if request.op == OpCode::AddWatch
-                    && self.options.behaviour().add_watch_has_body =>
-            {
-                self.reply(request, Ok(&ErrorResponse { err: 0 }));
+            Ok(()) if request.op == OpCode::AddWatch => {
+                let has_body = self.options.behaviour().add_watch_has_body;
+                let err = has_body.then_some(0);
+                self.reply(request, Ok(&AddWatchResponse { err }));
             }
             Ok(()) => self.reply(request, Ok(&Nothing)),
             Err(code) => self.reply(request, Err(code)),
         }
     }
 
-    fn add_watch(&mut self, request: &Request<'_>) -> Result<(), ErrorCode> {
-        let asked: AddWatchRequest<'_> = request.body()?;
+    fn add_watch(
+        &mut self,
+        request: &Request<'_>,
+        asked: &AddWatchRequest<'_>,
+    ) -> Result<(), ErrorCode> {
         let path = asked.path.to_string();
         let id = request.connection;
         let member = self.members.get_mut(request.member);
@@ -66,8 +71,11 @@ impl State {
         }
     }
 
-    fn check_watches(&mut self, request: &Request<'_>) -> Result<(), ErrorCode> {
-        let asked: CheckWatchesRequest<'_> = request.body()?;
+    fn check_watches(
+        &mut self,
+        request: &Request<'_>,
+        asked: &CheckWatchesRequest<'_>,
+    ) -> Result<(), ErrorCode> {
         let (data, child) = self.modes(asked.kind)?;
         let path = asked.path.to_string();
         let id = request.connection;
@@ -80,8 +88,11 @@ impl State {
         }
     }
 
-    fn remove_watches(&mut self, request: &Request<'_>) -> Result<(), ErrorCode> {
-        let asked: RemoveWatchesRequest<'_> = request.body()?;
+    fn remove_watches(
+        &mut self,
+        request: &Request<'_>,
+        asked: &RemoveWatchesRequest<'_>,
+    ) -> Result<(), ErrorCode> {
         let (data, child) = self.modes(asked.kind)?;
         let path = asked.path.to_string();
         let id = request.connection;
@@ -96,11 +107,7 @@ impl State {
         }
     }
 
-    fn set_watches(&mut self, request: &Request<'_>) {
-        let asked = match asked(request) {
-            Ok(asked) => asked,
-            Err(code) => return self.reply(request, Err(code)),
-        };
+    fn set_watches(&mut self, request: &Request<'_>, asked: SetWatches2Request) {
         // ClickHouse Keeper answers before it sends what was missed.
         let answers_first = self.options.behaviour().watches == WatchKinds::EventEach;
         if answers_first {
@@ -155,18 +162,13 @@ impl State {
     }
 }
 
-/// What a `setWatches` or a `setWatches2` asks for.
-fn asked(request: &Request<'_>) -> Result<SetWatches2Request, ErrorCode> {
-    if request.op == OpCode::SetWatches2 {
-        return request.body();
-    }
-    let asked: SetWatchesRequest = request.body()?;
-    Ok(SetWatches2Request {
+fn with_all_kinds(asked: SetWatchesRequest) -> SetWatches2Request {
+    SetWatches2Request {
         relative_zxid: asked.relative_zxid,
         data: asked.data,
         exist: asked.exist,
         child: asked.child,
-        persistent: Default::default(),
-        recursive: Default::default(),
-    })
+        persistent: Children::default(),
+        recursive: Children::default(),
+    }
 }

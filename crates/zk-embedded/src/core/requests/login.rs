@@ -4,15 +4,15 @@ use zk_proto::records::{AuthRequest, SaslRequest, SaslResponse};
 use zk_proto::{ErrorCode, Id, Zxid};
 use zk_transport::sasl::{DigestMd5Server, ServerStep};
 
-use super::acl;
-use super::pose::AclRules;
-use super::request::{Nothing, Request};
-use super::state::State;
+use crate::core::pose::AclRules;
+use crate::core::requests::{Nothing, Request};
+use crate::core::state::State;
+use crate::core::tree::acl;
 
 impl State {
-    pub(super) fn auth(&mut self, request: &Request<'_>) {
+    pub(crate) fn auth(&mut self, request: &Request<'_>) {
         let id = request.connection;
-        let Ok(asked) = request.body::<AuthRequest<'_>>() else {
+        let Ok(asked) = request.record::<AuthRequest<'_>>() else {
             return self.connections.close(id);
         };
         let Some(connection) = self.connections.all.get_mut(&id) else {
@@ -47,9 +47,9 @@ impl State {
     }
 
     /// One step of DIGEST-MD5. A server without SASL answers, with nothing.
-    pub(super) fn sasl(&mut self, request: &Request<'_>) {
+    pub(crate) fn sasl(&mut self, request: &Request<'_>) {
         let id = request.connection;
-        let asked = request.body::<SaslRequest<'_>>();
+        let asked = request.record::<SaslRequest<'_>>();
         let Some(users) = &self.options.sasl_users else {
             return self.reply_token(request, None);
         };
@@ -96,7 +96,7 @@ impl State {
 
     /// Refuses a request of a client that has to prove who it is first, and closes its connection;
     /// whether that was so. Apache answers with this code whatever the scheme is.
-    pub(super) fn lacks_auth(&mut self, request: &Request<'_>) -> bool {
+    pub(crate) fn lacks_auth(&mut self, request: &Request<'_>) -> bool {
         let enforced = &self.options.enforce_auth;
         let Some(connection) = self.connections.all.get(&request.connection) else {
             return false;

@@ -1,5 +1,11 @@
 //! The znodes of one member.
 
+pub(crate) mod acl;
+pub(crate) mod children;
+pub(crate) mod quota;
+pub(crate) mod snapshot;
+pub(crate) mod txn;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +14,10 @@ use bytes::Bytes;
 use zk_proto::path;
 use zk_proto::{Acl, Stat, Zxid};
 
-use super::children::Children;
-use super::pose::Behaviour;
-use super::shrink::shrink_map;
-use super::txn::Change;
+use crate::core::pose::Behaviour;
+use crate::core::shrink::shrink_map;
+use crate::core::tree::children::Children;
+use crate::core::tree::txn::Change;
 
 /// An access control list shared by the nodes that have it.
 pub(crate) type AclList = Arc<[Acl]>;
@@ -338,8 +344,8 @@ fn applied(node: &Node) -> Applied {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pose::Pose;
     use super::*;
+    use crate::core::pose::Pose;
 
     fn create(path: &str, owner: i64, creates: i32) -> Change {
         Change::Create {

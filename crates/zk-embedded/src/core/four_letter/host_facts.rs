@@ -7,7 +7,7 @@ use std::fs;
 const UNKNOWN: &str = "<NA>";
 
 /// The lines of `envi` after the version.
-pub(super) fn environment() -> String {
+pub(crate) fn environment() -> String {
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| UNKNOWN.to_owned());
     let directory = std::env::current_dir().map(|path| path.display().to_string());
     let release = fs::read_to_string("/proc/sys/kernel/osrelease");
@@ -44,14 +44,14 @@ pub(super) fn environment() -> String {
 }
 
 /// How many descriptors the process has open; −1 where there is no `/proc`.
-pub(super) fn open_descriptors() -> i64 {
+pub(crate) fn open_descriptors() -> i64 {
     fs::read_dir("/proc/self/fd").map_or(-1, |entries| {
         i64::try_from(entries.count()).unwrap_or(i64::MAX)
     })
 }
 
 /// How many the process may have open; −1 where there is no `/proc`, or no limit.
-pub(super) fn max_descriptors() -> i64 {
+pub(crate) fn max_descriptors() -> i64 {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits
         .lines()

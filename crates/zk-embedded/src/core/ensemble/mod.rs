@@ -1,14 +1,21 @@
 //! What befalls members: restarts, elections, lag, partitions.
 
+mod deposed;
+pub(crate) mod deposed_side;
+pub(crate) mod initial_config;
+mod keeper_events;
+pub(crate) mod member;
+pub(crate) mod reconfig;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
 use zk_proto::{Acl, OpCode, path};
 
-use super::member::{Contact, Member};
-use super::state::{State, new_sessions};
-use super::txn::Change;
+use crate::core::ensemble::member::{Contact, Member};
+use crate::core::state::{State, new_sessions};
+use crate::core::tree::txn::Change;
 
 impl State {
     /// Number of members.
@@ -27,7 +34,7 @@ impl State {
     }
 
     /// Whether a member knows that it is without a quorum.
-    pub(super) fn is_read_only(&self, member: usize) -> bool {
+    pub(crate) fn is_read_only(&self, member: usize) -> bool {
         self.members.get(member).is_none_or(Member::is_read_only)
     }
 
@@ -145,7 +152,7 @@ impl State {
         }
     }
 
-    pub(super) fn lead(&mut self, now: Instant, leader: usize) {
+    pub(crate) fn lead(&mut self, now: Instant, leader: usize) {
         for index in 0..self.members.len() {
             if self.has_quorum(index) {
                 self.disconnect_member(index);
@@ -165,7 +172,7 @@ impl State {
         self.begin_epoch(epoch.saturating_add(1));
     }
 
-    pub(super) fn begin_epoch(&mut self, epoch: u32) {
+    pub(crate) fn begin_epoch(&mut self, epoch: u32) {
         self.zxid = (u64::from(epoch) << 32).cast_signed();
         for member in self.members.iter_mut().filter(|member| member.has_quorum()) {
             member.zxid = self.zxid;
