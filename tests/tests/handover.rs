@@ -10,7 +10,7 @@ use common::server::server_resumes_sessions;
 use common::{PATIENCE, client, client_of, own_server, shared_server, soon, states_until, until};
 use zk_client::{Client, ErrorKind, Outcome, SessionPolicy, SessionToken, State};
 
-fn builder() -> zk_client::Builder {
+fn builder() -> zk_client::ClientBuilder {
     common::builder(shared_server().connect_string()).connect_timeout(PATIENCE)
 }
 

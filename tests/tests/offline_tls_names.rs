@@ -18,8 +18,8 @@ use certificates::{Authority, Identity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use zk_client::{
-    Builder, Client, Dial, DialError, Dialing, ErrorKind, HostPort, Outcome, Resolve, Resolving,
-    Servers, Stream, TlsConfig, TlsDial,
+    Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Outcome, Resolve,
+    Resolving, Servers, Stream, TlsConfig, TlsDial,
 };
 use zk_embedded::Server;
 
@@ -70,7 +70,7 @@ impl Network {
         }
     }
 
-    fn client(&self, hosts: &str) -> Builder {
+    fn client(&self, hosts: &str) -> ClientBuilder {
         Client::builder(hosts)
             .dial(self.clone())
             .auth("digest", "user:canary")
@@ -143,7 +143,7 @@ impl Dial for Opaque {
 }
 
 #[track_caller]
-fn is_refused_at_build(builder: Builder) {
+fn is_refused_at_build(builder: ClientBuilder) {
     let error = builder.start().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     assert_eq!(error.outcome(), Outcome::NotSent);

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use zk_proto::{Acl, Chroot, ConnectString, HostPort, OpCode, Zxid};
 
-use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::lease::Lease;
 use crate::ops::acl::{GetAcl, SetAcl};
@@ -116,25 +115,6 @@ impl Client {
                 cleanup: None,
             }),
         }
-    }
-
-    /// Connects to an ensemble with the default options: `host:port,host:port/chroot`. The port is
-    /// 2181 unless given, IPv6 addresses stand in brackets, the chroot is optional. Or the name of a
-    /// service, whose SRV records in the DNS are the servers (ZOOKEEPER-4956):
-    /// `dns-srv://_zookeeper._tcp.example.com/chroot`.
-    ///
-    /// # Errors
-    /// See [`Builder::connect`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future closes the client.
-    pub async fn connect(hosts: impl Into<String>) -> Result<Client> {
-        Self::builder(hosts).connect().await
-    }
-
-    /// Options first.
-    pub fn builder(hosts: impl Into<String>) -> Builder {
-        Builder::new(hosts)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -547,7 +527,7 @@ impl Client {
     /// persistent znodes that other tasks have under way end with this call, and are cleaned up,
     /// too; one that this task holds and has not dropped delays the close and is reported. Clean-ups
     /// have three quarters of
-    /// [`Builder::close_timeout`], over lost connections and, for what is persistent, in another
+    /// [`close_timeout`](crate::ClientBuilder::close_timeout), over lost connections and, for what is persistent, in another
     /// session if this one expires meanwhile.
     ///
     /// ClickHouse Keeper acknowledges the end of a session by closing the connection. If it is killed at

@@ -10,7 +10,7 @@ use zk_proto::{SessionId, SessionPassword, Zxid};
 use crate::error::{Error, Result};
 
 /// A session that [`Client::detach`](crate::Client::detach) took from its client, and that
-/// [`Builder::resume`](crate::Builder::resume) gives to another: in this process, or in the one that
+/// [`ClientBuilder::resume`](crate::ClientBuilder::resume) gives to another: in this process, or in the one that
 /// replaces it.
 ///
 /// Its ephemeral znodes stay, as long as it is resumed within its timeout. Its watches are gone.
