@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
-use zk_client::{BackoffPolicy, Builder, Client, State, StateStream};
+use zk_client::{BackoffPolicy, Client, ClientBuilder, State, StateStream};
 use zk_tests::starvation::{Runs, always};
 use zk_tests::{Proxy, Wait};
 
@@ -86,7 +86,7 @@ pub async fn client_of(hosts: &str) -> Client {
     connect(hosts, |builder| builder).await
 }
 
-pub async fn connect(hosts: &str, options: impl FnOnce(Builder) -> Builder) -> Client {
+pub async fn connect(hosts: &str, options: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Client {
     let root = unused_root();
     let zk = soon("a session", options(builder(hosts)).connect())
         .await
@@ -113,7 +113,7 @@ impl ClosedPort {
 }
 
 /// Options without a limit that a busy machine could reach.
-pub fn builder(hosts: impl Into<String>) -> Builder {
+pub fn builder(hosts: impl Into<String>) -> ClientBuilder {
     Client::builder(hosts)
         .session_timeout(LONG_SESSION)
         .connect_timeout(PATIENCE)

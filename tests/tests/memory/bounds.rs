@@ -21,8 +21,8 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
 use zk_client::{
-    BackoffPolicy, Builder, Client, Dial, DialError, Dialing, ErrorKind, HostPort, State, Stream,
-    TcpDial, WatchEvent, WatchMode,
+    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, State,
+    Stream, TcpDial, WatchEvent, WatchMode,
 };
 use zk_embedded::Server;
 use zk_proto::records::{ConnectResponse, ErrorResponse, GetDataResponse};
@@ -124,7 +124,7 @@ async fn grant(wire: &mut DuplexStream) {
     wire.write_all(&frame(&[&granted])).await.unwrap();
 }
 
-fn builder(network: Network) -> Builder {
+fn builder(network: Network) -> ClientBuilder {
     Client::builder("memory")
         .session_timeout(SESSION)
         .dial(network)

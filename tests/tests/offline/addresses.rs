@@ -18,8 +18,8 @@ use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use zk_client::{
-    Builder, Client, Dial, DialError, Dialing, ErrorKind, HostPort, Resolve, Resolving, Stream,
-    TcpDial,
+    Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Resolve, Resolving,
+    Stream, TcpDial,
 };
 use zk_embedded::Server;
 use zk_transport::Addresses;
@@ -39,7 +39,7 @@ impl Resolve for Named {
 }
 
 /// A client of a host that has these addresses.
-fn client(addresses: &[SocketAddr]) -> Builder {
+fn client(addresses: &[SocketAddr]) -> ClientBuilder {
     let dial = TcpDial {
         resolver: Arc::new(Named(addresses.to_vec())),
         ..TcpDial::default()

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use zk_client::{
-    BackoffPolicy, Builder, Client, Dial, DialError, Dialing, ErrorKind, HostPort, Outcome, State,
-    Stream,
+    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Outcome,
+    State, Stream,
 };
 use zk_embedded::Server;
 use zk_embedded::fault::{Action, on};
@@ -59,7 +59,7 @@ impl Network {
         }
     }
 
-    fn builder(&self) -> Builder {
+    fn builder(&self) -> ClientBuilder {
         let backoff = BackoffPolicy {
             initial: Duration::from_millis(2),
             max: Duration::from_millis(20),

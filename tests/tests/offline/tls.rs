@@ -135,7 +135,7 @@ impl Port {
 }
 
 /// Fails at once, not when the time to connect is over: the kind says so.
-async fn expect_error(builder: zk_client::Builder) -> Error {
+async fn expect_error(builder: zk_client::ClientBuilder) -> Error {
     let error = soon("the refusal", builder.connect()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Untrusted, "{error}");
     error

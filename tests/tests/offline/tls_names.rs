@@ -15,8 +15,8 @@ use crate::common::certificates::{Authority, Identity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use zk_client::{
-    Builder, Client, Dial, DialError, Dialing, ErrorKind, HostPort, Outcome, Resolve, Resolving,
-    Servers, Stream, TlsConfig, TlsDial,
+    Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Outcome, Resolve,
+    Resolving, Servers, Stream, TlsConfig, TlsDial,
 };
 use zk_embedded::Server;
 
@@ -67,7 +67,7 @@ impl Network {
         }
     }
 
-    fn client(&self, hosts: &str) -> Builder {
+    fn client(&self, hosts: &str) -> ClientBuilder {
         Client::builder(hosts)
             .dial(self.clone())
             .auth("digest", "user:canary")
@@ -140,7 +140,7 @@ impl Dial for Opaque {
 }
 
 #[track_caller]
-fn is_refused_at_build(builder: Builder) {
+fn is_refused_at_build(builder: ClientBuilder) {
     let error = builder.start().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     assert_eq!(error.outcome(), Outcome::NotSent);

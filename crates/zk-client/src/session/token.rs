@@ -10,7 +10,7 @@ use zk_proto::{SessionId, SessionPassword, Zxid};
 use crate::error::{Error, Result};
 
 /// A session that was detached from its client by [`Client::detach`](crate::Client::detach), to be
-/// resumed by [`Builder::resume`](crate::Builder::resume): in this process, or in the one that
+/// resumed by [`ClientBuilder::resume`](crate::ClientBuilder::resume): in this process, or in the one that
 /// replaces it.
 ///
 /// Its ephemeral znodes stay if it is resumed within its timeout. Its watches have ended.

@@ -27,7 +27,7 @@ use crate::common::counting::{alone, virtually};
 use scripts::{Ask, Expect, LIMIT, Script};
 use server::{HOSTILE, Network};
 use tokio::time::{Instant, timeout};
-use zk_client::{Acl, Builder, Client, Disconnect, Error, ErrorKind, WatchEvent, WatchMode};
+use zk_client::{Acl, Client, ClientBuilder, Disconnect, Error, ErrorKind, WatchEvent, WatchMode};
 use zk_embedded::Server;
 use zk_proto::HostPort;
 use zk_transport::{BackoffPolicy, Hosts};
@@ -71,7 +71,7 @@ fn seed(hosts: &[&str]) -> u64 {
         .unwrap()
 }
 
-fn builder(hosts: &[&str], network: &Network) -> Builder {
+fn builder(hosts: &[&str], network: &Network) -> ClientBuilder {
     Client::builder(format!("{}/app", hosts.join(",")))
         .session_timeout(SESSION)
         .deadline(Duration::from_millis(2500))

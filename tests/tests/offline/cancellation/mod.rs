@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use futures::Entry;
 use tokio::time::timeout;
-use zk_client::{Builder, Client, Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{Client, ClientBuilder, Dial, DialError, Dialing, HostPort, Stream};
 use zk_embedded::Server;
 use zk_embedded::core::WatchCounts;
 use zk_recipes::{Lock, LockGuard};
@@ -161,7 +161,7 @@ impl World {
     }
 }
 
-fn builder(server: &Arc<Server>) -> Builder {
+fn builder(server: &Arc<Server>) -> ClientBuilder {
     Client::builder("memory")
         .session_timeout(Duration::from_secs(6))
         .dial(InMemory(server.clone()))

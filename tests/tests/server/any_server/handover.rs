@@ -10,7 +10,7 @@ use crate::common::{
 };
 use zk_client::{Client, ErrorKind, Outcome, SessionPolicy, SessionToken, State};
 
-fn builder() -> zk_client::Builder {
+fn builder() -> zk_client::ClientBuilder {
     crate::common::builder(shared_server().connect_string()).connect_timeout(PATIENCE)
 }
 

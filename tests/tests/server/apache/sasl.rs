@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use zk_client::sasl::{Beginning, Digest, Login, Mechanism, Step};
 use zk_client::{
-    Acl, Builder, Client, Disconnect, Error, ErrorKind, HostPort, Outcome, Permissions, SaslError,
-    State,
+    Acl, Client, ClientBuilder, Disconnect, Error, ErrorKind, HostPort, Outcome, Permissions,
+    SaslError, State,
 };
 use zk_tests::run_directory::ServerDirectory;
 use zk_tests::{Proxy, ServerOptions, Standalone};
@@ -65,7 +65,7 @@ impl Guarded {
         }
     }
 
-    fn builder(&self) -> Builder {
+    fn builder(&self) -> ClientBuilder {
         builder(&self.server.connect_string())
     }
 
@@ -80,7 +80,7 @@ fn write_users(path: &PathBuf, users: &str) {
     fs::write(path, format!("Server {{\n  {module}\n  {users};\n}};\n")).unwrap();
 }
 
-fn builder(hosts: &str) -> Builder {
+fn builder(hosts: &str) -> ClientBuilder {
     crate::common::builder(hosts).backoff(impatient())
 }
 

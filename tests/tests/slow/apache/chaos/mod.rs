@@ -32,7 +32,7 @@ use crate::common::{PATIENCE, blocking};
 use faults::Faults;
 use load::Load;
 use outages::Fault;
-use zk_client::{Builder, Client};
+use zk_client::{Client, ClientBuilder};
 use zk_tests::{Ensemble, Proxy, ServerOptions};
 
 const SERVERS: usize = 3;
@@ -131,7 +131,7 @@ async fn client(hosts: &str, seed: u64) -> Client {
     builder(hosts, seed).connect().await.unwrap()
 }
 
-fn builder(hosts: &str, seed: u64) -> Builder {
+fn builder(hosts: &str, seed: u64) -> ClientBuilder {
     Client::builder(format!("{hosts}{ROOT}"))
         .session_timeout(SESSION)
         .connect_timeout(PATIENCE)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
-use zk_client::{Builder, Client};
+use zk_client::{Client, ClientBuilder};
 use zk_tests::Host;
 
 /// The thread that a client's connection lives on, in the client's namespace. The client itself can be
@@ -17,7 +17,7 @@ pub struct Seat {
 }
 
 impl Seat {
-    pub async fn connect(host: &Arc<Host>, builder: Builder) -> Self {
+    pub async fn connect(host: &Arc<Host>, builder: ClientBuilder) -> Self {
         let (over, is_over) = oneshot::channel();
         let (connected, client) = oneshot::channel();
         let thread = std::thread::spawn({
