@@ -145,7 +145,7 @@ fn watches_are_forgotten_without_a_request() {
         }
         let sessions = world.core.statistics().sessions;
         assert_eq!(sessions, 1 + u64::from(unknown == Unknown::End));
-        // What the server has kept tells no subscriber anything, and ends no later watch.
+        // The watch that the server has kept delivers no event, and ends no later watch.
         let old = world.get("/a", true);
         world.settle();
         let old = world.watch(old);

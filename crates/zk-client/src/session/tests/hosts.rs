@@ -254,7 +254,7 @@ fn a_change_while_disconnected_is_followed() {
     for hosts in [&["a", "b", "c"][..], &["a", "c", "d"], &["a", "e", "f"]] {
         world.cut();
         world.server.set(CONFIG, config(hosts));
-        // It may have to move, and then has to be told again there.
+        // The client may have to move, and then reads the configuration there again.
         for _ in 0..2 {
             if !world.core.is_connected() {
                 world.connect_next();

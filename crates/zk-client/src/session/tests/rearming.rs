@@ -110,7 +110,7 @@ fn a_watch_dropped_early_is_not_armed() {
     assert_eq!((statistics.watches, statistics.subscribers), (0, 0));
 }
 
-/// The one who waits first for a watch is not the one who waits for it in the end.
+/// The first subscriber of a watch is replaced while the watch waits to be armed.
 /// Guards: G5.
 #[test]
 fn a_watch_with_one_handle_left_is_armed() {
@@ -200,7 +200,7 @@ fn a_throttled_batch_is_sent_again_later() {
     assert!(is_node(world.event(watches[0]).as_ref()));
 }
 
-/// Those who give up while it lasts make room for others.
+/// Requests dropped during the rearming make room for others.
 /// Guards: I18.
 #[test]
 fn abandoned_requests_free_their_slots() {

@@ -45,7 +45,7 @@ fn an_unsent_write_skips_no_predecessor() {
     assert_eq!(world.server.log, ["1", "2"]);
 }
 
-/// Nobody waits for the first, and still the second must not skip it.
+/// The first write was dropped by its caller, and still the second must not skip it.
 /// Guards: G3.
 #[test]
 fn a_dropped_write_is_a_predecessor_too() {
@@ -228,7 +228,7 @@ fn the_queue_and_requests_are_bounded() {
     };
     let full = world.submit(OpCode::GetData, "/a", &record, true, None);
     assert!(matches!(full, Err(Failure::QueueFull)));
-    // A caller that has gone makes room.
+    // A dropped request makes room.
     world.core.abandon(world.now, keys[0]);
     let last = world.get("/a", false);
     world.connect();
@@ -272,7 +272,7 @@ fn an_oversize_reply_fails_its_request() {
     world.ok(second);
 }
 
-/// The oldest request was nobody's any more: then nobody's fails.
+/// The oldest request was dropped by its caller: no other request fails in its place.
 /// Guards: A18.
 #[test]
 fn an_oversize_reply_to_a_dropped_request() {
@@ -371,7 +371,7 @@ fn a_read_that_ends_connections_fails() {
     }
 }
 
-/// Guards: H2. The pump may have offered what it has taken, and is gone without a word.
+/// Guards: H2. The pump may have offered its output to the socket before it was dropped.
 #[test]
 fn what_a_lost_driver_had_taken_is_unknown() {
     for delivered in [0, usize::MAX] {
