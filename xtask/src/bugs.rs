@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_repository_has_a_list_of_twenty_at_least() {
+    fn repository_lists_twenty_bugs_at_least() {
         let list = include_str!("../../tests/SEEDED_BUGS.md");
         assert!(read(list).unwrap().len() >= 20);
     }

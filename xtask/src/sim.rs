@@ -8,7 +8,7 @@ use crate::{Outcome, cargo, enter_workspace};
 const FIRST: &str = "ZK_SIM_SEED";
 const COUNT: &str = "ZK_SIM_SEEDS";
 const TRACE: &str = "ZK_SIM_TRACE";
-const TEST: &str = "offline::simulation::no_promise_is_broken_whatever_goes_wrong";
+const TEST: &str = "offline::simulation::no_promise_is_broken";
 
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
