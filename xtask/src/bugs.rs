@@ -11,7 +11,7 @@ use zk_tests::watchdog::GIVEN_UP;
 
 use crate::hang::Watch;
 use crate::report::Suite;
-use crate::{Outcome, cargo, enter_workspace};
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
 const LIST: &str = "tests/SEEDED_BUGS.md";
 /// Of its own, so that the flag does not rebuild everything else.

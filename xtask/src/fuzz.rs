@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::process::{ExitCode, Stdio};
 
-use crate::{Outcome, cargo, enter_workspace};
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
 const TARGETS: &str = "fuzz/fuzz_targets";
 const CORPUS: &str = "fuzz/corpus";

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{Outcome, cargo, enter_workspace};
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
 /// Where the test binary reads its seeds from.
 const FIRST: &str = "ZK_SIM_SEED";

@@ -30,7 +30,14 @@ const UNNAMED: [&str; 6] = [
     "crates/zkctl",
 ];
 
-const DIRECTORIES: [&str; 4] = ["crates", "tests/src", "tests/tests", "xtask/src"];
+const DIRECTORIES: [&str; 6] = [
+    "crates",
+    "tests/src",
+    "tests/tests",
+    "tests/measured/src",
+    "tests/peers/src",
+    "xtask/src",
+];
 
 /// A function that is marked as a test, or stands in `proptest!`.
 #[derive(Debug)]
