@@ -14,6 +14,11 @@
 //! A path counts as an import of the file that defines the name: re-exports are followed. A `pub use`
 //! of a name that the file itself does not use, and `mod x;`, are no imports.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "places are those of the list that is read"
+)]
+
 mod graph;
 mod modules;
 mod prose;

@@ -248,10 +248,9 @@ impl Module {
             }
             at += 1;
         }
-        if path.len() > before.len() || (path.len() > 1 && !path.is_empty()) {
-            if let Some(name) = path.last().cloned() {
-                self.names.insert(name, path);
-            }
+        // `a::{self}` names `a`, and a group that was read names nothing.
+        if let Some(name) = path.last().filter(|_| path.len() > 1).cloned() {
+            self.names.insert(name, path);
         }
         at
     }
