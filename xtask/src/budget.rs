@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use zk_tests::Tool;
 
 use crate::report::Suite;
-use crate::{Outcome, cargo, enter_workspace};
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
 /// What makes the test write down what it finds.
 const RECORD: &str = "ZK_BUDGET_RECORD";

@@ -2,10 +2,9 @@
 
 use std::process::{ExitCode, Stdio};
 
-use crate::{Outcome, cargo, enter_workspace};
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
-const TEST: &str =
-    "apache::chaos::every_acknowledged_write_is_there_once_and_no_session_is_lost_early";
+const TEST: &str = "apache::chaos::acknowledged_writes_and_sessions_last";
 
 /// Of a run against servers under faults.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::process::{ExitCode, Stdio};
 
 use zk_tests::network;
 
-use crate::{Outcome, bugs, cargo, chaos, enter_workspace};
+use crate::workspace::{Outcome, cargo, enter_workspace};
+use crate::{bugs, chaos};
 
 const TEST: &str = "apache::chaos::partitions::locks_and_writes_survive_real_partitions";
 const BUG: &str = "--bug";

@@ -11,7 +11,8 @@ use crate::output::Output;
 use crate::releases::{Reason, Servers};
 use crate::report::{Reader, Report, Suite};
 use crate::suites::{BUILD, Form, Selection, left_out};
-use crate::{Outcome, budget, bugs, cargo, enter_workspace, is_ci};
+use crate::workspace::{Outcome, cargo, enter_workspace, is_ci};
+use crate::{budget, bugs};
 
 /// Servers are Java processes; more of them at a time than this starve each other on two cores.
 const SERVER_TEST_THREADS: &str = "--test-threads=2";

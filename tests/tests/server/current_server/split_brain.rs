@@ -93,14 +93,15 @@ fn it_holds_no_more(record: &OnceLock<Said>) {
 
 /// Finding 3 of the verification programme: with a boolean for a lock, the holder writes.
 #[tokio::test(flavor = "current_thread")]
-async fn a_holder_that_was_stopped_knows_before_any_network_event_and_writes_nothing() {
-    let test = "a_holder_that_was_stopped_knows_before_any_network_event_and_writes_nothing";
+async fn stopped_holder_writes_nothing() {
+    let test = "stopped_holder_writes_nothing";
     be_stopped(test, "lock").await;
 }
 
+/// Guards: D6.
 #[tokio::test(flavor = "current_thread")]
-async fn d6_a_leader_that_was_stopped_knows_before_any_network_event_and_writes_nothing() {
-    let test = "d6_a_leader_that_was_stopped_knows_before_any_network_event_and_writes_nothing";
+async fn stopped_leader_writes_nothing() {
+    let test = "stopped_leader_writes_nothing";
     be_stopped(test, "election").await;
 }
 

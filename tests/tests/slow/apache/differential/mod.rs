@@ -191,7 +191,7 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn the_embedded_server_answers_as_apache_zookeeper_does() {
+fn embedded_server_answers_as_apache() {
     let apache = apache();
     let embedded = embedded(pose_of(&apache));
     let servers = [apache.address(), embedded.address()];

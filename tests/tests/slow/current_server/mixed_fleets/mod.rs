@@ -275,7 +275,7 @@ async fn check_turns(zk: &Client, kind: Kind, layout: Layout) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_and_rust_take_turns_under_a_lock_with_kazoos_names() {
+async fn kazoo_lock_with_kazoos_names() {
     contend(Kind::Lock, Layout::Kazoo, |hosts, name, sections| {
         kazoo(hosts, "lock", name, sections, &[])
     })
@@ -283,7 +283,7 @@ async fn kazoo_and_rust_take_turns_under_a_lock_with_kazoos_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_and_rust_take_turns_under_a_lock_with_our_names() {
+async fn kazoo_lock_with_our_names() {
     contend(Kind::Lock, Layout::Default, |hosts, name, sections| {
         kazoo(hosts, "lock", name, sections, &["-lock-"])
     })
@@ -291,7 +291,7 @@ async fn kazoo_and_rust_take_turns_under_a_lock_with_our_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_and_rust_read_and_write_with_kazoos_names() {
+async fn kazoo_rw_lock_with_kazoos_names() {
     contend(Kind::ReadWrite, Layout::Kazoo, |hosts, name, sections| {
         kazoo(hosts, "rw", name, sections, &[])
     })
@@ -299,7 +299,7 @@ async fn kazoo_and_rust_read_and_write_with_kazoos_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_and_rust_read_and_write_with_our_names() {
+async fn kazoo_rw_lock_with_our_names() {
     contend(Kind::ReadWrite, Layout::Default, |hosts, name, sections| {
         kazoo(hosts, "rw", name, sections, &["__WRIT__", "__READ__"])
     })
@@ -307,7 +307,7 @@ async fn kazoo_and_rust_read_and_write_with_our_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_and_rust_share_a_semaphore() {
+async fn kazoo_semaphore() {
     contend(Kind::Semaphore, Layout::Kazoo, |hosts, name, sections| {
         kazoo(hosts, "semaphore", name, sections, &[])
     })
@@ -315,7 +315,7 @@ async fn kazoo_and_rust_share_a_semaphore() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_and_rust_are_elected_in_turn() {
+async fn kazoo_election() {
     contend(Kind::Election, Layout::Kazoo, |hosts, name, sections| {
         kazoo(hosts, "election", name, sections, &[])
     })
@@ -323,7 +323,7 @@ async fn kazoo_and_rust_are_elected_in_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_and_rust_take_turns_under_a_lock() {
+async fn curator_lock() {
     contend(Kind::Lock, Layout::Default, |hosts, name, sections| {
         curator(hosts, "lock", name, sections)
     })
@@ -331,8 +331,9 @@ async fn curator_and_rust_take_turns_under_a_lock() {
 }
 
 /// With writers of ours that become readers.
+/// Guards: B93.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b93_curator_and_rust_read_and_write_and_rust_downgrades() {
+async fn curator_rw_lock_with_downgrades() {
     contend(Kind::ReadWrite, Layout::Curator, |hosts, name, sections| {
         curator(hosts, "rw", name, sections)
     })
@@ -340,7 +341,7 @@ async fn b93_curator_and_rust_read_and_write_and_rust_downgrades() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_and_rust_share_a_semaphore() {
+async fn curator_semaphore() {
     contend(Kind::Semaphore, Layout::Curator, |hosts, name, sections| {
         curator(hosts, "semaphore", name, sections)
     })
@@ -348,7 +349,7 @@ async fn curator_and_rust_share_a_semaphore() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_and_rust_share_a_semaphore_whose_limit_is_a_shared_count() {
+async fn curator_semaphore_with_a_shared_count() {
     contend(Kind::Count, Layout::Default, |hosts, name, sections| {
         curator(hosts, "count", name, sections)
     })
@@ -356,7 +357,7 @@ async fn curator_and_rust_share_a_semaphore_whose_limit_is_a_shared_count() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curators_latches_and_rusts_lead_in_turn() {
+async fn curator_leader_latch() {
     contend(Kind::Latch, Layout::Curator, |hosts, name, sections| {
         curator(hosts, "latch", name, sections)
     })
@@ -364,7 +365,7 @@ async fn curators_latches_and_rusts_lead_in_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curators_selectors_and_rust_are_elected_in_turn() {
+async fn curator_leader_selector() {
     contend(Kind::Election, Layout::Default, |hosts, name, sections| {
         curator(hosts, "selector", name, sections)
     })
@@ -372,7 +373,7 @@ async fn curators_selectors_and_rust_are_elected_in_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_asks_us_to_let_go_and_we_ask_curator() {
+async fn curator_revocation_both_ways() {
     let hosts = shared_server().connect_string();
     let zk = crate::common::client_of(&hosts).await;
     let root = format!("{hosts}{}", zk.root());

@@ -78,10 +78,11 @@ async fn all<W: Future<Output = ()> + 'static>(
     }
 }
 
-/// I19, L1, L4: one holder at a time with ever greater tokens, and what holders write is read in
+/// One holder at a time with ever greater tokens, and what holders write is read in
 /// that order.
+/// Guards: I19, L1, L4.
 #[test]
-fn locks_have_one_holder_at_a_time_and_what_they_write_is_read() {
+fn locks_have_one_holder_at_a_time() {
     let tally = Arc::new(Tally::default());
     each_seed(async |seed| drop(locks(seed, &tally).await));
     tally.assert_enough("locks");
@@ -124,7 +125,8 @@ fn a_seed_replays() {
     }
 }
 
-/// I20, L5: terms do not overlap.
+/// Terms do not overlap.
+/// Guards: I20, L5.
 #[test]
 fn terms_do_not_overlap() {
     let tally = Arc::new(Tally::default());
@@ -148,9 +150,9 @@ async fn lead(_: &impl Held) {
     tokio::task::yield_now().await;
 }
 
-/// L7.
+/// Guards: L7.
 #[test]
-fn a_semaphore_has_no_more_holders_than_it_may() {
+fn semaphore_holders_stay_within_the_limit() {
     let tally = Arc::new(Tally::default());
     each_seed(async |seed| {
         let record = Record::new(&tally);
@@ -169,9 +171,10 @@ fn a_semaphore_has_no_more_holders_than_it_may() {
     tally.assert_enough("semaphores");
 }
 
-/// L8: many readers or one writer, and a writer becomes a reader with nobody in between.
+/// Many readers or one writer, and a writer becomes a reader with nobody in between.
+/// Guards: B93, L8.
 #[test]
-fn b93_readers_and_writers_and_writers_that_become_readers() {
+fn readers_writers_and_downgrades() {
     let tally = Arc::new(Tally::default());
     let downgrades = std::cell::Cell::new(0);
     each_seed(async |seed| {
@@ -229,9 +232,10 @@ async fn read_and_write(zk: &Client, rng: &mut Rng, record: &Record<RwHold>) {
     }
 }
 
-/// L1: versioned writes and linearizable reads of a znode by anybody.
+/// Versioned writes and linearizable reads of a znode by anybody.
+/// Guards: L1.
 #[test]
-fn a_znode_with_versioned_writes_is_a_register() {
+fn versioned_znode_is_a_register() {
     each_seed(async |seed| {
         let server = ensemble().await;
         let admin = client(&server, seed).await.client;
