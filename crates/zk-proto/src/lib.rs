@@ -45,6 +45,8 @@
 //! |---|---|
 //! | `serde` | `Serialize` and `Deserialize` on what people see: [`Stat`], [`Acl`], [`CreateMode`], [`Zxid`], connect strings, configurations |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod acl;
 pub mod admin;
 pub mod config;
@@ -98,3 +100,8 @@ pub use op::OpCode;
 pub use path::{Chroot, PathError, WirePath};
 pub use stat::Stat;
 pub use unreadable::UnreadableLine;
+
+// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
