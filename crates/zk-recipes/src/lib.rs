@@ -44,6 +44,8 @@
 //! |---|---|---|
 //! | `serde` | no | [`DataWatch`] of types that are JSON in ZooKeeper |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod barrier;
 mod children_watch;
 mod connections;
@@ -95,3 +97,8 @@ pub use semaphore::{Semaphore, SemaphoreLease};
 pub use tree_cache::{
     CacheError, CacheEvent, CacheEvents, Cached, Snapshot, TreeCache, TreeCacheBuilder,
 };
+
+// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
