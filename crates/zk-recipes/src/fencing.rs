@@ -24,7 +24,7 @@
 //!
 //! 1. **[`check`](crate::Guard::check) asks the clock.** A guard counts as lost nine tenths of the
 //!    session's timeout after the last sign of life that the ensemble's leader is known to have heard
-//!    of ([`Trust`](crate::Trust)), which is before the ensemble can end the session. The check is
+//!    of ([`LeaseBasis`](crate::LeaseBasis)), which is before the ensemble can end the session. The check is
 //!    right at once in a program that has just been continued. It says nothing about the next
 //!    instruction.
 //! 2. **[`run`](crate::Guard::run) and [`lost`](crate::Guard::lost) end the work**, if it is

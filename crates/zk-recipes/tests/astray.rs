@@ -16,7 +16,7 @@ use common::{Memory, memory, now};
 use zk_client::Client;
 use zk_embedded::fault::{Action, on};
 use zk_proto::OpCode;
-use zk_recipes::{Lock, Lost, Trust};
+use zk_recipes::{GuardLost, LeaseBasis, Lock};
 
 /// Two ticks, the least that servers grant: the leader asks four times in it.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -29,13 +29,13 @@ async fn client(memory: &Memory, member: usize) -> Client {
 }
 
 /// How long the holder believed in its lock after the next one had it; none if not at all.
-async fn overlap(trust: Trust, cut_after: Duration) -> Option<Duration> {
+async fn overlap(lease_basis: LeaseBasis, cut_after: Duration) -> Option<Duration> {
     let memory = memory(3).await;
     let leader = memory.server.leader();
     let (stray, other) = ((leader + 1) % 3, (leader + 2) % 3);
     let (holder, next) = (client(&memory, stray).await, client(&memory, other).await);
     let guard = Lock::new(&holder, "/lock")
-        .trust(trust)
+        .lease_basis(trust)
         .acquire()
         .await
         .unwrap();
@@ -63,7 +63,7 @@ async fn overlap(trust: Trust, cut_after: Duration) -> Option<Duration> {
     tokio::time::sleep(TIMEOUT).await;
     let held_until = if ended.is_finished() {
         let (ended, lost, guard) = ended.await.unwrap();
-        assert_eq!(lost, Lost::OutOfContact);
+        assert_eq!(lost, GuardLost::OutOfContact);
         assert_eq!(guard.check(), Err(lost));
         ended
     } else {
@@ -79,15 +79,15 @@ async fn overlap(trust: Trust, cut_after: Duration) -> Option<Duration> {
 async fn a_guard_ends_before_the_leader_gives_away_what_a_stray_server_still_answers_for() {
     for step in 0..300 {
         let cut_after = Duration::from_millis(29 * step);
-        let overlap = overlap(Trust::Quorum, cut_after).await;
+        let overlap = overlap(LeaseBasis::Quorum, cut_after).await;
         assert_eq!(overlap, None, "cut after {cut_after:?}");
     }
 }
 
-/// What [`Trust::Quorum`] is for, and what [`Trust::Server`] does not give.
+/// What [`LeaseBasis::Quorum`] is for, and what [`LeaseBasis::Server`] does not give.
 #[tokio::test(start_paused = true)]
 async fn a_guard_that_trusts_any_answer_outlives_its_lock() {
-    let overlap = overlap(Trust::Server, Duration::from_secs(9)).await;
+    let overlap = overlap(LeaseBasis::Server, Duration::from_secs(9)).await;
     assert!(
         overlap.is_some_and(|overlap| overlap > TIMEOUT / 2),
         "{overlap:?}"
@@ -152,7 +152,7 @@ async fn the_check_fails_after_a_renewal_has_found_the_znode_deleted() {
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
     admin.delete(guard.path()).await.unwrap();
     tokio::time::sleep(TIMEOUT / 5).await;
-    assert_eq!(guard.check(), Err(Lost::Deleted));
+    assert_eq!(guard.check(), Err(GuardLost::Deleted));
 }
 
 /// There are two other servers.

@@ -220,12 +220,15 @@ impl Worker {
 
     fn enter(&self, alone: bool, guard: &Guard) {
         let mut place = self.place.lock().unwrap();
-        let permits = if self.kind == Kind::Semaphore {
+        let lease_count = if self.kind == Kind::Semaphore {
             PERMITS
         } else {
             usize::MAX
         };
-        assert!(place.writers == 0 && place.readers < permits, "{place:?}");
+        assert!(
+            place.writers == 0 && place.readers < lease_count,
+            "{place:?}"
+        );
         if alone {
             assert!(place.readers == 0, "{place:?}");
             assert!(place.token < Some(guard.token()), "{place:?}, {guard:?}");

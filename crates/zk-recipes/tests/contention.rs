@@ -17,7 +17,7 @@ use common::{
 use zk_client::{Acl, Client, Permissions};
 use zk_embedded::Pose;
 use zk_proto::OpCode;
-use zk_recipes::{Layout, Lock, Lost, MultiLock, ReadLock, Trust, WriteLock, revoke};
+use zk_recipes::{GuardLost, Layout, LeaseBasis, Lock, MultiLock, ReadLock, WriteLock, revoke};
 
 /// I22, go-zk #145: one release wakes one waiter, and what it costs is the same with a thousand. On other
 /// servers than the default one a hundred show what a release costs there.
@@ -42,9 +42,9 @@ async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
 
     let mut waiting = Vec::new();
     for n in 0..waiters {
-        let lock = Lock::new(&waiter, "/lock").trust(match n % 2 {
-            0 => Trust::Quorum,
-            _ => Trust::Server,
+        let lock = Lock::new(&waiter, "/lock").lease_basis(match n % 2 {
+            0 => LeaseBasis::Quorum,
+            _ => LeaseBasis::Server,
         });
         waiting.push(start(async move { lock.acquire().await.unwrap() }));
         // In this order.
@@ -257,7 +257,10 @@ async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion(
     let path = contender.contenders().await.unwrap()[0].path.clone();
     other.delete(&path).await.unwrap();
     let (lost, guard) = soon("the loss", lost).await.unwrap();
-    assert_eq!((lost, guard.check()), (Lost::Deleted, Err(Lost::Deleted)));
+    assert_eq!(
+        (lost, guard.check()),
+        (GuardLost::Deleted, Err(GuardLost::Deleted))
+    );
     drop(guard);
     // Dropped in one session, it is let go in whichever follows.
     let guard = lock.acquire().await.unwrap();
@@ -295,7 +298,10 @@ async fn a_holder_can_be_asked_to_let_go() {
 
     let guard = lock.acquire().await.unwrap();
     other.delete(guard.path()).await.unwrap();
-    assert_eq!(soon("the loss", guard.revoked()).await, Err(Lost::Deleted));
+    assert_eq!(
+        soon("the loss", guard.revoked()).await,
+        Err(GuardLost::Deleted)
+    );
 }
 
 /// The names are what other clients must be able to read.
@@ -417,7 +423,7 @@ async fn several_locks_in_any_order_are_no_deadlock_and_are_lost_together() {
     let (lost, guard) = soon("the loss", lost).await.unwrap();
     assert_eq!(
         (lost, guard.check(), guard.deadline()),
-        (Lost::Deleted, Err(Lost::Deleted), None)
+        (GuardLost::Deleted, Err(GuardLost::Deleted), None)
     );
     drop(guard);
     memory.until_names("/a", 0).await;

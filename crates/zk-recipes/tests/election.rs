@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use common::{at, end_session, memory, soon, start, until};
 use zk_embedded::fault::on;
-use zk_recipes::{Contender, Election, LeaderLatch, Leaders, Lost};
+use zk_recipes::{Contender, Election, GuardLost, LeaderLatch, LeaderStream};
 
-async fn next(leaders: &mut Leaders) -> Option<Contender> {
+async fn next(leaders: &mut LeaderStream) -> Option<Contender> {
     soon("the next leader", leaders.next())
         .await
         .unwrap()
@@ -47,7 +47,10 @@ async fn b89_who_looks_on_sees_every_leader_and_none() {
     end_session(&memory.server, &zk);
     let second = soon("the second", second).await.unwrap();
     assert_eq!(next(&mut leaders).await.unwrap().token, second.token());
-    assert_eq!(soon("the loss", first.lost()).await, Lost::SessionEnded);
+    assert_eq!(
+        soon("the loss", first.lost()).await,
+        GuardLost::SessionEnded
+    );
     // The observer's session is another's affair.
     end_session(&memory.server, &observer);
     second.resign().await.unwrap();

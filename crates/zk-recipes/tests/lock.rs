@@ -19,7 +19,7 @@ use common::{
 };
 use zk_client::Client;
 use zk_embedded::{Server, fault::on};
-use zk_recipes::{Error, Lock, Lost};
+use zk_recipes::{Error, GuardLost, Lock};
 
 async fn client(server: &Server) -> Client {
     let zk = common::unhurried(Client::builder(address(server)))
@@ -128,7 +128,7 @@ async fn a61_c11_a_guard_is_lost_with_its_session_and_writes_nothing_more() {
     let lost = soon("the loss", guard.lost()).await;
     // The servers of a restored ensemble do not answer a client that has seen more, so the deadline
     // may pass before the session is over.
-    assert!(lost == Lost::SessionEnded || is_restored(), "{lost:?}");
+    assert!(lost == GuardLost::SessionEnded || is_restored(), "{lost:?}");
     assert_eq!(guard.check(), Err(lost));
     let refused = guard.fenced().set("/data", "stale").commit().await;
     assert!(
@@ -154,10 +154,10 @@ async fn a_guard_is_lost_when_its_znode_is_deleted() {
         until("it is watched", || server.watch_counts().data > 0).await;
         admin.delete(guard.path()).await.unwrap();
     });
-    assert_eq!(lost, Err(Lost::Deleted));
+    assert_eq!(lost, Err(GuardLost::Deleted));
     let refused = guard.fenced().set("/data", "stale").commit().await;
     assert!(
-        matches!(refused, Err(Error::Lost(Lost::Deleted))),
+        matches!(refused, Err(Error::Lost(GuardLost::Deleted))),
         "{refused:?}"
     );
 }
@@ -218,9 +218,9 @@ async fn a_guard_is_not_trusted_while_its_client_is_being_closed() {
             Poll::Ready(waits && closing.as_mut().poll(cx).is_pending())
         });
         assert!(pending.await);
-        assert_eq!(soon("the loss", lost).await, Lost::SessionEnded);
+        assert_eq!(soon("the loss", lost).await, GuardLost::SessionEnded);
     }
-    assert_eq!(guard.check(), Err(Lost::SessionEnded));
+    assert_eq!(guard.check(), Err(GuardLost::SessionEnded));
     assert!(
         guard.release().await.is_err(),
         "it was not let go by itself"

@@ -21,8 +21,8 @@ use zk_embedded::{Pose, Server};
 use zk_proto::OpCode;
 use zk_recipes::{
     Barrier, CacheEvent, CacheEvents, ChildrenState, ChildrenWatch, DataState, DataWatch, Election,
-    Layout, Lock, LockGuard, Lost, MultiLock, PatientChildrenWatch, ReadLock, Semaphore, TreeCache,
-    WriteLock,
+    GuardLost, Layout, Lock, LockGuard, MultiLock, PatientChildrenWatch, ReadLock, Semaphore,
+    TreeCache, WriteLock,
 };
 
 /// A server that knows fewer operations than others.
@@ -440,7 +440,10 @@ async fn a_lost_sessions_znode_is_waited_for() {
         world.memory.until_names("/locks/l", 2).await;
         let cut = tokio::time::Instant::now();
         world.memory.server.faults().disconnect(zk.session().id);
-        assert_eq!(soon(&world.name, first.lost()).await, Lost::SessionEnded);
+        assert_eq!(
+            soon(&world.name, first.lost()).await,
+            GuardLost::SessionEnded
+        );
         drop(first);
         let again = lock(&zk);
         let third = start(async move { again.acquire().await.unwrap() });

@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::{LAYOUTS, at, dropped_after, end_session, memory, soon, start, until};
 use zk_embedded::fault::on;
 use zk_proto::OpCode;
-use zk_recipes::{Error, Layout, Lost, ReadLock, WriteLock};
+use zk_recipes::{Error, GuardLost, Layout, ReadLock, WriteLock};
 
 #[tokio::test(start_paused = true)]
 async fn readers_enter_together_and_a_writer_alone_in_the_order_of_arrival() {
@@ -157,7 +157,7 @@ async fn a_downgrade_after_the_session_is_lost_says_so() {
     end_session(&memory.server, &zk);
     let refused = soon("an answer", writer.downgrade()).await;
     assert!(
-        matches!(refused, Err(Error::Lost(Lost::SessionEnded))),
+        matches!(refused, Err(Error::Lost(GuardLost::SessionEnded))),
         "{refused:?}"
     );
     memory.until_names("/lock", 0).await;

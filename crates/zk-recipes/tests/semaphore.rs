@@ -72,7 +72,7 @@ async fn a71_b98_several_leases_are_had_together_or_not_at_all() {
         let others = Semaphore::new(&other, "/s", 3).layout(layout);
         let many = others.acquire_many(4).await;
         assert!(
-            matches!(many, Err(Error::TooMany { asked: 4, max: 3 })),
+            matches!(many, Err(Error::TooManyLeases { asked: 4, max: 3 })),
             "{many:?}"
         );
         // What it could have had it has returned, and the turn it passes on.
@@ -147,7 +147,10 @@ async fn a71_whoever_waits_notices_that_there_may_be_more() {
     drop((soon("the second", second).await.unwrap(), first));
     zk.set("/limit", "two").await.unwrap();
     let refused = Semaphore::limit_at(&zk, "/s", "/limit").acquire().await;
-    assert!(matches!(refused, Err(Error::Leases { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::LeaseCountMismatch { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,7 +184,10 @@ async fn kazoos_number_of_leases_is_stored_and_must_be_the_same() {
     drop(semaphore(2).acquire().await.unwrap());
     assert_eq!(zk.get("/s").await.unwrap().0, "2");
     let refused = semaphore(3).acquire().await;
-    assert!(matches!(refused, Err(Error::Leases { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::LeaseCountMismatch { .. })),
+        "{refused:?}"
+    );
     let unsupported = Semaphore::limit_at(&zk, "/s", "/limit").layout(Layout::Kazoo);
     let refused = unsupported.acquire().await;
     assert!(matches!(refused, Err(Error::Unsupported(_))), "{refused:?}");

@@ -17,7 +17,7 @@ use std::time::Duration;
 use common::{Memory, memory, now, pose, soon};
 use tokio::task::JoinHandle;
 use zk_client::{Client, ErrorKind};
-use zk_recipes::{Election, Guard, Lock, Lost, Semaphore, TreeCache, WriteLock};
+use zk_recipes::{Election, Guard, GuardLost, Lock, Semaphore, TreeCache, WriteLock};
 
 /// Two ticks, the least that servers grant: the leader asks four times in it.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -103,7 +103,7 @@ async fn refused_writes_cost_no_guard() {
         zk.create("/x", "").await.unwrap();
         let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
         let writer = refused(zk.clone(), write);
-        holds(&guard, &format!("{write:?}")).await;
+        holds(guard.as_ref(), &format!("{write:?}")).await;
         assert!(!writer.is_finished(), "every write was refused");
         writer.abort();
         assert_eq!(zk.statistics().lost_connections, before, "{write:?}");
@@ -150,12 +150,12 @@ async fn hanging_writes_cost_no_guard() {
             }
             if !pose().resumes_sessions() {
                 let lost = soon("the loss", guard.lost()).await;
-                assert_eq!(lost, Lost::SessionEnded);
+                assert_eq!(lost, GuardLost::SessionEnded);
                 writer.abort();
                 continue;
             }
             let what = format!("stopped: {is_stopped}, {at_once} at once, seed {seed}");
-            holds(&guard, &what).await;
+            holds(guard.as_ref(), &what).await;
             writer.abort();
         }
         assert!(tried >= 3, "{tried}");
@@ -179,10 +179,19 @@ async fn take_and_hold(zk: &Client, kind: Kind, path: &str) -> Duration {
         left
     }
     match kind {
-        Kind::Lock => hold(&Lock::new(zk, path).acquire().await.unwrap()).await,
-        Kind::WriteLock => hold(&WriteLock::new(zk, path).acquire().await.unwrap()).await,
-        Kind::Semaphore => hold(&Semaphore::new(zk, path, 1).acquire().await.unwrap()).await,
-        Kind::Election => hold(&Election::new(zk, path).campaign().await.unwrap()).await,
+        Kind::Lock => hold(Lock::new(zk, path).acquire().await.unwrap().as_ref()).await,
+        Kind::WriteLock => hold(WriteLock::new(zk, path).acquire().await.unwrap().as_ref()).await,
+        Kind::Semaphore => {
+            hold(
+                Semaphore::new(zk, path, 1)
+                    .acquire()
+                    .await
+                    .unwrap()
+                    .as_ref(),
+            )
+            .await
+        }
+        Kind::Election => hold(Election::new(zk, path).campaign().await.unwrap().as_ref()).await,
     }
 }
 
@@ -255,7 +264,7 @@ async fn a_slow_ensemble_costs_no_connection() {
     let before = zk.statistics().lost_connections;
     memory.server.faults().delay_replies(TIMEOUT / 10);
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
-    holds(&guard, "replies take a tenth of the timeout").await;
+    holds(guard.as_ref(), "replies take a tenth of the timeout").await;
     assert_eq!(zk.statistics().lost_connections, before);
 }
 
@@ -283,9 +292,9 @@ async fn a_suspension_counts() {
     let after = guard.deadline().unwrap() - now();
     assert_eq!(left - after, Duration::from_secs(1));
     // A short one is made up for by the next renewals.
-    holds(&guard, "after a second").await;
+    holds(guard.as_ref(), "after a second").await;
     suspended.store(1_000 + 5_000, Ordering::Relaxed);
-    assert_eq!(guard.check(), Err(Lost::OutOfContact));
+    assert_eq!(guard.check(), Err(GuardLost::OutOfContact));
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,6 +306,6 @@ async fn the_end_of_a_suspension_is_noticed() {
     assert!(tokio::time::timeout(TIMEOUT, &mut lost).await.is_err());
     suspended.store(60_000, Ordering::Relaxed);
     let resumed = now();
-    assert_eq!(lost.await, Lost::OutOfContact);
+    assert_eq!(lost.await, GuardLost::OutOfContact);
     assert!(now() - resumed <= TIMEOUT / 12 + Duration::from_millis(2));
 }

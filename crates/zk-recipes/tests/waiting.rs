@@ -18,8 +18,8 @@ use zk_client::{ErrorCode, ErrorKind};
 use zk_embedded::fault::{Action, on};
 use zk_proto::OpCode;
 use zk_recipes::{
-    Barrier, Election, Guard, LeaderLatch, Lock, LockGuard, Lost, MultiGuard, SemaphoreLease, Term,
-    Trust, WriteGuard,
+    Barrier, Election, Guard, GuardLost, LeaderLatch, LeaseBasis, Lock, LockGuard, MultiGuard,
+    SemaphoreLease, Term, WriteGuard,
 };
 
 /// kazoo's begins anew whenever a predecessor leaves.
@@ -235,14 +235,14 @@ async fn rare_failures_hide_no_loss() {
     let memory = memory(1).await;
     let (zk, admin) = (memory.any().await, memory.any().await);
     // Nothing but the watch reports the deletion.
-    let lock = Lock::new(&zk, "/lock").trust(Trust::Server);
+    let lock = Lock::new(&zk, "/lock").lease_basis(LeaseBasis::Server);
     let guard = lock.acquire().await.unwrap();
     let path = guard.path().to_owned();
     let losing = start(async move { guard.lost().await });
     fail_reads(&memory, OpCode::Exists, &path).await;
     admin.delete(&path).await.unwrap();
     let lost = soon("the loss", losing).await.unwrap();
-    assert_eq!(lost, Lost::Deleted);
+    assert_eq!(lost, GuardLost::Deleted);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,12 +2,12 @@
 
 use zk_client::Zxid;
 
-use super::world::LIMITS;
+use super::simulation::LIMITS;
 use super::*;
 
-fn ask(machine: &mut Machine) -> (String, Read) {
-    let ask = machine.next_ask().unwrap();
-    (ask.path.to_string(), ask.read)
+fn query(machine: &mut Machine) -> (String, Read) {
+    let query = machine.next_query().unwrap();
+    (query.path.to_string(), query.read)
 }
 
 fn stat(czxid: i64, children: i32) -> Stat {
@@ -20,9 +20,9 @@ fn stat(czxid: i64, children: i32) -> Stat {
 }
 
 fn answer(machine: &mut Machine, path: &str, read: Read, answer: Answer) -> Result<(), CacheError> {
-    let ask = machine.next_ask().unwrap();
-    assert_eq!((&*ask.path, ask.read), (path, read));
-    machine.answered(&ask, answer)
+    let query = machine.next_query().unwrap();
+    assert_eq!((&*query.path, query.read), (path, read));
+    machine.answered(&query, answer)
 }
 
 /// A machine that has read a root with this many children announced.
@@ -101,7 +101,7 @@ fn what_is_to_be_read_counts_and_starts_over() {
     let (mut most, mut gaps) = (0, 0);
     for n in 0..100_000 {
         machine.touch(&format!("/some-path/{n:010}"), Facet::Node);
-        most = most.max(machine.work.bytes());
+        most = most.max(machine.worklist.bytes());
         if let Some((_, events)) = machine.take_changes() {
             let is_gap = |event: &&CacheEvent| matches!(event, CacheEvent::Gap { .. });
             gaps += events.iter().filter(is_gap).count();
@@ -113,16 +113,16 @@ fn what_is_to_be_read_counts_and_starts_over() {
     assert_eq!(machine.snapshot().len(), 1);
     assert!(!machine.snapshot().is_complete());
     answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
-    while let Some(ask) = machine.next_ask() {
-        let found = match (&*ask.path, ask.read) {
+    while let Some(query) = machine.next_query() {
+        let found = match (&*query.path, query.read) {
             ("/", Read::Stat) => Answer::Stat(stat(1, 0)),
             ("/", _) => Answer::Data("again".into(), stat(1, 0)),
             _ => Answer::Absent,
         };
-        machine.answered(&ask, found).unwrap();
+        machine.answered(&query, found).unwrap();
     }
     assert!(machine.snapshot().is_complete());
-    assert_eq!(machine.work.bytes(), 0);
+    assert_eq!(machine.worklist.bytes(), 0);
 }
 
 /// Guards: M4.
@@ -163,17 +163,21 @@ fn a_list_replaces_the_one_before() {
             let names = (0..8).map(|n| n.to_string()).collect();
             let names = Answer::Names(names, stat(1, 8));
             answer(&mut machine, "/", Read::Names, names).unwrap();
-            assert_eq!(machine.work.new_names(), 8);
+            assert_eq!(machine.worklist.new_names(), 8);
         }
-        while let Some(ask) = machine.next_ask() {
+        while let Some(query) = machine.next_query() {
             let node = Answer::Data(Bytes::new(), stat(2, 0));
             let names = Answer::Names(Vec::new(), stat(2, 0));
-            let found = if ask.read == Read::Names { names } else { node };
-            machine.answered(&ask, found).unwrap();
+            let found = if query.read == Read::Names {
+                names
+            } else {
+                node
+            };
+            machine.answered(&query, found).unwrap();
         }
         assert!(machine.snapshot().is_complete());
         assert_eq!(machine.snapshot().len(), 9);
-        assert!(machine.work.is_empty());
+        assert!(machine.worklist.is_empty());
     }
 }
 
@@ -187,8 +191,8 @@ fn impossible_names_and_paths_are_not_read() {
     for path in ["//", "/a//b", "/a/", "/a/../b", "/\u{1}"] {
         machine.touch(path, Facet::Node);
     }
-    assert_eq!(ask(&mut machine), ("/fine".to_owned(), Read::Data));
-    assert_eq!(machine.next_ask(), None);
+    assert_eq!(query(&mut machine), ("/fine".to_owned(), Read::Data));
+    assert_eq!(machine.next_query(), None);
 }
 
 #[test]
@@ -249,14 +253,14 @@ fn what_something_has_happened_to_is_read_before_what_is_only_loaded() {
     )
     .unwrap();
     machine.touch("/new", Facet::Node);
-    assert_eq!(ask(&mut machine), ("/new".to_owned(), Read::Data));
-    let a = machine.next_ask().unwrap();
+    assert_eq!(query(&mut machine), ("/new".to_owned(), Read::Data));
+    let a = machine.next_query().unwrap();
     machine
         .answered(&a, Answer::Data(Bytes::new(), stat(2, 7)))
         .unwrap();
-    assert_eq!(ask(&mut machine), ("/a".to_owned(), Read::Names));
-    assert_eq!(ask(&mut machine), ("/b".to_owned(), Read::Data));
-    assert_eq!(machine.next_ask(), None);
+    assert_eq!(query(&mut machine), ("/a".to_owned(), Read::Names));
+    assert_eq!(query(&mut machine), ("/b".to_owned(), Read::Data));
+    assert_eq!(machine.next_query(), None);
 }
 
 /// A node that is written to more often than it can be read is still seen to change.
@@ -265,15 +269,15 @@ fn a_node_that_never_rests_is_published_all_the_same() {
     let mut machine = with_root(LIMITS, 0);
     for zxid in 2..10 {
         machine.touch("/", Facet::Node);
-        let ask = machine.next_ask().unwrap();
+        let query = machine.next_query().unwrap();
         machine.touch("/", Facet::Node);
-        assert_eq!(machine.next_ask(), None, "one read under way for a path");
+        assert_eq!(machine.next_query(), None, "one read under way for a path");
         let now = Stat {
             mzxid: Zxid(zxid),
             ..stat(1, 0)
         };
         machine
-            .answered(&ask, Answer::Data(zxid.to_string().into(), now))
+            .answered(&query, Answer::Data(zxid.to_string().into(), now))
             .unwrap();
         assert_eq!(machine.snapshot().get("/").unwrap().data, zxid.to_string());
     }
@@ -284,15 +288,15 @@ fn a_node_that_never_rests_is_published_all_the_same() {
 fn a74_a_node_deleted_while_it_is_read_does_not_stay() {
     let mut machine = with_root(LIMITS, 0);
     machine.touch("/a", Facet::Node);
-    let ask = machine.next_ask().unwrap();
+    let query = machine.next_query().unwrap();
     machine.touch_deleted("/a");
     let read = Answer::Data(Bytes::new(), stat(2, 0));
-    machine.answered(&ask, read).unwrap();
+    machine.answered(&query, read).unwrap();
     answer(&mut machine, "/a", Read::Data, Answer::Absent).unwrap();
     assert_eq!(machine.snapshot().len(), 1);
     machine.touch_deleted("/a");
     assert_eq!(
-        machine.next_ask(),
+        machine.next_query(),
         None,
         "nothing is known that could be gone"
     );
@@ -341,7 +345,7 @@ fn another_session_may_have_another_history() {
 fn an_answer_from_before_a_gap_is_not_kept() {
     let mut machine = with_root(LIMITS, 0);
     machine.touch("/", Facet::Node);
-    let asked = machine.next_ask().unwrap();
+    let asked = machine.next_query().unwrap();
     machine.session_ended();
     machine.load(false);
     let late = Answer::Data("late".into(), stat(7, 0));
@@ -358,7 +362,7 @@ fn an_answer_from_before_a_gap_is_not_kept() {
 #[test]
 fn b104_it_is_complete_only_when_what_is_below_a_node_found_by_an_event_is_read() {
     let mut machine = with_root(LIMITS, 1);
-    let listing = machine.next_ask().unwrap();
+    let listing = machine.next_query().unwrap();
     machine.touch("/a", Facet::Node);
     let found = Answer::Data(Bytes::new(), stat(2, 1));
     answer(&mut machine, "/a", Read::Data, found).unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Raw;
 use tokio::signal::unix;
-use zk_recipes::{Guard, Lost};
+use zk_recipes::{Guard, GuardLost};
 
 use crate::child::{Child, POLL};
 use crate::keeper::Keeper;
@@ -109,7 +109,7 @@ impl Supervision<'_> {
                     }
                     stage = match stage {
                         Stage::Killed => Stage::Killed,
-                        _ if reason == Lost::OutOfContact => Stage::Asked(Some(Instant::now())),
+                        _ if reason == GuardLost::OutOfContact => Stage::Asked(Some(Instant::now())),
                         _ => Stage::Asked(Some(Instant::now() + GRACE)),
                     };
                 }

@@ -22,8 +22,8 @@ struct World {
     recursive: bool,
     data_watches: BTreeSet<String>,
     child_watches: BTreeSet<String>,
-    to_server: VecDeque<Ask>,
-    replies: VecDeque<(Ask, Answer)>,
+    to_server: VecDeque<Query>,
+    replies: VecDeque<(Query, Answer)>,
     events: VecDeque<Event>,
     /// What the events that were told make of nothing.
     told: BTreeMap<String, Past>,
@@ -156,23 +156,23 @@ impl World {
 
     /// The server takes the next request.
     fn serve(&mut self) {
-        let Some(ask) = self.to_server.pop_front() else {
+        let Some(query) = self.to_server.pop_front() else {
             return;
         };
         if self.rng.u8(..) < 5 {
-            return self.replies.push_back((ask, Answer::Failed));
+            return self.replies.push_back((query, Answer::Failed));
         }
-        let path = &*ask.path;
+        let path = &*query.path;
         let node = self.nodes.get(path);
         if !self.recursive {
-            match ask.read {
+            match query.read {
                 Read::Names if node.is_some() => self.child_watches.insert(path.to_owned()),
                 Read::Data if node.is_some() => self.data_watches.insert(path.to_owned()),
                 Read::Stat => self.data_watches.insert(path.to_owned()),
                 _ => false,
             };
         }
-        let answer = match (ask.read, node) {
+        let answer = match (query.read, node) {
             (Read::Sync, _) => Answer::Synced,
             (_, None) => Answer::Absent,
             (Read::Stat, Some((_, stat))) => Answer::Stat(*stat),
@@ -184,12 +184,12 @@ impl World {
                 Answer::Names(names.collect(), *stat)
             }
         };
-        self.replies.push_back((ask, answer));
+        self.replies.push_back((query, answer));
     }
 
     /// The connection is lost and found again: reads are sent again, events are not.
     fn cut(&mut self) {
-        let unanswered = self.replies.drain(..).map(|(ask, _)| ask);
+        let unanswered = self.replies.drain(..).map(|(query, _)| query);
         let asks: VecDeque<_> = unanswered.chain(self.to_server.drain(..)).collect();
         self.to_server = asks;
         if self.recursive {
@@ -297,22 +297,22 @@ impl World {
         if self.events.iter().any(is_gap) {
             return;
         }
-        if let Some((ask, answer)) = self.replies.pop_front() {
+        if let Some((query, answer)) = self.replies.pop_front() {
             // The driver does not take what was read in a later session than its watches are of.
             let is_end = |event: &Event| matches!(event, Event::SessionEnded);
             let answer = match self.events.iter().any(is_end) {
                 true => Answer::Failed,
                 false => answer,
             };
-            self.machine.answered(&ask, answer).unwrap();
+            self.machine.answered(&query, answer).unwrap();
         }
     }
 
-    fn ask(&mut self) {
+    fn query(&mut self) {
         while self.to_server.len() + self.replies.len() < 4
-            && let Some(ask) = self.machine.next_ask()
+            && let Some(query) = self.machine.next_query()
         {
-            self.to_server.push_back(ask);
+            self.to_server.push_back(query);
         }
     }
 
@@ -321,7 +321,7 @@ impl World {
             0 => self.serve(),
             1 => self.hear(),
             2 => self.answer(),
-            3 => self.ask(),
+            3 => self.query(),
             _ => {}
         }
         self.check();
@@ -394,7 +394,7 @@ impl World {
     /// Nothing changes any more, and everything gets through.
     fn settle(&mut self) {
         for _ in 0..100_000 {
-            self.ask();
+            self.query();
             if self.to_server.is_empty() && self.replies.is_empty() && self.events.is_empty() {
                 return;
             }
@@ -430,7 +430,11 @@ impl World {
             assert_eq!(node.data, data, "{path}");
             assert_eq!(node.generation, snapshot.generation(), "{path}");
         }
-        assert!(self.machine.work.is_empty(), "{:?}", self.machine.work);
+        assert!(
+            self.machine.worklist.is_empty(),
+            "{:?}",
+            self.machine.worklist
+        );
     }
 }
 
