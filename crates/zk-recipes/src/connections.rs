@@ -4,7 +4,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use zk_client::{Client, State, StateStream, Watch};
+#[cfg(any(feature = "election", feature = "watches"))]
+use zk_client::Watch;
+use zk_client::{Client, State, StateStream};
 
 /// Reports when the client is connected again in a session that resumes.
 ///
@@ -26,7 +28,7 @@ impl Connections {
         }
     }
 
-    /// Waits for the event of a watch, or until the client is connected again; true for the second.
+    /// Waits for the event of a watch, or until the client is connected again; true for the latter.
     /// The watch must be held until another is set in its place.
     ///
     /// # Cancel safety

@@ -1,6 +1,6 @@
 //! Backoff between the attempts at a request.
 
-use zk_client::{Error, Repetition, Result};
+use zk_client::{Error, Repetition};
 
 /// The attempts at one request after another, and the delays between them.
 #[derive(Debug)]
@@ -48,11 +48,17 @@ impl RetryBackoff {
         tokio::time::sleep(self.attempts.next_delay()).await;
     }
 
-    /// Sleeps until the next attempt is due.
+    /// Sleeps until the next attempt is due, unless there is none.
     ///
     /// # Errors
     /// `error`, if another attempt would not succeed either.
-    pub(crate) async fn sleep_after(&mut self, error: Error) -> Result<()> {
+    #[cfg(any(
+        feature = "locks",
+        feature = "election",
+        feature = "barrier",
+        feature = "tree-cache"
+    ))]
+    pub(crate) async fn sleep_after(&mut self, error: Error) -> zk_client::Result<()> {
         if !self.allows(&error) {
             return Err(error);
         }

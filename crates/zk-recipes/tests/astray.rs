@@ -35,7 +35,7 @@ async fn overlap(lease_basis: LeaseBasis, cut_after: Duration) -> Option<Duratio
     let (stray, other) = ((leader + 1) % 3, (leader + 2) % 3);
     let (holder, next) = (client(&memory, stray).await, client(&memory, other).await);
     let guard = Lock::new(&holder, "/lock")
-        .lease_basis(trust)
+        .lease_basis(lease_basis)
         .acquire()
         .await
         .unwrap();

@@ -90,10 +90,10 @@ enum Held {
 impl Held {
     fn guard(&self) -> &Guard {
         match self {
-            Held::Lock(guard) | Held::Reader(guard) => guard,
-            Held::Writer(guard) => guard,
-            Held::Lease(guard) => guard,
-            Held::Term(guard) => guard,
+            Held::Lock(guard) | Held::Reader(guard) => guard.as_ref(),
+            Held::Writer(guard) => guard.as_ref(),
+            Held::Lease(guard) => guard.as_ref(),
+            Held::Term(guard) => guard.as_ref(),
         }
     }
 }
@@ -207,7 +207,7 @@ impl Worker {
             };
             if reader.check().is_ok() {
                 Tally::count(&self.tally.downgraded);
-                self.enter(false, &reader);
+                self.enter(false, reader.as_ref());
                 let lost = reader.run(tokio::time::sleep(work)).await;
                 self.leave(false);
                 if lost.is_ok() {

@@ -108,7 +108,7 @@ impl LeaderLatch {
     ///
     /// # Cancel safety
     /// Dropping the future drops the work, and ends the participation.
-    pub async fn lead<T>(&self, work: impl AsyncFnMut(Arc<Term>) -> T) -> Result<T> {
+    pub async fn lead<F: Future>(&self, work: impl FnMut(Arc<Term>) -> F) -> Result<F::Output> {
         self.election.lead(work).await
     }
 

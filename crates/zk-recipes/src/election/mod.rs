@@ -26,7 +26,7 @@ use crate::queue::{Contender, ContenderQueue, Role};
 ///
 /// let election = Election::new(&zk, "/election").identifier("node-1");
 /// let done = election
-///     .lead(async |term| {
+///     .lead(|term| async move {
 ///         // Runs while this program leads, and again after it has lost and won again.
 ///         term.fenced().set("/schedule", "next").commit().await
 ///     })
@@ -116,15 +116,17 @@ impl Election {
     /// resigns, and this returns the work's output. If the work has kept a clone of the term, the
     /// candidate resigns when that is dropped.
     ///
-    /// `work` may be an async closure that changes variables:
+    /// `work` may change variables before it returns its future. An `async` closure that changes them
+    /// is refused, since its future would borrow from the closure and could not be spawned:
     ///
     /// ```no_run
     /// # async fn run(election: zk_recipes::Election) -> zk_recipes::Result<()> {
     /// let mut terms = 0;
     /// election
-    ///     .lead(async |term| {
+    ///     .lead(|term| {
     ///         terms += 1;
-    ///         println!("term {terms} has the token {}", term.token());
+    ///         let message = format!("term {terms} has the token {}", term.token());
+    ///         async move { println!("{message}") }
     ///     })
     ///     .await?;
     /// # Ok(()) }
@@ -139,7 +141,7 @@ impl Election {
     ///
     /// # Cancel safety
     /// Dropping the future drops the work, and resigns in the background.
-    pub async fn lead<T>(&self, mut work: impl AsyncFnMut(Arc<Term>) -> T) -> Result<T> {
+    pub async fn lead<F: Future>(&self, mut work: impl FnMut(Arc<Term>) -> F) -> Result<F::Output> {
         loop {
             let term = Arc::new(self.campaign().await?);
             match term.run(work(term.clone())).await {

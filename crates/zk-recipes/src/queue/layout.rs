@@ -49,6 +49,10 @@ pub enum Layout {
 
 /// What a contender waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(feature = "locks", feature = "election")),
+    allow(dead_code, reason = "each family constructs its own roles")
+)]
 pub(crate) enum Role {
     /// A lock, or an election with the znodes of a lock.
     Lock,

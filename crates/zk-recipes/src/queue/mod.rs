@@ -127,7 +127,6 @@ impl ContenderQueue {
         &self.without_deadline
     }
 
-    #[cfg(any(feature = "election", seeded_bugs))]
     pub(crate) fn parent(&self) -> &str {
         &self.parent
     }
