@@ -74,9 +74,11 @@ async fn overlap(lease_basis: LeaseBasis, cut_after: Duration) -> Option<Duratio
     (held_until > started).then(|| held_until - started)
 }
 
-/// G6: whenever the member is cut off, the guard ends before the next is given.
+/// At whatever time the member is cut off.
+///
+/// Guards: G6.
 #[tokio::test(start_paused = true)]
-async fn a_guard_ends_before_the_leader_gives_away_what_a_stray_server_still_answers_for() {
+async fn a_guard_ends_before_its_lock_moves_on() {
     for step in 0..300 {
         let cut_after = Duration::from_millis(29 * step);
         let overlap = overlap(LeaseBasis::Quorum, cut_after).await;
@@ -84,9 +86,9 @@ async fn a_guard_ends_before_the_leader_gives_away_what_a_stray_server_still_ans
     }
 }
 
-/// What [`LeaseBasis::Quorum`] is for, and what [`LeaseBasis::Server`] does not give.
+/// What [`LeaseBasis::Quorum`] prevents and [`LeaseBasis::Server`] does not.
 #[tokio::test(start_paused = true)]
-async fn a_guard_that_trusts_any_answer_outlives_its_lock() {
+async fn a_server_lease_outlives_its_lock() {
     let overlap = overlap(LeaseBasis::Server, Duration::from_secs(9)).await;
     assert!(
         overlap.is_some_and(|overlap| overlap > TIMEOUT / 2),
@@ -94,10 +96,10 @@ async fn a_guard_that_trusts_any_answer_outlives_its_lock() {
     );
 }
 
-/// Healthy, it is renewed for ever, with little more than a write every sixth of the timeout for all
-/// that the session holds, and its deadline never comes near.
+/// On a healthy ensemble, little more than a write every sixth of the timeout renews all guards of the
+/// session, and the deadline never comes near.
 #[tokio::test(start_paused = true)]
-async fn guards_of_one_session_are_kept_by_one_write_a_sixth_of_its_timeout() {
+async fn one_renewal_serves_all_of_a_session() {
     for member in 0..3 {
         let memory = memory(3).await;
         let zk = client(&memory, member).await;
@@ -144,9 +146,9 @@ async fn a_session_that_writes_needs_no_renewals() {
     guard.check().unwrap();
 }
 
-/// Nobody asked to be told, and the next check knows.
+/// No task waits for the loss, and the next check reports it.
 #[tokio::test(start_paused = true)]
-async fn the_check_fails_after_a_renewal_has_found_the_znode_deleted() {
+async fn a_renewal_notices_a_deleted_znode() {
     let memory = memory(1).await;
     let (zk, admin) = (client(&memory, 0).await, client(&memory, 0).await);
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
@@ -155,9 +157,9 @@ async fn the_check_fails_after_a_renewal_has_found_the_znode_deleted() {
     assert_eq!(guard.check(), Err(GuardLost::Deleted));
 }
 
-/// There are two other servers.
+/// The client moves to one of two other servers.
 #[tokio::test(start_paused = true)]
-async fn a_guard_outlives_a_server_that_stops_or_loses_its_leader() {
+async fn a_guard_outlives_a_server_without_leader() {
     for is_stopped in [true, false] {
         let mut tried = 0;
         for step in 0..40 {
@@ -191,9 +193,9 @@ async fn a_guard_outlives_a_server_that_stops_or_loses_its_leader() {
     }
 }
 
-/// A renewal whose reply is lost is not the last.
+/// After a renewal whose reply is lost, another follows.
 #[tokio::test(start_paused = true)]
-async fn a_guard_is_renewed_through_lost_connections() {
+async fn a_guard_is_renewed_through_reconnects() {
     let memory = memory(3).await;
     let zk = memory
         .client(&[0, 1, 2], |options| options.session_timeout(TIMEOUT))

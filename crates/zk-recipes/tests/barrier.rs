@@ -25,10 +25,12 @@ async fn client(server: &Server) -> Client {
     zk
 }
 
-/// C7, C8: neither a lost connection, nor a lost session, nor a change of the znode's data opens it,
-/// and none of them makes anybody miss that it is opened.
+/// Neither a lost connection, nor a lost session, nor a change of the znode's data ends the wait, and
+/// none of them hides the opening.
+///
+/// Guards: C7, C8.
 #[tokio::test]
-async fn c7_c8_who_waits_is_held_back_until_it_is_opened_whatever_happens() {
+async fn a_wait_ends_only_when_it_is_opened() {
     let server = common::server().start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
     let barrier = Barrier::new(&zk, "/a/barrier");
@@ -56,7 +58,7 @@ async fn c7_c8_who_waits_is_held_back_until_it_is_opened_whatever_happens() {
 }
 
 #[tokio::test]
-async fn lost_replies_leave_it_as_it_should_be_and_one_closed_again_closed() {
+async fn lost_replies_do_not_change_the_result() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let barrier = Barrier::new(&zk, "/barrier");
@@ -120,7 +122,7 @@ async fn a_lagging_server_does_not_keep_it_closed() {
 }
 
 #[tokio::test]
-async fn who_gives_up_leaves_no_watch() {
+async fn a_dropped_wait_leaves_no_watch() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let barrier = Barrier::new(&zk, "/barrier");

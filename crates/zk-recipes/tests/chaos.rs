@@ -124,7 +124,7 @@ async fn run(seed: u64) {
 
 /// `ZK_CHAOS_SEEDS=n` runs more than the few that are run each time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_update_is_lost_and_nobody_waits_for_ever() {
+async fn no_update_is_lost_and_every_wait_ends() {
     let seeds = std::env::var("ZK_CHAOS_SEEDS")
         .ok()
         .and_then(|n| n.parse().ok());

@@ -412,22 +412,26 @@ fn seeds(kind: Kind) {
     }
 }
 
+/// Guards: I19.
 #[test]
-fn i19_no_two_hold_a_lock_at_a_time_and_nobody_waits_for_ever() {
+fn locks_exclude_and_every_wait_ends() {
     seeds(Kind::Lock);
 }
 
+/// Guards: A70, B93.
 #[test]
-fn a70_b93_no_writer_is_with_anybody_and_nobody_waits_for_ever() {
+fn writers_exclude_and_every_wait_ends() {
     seeds(Kind::ReadWrite);
 }
 
+/// Guards: A71, B98.
 #[test]
-fn a71_b98_no_more_than_may_be_are_in_a_semaphore_and_nobody_waits_for_ever() {
+fn semaphores_limit_and_every_wait_ends() {
     seeds(Kind::Semaphore);
 }
 
+/// Guards: A66, D6.
 #[test]
-fn a66_d6_no_two_lead_at_a_time_and_always_one_in_the_end() {
+fn elections_have_one_leader_at_a_time() {
     seeds(Kind::Election);
 }

@@ -284,7 +284,7 @@ async fn watches_through_chroots_end_one_by_one() {
 
 /// Guards: H3.
 #[tokio::test(start_paused = true)]
-async fn watches_see_one_znode_through_every_chroot() {
+async fn watches_see_a_znode_through_every_chroot() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     zk.ensure_path("/a/b").await.unwrap();

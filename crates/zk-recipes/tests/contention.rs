@@ -19,10 +19,12 @@ use zk_embedded::Pose;
 use zk_proto::OpCode;
 use zk_recipes::{GuardLost, Layout, LeaseBasis, Lock, MultiLock, ReadLock, WriteLock, revoke};
 
-/// I22, go-zk #145: one release wakes one waiter, and what it costs is the same with a thousand. On other
-/// servers than the default one a hundred show what a release costs there.
+/// go-zk #145: one release wakes one waiter, and its cost is the same with a thousand. On other servers
+/// than the default one a hundred waiters show the cost of a release.
+///
+/// Guards: A65, B96, I22.
 #[tokio::test(start_paused = true)]
-async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
+async fn a_release_wakes_one_of_many_waiters() {
     let waiters = if pose() == Pose::V3_9 { 1000 } else { 100 };
     let memory = memory(1).await;
     let (holder, waiter) = (memory.any().await, memory.any().await);
@@ -72,9 +74,11 @@ async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
     }
 }
 
-/// ZOOKEEPER-3162, A63: five wait, and the one in the middle goes.
+/// ZOOKEEPER-3162: of five waiters the one in the middle leaves.
+///
+/// Guards: A63, B83.
 #[tokio::test(start_paused = true)]
-async fn a63_b83_a_waiter_in_the_middle_that_goes_disturbs_nobody() {
+async fn a_leaving_waiter_disturbs_no_other() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let lock = Lock::new(&zk, "/lock");
@@ -99,9 +103,11 @@ async fn a63_b83_a_waiter_in_the_middle_that_goes_disturbs_nobody() {
     assert!(memory.names("/lock").is_empty());
 }
 
-/// ZOOKEEPER-4372: the parent's counter runs over while contenders wait.
+/// ZOOKEEPER-4372: the parent's counter overflows while contenders wait.
+///
+/// Guards: A70, B82.
 #[tokio::test(start_paused = true)]
-async fn a70_b82_the_order_is_kept_when_the_counter_runs_over() {
+async fn the_order_survives_a_counter_overflow() {
     for layout in LAYOUTS {
         let memory = memory(1).await;
         let zk = memory.any().await;
@@ -132,10 +138,12 @@ async fn a70_b82_the_order_is_kept_when_the_counter_runs_over() {
     }
 }
 
-/// CURATOR-308: the container goes between the acquisitions, and under a waiting one's hands. A server
-/// without containers keeps the parent until it is deleted.
+/// CURATOR-308: the server deletes the container between acquisitions, and while a contender waits. A
+/// server without containers keeps the parent until it is deleted.
+///
+/// Guards: A75.
 #[tokio::test(start_paused = true)]
-async fn a75_a_parent_that_was_reaped_is_made_again() {
+async fn a_deleted_container_is_created_again() {
     let often = Duration::from_millis(100);
     let memory = memory_with(common::server().container_check_interval(often)).await;
     let zk = memory.any().await;
@@ -157,7 +165,7 @@ async fn a75_a_parent_that_was_reaped_is_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_clients_acl_is_that_of_parents_and_contenders() {
+async fn znodes_have_the_clients_acl() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     zk.add_auth("digest", "ann:secret").await.unwrap();
@@ -224,9 +232,9 @@ async fn hand_made_children_give_no_second_holder() {
     }
 }
 
-/// kazoo's `ephemeral=False`.
+/// kazoo's `ephemeral=False`. It ends by release or deletion.
 #[tokio::test(start_paused = true)]
-async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion() {
+async fn a_persistent_lock_outlives_its_session() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let lock = Lock::new(&zk, "/lock")
@@ -272,7 +280,7 @@ async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion(
 
 /// Curator's revocation.
 #[tokio::test(start_paused = true)]
-async fn a_holder_can_be_asked_to_let_go() {
+async fn a_holder_receives_a_revocation() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let lock = Lock::new(&zk, "/lock").identifier("holder");
@@ -304,7 +312,7 @@ async fn a_holder_can_be_asked_to_let_go() {
     );
 }
 
-/// The names are what other clients must be able to read.
+/// Other clients have to be able to read the names.
 #[tokio::test(start_paused = true)]
 async fn znodes_have_the_names_of_their_layout() {
     let memory = memory(1).await;
@@ -350,9 +358,11 @@ async fn znodes_have_the_names_of_their_layout() {
     }
 }
 
-/// CURATOR A72: what comes after the first lock that cannot be had is not tried.
+/// The locks after the first one that cannot be acquired are not tried.
+///
+/// Guards: A72.
 #[tokio::test(start_paused = true)]
-async fn a72_several_locks_are_had_together_and_the_rest_is_not_tried() {
+async fn a_multi_lock_stops_at_the_first_failure() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let several = |paths: [&str; 3]| MultiLock::new(paths.map(|path| Lock::new(&zk, path)));
@@ -387,7 +397,7 @@ fn other_id() -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_locks_in_any_order_are_no_deadlock_and_are_lost_together() {
+async fn multi_locks_in_any_order_do_not_deadlock() {
     let memory = memory(1).await;
     let mut workers = tokio::task::JoinSet::new();
     for n in 0..6 {

@@ -43,7 +43,7 @@ fn page(recipe: &str, source: &str) -> String {
 }
 
 #[test]
-fn every_recipe_says_what_it_costs_and_how_it_is_lost() {
+fn every_recipe_has_the_usual_sections() {
     let wanted = [
         "/// ```no_run",
         "/// # Znodes",
@@ -61,7 +61,7 @@ fn every_recipe_says_what_it_costs_and_how_it_is_lost() {
     }
 }
 
-/// A recipe is what is made with a client.
+/// A recipe is a type that is made with a client.
 #[test]
 fn every_recipe_is_in_the_list() {
     let mut made = 0;

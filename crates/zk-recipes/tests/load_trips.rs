@@ -17,9 +17,10 @@ use zk_recipes::TreeCache;
 /// How long each reply is on its way.
 const TRIP: Duration = Duration::from_millis(100);
 
-/// So the server is never waited for but by a window full of reads, and each znode is read once.
+/// So the load never waits for the server except for a window full of reads, and each znode is read
+/// once.
 #[tokio::test(start_paused = true)]
-async fn a_tree_is_loaded_with_one_read_a_znode_and_a_window_full_of_them_at_a_time() {
+async fn a_tree_is_loaded_in_full_windows() {
     const NODES: usize = 10_000;
     for window in [100, 1_000] {
         let memory = memory(1).await;

@@ -58,8 +58,9 @@ async fn waits_in(line_of: usize, server: &Server, mut waiting: Pin<&mut impl Fu
     soon("its place in the line", waits).await;
 }
 
+/// Guards: A51, A52, B84.
 #[tokio::test]
-async fn a51_a52_b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
+async fn a_lost_reply_leaves_one_znode() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
@@ -74,9 +75,11 @@ async fn a51_a52_b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
     assert!(line(&server).is_empty());
 }
 
-/// The znode of the session that ended must not stand before that of the next, for ever.
+/// The znode of the ended session must not stay before that of the next one.
+///
+/// Guards: A54, A62, B85.
 #[tokio::test]
-async fn a54_a62_b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_the_line() {
+async fn an_expiry_in_acquire_leaves_no_orphan() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
@@ -98,9 +101,11 @@ async fn a54_a62_b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_th
     .await;
 }
 
-/// D3, B95, G7: wherever the caller gives up, nothing stays.
+/// At whichever await the caller drops it.
+///
+/// Guards: B95, D3, G7.
 #[tokio::test]
-async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
+async fn a_dropped_acquire_leaves_nothing() {
     let server = common::server().start().await.unwrap();
     let (zk, other) = (client(&server).await, client(&server).await);
     let held = Lock::new(&other, "/lock").acquire().await.unwrap();
@@ -116,8 +121,11 @@ async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
     assert_eq!((statistics.watches, statistics.subscribers), (0, 0));
 }
 
+/// And its fenced writes have no effect.
+///
+/// Guards: A61, C11.
 #[tokio::test]
-async fn a61_c11_a_guard_is_lost_with_its_session_and_writes_nothing_more() {
+async fn a_guard_is_lost_with_its_session() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.create("/data", "before").await.unwrap();
@@ -144,7 +152,7 @@ async fn a61_c11_a_guard_is_lost_with_its_session_and_writes_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_guard_is_lost_when_its_znode_is_deleted() {
+async fn a_guard_is_lost_with_its_znode() {
     let server = common::server().start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
     zk.create("/data", "before").await.unwrap();
@@ -162,9 +170,9 @@ async fn a_guard_is_lost_when_its_znode_is_deleted() {
     );
 }
 
-/// D13.
+/// Guards: D13.
 #[tokio::test]
-async fn d13_a_guard_dropped_outside_a_runtime_lets_go() {
+async fn a_drop_outside_a_runtime_releases() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
@@ -173,7 +181,7 @@ async fn d13_a_guard_dropped_outside_a_runtime_lets_go() {
 }
 
 #[tokio::test]
-async fn contenders_are_served_in_order_and_known_by_name() {
+async fn contenders_are_served_in_order() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let first = Lock::new(&zk, "/lock")
@@ -200,9 +208,9 @@ async fn contenders_are_served_in_order_and_known_by_name() {
     guard.release().await.unwrap();
 }
 
-/// A server may have given the lock away before its answer is here.
+/// The server may have given the lock away before its answer arrives.
 #[tokio::test]
-async fn a_guard_is_not_trusted_while_its_client_is_being_closed() {
+async fn a_guard_is_lost_while_its_client_closes() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let guard = soon("the lock", Lock::new(&zk, "/lock").acquire())

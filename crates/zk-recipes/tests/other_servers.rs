@@ -184,7 +184,7 @@ async fn a_lock_below_no_parent_is_passed_on() {
 
 /// Guards: P4.
 #[tokio::test(start_paused = true)]
-async fn locks_of_every_kind_are_had() {
+async fn locks_of_every_kind_are_acquired() {
     everywhere(async |world, zk, root| {
         let at = |name: &str| format!("{root}/kinds/{name}");
         let several = ["b", "a"].map(|name| Lock::new(zk, &at(name)));

@@ -110,7 +110,7 @@ async fn readers_refuse(zk: &Client, path: &str) {
 
 /// Guards: P39.
 #[tokio::test(start_paused = true)]
-async fn invalid_paths_are_refused_before_requests() {
+async fn invalid_paths_are_refused_at_once() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     for zk in [zk.clone(), zk.chroot("/app").unwrap()] {
@@ -126,7 +126,7 @@ async fn invalid_paths_are_refused_before_requests() {
 
 /// Guards: P39.
 #[tokio::test(start_paused = true)]
-async fn the_ensembles_root_is_no_recipes_own() {
+async fn recipes_refuse_the_ensembles_root() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let before = (received(&memory).await, memory.server.paths());

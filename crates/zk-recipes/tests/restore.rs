@@ -62,7 +62,7 @@ fn histories() -> impl Iterator<Item = (usize, usize)> {
 
 /// Guards: M1.
 #[tokio::test(start_paused = true)]
-async fn a_data_watch_yields_what_was_restored() {
+async fn a_data_watch_follows_a_restore() {
     for (writes, creations) in histories() {
         let (memory, zk) = ensemble(writes).await;
         let mut watch = DataWatch::new(&zk, "/config");
@@ -86,7 +86,7 @@ fn has(state: &ChildrenState, name: &str) -> bool {
 
 /// Guards: M1.
 #[tokio::test(start_paused = true)]
-async fn a_children_watch_yields_what_was_restored() {
+async fn a_children_watch_follows_a_restore() {
     for (writes, creations) in histories() {
         let (memory, zk) = ensemble(writes).await;
         let mut watch = ChildrenWatch::new(&zk, "/config");
@@ -144,7 +144,7 @@ async fn follow(builder: TreeCacheBuilder<'_>, memory: &Memory, zk: &Client, cre
 
 /// Guards: M1.
 #[tokio::test(start_paused = true)]
-async fn a_tree_cache_holds_what_was_restored() {
+async fn a_tree_cache_follows_a_restore() {
     for (writes, creations) in histories() {
         let (memory, zk) = ensemble(writes).await;
         let builder = TreeCache::builder(&zk, "/config");
@@ -344,7 +344,7 @@ async fn a_barrier_is_opened_through_a_restore() {
 
 /// Guards: M1.
 #[tokio::test(start_paused = true)]
-async fn a_versioned_write_is_unknown_after_a_restore() {
+async fn a_restored_version_makes_a_write_unknown() {
     for found in ["before", "new"] {
         let (memory, zk) = ensemble(0).await;
         let faults = memory.server.faults();

@@ -15,9 +15,7 @@ use std::time::Duration;
 
 use common::{LAYOUTS, Memory, memory, received, soon, start, until};
 use tokio::time::Instant;
-use zk_recipes::{
-    Election, Guard, Layout, LeaderLatch, Lock, ReadLock, Semaphore, TreeCache, WriteLock,
-};
+use zk_recipes::{Election, Layout, LeaderLatch, Lock, ReadLock, Semaphore, TreeCache, WriteLock};
 
 /// How long each reply, and each notification, is on its way.
 const TRIP: Duration = Duration::from_millis(100);
@@ -45,9 +43,9 @@ async fn distant() -> (Memory, zk_client::Client) {
     (memory, zk)
 }
 
-/// The znode and the line go out together, and what is acknowledged is assured.
+/// The creation of the znode and the read of the queue are sent together. A release takes one more.
 #[tokio::test(start_paused = true)]
-async fn whoever_is_alone_acquires_in_one_round_trip_and_releases_in_one() {
+async fn alone_a_lock_takes_one_round_trip() {
     for layout in LAYOUTS {
         let (memory, zk) = distant().await;
         let lock = Lock::new(&zk, "/lock").layout(layout);
@@ -81,9 +79,9 @@ async fn whoever_is_alone_acquires_in_one_round_trip_and_releases_in_one() {
     term.unwrap().check().unwrap();
 }
 
-/// The znode's deletion is on its way when the guard is gone, and so the line is read without it.
+/// The drop has submitted the deletion of the znode, so the queue is read without it.
 #[tokio::test(start_paused = true)]
-async fn whoever_drops_a_guard_and_acquires_again_does_not_wait_for_himself() {
+async fn acquire_does_not_wait_for_its_own_drop() {
     let (memory, zk) = distant().await;
     let lock = Lock::new(&zk, "/lock");
     let mut guard = lock.acquire().await.unwrap();
@@ -98,9 +96,9 @@ async fn whoever_drops_a_guard_and_acquires_again_does_not_wait_for_himself() {
     }
 }
 
-/// What has been heard of a session that only pings is old, and yet enough, whenever it pings.
+/// The proof of contact of a session that only pings is old, but recent enough at any time.
 #[tokio::test(start_paused = true)]
-async fn a_session_that_was_idle_acquires_in_one_round_trip_too() {
+async fn an_idle_session_locks_in_one_round_trip() {
     let (memory, zk) = distant().await;
     let (lock, timeout) = (Lock::new(&zk, "/lock"), zk.session().timeout);
     for part in 0..12 {
@@ -111,8 +109,9 @@ async fn a_session_that_was_idle_acquires_in_one_round_trip_too() {
     }
 }
 
+/// One for the answer, one to leave the queue.
 #[tokio::test(start_paused = true)]
-async fn who_only_tries_and_is_late_is_told_in_one_round_trip_and_leaves_in_another() {
+async fn a_failed_try_takes_two_round_trips() {
     let (memory, zk) = distant().await;
     let lock = Lock::new(&zk, "/lock");
     let _held = lock.acquire().await.unwrap();
@@ -123,7 +122,7 @@ async fn who_only_tries_and_is_late_is_told_in_one_round_trip_and_leaves_in_anot
 
 /// The release, half a round trip later the notification, and a round trip later the lock.
 #[tokio::test(start_paused = true)]
-async fn a_lock_is_handed_on_in_a_notification_and_a_round_trip() {
+async fn a_release_takes_a_round_trip_to_the_next() {
     let (memory, zk) = distant().await;
     let lock = Lock::new(&zk, "/lock");
     let mut guard = lock.acquire().await.unwrap();
@@ -148,9 +147,9 @@ async fn a_lock_is_handed_on_in_a_notification_and_a_round_trip() {
     }
 }
 
-/// The line's turn, the lease, and the turn passed on.
+/// The turn in the queue, the lease, and the release of the turn.
 #[tokio::test(start_paused = true)]
-async fn a_lease_of_a_semaphore_takes_three_round_trips_and_is_returned_in_one() {
+async fn a_lease_takes_three_round_trips() {
     for layout in [Layout::Default, Layout::Curator] {
         let (memory, zk) = distant().await;
         let semaphore = Semaphore::new(&zk, "/lock", 2).layout(layout);
@@ -163,9 +162,9 @@ async fn a_lease_of_a_semaphore_takes_three_round_trips_and_is_returned_in_one()
     }
 }
 
-/// A guard that is held asks for nothing until it must.
+/// A guard sends nothing until a renewal is due.
 #[tokio::test(start_paused = true)]
-async fn holding_costs_one_write_every_sixth_of_the_sessions_timeout() {
+async fn holding_costs_six_writes_a_timeout() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let guards = [
@@ -180,13 +179,13 @@ async fn holding_costs_one_write_every_sixth_of_the_sessions_timeout() {
     // In all that the session holds, and as many pings of the client in between.
     assert!((55..=65).contains(&writes), "{writes} writes");
     assert!((110..=130).contains(&requests), "{requests} requests");
-    let checks: Vec<_> = guards.iter().map(|guard| Guard::check(guard)).collect();
+    let checks: Vec<_> = guards.iter().map(|guard| guard.check()).collect();
     assert_eq!(checks, [Ok(()), Ok(())]);
 }
 
-/// A window of nodes in each round trip, and the window is always full.
+/// A window of nodes in each round trip.
 #[tokio::test(start_paused = true)]
-async fn a_cache_reads_as_many_nodes_at_once_as_it_may() {
+async fn a_cache_keeps_its_window_of_reads_full() {
     const NODES: u32 = 1_000;
     const WINDOW: u32 = 100;
     let (memory, zk) = distant().await;

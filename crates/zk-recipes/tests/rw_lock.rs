@@ -17,7 +17,7 @@ use zk_proto::OpCode;
 use zk_recipes::{Error, GuardLost, Layout, ReadLock, WriteLock};
 
 #[tokio::test(start_paused = true)]
-async fn readers_enter_together_and_a_writer_alone_in_the_order_of_arrival() {
+async fn readers_share_and_a_writer_is_alone() {
     for layout in LAYOUTS {
         let memory = memory(1).await;
         let zk = memory.any().await;
@@ -58,9 +58,11 @@ async fn readers_enter_together_and_a_writer_alone_in_the_order_of_arrival() {
     }
 }
 
-/// CURATOR-621, kazoo #649: W, R, W2, downgrade of W: R enters, W2 does not before both have gone.
+/// CURATOR-621, kazoo #649: W, R, W2, downgrade of W: R enters, W2 only after both have left.
+///
+/// Guards: A70, B93.
 #[tokio::test(start_paused = true)]
-async fn a70_b93_a_downgraded_writer_lets_readers_in_and_keeps_writers_out() {
+async fn a_downgrade_admits_readers_not_writers() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let (read, write) = (
@@ -102,7 +104,7 @@ async fn a70_b93_a_downgraded_writer_lets_readers_in_and_keeps_writers_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_downgrade_whose_reply_is_lost_takes_effect_once() {
+async fn a_downgrade_without_reply_applies_once() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let writer = WriteLock::new(&zk, "/lock").acquire().await.unwrap();
@@ -126,9 +128,11 @@ async fn a_downgrade_whose_reply_is_lost_takes_effect_once() {
     memory.until_names("/lock", 0).await;
 }
 
-/// D3: wherever the caller gives up, nothing stays.
+/// At whichever await the caller drops it.
+///
+/// Guards: B95, D3.
 #[tokio::test(start_paused = true)]
-async fn d3_b95_a_downgrade_dropped_at_any_point_leaves_nothing() {
+async fn a_dropped_downgrade_leaves_nothing() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     for polls in 1..40 {
@@ -140,7 +144,7 @@ async fn d3_b95_a_downgrade_dropped_at_any_point_leaves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_no_downgrade_in_kazoos_layout() {
+async fn kazoos_layout_has_no_downgrade() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let lock = WriteLock::new(&zk, "/lock").layout(Layout::Kazoo);
@@ -150,7 +154,7 @@ async fn there_is_no_downgrade_in_kazoos_layout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_downgrade_after_the_session_is_lost_says_so() {
+async fn a_downgrade_without_session_is_lost() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let writer = WriteLock::new(&zk, "/lock").acquire().await.unwrap();
@@ -163,9 +167,11 @@ async fn a_downgrade_after_the_session_is_lost_says_so() {
     memory.until_names("/lock", 0).await;
 }
 
-/// I22: the release of a writer wakes the readers behind it, and nobody else.
+/// It wakes no other contender.
+///
+/// Guards: A65, I22.
 #[tokio::test(start_paused = true)]
-async fn a65_a_writers_release_wakes_the_readers_behind_it_and_no_others() {
+async fn a_writers_release_wakes_the_next_readers() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let (read, write) = (ReadLock::new(&zk, "/lock"), WriteLock::new(&zk, "/lock"));

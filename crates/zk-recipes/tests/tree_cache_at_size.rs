@@ -16,9 +16,11 @@ use fastrand::Rng;
 use trees::{client, contents, tree};
 use zk_recipes::TreeCache;
 
-/// B103: more children than 64 K, and an initialized cache although they come and go.
+/// More children than 64 K; the cache is initialized although children are created and deleted.
+///
+/// Guards: B103.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b103_65600_children_are_had() {
+async fn it_holds_65600_children() {
     const CHILDREN: usize = 65_600;
     let server = common::server().log_limit(0).start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
@@ -44,9 +46,11 @@ async fn b103_65600_children_are_had() {
     }
 }
 
-/// 100,000 nodes, then random changes with reconnects. Prints what it took.
+/// Random changes with reconnects. Prints the time and the memory.
+///
+/// Guards: I23.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i23_100000_nodes_and_changes_with_reconnects() {
+async fn it_holds_100000_changing_nodes() {
     const DIRECTORIES: usize = 100;
     const NODES: usize = 100_000;
     let server = common::server().log_limit(0).start().await.unwrap();

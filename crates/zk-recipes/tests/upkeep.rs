@@ -123,8 +123,10 @@ fn open_loop(zk: Client, at_once: usize) -> JoinHandle<()> {
     })
 }
 
-/// Guards: H4. Two other servers are healthy. Where the session ends with the connection, the guard does,
-/// and says so.
+/// Two other servers are healthy. Where the session ends with the connection, the guard ends, too, and
+/// reports that.
+///
+/// Guards: H4.
 #[tokio::test(start_paused = true)]
 async fn hanging_writes_cost_no_guard() {
     // The second number soon fills what the client may hold, so that a renewal finds no room.
@@ -195,7 +197,9 @@ async fn take_and_hold(zk: &Client, kind: Kind, path: &str) -> Duration {
     }
 }
 
-/// Guards: H6. However long the client was idle before.
+/// However long the client was idle before.
+///
+/// Guards: H6.
 #[tokio::test(start_paused = true)]
 async fn an_idle_client_keeps_its_connection() {
     let kinds = [Kind::Lock, Kind::WriteLock, Kind::Semaphore, Kind::Election];
@@ -222,7 +226,9 @@ async fn an_idle_client_keeps_its_connection() {
     }
 }
 
-/// Guards: H6. However long the client has waited for its turn.
+/// However long the client has waited for its turn.
+///
+/// Guards: H6.
 #[tokio::test(start_paused = true)]
 async fn a_successor_keeps_its_connection() {
     let kinds = [Kind::Lock, Kind::WriteLock, Kind::Semaphore, Kind::Election];
@@ -256,7 +262,7 @@ async fn a_successor_keeps_its_connection() {
     }
 }
 
-/// A write may take as long as it takes, as long as time is left for another server.
+/// A write may take any time while enough is left to change the server.
 #[tokio::test(start_paused = true)]
 async fn a_slow_ensemble_costs_no_connection() {
     let memory = memory(3).await;

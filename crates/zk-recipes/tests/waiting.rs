@@ -22,9 +22,11 @@ use zk_recipes::{
     SemaphoreLease, Term, WriteGuard,
 };
 
-/// kazoo's begins anew whenever a predecessor leaves.
+/// kazoo's starts again whenever a predecessor leaves.
+///
+/// Guards: C10.
 #[tokio::test(start_paused = true)]
-async fn c10_the_timeout_is_that_of_the_whole_wait() {
+async fn the_timeout_covers_the_whole_wait() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let lock = Lock::new(&zk, "/lock");
@@ -53,8 +55,9 @@ async fn c10_the_timeout_is_that_of_the_whole_wait() {
     memory.until_names("/lock", 1).await;
 }
 
+/// Guards: C12.
 #[tokio::test(start_paused = true)]
-async fn c12_a_wait_that_was_given_up_does_not_poison_the_next() {
+async fn a_dropped_wait_does_not_harm_the_next() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let lock = Lock::new(&zk, "/lock");
@@ -91,8 +94,9 @@ struct IsClone;
 impl<T> NotClone<()> for T {}
 impl<T: Clone> NotClone<IsClone> for T {}
 
+/// Guards: B97, D12.
 #[tokio::test(start_paused = true)]
-async fn b97_d12_what_is_held_is_held_once() {
+async fn guards_cannot_be_cloned() {
     <Guard as NotClone<_>>::holds();
     <LockGuard as NotClone<_>>::holds();
     <WriteGuard as NotClone<_>>::holds();
@@ -115,8 +119,10 @@ async fn b97_d12_what_is_held_is_held_once() {
 }
 
 /// CURATOR-56/190.
+///
+/// Guards: B86.
 #[tokio::test(start_paused = true)]
-async fn b86_the_name_does_not_grow_with_each_attempt() {
+async fn the_name_does_not_grow_with_attempts() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     zk.ensure_path("/lock").await.unwrap();
@@ -131,9 +137,11 @@ async fn b86_the_name_does_not_grow_with_each_attempt() {
     assert_eq!(memory.names("/lock").len(), 1);
 }
 
-/// CURATOR-644/645, 724: sessions expire again and again, and the path is removed meanwhile.
+/// CURATOR-644/645, 724: sessions expire again and again, and the path is deleted meanwhile.
+///
+/// Guards: A67, B88.
 #[tokio::test(start_paused = true)]
-async fn a67_b88_latches_that_lose_everything_again_and_again_come_to_rest() {
+async fn latches_recover_from_repeated_losses() {
     let memory = memory(1).await;
     let clients = [memory.any().await, memory.any().await, memory.any().await];
     let admin = memory.any().await;

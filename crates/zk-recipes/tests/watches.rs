@@ -90,7 +90,7 @@ fn some(names: &[&str]) -> Option<Vec<String>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn patience_is_for_children_that_have_come_to_rest() {
+async fn only_lasting_states_are_yielded() {
     let memory = InMemory::new().await;
     let (zk, admin) = (memory.client().await, memory.client().await);
     let boundary = Duration::from_secs(30);
@@ -126,7 +126,7 @@ async fn patience_is_for_children_that_have_come_to_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_comes_to_rest_while_nobody_can_be_heard() {
+async fn no_state_is_yielded_without_a_connection() {
     let memory = InMemory::new().await;
     let zk = memory.client().await;
     let boundary = Duration::from_secs(2);
@@ -147,9 +147,11 @@ async fn nothing_comes_to_rest_while_nobody_can_be_heard() {
     assert_eq!(names(soon(patient.next()).await), some(&["a"]));
 }
 
-/// C14: a znode that does not exist, comes, goes and comes again, across sessions.
+/// It does not exist, is created, deleted and created again, across sessions.
+///
+/// Guards: C14.
 #[tokio::test(start_paused = true)]
-async fn c14_a_znode_may_not_exist_yet_go_and_come_again_in_any_session() {
+async fn a_znode_may_come_and_go_in_any_session() {
     let memory = InMemory::new().await;
     let (zk, admin) = (memory.client().await, memory.client().await);
     let (mut data, mut children) = (DataWatch::new(&zk, "/a"), ChildrenWatch::new(&zk, "/a"));
@@ -221,9 +223,11 @@ async fn names_count_where_pzxid_does_not_change() {
     }
 }
 
-/// C13: what does not decode is an error, once, and what follows is read.
+/// They are one error, and the next state follows.
+///
+/// Guards: C13.
 #[tokio::test(start_paused = true)]
-async fn c13_data_that_cannot_be_decoded_are_an_error_and_not_the_end() {
+async fn undecodable_data_do_not_end_the_stream() {
     let memory = InMemory::new().await;
     let zk = memory.client().await;
     zk.create("/limit", "many").await.unwrap();
@@ -248,7 +252,7 @@ async fn c13_data_that_cannot_be_decoded_are_an_error_and_not_the_end() {
 
 #[cfg(feature = "serde")]
 #[tokio::test(start_paused = true)]
-async fn json_is_what_it_stands_for() {
+async fn json_is_decoded() {
     #[derive(Debug, PartialEq, serde::Deserialize)]
     struct Config {
         retries: u32,

@@ -228,7 +228,7 @@ mod tests {
 
     /// Guards: C18.
     #[test]
-    fn a_path_with_the_roots_prefix_is_not_below() {
+    fn a_shared_prefix_is_not_below_the_root() {
         let tree = Tree::new("/a".into());
         assert_eq!(tree.depth("/a"), Some(0));
         assert_eq!(tree.depth("/a/b/c"), Some(2));

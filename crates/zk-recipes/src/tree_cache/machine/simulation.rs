@@ -25,8 +25,8 @@ struct World {
     to_server: VecDeque<Query>,
     replies: VecDeque<(Query, Answer)>,
     events: VecDeque<Event>,
-    /// What the events that were told make of nothing.
-    told: BTreeMap<String, Past>,
+    /// The contents of an empty cache after all delivered events.
+    replayed: BTreeMap<String, Past>,
     /// The youngest that was seen of each path, and in which generation.
     seen: BTreeMap<String, (u64, (Zxid, Zxid))>,
     initialized: Vec<u64>,
@@ -63,7 +63,7 @@ impl World {
             to_server: VecDeque::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
-            told: BTreeMap::new(),
+            replayed: BTreeMap::new(),
             seen: BTreeMap::new(),
             initialized: Vec::new(),
             backup: None,
@@ -72,7 +72,7 @@ impl World {
         for _ in 0..world.rng.u32(0..60) {
             world.change();
         }
-        // What happened before the watch was set is not told.
+        // Changes from before the watch was set have no event.
         world.events.clear();
         world.machine.load(one_shot);
         world
@@ -87,24 +87,24 @@ impl World {
             });
             return;
         }
-        let mut told = Vec::new();
+        let mut fired = Vec::new();
         if self.data_watches.remove(path) {
-            told.push((path, Facet::Node));
+            fired.push((path, Facet::Node));
         }
         if deleted && self.child_watches.remove(path) {
-            told.push((path, Facet::Children));
+            fired.push((path, Facet::Children));
         }
         let parent = split(path).0;
         if (created || deleted) && self.child_watches.remove(parent) {
-            told.push((parent, Facet::Children));
+            fired.push((parent, Facet::Children));
         }
-        for (path, facet) in told {
+        for (path, facet) in fired {
             self.events
                 .push_back(Event::Changed(path.to_owned(), facet));
         }
     }
 
-    /// One transaction of somebody.
+    /// One transaction of another client.
     fn change(&mut self) {
         self.zxid += 1;
         let zxid = Zxid(self.zxid);
@@ -266,7 +266,7 @@ impl World {
     }
 
     /// The client takes the next event.
-    fn hear(&mut self) {
+    fn deliver(&mut self) {
         match self.events.pop_front() {
             Some(Event::Changed(path, facet)) => self.machine.touch(&path, facet),
             Some(Event::Deleted(path)) => self.machine.touch_deleted(&path),
@@ -282,7 +282,7 @@ impl World {
                         self.serve();
                         self.change();
                     }
-                    // What happened before the new watch was set is not told.
+                    // Changes from before the new watch was set have no event.
                     self.events.clear();
                 }
                 self.machine.load(!self.recursive);
@@ -319,7 +319,7 @@ impl World {
     fn step(&mut self) {
         match self.rng.u8(0..5) {
             0 => self.serve(),
-            1 => self.hear(),
+            1 => self.deliver(),
             2 => self.answer(),
             3 => self.query(),
             _ => {}
@@ -338,21 +338,21 @@ impl World {
                     let parent = split(&path).0;
                     let base = &**self.machine.tree.base();
                     assert!(
-                        path == base || self.told.contains_key(parent),
+                        path == base || self.replayed.contains_key(parent),
                         "{path} before {parent}"
                     );
                     let past = (node.data, node.stat.czxid, node.stat.mzxid);
-                    assert_eq!(self.told.insert(path, past), None);
+                    assert_eq!(self.replayed.insert(path, past), None);
                 }
                 CacheEvent::Changed { path, before, node } => {
                     let past = (node.data, node.stat.czxid, node.stat.mzxid);
-                    let known = self.told.insert(path, past).unwrap();
+                    let known = self.replayed.insert(path, past).unwrap();
                     assert_eq!((before.data, before.stat.czxid, before.stat.mzxid), known);
                 }
                 CacheEvent::Removed { path, before } => {
                     let below = |other: &String| split(other).0 == path && *other != path;
-                    assert!(!self.told.keys().any(below), "{path} before its children");
-                    let known = self.told.remove(&path).unwrap();
+                    assert!(!self.replayed.keys().any(below), "{path} before its children");
+                    let known = self.replayed.remove(&path).unwrap();
                     assert_eq!((before.data, before.stat.czxid, before.stat.mzxid), known);
                 }
                 CacheEvent::Initialized { generation } => self.initialized.push(generation),
@@ -388,7 +388,7 @@ impl World {
             contents.insert(path, past);
         }
         assert_eq!(contents.len(), snapshot.len());
-        assert_eq!(contents, self.told);
+        assert_eq!(contents, self.replayed);
     }
 
     /// Nothing changes any more, and everything gets through.
@@ -472,11 +472,12 @@ fn run(seed: u64) {
     }
 }
 
-/// A74, B104, I23, M1: whatever is deleted and made again, and whatever is on its way meanwhile, and
-/// whatever is restored.
-/// `ZK_CACHE_SEEDS=n` runs more than the few that are run each time.
+/// Whatever is deleted and created again, in flight meanwhile, or restored from a backup.
+/// `ZK_CACHE_SEEDS=n` runs more seeds than the default.
+///
+/// Guards: A74, B104, I23, M1.
 #[test]
-fn a74_b104_every_snapshot_is_true_and_the_last_one_is_the_tree() {
+fn snapshots_are_true_and_end_at_the_tree() {
     let seeds = std::env::var("ZK_CACHE_SEEDS").ok();
     let seeds = seeds.and_then(|n| n.parse().ok()).unwrap_or(1000);
     for seed in 0..seeds {

@@ -35,10 +35,12 @@ fn with_root(limits: Limits, children: i32) -> Machine {
     machine
 }
 
-/// B103: a name counts like its node, so that a tree that is too large ends the cache before it fills
-/// the memory.
+/// A name counts like its node, so that a tree that is too large ends the cache before it fills the
+/// memory.
+///
+/// Guards: B103.
 #[test]
-fn b103_more_nodes_than_allowed_are_an_error_before_they_are_held() {
+fn too_many_nodes_fail_before_they_are_held() {
     let limits = Limits {
         nodes: 10,
         ..LIMITS
@@ -92,7 +94,7 @@ fn more_bytes_than_allowed_are_an_error() {
 
 /// Guards: M4.
 #[test]
-fn what_is_to_be_read_counts_and_starts_over() {
+fn unread_paths_count_and_start_over() {
     let limits = Limits {
         bytes: 1 << 20,
         ..LIMITS
@@ -196,7 +198,7 @@ fn impossible_names_and_paths_are_not_read() {
 }
 
 #[test]
-fn a_tree_too_deep_for_the_stack_is_an_error() {
+fn a_tree_too_deep_is_an_error() {
     let mut machine = with_root(LIMITS, 0);
     let mut path = String::new();
     for depth in 1.. {
@@ -216,8 +218,9 @@ fn a_tree_too_deep_for_the_stack_is_an_error() {
     }
 }
 
+/// A refused root ends the cache.
 #[test]
-fn what_may_not_be_read_is_told_and_left_out_and_a_root_ends_the_cache() {
+fn refused_nodes_are_reported_and_left_out() {
     let mut machine = with_root(LIMITS, 1);
     let names = Answer::Names(vec!["secret".to_owned()], stat(1, 1));
     answer(&mut machine, "/", Read::Names, names).unwrap();
@@ -240,9 +243,9 @@ fn what_may_not_be_read_is_told_and_left_out_and_a_root_ends_the_cache() {
     ));
 }
 
-/// Events come first, and a branch is read before the next one is begun.
+/// And a branch is read before the next one begins.
 #[test]
-fn what_something_has_happened_to_is_read_before_what_is_only_loaded() {
+fn paths_with_events_are_read_first() {
     let mut machine = with_root(LIMITS, 2);
     let names = vec!["a".to_owned(), "b".to_owned()];
     answer(
@@ -263,9 +266,9 @@ fn what_something_has_happened_to_is_read_before_what_is_only_loaded() {
     assert_eq!(machine.next_query(), None);
 }
 
-/// A node that is written to more often than it can be read is still seen to change.
+/// It is written more often than it can be read.
 #[test]
-fn a_node_that_never_rests_is_published_all_the_same() {
+fn a_node_that_always_changes_is_published() {
     let mut machine = with_root(LIMITS, 0);
     for zxid in 2..10 {
         machine.touch("/", Facet::Node);
@@ -283,9 +286,11 @@ fn a_node_that_never_rests_is_published_all_the_same() {
     }
 }
 
-/// A74: a read that is on its way when its node is deleted is not the last word.
+/// The answer that was on its way at the deletion is not the last one.
+///
+/// Guards: A74.
 #[test]
-fn a74_a_node_deleted_while_it_is_read_does_not_stay() {
+fn a_node_deleted_while_read_does_not_stay() {
     let mut machine = with_root(LIMITS, 0);
     machine.touch("/a", Facet::Node);
     let query = machine.next_query().unwrap();
@@ -302,7 +307,9 @@ fn a74_a_node_deleted_while_it_is_read_does_not_stay() {
     );
 }
 
-/// I23: what a server says that lags is not believed of a node that is known to be younger.
+/// An older answer of a server that lags is ignored.
+///
+/// Guards: I23.
 #[test]
 fn a_node_never_goes_back() {
     let mut machine = with_root(LIMITS, 0);
@@ -358,9 +365,11 @@ fn an_answer_from_before_a_gap_is_not_kept() {
     assert_eq!(machine.snapshot().get("/").unwrap().data, "true");
 }
 
-/// B104: what was found by an event is not left out of what is to be loaded.
+/// The children of a node that was found by an event belong to the load.
+///
+/// Guards: B104.
 #[test]
-fn b104_it_is_complete_only_when_what_is_below_a_node_found_by_an_event_is_read() {
+fn it_is_complete_only_with_event_nodes() {
     let mut machine = with_root(LIMITS, 1);
     let listing = machine.next_query().unwrap();
     machine.touch("/a", Facet::Node);
