@@ -1,11 +1,11 @@
-//! A server that has lost its leader and has not noticed goes on answering, while the leader gives
-//! away what its clients hold. In virtual time.
+//! A server that is cut off from its leader, and has not noticed, continues to answer, while the leader
+//! gives the locks of its clients to others. In virtual time.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -18,7 +18,7 @@ use zk_embedded::fault::{Action, on};
 use zk_proto::OpCode;
 use zk_recipes::{GuardLost, LeaseBasis, Lock};
 
-/// Two ticks, the least that servers grant: the leader asks four times in it.
+/// Two ticks, the shortest that servers grant: the leader pings four times in it.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A client of one member only.
@@ -28,7 +28,7 @@ async fn client(memory: &Memory, member: usize) -> Client {
         .await
 }
 
-/// How long the holder believed in its lock after the next one had it; none if not at all.
+/// How long the holder trusted its guard after the next holder had the lock; `None` if not at all.
 async fn overlap(lease_basis: LeaseBasis, cut_after: Duration) -> Option<Duration> {
     let memory = memory(3).await;
     let leader = memory.server.leader();
@@ -47,7 +47,7 @@ async fn overlap(lease_basis: LeaseBasis, cut_after: Duration) -> Option<Duratio
     guard.check().unwrap();
     assert!(!successor.is_finished());
     memory.server.set_astray(stray, true);
-    // What a member that is astray does is to answer.
+    // The member that is cut off answers these reads.
     let reads = tokio::spawn(async move {
         while holder.exists("/lock").deadline(TIMEOUT).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -59,7 +59,7 @@ async fn overlap(lease_basis: LeaseBasis, cut_after: Duration) -> Option<Duratio
     });
     let (second, started) = successor.await.unwrap();
     second.check().unwrap();
-    // Long enough for the answers to stop making a difference.
+    // After this time the answers cannot extend the lease any more.
     tokio::time::sleep(TIMEOUT).await;
     let held_until = if ended.is_finished() {
         let (ended, lost, guard) = ended.await.unwrap();
@@ -118,7 +118,7 @@ async fn one_renewal_serves_all_of_a_session() {
                 nearest = nearest.min(guard.deadline().unwrap() - now());
             }
         }
-        // Checks change nothing and are committed all the same.
+        // Checks change nothing, but a quorum commits them.
         let written = memory.server.zxid().0 - before;
         assert!((55..=65).contains(&written), "{written} writes");
         assert!(nearest > TIMEOUT * 39 / 100, "{nearest:?}");
@@ -170,7 +170,7 @@ async fn a_guard_outlives_a_server_without_leader() {
                 })
                 .await;
             let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
-            // The connection is no longer new.
+            // The proof of contact from the handshake is old by now.
             tokio::time::sleep(TIMEOUT * 2 + Duration::from_millis(31 * step)).await;
             let member = memory.dialled();
             if member == memory.server.leader() {

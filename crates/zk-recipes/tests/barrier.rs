@@ -1,11 +1,11 @@
 //! Barriers when replies, connections and sessions are lost.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -71,10 +71,10 @@ async fn lost_replies_do_not_change_the_result() {
     soon("the opening", barrier.open()).await.unwrap();
     assert!(server.node(&at("/barrier")).is_none());
 
-    // It is opened, nobody hears of it, and somebody else closes it.
+    // The barrier is opened, the reply is lost, and another client closes it again.
     barrier.close().await.unwrap();
     let other = client(&server).await;
-    // It knows by now which operations the server has.
+    // After this the client has found out which operations the server has.
     other.ensure_path("/known").await.unwrap();
     let first = server.node(&at("/barrier")).unwrap().stat.czxid;
     server.faults().drop_reply_after_apply(on(OpCode::Delete));
@@ -90,8 +90,8 @@ async fn lost_replies_do_not_change_the_result() {
     assert!(server.node(&at("/barrier")).unwrap().stat.czxid > first);
 }
 
-/// An ensemble with a closed barrier, and a client that is connected to a member that does not know
-/// of it.
+/// An ensemble with a closed barrier, and a client that is connected to a member that lags behind the
+/// closing.
 async fn closed_elsewhere() -> (Memory, Client) {
     let memory = memory(3).await;
     let zk = memory.client(&[1], |options| options).await;
@@ -130,7 +130,7 @@ async fn a_dropped_wait_leaves_no_watch() {
     let given_up = tokio::time::timeout(Duration::from_millis(50), barrier.wait()).await;
     assert!(given_up.is_err());
     if matches!(common::pose(), Pose::V3_4 | Pose::KeeperOld) {
-        // The server cannot be asked to forget it; its event, which has no subscriber, spends it.
+        // The server cannot remove the watch; its event, which has no subscriber, uses it up.
         zk.set("/barrier", "spent").await.unwrap();
     }
     until("no watch is left", || server.watch_counts().data == 0).await;

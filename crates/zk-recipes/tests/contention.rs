@@ -1,10 +1,10 @@
-//! What locks cost, how they are named, and what happens to their parents.
+//! The cost of locks under contention, their names, and their parents.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -65,7 +65,7 @@ async fn a_release_wakes_one_of_many_waiters() {
             watches - 1,
             "one was woken"
         );
-        // The deletion, and what the next one asks: for the children, and at times a quorum.
+        // The deletion, and the requests of the next contender: the children, and at times a check.
         let renewals = u64::from(common::now() > now);
         assert!(
             (2..=3 + renewals).contains(&requests),
@@ -182,7 +182,7 @@ async fn znodes_have_the_clients_acl() {
     guard.release().await.unwrap();
 }
 
-/// Creates a child whose name ends so and which the server names first, if one of a hundred is.
+/// Creates a child with this end of its name that the server lists first, if one of a hundred is.
 async fn create_as_first(zk: &Client, end: &str) -> Option<String> {
     for id in 0..100 {
         let name = format!("{id}{end}");
@@ -213,7 +213,7 @@ async fn hand_made_children_give_no_second_holder() {
         let memory = memory(1).await;
         let (zk, other) = (memory.any().await, memory.any().await);
         let (first, second) = (Lock::new(&zk, "/lock"), Lock::new(&other, "/lock"));
-        // What the server names first depends on the random names of both.
+        // Which child the server lists first depends on the random names of both.
         let (held, stranger) = loop {
             let held = first.acquire().await.unwrap();
             if let Some(stranger) = create_as_first(&zk, name).await {
@@ -225,7 +225,7 @@ async fn hand_made_children_give_no_second_holder() {
         assert!(also.is_none(), "beside {stranger}");
         held.check().unwrap();
         held.release().await.unwrap();
-        // It is of no session, and may be ahead of all.
+        // It belongs to no session, and may be ahead of all others.
         zk.delete(&stranger).await.unwrap();
         let next = soon("the lock", second.acquire()).await.unwrap();
         next.release().await.unwrap();
@@ -270,7 +270,7 @@ async fn a_persistent_lock_outlives_its_session() {
         (GuardLost::Deleted, Err(GuardLost::Deleted))
     );
     drop(guard);
-    // Dropped in one session, it is let go in whichever follows.
+    // A guard that is dropped in one session is released in the next one.
     let guard = lock.acquire().await.unwrap();
     memory.server.faults().stop();
     drop(guard);
@@ -393,7 +393,7 @@ async fn a_multi_lock_stops_at_the_first_failure() {
 }
 
 fn other_id() -> String {
-    zk_client::digest_id("nobody", "x")
+    zk_client::digest_id("other", "x")
 }
 
 #[tokio::test(start_paused = true)]

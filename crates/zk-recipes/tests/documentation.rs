@@ -1,8 +1,8 @@
-//! Each recipe's page says what its users ask first.
+//! Each recipe's page has the sections that its users look for.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
-/// The recipes, and where they are.
+/// The recipes and their sources.
 const RECIPES: [(&str, &str); 12] = [
     ("Lock", include_str!("../src/locks/lock.rs")),
     ("ReadLock", include_str!("../src/locks/rw_lock.rs")),
@@ -27,7 +27,7 @@ const RECIPES: [(&str, &str); 12] = [
     ("TreeCache", include_str!("../src/tree_cache/mod.rs")),
 ];
 
-/// What stands above a public type.
+/// The documentation and attributes of a public type.
 fn page(recipe: &str, source: &str) -> String {
     let lines: Vec<&str> = source.lines().collect();
     let is_it = |line: &&str| {

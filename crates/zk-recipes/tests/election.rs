@@ -1,10 +1,10 @@
-//! Elections, latches, and those who look on.
+//! Elections, latches and observers.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -54,7 +54,7 @@ async fn an_observer_sees_every_leader_and_none() {
         soon("the loss", first.lost()).await,
         GuardLost::SessionEnded
     );
-    // The observer's session is another's affair.
+    // The end of the observer's session does not end the stream.
     end_session(&memory.server, &observer);
     second.resign().await.unwrap();
     assert_eq!(next(&mut leaders).await, None);

@@ -1,10 +1,10 @@
-//! Locks when replies are lost, sessions expire and callers go away.
+//! Locks when replies are lost, sessions expire and callers drop their waits.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -30,21 +30,21 @@ async fn client(server: &Server) -> Client {
     zk
 }
 
-/// The znodes in the lock's line.
+/// The znodes in the lock's queue.
 fn line(server: &Server) -> Vec<String> {
     let mut paths = paths(server);
     paths.retain(|path| path.starts_with("/lock/"));
     paths
 }
 
-/// What the contenders call themselves.
+/// The identifiers of the contenders.
 async fn names(lock: &Lock) -> Vec<String> {
     let contenders = lock.contenders().await.unwrap();
     let name = |c: zk_recipes::Contender| String::from_utf8(c.identifier.to_vec()).unwrap();
     contenders.into_iter().map(name).collect()
 }
 
-/// Polls what waits for the lock, woken or not, until so many are in the line.
+/// Polls a wait for the lock, woken or not, until this many entries are in the queue.
 async fn waits_in(line_of: usize, server: &Server, mut waiting: Pin<&mut impl Future>) {
     let waits = poll_fn(|cx| {
         assert!(waiting.as_mut().poll(cx).is_pending());
@@ -55,7 +55,7 @@ async fn waits_in(line_of: usize, server: &Server, mut waiting: Pin<&mut impl Fu
             Poll::Ready(())
         }
     });
-    soon("its place in the line", waits).await;
+    soon("its place in the queue", waits).await;
 }
 
 /// Guards: A51, A52, B84.
@@ -89,7 +89,7 @@ async fn an_expiry_in_acquire_leaves_no_orphan() {
         .drop_reply_after_apply(on(common::create_op()));
     let lock = Lock::new(&zk, "/lock");
     let mut acquire = pin!(lock.acquire());
-    // The create goes out, is executed, and its reply is lost.
+    // The create is sent and executed, and its reply is lost.
     waits_in(1, &server, acquire.as_mut()).await;
     server.expire_session(first.id);
     let guard = soon("the lock", acquire).await.unwrap();
@@ -134,8 +134,8 @@ async fn a_guard_is_lost_with_its_session() {
     guard.fenced().set("/data", "mine").commit().await.unwrap();
     end_session(&server, &zk);
     let lost = soon("the loss", guard.lost()).await;
-    // The servers of a restored ensemble do not answer a client that has seen more, so the deadline
-    // may pass before the session is over.
+    // The servers of a restored ensemble do not answer a client with a greater zxid, so the deadline
+    // may pass before the session ends.
     assert!(lost == GuardLost::SessionEnded || is_restored(), "{lost:?}");
     assert_eq!(guard.check(), Err(lost));
     let refused = guard.fenced().set("/data", "stale").commit().await;
@@ -146,7 +146,7 @@ async fn a_guard_is_lost_with_its_session() {
     let next = soon("the next lock", Lock::new(&zk, "/lock").acquire())
         .await
         .unwrap();
-    // Zxids start over in a restored ensemble.
+    // Zxids restart in a restored ensemble.
     assert_eq!(next.token() > token, !is_restored());
     assert_eq!(zk.get("/data").await.unwrap().0, "mine");
 }

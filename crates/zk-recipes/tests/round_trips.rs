@@ -1,11 +1,11 @@
-//! What locks cost in requests, and in round trips: on a network that does nothing but take its
-//! time, by a clock that passes over the rest.
+//! The cost of locks in requests and round trips: on a network with a fixed delay, and a virtual clock
+//! on which nothing else takes time.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -17,22 +17,22 @@ use common::{LAYOUTS, Memory, memory, received, soon, start, until};
 use tokio::time::Instant;
 use zk_recipes::{Election, Layout, LeaderLatch, Lock, ReadLock, Semaphore, TreeCache, WriteLock};
 
-/// How long each reply, and each notification, is on its way.
+/// The delay of each reply and each notification.
 const TRIP: Duration = Duration::from_millis(100);
 
-/// Does something, and says how many requests and how many round trips that took.
+/// Runs a future, and returns its numbers of requests and round trips.
 async fn cost<T>(memory: &Memory, future: impl Future<Output = T>) -> (T, u64, u32) {
     let before = received(memory).await;
     let started = Instant::now();
     let value = soon("what is to be counted", future).await;
     let took = started.elapsed();
     let trips = u32::try_from(took.as_millis() / TRIP.as_millis()).unwrap();
-    // The clock is exact to a millisecond, and passes while nothing else does.
+    // The clock is exact to a millisecond, and advances only while all tasks wait.
     assert!(took < TRIP * trips + TRIP / 10, "{took:?}");
     (value, received(memory).await - before, trips)
 }
 
-/// An ensemble from which every answer takes its time, with the znode that all contend under.
+/// An ensemble whose answers have a delay, with the parent of the contenders.
 async fn distant() -> (Memory, zk_client::Client) {
     let memory = memory(1).await;
     let zk = memory.any().await;
@@ -131,7 +131,7 @@ async fn a_release_takes_a_round_trip_to_the_next() {
         let lock = Lock::new(other, "/lock");
         let next = start(async move { lock.acquire().await.unwrap() });
         until("it waits", || memory.server.watch_counts().data == 1).await;
-        // After a while a place has to be confirmed, which takes no longer.
+        // After a while a place has to be confirmed, which takes no extra round trip.
         tokio::time::sleep(waited).await;
         let handed_on = async {
             let (released, next) = tokio::join!(guard.release(), next);
@@ -139,7 +139,7 @@ async fn a_release_takes_a_round_trip_to_the_next() {
             next.unwrap()
         };
         let (next, requests, trips) = cost(&memory, handed_on).await;
-        // All of a trip is its way back: what is sent to the server is there at once.
+        // Only the way back has a delay.
         assert_eq!(trips, 2, "a notification, a round trip");
         next.check().unwrap();
         assert!(requests <= 5, "delete; children, and a check: {requests}");
@@ -154,7 +154,7 @@ async fn a_lease_takes_three_round_trips() {
         let (memory, zk) = distant().await;
         let semaphore = Semaphore::new(&zk, "/lock", 2).layout(layout);
         let (lease, requests, trips) = cost(&memory, semaphore.acquire()).await;
-        // And one that nobody waits for, which removes the watch.
+        // And one without a waiter, which removes the watch.
         assert_eq!((requests, trips), (6, 3), "{layout:?}");
         let (released, requests, trips) = cost(&memory, lease.unwrap().release()).await;
         released.unwrap();
@@ -176,7 +176,7 @@ async fn holding_costs_six_writes_a_timeout() {
     tokio::time::sleep(timeout * 10).await;
     let requests = received(&memory).await - before;
     let writes = memory.server.zxid().0 - written;
-    // In all that the session holds, and as many pings of the client in between.
+    // For all guards of the session, with as many pings of the client in between.
     assert!((55..=65).contains(&writes), "{writes} writes");
     assert!((110..=130).contains(&requests), "{requests} requests");
     let checks: Vec<_> = guards.iter().map(|guard| guard.check()).collect();
@@ -200,7 +200,7 @@ async fn a_cache_keeps_its_window_of_reads_full() {
         .start();
     let (snapshot, requests, trips) = cost(&memory, cache.initialized()).await;
     assert_eq!(snapshot.unwrap().len(), 1_001);
-    // The watch, a sync, the root, its children; and what is there.
+    // The watch, a sync, the root, its children; and the nodes.
     assert_eq!(trips, 4 + NODES / WINDOW, "{requests} requests");
     assert_eq!(requests, 4 + u64::from(NODES));
 }

@@ -1,10 +1,10 @@
 //! Readers and writers.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -42,7 +42,7 @@ async fn readers_share_and_a_writer_is_alone() {
         let line = read.contenders().await.unwrap();
         let shared: Vec<_> = line.iter().map(|c| c.shared).collect();
         assert_eq!(shared, [true, true, false, true]);
-        // The one in the middle of the line leaves first (B83).
+        // The one in the middle of the queue leaves first (B83).
         second.release().await.unwrap();
         memory.until_names("/lock", 3).await;
         assert!(!writer.is_finished());
@@ -192,7 +192,7 @@ async fn a_writers_release_wakes_the_next_readers() {
     // The first twenty watch the writer, the second writer the last of them, and nine that one.
     let on = |path: &str| memory.server.watches_on(&at(path)).data;
     assert_eq!(on(writer.path()), 1, "one session watches once");
-    until("everybody watches", || {
+    until("all contenders watch", || {
         memory.server.watch_counts().data == 3
     })
     .await;

@@ -1,10 +1,10 @@
-//! So many at a time.
+//! Semaphores.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -82,7 +82,7 @@ async fn acquire_many_takes_all_or_none() {
             ),
             "{many:?}"
         );
-        // What it could have had it has returned, and the turn it passes on.
+        // The leases of the failed attempt are returned, and the turn is passed on.
         let late = tokio::time::timeout(Duration::from_secs(1), others.acquire_many(2)).await;
         assert!(late.is_err());
         memory.until_names(leases(layout), 2).await;

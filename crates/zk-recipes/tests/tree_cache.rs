@@ -1,11 +1,11 @@
 //! Caches of trees that change while connections and sessions are lost.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -93,8 +93,8 @@ impl Reader {
         }
     }
 
-    /// Reads until it knows what the server has, as the cache does, and everything has been read.
-    /// It may have known the same before, and be behind.
+    /// Reads events until the contents are those of the server, as in the cache, and everything has been
+    /// read. The contents may have been equal before by chance.
     async fn catch_up(&mut self, cache: &TreeCache, server: &Server, base: &str) {
         let tree = tree(server, base);
         while self.initialized != self.generation
@@ -106,7 +106,7 @@ impl Reader {
     }
 }
 
-/// Changes something somewhere below `/app` or right beside it.
+/// Changes a random znode below `/app` or beside it.
 async fn change(zk: &Client, rng: &mut Rng) {
     let depth = rng.usize(1..5);
     let names: Vec<_> = (0..depth)
@@ -119,7 +119,7 @@ async fn change(zk: &Client, rng: &mut Rng) {
         0 => drop(zk.delete(&path).recursive().await),
         1 => drop(zk.delete(base).recursive().await),
         2 => {
-            // Gone and there again in one transaction, with the same zxid for all of it.
+            // Deleted and created again in one transaction, with one zxid.
             let again = zk.multi().delete(&path).create(&path, &data);
             drop(again.create(&format!("{path}/x"), &data).commit().await);
         }
@@ -222,7 +222,7 @@ async fn it_falls_back_to_one_shot_watches() {
         zk.set("/app/a", "2").await.unwrap();
         soon("the change", reader.catch_up(&cache, &server, "/app")).await;
         let watches = server.watch_counts();
-        // A recursive one would be one in all.
+        // One recursive watch would cover the tree.
         assert!(watches.data >= 3 && watches.child >= 3, "{watches:?}");
     }
 }
@@ -277,7 +277,7 @@ async fn it_contains_only_what_is_below_the_root() {
                 );
             }
             assert!(cache.snapshot().unwrap().is_empty());
-            // An older snapshot stays what it was.
+            // An older snapshot does not change.
             assert_eq!(snapshot.len(), 2);
         }
     }
@@ -323,7 +323,7 @@ async fn a_tree_that_is_too_large_ends_the_cache() {
     );
     assert!(cache.snapshot().is_err() && cache.subscribe().is_err());
 
-    // One too many comes later.
+    // The node that is one too many is created later.
     let cache = TreeCache::builder(&zk, "/a").max_nodes(21).start();
     soon("the tree", cache.initialized()).await.unwrap();
     let (_, mut events) = cache.subscribe().unwrap();

@@ -1,11 +1,8 @@
-//! Caches of large trees. What they need is the same on every server, and these take minutes in debug
-//! builds where watches are one-shot: each change of a directory has all of its names listed again.
+//! Caches of large trees. These run on the default server only: with one-shot watches they take minutes
+//! in debug builds, since each change of a directory lists all of its names again.
 
-// What the lints let tests do they do not let their helpers do.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that panics has failed, which is what it is for"
-)]
+// The lints allow this in tests, but not in the helpers of tests.
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod common;
 #[path = "common/trees.rs"]
@@ -33,8 +30,8 @@ async fn it_holds_65600_children() {
             let path = format!("/a/more-{n}");
             admin.create(&path, "").await.unwrap();
             admin.delete(&path).await.unwrap();
-            // Behind the reads on the wire: as fast as the cache reads, and no faster. Most of the
-            // machine would otherwise go into changes that the cache then has to read as well.
+            // The changes are queued behind the reads, so that they are as fast as the cache reads, and
+            // no faster. Otherwise most of the CPU time would go into changes.
             reader.sync("/").await.unwrap();
         }
     });

@@ -1,11 +1,11 @@
-//! What keeping a guard may cost, and what must not cost it: idle clients, writes that are refused or
-//! that hang, servers that stop, machines that are suspended. In virtual time.
+//! Renewing a guard through idle clients, writes that are refused or hang, servers that stop, and
+//! machines that are suspended. In virtual time.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use zk_client::{Client, ErrorKind};
 use zk_recipes::{Election, Guard, GuardLost, Lock, Semaphore, TreeCache, WriteLock};
 
-/// Two ticks, the least that servers grant: the leader asks four times in it.
+/// Two ticks, the shortest that servers grant: the leader pings four times in it.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 async fn client(memory: &Memory, seed: u64) -> Client {
@@ -54,7 +54,7 @@ enum Write {
     TooLarge,
 }
 
-/// A program that makes a write of this kind every fortieth of the timeout, in vain.
+/// A program that submits a write of this kind every fortieth of the timeout; all fail.
 fn refused(zk: Client, write: Write) -> JoinHandle<()> {
     tokio::spawn(async move {
         let big = vec![0; 3 << 20];
@@ -110,7 +110,7 @@ async fn refused_writes_cost_no_guard() {
     }
 }
 
-/// So many writes at a time, whether or not those before were answered.
+/// This many writes at a time, whether or not the earlier ones were answered.
 fn open_loop(zk: Client, at_once: usize) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
@@ -129,7 +129,7 @@ fn open_loop(zk: Client, at_once: usize) -> JoinHandle<()> {
 /// Guards: H4.
 #[tokio::test(start_paused = true)]
 async fn hanging_writes_cost_no_guard() {
-    // The second number soon fills what the client may hold, so that a renewal finds no room.
+    // The second number soon fills the client's queue, so that a renewal is refused.
     for (is_stopped, at_once) in [(true, 1), (false, 1), (true, 8), (false, 8)] {
         let mut tried = 0;
         for seed in 0..12 {
@@ -172,8 +172,8 @@ enum Kind {
     Election,
 }
 
-/// Takes a guard of this kind and holds it without a word; returns how much of the session was left
-/// at acquisition.
+/// Takes a guard of this kind and holds it without other requests; returns how much of the lease was
+/// left at acquisition.
 async fn take_and_hold(zk: &Client, kind: Kind, path: &str) -> Duration {
     async fn hold(guard: &Guard) -> Duration {
         let left = guard.deadline().unwrap() - now();
@@ -274,7 +274,7 @@ async fn a_slow_ensemble_costs_no_connection() {
     assert_eq!(zk.statistics().lost_connections, before);
 }
 
-/// A client whose machine is suspended for as long as the test says; its clock stands still meanwhile.
+/// A client whose machine is suspended by the test; its clock does not advance meanwhile.
 async fn suspendable(memory: &Memory) -> (Client, Arc<AtomicU64>) {
     let suspended = Arc::new(AtomicU64::new(0));
     let source = suspended.clone();

@@ -1,10 +1,10 @@
-//! How waits end, and what is left of those that do not.
+//! The ends of waits, and waits that are dropped.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -86,7 +86,7 @@ async fn a_dropped_wait_does_not_harm_the_next() {
     drop(lock.try_acquire().await.unwrap().unwrap());
 }
 
-/// Holds for a type that is not `Clone` only: it is ambiguous for others.
+/// Compiles only for a type that is not `Clone`: it is ambiguous for others.
 trait NotClone<Because> {
     fn holds() {}
 }
@@ -158,7 +158,7 @@ async fn latches_recover_from_repeated_losses() {
             }
         });
     }
-    // One more, and a wait gives up that has lost its place each time.
+    // After one more lost place the wait gives up.
     for _ in 0..9 {
         memory.until_names("/latch", 3).await;
         memory.server.faults().refuse_connections(true).await;
@@ -167,7 +167,7 @@ async fn latches_recover_from_repeated_losses() {
         }
         assert!(memory.names("/latch").is_empty());
         memory.server.faults().refuse_connections(false).await;
-        // Unless a candidate is there again already, or this session is over as well.
+        // Unless a candidate has entered again already, or this session has ended as well.
         if let Err(error) = admin.delete("/latch").await {
             use ErrorKind::{ConnectionLost, NoNode, NotEmpty, SessionExpired};
             let is_lost = matches!(error.kind(), ConnectionLost | SessionExpired);
@@ -185,13 +185,13 @@ async fn latches_recover_from_repeated_losses() {
     let terms = led.lock().unwrap().len();
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(led.lock().unwrap().len(), terms, "they have come to rest");
-    // Zxids start over in a restored ensemble.
+    // Zxids restart in a restored ensemble.
     assert!(is_restored() || led.lock().unwrap().is_sorted());
     assert_eq!(latch.participants().await.unwrap().len(), 3);
 }
 
-/// Changes a znode that is watched more often than an attempt may be lost. After each change the first
-/// read fails with an outcome that is not known, and the second does not.
+/// Changes a watched znode more often than attempts may be lost. After each change the first read fails
+/// with an unknown outcome, and the second succeeds.
 async fn fail_reads(memory: &Memory, op: OpCode, path: &str) {
     let admin = memory.any().await;
     let faults = memory.server.faults();
@@ -242,7 +242,7 @@ async fn rare_failures_do_not_end_the_leaders() {
 async fn rare_failures_hide_no_loss() {
     let memory = memory(1).await;
     let (zk, admin) = (memory.any().await, memory.any().await);
-    // Nothing but the watch reports the deletion.
+    // Only the watch reports the deletion.
     let lock = Lock::new(&zk, "/lock").lease_basis(LeaseBasis::Server);
     let guard = lock.acquire().await.unwrap();
     let path = guard.path().to_owned();

@@ -1,10 +1,10 @@
 //! `DataWatch`, `ChildrenWatch` and `PatientChildrenWatch` on a clock that can be paused.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -22,8 +22,8 @@ use zk_recipes::{
     TreeCache,
 };
 
-/// Virtual.
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// Virtual time.
+const TIMEOUT: Duration = Duration::from_secs(3600);
 const SESSION: Duration = Duration::from_secs(10);
 
 /// Connects inside the process, unless it is cut off.
@@ -62,7 +62,7 @@ impl InMemory {
         zk
     }
 
-    /// Cuts a client off, for as long as `meanwhile` takes.
+    /// Disconnects a client while `meanwhile` runs.
     async fn without(&self, zk: &Client, meanwhile: impl Future<Output = ()>) {
         self.cut.store(true, Ordering::Relaxed);
         self.server.faults().disconnect(zk.session().id);
@@ -75,7 +75,7 @@ impl InMemory {
 }
 
 async fn soon<T>(future: impl Future<Output = Option<T>>) -> T {
-    timeout(PATIENCE, future).await.unwrap().unwrap()
+    timeout(TIMEOUT, future).await.unwrap().unwrap()
 }
 
 fn names(state: Result<ChildrenState, Error>) -> Option<Vec<String>> {
@@ -99,7 +99,7 @@ async fn only_lasting_states_are_yielded() {
     assert_eq!(names(soon(patient.next()).await), None);
     assert!(begin.elapsed() >= boundary);
     admin.create("/members", "").await.unwrap();
-    // Nobody stays for long, until the last one does.
+    // Only the last state lasts.
     let coming = async {
         for n in 0..10 {
             admin.create(&format!("/members/{n}"), "").await.unwrap();
@@ -114,7 +114,7 @@ async fn only_lasting_states_are_yielded() {
     assert_eq!(names(rested), some(&["9"]));
     assert!(begin.elapsed() >= boundary / 2 * 9 + boundary);
     assert!(begin.elapsed() <= boundary / 2 * 10 + boundary);
-    // Asked in vain, it goes on waiting: the time is not lost.
+    // A dropped `next` does not restart the time.
     admin.create("/members/a", "").await.unwrap();
     let begin = Instant::now();
     for _ in 0..7 {
@@ -134,7 +134,7 @@ async fn no_state_is_yielded_without_a_connection() {
     zk.create("/members/a", "").await.unwrap();
     let mut patient = PatientChildrenWatch::new(&zk, "/members", boundary);
     assert_eq!(names(soon(patient.next()).await), some(&["a"]));
-    // A session that is over while nobody is there to say so: its znode goes, unheard.
+    // A session ends while the client is disconnected: its znode is deleted unnoticed.
     let other = memory.client().await;
     other.create("/members/b", "").ephemeral().await.unwrap();
     sleep(boundary / 2).await;
@@ -173,10 +173,10 @@ async fn a_znode_may_come_and_go_in_any_session() {
         admin.create("/a/b", "").await.unwrap();
         assert_eq!(names(soon(children.next()).await), some(&["b"]));
         admin.delete("/a").recursive().await.unwrap();
-        // That the child went first may be seen or not.
+        // The deletion of the child may be a state of its own or not.
         while let ChildrenState::Present { .. } = soon(children.next()).await.unwrap() {}
         admin.create("/a", "again").await.unwrap();
-        // Deleted and created again faster than it could be read is one change.
+        // A deletion and a creation between two reads are one change.
         while !matches!(
             soon(data.next()).await.unwrap(),
             DataState::Present { data, .. } if data == "again"
@@ -186,7 +186,7 @@ async fn a_znode_may_come_and_go_in_any_session() {
         (data, children) = (DataWatch::new(&zk, "/a"), ChildrenWatch::new(&zk, "/a"));
     }
     drop((data, children));
-    timeout(PATIENCE, async {
+    timeout(TIMEOUT, async {
         while zk.statistics().watches > 0 {
             sleep(Duration::from_millis(10)).await;
         }
@@ -239,7 +239,10 @@ async fn undecodable_data_do_not_end_the_stream() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(timeout(PATIENCE, limit.next()).await.is_err(), "told once");
+    assert!(
+        timeout(TIMEOUT, limit.next()).await.is_err(),
+        "reported once"
+    );
     zk.set("/limit", "10").await.unwrap();
     let state = soon(limit.next()).await.unwrap();
     assert!(

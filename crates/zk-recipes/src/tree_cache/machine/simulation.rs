@@ -1,4 +1,4 @@
-//! The machine against a model of a server, and of a connection that takes its time, by seeds.
+//! The machine against a model of a server and of a connection with delays, by seeds.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,7 +8,7 @@ use zk_client::Zxid;
 use super::*;
 use crate::tree_cache::tree::split;
 
-/// What a node was, as far as it matters here.
+/// The data and the zxids of a node at one time.
 type Past = (Bytes, Zxid, Zxid);
 
 /// A server, one client's watches, and what is on the wire.
@@ -17,7 +17,7 @@ struct World {
     machine: Machine,
     zxid: i64,
     nodes: BTreeMap<String, (Bytes, Stat)>,
-    /// Everything that nodes have ever been.
+    /// All past states of the nodes.
     history: BTreeMap<String, BTreeSet<Past>>,
     recursive: bool,
     data_watches: BTreeSet<String>,
@@ -27,7 +27,7 @@ struct World {
     events: VecDeque<Event>,
     /// The contents of an empty cache after all delivered events.
     replayed: BTreeMap<String, Past>,
-    /// The youngest that was seen of each path, and in which generation.
+    /// The latest zxids of each path in the snapshots, and their generation.
     seen: BTreeMap<String, (u64, (Zxid, Zxid))>,
     initialized: Vec<u64>,
     /// The nodes at another time of this history.
@@ -193,8 +193,8 @@ impl World {
         let asks: VecDeque<_> = unanswered.chain(self.to_server.drain(..)).collect();
         self.to_server = asks;
         if self.recursive {
-            // Those that the client has already are delivered; here they are all on the wire, except
-            // the end of a session, which the client itself reports.
+            // Events that the client has received are delivered. Here all events are on the wire,
+            // except the end of a session, which the client itself reports.
             let is_end = |event: &Event| matches!(event, Event::SessionEnded);
             let reported = self.events.iter().rposition(is_end).map_or(0, |n| n + 1);
             let keep = self.rng.usize(reported..=self.events.len());
@@ -217,8 +217,8 @@ impl World {
         self.events.push_back(Event::SessionEnded);
     }
 
-    /// The ensemble is restored from a backup: nodes are as they were at another time, and zxids
-    /// start over. The sessions are over.
+    /// The ensemble is restored from a backup: nodes have earlier states, and zxids restart. The
+    /// sessions end.
     fn restore(&mut self) {
         self.expire();
         self.zxid = 0;
@@ -248,15 +248,15 @@ impl World {
         }
     }
 
-    /// The ensemble is restored from a backup that has the session, and begins an epoch, in which the
-    /// session goes on.
+    /// The ensemble is restored from a backup that contains the session, and begins an epoch, in which
+    /// the session resumes.
     fn go_back(&mut self) {
         let Some(backup) = self.backup.clone() else {
             return;
         };
         self.nodes = backup;
         self.zxid += 1000;
-        // Those that are armed again.
+        // The watches that are armed again.
         for path in self.data_watches.clone() {
             if !self.nodes.contains_key(&path) {
                 self.fire(&path, true, false);
@@ -292,13 +292,13 @@ impl World {
     }
 
     fn answer(&mut self) {
-        // The driver takes a gap before what was read on the connection after it.
+        // The driver handles a gap before the answers of the next connection.
         let is_gap = |event: &Event| matches!(event, Event::Gap);
         if self.events.iter().any(is_gap) {
             return;
         }
         if let Some((query, answer)) = self.replies.pop_front() {
-            // The driver does not take what was read in a later session than its watches are of.
+            // The driver ignores answers from a later session than that of its watches.
             let is_end = |event: &Event| matches!(event, Event::SessionEnded);
             let answer = match self.events.iter().any(is_end) {
                 true => Answer::Failed,
@@ -327,7 +327,8 @@ impl World {
         self.check();
     }
 
-    /// What is published is true, younger than what was, and what the events say.
+    /// Checks that the published snapshot is true, not older than the last one, and equal to the replayed
+    /// events.
     fn check(&mut self) {
         let Some((snapshot, events)) = self.machine.take_changes() else {
             return;
@@ -351,7 +352,10 @@ impl World {
                 }
                 CacheEvent::Removed { path, before } => {
                     let below = |other: &String| split(other).0 == path && *other != path;
-                    assert!(!self.replayed.keys().any(below), "{path} before its children");
+                    assert!(
+                        !self.replayed.keys().any(below),
+                        "{path} before its children"
+                    );
                     let known = self.replayed.remove(&path).unwrap();
                     assert_eq!((before.data, before.stat.czxid, before.stat.mzxid), known);
                 }
@@ -391,7 +395,7 @@ impl World {
         assert_eq!(contents, self.replayed);
     }
 
-    /// Nothing changes any more, and everything gets through.
+    /// Delivers everything, without further changes.
     fn settle(&mut self) {
         for _ in 0..100_000 {
             self.query();
@@ -400,7 +404,7 @@ impl World {
             }
             self.step();
         }
-        panic!("it does not come to rest");
+        panic!("it does not become idle");
     }
 
     fn assert_equal(&self) {
@@ -410,11 +414,11 @@ impl World {
             let depth = self.machine.tree.depth(path);
             depth.is_some_and(|depth| depth <= self.machine.limits.depth)
         };
-        let there: Vec<_> = self.nodes.keys().filter(covered).cloned().collect();
+        let existing: Vec<_> = self.nodes.keys().filter(covered).cloned().collect();
         let mut known: Vec<_> = snapshot.iter().map(|(path, _)| path).collect();
         known.sort();
-        assert_eq!(known, there);
-        for path in there {
+        assert_eq!(known, existing);
+        for path in existing {
             let (data, stat) = &self.nodes[&path];
             let node = snapshot.get(&path).unwrap();
             assert_eq!(

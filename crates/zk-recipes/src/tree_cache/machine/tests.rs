@@ -25,7 +25,7 @@ fn answer(machine: &mut Machine, path: &str, read: Read, answer: Answer) -> Resu
     machine.answered(&query, answer)
 }
 
-/// A machine that has read a root with this many children announced.
+/// A machine that has read a root whose stat has this many children.
 fn with_root(limits: Limits, children: i32) -> Machine {
     let mut machine = Machine::new("/", limits);
     machine.load(false);
@@ -111,7 +111,7 @@ fn unread_paths_count_and_start_over() {
     }
     assert!(gaps > 10, "{gaps}");
     assert!(most <= limits.bytes, "{most}");
-    // What is known stays, in doubt until it has been read again.
+    // The known nodes stay, unconfirmed until they have been read again.
     assert_eq!(machine.snapshot().len(), 1);
     assert!(!machine.snapshot().is_complete());
     answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
@@ -153,7 +153,7 @@ fn a_list_replaces_the_one_before() {
         let mut machine = with_root(limits, 8);
         machine.one_shot = one_shot;
         for round in 0..20 {
-            // Changes of a parent are faster than its children can be read.
+            // The parent changes faster than its children can be read.
             if round > 0 && one_shot {
                 machine.touch("/", Facet::Children);
             } else if round > 0 {
@@ -338,7 +338,7 @@ fn another_session_may_have_another_history() {
         machine.session_ended();
         machine.load(false);
         answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
-        // Not the stat alone, which may be the same by chance.
+        // Reads the data, since the stat may be equal by chance.
         let root = Answer::Data(data.into(), stat(zxid, 0));
         answer(&mut machine, "/", Read::Data, root).unwrap();
         let (snapshot, _) = machine.take_changes().unwrap();
