@@ -213,7 +213,7 @@ async fn no_error_repeats_its_cause() {
         Box::new(Client::connect("zk1:2181/a//b").await.unwrap_err()),
         Box::new(Client::connect("dns-srv://").await.unwrap_err()),
         Box::new(Client::builder("zk1").tls(tls).start().unwrap_err()),
-        Box::new(zk_recipes::Error::Lost(zk_recipes::Lost::Deleted)),
+        Box::new(zk_recipes::Error::Lost(zk_recipes::GuardLost::Deleted)),
         Box::new(zk_recipes::Error::Undecodable {
             path: "/a".to_owned(),
             version: 1,

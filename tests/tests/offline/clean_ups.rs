@@ -506,7 +506,7 @@ fn repeated() -> Vec<Costly> {
         "a lock's line", GetChildren2, |zk| Lock::new(&zk, "/base").acquire().await?;
         "a release", Delete, |zk| Lock::new(&zk, "/base").acquire().await?.release().await?;
         "a persistent lock's release", Delete, |zk| Lock::new(&zk, "/base").persistent().acquire().await?.release().await?;
-        "a downgrade", Multi, |zk| WriteLock::new(&zk, "/base").trust(zk_recipes::Trust::Server).acquire().await?.downgrade().await?;
+        "a downgrade", Multi, |zk| WriteLock::new(&zk, "/base").lease_basis(zk_recipes::LeaseBasis::Server).acquire().await?.downgrade().await?;
         "a lease", CreateContainer, |zk| Semaphore::new(&zk, "/new/s", 1).acquire().await?;
         "a lease of kazoo's", Create2, |zk| Semaphore::new(&zk, "/new/s", 1).layout(Layout::Kazoo).acquire().await?;
         "a barrier closed", Create2, |zk| Barrier::new(&zk, "/new/b").close().await?;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::common::child::{self, Child, Said};
 use crate::common::{Proxies, blocking, soon, then_always, unless_starved, until};
 use zk_client::{Client, State};
-use zk_recipes::{Election, Lost, Term};
+use zk_recipes::{Election, GuardLost, Term};
 use zk_tests::starvation::always;
 
 const SESSION: Duration = Duration::from_secs(2);
@@ -200,7 +200,7 @@ async fn leadership_outlives_a_session(session: Duration) {
         proxies[leading].stall(true);
         let lost = soon("the term to end", term.lost()).await;
         let ended = Instant::now();
-        assert_eq!(lost, Lost::OutOfContact, "before anybody has told");
+        assert_eq!(lost, GuardLost::OutOfContact, "before anybody has told");
         let (next, started) = soon("the next term", successor).await.unwrap();
         assert!(
             ended < started,

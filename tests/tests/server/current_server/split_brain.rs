@@ -15,7 +15,7 @@ use crate::common::child::{self, Child, Said};
 use crate::common::contest::Contest;
 use crate::common::{soon, then_always, unless_starved};
 use zk_client::{Client, ErrorKind};
-use zk_recipes::{Error, Lost};
+use zk_recipes::{Error, GuardLost};
 use zk_tests::starvation::always;
 
 const SESSION: Duration = Duration::from_secs(2);
@@ -69,10 +69,10 @@ async fn hold(orders: &str) {
     assert_eq!(after, before, "to the client, all is as it was");
     let refused = fenced.unwrap_err();
     assert!(
-        matches!(refused, Error::Lost(Lost::OutOfContact)),
+        matches!(refused, Error::Lost(GuardLost::OutOfContact)),
         "{refused}"
     );
-    assert_eq!(checked, Err(Lost::OutOfContact));
+    assert_eq!(checked, Err(GuardLost::OutOfContact));
     let late = late.unwrap_err();
     let lost = matches!(
         late.kind(),

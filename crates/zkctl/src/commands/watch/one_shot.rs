@@ -173,11 +173,7 @@ async fn watch_tree(client: &Client, reporter: &Reporter<'_>) -> Result<Infallib
             }
             // After a gap the cache reads everything again, and reports what has changed like any
             // other change. No server reports the changes of a znode that may not be read.
-            CacheEvent::Gap { .. }
-            | CacheEvent::Initialized { .. }
-            | CacheEvent::Refused { .. } => {
-                continue;
-            }
+            _ => continue,
         };
         reporter.changed(&path, change).await?;
     }

@@ -95,7 +95,7 @@ async fn locks(seed: u64, tally: &Arc<Tally>) -> Vec<Operation<Hold, i64>> {
         async move {
             let lock = Lock::new(&zk, "/lock");
             let work = async |held: &LockGuard| {
-                written.write(held).await;
+                written.write(held.as_ref()).await;
                 written.read(&zk).await;
             };
             let acquire = async || lock.acquire().await;
@@ -203,7 +203,7 @@ async fn read_and_write(zk: &Client, rng: &mut Rng, record: &Record<RwHold>) {
     for _ in rounds() {
         if rng.bool() {
             if let Some((reader, open)) = record.take(rng, READ, readers.acquire()).await {
-                let release = RwHold::Release(reader.token());
+                let release = RwHold::Release(reader.token().get());
                 let open = record.hold(rng, &reader, release, open, lead).await;
                 record.let_go(rng, reader, open).await;
             }
@@ -212,7 +212,7 @@ async fn read_and_write(zk: &Client, rng: &mut Rng, record: &Record<RwHold>) {
         let Some((writer, open)) = record.take(rng, WRITE, writers.acquire()).await else {
             continue;
         };
-        let token = writer.token();
+        let token = writer.token().get();
         let release = RwHold::Release(token);
         let open = record.hold(rng, &writer, release, open, lead).await;
         if rng.bool() {
@@ -222,7 +222,7 @@ async fn read_and_write(zk: &Client, rng: &mut Rng, record: &Record<RwHold>) {
         let called = record.recorder.call(RwHold::Downgrade(token));
         match writer.downgrade().await {
             Ok(reader) => {
-                called.returned(reader.token());
+                called.returned(reader.token().get());
                 let open = record.hold(rng, &reader, release, open, lead).await;
                 record.let_go(rng, reader, open).await;
             }

@@ -8,10 +8,10 @@ use crate::connections::Connections;
 use crate::error::Result;
 use crate::latest::{Latest, Writer};
 use crate::paths::check;
-use crate::pause::pause;
+use crate::retry::RetryBackoff;
 
-/// What can be known of a znode, and watched for change.
-pub(crate) trait Followed: Clone + Send + Sync + 'static {
+/// A state of a znode that can be read and watched.
+pub(super) trait Followed: Clone + Send + Sync + 'static {
     /// The znode does not exist.
     const ABSENT: Self;
 
@@ -21,15 +21,15 @@ pub(crate) trait Followed: Clone + Send + Sync + 'static {
         path: &str,
     ) -> impl Future<Output = zk_client::Result<(Self, Watch)>> + Send;
 
-    /// Whether the subscriber would see no difference. Stats are compared for equality only, for
-    /// they do not show which of two answers is the later one: the zxids of a restored ensemble start
-    /// over, and some servers leave a zxid as it was.
+    /// Whether the subscriber would see no difference. Stats are compared for equality only, since
+    /// they do not show which of two answers is the later one: zxids restart in a restored ensemble,
+    /// and some servers do not update every zxid.
     fn is_same(&self, known: &Self) -> bool;
 }
 
-/// The latest state of a znode, from now on.
-pub(crate) fn follow<S: Followed>(client: &Client, path: &str) -> Latest<Result<S>> {
-    // A state is waited for as long as it takes.
+/// Starts a task that writes the state of the znode whenever it changes.
+pub(super) fn follow<S: Followed>(client: &Client, path: &str) -> Latest<Result<S>> {
+    // The reads have no deadline: a state is waited for without a limit.
     let (task, path) = (client.with_deadline(None).background(), path.to_owned());
     Latest::written_by(client, |writer| run(task, path, writer))
 }
@@ -41,13 +41,13 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
     let mut known: Option<Known<S>> = None;
     let mut connections = Connections::of(&client);
     let mut reconnected = false;
-    let mut pause = pause();
+    let mut backoff = RetryBackoff::new();
     loop {
         let read_in = known.as_ref().map(|known| known.epoch);
-        match look::<S>(&client, &path, read_in, reconnected).await {
+        match read_current::<S>(&client, &path, read_in, reconnected).await {
             Ok(None) => {}
             Ok(Some((state, epoch, watch))) => {
-                pause.reset();
+                backoff.reset();
                 let is_same = |known: &Known<S>| state.is_same(&known.state);
                 if !known.as_ref().is_some_and(is_same) {
                     writer.write(Ok(state.clone()));
@@ -57,11 +57,11 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
                     epoch,
                     watch,
                 });
-                // Whatever the event is, look again: a gap and the end of a session too.
+                // Reads again after every event: a gap and the end of a session, too.
                 reconnected = connections.restored_before(&mut known.watch).await;
             }
             Err(error) if error.kind() == ErrorKind::Closed => return,
-            Err(error) if pause.may_go_on(&error) => tokio::time::sleep(pause.next_delay()).await,
+            Err(error) if backoff.allows(&error) => backoff.sleep().await,
             Err(error) => {
                 writer.write(Err(error.into()));
                 return;
@@ -73,7 +73,7 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
 /// The latest answer.
 struct Known<S> {
     state: S,
-    /// The session it was read in, or one before.
+    /// The session in which it was read, or an earlier one.
     epoch: u64,
     /// The watch that was set with it. The server keeps the watch from one connection to the next
     /// until it is set anew.
@@ -83,11 +83,11 @@ struct Known<S> {
 /// The state of the znode, the session, and a watch for the next state. `None` if the answer may be
 /// older than what was read in the session `known`.
 ///
-/// On a connection no answer is older than the one before. The servers of another session may lag
-/// behind those of the last, so that session begins with a sync, and so does a session that goes on
-/// after the client has `reconnected`. Then the answer is the truth, also when its zxids are smaller:
-/// the ensemble has been restored from a backup.
-async fn look<S: Followed>(
+/// On a connection no answer is older than the one before. The server of a new session may lag
+/// behind that of the last one, so a new session begins with a sync, and so does a session that
+/// resumes after the client has `reconnected`. After the sync the answer counts even if its zxids are
+/// smaller: the ensemble was restored from a backup then.
+async fn read_current<S: Followed>(
     client: &Client,
     path: &str,
     known: Option<u64>,
@@ -95,26 +95,26 @@ async fn look<S: Followed>(
 ) -> zk_client::Result<Option<(S, u64, Watch)>> {
     let epoch = client.session().epoch;
     let is_later = reconnected || known.is_some_and(|known| known != epoch);
-    // Both go out together; the server executes one after the other.
+    // Both are sent together, and the server executes them in order.
     let sync = is_later.then(|| client.sync(path).submit());
-    let (state, watch) = read::<S>(client, path).await?;
+    let (state, watch) = read_or_absent::<S>(client, path).await?;
     if let Some(sync) = sync {
         match sync.await {
             Ok(()) => {}
-            // A server without a quorum has no leader to catch up with.
+            // A server without a quorum has no leader to sync with.
             Err(error) if error.kind() == ErrorKind::ReadOnly => {}
             Err(error) => return Err(error),
         }
     }
-    // Reads go on into the next session.
+    // The client resends reads in the next session, where there was no sync.
     if known.is_some() && client.session().epoch != epoch {
         return Ok(None);
     }
     Ok(Some((state, epoch, watch)))
 }
 
-/// Reads the znode, or that there is none, and sets a watch for the next change.
-async fn read<S: Followed>(client: &Client, path: &str) -> zk_client::Result<(S, Watch)> {
+/// Reads the znode, or that it does not exist, and sets a watch for the next change.
+async fn read_or_absent<S: Followed>(client: &Client, path: &str) -> zk_client::Result<(S, Watch)> {
     loop {
         match S::read(client, path).await {
             Err(error) if error.kind() == ErrorKind::NoNode && !zk_proto::seeded_bug!("C14") => {}

@@ -1,24 +1,19 @@
-//! Attempts at what failed for a reason that may pass, and the pauses between them.
+//! Giving up a wait that loses one place in the queue after another.
 
 use std::time::Instant;
 
-use zk_client::{Client, Repetition};
+use zk_client::Client;
 
 use crate::error::{Error, Result};
-use crate::renewal::now;
+use crate::guard::now;
 
-/// So many places in a line are lost one after the other, each sooner than a session lasts, before a
-/// wait gives up.
+/// The number of places that a wait may lose one after the other, each sooner than a session lasts,
+/// before it gives up.
 const MAX_LOST_PLACES: u32 = 10;
 
-/// A sequence of attempts.
-pub(crate) fn pause() -> Repetition {
-    Repetition::default()
-}
-
-/// The places in a line that a wait has lost with their sessions. When one follows the other, the
-/// requests of the wait itself are taken for the cause: there are servers that end a session on a
-/// request which they do not know.
+/// The places that a wait has lost with their sessions. When each is lost soon after the one before,
+/// the requests of the wait itself are the likely cause: some servers end a session on a request
+/// that they do not have.
 #[derive(Debug)]
 pub(crate) struct LostPlaces {
     count: u32,
@@ -33,10 +28,10 @@ impl LostPlaces {
         }
     }
 
-    /// A place was lost, and another is to be taken.
+    /// Counts a lost place, before another is taken.
     ///
     /// # Errors
-    /// It was the last.
+    /// [`Error::PlacesLost`] if it was the last.
     pub(crate) fn lose(&mut self, client: &Client) -> Result<()> {
         let lasted = now().saturating_duration_since(self.since);
         self.since = now();

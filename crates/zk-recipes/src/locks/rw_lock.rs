@@ -1,22 +1,19 @@
-//! Many readers or one writer at a time, first come, first served.
-
-use std::ops::Deref;
+//! A lock with many readers or one writer at a time, in the order of arrival.
 
 use bytes::Bytes;
 use zk_client::{Client, CreateMode, Created, ErrorKind, Guid, Stat, path};
 
-use crate::error::{Error, Lost, Result};
-use crate::guard::Guard;
-use crate::layout::Role;
-use crate::line::Line;
-use crate::lock::LockGuard;
-use crate::options::{line_options, lock};
-use crate::pause::pause;
+use super::lock::LockGuard;
+use crate::error::{Error, GuardLost, Result};
+use crate::guard::{Guard, delegate_to_guard};
+use crate::queue::builders::{lock_methods, queue_options};
+use crate::queue::{ContenderQueue, Role};
+use crate::retry::RetryBackoff;
 
 /// The reader's side of a lock that many readers or one [writer](WriteLock) hold at a time.
 ///
-/// Fair: a reader waits for the writers that came before it, and for no other. Not re-entrant, and
-/// no way up: who holds it and acquires the [`WriteLock`] waits for itself.
+/// Fair: a reader waits only for the writers that came before it. Not re-entrant, and without an
+/// upgrade: a reader that acquires the [`WriteLock`] waits for itself.
 ///
 /// ```no_run
 /// # async fn run(zk: zk_client::Client) -> zk_recipes::Result<()> {
@@ -33,15 +30,15 @@ use crate::pause::pause;
 /// # Znodes
 ///
 /// Under `path`, `_c_<uuid>-__READ__<sequence>` for a reader and `_c_<uuid>-__WRIT__<sequence>` for
-/// a writer, which are the names of Curator's `InterProcessReadWriteLock`; [`Layout`](crate::Layout) says what
-/// kazoo makes of them, and how to have kazoo's `ReadLock` and `WriteLock` instead. All else as
-/// for a [`Lock`](crate::Lock).
+/// a writer, which are the names of Curator's `InterProcessReadWriteLock`; [`Layout`](crate::Layout)
+/// says how kazoo handles them, and how to use the names of kazoo's `ReadLock` and `WriteLock`
+/// instead. Everything else is as for a [`Lock`](crate::Lock).
 ///
 /// # Cost
 ///
-/// As a [`Lock`](crate::Lock). A reader that waits watches the nearest writer before it, a writer
-/// whoever is before it: the release of a writer wakes the readers up to the next writer, or one
-/// writer; that of a reader at most one writer.
+/// As a [`Lock`](crate::Lock). A waiting reader watches the nearest writer before it, a waiting
+/// writer the nearest contender before it: the release of a writer wakes the readers up to the next
+/// writer, or one writer; the release of a reader wakes at most one writer.
 ///
 /// # Losing the session
 ///
@@ -53,27 +50,27 @@ use crate::pause::pause;
 ///
 /// # Fencing
 ///
-/// Readers hold it together, each with a [token](Guard::token) of its own. A writer's is greater than
-/// that of every reader and writer before it, and smaller than that of all after it.
+/// Readers hold the lock together, each with a [token](Guard::token) of its own. A writer's token is
+/// greater than that of every reader and writer before it, and smaller than that of all after it.
 #[derive(Debug, Clone)]
 pub struct ReadLock {
-    line: Line,
+    queue: ContenderQueue,
 }
 
 impl ReadLock {
-    /// The reader's side of the lock that `path` stands for.
+    /// The reader's side of the lock at `path`.
     pub fn new(client: &Client, path: &str) -> Self {
         ReadLock {
-            line: Line::new(client, path, Role::Read),
+            queue: ContenderQueue::new(client, path, Role::Read),
         }
     }
 }
 
-line_options!(ReadLock);
-lock!(ReadLock -> LockGuard);
+queue_options!(ReadLock);
+lock_methods!(ReadLock -> LockGuard);
 
 /// The writer's side of a lock that many [readers](ReadLock) or one writer hold at a time: see
-/// [`ReadLock`] for all that is the same.
+/// [`ReadLock`] for what both have in common.
 ///
 /// ```no_run
 /// # async fn run(zk: zk_client::Client) -> zk_recipes::Result<()> {
@@ -93,8 +90,8 @@ lock!(ReadLock -> LockGuard);
 ///
 /// # Cost
 ///
-/// As a [`Lock`](crate::Lock): alone, two requests in one round trip to acquire, and one to release.
-/// A downgrade takes a read, a transaction, and a read.
+/// As a [`Lock`](crate::Lock): without contention, two requests in one round trip to acquire, and one
+/// to release. A downgrade takes a read, a transaction, and a read.
 ///
 /// # Losing the session
 ///
@@ -105,26 +102,26 @@ lock!(ReadLock -> LockGuard);
 /// As a [`Lock`](crate::Lock).
 #[derive(Debug, Clone)]
 pub struct WriteLock {
-    line: Line,
+    queue: ContenderQueue,
 }
 
 impl WriteLock {
-    /// The writer's side of the lock that `path` stands for.
+    /// The writer's side of the lock at `path`.
     pub fn new(client: &Client, path: &str) -> Self {
         WriteLock {
-            line: Line::new(client, path, Role::Write),
+            queue: ContenderQueue::new(client, path, Role::Write),
         }
     }
 }
 
-line_options!(WriteLock);
-lock!(WriteLock -> WriteGuard);
+queue_options!(WriteLock);
+lock_methods!(WriteLock -> WriteGuard);
 
-/// What stands before the number in a name; the reader's and the writer's differ in nothing else.
+/// The marks before the number in a name, the only difference between a reader's and a writer's.
 const WRITER: &str = "__WRIT__";
 const READER: &str = "__READ__";
 
-/// A writer's lock that is held. Everything about it is said at [`Guard`].
+/// A writer's lock that is held. It has the methods of [`Guard`], whose page says how it is lost.
 #[derive(Debug)]
 #[must_use = "dropping a guard releases the lock"]
 pub struct WriteGuard {
@@ -132,17 +129,16 @@ pub struct WriteGuard {
 }
 
 impl WriteGuard {
-    pub(crate) fn new(guard: Guard) -> Self {
+    fn new(guard: Guard) -> Self {
         WriteGuard { guard }
     }
 
-    /// Becomes a reader: those who wait to read may enter, those who wait to write may not. Keeps its
-    /// place and its token (CURATOR-621).
+    /// Becomes a reader: waiting readers may enter, waiting writers may not. Keeps its place and its
+    /// token (CURATOR-621).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] in kazoo's layout, whose contenders would not understand it. Otherwise
-    /// [`Error::Lost`], or the client is over. After an error the lock is released in the
-    /// background.
+    /// [`Error::Unsupported`] in kazoo's layout, which has no downgrade. Otherwise [`Error::Lost`],
+    /// or the client is closed. After an error the lock is released in the background.
     ///
     /// # Cancel safety
     /// Dropping the future releases the lock in the background.
@@ -156,59 +152,65 @@ impl WriteGuard {
             return Err(Error::Unsupported("kazoo's layout has no way to downgrade"));
         };
         let name = format!("{}{READER}{sequence}", Guid::random().prefix());
-        let reader = Orphan::new(writer.client(), path::join(parent, &name));
+        let reader = DeleteOnDrop::new(writer.client(), path::join(parent, &name));
         let (identifier, _) = read(&writer).await?;
         let stat = replace(&writer, &reader.path, &identifier).await?;
         let lease = writer.client().lease();
         if stat.owner() != Some(lease.session()) {
-            return Err(Error::Lost(writer.lose(Lost::SessionEnded)));
+            return Err(Error::Lost(writer.lose(GuardLost::SessionEnded)));
         }
         let created = Created {
-            path: reader.adopt(),
+            path: reader.keep(),
             stat,
         };
-        let guard = Guard::new(writer.client(), Some(lease), writer.trust(), created);
-        let guard = guard.with_token(writer.token()).hold();
-        writer.disarm();
+        let guard = Guard::new(writer.client(), Some(lease), writer.lease_basis(), created);
+        let guard = guard.with_token(writer.token()).start_renewal();
+        writer.forget();
         Ok(LockGuard::new(guard))
     }
 
-    /// Releases the lock: when this returns, the next contender can have it.
+    /// Releases the lock: when this returns, the next contender can hold it.
     ///
     /// # Errors
-    /// The client is over. The lock is released with the session then.
+    /// The client is closed. The lock is released with the session then.
     ///
     /// # Cancel safety
     /// Dropping the future releases the lock in the background.
     pub async fn release(self) -> Result<()> {
-        self.guard.give_up().await
+        self.guard.release().await
+    }
+
+    /// Releases the lock through a shared reference: see
+    /// [`LockGuard::release_shared`](crate::LockGuard::release_shared).
+    ///
+    /// # Errors
+    /// As [`release`](Self::release).
+    ///
+    /// # Cancel safety
+    /// After a dropped future, the drop of the guard releases the lock, or another call.
+    pub async fn release_shared(&self) -> Result<()> {
+        self.guard.release_shared().await
     }
 }
 
-impl Deref for WriteGuard {
-    type Target = Guard;
-
-    fn deref(&self) -> &Guard {
-        &self.guard
-    }
-}
+delegate_to_guard!(WriteGuard);
 
 /// The contents of the guard's znode.
 async fn read(guard: &Guard) -> Result<(Bytes, Stat)> {
     let client = guard.client().with_deadline(None);
     match client.get(guard.path()).await {
-        Err(error) if error.kind() == ErrorKind::NoNode => Err(Error::Lost(guard.gone())),
+        Err(error) if error.kind() == ErrorKind::NoNode => Err(Error::Lost(guard.lose_missing())),
         read => Ok(read?),
     }
 }
 
-/// Puts the reader's znode in the place of the writer's, in one transaction, and asks until it is
-/// known whether that took effect.
+/// Replaces the writer's znode by the reader's in one transaction, and reads until it is known
+/// whether that took effect.
 async fn replace(writer: &Guard, reader: &str, identifier: &[u8]) -> Result<Stat> {
     let client = writer.client().with_deadline(None);
-    let mut pause = pause();
-    // How the latest attempt ended that may have taken effect.
-    let mut doubt = None;
+    let mut backoff = RetryBackoff::new();
+    // The error of the latest attempt that may have taken effect.
+    let mut unknown = None;
     loop {
         let replaced = client
             .multi()
@@ -218,51 +220,51 @@ async fn replace(writer: &Guard, reader: &str, identifier: &[u8]) -> Result<Stat
             .await;
         match replaced {
             Ok(_) => {}
-            // Nobody else has the reader's name: an earlier attempt took effect.
+            // The reader's name is unique: an earlier attempt took effect.
             Err(error) if error.kind() == ErrorKind::NodeExists => {}
             Err(error) if error.kind() == ErrorKind::NoNode => {
-                return Err(Error::Lost(writer.gone()));
+                return Err(Error::Lost(writer.lose_missing()));
             }
             Err(error) if error.kind() == ErrorKind::SessionExpired => {
-                return Err(Error::Lost(writer.lose(Lost::SessionEnded)));
+                return Err(Error::Lost(writer.lose(GuardLost::SessionEnded)));
             }
-            Err(error) if pause.may_go_on(&error) => {
-                tokio::time::sleep(pause.next_delay()).await;
-                doubt = Some(error);
+            Err(error) if backoff.allows(&error) => {
+                backoff.sleep().await;
+                unknown = Some(error);
             }
             Err(error) => return Err(error.into()),
         }
         match client.exists(reader).synced().await {
             Ok(Some(stat)) => return Ok(stat),
             Ok(None) => {}
-            Err(look) if pause.may_go_on(&look) => {}
-            // What the transaction did is not known by a read that failed.
-            Err(look) => return Err(doubt.unwrap_or(look).into()),
+            Err(error) if backoff.allows(&error) => {}
+            // The effect of the transaction is still unknown, which the caller has to know first.
+            Err(error) => return Err(unknown.unwrap_or(error).into()),
         }
         writer.check()?;
     }
 }
 
-/// A znode that nobody has a guard for yet.
-struct Orphan {
+/// A znode that is deleted unless it is kept.
+struct DeleteOnDrop {
     client: Client,
     path: String,
 }
 
-impl Orphan {
+impl DeleteOnDrop {
     fn new(client: &Client, path: String) -> Self {
-        Orphan {
+        DeleteOnDrop {
             client: client.clone(),
             path,
         }
     }
 
-    fn adopt(mut self) -> String {
+    fn keep(mut self) -> String {
         std::mem::take(&mut self.path)
     }
 }
 
-impl Drop for Orphan {
+impl Drop for DeleteOnDrop {
     fn drop(&mut self) {
         if !self.path.is_empty() {
             self.client.delete(&self.path).guaranteed_ephemeral();

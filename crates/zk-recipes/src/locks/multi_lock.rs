@@ -1,36 +1,35 @@
 //! Several locks, all or none.
 
 use std::future::Future;
-use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Lost, Result};
-use crate::lock::{Lock, LockGuard};
-use crate::pause::pause;
+use super::lock::{Lock, LockGuard};
+use crate::error::{Error, GuardLost, Result};
+use crate::guard::run_until;
+use crate::retry::RetryBackoff;
 
 /// Several [`Lock`]s that are held together or not at all.
 ///
 /// They are acquired one after the other in the order of their paths, whatever the order in which
-/// they are given, so that two programs which want the same locks never wait for each other. They
+/// they are given, so that two programs which acquire the same locks never wait for each other. They
 /// are released in reverse.
 ///
-/// # Which lock is which
+/// # Lock identity and deadlocks
 ///
 /// A lock is a znode of an ensemble. Its path counts from the root of the ensemble, so it does not
-/// matter through which [chroots](zk_client::Client::chroot) the locks of this program and of others are
-/// reached.
+/// matter through which [chroots](zk_client::Client::chroot) the programs reach it.
 ///
 /// A znode that is given twice is acquired once, with the handle that comes first, also if the two
 /// handles have different sessions: a second session of the same ensemble finds the znode that the
 /// first has created there. With different options it is an error
 /// ([`Error::ConflictingOptions`]).
 ///
-/// Locks at the same path of several ensembles have no order that all programs know, since no
-/// server reports which ensemble it belongs to. So none of these is waited for while another of them is
-/// held: if one is not free, the others at that path are released, it is waited for, and then the
-/// others are tried again. Therefore programs that want them cannot wait for each other either. But
-/// such a wait starts again at the end of the line each time, and is not fair.
+/// Locks at the same path of several ensembles have no common order, since no server reports which
+/// ensemble it belongs to. So the guard never waits for one of these while it holds another of them:
+/// if one is not free, the others at that path are released, then it is waited for, and then the
+/// others are tried again. Therefore programs cannot deadlock on them either. But such a wait starts
+/// again at the end of the queue each time, and is not fair.
 ///
 /// ```no_run
 /// # async fn run(zk: zk_client::Client) -> zk_recipes::Result<()> {
@@ -45,22 +44,23 @@ use crate::pause::pause;
 ///
 /// # Znodes
 ///
-/// Those of the locks. Curator's `InterProcessMultiLock` takes part if it is given the locks in the
-/// order of their paths; it acquires them in the order given. kazoo has nothing like it; its `Lock`s
-/// take part one by one.
+/// Those of the locks. Curator's `InterProcessMultiLock` interoperates if its locks are given in the
+/// order of their paths; it acquires them in the order given. kazoo has no counterpart; its single
+/// `Lock`s interoperate.
 ///
 /// # Cost
 ///
-/// The sum of the locks': in znodes, watches and requests, and, one after the other, in round trips.
-/// A sync and a read more for each second session that has a lock at the same path.
+/// The sum of the costs of the locks, in znodes, watches, requests and round trips. In addition a
+/// sync and a read for each further session that has a lock at the same path.
 ///
 /// # Losing the session
 ///
-/// The guard is lost when any of the locks' guards is.
+/// The guard is lost when the guard of any of the locks is.
 ///
 /// # Cancel safety
 ///
-/// Dropping a wait releases in the background what it has acquired. Dropping the guard releases all.
+/// Dropping a wait releases in the background the locks that it has acquired. Dropping the guard
+/// releases all.
 #[derive(Debug, Clone)]
 pub struct MultiLock {
     locks: Vec<Lock>,
@@ -71,23 +71,23 @@ impl MultiLock {
     pub fn new(locks: impl IntoIterator<Item = Lock>) -> Self {
         let mut locks: Vec<_> = locks.into_iter().collect();
         if zk_proto::seeded_bug!("H3") {
-            locks.sort_by(|a, b| a.line().parent().cmp(b.line().parent()));
-            locks.dedup_by(|a, b| a.line().parent() == b.line().parent());
+            locks.sort_by(|a, b| a.queue().parent().cmp(b.queue().parent()));
+            locks.dedup_by(|a, b| a.queue().parent() == b.queue().parent());
             return MultiLock { locks };
         }
-        locks.sort_by_cached_key(|lock| lock.line().absolute());
+        locks.sort_by_cached_key(|lock| lock.queue().absolute());
         MultiLock { locks }
     }
 
     /// Waits for all of them.
     ///
     /// # Errors
-    /// That of the first lock that cannot be acquired. Those after it are not tried, those before it
-    /// are released in the background. [`Error::ConflictingOptions`] if a lock is given twice with
+    /// The error of the first lock that cannot be acquired. The locks after it are not tried, those
+    /// before it are released in the background. [`Error::ConflictingOptions`] if a lock is given twice with
     /// different options. An invalid path of any lock is an error before anything is sent.
     ///
     /// # Cancel safety
-    /// Dropping the future releases in the background what it has acquired.
+    /// Dropping the future releases in the background the locks that it has acquired.
     pub async fn acquire(&self) -> Result<MultiGuard> {
         loop {
             if let Some(held) = self.take(true).await? {
@@ -96,7 +96,7 @@ impl MultiLock {
         }
     }
 
-    /// Takes all of them if none has to be waited for.
+    /// Takes all of them if all are free.
     ///
     /// # Errors
     /// As [`acquire`](Self::acquire).
@@ -107,7 +107,7 @@ impl MultiLock {
         self.take(false).await
     }
 
-    /// Waits for all of them, all in all no longer than `timeout`.
+    /// Waits for all of them for at most `timeout` in total.
     ///
     /// # Errors
     /// As [`acquire`](Self::acquire).
@@ -123,8 +123,8 @@ impl MultiLock {
 
     async fn take(&self, wait: bool) -> Result<Option<MultiGuard>> {
         let mut held = MultiGuard::default();
-        for alike in self.by_path()? {
-            match take_alike(&alike, wait).await {
+        for same_path in self.by_path()? {
+            match take_at_one_path(&same_path, wait).await {
                 Err(_) if zk_proto::seeded_bug!("A72") => {}
                 Err(error) => return Err(error),
                 Ok(Some(mut guards)) => held.guards.append(&mut guards.guards),
@@ -137,41 +137,41 @@ impl MultiLock {
         Ok(Some(held))
     }
 
-    /// The locks, those at the same path together. Of a session's locks at one path there is one.
+    /// The locks grouped by path. A group has at most one lock of each session.
     fn by_path(&self) -> Result<Vec<Vec<&Lock>>> {
         for lock in &self.locks {
-            lock.line().check_path()?;
+            lock.queue().check_path()?;
         }
-        let same_path = |a: &Lock, b: &Lock| a.line().absolute() == b.line().absolute();
+        let same_path = |a: &Lock, b: &Lock| a.queue().absolute() == b.queue().absolute();
         let groups = self.locks.chunk_by(same_path).map(|group| {
-            let mut alike: Vec<&Lock> = Vec::new();
+            let mut distinct: Vec<&Lock> = Vec::new();
             for lock in group {
-                let known = |other: &&&Lock| lock.line().shares_session_with(other.line());
-                match alike.iter().find(known) {
-                    Some(known) => agree(known, lock)?,
-                    None => alike.push(lock),
+                let known = |other: &&&Lock| lock.queue().shares_session_with(other.queue());
+                match distinct.iter().find(known) {
+                    Some(known) => check_same_options(known, lock)?,
+                    None => distinct.push(lock),
                 }
             }
-            Ok(alike)
+            Ok(distinct)
         });
         groups.collect()
     }
 }
 
-/// Whether one lock can stand for the other, which is at the same znode.
-fn agree(one: &Lock, other: &Lock) -> Result<()> {
-    if one.line().has_options_of(other.line()) {
+/// Checks that one of two locks at the same znode can replace the other.
+fn check_same_options(one: &Lock, other: &Lock) -> Result<()> {
+    if one.queue().has_options_of(other.queue()) {
         return Ok(());
     }
     Err(Error::ConflictingOptions {
-        path: one.line().absolute(),
+        path: one.queue().absolute(),
     })
 }
 
-/// Takes locks at the same path through different sessions. None of them is waited for while another
-/// of them is held, for their ensembles have no order.
-async fn take_alike(locks: &[&Lock], wait: bool) -> Result<Option<MultiGuard>> {
-    let mut pause = pause();
+/// Takes locks at the same path through different sessions. Never waits for one of them while
+/// another of them is held, since their ensembles have no order.
+async fn take_at_one_path(locks: &[&Lock], wait: bool) -> Result<Option<MultiGuard>> {
+    let mut backoff = RetryBackoff::new();
     let mut awaited = 0;
     while let Some(&lock) = locks.get(awaited) {
         let guard = match wait {
@@ -191,27 +191,27 @@ async fn take_alike(locks: &[&Lock], wait: bool) -> Result<Option<MultiGuard>> {
         if !wait {
             return Ok(None);
         }
-        // Of random length, so that two programs do not take each other's lock in step for ever.
-        tokio::time::sleep(pause.next_delay()).await;
+        // A random delay, so that two programs do not repeat the same steps against each other.
+        backoff.sleep().await;
         awaited = busy;
     }
     Ok(None)
 }
 
-/// Takes all locks except the one that is held, as long as none has to be waited for. Returns the
-/// index of the one that has to be.
+/// Takes all locks except the one that is held, as long as they are free. Returns the index of the
+/// first that is not.
 async fn try_others(locks: &[&Lock], first: usize, held: &mut MultiGuard) -> Result<Option<usize>> {
     let mut taken: Vec<&Lock> = locks.get(first).copied().into_iter().collect();
     for (at, &lock) in locks.iter().enumerate().filter(|(at, _)| *at != first) {
         let mut known = None;
         for (guard, &other) in held.guards.iter().zip(&taken) {
-            if lock.line().contains(guard).await? {
+            if lock.queue().contains(guard.as_ref()).await? {
                 known = Some(other);
                 break;
             }
         }
         if let Some(known) = known {
-            agree(known, lock)?;
+            check_same_options(known, lock)?;
             continue;
         }
         let Some(guard) = lock.try_acquire().await? else {
@@ -239,7 +239,7 @@ impl MultiGuard {
         &self.guards
     }
 
-    /// Until when all of them can be trusted, as things stand: see
+    /// The local time until which all of them can be trusted as things stand: see
     /// [`Guard::deadline`](crate::Guard::deadline). `None` if any is lost, or none has a deadline.
     pub fn deadline(&self) -> Option<Instant> {
         self.check().ok()?;
@@ -253,7 +253,7 @@ impl MultiGuard {
     ///
     /// # Errors
     /// One of them is lost.
-    pub fn check(&self) -> Result<(), Lost> {
+    pub fn check(&self) -> Result<(), GuardLost> {
         self.guards.iter().try_for_each(|guard| guard.check())
     }
 
@@ -261,7 +261,7 @@ impl MultiGuard {
     ///
     /// # Cancel safety
     /// Can be dropped and called again.
-    pub async fn lost(&self) -> Lost {
+    pub async fn lost(&self) -> GuardLost {
         let mut each: Vec<_> = self
             .guards
             .iter()
@@ -281,33 +281,40 @@ impl MultiGuard {
     /// Runs `future` while all of them are held, and drops it when one is lost.
     ///
     /// # Errors
-    /// One was lost before the future was done.
+    /// One was lost before the future was ready.
     ///
     /// # Cancel safety
     /// Drops `future`.
-    pub async fn run<F: Future>(&self, future: F) -> Result<F::Output, Lost> {
+    pub async fn run<F: Future>(&self, future: F) -> Result<F::Output, GuardLost> {
         self.check()?;
-        let mut future = pin!(future);
-        let mut lost = pin!(self.lost());
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(lost) = lost.as_mut().poll(cx) {
-                return Poll::Ready(Err(lost));
-            }
-            future.as_mut().poll(cx).map(Ok)
-        })
-        .await
+        run_until(self.lost(), future).await
     }
 
     /// Releases all of them, the last acquired first.
     ///
     /// # Errors
-    /// The client is over. The locks are released with the session then.
+    /// The client is closed. The locks are released with the session then.
     ///
     /// # Cancel safety
-    /// Dropping the future releases what is left in the background.
+    /// Dropping the future releases the remaining locks in the background.
     pub async fn release(mut self) -> Result<()> {
         while let Some(guard) = self.guards.pop() {
             guard.release().await?;
+        }
+        Ok(())
+    }
+
+    /// Releases all of them through a shared reference, the last acquired first: see
+    /// [`LockGuard::release_shared`].
+    ///
+    /// # Errors
+    /// As [`release`](Self::release).
+    ///
+    /// # Cancel safety
+    /// After a dropped future, the drop of the guard releases the remaining locks, or another call.
+    pub async fn release_shared(&self) -> Result<()> {
+        for guard in self.guards.iter().rev() {
+            guard.release_shared().await?;
         }
         Ok(())
     }

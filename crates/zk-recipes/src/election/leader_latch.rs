@@ -1,23 +1,21 @@
-//! Leadership in the znodes of Curator's `LeaderLatch`.
+//! Elections with the znodes of Curator's `LeaderLatch`.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use zk_client::Client;
 
-use crate::election::{Election, Term};
+use super::leader_stream::LeaderStream;
+use super::{Election, Term};
 use crate::error::Result;
-use crate::layout::Role;
-use crate::leaders::Leaders;
-use crate::line::Contender;
-use crate::renewal::Trust;
+use crate::guard::LeaseBasis;
+use crate::queue::{Contender, Role};
 
 /// An [`Election`] whose candidates may be Curator's `LeaderLatch`es.
 ///
-/// There is no `hasLeadership()`: what it says can be wrong when it is used, and Curator's goes on
-/// saying yes through a lost connection if its error policy is told to. Leadership is a [`Term`]
-/// here, over before the ensemble can give it away.
+/// There is no `hasLeadership()`: its answer can be out of date when it is used, and with one of its
+/// error policies Curator's returns true through a lost connection. Leadership is a [`Term`] here,
+/// over before the ensemble can let another participant lead.
 ///
 /// ```no_run
 /// # async fn run(zk: zk_client::Client) -> zk_recipes::Result<()> {
@@ -25,18 +23,18 @@ use crate::renewal::Trust;
 ///
 /// let latch = LeaderLatch::new(&zk, "/scheduler").id("host-1");
 /// loop {
-///     let term = latch.leadership().await?; // a place in the line until it is our turn
+///     let term = latch.leadership().await?; // waits in the queue until it leads
 ///     let over = term.lost().await;
 ///     println!("no longer leading: {over}");
-/// } // and takes part again, at the end of the line
+/// } // and participates again, at the end of the queue
 /// # }
 /// ```
 ///
 /// # Znodes
 ///
-/// `path/_c_<uuid>-latch-<sequence>`, ephemeral, with the id for contents. The znode at `path` is a
-/// container if it has to be created, or persistent on servers without containers. kazoo has nothing
-/// like it.
+/// `path/_c_<uuid>-latch-<sequence>`, ephemeral, with the id as contents. The znode at `path` is a
+/// container if it has to be created, or persistent on servers without containers. kazoo has no
+/// counterpart.
 ///
 /// # Cost
 ///
@@ -44,26 +42,26 @@ use crate::renewal::Trust;
 ///
 /// # Losing the session
 ///
-/// That of an [`Election`]. A latch never leads by the znode of an earlier session of its own
-/// (CURATOR-696): what counts is who owns the znode, and that a quorum confirms it.
+/// As for an [`Election`]. A latch never leads by the znode of an earlier session of its own
+/// (CURATOR-696): the owner of the znode decides, and a quorum confirms it.
 ///
 /// # Cancel safety
 ///
-/// That of an [`Election`].
+/// As for an [`Election`].
 #[derive(Debug, Clone)]
 pub struct LeaderLatch {
     election: Election,
 }
 
 impl LeaderLatch {
-    /// The latch that `path` stands for.
+    /// The latch at `path`.
     pub fn new(client: &Client, path: &str) -> Self {
         LeaderLatch {
             election: Election::with_role(client, path, Role::Latch),
         }
     }
 
-    /// What this participant calls itself.
+    /// The contents of this participant's znode, by which people and programs recognize it.
     #[must_use]
     pub fn id(self, id: impl AsRef<[u8]>) -> Self {
         LeaderLatch {
@@ -71,18 +69,18 @@ impl LeaderLatch {
         }
     }
 
-    /// What a term's deadline rests on; [`Trust::Quorum`] unless given.
+    /// What a term's deadline depends on; [`LeaseBasis::Quorum`] unless given.
     #[must_use]
-    pub fn trust(self, trust: Trust) -> Self {
+    pub fn lease_basis(self, lease_basis: LeaseBasis) -> Self {
         LeaderLatch {
-            election: self.election.trust(trust),
+            election: self.election.lease_basis(lease_basis),
         }
     }
 
-    /// Takes part, and waits until this participant leads.
+    /// Participates, and waits until this participant leads.
     ///
     /// # Errors
-    /// The client is over, or the ensemble refuses the latch's znodes. An invalid path, or the root
+    /// The client is closed, or the ensemble refuses the latch's znodes. An invalid path, or the root
     /// of the ensemble, is an error before anything is sent
     /// ([`InvalidPath`](zk_client::ErrorKind::InvalidPath)).
     ///
@@ -92,7 +90,7 @@ impl LeaderLatch {
         self.election.campaign().await
     }
 
-    /// Takes part, all in all no longer than `timeout`.
+    /// Participates for at most `timeout`, connecting included.
     ///
     /// # Errors
     /// As [`leadership`](Self::leadership).
@@ -103,7 +101,7 @@ impl LeaderLatch {
         self.election.campaign_timeout(timeout).await
     }
 
-    /// Runs `work` whenever this participant leads, until it is done: see [`Election::lead`].
+    /// Runs `work` whenever this participant leads, until it is ready: see [`Election::lead`].
     ///
     /// # Errors
     /// As [`leadership`](Self::leadership).
@@ -114,7 +112,7 @@ impl LeaderLatch {
         self.election.lead(work).await
     }
 
-    /// Who leads, if anyone does.
+    /// The leader, if there is one. The leader may have changed when this returns.
     ///
     /// # Errors
     /// A read failed.
@@ -125,7 +123,7 @@ impl LeaderLatch {
         self.election.leader().await
     }
 
-    /// The leader, and those who take part, in the order in which they will lead.
+    /// The leader and the other participants, in the order in which they will lead.
     ///
     /// # Errors
     /// A read failed.
@@ -136,8 +134,8 @@ impl LeaderLatch {
         self.election.candidates().await
     }
 
-    /// Follows who leads, without taking part.
-    pub fn observe(&self) -> Leaders {
+    /// A stream of the leaders. Observing does not make this program a participant.
+    pub fn observe(&self) -> LeaderStream {
         self.election.observe()
     }
 }

@@ -1,4 +1,4 @@
-//! The latest children of a znode, for ever.
+//! A stream of the latest children of a znode.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use zk_client::{Client, Stat, Watch};
 
+use super::follow::{Followed, follow};
 use crate::error::Result;
-use crate::follow::{Followed, follow};
 use crate::latest::Latest;
 
-/// The children of a znode at some time.
+/// The children of a znode at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChildrenState {
     /// The znode does not exist.
@@ -24,11 +24,11 @@ pub enum ChildrenState {
     },
 }
 
-/// A stream of a znode's children: their names now, and then the latest whenever a child has been
-/// created or deleted, the znode has been deleted, or created.
+/// A stream of a znode's children: the present names, and then the latest whenever a child or the
+/// znode itself is created or deleted.
 ///
-/// It yields states, not changes: one that is overtaken before it is read is skipped, and the last
-/// one is always yielded. It ends when the client is closed, or after an error. A znode that does not
+/// It yields states, not changes: a state that changes before it is read is skipped, and the last
+/// state is always yielded. It ends when the client is closed, or after an error. A znode that does not
 /// exist is no error: it may come, go, and come again.
 ///
 /// ```no_run
@@ -39,34 +39,33 @@ pub enum ChildrenState {
 /// while let Some(state) = members.next().await {
 ///     match state? {
 ///         ChildrenState::Present { names, .. } => println!("{names:?}"),
-///         ChildrenState::Absent => println!("there is no /members"),
+///         ChildrenState::Absent => println!("/members does not exist"),
 ///     }
 /// }
 /// # Ok(()) }
 /// ```
 ///
-/// # Losing the connection, losing the session
+/// # Losing the connection or the session
 ///
-/// The stream goes on by the next connection and in the next session, and yields what has changed
+/// The stream continues on the next connection and in the next session, and yields what has changed
 /// meanwhile. What is read after a sync counts, also if the ensemble was restored from a backup
-/// meanwhile and its zxids and versions are smaller than before. While there is no connection the stream yields nothing;
-/// [`Client::states`] reports that.
+/// meanwhile and its zxids and versions are smaller than before. While there is no connection the
+/// stream yields nothing; [`Client::states`] reports the connection.
 ///
 /// # Znodes
 ///
-/// None, so nothing of it is seen by others. kazoo's `ChildrenWatch` and Curator's
-/// `PathChildrenCache` without data are the same.
+/// None. The counterparts are kazoo's `ChildrenWatch` and Curator's `PathChildrenCache` without data.
 ///
 /// # Cost
 ///
 /// One task, one watch, and one read for each change, of all names, or two if the znode does not
-/// exist. After each reconnect, and in each later session, one more read and a sync, which go out
+/// exist. After each reconnect, and in each later session, one more read and a sync, which are sent
 /// together.
 ///
 /// # Cancel safety
 ///
-/// A state that was not read stays until it is, or is overtaken. Dropping the stream removes the
-/// watch.
+/// Dropping a [`next`](Self::next) loses nothing: an unread state stays until it is read or replaced.
+/// Dropping the stream removes the watch.
 #[derive(Debug)]
 pub struct ChildrenWatch {
     latest: Latest<Result<ChildrenState>>,
@@ -83,7 +82,7 @@ impl ChildrenWatch {
     /// The next state; `None` at the end.
     ///
     /// # Errors
-    /// The path is invalid, or the ensemble refuses to let the znode be read. Nothing follows an error.
+    /// The path is invalid, or the ensemble refuses the read. The stream ends after an error.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -110,8 +109,8 @@ impl Followed for ChildrenState {
         Ok((ChildrenState::Present { names, stat }, watch))
     }
 
-    /// No child was created or deleted since, whatever has become of the data. The names count as
-    /// well as the stat, since there are servers that leave its `pzxid` alone when a child is
+    /// Whether no child was created or deleted since, whatever has happened to the data. The names are
+    /// compared as well as the stat, since some servers do not update `pzxid` when a child is
     /// deleted.
     fn is_same(&self, known: &Self) -> bool {
         match (self, known) {

@@ -1,62 +1,67 @@
-//! What all who stand in a line can be told, and what all locks can do.
+//! The options and the methods that the users of a queue have in common. Each macro is invoked
+//! directly below its type.
 
-/// The options of whoever stands in the line that is its field `line`.
-macro_rules! line_options {
+/// Gives a type whose field `queue` is a [`ContenderQueue`](super::ContenderQueue) the options
+/// `identifier`, `layout`, `extra_pattern` and `lease_basis`.
+macro_rules! queue_options {
     ($name:ident) => {
         impl $name {
-            /// Who is asking: the contents of the contender's znode, for people and other contenders
-            /// to read.
+            /// The contents of the contender's znode, by which people and other contenders recognize
+            /// it; empty unless given.
             #[must_use]
             pub fn identifier(mut self, identifier: impl AsRef<[u8]>) -> Self {
-                self.line.set_identifier(identifier.as_ref());
+                self.queue.set_identifier(identifier.as_ref());
                 self
             }
 
-            /// Whose names its znodes have; [`Layout::Default`](crate::Layout::Default) unless given.
-            #[must_use]
-            pub fn layout(mut self, layout: $crate::Layout) -> Self {
-                self.line.set_layout(layout);
-                self
-            }
-
-            /// Takes also children with `pattern` before their number for contenders that want it
-            /// for themselves: kazoo's `extra_lock_patterns`. May be called several times.
-            #[must_use]
-            pub fn extra_pattern(mut self, pattern: &str) -> Self {
-                self.line.add_pattern(pattern);
-                self
-            }
-
-            /// What the guard's deadline rests on; [`Trust::Quorum`](crate::Trust::Quorum) unless
+            /// The naming scheme of its znodes; [`Layout::Default`](crate::Layout::Default) unless
             /// given.
             #[must_use]
-            pub fn trust(mut self, trust: $crate::Trust) -> Self {
-                self.line.set_trust(trust);
+            pub fn layout(mut self, layout: $crate::Layout) -> Self {
+                self.queue.set_layout(layout);
+                self
+            }
+
+            /// Also counts children with `pattern` before their number as exclusive contenders:
+            /// kazoo's `extra_lock_patterns`. May be called several times.
+            #[must_use]
+            pub fn extra_pattern(mut self, pattern: &str) -> Self {
+                self.queue.add_pattern(pattern);
+                self
+            }
+
+            /// What the guard's deadline depends on;
+            /// [`LeaseBasis::Quorum`](crate::LeaseBasis::Quorum) unless given.
+            #[must_use]
+            pub fn lease_basis(mut self, lease_basis: $crate::LeaseBasis) -> Self {
+                self.queue.set_lease_basis(lease_basis);
                 self
             }
         }
     };
 }
 
-/// What can be done with a lock whose line is its field `line`.
-macro_rules! lock {
+/// Gives a lock whose field `queue` is a [`ContenderQueue`](super::ContenderQueue) the methods
+/// `acquire`, `try_acquire`, `acquire_timeout` and `contenders`.
+#[cfg(feature = "locks")]
+macro_rules! lock_methods {
     ($name:ident -> $guard:ident) => {
         impl $name {
-            /// Waits for the lock, however long it takes.
+            /// Waits for the lock, without a limit.
             ///
             /// # Errors
-            /// The client is over, or the ensemble refuses the lock's znodes. An invalid path, or
+            /// The client is closed, or the ensemble refuses the lock's znodes. An invalid path, or
             /// the root of the ensemble, is an error before anything is sent
             /// ([`InvalidPath`](zk_client::ErrorKind::InvalidPath)). Where one session is lost after
             /// the other, the wait ends with [`PlacesLost`](crate::Error::PlacesLost).
             ///
             /// # Cancel safety
-            /// Dropping the future leaves the line; neither a znode nor a watch stays.
+            /// Dropping the future leaves the queue; neither a znode nor a watch stays.
             pub async fn acquire(&self) -> $crate::Result<$guard> {
-                Ok($guard::new(self.line.wait().await?))
+                Ok($guard::new(self.queue.wait().await?))
             }
 
-            /// Takes the lock if nobody has to be waited for. Waits for a connection, not for the
+            /// Takes the lock if no other contender is ahead. Waits for a connection, not for the
             /// lock.
             ///
             /// # Errors
@@ -65,10 +70,10 @@ macro_rules! lock {
             /// # Cancel safety
             /// As [`acquire`](Self::acquire).
             pub async fn try_acquire(&self) -> $crate::Result<Option<$guard>> {
-                Ok(self.line.stand(false).await?.map($guard::new))
+                Ok(self.queue.try_enter().await?.map($guard::new))
             }
 
-            /// Waits for the lock, all in all no longer than `timeout`.
+            /// Waits for the lock for at most `timeout`, connecting included.
             ///
             /// # Errors
             /// As [`acquire`](Self::acquire).
@@ -85,7 +90,7 @@ macro_rules! lock {
                 }
             }
 
-            /// Those who hold it and those who wait for it, in the order of their arrival.
+            /// The holders and the waiting contenders, in the order of their arrival.
             ///
             /// # Errors
             /// A read failed.
@@ -93,10 +98,12 @@ macro_rules! lock {
             /// # Cancel safety
             /// Dropping the future has no effect.
             pub async fn contenders(&self) -> $crate::Result<Vec<$crate::Contender>> {
-                self.line.contenders().await
+                self.queue.contenders().await
             }
         }
     };
 }
 
-pub(crate) use {line_options, lock};
+#[cfg(feature = "locks")]
+pub(crate) use lock_methods;
+pub(crate) use queue_options;

@@ -1,4 +1,4 @@
-//! The machine against a model of a server, and of a connection that takes its time, by seeds.
+//! The machine against a model of a server and of a connection with delays, by seeds.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,7 +8,7 @@ use zk_client::Zxid;
 use super::*;
 use crate::tree_cache::tree::split;
 
-/// What a node was, as far as it matters here.
+/// The data and the zxids of a node at one time.
 type Past = (Bytes, Zxid, Zxid);
 
 /// A server, one client's watches, and what is on the wire.
@@ -17,17 +17,17 @@ struct World {
     machine: Machine,
     zxid: i64,
     nodes: BTreeMap<String, (Bytes, Stat)>,
-    /// Everything that nodes have ever been.
+    /// All past states of the nodes.
     history: BTreeMap<String, BTreeSet<Past>>,
     recursive: bool,
     data_watches: BTreeSet<String>,
     child_watches: BTreeSet<String>,
-    to_server: VecDeque<Ask>,
-    replies: VecDeque<(Ask, Answer)>,
+    to_server: VecDeque<Query>,
+    replies: VecDeque<(Query, Answer)>,
     events: VecDeque<Event>,
-    /// What the events that were told make of nothing.
-    told: BTreeMap<String, Past>,
-    /// The youngest that was seen of each path, and in which generation.
+    /// The contents of an empty cache after all delivered events.
+    replayed: BTreeMap<String, Past>,
+    /// The latest zxids of each path in the snapshots, and their generation.
     seen: BTreeMap<String, (u64, (Zxid, Zxid))>,
     initialized: Vec<u64>,
     /// The nodes at another time of this history.
@@ -63,7 +63,7 @@ impl World {
             to_server: VecDeque::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
-            told: BTreeMap::new(),
+            replayed: BTreeMap::new(),
             seen: BTreeMap::new(),
             initialized: Vec::new(),
             backup: None,
@@ -72,7 +72,7 @@ impl World {
         for _ in 0..world.rng.u32(0..60) {
             world.change();
         }
-        // What happened before the watch was set is not told.
+        // Changes from before the watch was set have no event.
         world.events.clear();
         world.machine.load(one_shot);
         world
@@ -87,24 +87,24 @@ impl World {
             });
             return;
         }
-        let mut told = Vec::new();
+        let mut fired = Vec::new();
         if self.data_watches.remove(path) {
-            told.push((path, Facet::Node));
+            fired.push((path, Facet::Node));
         }
         if deleted && self.child_watches.remove(path) {
-            told.push((path, Facet::Children));
+            fired.push((path, Facet::Children));
         }
         let parent = split(path).0;
         if (created || deleted) && self.child_watches.remove(parent) {
-            told.push((parent, Facet::Children));
+            fired.push((parent, Facet::Children));
         }
-        for (path, facet) in told {
+        for (path, facet) in fired {
             self.events
                 .push_back(Event::Changed(path.to_owned(), facet));
         }
     }
 
-    /// One transaction of somebody.
+    /// One transaction of another client.
     fn change(&mut self) {
         self.zxid += 1;
         let zxid = Zxid(self.zxid);
@@ -156,23 +156,23 @@ impl World {
 
     /// The server takes the next request.
     fn serve(&mut self) {
-        let Some(ask) = self.to_server.pop_front() else {
+        let Some(query) = self.to_server.pop_front() else {
             return;
         };
         if self.rng.u8(..) < 5 {
-            return self.replies.push_back((ask, Answer::Failed));
+            return self.replies.push_back((query, Answer::Failed));
         }
-        let path = &*ask.path;
+        let path = &*query.path;
         let node = self.nodes.get(path);
         if !self.recursive {
-            match ask.read {
+            match query.read {
                 Read::Names if node.is_some() => self.child_watches.insert(path.to_owned()),
                 Read::Data if node.is_some() => self.data_watches.insert(path.to_owned()),
                 Read::Stat => self.data_watches.insert(path.to_owned()),
                 _ => false,
             };
         }
-        let answer = match (ask.read, node) {
+        let answer = match (query.read, node) {
             (Read::Sync, _) => Answer::Synced,
             (_, None) => Answer::Absent,
             (Read::Stat, Some((_, stat))) => Answer::Stat(*stat),
@@ -184,17 +184,17 @@ impl World {
                 Answer::Names(names.collect(), *stat)
             }
         };
-        self.replies.push_back((ask, answer));
+        self.replies.push_back((query, answer));
     }
 
     /// The connection is lost and found again: reads are sent again, events are not.
     fn cut(&mut self) {
-        let unanswered = self.replies.drain(..).map(|(ask, _)| ask);
+        let unanswered = self.replies.drain(..).map(|(query, _)| query);
         let asks: VecDeque<_> = unanswered.chain(self.to_server.drain(..)).collect();
         self.to_server = asks;
         if self.recursive {
-            // Those that the client has already are delivered; here they are all on the wire, except
-            // the end of a session, which the client itself reports.
+            // Events that the client has received are delivered. Here all events are on the wire,
+            // except the end of a session, which the client itself reports.
             let is_end = |event: &Event| matches!(event, Event::SessionEnded);
             let reported = self.events.iter().rposition(is_end).map_or(0, |n| n + 1);
             let keep = self.rng.usize(reported..=self.events.len());
@@ -217,8 +217,8 @@ impl World {
         self.events.push_back(Event::SessionEnded);
     }
 
-    /// The ensemble is restored from a backup: nodes are as they were at another time, and zxids
-    /// start over. The sessions are over.
+    /// The ensemble is restored from a backup: nodes have earlier states, and zxids restart. The
+    /// sessions end.
     fn restore(&mut self) {
         self.expire();
         self.zxid = 0;
@@ -248,15 +248,15 @@ impl World {
         }
     }
 
-    /// The ensemble is restored from a backup that has the session, and begins an epoch, in which the
-    /// session goes on.
+    /// The ensemble is restored from a backup that contains the session, and begins an epoch, in which
+    /// the session resumes.
     fn go_back(&mut self) {
         let Some(backup) = self.backup.clone() else {
             return;
         };
         self.nodes = backup;
         self.zxid += 1000;
-        // Those that are armed again.
+        // The watches that are armed again.
         for path in self.data_watches.clone() {
             if !self.nodes.contains_key(&path) {
                 self.fire(&path, true, false);
@@ -266,7 +266,7 @@ impl World {
     }
 
     /// The client takes the next event.
-    fn hear(&mut self) {
+    fn deliver(&mut self) {
         match self.events.pop_front() {
             Some(Event::Changed(path, facet)) => self.machine.touch(&path, facet),
             Some(Event::Deleted(path)) => self.machine.touch_deleted(&path),
@@ -282,7 +282,7 @@ impl World {
                         self.serve();
                         self.change();
                     }
-                    // What happened before the new watch was set is not told.
+                    // Changes from before the new watch was set have no event.
                     self.events.clear();
                 }
                 self.machine.load(!self.recursive);
@@ -292,42 +292,43 @@ impl World {
     }
 
     fn answer(&mut self) {
-        // The driver takes a gap before what was read on the connection after it.
+        // The driver handles a gap before the answers of the next connection.
         let is_gap = |event: &Event| matches!(event, Event::Gap);
         if self.events.iter().any(is_gap) {
             return;
         }
-        if let Some((ask, answer)) = self.replies.pop_front() {
-            // The driver does not take what was read in a later session than its watches are of.
+        if let Some((query, answer)) = self.replies.pop_front() {
+            // The driver ignores answers from a later session than that of its watches.
             let is_end = |event: &Event| matches!(event, Event::SessionEnded);
             let answer = match self.events.iter().any(is_end) {
                 true => Answer::Failed,
                 false => answer,
             };
-            self.machine.answered(&ask, answer).unwrap();
+            self.machine.answered(&query, answer).unwrap();
         }
     }
 
-    fn ask(&mut self) {
+    fn query(&mut self) {
         while self.to_server.len() + self.replies.len() < 4
-            && let Some(ask) = self.machine.next_ask()
+            && let Some(query) = self.machine.next_query()
         {
-            self.to_server.push_back(ask);
+            self.to_server.push_back(query);
         }
     }
 
     fn step(&mut self) {
         match self.rng.u8(0..5) {
             0 => self.serve(),
-            1 => self.hear(),
+            1 => self.deliver(),
             2 => self.answer(),
-            3 => self.ask(),
+            3 => self.query(),
             _ => {}
         }
         self.check();
     }
 
-    /// What is published is true, younger than what was, and what the events say.
+    /// Checks that the published snapshot is true, not older than the last one, and equal to the replayed
+    /// events.
     fn check(&mut self) {
         let Some((snapshot, events)) = self.machine.take_changes() else {
             return;
@@ -338,21 +339,24 @@ impl World {
                     let parent = split(&path).0;
                     let base = &**self.machine.tree.base();
                     assert!(
-                        path == base || self.told.contains_key(parent),
+                        path == base || self.replayed.contains_key(parent),
                         "{path} before {parent}"
                     );
                     let past = (node.data, node.stat.czxid, node.stat.mzxid);
-                    assert_eq!(self.told.insert(path, past), None);
+                    assert_eq!(self.replayed.insert(path, past), None);
                 }
                 CacheEvent::Changed { path, before, node } => {
                     let past = (node.data, node.stat.czxid, node.stat.mzxid);
-                    let known = self.told.insert(path, past).unwrap();
+                    let known = self.replayed.insert(path, past).unwrap();
                     assert_eq!((before.data, before.stat.czxid, before.stat.mzxid), known);
                 }
                 CacheEvent::Removed { path, before } => {
                     let below = |other: &String| split(other).0 == path && *other != path;
-                    assert!(!self.told.keys().any(below), "{path} before its children");
-                    let known = self.told.remove(&path).unwrap();
+                    assert!(
+                        !self.replayed.keys().any(below),
+                        "{path} before its children"
+                    );
+                    let known = self.replayed.remove(&path).unwrap();
                     assert_eq!((before.data, before.stat.czxid, before.stat.mzxid), known);
                 }
                 CacheEvent::Initialized { generation } => self.initialized.push(generation),
@@ -388,19 +392,19 @@ impl World {
             contents.insert(path, past);
         }
         assert_eq!(contents.len(), snapshot.len());
-        assert_eq!(contents, self.told);
+        assert_eq!(contents, self.replayed);
     }
 
-    /// Nothing changes any more, and everything gets through.
+    /// Delivers everything, without further changes.
     fn settle(&mut self) {
         for _ in 0..100_000 {
-            self.ask();
+            self.query();
             if self.to_server.is_empty() && self.replies.is_empty() && self.events.is_empty() {
                 return;
             }
             self.step();
         }
-        panic!("it does not come to rest");
+        panic!("it does not become idle");
     }
 
     fn assert_equal(&self) {
@@ -410,11 +414,11 @@ impl World {
             let depth = self.machine.tree.depth(path);
             depth.is_some_and(|depth| depth <= self.machine.limits.depth)
         };
-        let there: Vec<_> = self.nodes.keys().filter(covered).cloned().collect();
+        let existing: Vec<_> = self.nodes.keys().filter(covered).cloned().collect();
         let mut known: Vec<_> = snapshot.iter().map(|(path, _)| path).collect();
         known.sort();
-        assert_eq!(known, there);
-        for path in there {
+        assert_eq!(known, existing);
+        for path in existing {
             let (data, stat) = &self.nodes[&path];
             let node = snapshot.get(&path).unwrap();
             assert_eq!(
@@ -430,7 +434,11 @@ impl World {
             assert_eq!(node.data, data, "{path}");
             assert_eq!(node.generation, snapshot.generation(), "{path}");
         }
-        assert!(self.machine.work.is_empty(), "{:?}", self.machine.work);
+        assert!(
+            self.machine.worklist.is_empty(),
+            "{:?}",
+            self.machine.worklist
+        );
     }
 }
 
@@ -468,11 +476,12 @@ fn run(seed: u64) {
     }
 }
 
-/// A74, B104, I23, M1: whatever is deleted and made again, and whatever is on its way meanwhile, and
-/// whatever is restored.
-/// `ZK_CACHE_SEEDS=n` runs more than the few that are run each time.
+/// Whatever is deleted and created again, in flight meanwhile, or restored from a backup.
+/// `ZK_CACHE_SEEDS=n` runs more seeds than the default.
+///
+/// Guards: A74, B104, I23, M1.
 #[test]
-fn a74_b104_every_snapshot_is_true_and_the_last_one_is_the_tree() {
+fn snapshots_are_true_and_end_at_the_tree() {
     let seeds = std::env::var("ZK_CACHE_SEEDS").ok();
     let seeds = seeds.and_then(|n| n.parse().ok()).unwrap_or(1000);
     for seed in 0..seeds {

@@ -1,4 +1,4 @@
-//! One-shot watches on many nodes, for servers that know no others.
+//! One-shot watches on many nodes, for servers without recursive watches.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use zk_client::{Watch, WatchEvent};
 
-use super::work::Facet;
+use super::worklist::Facet;
 
 type Place = (Arc<str>, Facet);
 
 /// A task for each watch. Dropping this drops the watches.
 #[derive(Debug)]
-pub(super) struct OneShots {
+pub(super) struct OneShotWatches {
     runtime: Handle,
     tasks: JoinSet<(Place, WatchEvent)>,
     armed: HashMap<Place, AbortHandle>,
 }
 
-impl OneShots {
+impl OneShotWatches {
     pub(super) fn new(runtime: Handle) -> Self {
-        OneShots {
+        OneShotWatches {
             runtime,
             tasks: JoinSet::new(),
             armed: HashMap::new(),
@@ -32,10 +32,10 @@ impl OneShots {
     /// Adds a watch, in place of the last one of its kind on the path.
     pub(super) fn add(&mut self, path: Arc<str>, facet: Facet, watch: Watch) {
         let place = (path, facet);
-        let told = place.clone();
+        let fired = place.clone();
         let task = self
             .tasks
-            .spawn_on(async move { (told, watch.await) }, &self.runtime);
+            .spawn_on(async move { (fired, watch.await) }, &self.runtime);
         if let Some(old) = self.armed.insert(place, task) {
             old.abort();
         }
@@ -51,7 +51,7 @@ impl OneShots {
                     }
                     return Poll::Ready((place, event));
                 }
-                // One that was replaced.
+                // A watch that was replaced.
                 Poll::Ready(Some(Err(_aborted))) => {}
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }

@@ -1,4 +1,4 @@
-//! Who leads, and who leads next.
+//! The stream of an election's leaders.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,25 +9,25 @@ use zk_client::{ErrorKind, Watch, path};
 use crate::connections::Connections;
 use crate::error::{Error, Result};
 use crate::latest::{Latest, Writer};
-use crate::line::{Contender, Line};
-use crate::pause::pause;
+use crate::queue::{Contender, ContenderQueue};
+use crate::retry::RetryBackoff;
 
-/// A stream of an election's leaders: who leads now, and then the latest whenever that changes.
-/// `None` while nobody does. One that is overtaken before it is read is skipped.
+/// A stream of an election's leaders: the present leader, and then the latest whenever it changes;
+/// `None` while there is no leader. A leader that is replaced before it is read is skipped.
 ///
-/// What it says is past when it is said, and the leader that it names may have stepped down, or may
-/// not have noticed yet that it leads. It goes on in the next session, and ends when the client is
-/// closed, or after an error. After each reconnect it reads the line and the leader once more.
+/// An item can be out of date when it is read: the leader may have resigned, or may not have noticed
+/// yet that it leads. The stream continues in the next session, and ends when the client is closed,
+/// or after an error. After each reconnect it reads the queue and the leader once more.
 #[derive(Debug)]
-pub struct Leaders {
+pub struct LeaderStream {
     latest: Latest<Result<Option<Contender>>>,
 }
 
-impl Leaders {
-    pub(crate) fn of(line: &Line) -> Self {
-        let task = line.in_background();
-        Leaders {
-            latest: Latest::written_by(line.patient(), |writer| follow(task, writer)),
+impl LeaderStream {
+    pub(crate) fn of(queue: &ContenderQueue) -> Self {
+        let task = queue.in_background();
+        LeaderStream {
+            latest: Latest::written_by(queue.without_deadline(), |writer| follow(task, writer)),
         }
     }
 
@@ -43,7 +43,7 @@ impl Leaders {
     }
 }
 
-impl Stream for Leaders {
+impl Stream for LeaderStream {
     type Item = Result<Option<Contender>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -51,25 +51,23 @@ impl Stream for Leaders {
     }
 }
 
-async fn follow(line: Line, writer: Writer<Result<Option<Contender>>>) {
+async fn follow(queue: ContenderQueue, writer: Writer<Result<Option<Contender>>>) {
     let mut known = None;
-    let mut connections = Connections::of(line.patient());
-    let mut pause = pause();
+    let mut connections = Connections::of(queue.without_deadline());
+    let mut backoff = RetryBackoff::new();
     loop {
-        match look(&line).await {
+        match read(&queue).await {
             Ok((leader, mut watch)) => {
-                pause.reset();
+                backoff.reset();
                 if known.as_ref() != Some(&leader) {
                     known = Some(leader.clone());
                     writer.write(Ok(leader));
                 }
-                // Whatever the event is, look again: a gap and the end of a session too.
+                // Reads again after every event: a gap and the end of a session, too.
                 connections.restored_before(&mut watch).await;
             }
             Err(Error::Client(error)) if error.kind() == ErrorKind::Closed => return,
-            Err(Error::Client(error)) if pause.may_go_on(&error) => {
-                tokio::time::sleep(pause.next_delay()).await;
-            }
+            Err(Error::Client(error)) if backoff.allows(&error) => backoff.sleep().await,
             Err(error) => {
                 writer.write(Err(error));
                 return;
@@ -78,13 +76,13 @@ async fn follow(line: Line, writer: Writer<Result<Option<Contender>>>) {
     }
 }
 
-/// Who leads, and a watch that tells when to look again.
-async fn look(line: &Line) -> Result<(Option<Contender>, Watch)> {
-    let client = line.patient();
+/// The leader, and a watch that fires when it has to be read again.
+async fn read(queue: &ContenderQueue) -> Result<(Option<Contender>, Watch)> {
+    let client = queue.without_deadline();
     loop {
-        // The children are watched only while there is nobody else to watch.
-        if let Some(head) = line.order().await?.into_iter().next() {
-            let path = path::join(line.parent(), &head.name);
+        // The children are watched only while the queue is empty.
+        if let Some(head) = queue.entries().await?.into_iter().next() {
+            let path = path::join(queue.parent(), &head.name);
             match client.get(&path).watch().await {
                 Ok((identifier, stat, watch)) => {
                     return Ok((Some(Contender::new(identifier, path, &stat)), watch));
@@ -93,14 +91,14 @@ async fn look(line: &Line) -> Result<(Option<Contender>, Watch)> {
                 Err(error) => return Err(error.into()),
             }
         }
-        match client.children(line.parent()).watch().await {
+        match client.children(queue.parent()).watch().await {
             Ok((children, _, watch)) => {
-                if line.read(&children).is_empty() {
+                if queue.entries_of(&children).is_empty() {
                     return Ok((None, watch));
                 }
             }
             Err(error) if error.kind() == ErrorKind::NoNode => {
-                let (stat, watch) = client.exists(line.parent()).watch().await?;
+                let (stat, watch) = client.exists(queue.parent()).watch().await?;
                 if stat.is_none() {
                     return Ok((None, watch));
                 }

@@ -1,64 +1,64 @@
-//! What is still to be read, in which order, and how much memory that takes.
+//! The paths that are still to be read, their order, and their memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::tree::join;
+use zk_client::path::join;
 
-/// What a path that is to be read takes beside its name, in bytes: an entry of a hash map, half of
-/// which may be empty, and one of a queue.
+/// The memory of a path to be read beside its name, in bytes: an entry of a hash map, half of which
+/// may be empty, and an entry of a queue.
 const JOB_BYTES: usize = 160;
-/// The same of a child that a list has named.
+/// The memory of a child in a listing beside its name.
 const NAME_BYTES: usize = 48;
-/// What a child takes whose name the tree has already.
-const KNOWN_NAME_BYTES: usize = 16;
+/// The memory of a child in a listing whose name the tree shares.
+const SHARED_NAME_BYTES: usize = 16;
 
-/// What is to be read again.
+/// The part of a node that is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Facet {
-    /// The node itself.
+    /// Its data and stat.
     Node,
-    /// Its children.
+    /// The names of its children.
     Children,
 }
 
-/// What is to be read of a path.
+/// The reads that a path needs.
 #[derive(Debug, Default)]
 pub(super) struct Job {
     pub(super) node: bool,
     pub(super) children: bool,
-    /// The stat alone does not do.
+    /// The data have to be read, not only the stat.
     pub(super) full: bool,
     pub(super) in_flight: bool,
     urgent: bool,
-    /// Reading everything is not done before this is.
+    /// The initial load is complete only after this job.
     pub(super) loads: bool,
 }
 
 impl Job {
-    pub(super) fn is_wanted(&self) -> bool {
+    pub(super) fn has_reads(&self) -> bool {
         self.node || self.children
     }
 }
 
-/// A child that a list has named.
+/// A child in a listing.
 #[derive(Debug)]
 pub(super) struct Named {
     pub(super) name: Arc<str>,
-    /// Whether the tree holds the name as well.
+    /// Whether the tree shares the name.
     pub(super) known: bool,
 }
 
 impl Named {
     fn bytes(&self) -> usize {
         match self.known {
-            true => KNOWN_NAME_BYTES,
+            true => SHARED_NAME_BYTES,
             false => NAME_BYTES + self.name.len(),
         }
     }
 }
 
-/// The children of a node that are to be read.
+/// The children of a node that are still to be read.
 #[derive(Debug)]
 struct Listing {
     parent: Arc<str>,
@@ -67,36 +67,36 @@ struct Listing {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Work {
+pub(super) struct Worklist {
     jobs: HashMap<Arc<str>, Job>,
-    /// Paths that something has happened to.
+    /// Paths with an event.
     urgent: VecDeque<Arc<str>>,
-    /// Paths to be read because everything is.
+    /// Paths that are only loaded.
     nodes: VecDeque<Arc<str>>,
-    /// Paths whose children are to be listed.
+    /// Paths whose children have to be listed.
     lists: VecDeque<Arc<str>>,
-    /// The latest is worked off first, so that no more of them are held than the tree is deep, for
-    /// each read that is under way at once.
+    /// The latest is processed first, so that for each read in flight at most as many listings are held
+    /// as the tree has levels.
     listings: Vec<Listing>,
-    /// Jobs and listings that reading everything waits for.
+    /// The number of jobs and listings that the load waits for.
     loading: usize,
-    /// Children in the listings that the tree does not hold.
+    /// The number of children in the listings that are not in the tree.
     new_names: usize,
     bytes: usize,
 }
 
-impl Work {
-    /// What it takes, in bytes.
+impl Worklist {
+    /// Its memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many nodes are to be read that lists have named and the tree does not hold.
+    /// The number of listed nodes to be read that are not in the tree.
     pub(super) fn new_names(&self) -> usize {
         self.new_names
     }
 
-    /// Whether everything has been read that was to be loaded.
+    /// Whether the load is complete.
     pub(super) fn is_loaded(&self) -> bool {
         self.loading == 0
     }
@@ -109,9 +109,9 @@ impl Work {
         self.jobs.get_mut(path)
     }
 
-    /// Has a path be read; `loads` if reading everything is not done before that is.
-    pub(super) fn want(&mut self, path: &Arc<str>, facet: Facet, loads: bool) {
-        if self.note(path, facet, loads) {
+    /// Schedules a read of a path; with `loads`, the load is complete only after that read.
+    pub(super) fn schedule(&mut self, path: &Arc<str>, facet: Facet, loads: bool) {
+        if self.add(path, facet, loads) {
             let queue = match facet {
                 Facet::Node => &mut self.nodes,
                 Facet::Children => &mut self.lists,
@@ -120,9 +120,9 @@ impl Work {
         }
     }
 
-    /// Has a path be read before those that are only loaded, since something has happened to it.
-    pub(super) fn want_soon(&mut self, path: Arc<str>, facet: Facet) {
-        self.note(&path, facet, false);
+    /// Schedules a read of a path with an event, before the paths that are only loaded.
+    pub(super) fn schedule_urgent(&mut self, path: Arc<str>, facet: Facet) {
+        self.add(&path, facet, false);
         if let Some(job) = self.jobs.get_mut(&path) {
             job.full |= facet == Facet::Node;
             if !job.urgent && !job.in_flight {
@@ -132,9 +132,9 @@ impl Work {
         }
     }
 
-    /// Has the children of a node be read one after the other. What is left of an earlier list of the
-    /// same node is out of date.
-    pub(super) fn want_children(
+    /// Schedules reads of the children of a node, one after the other. Replaces the rest of an earlier
+    /// listing of the same node.
+    pub(super) fn schedule_children(
         &mut self,
         parent: Arc<str>,
         mut children: Vec<Named>,
@@ -152,7 +152,7 @@ impl Work {
         self.bytes += children.iter().map(Named::bytes).sum::<usize>();
         self.new_names += children.iter().filter(|child| !child.known).count();
         self.loading += usize::from(loads);
-        // They are taken from the end.
+        // `next` takes them from the end.
         children.reverse();
         self.listings.push(Listing {
             parent,
@@ -161,7 +161,7 @@ impl Work {
         });
     }
 
-    /// Forgets what lists have named: everything is listed again.
+    /// Drops the listings: everything is listed again.
     pub(super) fn forget_names(&mut self) {
         for listing in std::mem::take(&mut self.listings) {
             self.drop_listing(&listing);
@@ -176,13 +176,13 @@ impl Work {
         }
     }
 
-    /// Notes what is to be read of a path; whether the path has to be put into a queue for that.
-    fn note(&mut self, path: &Arc<str>, facet: Facet, loads: bool) -> bool {
+    /// Adds a read to the job of a path; true if the path has to be put into a queue.
+    fn add(&mut self, path: &Arc<str>, facet: Facet, loads: bool) -> bool {
         let job = self.jobs.entry(path.clone()).or_insert_with(|| {
             self.bytes += JOB_BYTES + path.len();
             Job::default()
         });
-        let waits = job.is_wanted() || job.in_flight;
+        let is_queued = job.has_reads() || job.in_flight;
         match facet {
             Facet::Node => job.node = true,
             Facet::Children => job.children = true,
@@ -191,11 +191,11 @@ impl Work {
             job.loads = true;
             self.loading += 1;
         }
-        !waits
+        !is_queued
     }
 
-    /// The path that is to be read next. Lists come before the children that lists have named, so
-    /// that a branch is read before the next one is begun, and few names are held.
+    /// The next path to read. Lists come before listed children, so that a branch is read before the
+    /// next one begins, and few names are held.
     pub(super) fn next(&mut self) -> Option<Arc<str>> {
         let queues = [&mut self.urgent, &mut self.nodes, &mut self.lists];
         if let Some(path) = queues.into_iter().find_map(VecDeque::pop_front) {
@@ -210,8 +210,8 @@ impl Work {
             Arc::from(join(&listing.parent, &child.name))
         });
         if let Some(path) = &path {
-            // It is begun at once, and need not wait in a queue.
-            self.note(path, Facet::Node, loads);
+            // The caller begins it at once, so it is not queued.
+            self.add(path, Facet::Node, loads);
         }
         if is_done {
             self.listings.pop();
@@ -220,25 +220,25 @@ impl Work {
         path
     }
 
-    /// The job of a path, which is under way from now on; `None` if it is already, or if nothing is
-    /// left to read.
+    /// The job of a path, which counts as in flight from now on; `None` if it is in flight already, or
+    /// has no reads.
     pub(super) fn begin(&mut self, path: &str) -> Option<&mut Job> {
         let job = self.jobs.get_mut(path)?;
         job.urgent = false;
-        if job.in_flight || !job.is_wanted() {
+        if job.in_flight || !job.has_reads() {
             return None;
         }
         job.in_flight = true;
         Some(job)
     }
 
-    /// A read of a path is not under way any longer: queues what is left of its job, or ends it.
+    /// Ends the read of a path that is in flight: queues the rest of its job, or removes the job.
     pub(super) fn finish(&mut self, path: &Arc<str>) {
         let Some(job) = self.jobs.get_mut(path) else {
             return;
         };
         job.in_flight = false;
-        if !job.is_wanted() {
+        if !job.has_reads() {
             self.loading -= usize::from(job.loads);
             self.bytes -= JOB_BYTES + path.len();
             self.jobs.remove(path);
@@ -252,8 +252,8 @@ impl Work {
         }
     }
 
-    /// Forgets everything, except which reads are under way.
-    pub(super) fn forget(&mut self) {
+    /// Drops everything except the reads in flight.
+    pub(super) fn clear(&mut self) {
         let mut jobs = std::mem::take(self).jobs;
         jobs.retain(|_, job| job.in_flight);
         for path in jobs.into_keys() {

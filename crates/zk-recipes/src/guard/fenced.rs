@@ -1,27 +1,34 @@
-//! Writes that a stale holder cannot make.
+//! Writes that a holder which has lost its guard cannot make.
 
-use zk_client::{CreateMode, ErrorKind, Multi, OpResult};
+use zk_client::{CreateMode, ErrorKind, Multi, OpResult, Outcome};
 
-use crate::error::{Error, Lost, Result};
-use crate::guard::Guard;
+use super::Guard;
+use crate::error::{Error, GuardLost, Result};
+
+impl Guard {
+    /// Writes that take effect only if the guard is still held when the ensemble executes them: a
+    /// transaction that begins with a check of the guard's znode.
+    pub fn fenced(&self) -> FencedMulti<'_> {
+        FencedMulti {
+            guard: self,
+            multi: self.client().multi().check(self.path(), -1),
+        }
+    }
+}
 
 /// Writes that take effect together, and only while the guard is held. See [`Guard::fenced`].
 ///
-/// They are made in the session and the ensemble of the guard, with paths below the root of the
-/// handle that the lock was made with. To write outside of a chroot, make the lock with a handle that
-/// has none.
+/// The transaction is executed in the session and the ensemble of the guard. Paths are below the
+/// root of the handle that the lock was made with. To write outside of a chroot, make the lock with
+/// a handle without one.
 #[derive(Debug)]
 #[must_use = "transactions do nothing unless committed"]
-pub struct Fenced<'a> {
+pub struct FencedMulti<'a> {
     guard: &'a Guard,
     multi: Multi<'a>,
 }
 
-impl<'a> Fenced<'a> {
-    pub(crate) fn new(guard: &'a Guard, multi: Multi<'a>) -> Self {
-        Fenced { guard, multi }
-    }
-
+impl FencedMulti<'_> {
     /// Fails the transaction unless the znode's data have this version.
     pub fn check(mut self, path: &str, version: i32) -> Self {
         self.multi = self.multi.check(path, version);
@@ -66,9 +73,9 @@ impl<'a> Fenced<'a> {
     /// Commits the transaction and returns the results of the operations, in order.
     ///
     /// # Errors
-    /// [`Error::Lost`] if the guard is lost; nothing has been written then. Otherwise that of the
-    /// first operation that failed; [`failed_op`](zk_client::Error::failed_op) counts the check of
-    /// the guard as operation 0.
+    /// [`Error::Lost`] if the guard is lost and nothing was written. Otherwise the error of the
+    /// request, and of the first operation that failed:
+    /// [`failed_op`](zk_client::Error::failed_op) counts the check of the guard as operation 0.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop a transaction that is on the wire.
@@ -82,12 +89,17 @@ impl<'a> Fenced<'a> {
                 Ok(results)
             }
             Err(error) if error.failed_op() == Some(0) && error.kind() == ErrorKind::NoNode => {
-                Err(Error::Lost(self.guard.gone()))
+                Err(Error::Lost(self.guard.lose_missing()))
             }
             Err(error)
                 if error.kind() == ErrorKind::SessionExpired && !self.guard.outlives_sessions() =>
             {
-                Err(Error::Lost(self.guard.lose(Lost::SessionEnded)))
+                let lost = self.guard.lose(GuardLost::SessionEnded);
+                match error.outcome() {
+                    // It was sent, and may have been executed before the session ended.
+                    Outcome::Unknown => Err(error.into()),
+                    Outcome::NotSent | Outcome::Rejected => Err(Error::Lost(lost)),
+                }
             }
             Err(error) => Err(error.into()),
         }

@@ -1,67 +1,67 @@
-//! The order of a line, read from the names of its znodes.
+//! The order of a queue, read from the names of its znodes.
 
 use zk_client::path;
 
-use crate::layout::{Layout, Role};
+use super::layout::{Layout, Role};
 
-/// Which names are those of contenders. All others are nothing to us.
+/// Which names are those of entries. All other children are ignored.
 #[derive(Debug, Clone)]
-pub(crate) struct Names {
+pub(crate) struct EntryPatterns {
     exclusive: Vec<String>,
     shared: Vec<String>,
 }
 
-/// A contender in a line, as its name tells.
+/// A contender's znode in a queue, read from its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Contender {
+pub(crate) struct QueueEntry {
     pub(crate) name: String,
     pub(crate) sequence: i32,
-    /// Whether it stands aside for others that share.
+    /// Whether the contender shares the lock with others: a reader.
     pub(crate) shared: bool,
 }
 
-impl Names {
+impl EntryPatterns {
     pub(crate) fn new(layout: Layout, role: Role) -> Self {
         let owned = |marks: &[&str]| marks.iter().map(|&mark| mark.to_owned()).collect();
-        Names {
+        EntryPatterns {
             exclusive: owned(layout.exclusive(role)),
             shared: owned(layout.shared(role)),
         }
     }
 
-    /// Takes names with this before the number for those of contenders as well.
+    /// Also counts names with this mark before the number as exclusive entries.
     pub(crate) fn add(&mut self, mark: &str) {
         self.exclusive.push(mark.to_owned());
     }
 
-    /// The contenders among the children, the head first.
-    pub(crate) fn contenders<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<Contender> {
-        let mut line: Vec<_> = names.filter_map(|name| self.contender(name)).collect();
+    /// The entries among the children, the head first.
+    pub(crate) fn entries<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<QueueEntry> {
+        let mut queue: Vec<_> = names.filter_map(|name| self.entry(name)).collect();
         if zk_proto::seeded_bug!("L2") {
-            let any = line.first().map_or(0, |c| c.sequence);
-            line.sort_by_key(|c| (c.sequence.wrapping_sub(any), c.shared));
-            return line;
+            let any = queue.first().map_or(0, |c| c.sequence);
+            queue.sort_by_key(|c| (c.sequence.wrapping_sub(any), c.shared));
+            return queue;
         }
-        line.sort_by(|a, b| a.order_from(0).cmp(&b.order_from(0)));
-        let head = head(&line);
-        line.rotate_left(head);
+        queue.sort_by(|a, b| a.order_from(0).cmp(&b.order_from(0)));
+        let head = head(&queue);
+        queue.rotate_left(head);
         if zk_proto::seeded_bug!("B81") {
-            line.sort_by(|a, b| a.name.cmp(&b.name));
+            queue.sort_by(|a, b| a.name.cmp(&b.name));
         }
         if zk_proto::seeded_bug!("B82") {
-            line.sort_by_key(|c| c.sequence);
+            queue.sort_by_key(|c| c.sequence);
         }
-        line
+        queue
     }
 
-    fn contender(&self, name: &str) -> Option<Contender> {
-        // As `%010d` writes it: ten digits, a minus sign and nine of them, or one and ten.
+    fn entry(&self, name: &str) -> Option<QueueEntry> {
+        // The format is `%010d`: ten digits, or a minus sign and nine or ten digits.
         [11, 10].into_iter().find_map(|length| {
             let (head, number) = name.split_at_checked(name.len().checked_sub(length)?)?;
             let sequence = path::sequence_after(number, "")?;
             let is_marked = |marks: &[String]| marks.iter().any(|mark| head.ends_with(&**mark));
             let shared = is_marked(&self.shared);
-            (shared || is_marked(&self.exclusive)).then(|| Contender {
+            (shared || is_marked(&self.exclusive)).then(|| QueueEntry {
                 name: name.to_owned(),
                 sequence,
                 shared,
@@ -70,20 +70,24 @@ impl Names {
     }
 }
 
-impl Contender {
-    /// Its place in a line, counted from the number `origin`. The ensemble's counter overflows, so
-    /// numbers are compared by their distance; a line is never half the number space long.
+impl QueueEntry {
+    /// The sort key, counted from the number `origin`. The ensemble's counter overflows, so numbers
+    /// are compared by their distance; a queue is never half the number space long.
     fn order_from(&self, origin: i32) -> (i32, bool, &str) {
-        // Curator gives a writer that becomes a reader a second znode with the same number.
+        // When a writer becomes a reader, Curator creates a second znode with the same number.
         (self.sequence.wrapping_sub(origin), self.shared, &self.name)
     }
 }
 
-/// Which contender of a sorted line is its head: the one behind the widest gap in the circle of
+/// The index of the head in a sorted queue: the entry behind the widest gap in the circle of
 /// numbers.
-fn head(line: &[Contender]) -> usize {
-    let numbers = || line.iter().map(|c| c.sequence);
-    let before = line.last().map(|c| c.sequence).into_iter().chain(numbers());
+fn head(queue: &[QueueEntry]) -> usize {
+    let numbers = || queue.iter().map(|c| c.sequence);
+    let before = queue
+        .last()
+        .map(|c| c.sequence)
+        .into_iter()
+        .chain(numbers());
     let gaps = numbers()
         .zip(before)
         .map(|(n, before)| n.wrapping_sub(before).cast_unsigned());
@@ -93,21 +97,21 @@ fn head(line: &[Contender]) -> usize {
     widest.map_or(0, |(at, _)| at)
 }
 
-/// The nearest contender ahead of `own` that must be gone before it can have what it wants.
+/// The nearest entry ahead of `own` that has to be deleted before `own` holds the lock.
 ///
-/// What is ahead is judged from `own`'s number, not from the head of the line: of two contenders one
-/// is always ahead of the other, whatever else is among the children.
-pub(crate) fn obstacle<'a>(line: &'a [Contender], own: &Contender) -> Option<&'a Contender> {
-    let conflicts = |c: &&Contender| !(own.shared && c.shared);
+/// What is ahead is decided from the number of `own`, not from the head of the queue: of two entries
+/// one is always ahead of the other, whatever else is among the children.
+pub(crate) fn obstacle<'a>(queue: &'a [QueueEntry], own: &QueueEntry) -> Option<&'a QueueEntry> {
+    let conflicts = |c: &&QueueEntry| !(own.shared && c.shared);
     if zk_proto::seeded_bug!("L2") {
-        let place = line.iter().position(|c| c == own)?;
-        return line.iter().take(place).rfind(conflicts);
+        let place = queue.iter().position(|c| c == own)?;
+        return queue.iter().take(place).rfind(conflicts);
     }
     if zk_proto::seeded_bug!("B93") && own.shared {
-        return line.iter().rfind(conflicts);
+        return queue.iter().rfind(conflicts);
     }
-    let place = |c: &'a Contender| c.order_from(own.sequence);
-    let ahead = line
+    let place = |c: &'a QueueEntry| c.order_from(own.sequence);
+    let ahead = queue
         .iter()
         .filter(|c| place(c) < own.order_from(own.sequence));
     ahead
@@ -121,38 +125,42 @@ mod tests {
 
     use super::*;
 
-    fn names(line: &[Contender]) -> Vec<&str> {
-        line.iter().map(|c| c.name.as_str()).collect()
+    fn names(queue: &[QueueEntry]) -> Vec<&str> {
+        queue.iter().map(|c| c.name.as_str()).collect()
     }
 
-    fn lock(layout: Layout) -> Names {
-        Names::new(layout, Role::Lock)
+    fn lock(layout: Layout) -> EntryPatterns {
+        EntryPatterns::new(layout, Role::Lock)
     }
 
     /// ZOOKEEPER-2931: by number, not by name.
+    ///
+    /// Guards: B81.
     #[test]
-    fn b81_the_order_is_that_of_the_numbers_whatever_the_ids() {
+    fn entries_are_sorted_by_number_not_by_id() {
         let children = [
             "_c_z-lock-0000000001",
             "_c_a-lock-0000000003",
             "_c_m-lock-0000000002",
         ];
-        let line = lock(Layout::Default).contenders(children.into_iter());
+        let queue = lock(Layout::Default).entries(children.into_iter());
         assert_eq!(
-            names(&line),
+            names(&queue),
             [
                 "_c_z-lock-0000000001",
                 "_c_m-lock-0000000002",
                 "_c_a-lock-0000000003"
             ]
         );
-        assert_eq!(obstacle(&line, &line[0]), None);
-        assert_eq!(obstacle(&line, &line[2]), Some(&line[1]));
+        assert_eq!(obstacle(&queue, &queue[0]), None);
+        assert_eq!(obstacle(&queue, &queue[2]), Some(&queue[1]));
     }
 
     /// ZOOKEEPER-4372.
+    ///
+    /// Guards: B82.
     #[test]
-    fn b82_the_order_survives_the_overflow_of_the_counter() {
+    fn the_order_survives_a_counter_overflow() {
         let mut children = [
             "x-lock-2147483646",
             "x-lock-2147483647",
@@ -161,9 +169,9 @@ mod tests {
         ];
         for _ in 0..children.len() {
             children.rotate_left(1);
-            let line = lock(Layout::Curator).contenders(children.into_iter());
+            let queue = lock(Layout::Curator).entries(children.into_iter());
             assert_eq!(
-                names(&line),
+                names(&queue),
                 [
                     "x-lock-2147483646",
                     "x-lock-2147483647",
@@ -188,24 +196,26 @@ mod tests {
             "0000000001",
         ];
         for layout in [Layout::Default, Layout::Kazoo, Layout::Curator] {
-            assert!(lock(layout).contenders(foreign.into_iter()).is_empty());
+            assert!(lock(layout).entries(foreign.into_iter()).is_empty());
         }
     }
 
     #[test]
-    fn each_layout_sees_its_own_and_the_default_both() {
+    fn the_default_layout_sees_both_schemes() {
         let children = ["a__lock__0000000001", "_c_b-lock-0000000002"];
-        let seen = |layout| lock(layout).contenders(children.into_iter()).len();
+        let seen = |layout| lock(layout).entries(children.into_iter()).len();
         assert_eq!(seen(Layout::Default), 2);
         assert_eq!((seen(Layout::Kazoo), seen(Layout::Curator)), (1, 1));
         let mut kazoo = lock(Layout::Kazoo);
         kazoo.add("-lock-");
-        assert_eq!(kazoo.contenders(children.into_iter()).len(), 2);
+        assert_eq!(kazoo.entries(children.into_iter()).len(), 2);
     }
 
     /// CURATOR-621, and readers of go-zk that waited for a later writer.
+    ///
+    /// Guards: B93.
     #[test]
-    fn b93_a_reader_waits_for_the_nearest_writer_ahead_and_a_writer_for_whoever_is() {
+    fn readers_wait_for_writers_writers_for_all() {
         let children = [
             "a-__WRIT__0000000001",
             "a-__READ__0000000001",
@@ -214,17 +224,17 @@ mod tests {
             "d-__READ__0000000004",
             "e-__WRIT__0000000005",
         ];
-        let line = Names::new(Layout::Curator, Role::Read).contenders(children.into_iter());
-        let waits_for = |n: usize| obstacle(&line, &line[n]).map(|c| &c.name[..1]);
-        assert_eq!(names(&line), children);
+        let queue = EntryPatterns::new(Layout::Curator, Role::Read).entries(children.into_iter());
+        let waits_for = |n: usize| obstacle(&queue, &queue[n]).map(|c| &c.name[..1]);
+        assert_eq!(names(&queue), children);
         assert_eq!(waits_for(0), None);
         assert_eq!(waits_for(2), Some("a"));
         assert_eq!(waits_for(3), Some("b"));
         assert_eq!(waits_for(4), Some("c"));
         assert_eq!(waits_for(5), Some("d"));
         // The writer has become a reader: the next may enter, a writer may not.
-        assert_eq!(obstacle(&line[1..], &line[2]), None);
-        assert_eq!(obstacle(&line[1..], &line[3]), Some(&line[2]));
+        assert_eq!(obstacle(&queue[1..], &queue[2]), None);
+        assert_eq!(obstacle(&queue[1..], &queue[3]), Some(&queue[2]));
     }
 
     fn layouts() -> impl Strategy<Value = Layout> {
@@ -244,8 +254,8 @@ mod tests {
         ]
     }
 
-    /// What may be among the children beside contenders: whatever, and names like theirs.
-    fn strangers() -> impl Strategy<Value = Vec<String>> {
+    /// Other children: arbitrary names, and names that resemble those of entries.
+    fn others() -> impl Strategy<Value = Vec<String>> {
         let marks = [
             "-lock-",
             "lock-",
@@ -275,12 +285,12 @@ mod tests {
     proptest! {
         /// Guards: L2.
         #[test]
-        fn no_two_hold_whatever_is_among_the_children(
+        fn two_never_hold_whatever_the_children(
             layout in layouts(),
             role in roles(),
             first in any::<i32>(),
             gaps in prop::collection::vec((1..1000i32, any::<prop::sample::Index>()), 1..12),
-            strangers in strangers(),
+            others in others(),
             shuffle in any::<u64>(),
         ) {
             let marks = [layout.exclusive(role), layout.shared(role)].concat();
@@ -290,26 +300,28 @@ mod tests {
                 sequence = sequence.wrapping_add(gap);
                 own.push(format!("own{}{sequence:010}", mark.get(&marks)));
             }
-            let read = Names::new(layout, role);
-            let all_ours = read.contenders(strangers.iter().map(String::as_str)).is_empty();
-            let mut children = [own.clone(), strangers].concat();
+            let read = EntryPatterns::new(layout, role);
+            let all_ours = read.entries(others.iter().map(String::as_str)).is_empty();
+            let mut children = [own.clone(), others].concat();
             fastrand::Rng::with_seed(shuffle).shuffle(&mut children);
-            let line = read.contenders(children.iter().map(String::as_str));
+            let queue = read.entries(children.iter().map(String::as_str));
             let holds = |name: &&String| {
-                let own = line.iter().find(|c| c.name == **name).unwrap();
-                obstacle(&line, own).is_none().then_some(own.shared)
+                let own = queue.iter().find(|c| c.name == **name).unwrap();
+                obstacle(&queue, own).is_none().then_some(own.shared)
             };
             let holders: Vec<_> = own.iter().filter_map(|name| holds(&name)).collect();
-            prop_assert!(holders.len() <= 1 || holders.iter().all(|shared| *shared), "{line:?}");
+            prop_assert!(holders.len() <= 1 || holders.iter().all(|shared| *shared), "{queue:?}");
             if all_ours {
                 prop_assert!(!holders.is_empty());
-                prop_assert_eq!(names(&line), own);
+                prop_assert_eq!(names(&queue), own);
             }
         }
 
-        /// A70, ZOOKEEPER-4372: whatever the number, the layout and the ids, and across the overflow.
+        /// ZOOKEEPER-4372: for any number, layout and ids, and across the overflow.
+        ///
+        /// Guards: A70, B82.
         #[test]
-        fn a70_b82_a_line_is_in_the_order_of_arrival(
+        fn a_queue_is_in_the_order_of_arrival(
             layout in layouts(),
             role in roles(),
             first in any::<i32>(),
@@ -327,19 +339,20 @@ mod tests {
             let mut children = expected.clone();
             children.push("config".to_owned());
             fastrand::Rng::with_seed(shuffle).shuffle(&mut children);
-            let read = Names::new(layout, role);
-            let line = read.contenders(children.iter().map(String::as_str));
-            prop_assert_eq!(names(&line), expected);
-            for (n, own) in line.iter().enumerate() {
-                let obstacle = obstacle(&line, own);
-                let conflicts = |c: &&Contender| !(c.shared && own.shared);
-                prop_assert_eq!(obstacle, line[..n].iter().rfind(conflicts));
+            let read = EntryPatterns::new(layout, role);
+            let queue = read.entries(children.iter().map(String::as_str));
+            prop_assert_eq!(names(&queue), expected);
+            for (n, own) in queue.iter().enumerate() {
+                let obstacle = obstacle(&queue, own);
+                let conflicts = |c: &&QueueEntry| !(c.shared && own.shared);
+                prop_assert_eq!(obstacle, queue[..n].iter().rfind(conflicts));
             }
         }
 
+        /// Guards: FZ9.
         #[test]
-        fn fz9_no_name_is_too_strange(name in "\\PC{0,40}", layout in layouts(), role in roles()) {
-            Names::new(layout, role).contenders([name.as_str()].into_iter());
+        fn no_name_panics(name in "\\PC{0,40}", layout in layouts(), role in roles()) {
+            EntryPatterns::new(layout, role).entries([name.as_str()].into_iter());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The latest data of a znode, for ever.
+//! A stream of the latest data of a znode.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,11 +9,11 @@ use bytes::Bytes;
 use futures_core::Stream;
 use zk_client::{Client, Stat, Watch};
 
+use super::follow::{Followed, follow};
 use crate::error::{Error, Result};
-use crate::follow::{Followed, follow};
 use crate::latest::Latest;
 
-/// The data of a znode at some time.
+/// The state of a znode at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DataState<T = Bytes> {
     /// The znode does not exist.
@@ -27,11 +27,11 @@ pub enum DataState<T = Bytes> {
     },
 }
 
-/// A stream of a znode's data: what they are now, and then the latest whenever they have changed,
-/// the znode has been deleted, or created.
+/// A stream of a znode's data: the present state, and then the latest whenever the data are set or
+/// the znode is created or deleted.
 ///
-/// It yields states, not changes: one that is overtaken before it is read is skipped, and the last
-/// one is always yielded. It ends when the client is closed, or after an error of the ensemble.
+/// It yields states, not changes: a state that changes before it is read is skipped, and the last
+/// state is always yielded. It ends when the client is closed, or after an error of the ensemble.
 ///
 /// ```no_run
 /// # async fn run(zk: zk_client::Client) {
@@ -41,34 +41,33 @@ pub enum DataState<T = Bytes> {
 /// while let Some(state) = config.next().await {
 ///     match state {
 ///         Ok(DataState::Present { data, stat }) => println!("version {}: {data:?}", stat.version),
-///         Ok(DataState::Absent) => println!("there is none"),
+///         Ok(DataState::Absent) => println!("it does not exist"),
 ///         Err(error) => println!("{error}"),
 ///     }
 /// }
 /// # }
 /// ```
 ///
-/// # Losing the connection, losing the session
+/// # Losing the connection or the session
 ///
-/// The stream goes on by the next connection and in the next session, and yields what has changed
+/// The stream continues on the next connection and in the next session, and yields what has changed
 /// meanwhile. What is read after a sync counts, also if the ensemble was restored from a backup
-/// meanwhile and its zxids and versions are smaller than before. While there is no connection the stream yields nothing;
-/// [`Client::states`] reports that.
+/// meanwhile and its zxids and versions are smaller than before. While there is no connection the
+/// stream yields nothing; [`Client::states`] reports the connection.
 ///
 /// # Znodes
 ///
-/// None, so nothing of it is seen by others. kazoo's `DataWatch` and Curator's `NodeCache` are the
-/// same.
+/// None. The counterparts are kazoo's `DataWatch` and Curator's `NodeCache`.
 ///
 /// # Cost
 ///
 /// One task, one watch, and one read for each change, or two if the znode does not exist. After
-/// each reconnect, and in each later session, one more read and a sync, which go out together.
+/// each reconnect, and in each later session, one more read and a sync, which are sent together.
 ///
 /// # Cancel safety
 ///
-/// A state that was not read stays until it is, or is overtaken. Dropping the stream removes the
-/// watch.
+/// Dropping a [`next`](Self::next) loses nothing: an unread state stays until it is read or replaced.
+/// Dropping the stream removes the watch.
 pub struct DataWatch<T = Bytes> {
     path: String,
     latest: Latest<Result<DataState>>,
@@ -87,8 +86,8 @@ impl DataWatch {
         }
     }
 
-    /// Yields what `decode` makes of the data. Data that it can make nothing of are an error and not
-    /// the end: [`Error::Undecodable`].
+    /// Yields the data decoded by `decode`. Data that it cannot decode are an error, after which the
+    /// stream continues: [`Error::Undecodable`].
     pub fn decode_with<T, E>(
         self,
         decode: impl Fn(Bytes) -> Result<T, E> + Send + Sync + 'static,
@@ -103,8 +102,8 @@ impl DataWatch {
         }
     }
 
-    /// Yields what the data, which are JSON, stand for. Data that are not, or not that, are an error
-    /// and not the end: [`Error::Undecodable`]. Needs the feature `serde`.
+    /// Yields the data decoded from JSON. Data that are not JSON of a `T` are an error, after which the
+    /// stream continues: [`Error::Undecodable`]. Needs the feature `serde`.
     #[cfg(feature = "serde")]
     pub fn json<T: serde::de::DeserializeOwned>(self) -> DataWatch<T> {
         self.decode_with(|data| serde_json::from_slice(&data))
@@ -115,8 +114,8 @@ impl<T> DataWatch<T> {
     /// The next state; `None` at the end.
     ///
     /// # Errors
-    /// The path is invalid, or the ensemble refuses to let the znode be read; nothing follows that. Or the data cannot be
-    /// decoded; what they are changed to follows.
+    /// The path is invalid, or the ensemble refuses the read: the stream ends after that. Or the data
+    /// cannot be decoded: the next state follows.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -166,7 +165,7 @@ impl Followed for DataState {
         Ok((DataState::Present { data, stat }, watch))
     }
 
-    /// The data were not written since, whatever has become of the children.
+    /// Whether the data were not set since, whatever has happened to the children.
     fn is_same(&self, known: &Self) -> bool {
         match (self, known) {
             (

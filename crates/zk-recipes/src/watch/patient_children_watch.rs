@@ -1,4 +1,4 @@
-//! Children that have come to rest.
+//! A stream of children that have not changed for a time.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,14 +8,14 @@ use futures_core::Stream;
 use tokio::time::Sleep;
 use zk_client::Client;
 
-use crate::children_watch::{ChildrenState, ChildrenWatch};
+use super::children_watch::{ChildrenState, ChildrenWatch};
 use crate::error::Result;
 
-/// A stream of a znode's children as they are when they have not changed for a while: for those who
-/// divide work among members and do not want to start over with each one of many that come or go.
+/// A stream of a znode's children once they have not changed for a while: for programs that divide
+/// work among members, and should not start again with each of many members that come or go.
 ///
-/// It is a [`ChildrenWatch`] that waits. Each state that it yields lasted for the time asked for,
-/// and all that did not are skipped. Children that change and change back are yielded again.
+/// A [`ChildrenWatch`] with a delay. Each state that it yields has lasted for `boundary`; shorter
+/// states are skipped. Children that change and change back are yielded again.
 ///
 /// ```no_run
 /// # async fn run(zk: zk_client::Client) -> Result<(), zk_recipes::Error> {
@@ -29,29 +29,29 @@ use crate::error::Result;
 /// # Ok(()) }
 /// ```
 ///
-/// # Losing the connection, losing the session
+/// # Losing the connection or the session
 ///
-/// While there is no connection nothing comes to rest: time counts anew once there is one. The
-/// stream goes on in the next session.
+/// While there is no connection the stream yields nothing, and the time starts again once there is
+/// one. The stream continues in the next session.
 ///
 /// # Znodes
 ///
-/// None. kazoo's `PatientChildrenWatch` waits like this once; this one goes on. Curator has nothing
-/// like it.
+/// None. kazoo's `PatientChildrenWatch` waits like this once; this stream continues. Curator has no
+/// counterpart.
 ///
 /// # Cost
 ///
-/// That of a [`ChildrenWatch`], and a timer.
+/// As a [`ChildrenWatch`], and a timer.
 ///
 /// # Cancel safety
 ///
-/// That of a [`ChildrenWatch`]. Dropping a wait does not stop the time.
+/// As a [`ChildrenWatch`]. Dropping a [`next`](Self::next) does not restart the time.
 #[derive(Debug)]
 pub struct PatientChildrenWatch {
     client: Client,
     watch: ChildrenWatch,
     boundary: Duration,
-    /// What has changed last, and when it will have come to rest.
+    /// The latest state, and the timer after which it is yielded.
     latest: Option<(ChildrenState, Pin<Box<Sleep>>)>,
 }
 
@@ -66,18 +66,18 @@ impl PatientChildrenWatch {
         }
     }
 
-    /// The next state that has come to rest; `None` at the end.
+    /// The next state that has lasted for the boundary; `None` at the end.
     ///
     /// # Errors
-    /// The path is invalid, or the ensemble refuses to let the znode be read. Nothing follows an error.
+    /// The path is invalid, or the ensemble refuses the read. The stream ends after an error.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing, and does not stop the time.
+    /// Dropping the future loses nothing, and does not restart the time.
     pub async fn next(&mut self) -> Option<Result<ChildrenState>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    fn rest(&self) -> Pin<Box<Sleep>> {
+    fn start_timer(&self) -> Pin<Box<Sleep>> {
         let _context = self.client.runtime().enter();
         Box::pin(tokio::time::sleep(self.boundary))
     }
@@ -89,20 +89,20 @@ impl Stream for PatientChildrenWatch {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         while let Poll::Ready(state) = Pin::new(&mut self.watch).poll_next(cx) {
             match state {
-                Some(Ok(state)) => self.latest = Some((state, self.rest())),
+                Some(Ok(state)) => self.latest = Some((state, self.start_timer())),
                 end => return Poll::Ready(end),
             }
         }
-        while let Some((state, mut rest)) = self.latest.take() {
-            if rest.as_mut().poll(cx).is_pending() {
-                self.latest = Some((state, rest));
+        while let Some((state, mut timer)) = self.latest.take() {
+            if timer.as_mut().poll(cx).is_pending() {
+                self.latest = Some((state, timer));
                 return Poll::Pending;
             }
             if self.client.state().is_connected() {
                 return Poll::Ready(Some(Ok(state)));
             }
-            // Who knows what has happened.
-            self.latest = Some((state, self.rest()));
+            // Without a connection, changes are not noticed.
+            self.latest = Some((state, self.start_timer()));
         }
         Poll::Pending
     }
