@@ -26,7 +26,7 @@ use common::status::status;
 use peak_alloc::PeakAlloc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep};
-use zk_client::{Client, Dial, Dialing, HostPort, State, Stream};
+use zk_client::{Client, Dial, Dialing, HostPort, State, Transport};
 use zk_proto::OpCode;
 
 #[global_allocator]
@@ -240,18 +240,18 @@ impl Dial for Counted {
         Box::pin(async move {
             let stream = self.server.dial(host).await?;
             let calls = self.calls.clone();
-            Ok(Box::new(Counting { stream, calls }) as Box<dyn Stream>)
+            Ok(Box::new(Counting { stream, calls }) as Box<dyn Transport>)
         })
     }
 }
 
 struct Counting {
-    stream: Box<dyn Stream>,
+    stream: Box<dyn Transport>,
     calls: Arc<AtomicUsize>,
 }
 
 impl Counting {
-    fn counted(&mut self) -> Pin<&mut dyn Stream> {
+    fn counted(&mut self) -> Pin<&mut dyn Transport> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         Pin::new(&mut *self.stream)
     }

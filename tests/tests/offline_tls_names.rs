@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use zk_client::{
     Builder, Client, Dial, DialError, Dialing, ErrorKind, HostPort, Outcome, Resolve, Resolving,
-    Servers, Stream, TlsConfig, TlsDial,
+    Servers, TlsConfig, TlsDial, Transport,
 };
 use zk_embedded::Server;
 
@@ -109,7 +109,7 @@ impl Dial for Network {
                     }
                 }
             });
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 

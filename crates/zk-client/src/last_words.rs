@@ -9,13 +9,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use zk_transport::Stream;
+use zk_transport::Transport;
 
 use crate::shared::{Shared, now};
 
 /// The stream of a connection.
 pub(crate) struct LastWords<'a> {
-    stream: Box<dyn Stream>,
+    stream: Box<dyn Transport>,
     shared: &'a Shared,
     /// Bytes that the stream has accepted.
     written: u64,
@@ -24,7 +24,7 @@ pub(crate) struct LastWords<'a> {
 }
 
 impl<'a> LastWords<'a> {
-    pub(crate) fn new(stream: Box<dyn Stream>, shared: &'a Shared) -> Self {
+    pub(crate) fn new(stream: Box<dyn Transport>, shared: &'a Shared) -> Self {
         LastWords {
             stream,
             shared,

@@ -272,7 +272,7 @@ pub use zk_proto::{
 pub use zk_transport::sasl::{self, SaslError};
 pub use zk_transport::{
     Backoff, BackoffPolicy, Dial, DialError, Dialing, Disconnect, Resolve, Resolving, Servers,
-    Stream, SystemResolver, TcpDial,
+    SystemResolver, TcpDial, Transport,
 };
 #[cfg(feature = "tls")]
 pub use zk_transport::{TlsConfig, TlsDial, TlsError, tls::rustls};

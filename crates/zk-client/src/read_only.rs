@@ -17,10 +17,8 @@ use crate::shared::{Shared, now};
 use crate::state::State;
 
 /// The delays between rounds.
-const ROUNDS: BackoffPolicy = BackoffPolicy {
-    initial: Duration::from_millis(100),
-    max: Duration::from_secs(60),
-};
+const ROUNDS: BackoffPolicy =
+    BackoffPolicy::new(Duration::from_millis(100), Duration::from_secs(60));
 /// A server with a quorum that kept the client this long was a good one; the next search starts
 /// with short delays again. One that does not keep it cannot make the client go back and forth.
 const PROVEN: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@
 mod clock;
 mod config;
 mod der;
-mod error;
+pub(crate) mod error;
 mod formats;
 mod pem;
 mod sections;
@@ -31,8 +31,8 @@ pub use error::TlsError;
 /// The crate below, for [`TlsConfig::from_rustls`].
 pub use tokio_rustls::rustls;
 
-use crate::addresses::Addresses;
-use crate::dial::{Dial, DialError, Dialing, Stream, TcpDial};
+use crate::dial::{Dial, DialError, Dialing, TcpDial, Transport};
+use crate::hosts::Addresses;
 use config::Material;
 
 /// Dials TLS. The handshake is part of dialling: a stream that it returns is to a server whose
@@ -108,14 +108,14 @@ impl Dial for TlsDial {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
         Box::pin(async move {
             let stream = self.connect(host, &mut Addresses::default()).await?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 
     fn dial_next<'a>(&'a self, host: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
         Box::pin(async move {
             let stream = self.connect(host, addresses).await?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 
@@ -174,7 +174,7 @@ fn handshake_failed(error: io::Error, identified: bool) -> TlsError {
 /// A TLS stream whose errors are [`TlsError`]s inside: with TLS 1.3, a server judges the client's
 /// certificate after the client has found the handshake done.
 struct Encrypted {
-    stream: TlsStream<Box<dyn Stream>>,
+    stream: TlsStream<Box<dyn Transport>>,
     identified: bool,
 }
 

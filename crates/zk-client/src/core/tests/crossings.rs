@@ -210,7 +210,7 @@ fn a80_a_configuration_that_a_server_is_too_busy_to_tell_is_asked_for_again() {
 #[test]
 fn what_was_wrong_with_servers_that_are_no_more_is_forgotten() {
     let mut world = World::new();
-    let silent = || Disconnect::Silent(TIMEOUT);
+    let silent = || Disconnect::ReadTimeout(TIMEOUT);
     for n in 0..100 {
         let hosts = list(&[&format!("zk{n}"), &format!("zk{}", n + 1)]);
         world.core.update_hosts(world.now, hosts.clone()).unwrap();

@@ -337,7 +337,7 @@ fn a33_a_login_has_its_own_patience_and_prolongs_nothing() {
     assert_eq!(due, world.now + TIMEOUT * 2 / 3);
     assert!(matches!(
         world.core.handle_link_timeout(due),
-        Err(Disconnect::Silent(_))
+        Err(Disconnect::ReadTimeout(_))
     ));
 }
 
