@@ -345,7 +345,7 @@ mod tests {
 
     /// Room made after a part of the frame has arrived would cost a copy.
     #[test]
-    fn a_frame_as_large_as_the_last_is_not_copied() {
+    fn a_frame_of_the_last_size_is_not_copied() {
         let mut reader = FrameReader::new(1 << 20);
         let mut stream = 100_000i32.to_be_bytes().to_vec();
         stream.resize(100_004, 7);

@@ -224,8 +224,9 @@ mod tests {
         listener().await.1
     }
 
+    /// Guards: A27, B34, D17.
     #[tokio::test]
-    async fn a27_d17_b34_dead_addresses_do_not_hide_a_living_one() {
+    async fn dead_addresses_do_not_hide_a_live_one() {
         let (_open, address) = listener().await;
         let dead = [refused().await, refused().await];
         let connect = |address| Box::pin(TcpStream::connect(address)) as Connecting<TcpStream>;
@@ -251,8 +252,9 @@ mod tests {
     }
 
     /// The living address is found within the shortest budget, wherever it is in the answer.
+    /// Guards: B34, X16.
     #[tokio::test(start_paused = true)]
-    async fn b34_x16_nine_black_holes_do_not_hide_the_tenth_address() {
+    async fn nine_black_holes_do_not_hide_the_tenth() {
         let address = |n| SocketAddr::from(([192, 0, 2, n], 2181));
         for living in 0..10 {
             let connect = |to: SocketAddr| {
@@ -350,8 +352,9 @@ mod tests {
         }
     }
 
+    /// Guards: A27, B33, D17, X16.
     #[tokio::test]
-    async fn b33_a27_d17_x16_every_attempt_asks_again_and_takes_the_answer_it_gets() {
+    async fn every_attempt_resolves_the_name_anew() {
         let (_open, address) = listener().await;
         let dead = refused().await;
         let nxdomain = io::Error::new(io::ErrorKind::NotFound, "no such name");
@@ -379,9 +382,9 @@ mod tests {
         assert_eq!(stream.peer_addr().unwrap(), address);
     }
 
-    /// D7.
+    /// Guards: D7.
     #[tokio::test]
-    async fn d7_nodelay_is_set() {
+    async fn nodelay_is_set() {
         let (_open, address) = listener().await;
         let host = HostPort {
             host: address.ip().to_string(),
@@ -397,8 +400,9 @@ mod tests {
         );
     }
 
+    /// Guards: A27, B33.
     #[tokio::test]
-    async fn a27_b33_a_name_that_does_not_exist_is_said_to_be_unresolvable() {
+    async fn an_unknown_name_is_unresolvable() {
         let host = HostPort {
             host: "no-such-host.invalid".into(),
             port: 2181,

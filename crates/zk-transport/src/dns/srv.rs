@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_no_domain_names_are_refused() {
+    fn invalid_names_are_refused() {
         let long = ["a"; 128].join(".");
         for name in ["", ".", "a..b", ".a", &"a".repeat(64), &long, "zk\u{f6}"] {
             assert_eq!(question(1, name), Err(SrvError::BadName), "{name}");

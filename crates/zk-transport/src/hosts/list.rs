@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn every_host_is_tried_once_without_delay_before_any_is_tried_again() {
+    fn the_first_round_has_no_delays() {
         let mut hosts = hosts(5, 3);
         let mut seen: Vec<_> = (0..5).map(|_| hosts.next_attempt().unwrap()).collect();
         assert!(seen.iter().all(|a| a.delay.is_zero()));
@@ -342,9 +342,10 @@ mod tests {
         assert!(hosts.next_attempt().unwrap().delay >= Duration::from_millis(50));
     }
 
-    /// B44: a server that accepts and closes at once must not be hammered.
+    /// A server that accepts and closes at once must not be hammered.
+    /// Guards: B44, D16.
     #[test]
-    fn d16_b44_connections_that_die_young_do_not_reset_the_backoff() {
+    fn short_connections_keep_the_backoff() {
         let mut hosts = hosts(1, 3);
         let now = Instant::now();
         let mut waited = Duration::ZERO;
@@ -359,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proven_connection_starts_the_backoff_anew() {
+    fn a_proven_connection_resets_the_backoff() {
         let mut hosts = hosts(3, 9);
         for _ in 0..20 {
             hosts.next_attempt();
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_ends_the_session_is_asked_for_the_next() {
+    fn an_expiry_retries_the_same_server() {
         let mut hosts = hosts(2, 3);
         let now = Instant::now();
         let good = hosts.next_attempt().unwrap().host;
@@ -416,9 +417,10 @@ mod tests {
         assert_eq!(dial(&mut hosts).0, found[0]);
     }
 
-    /// B44: a server that grants sessions and calls them expired, over and over.
+    /// A server that grants sessions and calls them expired, over and over.
+    /// Guards: B44.
     #[test]
-    fn b44_expiries_of_sessions_that_never_lived_do_not_reset_the_backoff() {
+    fn repeated_expiries_keep_the_backoff() {
         let mut hosts = hosts(1, 3);
         let now = Instant::now();
         let mut waited = Duration::ZERO;

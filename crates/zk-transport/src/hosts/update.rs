@@ -202,8 +202,9 @@ mod tests {
     }
 
     /// ZOOKEEPER-1355; the lists of its own test.
+    /// Guards: A29.
     #[test]
-    fn a29_clients_are_evenly_distributed_after_every_change_of_the_list() {
+    fn every_update_leaves_the_load_even() {
         let mut clients = Clients::of(0..9);
         clients.are_even_over(9);
         for (ids, servers) in [
@@ -221,8 +222,9 @@ mod tests {
         }
     }
 
+    /// Guards: A29.
     #[test]
-    fn a29_no_more_clients_move_than_must() {
+    fn no_more_clients_move_than_necessary() {
         let mut clients = Clients::of(0..4);
         assert_eq!(clients.update(0..4), 0);
         // A fifth of each server's clients go to the fifth.
@@ -233,8 +235,9 @@ mod tests {
         assert!((1_600..2_000).contains(&moved), "{moved}");
     }
 
+    /// Guards: A28.
     #[test]
-    fn a28_without_a_connection_the_clients_come_out_even_as_well() {
+    fn unconnected_clients_are_spread_evenly() {
         let servers = list(0..3);
         let client = |seed| {
             let mut hosts = Hosts::new(servers.clone(), BackoffPolicy::default(), seed);
@@ -245,8 +248,9 @@ mod tests {
         Clients((0..CLIENTS).map(client).collect()).are_even_over(6);
     }
 
+    /// Guards: A28.
     #[test]
-    fn a28_a_list_that_comes_while_on_the_way_to_another_server_is_as_good() {
+    fn an_update_during_a_move_is_even() {
         let mut clients = Clients::of(0..3);
         for hosts in &mut clients.0 {
             hosts.update(list(0..6)).unwrap();
@@ -255,8 +259,9 @@ mod tests {
         clients.are_even_over(9);
     }
 
+    /// Guards: A28.
     #[test]
-    fn a28_one_on_its_way_goes_where_it_was_going() {
+    fn a_repeated_update_keeps_the_move() {
         let mut hosts = Hosts::new(list(0..1), BackoffPolicy::default(), 1);
         hosts.next_attempt().unwrap();
         hosts.handle_connected(Instant::now());
@@ -266,16 +271,18 @@ mod tests {
         assert_eq!(hosts.next_attempt().map(|attempt| attempt.host), going_to);
     }
 
+    /// Guards: A28.
     #[test]
-    fn a28_an_empty_list_is_refused_and_changes_nothing() {
+    fn an_empty_list_is_refused() {
         let mut hosts = Hosts::new(list(0..2), BackoffPolicy::default(), 1);
         assert_eq!(hosts.update(Vec::new()), Err(NoHosts));
         assert_eq!(hosts.replace(Vec::new()), Err(NoHosts));
         assert_eq!(hosts.len(), 2);
     }
 
+    /// Guards: A28.
     #[test]
-    fn a28_a_replaced_list_moves_nobody() {
+    fn a_replaced_list_moves_no_client() {
         let mut hosts = Hosts::new(list(0..1), BackoffPolicy::default(), 1);
         hosts.next_attempt().unwrap();
         hosts.replace(list(5..7)).unwrap();
@@ -285,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_of_a_move_is_tried_without_delay_and_then_all_the_others() {
+    fn a_move_tries_all_servers_without_delay() {
         let mut hosts = Hosts::new(list(0..3), BackoffPolicy::default(), 1);
         let now = Instant::now();
         hosts.next_attempt().unwrap();
@@ -300,10 +307,11 @@ mod tests {
     }
 
     proptest! {
-        /// A28: whatever lists follow one another, in whatever state, every server is tried, and so
-        /// is every server of the fallback.
+        /// Whatever lists follow one another, in whatever state, every server is tried, and so is every
+        /// server of the fallback.
+        /// Guards: A28.
         #[test]
-        fn a28_any_sequence_of_lists(
+        fn any_sequence_of_lists(
             seed in any::<u64>(),
             lists in prop::collection::vec(
                 (

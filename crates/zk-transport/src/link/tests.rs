@@ -433,7 +433,7 @@ fn a_slow_server_is_not_left() {
 }
 
 #[test]
-fn an_unrequested_read_only_session_is_refused() {
+fn an_unrequested_read_only_is_refused() {
     for (asked, accepted) in [(None, false), (Some(false), false), (Some(true), true)] {
         let request = ConnectRequest {
             read_only: asked,

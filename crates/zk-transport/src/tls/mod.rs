@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_as_certificates_have_them() {
+    fn names_are_normalised_for_certificates() {
         let name = |host| server_name(host).unwrap().to_str().into_owned();
         assert_eq!(name("zk1.example.org."), "zk1.example.org");
         assert_eq!(name("::1"), "::1");
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn trusting_nobody_is_an_error_from_the_start() {
+    fn a_config_without_ca_is_an_error() {
         let error = TlsDial::new(TlsConfig::new()).unwrap_err();
         assert!(error.to_string().contains("no CA is given"), "{error}");
     }
@@ -268,8 +268,9 @@ mod tests {
         assert!(error.to_string().contains("CA file /no/such/ca.pem"));
     }
 
+    /// Guards: B75.
     #[test]
-    fn b75_a_key_is_not_shown() {
+    fn a_key_is_not_shown() {
         let config = TlsConfig::new().identity_pem("certificate", "canary");
         assert!(!format!("{config:?}").contains("canary"));
         let encrypted = TlsConfig::new().identity_pem(
