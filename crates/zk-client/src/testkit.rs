@@ -12,9 +12,11 @@ use zk_proto::records::{
 use zk_proto::{Acl, Encode, ErrorCode, OpCode};
 use zk_transport::{Disconnect, FrameReader};
 
-use crate::core::{Core, Limits, OpSet, Request};
-use crate::slots::{Replay, Reply, SlotKey, WatchIntent};
-use crate::watch::{SubId, WatchKind};
+use crate::session::failure::Replay;
+use crate::session::requests::{Reply, SlotKey};
+use crate::session::watches::WatchIntent;
+use crate::session::watches::{SubId, WatchKind};
+use crate::session::{Core, Limits, OpSet, Request};
 use crate::{Error, SessionPolicy, State, Statistics, WatchEvent};
 
 /// A request, as a caller makes it.
@@ -75,7 +77,7 @@ impl Machine {
             outstanding,
             request_bytes: 1024,
             outstanding_bytes: usize::MAX,
-            mailbox: crate::watch::MailboxLimits {
+            mailbox: crate::session::watches::MailboxLimits {
                 events: 8,
                 bytes: 1024,
             },
