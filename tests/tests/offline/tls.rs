@@ -440,10 +440,7 @@ async fn bad_certificate_retries_back_off() {
     let initial = Duration::from_millis(100);
     let started = Instant::now();
     let zk = Client::builder(port.hosts())
-        .backoff(BackoffPolicy {
-            initial,
-            max: PATIENCE,
-        })
+        .backoff(BackoffPolicy::new(initial, PATIENCE))
         .tls(ca.trusted())
         .start()
         .unwrap();
@@ -475,10 +472,10 @@ async fn renewed_files_apply_to_next_connection() {
     let port = Port::open(old.issue(&["localhost"]).mutual_server(&old, false)).await;
     let zk = Client::builder(port.hosts())
         .connect_timeout(PATIENCE)
-        .backoff(BackoffPolicy {
-            initial: Duration::from_millis(10),
-            max: Duration::from_millis(50),
-        })
+        .backoff(BackoffPolicy::new(
+            Duration::from_millis(10),
+            Duration::from_millis(50),
+        ))
         .session_timeout(Duration::from_secs(30))
         .tls(tls.clone())
         .connect()

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use zk_transport::{Disconnect, Lost, Unsent};
+use zk_transport::{Disconnect, Lost, Sent};
 
 use crate::error::Outcome;
 use crate::ops::retry::repetition::MAX_LOSSES;
@@ -62,8 +62,7 @@ impl Core {
                 Disconnect::ReplyTooLarge { len, limit } if culprit => Some((*len, *limit)),
                 _ => None,
             };
-            let costs_it =
-                culprit && may_be_due_to_a_request(reason) && lost.unsent == Unsent::Nothing;
+            let costs_it = culprit && may_be_due_to_a_request(reason) && lost.sent == Sent::All;
             let Token::Call(key) = lost.token else {
                 continue;
             };
@@ -76,7 +75,7 @@ impl Core {
             };
             if !slot.is_wanted() {
                 // Nobody waits for it, but what follows must not skip it either.
-                let whole = matches!(lost.unsent, Unsent::Whole(_));
+                let whole = matches!(lost.sent, Sent::Nothing(_));
                 write_lost |= slot.is_write() && (!whole || slot.has_failed());
                 self.let_go(key);
                 continue;
@@ -100,23 +99,23 @@ impl Core {
                 }
                 continue;
             }
-            let is_sent = !matches!(lost.unsent, Unsent::Whole(_));
+            let is_sent = !matches!(lost.sent, Sent::Nothing(_));
             writes = writes.saturating_sub(usize::from(slot.is_write() && is_sent));
             if !slot.is_write() || zk_proto::seeded_bug!("A52") {
-                slot.was_sent |= lost.unsent == Unsent::Nothing;
+                slot.was_sent |= lost.sent == Sent::All;
                 kept.push_back(key);
                 continue;
             }
-            let outcome = match lost.unsent {
-                Unsent::Whole(record) if !write_lost => {
+            let outcome = match lost.sent {
+                Sent::Nothing(record) if !write_lost => {
                     slot.record.clear();
                     slot.record.extend_from_slice(&record);
                     kept.push_back(key);
                     continue;
                 }
                 // Executing it could skip the write before it, whose fate is unknown.
-                Unsent::Whole(_) | Unsent::Tail => Outcome::NotSent,
-                Unsent::Nothing => Outcome::Unknown,
+                Sent::Nothing(_) | Sent::Part => Outcome::NotSent,
+                Sent::All => Outcome::Unknown,
             };
             write_lost = true;
             let is_suspect = !slot.asks.and(suspected).is_empty();
@@ -164,7 +163,7 @@ impl Core {
     /// How many of these are writes that may be executed, or may have been.
     fn writes_sent(&self, in_flight: &[Lost<Token>]) -> usize {
         let is_sent = |lost: &&Lost<Token>| match lost.token {
-            Token::Call(key) if !matches!(lost.unsent, Unsent::Whole(_)) => {
+            Token::Call(key) if !matches!(lost.sent, Sent::Nothing(_)) => {
                 (self.slots.get(key)).is_some_and(|slot| slot.is_write() && !self.is_refused(slot))
             }
             _ => false,

@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use zk_proto::records::{ConnectResponse, GetDataRequest, GetDataResponse};
 use zk_proto::{Encode, ErrorCode, OpCode, SessionPassword, decode_frame};
-use zk_transport::{Disconnect, Link, Lost, Unsent};
+use zk_transport::{Disconnect, Link, Lost, Sent};
 
 use crate::session::abilities::OpSet;
 use crate::session::{Core, Token};
@@ -96,9 +96,8 @@ impl Core {
     /// did not end as a closed one does says nothing of the session. A Keeper that is killed at this moment
     /// looks the same.
     pub(super) fn is_closed_by_keeper(&self, reason: &Disconnect, lost: &[Lost<Token>]) -> bool {
-        let is_close = |lost: &Lost<Token>| {
-            matches!(lost.token, Token::Close) && lost.unsent == Unsent::Nothing
-        };
+        let is_close =
+            |lost: &Lost<Token>| matches!(lost.token, Token::Close) && lost.sent == Sent::All;
         self.on_keeper
             && *reason == Disconnect::ClosedByServer
             && lost.first().is_some_and(is_close)

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use zk_proto::{ErrorCode, OpCode};
-use zk_transport::{Addresses, Disconnect, Lost, Unsent};
+use zk_transport::{Addresses, Disconnect, Lost, Sent};
 
 use crate::session::abilities::{OpSet, ServerId};
 use crate::session::identity::Established;
@@ -166,13 +166,13 @@ impl Core {
             lost.op == OpCode::SetWatches2
                 || now.saturating_duration_since(lost.submitted) <= timeout / 6
         };
-        let needs = |lost: &Lost<Token>| match (&lost.unsent, &lost.token) {
+        let needs = |lost: &Lost<Token>| match (&lost.sent, &lost.token) {
             _ if !is_recent(lost) => OpSet::NONE,
-            (Unsent::Nothing, Token::Call(key)) => {
+            (Sent::All, Token::Call(key)) => {
                 let slot = self.slots.get(*key);
                 slot.map_or(OpSet::NONE, |slot| slot.asks)
             }
-            (Unsent::Nothing, _) => OpSet::of(lost.op),
+            (Sent::All, _) => OpSet::of(lost.op),
             _ => OpSet::NONE,
         };
         let next = lost.first().map_or(OpSet::NONE, needs);

@@ -70,7 +70,7 @@ impl Core {
             self.close_session(now, deadline);
         }
         let mut out = BytesMut::new();
-        let whole = |link: &&mut Link<Token>| link.is_open() && link.handed_over() == written;
+        let whole = |link: &&mut Link<Token>| link.is_open() && link.taken() == written;
         if matches!(self.closing, Closing::Requested { .. })
             && let Some(link) = self.link.as_mut().filter(whole)
         {
