@@ -1,10 +1,13 @@
 //! `cargo xtask bugs`: switches on one seeded bug after another, and demands that a test fails.
 
+mod tree;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use zk_tests::watchdog::GIVEN_UP;
@@ -14,8 +17,6 @@ use crate::report::Suite;
 use crate::workspace::{Outcome, cargo, enter_workspace};
 
 const LIST: &str = "tests/SEEDED_BUGS.md";
-/// Of its own, so that the flag does not rebuild everything else.
-const TARGET: &str = "target/seeded-bugs";
 const VARIABLE: &str = "ZK_SEEDED_BUG";
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
@@ -44,6 +45,7 @@ pub(crate) fn run(numbers: &[String]) -> Result<Suite, Box<dyn Error>> {
         ..Suite::default()
     };
     println!("\n──── seeded bugs: {} ────", bugs.len());
+    let tree = tree::prepare()?;
     // The proof needs both: that a test passes without its bug, and that it fails with it.
     let mut sound: HashMap<(&str, &str), bool> = HashMap::new();
     for bug in &bugs {
@@ -55,10 +57,10 @@ pub(crate) fn run(numbers: &[String]) -> Result<Suite, Box<dyn Error>> {
                     .filter(|other| (&*other.package, &*other.target) == place)
                     .map(|other| &*other.filter)
                     .collect();
-                *unknown.insert(test(place, &filters, None)? == Verdict::Passed)
+                *unknown.insert(test(&tree, place, &filters, None)? == Verdict::Passed)
             }
         };
-        let verdict = match test(place, &[&bug.filter], Some(&bug.number))? {
+        let verdict = match test(&tree, place, &[&bug.filter], Some(&bug.number))? {
             _ if !is_sound => "FAILS WITHOUT IT",
             Verdict::Failed => "caught",
             Verdict::Passed => "NOT CAUGHT",
@@ -120,8 +122,13 @@ fn read(list: &str) -> Result<Vec<Bug>, String> {
 }
 
 /// Runs the tests of a package's target that the filters select, with a bug or without.
-fn test(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> io::Result<Verdict> {
-    let mut command = command(place, filters, bug);
+fn test(
+    tree: &Path,
+    place: (&str, &str),
+    filters: &[&str],
+    bug: Option<&str>,
+) -> io::Result<Verdict> {
+    let mut command = command(tree, place, filters, bug)?;
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -148,7 +155,12 @@ fn test(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> io::Result<
     Ok(verdict)
 }
 
-fn command(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> Command {
+fn command(
+    tree: &Path,
+    place: (&str, &str),
+    filters: &[&str],
+    bug: Option<&str>,
+) -> io::Result<Command> {
     let (package, target) = place;
     let mut command = cargo();
     command
@@ -160,19 +172,27 @@ fn command(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> Command 
         target => command.args(["--test", target]),
     };
     command.arg("--").args(filters);
-    switch_on(&mut command, bug);
-    command
+    switch_on(&mut command, tree, bug)?;
+    Ok(command)
 }
 
-/// Has `command`, which is cargo's, built with all bugs, and run with this one or without.
-pub(crate) fn switch_on(command: &mut Command, bug: Option<&str>) {
+/// Makes the copy of the sources that has all bugs, and returns its path.
+pub(crate) fn prepare() -> Result<PathBuf, Box<dyn Error>> {
+    tree::prepare()
+}
+
+/// Runs `command`, which is cargo's, in the copy of the sources that has all bugs, with this one
+/// switched on or with none.
+pub(crate) fn switch_on(command: &mut Command, tree: &Path, bug: Option<&str>) -> io::Result<()> {
     command
-        .env("CARGO_TARGET_DIR", TARGET)
-        .env("RUSTFLAGS", "--cfg seeded_bugs");
+        .current_dir(tree)
+        // For what the copy and the sources have in common, the packages of others.
+        .env("CARGO_TARGET_DIR", fs::canonicalize("target")?);
     match bug {
         Some(number) => command.env(VARIABLE, number),
         None => command.env_remove(VARIABLE),
     };
+    Ok(())
 }
 
 /// Whether the list has a bug of this number.
@@ -186,6 +206,8 @@ pub(crate) fn check(number: &str) -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -203,8 +225,11 @@ mod tests {
     }
 
     #[test]
-    fn repository_lists_twenty_bugs_at_least() {
-        let list = include_str!("../../tests/SEEDED_BUGS.md");
-        assert!(read(list).unwrap().len() >= 20);
+    fn each_listed_bug_has_a_patch() {
+        enter_workspace().unwrap();
+        let listed = read(&fs::read_to_string(LIST).unwrap()).unwrap();
+        let listed: BTreeSet<_> = listed.into_iter().map(|bug| bug.number).collect();
+        assert_eq!(listed, tree::numbers().unwrap());
+        assert!(listed.len() >= 20);
     }
 }

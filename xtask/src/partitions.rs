@@ -30,7 +30,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         command.env("ZK_PARTITIONS_SEED", seed.to_string());
     }
     if bug.is_some() {
-        bugs::switch_on(&mut command, bug.as_deref());
+        bugs::switch_on(&mut command, &bugs::prepare()?, bug.as_deref())?;
     }
     Ok(if command.status()?.success() {
         ExitCode::SUCCESS
