@@ -1,5 +1,5 @@
 //! Rust, Python and Java under the same locks and in the same elections: kazoo and Curator as their
-//! users have them. No update is lost, and everybody has a turn when it is his.
+//! users have them. No update is lost, and every contender gets its turn in order.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,17 +10,17 @@
     reason = "a failed expectation is a failed test"
 )]
 
-mod foreigner;
+pub(crate) mod foreigner;
 mod witness;
 
 use std::collections::BTreeMap;
 
 use crate::common::{shared_server, soon, until};
-use foreigner::{Foreigner, curator, kazoo};
+use foreigner::Foreigner;
 use tokio::task::JoinSet;
 use witness::Witness;
 use zk_client::{Client, ErrorKind};
-use zk_recipes::{Election, Layout, LeaderLatch, Lock, ReadLock, Semaphore, WriteLock, revoke};
+use zk_recipes::{Election, Layout, LeaderLatch, Lock, ReadLock, Semaphore, WriteLock};
 
 /// Critical sections of each contender: a thousand in all, for two are ours and two are not.
 const SECTIONS: usize = 250;
@@ -28,7 +28,7 @@ const MAX_LEASES: usize = 2;
 
 /// What our contenders do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Lock,
     ReadWrite,
     Semaphore,
@@ -165,7 +165,13 @@ fn additions(kind: Kind) -> usize {
     }
 }
 
-async fn contend(kind: Kind, layout: Layout, start: impl Fn(&str, &str, usize) -> Foreigner) {
+/// Two contenders of ours and two of another client, started by `start` with the hosts, a name and
+/// the number of sections, take turns.
+pub(crate) async fn contend(
+    kind: Kind,
+    layout: Layout,
+    start: impl Fn(&str, &str, usize) -> Foreigner,
+) {
     let hosts = shared_server().connect_string();
     let zk = crate::common::client_of(&hosts).await;
     for (path, data) in [
@@ -272,126 +278,4 @@ async fn check_turns(zk: &Client, kind: Kind, layout: Layout) {
         .filter(|pair| pair[0][..2] != pair[1][..2])
         .count();
     eprintln!("{kind:?}, {layout:?}: when one was through: {had:?}; {switches} switches in all");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_lock_with_kazoos_names() {
-    contend(Kind::Lock, Layout::Kazoo, |hosts, name, sections| {
-        kazoo(hosts, "lock", name, sections, &[])
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_lock_with_our_names() {
-    contend(Kind::Lock, Layout::Default, |hosts, name, sections| {
-        kazoo(hosts, "lock", name, sections, &["-lock-"])
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_rw_lock_with_kazoos_names() {
-    contend(Kind::ReadWrite, Layout::Kazoo, |hosts, name, sections| {
-        kazoo(hosts, "rw", name, sections, &[])
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_rw_lock_with_our_names() {
-    contend(Kind::ReadWrite, Layout::Default, |hosts, name, sections| {
-        kazoo(hosts, "rw", name, sections, &["__WRIT__", "__READ__"])
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_semaphore() {
-    contend(Kind::Semaphore, Layout::Kazoo, |hosts, name, sections| {
-        kazoo(hosts, "semaphore", name, sections, &[])
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kazoo_election() {
-    contend(Kind::Election, Layout::Kazoo, |hosts, name, sections| {
-        kazoo(hosts, "election", name, sections, &[])
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_lock() {
-    contend(Kind::Lock, Layout::Default, |hosts, name, sections| {
-        curator(hosts, "lock", name, sections)
-    })
-    .await;
-}
-
-/// With writers of ours that become readers.
-/// Guards: B93.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_rw_lock_with_downgrades() {
-    contend(Kind::ReadWrite, Layout::Curator, |hosts, name, sections| {
-        curator(hosts, "rw", name, sections)
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_semaphore() {
-    contend(Kind::Semaphore, Layout::Curator, |hosts, name, sections| {
-        curator(hosts, "semaphore", name, sections)
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_semaphore_with_a_shared_count() {
-    contend(Kind::Count, Layout::Default, |hosts, name, sections| {
-        curator(hosts, "count", name, sections)
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_leader_latch() {
-    contend(Kind::Latch, Layout::Curator, |hosts, name, sections| {
-        curator(hosts, "latch", name, sections)
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_leader_selector() {
-    contend(Kind::Election, Layout::Default, |hosts, name, sections| {
-        curator(hosts, "selector", name, sections)
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curator_revocation_both_ways() {
-    let hosts = shared_server().connect_string();
-    let zk = crate::common::client_of(&hosts).await;
-    let root = format!("{hosts}{}", zk.root());
-    let lock = Lock::new(&zk, "/shared");
-    let guard = lock.acquire().await.unwrap();
-    let mut asking = curator(&root, "revoke", "them", 1);
-    asking.hear("ready").await;
-    asking.go();
-    soon("a request", guard.revoked()).await.unwrap();
-    guard.release().await.unwrap();
-    asking.hear("done").await;
-
-    let mut holder = curator(&root, "revocable", "them", 1);
-    holder.hear("ready").await;
-    holder.go();
-    holder.hear("holds").await;
-    let held = lock.contenders().await.unwrap().remove(0);
-    revoke(&zk, &held.path).await.unwrap();
-    holder.hear("done").await;
-    drop(soon("the lock", lock.acquire()).await.unwrap());
 }
