@@ -349,10 +349,7 @@ impl Client {
     /// Of a session that was lost before the servers had accepted its credentials nothing is told.
     pub fn states(&self) -> StateStream {
         let shared = self.shared().clone();
-        let id = shared.with(|core| {
-            let state = core.state();
-            core.readers.add(state)
-        });
+        let id = shared.with(|core| core.add_reader());
         StateStream::new(shared, id)
     }
 
@@ -407,7 +404,7 @@ impl Client {
             if let Poll::Ready(result) = connected.as_mut().poll(cx) {
                 return Poll::Ready(result);
             }
-            match self.shared().with(|core| core.poll_hopeless(cx.waker())) {
+            match self.shared().with(|core| core.poll_verdict(cx.waker())) {
                 Some(reason) => {
                     Poll::Ready(Err(self.over(ErrorKind::Untrusted).with_source(reason)))
                 }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use crate::session::state::{ReaderId, State};
+use crate::session::state::State;
+use crate::session::state_readers::ReaderId;
 use crate::shared::Shared;
 
 /// The states of a session, the current one first.

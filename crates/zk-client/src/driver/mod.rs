@@ -23,7 +23,7 @@ use crate::driver::last_words::LastWords;
 use crate::driver::quorum_search::seek;
 use crate::driver::srv_discovery::{Discovery, discover};
 use crate::session::Core;
-use crate::session::wakers::KEEP_AT_REST;
+use crate::session::wakers::IDLE_CAPACITY;
 use crate::shared::{Shared, now};
 use crate::telemetry;
 
@@ -117,16 +117,16 @@ async fn stay_connected(shared: &Shared, options: &Options) {
             break;
         };
         shared.with(|core| {
-            core.hosts.handle_disconnected(now());
+            core.relocation.hosts.handle_disconnected(now());
             match ended {
                 Disconnect::Moving => {}
-                Disconnect::SessionExpired => core.hosts.handle_expired(),
+                Disconnect::SessionExpired => core.relocation.hosts.handle_expired(),
                 reason => {
-                    core.hosts.handle_failed();
+                    core.relocation.hosts.handle_failed();
                     core.note_failure(&attempt.host, reason);
                 }
             }
-            core.judge();
+            core.check_unreachable();
         });
     }
 }
@@ -141,7 +141,7 @@ async fn pause(delay: Duration) {
 /// How long a server is given to accept a connection and answer the handshake: one that does not
 /// must leave time for others, or for itself at a second try.
 pub(crate) fn budget(core: &Core) -> Duration {
-    let attempts = u32::try_from(core.hosts.attempts_in_session())
+    let attempts = u32::try_from(core.relocation.hosts.attempts_in_session())
         .unwrap_or(u32::MAX)
         .max(LEAST_ATTEMPTS);
     let attempts = match zk_proto::seeded_bug!("B45") {
@@ -169,12 +169,12 @@ async fn connect(
         }
     };
     let started = now();
-    let mut addresses = shared.with(|core| core.hosts.begin_dialling(budget));
+    let mut addresses = shared.with(|core| core.relocation.hosts.begin_dialling(budget));
     let dialling = options.dial.dial_next(host, &mut addresses);
     let dialling = tokio::time::timeout(budget, dialling);
     let dialled = shared.meanwhile(shared.unless_moving(dialling)).await?;
     let accepted = addresses.current().is_some();
-    shared.with(|core| core.hosts.handle_dialled(addresses));
+    shared.with(|core| core.relocation.hosts.handle_dialled(addresses));
     let failed = match dialled {
         None => Disconnect::Moving,
         Some(Ok(Ok(stream))) => {
@@ -281,7 +281,7 @@ impl Shared {
             loop {
                 let (over, due) = self.with(|core| {
                     core.handle_timeout(now());
-                    core.register_driver(cx.waker());
+                    core.wakeups.register_driver(cx.waker());
                     (core.is_over(), core.poll_timeout())
                 });
                 if over {
@@ -306,7 +306,7 @@ impl Shared {
     async fn known_hosts(&self) {
         poll_fn(|_| {
             // The driver is woken when there are.
-            match self.with(|core| core.hosts.is_empty()) {
+            match self.with(|core| core.relocation.hosts.is_empty()) {
                 true => Poll::Pending,
                 false => Poll::Ready(()),
             }
@@ -362,7 +362,7 @@ impl Endpoint for CoreEndpoint<'_> {
     fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
         let may_wait = !self.has_waited && out.is_empty();
         let (due, waits) = self.shared.with(|core| {
-            core.register_driver(waker);
+            core.wakeups.register_driver(waker);
             let waits = may_wait && core.has_output() && (self.expects_more || core.awaits_reply());
             if out.is_empty() && !waits {
                 core.poll_output(out);
@@ -387,7 +387,7 @@ impl Endpoint for CoreEndpoint<'_> {
         let (result, notice, learnt, woken) = self.shared.with_room(&mut self.wakes, |core| {
             let result = core.handle_input(now, frames);
             let (notice, learnt) = (core.take_notice(), core.take_learnt());
-            (result, notice, learnt, core.wakes.len())
+            (result, notice, learnt, core.wakeups.len())
         });
         self.expects_more = woken > 1;
         if let Some(notice) = notice {
@@ -401,7 +401,7 @@ impl Endpoint for CoreEndpoint<'_> {
         self.opened = self.shared.with(|core| {
             let connected = core.state().is_connected();
             if connected {
-                core.hosts.handle_connected(now);
+                core.relocation.hosts.handle_connected(now);
             }
             connected
         });
@@ -409,7 +409,7 @@ impl Endpoint for CoreEndpoint<'_> {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
-        self.wakes.shrink_to(KEEP_AT_REST);
+        self.wakes.shrink_to(IDLE_CAPACITY);
         self.shared.with_suspension(|core| {
             core.handle_timeout(now);
             core.handle_link_timeout(now)

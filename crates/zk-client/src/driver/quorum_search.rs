@@ -75,11 +75,13 @@ async fn round(
     let (hosts, patience) = shared.with(|core| {
         let current = core.server().cloned();
         let several = |host| {
-            core.hosts
+            core.relocation
+                .hosts
                 .addresses_of(host)
                 .is_some_and(|of| of.known().len() > 1)
         };
         let others = core
+            .relocation
             .hosts
             .iter()
             .filter(|host| Some(*host) != current.as_ref() || several(host));
@@ -93,7 +95,7 @@ async fn round(
         }
         let addresses = asked.entry(host.clone()).or_insert_with(|| {
             // Where this connection is comes last.
-            let known = shared.with(|core| core.hosts.addresses_of(&host).cloned());
+            let known = shared.with(|core| core.relocation.hosts.addresses_of(&host).cloned());
             known.unwrap_or_default()
         });
         *addresses = addresses.for_another_attempt().within(patience);

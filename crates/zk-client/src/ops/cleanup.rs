@@ -8,19 +8,9 @@ use std::future::Future;
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
+pub(crate) use crate::session::cleanups::Target;
 use crate::session::requests::SlotKey;
 use crate::shared::now;
-
-/// What a clean-up removes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// A znode that goes with the session that the requests made now belong to.
-    Ephemeral,
-    /// What the caller deletes in that session, ephemeral or not.
-    InSession,
-    /// A znode that outlives sessions, and has a name of its own.
-    Persistent,
-}
 
 /// A clean-up, until it has ended.
 pub(crate) struct Cleanup {

@@ -156,7 +156,7 @@ fn a30_a_session_taken_over_is_no_lease_before_a_quorum_has_agreed() {
 #[test]
 fn a_client_that_is_over_ends_no_other_way() {
     let mut world = World::with_login();
-    let reader = world.core.readers.add(world.core.state());
+    let reader = world.core.add_reader();
     world.core.close(world.now);
     assert_eq!(world.core.state(), State::Closed);
     let refused = SaslError::Unusable("no such principal".to_owned());
@@ -198,7 +198,7 @@ fn a80_a_configuration_that_a_server_is_too_busy_to_tell_is_asked_for_again() {
     // With the next ping.
     world.timeout().unwrap();
     world.settle();
-    assert_eq!(world.core.hosts.len(), 2);
+    assert_eq!(world.core.relocation.hosts.len(), 2);
     assert!(
         world
             .server

@@ -1,6 +1,6 @@
 //! Requests, answered once, with what is known of them.
 
-use crate::ops::retry::repetition::MAX_LOSSES;
+use crate::session::failure::MAX_LOSSES;
 use crate::session::tests::*;
 
 #[test]
@@ -185,7 +185,7 @@ fn the_bytes_of_requests_are_bounded() {
         version: -1,
     };
     let fill = |world: &mut World| {
-        world.core.limits.outstanding_bytes = 10 * size;
+        world.core.requests.limits.outstanding_bytes = 10 * size;
         let keys: Vec<_> = (0..10).map(|_| world.set("/a", &data)).collect();
         let full = world.submit(OpCode::SetData, "/a", &record, false, None);
         assert!(matches!(full, Err(Failure::QueueBytes { bytes, .. }) if bytes == 10 * size));
@@ -504,7 +504,7 @@ fn requests_given_up_do_not_count_and_never_hold_more_than_twice_the_limit() {
 #[test]
 fn b36_deadlines_of_many_requests_are_looked_at_together() {
     let mut world = World::new();
-    world.core.limits.outstanding = 10_000;
+    world.core.requests.limits.outstanding = 10_000;
     let start = world.now;
     let keys: Vec<_> = (0..2_000u64)
         .map(|n| {
@@ -556,7 +556,7 @@ fn g8_an_expiry_leaves_no_room_that_is_not_there() {
     world.server.expire_next = true;
     world.connect();
     assert_eq!(world.core.state(), State::Expired { epoch: 1 });
-    for n in 0..world.core.limits.outstanding {
+    for n in 0..world.core.requests.limits.outstanding {
         assert_eq!(world.core.snapshot(world.now).outstanding, n);
         world.get("/a", false);
     }

@@ -229,7 +229,7 @@ fn d15_a_new_session_in_place_of_ours_is_an_expiry_and_a_renewal() {
     response.session_id = zk_proto::SessionId(99);
     frame.truncate(4);
     response.encode(&mut frame);
-    let id = world.core.readers.add(State::Connecting);
+    let id = world.core.add_reader();
     world.frames.extend(&frame);
     world
         .core
@@ -336,7 +336,7 @@ fn b49_nobody_hears_of_the_loss_of_a_session_they_never_had() {
     world
         .core
         .preset_credential("digest".into(), b"u:p".to_vec());
-    let id = world.core.readers.add(State::Connecting);
+    let id = world.core.add_reader();
     world.begin();
     world.deliver(usize::MAX);
     world.answer(1);

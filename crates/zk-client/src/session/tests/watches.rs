@@ -47,12 +47,12 @@ fn b52_a_batch_that_was_not_answered_keeps_its_zxid() {
                 path: path.as_str().into(),
                 watch: true,
             };
-            let limits = world.core.limits.request_bytes;
-            world.core.limits.request_bytes = usize::MAX;
+            let limits = world.core.requests.limits.request_bytes;
+            world.core.requests.limits.request_bytes = usize::MAX;
             let key = world
                 .submit(OpCode::GetData, path, &record, true, Some(WatchKind::Data))
                 .unwrap();
-            world.core.limits.request_bytes = limits;
+            world.core.requests.limits.request_bytes = limits;
             world.settle();
             world.watch(key)
         })
@@ -385,6 +385,6 @@ fn b25_a_flood_of_events_does_not_hold_up_pings() {
     }
     world.answer(usize::MAX);
     assert_eq!(pings, INTERVALS);
-    assert_eq!(world.core.traffic.pings, u64::from(pings));
+    assert_eq!(world.core.counters.traffic().pings, u64::from(pings));
     while world.event(watch).is_some() {}
 }

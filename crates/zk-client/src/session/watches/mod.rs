@@ -24,8 +24,8 @@ use self::arming::Arming;
 use self::batch::Rearming;
 use self::mailbox::Note;
 use self::table::{Place, Table};
-use crate::session::statistics::Told;
-use crate::session::wakers::{KEEP_AT_REST, register};
+use crate::session::counters::WatchCounters;
+use crate::session::wakers::{IDLE_CAPACITY, register};
 use crate::session::watches::event::{NodeEventKind, WatchEvent};
 pub(crate) use arming::{Left, Unwatch};
 pub(crate) use batch::Batch;
@@ -54,7 +54,7 @@ pub(crate) struct Registry {
     keeps: bool,
     /// The events of this connection's recursive watches do not name the znode that has changed.
     nameless: bool,
-    told: Told,
+    told: WatchCounters,
     /// Empty between events, and reused.
     due: Vec<SubId>,
 }
@@ -72,7 +72,7 @@ impl Registry {
             left: HashMap::new(),
             keeps: false,
             nameless: false,
-            told: Told::default(),
+            told: WatchCounters::default(),
             due: Vec::new(),
         }
     }
@@ -89,7 +89,7 @@ impl Registry {
     }
 
     /// What has been told so far.
-    pub(crate) fn told(&self) -> Told {
+    pub(crate) fn told(&self) -> WatchCounters {
         self.told
     }
 
@@ -237,9 +237,9 @@ impl Registry {
     /// There is silence: room for many is given back.
     pub(crate) fn rest(&mut self) {
         self.table.rest();
-        self.arming.shrink_to(KEEP_AT_REST);
-        self.left.shrink_to(KEEP_AT_REST);
-        self.due.shrink_to(KEEP_AT_REST);
+        self.arming.shrink_to(IDLE_CAPACITY);
+        self.left.shrink_to(IDLE_CAPACITY);
+        self.due.shrink_to(IDLE_CAPACITY);
     }
 
     /// The next event for a subscriber, its path the server's; `waker` is woken when there is one.

@@ -12,7 +12,7 @@ use slab::Slab;
 
 use super::kind::{SubId, WatchKind};
 use super::mailbox::{Mailbox, MailboxLimits, Note};
-use crate::session::wakers::KEEP_AT_REST;
+use crate::session::wakers::IDLE_CAPACITY;
 
 /// So many paths are compared in less time than one is hashed, and most programs have no more lasting
 /// watches.
@@ -266,7 +266,7 @@ impl Table {
 
     /// Gives room for many back, if none of it is in use.
     pub(super) fn rest(&mut self) {
-        if self.subs.is_empty() && self.subs.capacity() > KEEP_AT_REST {
+        if self.subs.is_empty() && self.subs.capacity() > IDLE_CAPACITY {
             *self = Table::default();
         }
     }
