@@ -8,8 +8,10 @@ use std::time::Duration;
 use zk_proto::{Acl, ConnectTarget};
 use zk_transport::{BackoffPolicy, Dial, Login, Resolve, SystemResolver, TcpDial};
 
-#[cfg(doc)]
 use crate::client::Client;
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
 use crate::session::identity::SessionPolicy;
 use crate::shared::SuspendedTime;
 
@@ -39,10 +41,34 @@ impl std::fmt::Debug for GivenHosts {
     }
 }
 
+impl Client {
+    /// Connects to an ensemble with the default options: `host:port,host:port/chroot`. The port is
+    /// 2181 unless given, IPv6 addresses stand in brackets, the chroot is optional. Or the name of a
+    /// service, whose SRV records in the DNS are the servers (ZOOKEEPER-4956):
+    /// `dns-srv://_zookeeper._tcp.example.com/chroot`.
+    ///
+    /// # Errors
+    /// See [`ClientBuilder::connect`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime; see [`ClientBuilder::start`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the client.
+    pub async fn connect(hosts: impl Into<String>) -> Result<Client> {
+        Self::builder(hosts).connect().await
+    }
+
+    /// The options of a client, before it connects.
+    pub fn builder(hosts: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(hosts)
+    }
+}
+
 /// Makes a [`Client`].
 #[derive(Debug, Clone)]
 #[must_use = "call connect() or start()"]
-pub struct Builder {
+pub struct ClientBuilder {
     hosts: GivenHosts,
     session_timeout: Duration,
     connect_timeout: Duration,
@@ -81,9 +107,9 @@ impl std::fmt::Debug for Suspended {
     }
 }
 
-impl Builder {
+impl ClientBuilder {
     pub(crate) fn new(hosts: impl Into<String>) -> Self {
-        Builder {
+        ClientBuilder {
             hosts: GivenHosts(hosts.into()),
             session_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),
@@ -350,7 +376,7 @@ mod tests {
     #[should_panic(expected = "timers are disabled")]
     fn a_runtime_without_timers_panics_at_start() {
         let _ = in_runtime(|it| it.enable_io(), async {
-            Builder::new("127.0.0.1:1").start()
+            ClientBuilder::new("127.0.0.1:1").start()
         });
     }
 
@@ -358,8 +384,8 @@ mod tests {
     #[test]
     fn a_runtime_without_io_is_named_by_errors() {
         let errors = in_runtime(|it| it.enable_time(), async {
-            let connecting = Builder::new("127.0.0.1:1").connect().await;
-            let client = Builder::new("127.0.0.1:1").start().unwrap();
+            let connecting = ClientBuilder::new("127.0.0.1:1").connect().await;
+            let client = ClientBuilder::new("127.0.0.1:1").start().unwrap();
             let reading = client.get("/a").await;
             [connecting.unwrap_err(), reading.unwrap_err()]
         });
@@ -371,7 +397,7 @@ mod tests {
 
     #[test]
     fn b75_credentials_are_not_shown() {
-        let builder = Builder::new("localhost").auth("digest", "user:canary");
+        let builder = ClientBuilder::new("localhost").auth("digest", "user:canary");
         let text = format!("{builder:?}");
         assert!(text.contains("digest") && text.contains("[redacted]"));
         assert!(
@@ -385,14 +411,14 @@ mod tests {
     fn a_password_in_hosts_or_acl_is_not_shown() {
         for hosts in ["user:hunter2@zk1:2181", "zk://user:hunter2@zk1/m"] {
             let acl = Acl::new(zk_proto::Permissions::ALL, "digest", "user:hunter2");
-            let builder = Builder::new(hosts).default_acl([acl]);
+            let builder = ClientBuilder::new(hosts).default_acl([acl]);
             let shown = format!("{builder:?}");
             assert!(!shown.contains("hunter2"), "{shown}");
             let error = builder.start().unwrap_err();
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains("hunter2"), "{shown}");
         }
-        let shown = format!("{:?}", Builder::new("zk1,zk2/app"));
+        let shown = format!("{:?}", ClientBuilder::new("zk1,zk2/app"));
         assert!(shown.contains("zk1:2181,zk2:2181/app"), "{shown}");
     }
 }

@@ -1,8 +1,9 @@
 //! What went wrong, with which operation and path, and whether it took effect.
 
 mod display;
+mod op_class;
 
-pub(crate) use display::is_create;
+pub(crate) use op_class::is_create;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -199,7 +200,7 @@ impl Error {
     /// A read has been sent again after each lost connection, and is not to be any more.
     pub(crate) fn of_replayed(self, op: OpCode) -> Self {
         let lost = self.kind() == ErrorKind::ConnectionLost && self.outcome() == Outcome::Unknown;
-        match lost && display::is_read(op) {
+        match lost && op_class::is_read(op) {
             true => self.with_retries_exhausted(),
             false => self,
         }
@@ -289,7 +290,7 @@ impl Error {
     /// to send instead, and could not do so at once because another write was on its way.
     pub fn is_retryable(&self) -> bool {
         let is_replaced =
-            self.kind() == ErrorKind::Unimplemented && self.0.op.is_some_and(display::is_replaced);
+            self.kind() == ErrorKind::Unimplemented && self.0.op.is_some_and(op_class::is_replaced);
         if is_replaced {
             return self.outcome() != Outcome::Unknown;
         }

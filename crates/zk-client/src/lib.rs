@@ -91,11 +91,11 @@
 //! The servers of the connect string are tried in an order shuffled once, and of a name with several
 //! addresses one after the other: an attempt that fails in the handshake, or in that of TLS, is followed
 //! by one to the next address. The list can change while
-//! the client lives: by [`Client::update_hosts`], by the DNS ([`Builder::srv_refresh`]), or by the
-//! ensemble itself, when the client follows its configuration ([`Builder::follow_config`]), which
+//! the client lives: by [`Client::update_hosts`], by the DNS ([`ClientBuilder::srv_refresh`]), or by the
+//! ensemble itself, when the client follows its configuration ([`ClientBuilder::follow_config`]), which
 //! loses none of the servers that the configuration does not name. Clients then move such that every
 //! server has its equal share of them; one that moves keeps its session, and waits for its requests
-//! in flight before. With [`Builder::read_only`] a server without a quorum will do for reads, until
+//! in flight before. With [`ClientBuilder::read_only`] a server without a quorum will do for reads, until
 //! there is one with.
 //!
 //! # TLS and SASL
@@ -186,8 +186,8 @@
 //! | `blocking` | no | a client for programs without a runtime: the module `blocking`, and `wait()` on every operation |
 //! | `metrics` | no | counters, gauges and histograms for the facade `metrics`, listed above |
 //! | `serde` | no | `Serialize` and `Deserialize` on the data people see, such as [`Stat`] |
-//! | `sasl` | no | `Builder::sasl_digest`, the mechanism DIGEST-MD5; `Builder::sasl` is always there |
-//! | `tls` | no | `Builder::tls`, on rustls with ring |
+//! | `sasl` | no | `ClientBuilder::sasl_digest`, the mechanism DIGEST-MD5; `ClientBuilder::sasl` is always there |
+//! | `tls` | no | `ClientBuilder::tls`, on rustls with ring |
 //!
 //! There is also `testkit`, for this project's own fuzzing and tests. It is no part of the API
 //! and may change at any time.
@@ -210,7 +210,7 @@ mod telemetry;
 pub mod testkit;
 mod watch;
 
-pub use builder::Builder;
+pub use builder::ClientBuilder;
 pub use client::Client;
 pub use error::{Error, ErrorKind, Outcome, Result};
 pub use lease::{Lease, LeaseLost};

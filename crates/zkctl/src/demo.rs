@@ -12,7 +12,7 @@ mod watches;
 
 use std::time::Duration;
 
-use zk_client::{BackoffPolicy, Builder, Client};
+use zk_client::{BackoffPolicy, Client, ClientBuilder};
 use zk_embedded::Server;
 
 use crate::commands::check_root;
@@ -47,7 +47,7 @@ struct Stage {
 
 impl Stage {
     /// Without limits that a busy machine could reach.
-    fn builder(&self) -> Builder {
+    fn builder(&self) -> ClientBuilder {
         let builder = Client::builder(&self.hosts)
             .session_timeout(LONG_SESSION)
             .deadline(None)

@@ -8,7 +8,7 @@ use zk_proto::ConnectTarget;
 use zk_transport::Dial;
 use zk_transport::Hosts;
 
-use crate::builder::Builder;
+use crate::builder::ClientBuilder;
 use crate::client::Client;
 use crate::driver::srv_discovery::Discovery;
 use crate::driver::suspend_clock;
@@ -28,7 +28,7 @@ const NAMES_FROM_DNS: &str = "dns-srv:// cannot be used with TLS like this: serv
      answers are no concern, set TlsConfig::danger_trust_dns_names; a Dial of your own is taken to use TLS \
      unless its method authenticates_host answers false";
 
-impl Builder {
+impl ClientBuilder {
     /// Makes the client without waiting for a session; requests wait for one. It keeps trying until
     /// it is closed, however long there is no server.
     ///

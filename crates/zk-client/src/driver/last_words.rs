@@ -19,7 +19,7 @@ pub(crate) struct LastWords<'a> {
     shared: &'a Shared,
     /// Bytes that the stream has accepted.
     written: u64,
-    /// Whether the connection has ended, and the driver goes on.
+    /// Whether the connection has ended before the driver.
     ended: bool,
 }
 

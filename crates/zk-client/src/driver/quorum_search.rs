@@ -48,7 +48,8 @@ pub(crate) async fn seek(shared: &Shared, dial: &dyn Dial, seed: u64) -> Infalli
     }
 }
 
-/// Waits for a read-only server, and tells how long one with a quorum served before.
+/// Waits until a read-only server serves the client. Returns how long a server with a quorum had served
+/// it before.
 async fn until_read_only(shared: &Shared) -> Option<Duration> {
     let mut since: Option<Instant> = None;
     poll_fn(|_| {
@@ -72,7 +73,7 @@ async fn round(
     dial: &dyn Dial,
     asked: &mut HashMap<HostPort, Addresses>,
 ) -> Option<(HostPort, Option<SocketAddr>)> {
-    let (hosts, patience) = shared.with(|core| {
+    let (hosts, timeout) = shared.with(|core| {
         let current = core.server().cloned();
         let several = |host| {
             core.relocation
@@ -98,8 +99,8 @@ async fn round(
             let known = shared.with(|core| core.relocation.hosts.addresses_of(&host).cloned());
             known.unwrap_or_default()
         });
-        *addresses = addresses.for_another_attempt().within(patience);
-        match tokio::time::timeout(patience, has_quorum(dial, &host, addresses)).await {
+        *addresses = addresses.for_another_attempt().within(timeout);
+        match tokio::time::timeout(timeout, has_quorum(dial, &host, addresses)).await {
             Ok(Ok(true)) => return Some((host, addresses.current())),
             Ok(Ok(false)) => debug!(server = %host, "is read-only as well"),
             Ok(Err(problem)) => debug!(server = %host, problem, "does not say if it has a quorum"),

@@ -11,8 +11,8 @@ use zk_transport::{Backoff, BackoffPolicy, Resolve};
 
 use crate::shared::{Shared, now};
 
-/// How long a lookup may take, all its name servers together.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit of a lookup, all its name servers together.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A service whose SRV records are the list of servers.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Discovery {
 }
 
 /// Has the list of servers changed whenever the DNS does. A lookup that fails, finds no server, or
-/// finds what the one before did, changes nothing, whoever may have given another list since.
+/// finds what the one before did, changes nothing, even if the list was replaced otherwise since.
 ///
 /// Polled by the driver.
 pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) -> Infallible {
@@ -36,7 +36,7 @@ pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) 
     let mut backoff = Backoff::new(BackoffPolicy::default(), seed);
     let mut found_before = HashSet::new();
     loop {
-        let lookup = tokio::time::timeout(PATIENCE, resolver.servers(service));
+        let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, resolver.servers(service));
         let problem = match lookup.await {
             Ok(Ok(servers)) if servers.is_empty() => "it has no servers".to_owned(),
             Ok(Ok(servers)) => {
@@ -52,7 +52,7 @@ pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) 
                 String::new()
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_elapsed) => format!("no answer within {} s", PATIENCE.as_secs()),
+            Err(_elapsed) => format!("no answer within {} s", LOOKUP_TIMEOUT.as_secs()),
         };
         if !problem.is_empty() {
             warn!(service, problem, "cannot look up the servers");

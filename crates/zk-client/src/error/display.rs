@@ -6,6 +6,7 @@ use std::fmt;
 use zk_proto::OpCode;
 use zk_transport::Disconnect;
 
+use crate::error::op_class::{is_create, is_read, is_replaced, sets_no_znode};
 use crate::error::{Error, ErrorKind, Inner, Outcome};
 
 impl fmt::Display for Error {
@@ -47,38 +48,6 @@ impl Error {
 /// An operation as people know it: without the number of its revision.
 fn verb(op: OpCode) -> &'static str {
     op.name().trim_end_matches(|c: char| c.is_ascii_digit())
-}
-
-pub(crate) fn is_create(op: OpCode) -> bool {
-    use OpCode::{Create, Create2, CreateContainer, CreateTtl};
-    matches!(op, Create | Create2 | CreateContainer | CreateTtl)
-}
-
-pub(super) fn is_read(op: OpCode) -> bool {
-    use OpCode::{
-        AddWatch, CheckWatches, Exists, GetAcl, GetAllChildrenNumber, GetChildren, GetChildren2,
-        GetData, GetEphemerals, MultiRead, Sync, WhoAmI,
-    };
-    matches!(
-        op,
-        AddWatch
-            | CheckWatches
-            | Exists
-            | GetAcl
-            | GetAllChildrenNumber
-            | GetChildren
-            | GetChildren2
-            | GetData
-            | GetEphemerals
-            | MultiRead
-            | Sync
-            | WhoAmI
-    )
-}
-
-/// Whether the operation is treated as a read, since it can be made again, and is none.
-fn sets_no_znode(op: OpCode) -> bool {
-    matches!(op, OpCode::AddWatch | OpCode::CheckWatches | OpCode::Sync)
 }
 
 /// That a server does not know the operation.
@@ -178,11 +147,6 @@ fn lacks_credentials(inner: &Inner) -> bool {
     let source = inner.source.as_ref();
     let reason = source.and_then(|source| source.downcast_ref::<Disconnect>());
     reason == Some(&Disconnect::LoginRequired)
-}
-
-/// Whether the client sends another operation in place of this one to a server that does not know it.
-pub(super) fn is_replaced(op: OpCode) -> bool {
-    matches!(op, OpCode::Create2 | OpCode::CreateContainer)
 }
 
 fn advice(inner: &Inner) -> Option<&'static str> {

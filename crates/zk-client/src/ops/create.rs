@@ -11,7 +11,6 @@ use zk_proto::{Acl, CreateMode, Encode, MAX_TTL_MS, OpCode, Stat};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::create_protected::CreateProtected;
 use crate::ops::pending::{Call, Pending, Success, operation, validate};
 
 /// A znode that was created.
@@ -176,13 +175,6 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
     /// unless they exist.
     pub fn parents(self) -> CreateParents<'a, D> {
         CreateParents { create: self }
-    }
-
-    /// Puts a random id into the znode's name, so that its creation can be told apart from any
-    /// other's: after a lost connection the znode is looked for, and created if it is not there.
-    /// So it is created once, and its name is known, whatever happens to the reply.
-    pub fn protected(self) -> CreateProtected<'a, D> {
-        CreateProtected::new(self)
     }
 
     /// Puts the request on the wire.

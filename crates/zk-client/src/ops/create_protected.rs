@@ -71,6 +71,15 @@ impl fmt::Debug for Guid {
     }
 }
 
+impl<'a, D: AsRef<[u8]>> Create<'a, D> {
+    /// Puts a random id into the znode's name, so that its creation can be told apart from any
+    /// other's: after a lost connection the znode is looked for, and created if it is not there.
+    /// So it is created once, and its name is known, whatever happens to the reply.
+    pub fn protected(self) -> CreateProtected<'a, D> {
+        CreateProtected::new(self)
+    }
+}
+
 /// [`Create`], exactly once.
 ///
 /// When the connection is lost before the reply, or the reply leaves open whether it was executed,
@@ -89,7 +98,7 @@ impl fmt::Debug for Guid {
 /// Dropping the future deletes the znode in the background, should it come to exist;
 /// [`Client::close`](crate::Client::close) waits for that. A sequential znode is found among its
 /// parent's children, which is impossible, and logged as a warning, if their list is larger than
-/// [`Builder::max_reply_bytes`](crate::Builder::max_reply_bytes).
+/// [`ClientBuilder::max_reply_bytes`](crate::ClientBuilder::max_reply_bytes).
 #[must_use = "operations do nothing unless awaited or submitted"]
 pub struct CreateProtected<'a, D> {
     create: Create<'a, D>,

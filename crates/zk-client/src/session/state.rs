@@ -20,7 +20,7 @@ pub enum State {
         epoch: u64,
     },
     /// A server without a quorum serves reads. Only a client that asked for it gets there
-    /// ([`Builder::read_only`](crate::Builder::read_only)), and it goes on looking for a server
+    /// ([`ClientBuilder::read_only`](crate::ClientBuilder::read_only)), and it goes on looking for a server
     /// with one.
     ConnectedReadOnly {
         /// That of the session, if this client had one before and the server knows it. Otherwise 0:

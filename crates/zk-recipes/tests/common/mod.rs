@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{
-    BackoffPolicy, Builder, Client, Dial, DialError, Dialing, ErrorKind, HostPort, Stream,
+    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Stream,
     WatchMode,
 };
 use zk_embedded::{Pose, Server, UnknownPose};
@@ -163,7 +163,7 @@ impl Memory {
     pub(crate) async fn client(
         &self,
         members: &[usize],
-        options: impl FnOnce(Builder) -> Builder,
+        options: impl FnOnce(ClientBuilder) -> ClientBuilder,
     ) -> Client {
         let hosts: Vec<_> = members.iter().map(|n| format!("member-{n}:1")).collect();
         let impatient = BackoffPolicy {
@@ -201,7 +201,7 @@ pub(crate) fn now() -> Instant {
 }
 
 /// With limits that a busy machine does not reach, for clients on the machine's own clock.
-pub(crate) fn unhurried(builder: Builder) -> Builder {
+pub(crate) fn unhurried(builder: ClientBuilder) -> ClientBuilder {
     builder
         .session_timeout(Duration::from_secs(40))
         .connect_timeout(Duration::from_secs(24 * 60 * 60))

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use tokio::task::JoinSet;
-use zk_client::{Builder, Client, ErrorKind};
+use zk_client::{Client, ClientBuilder, ErrorKind};
 
 use super::check_root;
 use crate::args::Bench;
@@ -38,7 +38,7 @@ struct Done {
 pub(crate) async fn bench(
     args: &Bench,
     client: &Client,
-    sessions: Builder,
+    sessions: ClientBuilder,
     output: &mut Output,
     notices: &Notices,
     signals: &mut Signals,
@@ -63,7 +63,7 @@ pub(crate) async fn bench(
 async fn measure(
     args: &Bench,
     client: &Client,
-    sessions: Builder,
+    sessions: ClientBuilder,
     root: &str,
     output: &mut Output,
     notices: &Notices,

@@ -73,6 +73,30 @@ impl RetryPolicy {
         Self::default()
     }
 
+    /// A policy whose delays, and whose end, are those that `make` makes, anew for each use. Attempts
+    /// and time are not limited otherwise, unless told.
+    ///
+    /// ```
+    /// use backoff::ExponentialBackoff;
+    /// use zk_client::RetryPolicy;
+    ///
+    /// let policy = RetryPolicy::from_backoff(ExponentialBackoff::default).attempts(5);
+    /// ```
+    ///
+    /// The crate `backoff` is no longer maintained (RUSTSEC-2025-0012) and its jitter cannot be
+    /// seeded. This is for programs that have it; others are better served by
+    /// [`RetryPolicy::backoff`].
+    #[cfg(feature = "backoff")]
+    pub fn from_backoff<B: backoff::backoff::Backoff + Send + 'static>(
+        make: impl Fn() -> B + Send + Sync + 'static,
+    ) -> Self {
+        RetryPolicy {
+            attempts: None,
+            deadline: None,
+            source: Source::Foreign(backoff_crate::Prototype::new(make)),
+        }
+    }
+
     /// How many attempts there are at most, the first included; `None` for no limit. 0 is taken as 1.
     #[must_use]
     pub fn attempts(mut self, attempts: impl Into<Option<u32>>) -> Self {

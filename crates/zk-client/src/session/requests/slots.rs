@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_free_when_both_sides_have_let_go() {
+    fn a_slot_is_freed_by_both_holders() {
         let mut slots = Slots::default();
         let key = slots.insert(
             OpCode::Exists,
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_caller_is_dropped() {
+    fn a_reply_without_a_caller_is_dropped() {
         let mut slots = Slots::default();
         let key = slots.insert(
             OpCode::Exists,

@@ -6,16 +6,16 @@ use zk_proto::records::WatcherType;
 
 use super::kind::{WatchIntent, WatchKind};
 
-/// A watch that the server should forget.
+/// A watch to be removed on the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unwatch {
     pub(crate) path: Arc<str>,
     pub(crate) kind: WatcherType,
-    /// The lasting watches that this removes.
+    /// The persistent and recursive watches that this removes.
     pub(crate) lasting: Left,
 }
 
-/// Requests under way that will set a watch on a path, should they succeed.
+/// The number of requests in flight that set a watch on one path.
 #[derive(Debug, Default)]
 pub(super) struct Arming {
     pub(super) requests: u32,
@@ -24,7 +24,7 @@ pub(super) struct Arming {
 }
 
 impl Arming {
-    /// Counts a request up or down by `by`.
+    /// Adds `by` to the counters of the request's kind.
     pub(super) fn count(&mut self, intent: &WatchIntent, by: i32) {
         let add = |count: &mut u32| *count = count.saturating_add_signed(by);
         add(&mut self.requests);
@@ -41,7 +41,7 @@ impl Arming {
     }
 }
 
-/// Lasting watches that the server still guards although no subscriber is left.
+/// Persistent and recursive watches that are armed on the server and have no subscriber left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Left {
     pub(super) persistent: bool,

@@ -1,4 +1,4 @@
-//! Watches that are to be armed again, in batches of one request each.
+//! Batches of watches to be armed again, one request each.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use zk_proto::Zxid;
 
 use super::kind::WatchKind;
 
-/// Watches to be re-armed by one request, all last guarded up to the same zxid.
+/// Watches to be armed again by one request, all last armed up to the same zxid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batch {
     pub(crate) since: Zxid,
@@ -22,7 +22,7 @@ impl Batch {
             .map(|(_, path)| &**path)
     }
 
-    /// Whether its watches last. They are never in one batch with those that do not.
+    /// Whether its watches are persistent or recursive. No batch has one-shot watches beside those.
     pub(crate) fn is_lasting(&self) -> bool {
         self.watches
             .last()
@@ -30,11 +30,11 @@ impl Batch {
     }
 }
 
-/// What the current connection's server has not been asked to guard yet, in order.
+/// The watches that are not sent to the current server yet, in order.
 #[derive(Debug, Default)]
 pub(super) struct Rearming(pub(super) VecDeque<Group>);
 
-/// Watches of one kind, last guarded up to the same zxid.
+/// Watches of one kind, last armed up to the same zxid.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) since: Zxid,

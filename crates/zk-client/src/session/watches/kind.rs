@@ -1,4 +1,4 @@
-//! The kinds of watches, and the names of subscriptions.
+//! The kinds of watches, and the ids of subscriptions.
 
 use std::sync::Arc;
 
@@ -31,13 +31,13 @@ impl WatchKind {
     }
 }
 
-/// Names a subscription, until it is dropped.
+/// The id of a subscription, until it is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SubId(u32);
 
 impl SubId {
     pub(super) fn new(index: usize) -> Self {
-        // Memory ends before numbers do.
+        // Memory runs out before u32 does.
         SubId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
@@ -52,6 +52,7 @@ pub(crate) struct WatchIntent {
     pub(crate) kind: WatchKind,
     /// The full path, chroot included.
     pub(crate) path: Arc<str>,
-    /// Whether the request was changed as a precaution, and does not ask for just this.
+    /// Whether the request was changed by [`Registry::precaution`](super::Registry::precaution), so that
+    /// it does not set exactly this watch.
     pub(crate) changed: bool,
 }

@@ -1,6 +1,6 @@
 //! What one of the tasks does, over and over.
 
-use zk_client::{Builder, Client, Watch};
+use zk_client::{Client, ClientBuilder, Watch};
 use zk_recipes::Lock;
 
 use crate::args::{Bench, Workload};
@@ -14,7 +14,7 @@ pub(super) enum Work {
     /// A watch is set and set off, and tells.
     Watch(Client, String, Vec<u8>),
     Lock(Lock),
-    Connect(Box<Builder>),
+    Connect(Box<ClientBuilder>),
 }
 
 impl Work {
@@ -22,7 +22,7 @@ impl Work {
     pub(super) async fn prepare(
         args: &Bench,
         client: &Client,
-        sessions: &Builder,
+        sessions: &ClientBuilder,
         root: &str,
         number: u64,
     ) -> zk_client::Result<Self> {
@@ -74,7 +74,10 @@ impl Work {
                 guard.release().await.map_err(|error| error.to_string())
             }
             Work::Connect(sessions) => {
-                let client = Builder::clone(sessions).connect().await.map_err(told)?;
+                let client = ClientBuilder::clone(sessions)
+                    .connect()
+                    .await
+                    .map_err(told)?;
                 client.close().await.map_err(told)
             }
         }

@@ -1,0 +1,42 @@
+//! What an operation does, as far as the text of its error depends on it.
+
+use zk_proto::OpCode;
+
+pub(crate) fn is_create(op: OpCode) -> bool {
+    use OpCode::{Create, Create2, CreateContainer, CreateTtl};
+    matches!(op, Create | Create2 | CreateContainer | CreateTtl)
+}
+
+/// Whether a request can be sent again without harm. `sync` and the operations that set watches
+/// count as reads.
+pub(crate) fn is_read(op: OpCode) -> bool {
+    use OpCode::{
+        AddWatch, CheckWatches, Exists, GetAcl, GetAllChildrenNumber, GetChildren, GetChildren2,
+        GetData, GetEphemerals, MultiRead, Sync, WhoAmI,
+    };
+    matches!(
+        op,
+        AddWatch
+            | CheckWatches
+            | Exists
+            | GetAcl
+            | GetAllChildrenNumber
+            | GetChildren
+            | GetChildren2
+            | GetData
+            | GetEphemerals
+            | MultiRead
+            | Sync
+            | WhoAmI
+    )
+}
+
+/// Whether the operation counts as a read and returns no data of a znode.
+pub(super) fn sets_no_znode(op: OpCode) -> bool {
+    matches!(op, OpCode::AddWatch | OpCode::CheckWatches | OpCode::Sync)
+}
+
+/// Whether the client sends an older operation instead to a server that lacks this one.
+pub(super) fn is_replaced(op: OpCode) -> bool {
+    matches!(op, OpCode::Create2 | OpCode::CreateContainer)
+}
