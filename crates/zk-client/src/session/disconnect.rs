@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use zk_transport::{Disconnect, Lost, Unsent};
+use zk_transport::{Disconnect, Lost, Sent};
 
 use crate::error::Outcome;
 use crate::session::abilities::Unanswered;
@@ -81,7 +81,7 @@ impl Core {
             if let ReplyTarget::Call(key) = lost.token {
                 // The oldest request was to be answered next.
                 let is_next = index == 0;
-                self.handle_lost(key, &lost.unsent, is_next, reason, &mut losses);
+                self.handle_lost(key, &lost.sent, is_next, reason, &mut losses);
             }
         }
         // What was held back for the next connection comes after what was in flight.
@@ -107,7 +107,7 @@ impl Core {
     fn handle_lost(
         &mut self,
         key: SlotKey,
-        unsent: &Unsent,
+        sent: &Sent,
         is_next: bool,
         reason: &Disconnect,
         losses: &mut Losses,
@@ -117,7 +117,7 @@ impl Core {
         let Some(slot) = self.requests.slots.get_mut(key) else {
             return;
         };
-        let is_whole = matches!(unsent, Unsent::Whole(_));
+        let is_whole = matches!(sent, Sent::Nothing(_));
         if !slot.is_awaited() {
             // Without a caller it ends here, but a write that follows must not skip it either.
             losses.write_lost |= slot.is_write() && (!is_whole || slot.has_failed());
@@ -132,7 +132,7 @@ impl Core {
             self.fail(key, Failure::ReplyTooLarge { size, limit });
             return;
         }
-        let costs_it = is_next && may_be_due_to_a_request(reason) && *unsent == Unsent::Nothing;
+        let costs_it = is_next && may_be_due_to_a_request(reason) && *sent == Sent::All;
         slot.losses += u32::from(costs_it);
         if !slot.is_write() && slot.losses >= MAX_LOSSES {
             let outcome = Outcome::Unknown;
@@ -152,19 +152,19 @@ impl Core {
             .writes_ahead
             .saturating_sub(usize::from(is_sent_write));
         if !slot.is_write() || zk_proto::seeded_bug!("A52") {
-            slot.was_sent |= *unsent == Unsent::Nothing;
+            slot.was_sent |= *sent == Sent::All;
             losses.kept.push_back(key);
             return;
         }
-        let outcome = match unsent {
-            Unsent::Whole(record) if !losses.write_lost => {
+        let outcome = match sent {
+            Sent::Nothing(record) if !losses.write_lost => {
                 slot.record.clear();
                 slot.record.extend_from_slice(record);
                 losses.kept.push_back(key);
                 return;
             }
-            Unsent::Whole(_) | Unsent::Tail => Outcome::NotSent,
-            Unsent::Nothing => Outcome::Unknown,
+            Sent::Nothing(_) | Sent::Part => Outcome::NotSent,
+            Sent::All => Outcome::Unknown,
         };
         losses.write_lost = true;
         let is_suspect = !slot.asks.and(losses.suspected).is_empty();
@@ -208,11 +208,11 @@ impl Core {
         let unanswered = in_flight.iter().map(|lost| Unanswered {
             op: lost.op,
             submitted: lost.submitted,
-            asks: match (&lost.unsent, &lost.token) {
-                (Unsent::Nothing, ReplyTarget::Call(key)) => {
+            asks: match (&lost.sent, &lost.token) {
+                (Sent::All, ReplyTarget::Call(key)) => {
                     slots.get(*key).map_or(OpSet::NONE, |slot| slot.asks)
                 }
-                (Unsent::Nothing, _) => OpSet::of(lost.op),
+                (Sent::All, _) => OpSet::of(lost.op),
                 _ => OpSet::NONE,
             },
         });
@@ -224,7 +224,7 @@ impl Core {
     fn writes_sent(&self, in_flight: &[Lost<ReplyTarget>]) -> usize {
         let slots = &self.requests.slots;
         let is_sent = |lost: &&Lost<ReplyTarget>| match lost.token {
-            ReplyTarget::Call(key) if !matches!(lost.unsent, Unsent::Whole(_)) => {
+            ReplyTarget::Call(key) if !matches!(lost.sent, Sent::Nothing(_)) => {
                 (slots.get(key)).is_some_and(|slot| slot.is_write() && !self.is_refused(slot))
             }
             _ => false,

@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use zk_proto::records::GetDataRequest;
 use zk_proto::{Encode, ErrorCode, OpCode};
-use zk_transport::{Disconnect, Lost, Unsent};
+use zk_transport::{Disconnect, Lost, Sent};
 
 use crate::session::Core;
 use crate::session::abilities::keeper_flags::FEATURE_FLAGS;
@@ -50,7 +50,7 @@ impl Core {
         lost: &[Lost<ReplyTarget>],
     ) -> bool {
         let is_close = |lost: &Lost<ReplyTarget>| {
-            matches!(lost.token, ReplyTarget::Close) && lost.unsent == Unsent::Nothing
+            matches!(lost.token, ReplyTarget::Close) && lost.sent == Sent::All
         };
         self.abilities.is_keeper()
             && *reason == Disconnect::ClosedByServer

@@ -59,8 +59,7 @@ impl Core {
         }
         let mut out = BytesMut::new();
         if self.shutdown.is_requested()
-            && let Some(link) =
-                (self.connection.open_link()).filter(|link| link.handed_over() == written)
+            && let Some(link) = (self.connection.open_link()).filter(|link| link.taken() == written)
         {
             link.poll_output(&mut out);
         }
