@@ -11,7 +11,9 @@ use zk_proto::{Acl, CreateMode, Encode, MAX_TTL_MS, OpCode, Stat};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::pending::{Call, Pending, Success, operation, validate};
+use crate::ops::operation::operation;
+use crate::ops::pending::{Call, Pending, validate};
+use crate::session::requests::Reply;
 
 /// A znode that was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,7 +271,7 @@ impl Encode for Alone<'_> {
     }
 }
 
-fn created(reply: &Success, client: &Client) -> Result<Created> {
+fn created(reply: &Reply, client: &Client) -> Result<Created> {
     let Create2Response { path, stat } = reply.decode()?;
     Ok(Created {
         path: strip(client, path),
@@ -287,7 +289,7 @@ pub(crate) fn strip(client: &Client, path: String) -> String {
     }
 }
 
-crate::ops::pending::blocking!(
+crate::ops::operation::blocking!(
     [<'a, D: AsRef<[u8]> + Send + Sync + 'a>] CreateParents<'a, D>, Created, |op| op.create.client
 );
 

@@ -10,12 +10,12 @@ use zk_proto::{OpCode, SessionId, path};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::ops::children::Children;
 use crate::ops::cleanup::{Cleanup, Target};
 use crate::ops::create::{Create, Created};
-use crate::ops::pending::{Pending, validate};
-use crate::ops::read::Children;
+use crate::ops::delete::delete_for_good;
+use crate::ops::pending::{ANY_VERSION, Pending, validate};
 use crate::ops::retry::repetition::Repetition;
-use crate::ops::write::{ANY, delete_for_good};
 use crate::session::requests::SlotKey;
 
 /// So many requests of one creation may each be lost with the connection: more than of other requests,
@@ -173,7 +173,7 @@ impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> IntoFuture for CreateProtected<'a, D
     }
 }
 
-crate::ops::pending::blocking!(
+crate::ops::operation::blocking!(
     [<'a, D: AsRef<[u8]> + Send + Sync + 'a>] CreateProtected<'a, D>, Created, |op| op.create.client
 );
 
@@ -418,7 +418,8 @@ impl Drop for Orphan {
         let path = std::mem::take(&mut self.path);
         if !self.sequential {
             let deleting = client.delete(&path).submit();
-            cleanup.spawn(async move { delete_for_good(&client, &path, ANY, deleting).await });
+            cleanup
+                .spawn(async move { delete_for_good(&client, &path, ANY_VERSION, deleting).await });
             return;
         }
         let (parent, prefix) = (
@@ -462,7 +463,7 @@ async fn remove(client: &Client, parent: &str, prefix: &str, mut look: Look) -> 
                     .map(|path| (client.delete(&path).submit(), path))
                     .collect();
                 for (deleting, path) in deletions {
-                    delete_for_good(client, &path, ANY, deleting).await?;
+                    delete_for_good(client, &path, ANY_VERSION, deleting).await?;
                 }
                 return Ok(());
             }

@@ -7,9 +7,10 @@ use zk_proto::{ErrorCode, Stat, Zxid};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::pending::Pending;
+use crate::ops::delete::Delete;
+use crate::ops::pending::{ANY_VERSION, Pending};
 use crate::ops::retry::RetryPolicy;
-use crate::ops::write::{ANY, Delete, Set};
+use crate::ops::set::Set;
 
 /// [`Set`] or [`Delete`], tried again; made by [`Set::retry`] and [`Delete::retry`].
 #[derive(Debug)]
@@ -104,7 +105,7 @@ impl<D: AsRef<[u8]> + Sync> Conditional for Set<'_, D> {
     }
 
     fn is_conditional(&self) -> bool {
-        self.version != ANY
+        self.version != ANY_VERSION
     }
 
     fn write(&self) -> Pending<Stat> {
@@ -150,7 +151,7 @@ impl Conditional for Delete<'_> {
     }
 
     fn is_conditional(&self) -> bool {
-        self.version != ANY
+        self.version != ANY_VERSION
     }
 
     fn write(&self) -> Pending<()> {
@@ -237,7 +238,7 @@ macro_rules! retried {
             }
         }
 
-        crate::ops::pending::blocking!([$($generics)*] Retried<'a, $op>, $output, |op| op.op.client);
+        crate::ops::operation::blocking!([$($generics)*] Retried<'a, $op>, $output, |op| op.op.client);
     };
 }
 

@@ -1,75 +1,17 @@
-//! Operations that change a znode that exists: set, delete.
+//! Deleting a znode, once or until it is gone.
 
 use std::time::Duration;
 
-use zk_proto::records::{DeleteRequest, SetDataRequest};
-use zk_proto::{OpCode, Stat};
+use zk_proto::OpCode;
+use zk_proto::records::DeleteRequest;
 
 use crate::client::Client;
 use crate::error::{ErrorKind, Result};
 use crate::ops::cleanup::{Cleanup, Target};
-use crate::ops::pending::{Call, Pending, operation};
-use crate::ops::read::stat;
+use crate::ops::operation::operation;
+use crate::ops::pending::{ANY_VERSION, Call, Pending};
 use crate::ops::recursive::DeleteRecursive;
 use crate::ops::retry::repetition::Repetition;
-
-/// Any version.
-pub(crate) const ANY: i32 = -1;
-
-/// Replaces a znode's data and returns its new stat.
-///
-/// # Errors
-/// [`NoNode`](ErrorKind::NoNode), [`BadVersion`](ErrorKind::BadVersion),
-/// [`NoAuth`](ErrorKind::NoAuth), [`RequestTooLarge`](ErrorKind::RequestTooLarge).
-///
-/// # Cancel safety
-/// Dropping the future does not stop a request that is on the wire.
-#[derive(Debug)]
-#[must_use = "operations do nothing unless awaited or submitted"]
-pub struct Set<'a, D> {
-    pub(crate) client: &'a Client,
-    pub(crate) path: &'a str,
-    pub(crate) data: D,
-    pub(crate) version: i32,
-    deadline: Option<Duration>,
-}
-
-impl<'a, D: AsRef<[u8]>> Set<'a, D> {
-    pub(crate) fn new(client: &'a Client, path: &'a str, data: D) -> Self {
-        Set {
-            client,
-            path,
-            data,
-            version: ANY,
-            deadline: None,
-        }
-    }
-
-    /// Only if the znode's data have this version; otherwise
-    /// [`BadVersion`](ErrorKind::BadVersion).
-    pub fn version(mut self, version: i32) -> Self {
-        self.version = version;
-        self
-    }
-
-    /// Puts the request on the wire.
-    pub fn submit(self) -> Pending<Stat> {
-        self.put()
-    }
-
-    pub(crate) fn put(&self) -> Pending<Stat> {
-        let record = SetDataRequest {
-            path: self.client.root().wire(self.path),
-            data: Some(self.data.as_ref()),
-            version: self.version,
-        };
-        Call::write(self.client, OpCode::SetData, self.path)
-            .deadline(self.deadline)
-            .submit(&record, |reply, _| stat(reply))
-    }
-}
-
-operation!(Set<D> -> Stat);
 
 /// Deletes a znode.
 ///
@@ -93,7 +35,7 @@ impl<'a> Delete<'a> {
         Delete {
             client,
             path,
-            version: ANY,
+            version: ANY_VERSION,
             deadline: None,
         }
     }
@@ -122,7 +64,7 @@ impl<'a> Delete<'a> {
         };
         Call::write(self.client, OpCode::Delete, self.path)
             .deadline(self.deadline)
-            .submit(&record, |_, _| Ok(()))
+            .submit(&record, |reply, _| reply.body().map(drop))
     }
 
     /// Deletes the znode in the background, through lost connections, until it is gone or the
