@@ -10,7 +10,7 @@ use bytes::Bytes;
 use zk_proto::{Decode, Encode, ErrorCode, OpCode, decode_frame};
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Outcome, PATH_SEPARATOR, Result, is_create};
+use crate::error::{Error, ErrorKind, Outcome, PATH_SEPARATOR, Result};
 use crate::session::failure::{Failure, Replay};
 use crate::session::requests::{Answer, Reply, SlotKey, WatchIntent};
 use crate::session::watches::{SubId, WatchKind};
@@ -203,6 +203,9 @@ pub(crate) fn invalid_path(op: OpCode, path: &str, error: zk_proto::PathError) -
         .at(op, path)
 }
 
+/// An operation of several requests that has been submitted.
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
 /// An operation that has been submitted.
 ///
 /// # Cancel safety
@@ -316,16 +319,7 @@ impl<T> Pending<T> {
             Some(index) => path.split(PATH_SEPARATOR).nth(index).unwrap_or_default(),
             None => path,
         };
-        let root = self.client.root();
-        let parent = zk_proto::path::parent(path).filter(|_| is_create(self.op));
-        let is_root = path == "/" || parent == Some("/");
-        match error.kind() {
-            ErrorKind::NoNode if is_root && !root.is_none() => {
-                error.with_detail(format!("the client's chroot {root} does not exist"))
-            }
-            _ => error,
-        }
-        .at(self.op, path)
+        error.in_chroot(self.client.root()).at(self.op, path)
     }
 
     fn take(&mut self, answer: Answer) -> Result<T> {
