@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use zk_proto::SessionId;
 
+use crate::client::Client;
 use crate::session::Core;
 use crate::session::state::{ReaderId, State};
 use crate::shared::{Shared, now};
@@ -214,6 +215,13 @@ impl Lease {
             }
         })
         .await
+    }
+}
+
+impl Client {
+    /// The current session as something that can be lost: what guards of locks are built on.
+    pub fn lease(&self) -> Lease {
+        Lease::new(self.shared().clone())
     }
 }
 

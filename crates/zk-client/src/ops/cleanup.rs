@@ -114,6 +114,15 @@ impl Pledge {
     }
 }
 
+impl Client {
+    /// Has [`close`](Self::close) wait until what this returns is dropped, for a persistent znode at
+    /// `path` may have to be deleted then.
+    #[doc(hidden)]
+    pub fn pledge(&self, path: &str) -> Pledge {
+        Pledge::new(self, path)
+    }
+}
+
 impl Drop for Pledge {
     fn drop(&mut self) {
         if let Some(cleanup) = self.0.take() {
