@@ -219,7 +219,7 @@ pub use ops::add_watch::AddWatch;
 #[doc(hidden)]
 pub use ops::cleanup::Pledge;
 pub use ops::consistent_read::{Fresh, FreshPending, Read};
-pub use ops::create::{Create, CreateParents, Created};
+pub use ops::create::{Create, CreateOrExists, CreateParents, Created, PendingOrExists};
 pub use ops::create_protected::{CreateProtected, Guid};
 pub use ops::descendants::{Count, Ephemerals};
 pub use ops::ensemble::{ConfigWatched, GetConfig, Reconfig};
@@ -232,7 +232,7 @@ pub use ops::read::{
 pub use ops::recursive::{DeleteRecursive, EnsurePath};
 #[doc(hidden)]
 pub use ops::retry::repetition::Repetition;
-pub use ops::retry::{Retried, RetryPolicy};
+pub use ops::retry::{ConditionalRetry, RetryPolicy};
 pub use ops::whoami::{ClientInfo, WhoAmI};
 pub use ops::write::{Delete, Set};
 pub use session::identity::{SessionInfo, SessionPolicy};

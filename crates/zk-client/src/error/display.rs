@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "create /a: the connection was lost; whether it took effect is unknown (read what it \
-             was to change before making it again)"
+             would have changed before making it again)"
         );
         assert_eq!(
             error.source().unwrap().to_string(),

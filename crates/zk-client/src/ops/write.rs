@@ -31,7 +31,7 @@ pub struct Set<'a, D> {
     pub(crate) path: &'a str,
     pub(crate) data: D,
     pub(crate) version: i32,
-    deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl<'a, D: AsRef<[u8]>> Set<'a, D> {
@@ -85,7 +85,7 @@ pub struct Delete<'a> {
     pub(crate) client: &'a Client,
     pub(crate) path: &'a str,
     pub(crate) version: i32,
-    deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl<'a> Delete<'a> {
