@@ -221,7 +221,7 @@ pub use ops::children::{Children, ChildrenWatched, GetChildren, GetChildrenStat}
 #[doc(hidden)]
 pub use ops::cleanup::Pledge;
 pub use ops::consistent_read::{BarrierRead, PendingBarrierRead, ReadOp};
-pub use ops::create::{Create, CreateParents, Created};
+pub use ops::create::{Create, CreateOrExists, CreateParents, Created, PendingOrExists};
 pub use ops::create_protected::{CreateProtected, Guid};
 pub use ops::delete::Delete;
 pub use ops::descendants::{Count, Ephemerals};
@@ -233,7 +233,7 @@ pub use ops::pending::Pending;
 pub use ops::recursive::{DeleteRecursive, EnsurePath};
 #[doc(hidden)]
 pub use ops::retry::repetition::Repetition;
-pub use ops::retry::{Retried, RetryPolicy};
+pub use ops::retry::{ConditionalRetry, RetryPolicy};
 pub use ops::set::Set;
 pub use ops::sync::SyncOp;
 pub use ops::whoami::{ClientInfo, WhoAmI};

@@ -105,7 +105,7 @@ fn of_requests() -> Vec<Entry> {
             zk.delete("/new").recursive().await
         };
         "a path" ["client/ops/recursive.rs EnsurePath"] leaves ["/new"], |zk, _s| zk.ensure_path("/new/a/b").await;
-        "a set, tried again" ["client/ops/retry/conditional.rs Retried"] leaves NONE, |zk, _s| {
+        "a set, tried again" ["client/ops/retry/conditional.rs ConditionalRetry"] leaves NONE, |zk, _s| {
             let policy = RetryPolicy::new().attempts(2);
             zk.set("/base/child", "4").version(0).retry(&policy).await
         };
@@ -132,7 +132,7 @@ fn of_requests() -> Vec<Entry> {
         "another configuration" ["client/ops/ensemble.rs Reconfig"] leaves NONE, |zk, _s| zk.reconfig().leaving(9).await;
         "a synced read" ["client/ops/consistent_read.rs BarrierRead"] leaves NONE, |zk, _s| zk.get("/base").synced().await;
         "a linearizable read, submitted" ["client/ops/consistent_read.rs PendingBarrierRead"] leaves NONE, |zk, _s| zk.get("/base").linearizable().submit().await;
-        "attempts at a set" ["client/ops/retry/conditional.rs Retried"] leaves NONE, |zk, _s| zk.set("/base/child", "4").retry(&RetryPolicy::new()).await;
+        "attempts at a set" ["client/ops/retry/conditional.rs ConditionalRetry"] leaves NONE, |zk, _s| zk.set("/base/child", "4").retry(&RetryPolicy::new()).await;
         "attempts at a write" ["client/ops/retry/mod.rs retry"] leaves ["/new"], |zk, _s| zk.retry(&RetryPolicy::new(), || zk.create("/new", "")).await;
         "attempts at a read" ["client/ops/retry/mod.rs retry_read"] leaves NONE, |zk, _s| zk.retry_read(&RetryPolicy::new(), || zk.get("/base")).await;
         "a recursive watch, read" ["client/watch.rs next"] leaves NONE, |zk, _s| {

@@ -27,8 +27,10 @@ impl Client {
     /// this moment, the client cannot tell the difference, and the session may last until its timeout.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`]: no server acknowledged in time, and the session ends when its timeout
-    /// passes, as it does if it had expired by the client's clock alone; or a clean-up failed, and the text names the path of what may be left.
+    /// [`ErrorKind::CloseUnacknowledged`]: no server acknowledged in time, or the session had expired
+    /// by the client's clock alone; the session ends when its timeout passes.
+    /// [`ErrorKind::CleanupFailed`]: the session has ended, and a clean-up failed. The text names the
+    /// paths that may be left.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the closing.
@@ -41,19 +43,19 @@ impl Client {
                 .map_or(Poll::Pending, Poll::Ready)
         })
         .await;
-        const UNACKNOWLEDGED: &str = "no server acknowledged the end of the session; its ephemeral \
-                                      znodes go when its timeout passes";
         let left = shared.with(|core| core.failed_cleanups());
-        let is_clean = left.is_empty();
-        let left =
-            format!("what was to be cleaned up may be left: {left}; see the log for the cause");
-        let detail = match (acknowledged, is_clean) {
+        let kind = match (acknowledged, left.is_empty()) {
             (true, true) => return Ok(()),
-            (false, true) => UNACKNOWLEDGED.to_owned(),
-            (true, false) => left,
-            (false, false) => format!("{UNACKNOWLEDGED}; {left}"),
+            (true, false) => ErrorKind::CleanupFailed,
+            (false, _) => ErrorKind::CloseUnacknowledged,
         };
-        Err(Error::new(ErrorKind::Closed, Outcome::Unknown).with_detail(detail))
+        let error = Error::new(kind, Outcome::Unknown);
+        Err(match left.is_empty() {
+            true => error,
+            false => error.with_detail(format!(
+                "{kind}; clean-ups may have left {left}; see the log for the cause"
+            )),
+        })
     }
 
     /// Ends this client and leaves the session to another, with its ephemeral znodes: a process that

@@ -27,7 +27,7 @@ pub struct Delete<'a> {
     pub(crate) client: &'a Client,
     pub(crate) path: &'a str,
     pub(crate) version: i32,
-    deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl<'a> Delete<'a> {

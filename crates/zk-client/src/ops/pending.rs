@@ -16,7 +16,7 @@ use zk_proto::path::WirePath;
 use zk_proto::{Decode, Encode, OpCode, decode_frame};
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result, is_create};
+use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::ops::explain::explain;
 use crate::session::failure::Replay;
 use crate::session::requests::{Answer, Reply, SlotKey, WatchIntent};
@@ -256,11 +256,14 @@ pub(crate) fn validate(op: OpCode, path: &str, sequential: bool) -> Result<()> {
         zk_proto::path::validate(path)
     };
     valid.map_err(|error| {
-        Error::new(ErrorKind::InvalidPath, crate::error::Outcome::NotSent)
+        Error::new(ErrorKind::InvalidPath, Outcome::NotSent)
             .with_source(error)
             .at(op, path)
     })
 }
+
+/// An operation of several requests that has been submitted.
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 /// An operation that has been submitted: the future of its reply.
 ///
@@ -363,22 +366,12 @@ impl<T> Pending<T> {
                 .shared()
                 .with(|core| core.unsubscribe(now(), sub));
         }
-        let is_root = |path: &str| {
-            let parent = zk_proto::path::parent(path).filter(|_| is_create(self.op));
-            path == "/" || parent == Some("/")
-        };
-        let root = self.client.root();
         let error = match error.path() {
             // That of one operation of a transaction.
             Some(_) => error,
             None => error.at(self.op, path),
         };
-        match (error.kind(), error.path()) {
-            (ErrorKind::NoNode, Some(path)) if is_root(path) && !root.is_none() => {
-                error.with_detail(format!("the client's chroot {root} does not exist"))
-            }
-            _ => error,
-        }
+        error.in_chroot(self.client.root())
     }
 
     fn finish(&self, answer: Answer) -> Result<T> {

@@ -24,7 +24,7 @@ pub struct Set<'a, D> {
     pub(crate) path: &'a str,
     pub(crate) data: D,
     pub(crate) version: i32,
-    deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl<'a, D: AsRef<[u8]>> Set<'a, D> {
