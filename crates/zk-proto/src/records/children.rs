@@ -4,9 +4,9 @@ use std::fmt;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::jute::record::{Field, record};
 use crate::jute::{DecodeError, Decoder, put_count, put_str};
 use crate::path::WirePath;
-use crate::record::{Field, record};
 use crate::stat::Stat;
 
 /// A list of names as it came from the server: kept as the frame's bytes and handed out as `&str`,
