@@ -9,7 +9,7 @@ use crate::{Outcome, cargo, enter_workspace};
 
 /// What makes the test write down what it finds.
 const RECORD: &str = "ZK_BUDGET_RECORD";
-const TEST: &str = "offline_budget";
+const TEST: &str = "offline::budget::";
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     let record = match arguments {
@@ -22,8 +22,8 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         tool.find_or_install()?;
     }
     let mut command = cargo();
-    command.args(["test", "--quiet", "--package", "zk-tests", "--test", TEST]);
-    command.args(["--", "--nocapture", "--test-threads=1"]);
+    command.args(["test", "--quiet", "--package", "zk-tests", "--test", "slow"]);
+    command.args(["--", TEST, "--nocapture", "--test-threads=1"]);
     command.env_remove(RECORD);
     if record {
         command.env(RECORD, "1");

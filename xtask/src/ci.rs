@@ -50,7 +50,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     checks.extend(deny()?);
     let checked = began.elapsed();
 
-    let mut report = test::run(&test::Options::default())?;
+    let mut report = test::run(&test::Options::full())?;
     let failed = report.failed() || checks.iter().any(|check| check.verdict == Verdict::Failed);
     report.checks = checks.iter().map(Check::to_string).collect();
     report.times.insert(0, ("checks".to_owned(), checked));

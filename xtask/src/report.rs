@@ -28,6 +28,8 @@ pub(crate) struct Report {
     pub(crate) suites: Vec<Suite>,
     /// Lines about checks other than tests, worst news first.
     pub(crate) checks: Vec<String>,
+    /// What this form of the run leaves out.
+    pub(crate) left_out: Vec<String>,
     /// How long the parts of the run took, builds included.
     pub(crate) times: Vec<(String, Duration)>,
 }
@@ -87,6 +89,9 @@ impl fmt::Display for Report {
         for (part, time) in &self.times {
             let seconds = time.as_secs();
             writeln!(f, "{:>3} min {:>2} s  {part}", seconds / 60, seconds % 60)?;
+        }
+        for tests in &self.left_out {
+            writeln!(f, "not run (`cargo xtask test --full` does): {tests}")?;
         }
         let voids = self.total(|suite| suite.voids);
         if voids > 0 {

@@ -9,9 +9,6 @@ use std::fmt;
 use zk_proto::{Chroot, DecodeError, ErrorCode, OpCode};
 use zk_transport::Disconnect;
 
-/// Between the paths of a transaction's operations; no path contains it.
-pub(crate) const PATH_SEPARATOR: char = '\n';
-
 /// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -249,7 +246,7 @@ impl Error {
 
     pub(crate) fn at(mut self, op: OpCode, path: &str) -> Self {
         self.0.op = Some(op);
-        self.0.path = (!path.is_empty()).then(|| path.replace(PATH_SEPARATOR, ", "));
+        self.0.path = (!path.is_empty()).then(|| path.to_owned());
         self
     }
 

@@ -121,8 +121,9 @@ mod tests {
         }
     }
 
+    /// Guards: B70.
     #[tokio::test]
-    async fn b70_no_waker_is_woken_or_dropped_under_the_lock() {
+    async fn no_waker_runs_under_the_lock() {
         let limits = Limits {
             outstanding: 8,
             request_bytes: 1024,

@@ -13,7 +13,8 @@ use zk_proto::{Acl, Encode, ErrorCode, OpCode};
 use zk_transport::{Disconnect, FrameReader};
 
 use crate::session::failure::Replay;
-use crate::session::requests::{Reply, SlotKey, WatchIntent};
+use crate::session::requests::{Reply, SlotKey};
+use crate::session::watches::WatchIntent;
 use crate::session::watches::{SubId, WatchKind};
 use crate::session::{Core, Limits, OpSet, Request};
 use crate::{Error, SessionPolicy, State, Statistics, WatchEvent};

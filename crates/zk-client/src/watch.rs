@@ -106,14 +106,6 @@ impl Watch {
             told: None,
         }
     }
-
-    /// Waits for the event.
-    ///
-    /// # Cancel safety
-    /// Can be dropped and called again.
-    pub async fn changed(&mut self) -> WatchEvent {
-        self.await
-    }
 }
 
 impl Future for Watch {

@@ -62,7 +62,7 @@ async fn until(states: &mut StateStream, wanted: impl Fn(State) -> bool) {
 }
 
 #[test]
-fn requests_connections_sessions_and_watches_are_counted() {
+fn requests_sessions_watches_are_counted() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let runtime = tokio::runtime::Builder::new_current_thread()

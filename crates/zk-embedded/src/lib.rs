@@ -113,18 +113,13 @@
 //!   outside read-only mode, the schemes `x509` and `key`, and SASL mechanisms other than DIGEST-MD5 do
 //!   not exist. The nonces of DIGEST-MD5 are the same in every run.
 
-mod connection;
 pub mod core;
 pub mod fault;
-mod faults;
-mod gate;
-mod listener;
+mod net;
 mod options;
 mod server;
-mod shared;
-mod stream;
 
 pub use crate::core::{Pose, UnknownPose};
-pub use faults::Faults;
 pub use options::{Options, SaslUsers, WallClock};
+pub use server::faults::Faults;
 pub use server::{Builder, Server};

@@ -1,6 +1,6 @@
 //! Watch events as the server sends them.
 
-use crate::record::record;
+use crate::jute::record::record;
 
 /// An enum of numbers in which unknown ones survive.
 macro_rules! wire_enum {
@@ -35,7 +35,7 @@ macro_rules! wire_enum {
             }
         }
 
-        impl<'a> $crate::record::Field<'a> for $name {
+        impl<'a> $crate::jute::record::Field<'a> for $name {
             fn get(
                 input: &mut $crate::jute::Decoder<'a>,
                 name: &'static str,
@@ -43,7 +43,7 @@ macro_rules! wire_enum {
                 input.i32(name).map(Self::from_i32)
             }
             fn put(&self, out: &mut bytes::BytesMut) {
-                $crate::record::Field::put(&self.code(), out);
+                $crate::jute::record::Field::put(&self.code(), out);
             }
         }
     };

@@ -4,19 +4,26 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::jute::record::Field;
 use crate::jute::{self, DecodeError, DecodeProblem, Decoder};
-use crate::record::Field;
 
 /// The id of a transaction; the order of zxids is the order of all changes in the ensemble.
 ///
 /// The upper half is the epoch (one leader's term), the lower half counts inside it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
     serde(transparent)
 )]
 pub struct Zxid(pub i64);
+
+/// Hexadecimal, as `Display`.
+impl fmt::Debug for Zxid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Zxid({self})")
+    }
+}
 
 impl Zxid {
     /// Before every transaction.
@@ -52,13 +59,20 @@ impl<'a> Field<'a> for Zxid {
 }
 
 /// The id of a session; 0 is none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
     serde(transparent)
 )]
 pub struct SessionId(pub i64);
+
+/// Hexadecimal, as `Display`.
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
 
 impl SessionId {
     /// No session: what a client sends to ask for a new one.
@@ -164,6 +178,11 @@ mod tests {
         assert_eq!(Zxid(-1).to_string(), "0xffffffffffffffff");
         assert_eq!(SessionId(i64::MIN).to_string(), "0x8000000000000000");
         assert_eq!(SessionId::default().to_string(), "0x0");
+        assert_eq!(format!("{:?}", Zxid(-1)), "Zxid(0xffffffffffffffff)");
+        assert_eq!(
+            format!("{:?}", Some(SessionId(255))),
+            "Some(SessionId(0xff))"
+        );
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub enum CreateMode {
 
 impl CreateMode {
     /// Every mode.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: &[Self] = &[
         Self::Persistent,
         Self::Ephemeral,
         Self::PersistentSequential,
@@ -40,7 +40,7 @@ impl CreateMode {
 
     /// The mode with this number on the wire.
     pub fn from_flags(flags: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.flags() == flags)
+        Self::ALL.iter().copied().find(|mode| mode.flags() == flags)
     }
 
     /// The number on the wire.
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn flags_map_both_ways_and_others_to_nothing() {
-        for mode in CreateMode::ALL {
+        for &mode in CreateMode::ALL {
             assert_eq!(CreateMode::from_flags(mode.flags()), Some(mode));
         }
         for flags in [-1, 7, 8, i32::MIN, i32::MAX] {
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn properties_of_each_mode() {
         let table: Vec<_> = CreateMode::ALL
-            .into_iter()
+            .iter()
             .map(|m| {
                 (
                     m.flags(),

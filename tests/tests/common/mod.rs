@@ -3,7 +3,7 @@
 //! No test has a limit by the clock. [`until`] and [`soon`] wait for as long as anything happens, by
 //! the rule of [`zk_tests::watchdog`]; a session that a test means to keep has the length of
 //! [`LONG_SESSION`]; and a time that something must not exceed is measured on tokio's paused clock, in
-//! a test whose name begins with `offline_`, and never against a real server.
+//! a test of the program `offline` or `memory`, and never against a real server.
 
 #![allow(
     dead_code,
@@ -15,13 +15,19 @@
     reason = "each test binary uses a part of this, and a failed expectation is a failed test"
 )]
 
+pub mod canned;
+pub mod certificates;
 pub mod child;
 pub mod contest;
+pub mod counting;
 pub mod divergence;
+pub mod embedded;
 pub mod members;
+pub mod memory;
 pub mod program;
 pub mod server;
 pub mod status;
+pub mod wire;
 pub mod zkctl;
 
 use std::future::Future;

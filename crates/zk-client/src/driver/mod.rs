@@ -23,7 +23,7 @@ use crate::driver::last_words::LastWords;
 use crate::driver::quorum_search::seek;
 use crate::driver::srv_discovery::{Discovery, discover};
 use crate::session::Core;
-use crate::session::requests::KEEP_AT_REST;
+use crate::session::wakers::KEEP_AT_REST;
 use crate::shared::{Shared, now};
 use crate::telemetry;
 

@@ -12,7 +12,9 @@ use zk_proto::{Acl, CreateMode, Encode, MAX_TTL_MS, OpCode, Stat, path};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::pending::{Boxed, Call, Pending, Success, operation, validate};
+use crate::ops::operation::operation;
+use crate::ops::pending::{Boxed, Call, Pending, validate};
+use crate::session::requests::Reply;
 
 /// A znode that was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -325,7 +327,7 @@ impl Encode for Alone<'_> {
     }
 }
 
-fn created(reply: &Success, client: &Client) -> Result<Created> {
+fn created(reply: &Reply, client: &Client) -> Result<Created> {
     let Create2Response { path, stat } = reply.decode()?;
     Ok(Created {
         path: strip(client, path),
@@ -436,7 +438,7 @@ impl<'a, D: AsRef<[u8]>> IntoFuture for CreateParents<'a, D> {
     }
 }
 
-crate::ops::pending::blocking!(
+crate::ops::operation::blocking!(
     [<'a, D: AsRef<[u8]>>] CreateParents<'a, D>, Created, |op| op.create.client
 );
 
@@ -492,10 +494,10 @@ impl<F: Future<Output = Result<Created>> + Unpin> Future for PendingOrExists<F> 
     }
 }
 
-crate::ops::pending::blocking!(
+crate::ops::operation::blocking!(
     [<'a, D: AsRef<[u8]>>] CreateOrExists<Create<'a, D>>, Option<Created>, |op| op.create.client
 );
-crate::ops::pending::blocking!(
+crate::ops::operation::blocking!(
     [<'a, D: AsRef<[u8]>>] CreateOrExists<CreateParents<'a, D>>, Option<Created>,
     |op| op.create.create.client
 );

@@ -8,12 +8,12 @@ use zk_proto::{OpCode, SessionId, path};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::ops::children::Children;
 use crate::ops::cleanup::{Cleanup, Target};
 use crate::ops::create::{Create, CreateParents, Created, OwnedCreate};
-use crate::ops::pending::{Boxed, Pending, validate};
-use crate::ops::read::Children;
+use crate::ops::delete::delete_for_good;
+use crate::ops::pending::{ANY_VERSION, Boxed, Pending, validate};
 use crate::ops::retry::repetition::Repetition;
-use crate::ops::write::{ANY, delete_for_good};
 use crate::session::requests::SlotKey;
 
 /// How many requests of one creation may each be lost with the connection. More than of other
@@ -206,7 +206,7 @@ impl<'a, D: AsRef<[u8]>> IntoFuture for CreateProtected<'a, D> {
     }
 }
 
-crate::ops::pending::blocking!(
+crate::ops::operation::blocking!(
     [<'a, D: AsRef<[u8]>>] CreateProtected<'a, D>, Created, |op| op.create.client
 );
 
@@ -462,7 +462,8 @@ impl Drop for Orphan {
         let path = std::mem::take(&mut self.path);
         if !self.sequential {
             let deleting = client.delete(&path).submit();
-            cleanup.spawn(async move { delete_for_good(&client, &path, ANY, deleting).await });
+            cleanup
+                .spawn(async move { delete_for_good(&client, &path, ANY_VERSION, deleting).await });
             return;
         }
         let (parent, prefix) = (
@@ -506,7 +507,7 @@ async fn remove(client: &Client, parent: &str, prefix: &str, mut look: Look) -> 
                     .map(|path| (client.delete(&path).submit(), path))
                     .collect();
                 for (deleting, path) in deletions {
-                    delete_for_good(client, &path, ANY, deleting).await?;
+                    delete_for_good(client, &path, ANY_VERSION, deleting).await?;
                 }
                 return Ok(());
             }

@@ -10,7 +10,8 @@ use zk_proto::records::{
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::ops::pending::{Call, Pending, operation};
+use crate::ops::operation::operation;
+use crate::ops::pending::{Call, Pending};
 
 /// Counts all znodes below a znode, itself not included. Needs servers of version 3.6 or newer.
 ///
@@ -46,7 +47,7 @@ impl<'a> Count<'a> {
             .submit(&record, |reply, _| {
                 let response: GetAllChildrenNumberResponse = reply.decode()?;
                 u32::try_from(response.total)
-                    .map_err(|_| Error::unexpected("the server counted less than nothing"))
+                    .map_err(|_| Error::unexpected("negative number of znodes"))
             })
     }
 }

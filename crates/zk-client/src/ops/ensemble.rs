@@ -8,8 +8,10 @@ use zk_proto::{OpCode, Stat};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::ops::pending::{Call, Pending, Success, operation};
+use crate::ops::operation::operation;
+use crate::ops::pending::{Call, Pending};
 use crate::session::config_znode::{CONFIG, parse, read_config};
+use crate::session::requests::Reply;
 use crate::session::watches::WatchKind;
 use crate::watch::Watch;
 
@@ -85,7 +87,7 @@ impl ConfigWatched<'_> {
 
 operation!(ConfigWatched -> (EnsembleConfig, Stat, Watch));
 
-fn config(reply: &Success) -> Result<(EnsembleConfig, Stat)> {
+fn config(reply: &Reply) -> Result<(EnsembleConfig, Stat)> {
     let response: GetDataResponse = reply.decode()?;
     let config = parse(&response.data.unwrap_or_default());
     Ok((config, response.stat))

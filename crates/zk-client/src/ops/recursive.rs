@@ -187,8 +187,8 @@ fn is_overload(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Throttled | ErrorKind::QueueFull)
 }
 
-crate::ops::pending::blocking!([<'a>] EnsurePath<'a>, (), |op| op.client);
-crate::ops::pending::blocking!([<'a>] DeleteRecursive<'a>, (), |op| op.client);
+crate::ops::operation::blocking!([<'a>] EnsurePath<'a>, (), |op| op.client);
+crate::ops::operation::blocking!([<'a>] DeleteRecursive<'a>, (), |op| op.client);
 
 /// How many deletions are outstanding at once.
 const WINDOW: usize = 256;

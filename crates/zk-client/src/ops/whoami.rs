@@ -9,7 +9,8 @@ use zk_proto::{Encode, OpCode};
 pub use zk_proto::records::ClientInfo;
 
 use crate::client::Client;
-use crate::ops::pending::{Call, Pending, operation};
+use crate::ops::operation::operation;
+use crate::ops::pending::{Call, Pending};
 
 /// Asks who the server takes this client for: one identity for each scheme that has accepted it,
 /// without secrets. Needs servers of version 3.7 or newer.
@@ -37,6 +38,7 @@ impl<'a> WhoAmI<'a> {
     /// Puts the request on the wire.
     pub fn submit(self) -> Pending<Vec<ClientInfo>> {
         Call::read(self.client, OpCode::WhoAmI, "")
+            .without_path_check()
             .deadline(self.deadline)
             .submit(&Nothing, |reply, _| {
                 Ok(reply.decode::<WhoAmIResponse>()?.clients)

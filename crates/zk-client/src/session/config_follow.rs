@@ -16,7 +16,7 @@ use zk_proto::{Encode, ErrorCode, HostPort, OpCode, decode_frame};
 use zk_transport::ping_interval;
 
 use crate::session::config_znode::{CONFIG, parse, read_config};
-use crate::session::requests::WatchIntent;
+use crate::session::watches::WatchIntent;
 use crate::session::watches::{SubId, WatchKind};
 use crate::session::{Core, Token};
 

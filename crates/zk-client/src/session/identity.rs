@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_new_then_resumed_then_expired() {
+    fn a_session_is_new_resumed_then_expired() {
         let now = Instant::now();
         let mut session = Session::new(now, Duration::from_secs(9));
         assert_eq!(
@@ -371,8 +371,9 @@ mod tests {
         assert_eq!(session.epoch(), 2);
     }
 
+    /// Guards: D15.
     #[test]
-    fn d15_another_session_in_place_of_ours_is_an_expiry() {
+    fn another_session_id_is_an_expiry() {
         let now = Instant::now();
         let mut session = Session::new(now, Duration::from_secs(9));
         session.handle_connected(now, now, &response(5, 6000));
@@ -384,8 +385,9 @@ mod tests {
         assert_eq!((session.id(), session.epoch()), (SessionId(6), 2));
     }
 
+    /// Guards: A14, B27.
     #[test]
-    fn a14_b27_a_lower_zxid_does_not_take_us_back() {
+    fn a_lower_zxid_is_ignored() {
         let mut session = Session::new(Instant::now(), Duration::from_secs(9));
         session.handle_zxid(Zxid(9));
         session.handle_zxid(Zxid(-1));
@@ -410,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lease_ends_before_the_server_can_expire_the_session() {
+    fn the_lease_ends_before_the_session() {
         let start = Instant::now();
         let mut session = Session::new(start, Duration::from_secs(9));
         let answered = start + Duration::from_secs(2);

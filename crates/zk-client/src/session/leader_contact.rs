@@ -1,4 +1,5 @@
-//! Until when the ensemble cannot have ended a session, from what a quorum is known to have seen.
+//! The deadline before which the ensemble cannot have ended a session, computed from the requests that
+//! a quorum is known to have received.
 //!
 //! This module is the argument for [`Lease::by_quorum`](crate::Lease::by_quorum): which replies
 //! prove that the session is alive, when a renewal is due, and when a server has failed to answer.
@@ -21,29 +22,29 @@
 //! # What a client knows
 //!
 //! A client does not know which server leads. Its server may have lost the leader, or may be a
-//! leader that others have deposed: both answer pings, reads and handshakes for up to `syncLimit`.
-//! Neither can commit. So a reply other than that of a write is only a *sign of life*, which counts
-//! once it is proven:
+//! deposed leader: both answer pings, reads and handshakes for up to `syncLimit` ticks, and neither can
+//! commit. So the reply to anything but a write is only a *sign of life*, which counts once it is
+//! proven:
 //!
 //! **A write that was submitted at `s` and decided by a quorum proves every sign of life of the same
-//! connection that the leader had been given by `s`.** A connection has one server and one leader,
-//! since a server that changes its leader closes its connections. The server sends what it forwards
-//! to the leader in order, so what it had sent before the write had arrived, and that leader led a
-//! quorum when it decided the write. A later leader starts after `s` and gives the session its whole
-//! timeout from then.
+//! connection that the leader had received by `s`.** A connection has one server and one leader,
+//! since a server that changes its leader closes its connections. The server forwards messages to the
+//! leader in order, so the leader had received those sent before the write, and it led a quorum when it
+//! decided the write. A later leader starts after `s` and gives the session its whole timeout from
+//! then.
 //!
-//! What the leader had been given by `s`:
+//! The leader had received by `s`:
 //!
-//! - what was answered [`touch_delay`] before `s`, in which time the leader has pinged the server: it
-//!   does so every half tick, and Apache grants no timeout below two ticks (`minSessionTimeout`). A
-//!   server that pauses meanwhile answers the ping when it goes on, beside the write. That is in time:
-//!   the connection is given up after two thirds of the timeout without a byte, and the answer before
-//!   was at most a quarter older than the pause;
-//! - a handshake that was answered before `s`, for it reached the leader before its answer;
-//! - for a new session, the handshake alone: it was decided by a quorum itself.
+//! - every request that was answered [`touch_delay`] before `s`. In that time the leader has pinged the
+//!   server: it does so every half tick, and Apache grants no timeout below two ticks
+//!   (`minSessionTimeout`). A server that pauses in between answers that ping when it continues, as it
+//!   forwards the write. That is in time: the client closes a connection after two thirds of the timeout
+//!   without a byte, and the previous answer was at most a quarter of the timeout older than the pause;
+//! - a handshake that was answered before `s`, as the server asked its leader before answering;
+//! - for a new session, the handshake itself, which a quorum has decided.
 //!
-//! A resumed session's handshake proves nothing by itself, however new it is. Refusals that only a
-//! leader can make (`NodeExists`, `BadVersion` and so on) are transactions too and prove as much as
+//! A resumed session's handshake proves nothing by itself, however recent it is. Refusals that only a
+//! leader makes (`NodeExists`, `BadVersion` and so on) are logged as transactions and prove as much as
 //! a success; refusals that any server makes prove nothing.
 //!
 //! # What follows
@@ -52,13 +53,13 @@
 //!   the least that was granted in the session: a server touches with what it granted itself, and a
 //!   later leader with what the session was created with.
 //! - A renewal is due [`renewal_interval`] after the last *decided* write was submitted. Writes that are
-//!   refused by the client, or that hang, do not put it off.
-//! - A server is given up only when a write has waited for [`answer_time`] without any progress, and a
-//!   quarter of the timeout is left. Neither an idle client nor a slow reply alone costs a healthy
-//!   connection, and what is left is enough for another server.
-//! - Signs of life must be frequent for the next proof to reach far: the connection pings every
-//!   twelfth of the timeout. A write of an idle client then proves a sign that is at most
-//!   3/10 + 1/12 of the timeout old, and leaves more than half of it.
+//!   refused by the client, or that hang, do not delay it.
+//! - The client leaves a server only when a write has waited for [`answer_time`] without any progress,
+//!   and at most a quarter of the timeout is left. Neither an idle client nor a slow reply alone costs a
+//!   healthy connection, and the rest of the timeout is enough to connect to another server.
+//! - The more frequent the signs of life, the more recent is the one that the next write proves: the
+//!   connection pings every twelfth of the timeout. A write of an idle client then proves a sign that is
+//!   at most 3/10 + 1/12 of the timeout old, and leaves more than half of the timeout.
 
 #[cfg(test)]
 mod tests;
@@ -68,40 +69,41 @@ use std::time::{Duration, Instant};
 
 use zk_proto::{ErrorCode, OpCode};
 
-/// Within this time the leader has pinged a server that follows it, and has the server's answer. A
-/// quarter of the timeout is the longest half tick; the rest is for the way and for a late leader.
+/// Within this time the leader has pinged each of its followers and has received the answer. A quarter
+/// of the timeout is the longest half tick; the rest is for the network and for a late leader.
 fn touch_delay(timeout: Duration) -> Duration {
     timeout * 3 / 10
 }
 
-/// Kept back for clocks that run at different speeds, and for a leader that is late.
+/// The part of the timeout that no deadline uses, for clocks that run at different speeds and for a
+/// late leader.
 pub(crate) fn reserve(timeout: Duration) -> Duration {
     timeout / 12
 }
 
-/// How long after a decided write the next one is due.
+/// The interval between the submission of a decided write and the next renewal.
 fn renewal_interval(timeout: Duration) -> Duration {
     timeout / 6
 }
 
-/// The same, when less than a third of the timeout is left.
+/// The same interval, when less than a third of the timeout is left.
 fn urgent_interval(timeout: Duration) -> Duration {
     timeout / 24
 }
 
-/// How long a server may take for a write before it can be given up.
+/// The time that a server has for a write before the client may leave it.
 fn answer_time(timeout: Duration) -> Duration {
     timeout / 8
 }
 
-/// A server is not given up while more than this is left: replies may be slow.
+/// While more than this is left, the client does not leave a server: replies may be slow.
 fn late(timeout: Duration) -> Duration {
     timeout / 4
 }
 
 /// Signs of life that are closer together than this part of the timeout count as one.
 const GRAIN: u32 = 32;
-/// The most signs of life that are kept; they span the timeout.
+/// The maximum number of signs of life that are kept; they span the timeout.
 const KEPT: usize = GRAIN as usize + 1;
 
 /// A reply to a request, a ping or a handshake.
@@ -112,7 +114,7 @@ struct SignOfLife {
     proven_from: Instant,
 }
 
-/// The signs of life of a session, and which of them its leader is known to have seen.
+/// The signs of life of a session, and which of them its leader is known to have received.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct LeaderContact {
     /// When the latest proven sign of life was submitted.
@@ -121,11 +123,11 @@ pub(crate) struct LeaderContact {
     decided: Instant,
     /// When a renewal was last claimed.
     claimed: Option<Instant>,
-    /// Not proven yet; those of this connection, the oldest first.
+    /// Those of this connection that are not proven yet, the oldest first.
     signs: VecDeque<SignOfLife>,
     /// Writes on this connection that have no reply.
     waiting: usize,
-    /// Since when: the submission of the first of them, or the last decision.
+    /// When the first of them was submitted, or the last decision was received, if that was later.
     waiting_since: Instant,
 }
 
@@ -141,12 +143,12 @@ impl LeaderContact {
         }
     }
 
-    /// Until when the leader cannot have ended the session; `None` if nothing is proven.
+    /// The time before which the leader cannot have ended the session; `None` if nothing is proven.
     pub(crate) fn deadline(&self, timeout: Duration) -> Option<Instant> {
         self.proven.map(|at| at + timeout - reserve(timeout))
     }
 
-    /// When the next write should be submitted, to keep the deadline away.
+    /// When the next write should be submitted, so that the deadline moves on in time.
     pub(crate) fn renewal_due(&self, timeout: Duration) -> Instant {
         let regular = self.decided + renewal_interval(timeout);
         let short = self
@@ -164,7 +166,7 @@ impl LeaderContact {
         }
     }
 
-    /// Whether the renewal is the caller's to submit: true for one caller each time that one is due.
+    /// Whether the caller is to submit the renewal: true for one caller each time that one is due.
     pub(crate) fn claim_renewal(&mut self, now: Instant, timeout: Duration) -> bool {
         let is_due = self.renewal_due(timeout) <= now;
         if is_due {
@@ -178,7 +180,7 @@ impl LeaderContact {
         self.claimed = None;
     }
 
-    /// When the connection's server can be given up, because a write is not decided and the
+    /// When the client may leave the connection's server, because a write is not decided and the
     /// deadline is near; `None` while no write waits.
     pub(crate) fn overdue(&self, timeout: Duration) -> Option<Instant> {
         let late = self.deadline(timeout)?.checked_sub(late(timeout))?;
@@ -188,11 +190,11 @@ impl LeaderContact {
         (self.waiting > 0).then(|| late.max(self.waiting_since + answer_time(timeout)))
     }
 
-    /// A server has created the session, which took a write, or has resumed it, which a leader that
-    /// others have deposed does as well.
+    /// A server has created the session, which takes a write, or has resumed it, which a deposed leader
+    /// does as well.
     pub(crate) fn handle_connected(&mut self, asked: Instant, now: Instant, is_new: bool) {
         self.waiting = 0;
-        // What was claimed was lost with the connection before.
+        // A claimed renewal was lost with the previous connection.
         self.claimed = None;
         self.signs.clear();
         if is_new || zk_proto::seeded_bug!("H1") {
@@ -218,7 +220,7 @@ impl LeaderContact {
         {
             return;
         }
-        // A deadline that has passed needs no proof; and what is kept is bounded.
+        // A sign older than the timeout is of no use, and the number of signs is bounded.
         let passed = |sign: &SignOfLife| sign.submitted + timeout <= now;
         while self.signs.len() >= KEPT || self.signs.front().is_some_and(passed) {
             self.signs.pop_front();
@@ -257,8 +259,8 @@ impl LeaderContact {
         }
     }
 
-    /// The clock stood still for `by` while the machine was suspended: everything is that much
-    /// older than it seems.
+    /// The machine was suspended for `by`, which the clock has not counted: every sign is that much
+    /// older.
     pub(crate) fn handle_suspended(&mut self, by: Duration) {
         self.proven = self.proven.and_then(|at| at.checked_sub(by));
         for sign in &mut self.signs {
@@ -285,8 +287,8 @@ pub(crate) fn is_decided_by_quorum(op: OpCode) -> bool {
 }
 
 /// Whether this refusal of such an operation comes from a leader with a quorum. Apache's leader
-/// finds it out and has it logged like a write (`PrepRequestProcessor`: an `ErrorTxn` is proposed);
-/// other codes may be an answer of the connection's server alone.
+/// proposes it as an `ErrorTxn` like a write (`PrepRequestProcessor`); other codes may come from the
+/// connection's server alone.
 pub(crate) fn is_refusal_by_quorum(code: &ErrorCode) -> bool {
     matches!(
         code,

@@ -31,6 +31,7 @@ pub(crate) mod statistics;
 pub(crate) mod suspension;
 pub(crate) mod token;
 mod unsubscribe;
+pub(crate) mod wakers;
 pub(crate) mod watches;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -57,10 +58,11 @@ use crate::session::failure::{Failure, Replay};
 use crate::session::identity::Session;
 use crate::session::identity::{SessionInfo, SessionPolicy};
 use crate::session::leader_contact::is_decided_by_quorum;
-use crate::session::requests::{Answer, Reply, SlotKey, Slots, WatchIntent};
+use crate::session::requests::{Answer, Reply, SlotKey, Slots};
 use crate::session::state::{ReaderId, State, StateReaders};
 use crate::session::statistics::{Traffic, Volume};
 use crate::session::token::SessionToken;
+use crate::session::watches::WatchIntent;
 use crate::session::watches::{Batch, Left, MailboxLimits, Registry};
 
 /// Whose reply a reply is.

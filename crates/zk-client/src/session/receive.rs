@@ -13,8 +13,10 @@ use crate::session::again::Again;
 use crate::session::failure::Failure;
 use crate::session::identity::Established;
 use crate::session::leader_contact::{is_decided_by_quorum, is_refusal_by_quorum};
-use crate::session::requests::{KEEP_AT_REST, Reply, Seen, SlotKey, WatchIntent};
+use crate::session::requests::{Reply, Seen, SlotKey};
 use crate::session::state::State;
+use crate::session::wakers::KEEP_AT_REST;
+use crate::session::watches::WatchIntent;
 use crate::session::watches::{SubId, WatchKind};
 use crate::session::{Closing, Core, OpSet, Token};
 

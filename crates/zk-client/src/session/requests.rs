@@ -5,7 +5,6 @@
 //! when both have let go. Slots and the buffers in them are reused, so a request allocates nothing
 //! here once the table has grown.
 
-use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -14,28 +13,16 @@ use zk_proto::{ErrorCode, OpCode, Xid, Zxid};
 
 use crate::session::failure::{Failure, Replay};
 use crate::session::statistics::Classes;
-use crate::session::watches::{SubId, WatchKind};
+use crate::session::wakers::{KEEP_AT_REST, register};
+use crate::session::watches::{SubId, WatchIntent};
 use crate::session::{OpSet, PlainCreate};
 
 /// Buffers that grew beyond this are given back when their slot is freed.
 const KEEP_RECORD: usize = 1024;
 
-/// What is kept room for while nothing happens.
-pub(crate) const KEEP_AT_REST: usize = 16;
-
 /// Index of a slot in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SlotKey(u32);
-
-/// The watch that a request sets if it succeeds.
-#[derive(Debug, Clone)]
-pub(crate) struct WatchIntent {
-    pub(crate) kind: WatchKind,
-    /// The full path, chroot included.
-    pub(crate) path: Arc<str>,
-    /// Whether the request was changed as a precaution, and does not ask for just this.
-    pub(crate) changed: bool,
-}
 
 /// A server's answer, not decoded yet.
 #[derive(Debug)]
@@ -185,17 +172,6 @@ impl Slot {
     /// Whether its owner has been told, or is to be told, that it failed.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed
-    }
-}
-
-/// Puts `waker` in its place. One that was there before is woken, not dropped: dropping one can drop
-/// a task and the request it holds, and that wants the lock.
-#[inline]
-pub(crate) fn register(place: &mut Option<Waker>, waker: &Waker, wakes: &mut Vec<Waker>) {
-    match place {
-        Some(known) if known.will_wake(waker) => {}
-        Some(_) => wakes.extend(place.replace(waker.clone())),
-        None => *place = Some(waker.clone()),
     }
 }
 
@@ -444,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_free_when_both_sides_have_let_go() {
+    fn a_slot_is_freed_by_both_holders() {
         let mut slots = Slots::default();
         let key = slots.insert(
             OpCode::Exists,
@@ -473,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_nobody_wants_is_dropped() {
+    fn a_reply_without_a_caller_is_dropped() {
         let mut slots = Slots::default();
         let key = slots.insert(
             OpCode::Exists,

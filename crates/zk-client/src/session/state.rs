@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use zk_proto::SessionId;
 
-use crate::session::requests::register;
+use crate::session::wakers::register;
 
 /// Older states are left out once a reader is this far behind, expiries last.
 const UNREAD_LIMIT: usize = 16;
@@ -227,8 +227,9 @@ mod tests {
         assert!(compared(10_000) <= 8 * compared(10));
     }
 
+    /// Guards: A69.
     #[test]
-    fn a69_a_reader_that_never_reads_still_learns_of_every_expiry_it_can_hold() {
+    fn a_late_reader_gets_every_expiry() {
         let mut readers = StateReaders::default();
         let id = readers.add(State::Connecting);
         for epoch in 1..=5 {

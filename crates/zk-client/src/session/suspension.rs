@@ -1,20 +1,20 @@
 //! Time for which the machine was suspended, which [`Instant`] does not count on every platform.
 //!
-//! On Linux and on Apple's systems the clock of [`Instant`] stands still while the machine sleeps or
-//! a virtual machine is paused by its host's suspend, and servers go on counting. Both systems have
-//! another clock that goes on; the difference of the two is how long the machine was suspended.
+//! On Linux and on Apple's systems the clock of [`Instant`] stops while the machine sleeps or a virtual
+//! machine is suspended by its host, while servers count the time. Both systems have another clock that
+//! does not stop; the difference of the two is the time of suspension.
 
 use std::time::{Duration, Instant};
 
-/// Smaller differences come from reading two clocks one after the other.
+/// Differences below this come from reading two clocks one after the other.
 const NOTICEABLE: Duration = Duration::from_millis(5);
 
-/// What a session knows of suspensions.
+/// The suspensions of the machine during a session.
 #[derive(Debug)]
 pub(crate) struct Suspension {
-    /// In all, as last seen.
+    /// The whole time of suspension, as last reported.
     total: Duration,
-    /// What was submitted before this time is older by `by` than it seems.
+    /// Requests submitted before this time are older by `by` than the clock says.
     noticed: Instant,
     by: Duration,
 }
@@ -28,10 +28,10 @@ impl Suspension {
         }
     }
 
-    /// The machine has been suspended for `total`; returns by how much longer than last seen.
+    /// The machine has been suspended for `total`; returns by how much that has grown.
     ///
     /// A request that was submitted between the end of a suspension and this call counts as older
-    /// than it is, which is on the safe side.
+    /// than it is, which errs on the safe side.
     pub(crate) fn advance(&mut self, now: Instant, total: Duration) -> Duration {
         let by = total.saturating_sub(self.total);
         if by < NOTICEABLE {
@@ -43,8 +43,8 @@ impl Suspension {
         by
     }
 
-    /// When a request was submitted, by a clock that counts suspensions and agrees with the other
-    /// one now.
+    /// When a request was submitted, by a clock that counts suspensions and shows the same time as the
+    /// other one now.
     pub(crate) fn corrected(&self, submitted: Instant) -> Instant {
         if submitted > self.noticed {
             return submitted;

@@ -1,4 +1,4 @@
-//! A session without a client.
+//! Tokens of detached sessions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,16 +9,16 @@ use zk_proto::{SessionId, SessionPassword, Zxid};
 
 use crate::error::{Error, Result};
 
-/// A session that [`Client::detach`](crate::Client::detach) took from its client, and that
-/// [`ClientBuilder::resume`](crate::ClientBuilder::resume) gives to another: in this process, or in the one that
+/// A session that was detached from its client by [`Client::detach`](crate::Client::detach), to be
+/// resumed by [`ClientBuilder::resume`](crate::ClientBuilder::resume): in this process, or in the one that
 /// replaces it.
 ///
-/// Its ephemeral znodes stay, as long as it is resumed within its timeout. Its watches are gone.
+/// Its ephemeral znodes stay if it is resumed within its timeout. Its watches have ended.
 ///
-/// Who has the token has the session, with everything that its credentials are allowed. So it is not
-/// `Clone`, its `Debug` shows the id only, and [`expose`](Self::expose) is the one way to its text.
-/// Two clients that resume one session take it from each other again and again: every server closes
-/// the connection of the other.
+/// A token is a secret: it gives access to the session, with everything that its credentials are
+/// allowed. So it is not `Clone`, its `Debug` shows the id only, and only [`expose`](Self::expose)
+/// returns its text. Two clients that resume the same session disconnect each other repeatedly: a server
+/// that accepts one closes the connection of the other.
 pub struct SessionToken {
     pub(crate) id: SessionId,
     pub(crate) password: SessionPassword,
@@ -26,7 +26,7 @@ pub struct SessionToken {
     pub(crate) last_zxid: Zxid,
 }
 
-/// In front of the text, so that another version can be told.
+/// The version of the text, its first part.
 const VERSION: &str = "zk1";
 
 impl SessionToken {
@@ -35,8 +35,8 @@ impl SessionToken {
         self.id
     }
 
-    /// The session's timeout: that long after [`Client::detach`](crate::Client::detach) the ensemble
-    /// ends it.
+    /// The session's timeout: the ensemble ends the session this long after
+    /// [`Client::detach`](crate::Client::detach) unless it is resumed.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_shown_to_nobody_who_does_not_ask() {
+    fn the_password_is_shown_on_request_only() {
         let shown = format!("{:?}", token());
         assert!(shown.contains("0x8000000000000007"), "{shown}");
         let text = token().expose();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_and_not_repeated() {
+    fn an_invalid_token_is_not_repeated() {
         let text = token().expose();
         for bad in [
             "",

@@ -6,7 +6,7 @@ use std::time::Instant;
 use zk_proto::{Id, Xid};
 use zk_transport::sasl::DigestMd5Server;
 
-use super::output::Output;
+use crate::core::output::Output;
 
 /// A connection, numbered in the order in which they were opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

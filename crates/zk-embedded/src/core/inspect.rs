@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use zk_proto::{Acl, SessionId, Stat, Zxid};
 
-use super::state::State;
+use crate::core::state::State;
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,9 @@ impl State {
 
     /// Watches of all members.
     pub fn watch_counts(&self) -> WatchCounts {
-        let sum = |count: fn(&super::member::Member) -> usize| self.members.iter().map(count).sum();
+        let sum = |count: fn(&crate::core::ensemble::member::Member) -> usize| {
+            self.members.iter().map(count).sum()
+        };
         WatchCounts {
             data: sum(|member| member.data.len()),
             child: sum(|member| member.child.len()),

@@ -8,44 +8,27 @@
 //! differs between the servers imitated, `four_letter_keeper` and `keeper_events` what only ClickHouse
 //! Keeper does.
 
-mod acl;
-mod children;
 mod connection;
-mod deposed;
+mod connections;
 mod ensemble;
 mod four_letter;
-mod four_letter_keeper;
-mod handshake;
-mod host_facts;
 mod inspect;
-mod keeper_events;
-mod lenient;
-mod login;
-mod member;
 mod output;
 pub(crate) mod pose;
-mod prepare;
-mod quota;
-mod read;
-mod reconfig;
-mod request;
+mod requests;
 mod session;
 mod shrink;
-mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod txn;
 mod watch;
-mod watches;
-mod write;
 
 pub use connection::{ConnectionId, Peer};
 pub use inspect::{NodeInfo, SessionInfo, WatchCounts};
 pub use output::Output;
 pub use pose::{Pose, UnknownPose};
 pub(crate) use shrink::shrink_map;
-pub use snapshot::Snapshot;
 pub use state::State;
-pub use txn::{Change, Txn};
+pub use tree::snapshot::Snapshot;
+pub use tree::txn::{Change, Txn};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::{BufMut, Bytes, BytesMut};
 use zk_proto::SessionPassword;
 
-use super::connection::ConnectionId;
-use super::shrink::shrink_map;
+use crate::core::connection::ConnectionId;
+use crate::core::shrink::shrink_map;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Session {

@@ -6,17 +6,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use zk_proto::config::EnsembleConfig;
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
-use super::acl;
-use super::connection::{Connection, ConnectionId, Peer};
-use super::deposed::Deposed;
-use super::member::{Connections, Contact, Member};
-use super::output::Output;
-use super::pose::{AclRules, Handshake};
-use super::prepare::Preparation;
-use super::reconfig::initial_config;
-use super::session::SessionTable;
-use super::tree::Applied;
-use super::txn::{Change, Log, Txn};
+use crate::core::connection::{Connection, ConnectionId, Peer};
+use crate::core::connections::Connections;
+use crate::core::ensemble::deposed_side::DeposedSide;
+use crate::core::ensemble::initial_config::initial_config;
+use crate::core::ensemble::member::{Contact, Member};
+use crate::core::output::Output;
+use crate::core::pose::{AclRules, Handshake};
+use crate::core::requests::prepare::Preparation;
+use crate::core::session::SessionTable;
+use crate::core::tree::Applied;
+use crate::core::tree::acl;
+use crate::core::tree::txn::{Change, Log, Txn};
 use crate::options::{Options, WallClock, millis_u64};
 
 /// A server, or an ensemble of them, without its sockets and its clock.
@@ -33,7 +34,7 @@ pub struct State {
     pub(super) leader: usize,
     /// Who votes; empty for a server alone.
     pub(super) config: EnsembleConfig,
-    pub(super) deposed: Option<Deposed>,
+    pub(super) deposed: Option<DeposedSide>,
     /// The last transaction, refused ones included.
     pub(super) zxid: i64,
     pub(super) sessions: SessionTable,

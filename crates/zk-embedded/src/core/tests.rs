@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use zk_proto::records::{ConnectRequest, CreateRequest};
 use zk_proto::{Acl, Encode, OpCode, RequestHeader, SessionId, SessionPassword, Zxid};
 
-use super::{ConnectionId, Peer, State};
 use crate::Options;
+use crate::core::{ConnectionId, Peer, State};
 
 fn connect() -> Bytes {
     let mut out = BytesMut::new();

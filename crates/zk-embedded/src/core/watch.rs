@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use zk_proto::path;
 
-use super::connection::ConnectionId;
-use super::pose::WatchKinds;
-use super::shrink::{shrink_map, shrink_set};
+use crate::core::connection::ConnectionId;
+use crate::core::pose::WatchKinds;
+use crate::core::shrink::{shrink_map, shrink_set};
 
 /// The kinds of watch one connection has on one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

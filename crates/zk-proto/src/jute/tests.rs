@@ -1,3 +1,5 @@
+use bytes::Bytes;
+
 use super::*;
 
 fn frame(parts: &[&[u8]]) -> Bytes {

@@ -4,11 +4,11 @@ use std::fmt;
 
 use bytes::BytesMut;
 
+use crate::jute::record::Field;
 use crate::jute::{DecodeError, Decoder, put_count};
-use crate::record::Field;
 
 /// A path in two parts: a chroot and the path below it, written as one string.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct WirePath<'a> {
     /// The chroot without a trailing slash; empty for none.
     pub prefix: &'a str,
@@ -86,6 +86,13 @@ impl fmt::Display for WirePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.prefix)?;
         f.write_str(self.rest)
+    }
+}
+
+/// As one string.
+impl fmt::Debug for WirePath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::jute::record::{Field, get_vec, put_vec, record, record_field};
 use crate::jute::{self, DecodeError, Decoder, Encode};
-use crate::record::{Field, get_vec, put_vec, record, record_field};
 
 /// `auth`: adds an identity to the connection. Its reply has no body.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::ids::{SessionId, SessionPassword, Zxid};
+use crate::jute::record::Field;
 use crate::jute::{Decode, DecodeError, Decoder, Encode, put_bool};
-use crate::record::Field;
 
 /// Asks for a session, or for one to be resumed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use super::{
     GetDataRequest, GetDataResponse, SetDataRequest, StatResponse,
 };
 use crate::error_code::ErrorCode;
+use crate::jute::record::record;
 use crate::jute::{Decode, DecodeError, DecodeProblem, Decoder, Encode};
 use crate::op::OpCode;
-use crate::record::record;
 use crate::stat::Stat;
 
 record! {
@@ -61,7 +61,30 @@ pub enum MultiOp<'a> {
     GetChildren(GetChildrenRequest<'a>),
 }
 
-impl MultiOp<'_> {
+impl<'a> MultiOp<'a> {
+    /// Reads the operation that follows its header.
+    ///
+    /// # Errors
+    /// Those of the operation's record; [`DecodeProblem::BadValue`] for an operation that no multi
+    /// has.
+    pub fn decode(header: MultiHeader, input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
+        Ok(match OpCode::from_i32(header.op) {
+            Some(OpCode::Create) => Self::Create(Decode::decode(input)?),
+            Some(OpCode::Create2) => Self::Create2(Decode::decode(input)?),
+            Some(OpCode::CreateContainer) => Self::CreateContainer(Decode::decode(input)?),
+            Some(OpCode::CreateTtl) => Self::CreateTtl(Decode::decode(input)?),
+            Some(OpCode::Delete) => Self::Delete(Decode::decode(input)?),
+            Some(OpCode::SetData) => Self::SetData(Decode::decode(input)?),
+            Some(OpCode::Check) => Self::Check(Decode::decode(input)?),
+            Some(OpCode::GetData) => Self::GetData(Decode::decode(input)?),
+            Some(OpCode::GetChildren) => Self::GetChildren(Decode::decode(input)?),
+            _ => {
+                let offset = input.position().saturating_sub(MultiHeader::LEN);
+                return Err(unexpected(input, header.op, offset));
+            }
+        })
+    }
+
     /// The operation's code.
     pub fn op_code(&self) -> OpCode {
         match self {
@@ -122,19 +145,8 @@ impl Encode for MultiRequest<'_> {
 impl<'a> Decode<'a> for MultiRequest<'a> {
     fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let mut ops = Vec::new();
-        while let Some((header, offset)) = next_header(input)? {
-            ops.push(match OpCode::from_i32(header.op) {
-                Some(OpCode::Create) => MultiOp::Create(Decode::decode(input)?),
-                Some(OpCode::Create2) => MultiOp::Create2(Decode::decode(input)?),
-                Some(OpCode::CreateContainer) => MultiOp::CreateContainer(Decode::decode(input)?),
-                Some(OpCode::CreateTtl) => MultiOp::CreateTtl(Decode::decode(input)?),
-                Some(OpCode::Delete) => MultiOp::Delete(Decode::decode(input)?),
-                Some(OpCode::SetData) => MultiOp::SetData(Decode::decode(input)?),
-                Some(OpCode::Check) => MultiOp::Check(Decode::decode(input)?),
-                Some(OpCode::GetData) => MultiOp::GetData(Decode::decode(input)?),
-                Some(OpCode::GetChildren) => MultiOp::GetChildren(Decode::decode(input)?),
-                _ => return Err(unexpected(input, header.op, offset)),
-            });
+        while let Some((header, _)) = next_header(input)? {
+            ops.push(MultiOp::decode(header, input)?);
         }
         Ok(Self { ops })
     }
@@ -226,7 +238,7 @@ impl Encode for MultiResult {
                 crate::jute::put_buffer(out, data.as_deref());
                 stat.encode(out);
             }
-            Self::Children { children } => crate::record::Field::put(children, out),
+            Self::Children { children } => crate::jute::record::Field::put(children, out),
             Self::Error(err) => ErrorResponse { err: *err }.encode(out),
         }
     }

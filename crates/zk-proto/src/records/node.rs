@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::acl::Acl;
+use crate::jute::record::record;
 use crate::path::WirePath;
-use crate::record::record;
 use crate::stat::Stat;
 
 record! {
@@ -198,7 +198,7 @@ record! {
 }
 
 record! {
-    /// A code as a body: answers `addWatch`, and stands for a failed operation in a multi.
+    /// An error code as a body: the result of an operation in a multi that failed.
     #[derive(Copy)]
     pub struct ErrorResponse {
         /// 0 for success.

@@ -5,9 +5,9 @@ use bytes::BytesMut;
 use super::Children;
 use crate::event::wire_enum;
 use crate::ids::Zxid;
+use crate::jute::record::{Field, record};
 use crate::jute::{Decode, DecodeError, Decoder, Encode, put_count};
 use crate::path::WirePath;
-use crate::record::{Field, record};
 
 wire_enum! {
     /// The kind of a watch on the server, for `checkWatches` and `removeWatches`.
@@ -58,13 +58,40 @@ record! {
 }
 
 record! {
-    /// `addWatch`, answered with an [`ErrorResponse`](super::ErrorResponse).
+    /// `addWatch`.
     #[derive(Copy)]
     pub struct AddWatchRequest<'a> {
         /// The node, which need not exist.
         pub path: WirePath<'a>,
         /// The kind of watch.
         pub mode: AddWatchMode,
+    }
+}
+
+/// Answers `addWatch`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AddWatchResponse {
+    /// 0 for success. `None` from ClickHouse Keeper, which sends no body.
+    pub err: Option<i32>,
+}
+
+impl Encode for AddWatchResponse {
+    fn encode(&self, out: &mut BytesMut) {
+        if let Some(err) = self.err {
+            err.put(out);
+        }
+    }
+}
+
+impl<'a> Decode<'a> for AddWatchResponse {
+    fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
+        let outer = input.record("AddWatchResponse");
+        let err = match input.remaining() {
+            0 => None,
+            _ => Some(input.i32("err")?),
+        };
+        input.record(outer);
+        Ok(Self { err })
     }
 }
 

@@ -8,9 +8,10 @@ use zk_proto::{ErrorCode, Stat, Zxid};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::pending::{Boxed, Pending};
+use crate::ops::delete::Delete;
+use crate::ops::pending::{ANY_VERSION, Boxed, Pending};
 use crate::ops::retry::{Attempts, RetryPolicy};
-use crate::ops::write::{ANY, Delete, Set};
+use crate::ops::set::Set;
 
 /// [`Set`] or [`Delete`] with retries. Made by [`Set::retry`] and [`Delete::retry`].
 #[derive(Debug)]
@@ -140,7 +141,7 @@ impl ConditionalWrite for OwnedSet {
     }
 
     fn is_conditional(&self) -> bool {
-        self.version != ANY
+        self.version != ANY_VERSION
     }
 
     fn submit(&self) -> Pending<Stat> {
@@ -191,7 +192,7 @@ impl ConditionalWrite for OwnedDelete {
     }
 
     fn is_conditional(&self) -> bool {
-        self.version != ANY
+        self.version != ANY_VERSION
     }
 
     fn submit(&self) -> Pending<()> {
@@ -312,10 +313,10 @@ impl IntoFuture for ConditionalRetry<'_, Delete<'_>> {
     }
 }
 
-crate::ops::pending::blocking!(
+crate::ops::operation::blocking!(
     [<D: AsRef<[u8]>>] ConditionalRetry<'_, Set<'_, D>>, Stat, |op| op.op.client
 );
-crate::ops::pending::blocking!([] ConditionalRetry<'_, Delete<'_>>, (), |op| op.op.client);
+crate::ops::operation::blocking!([] ConditionalRetry<'_, Delete<'_>>, (), |op| op.op.client);
 
 #[cfg(test)]
 mod tests {

@@ -86,7 +86,7 @@ fn signs_of_another_connection_are_void() {
 
 /// Guards: H4. A renewal is due from the last decision.
 #[test]
-fn writes_without_a_decision_delay_no_renewal() {
+fn undecided_writes_delay_no_renewal() {
     let start = Instant::now();
     let mut contact = created(start);
     for ms in (0..2_000).step_by(100) {
@@ -108,7 +108,7 @@ fn writes_without_a_decision_delay_no_renewal() {
 
 /// Guards: H4, H6. A server is overdue when a write has waited and the deadline is near.
 #[test]
-fn a_server_is_overdue_after_it_had_a_chance() {
+fn a_server_is_overdue_only_after_its_share() {
     let start = Instant::now();
     let mut contact = created(start);
     assert_eq!(contact.overdue(TIMEOUT), None, "nothing waits");

@@ -85,7 +85,7 @@ fn most(unknown: Unknown) -> usize {
 
 /// Guards: P3, failures 20.
 #[test]
-fn an_unknown_read_fails_and_is_not_repeated() {
+fn an_unsupported_read_is_not_repeated() {
     for unknown in ALL {
         let mut world = World::lacking(&[OpCode::AddWatch], unknown);
         let key = world.lasting();
@@ -234,7 +234,7 @@ fn lasting_watches_end_with_a_gap() {
 
 /// The first server of an ensemble that is asked answers for the others.
 #[test]
-fn what_one_server_lacks_is_assumed_of_others() {
+fn a_missing_op_is_assumed_of_others() {
     let server = |host: &str| ServerId::of(host.parse().ok().as_ref(), None);
     let (create, watch) = (OpSet::of(OpCode::Create2), OpSet::of(OpCode::AddWatch));
     let now = Instant::now();
@@ -312,7 +312,7 @@ const CUT_OFF: [OpCode; 2] = [OpCode::CreateContainer, OpCode::CreateTtl];
 /// A server that has lost its leader answers pings until it closes the connection, while the leader
 /// ends the session.
 #[test]
-fn a_server_without_its_leader_lacks_nothing() {
+fn a_leaderless_server_lacks_nothing() {
     let short = Duration::from_millis(100);
     for op in CUT_OFF {
         for (before, after) in [(short, TIMEOUT * 2), (TIMEOUT * 2, short)] {
@@ -332,7 +332,7 @@ fn a_server_without_its_leader_lacks_nothing() {
 
 /// Two connections that were lost while the operation was on its way.
 #[test]
-fn closes_that_are_no_evidence_do_not_convict() {
+fn unrelated_closes_prove_no_missing_op() {
     // The request waited, or the closes are far apart.
     for (waits, apart) in [(TIMEOUT / 5, TIMEOUT / 60), (TIMEOUT / 60, TIMEOUT * 2)] {
         for op in CUT_OFF {
@@ -456,7 +456,7 @@ fn reading_stat() -> (World, SlotKey, Stat) {
 
 /// Guards: G3.
 #[test]
-fn the_stat_is_read_over_the_next_connection() {
+fn the_stat_is_read_by_the_next_connection() {
     let (mut world, key, stat) = reading_stat();
     world.cut();
     assert!(world.poll(key).is_none());

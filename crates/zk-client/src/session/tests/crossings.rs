@@ -21,8 +21,9 @@ fn leaving() -> (World, SlotKey) {
 
 /// Whoever was told of an unknown outcome believes that it may have taken effect, also once they
 /// have been told.
+/// Guards: G3.
 #[test]
-fn g3_a_write_that_was_overdue_is_not_skipped_whether_its_owner_has_asked_or_not() {
+fn an_overdue_write_is_not_skipped() {
     for asks in [false, true] {
         let mut world = World::connected();
         world.server.change("/a", false);
@@ -67,7 +68,7 @@ fn g3_a_write_that_was_overdue_is_not_skipped_whether_its_owner_has_asked_or_not
 }
 
 #[test]
-fn requests_given_up_during_a_move_do_not_count() {
+fn requests_dropped_in_a_move_hold_no_room() {
     let (mut world, sent) = leaving();
     let held_back: Vec<_> = (1..64).map(|_| world.get("/n", false)).collect();
     for key in held_back {
@@ -89,7 +90,7 @@ fn requests_given_up_during_a_move_do_not_count() {
 }
 
 #[test]
-fn requests_given_up_before_an_expiry_are_counted_once() {
+fn requests_dropped_at_expiry_count_once() {
     let mut world = World::connected();
     world.cut();
     for _ in 0..10 {
@@ -107,8 +108,9 @@ fn requests_given_up_before_an_expiry_are_counted_once() {
 }
 
 /// What it takes to be alive there is not what the ensemble has agreed to.
+/// Guards: A30.
 #[test]
-fn a30_a_read_only_server_that_grants_more_time_makes_no_lease_longer() {
+fn a_read_only_timeout_extends_no_lease() {
     let mut world = World::connected();
     let until = world.core.session.lease_until();
     let agreed = world.core.session.timeout();
@@ -128,8 +130,9 @@ fn a30_a_read_only_server_that_grants_more_time_makes_no_lease_longer() {
 }
 
 /// Whoever left the session may have done so long ago; a read-only server cannot tell.
+/// Guards: A30.
 #[test]
-fn a30_a_session_taken_over_is_no_lease_before_a_quorum_has_agreed() {
+fn a_resumed_session_has_no_lease_at_first() {
     let left = World::connected().core.session.token().unwrap();
     let mut world = World::new();
     world.server.session = left.session().0;
@@ -170,8 +173,9 @@ fn a_client_that_is_over_ends_no_other_way() {
     assert_eq!(told, [State::Connecting, State::Closed]);
 }
 
+/// Guards: A80.
 #[test]
-fn a80_a_configuration_that_a_server_is_too_busy_to_tell_is_asked_for_again() {
+fn a_throttled_config_read_is_repeated() {
     let mut world = World::new();
     world.core.preset_follow(false);
     let given = Hosts::new(list(&["a"]), BackoffPolicy::default(), 7);
@@ -208,7 +212,7 @@ fn a80_a_configuration_that_a_server_is_too_busy_to_tell_is_asked_for_again() {
 }
 
 #[test]
-fn what_was_wrong_with_servers_that_are_no_more_is_forgotten() {
+fn failures_of_removed_servers_are_dropped() {
     let mut world = World::new();
     let silent = || Disconnect::Silent(TIMEOUT);
     for n in 0..100 {

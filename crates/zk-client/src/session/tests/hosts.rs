@@ -36,8 +36,9 @@ impl World {
     }
 }
 
+/// Guards: X17.
 #[test]
-fn x17_with_nothing_in_flight_the_client_moves_at_once() {
+fn an_idle_client_moves_at_once() {
     let mut world = on_a();
     let before = world.now;
     world.core.update_hosts(world.now, list(&["b"])).unwrap();
@@ -52,16 +53,18 @@ fn x17_with_nothing_in_flight_the_client_moves_at_once() {
     ));
 }
 
+/// Guards: X17.
 #[test]
-fn x17_a_server_that_is_kept_by_as_long_a_list_is_not_left() {
+fn a_kept_server_is_not_left() {
     let mut world = on_a();
     world.core.update_hosts(world.now, list(&["a"])).unwrap();
     assert!(!world.core.is_moving());
     assert!(world.core.poll_link_timeout().unwrap() > world.now);
 }
 
+/// Guards: X17.
 #[test]
-fn x17_writes_in_flight_are_answered_before_the_move_and_later_ones_wait() {
+fn writes_are_answered_before_a_move() {
     let mut world = on_a();
     let sent = world.set("/n", "1");
     world.core.update_hosts(world.now, list(&["b"])).unwrap();
@@ -80,8 +83,9 @@ fn x17_writes_in_flight_are_answered_before_the_move_and_later_ones_wait() {
     assert_eq!(world.server.log, ["1", "2"]);
 }
 
+/// Guards: X17.
 #[test]
-fn x17_a_server_that_does_not_answer_is_left_and_nothing_skips_the_unknown_write() {
+fn a_move_skips_no_unknown_write() {
     let mut world = on_a();
     let sent = world.set("/n", "1");
     world.deliver(usize::MAX);
@@ -99,8 +103,9 @@ fn x17_a_server_that_does_not_answer_is_left_and_nothing_skips_the_unknown_write
     assert_eq!(world.server.log, ["1"]);
 }
 
+/// Guards: X17.
 #[test]
-fn x17_a_request_held_back_that_is_overdue_was_not_sent() {
+fn an_overdue_held_request_was_not_sent() {
     let mut world = on_a();
     let sent = world.set("/n", "1");
     world.core.update_hosts(world.now, list(&["b"])).unwrap();
@@ -134,8 +139,9 @@ fn x17_a_request_held_back_that_is_overdue_was_not_sent() {
     assert_eq!(world.server.log, ["1"]);
 }
 
+/// Guards: X17.
 #[test]
-fn x17_closing_during_a_move_waits_for_what_was_held_back() {
+fn closing_in_a_move_waits_for_requests() {
     let mut world = on_a();
     world.set("/n", "1");
     world.core.update_hosts(world.now, list(&["b"])).unwrap();
@@ -149,8 +155,9 @@ fn x17_closing_during_a_move_waits_for_what_was_held_back() {
     assert_eq!(world.server.log, ["1", "2"]);
 }
 
+/// Guards: X17.
 #[test]
-fn x17_a_handshake_with_a_server_that_has_gone_from_the_list_is_given_up() {
+fn a_handshake_with_a_removed_server_ends() {
     let mut world = on_a();
     world.cut();
     world.core.next_attempt().unwrap();
@@ -161,8 +168,9 @@ fn x17_a_handshake_with_a_server_that_has_gone_from_the_list_is_given_up() {
     assert_eq!(world.connect_next().host, "b");
 }
 
+/// Guards: A28.
 #[test]
-fn a28_an_empty_list_is_refused() {
+fn an_empty_list_is_refused() {
     let mut world = on_a();
     assert!(world.core.update_hosts(world.now, Vec::new()).is_err());
     assert!(!world.core.is_moving());
@@ -196,8 +204,9 @@ impl World {
     }
 }
 
+/// Guards: A80.
 #[test]
-fn a80_the_first_configuration_replaces_the_list_and_moves_nobody() {
+fn the_first_configuration_moves_no_client() {
     let mut world = following(&["b", "c"]);
     // The server that was given is the last resort.
     assert_eq!(world.core.hosts.fallback(), list(&["a"]));
@@ -207,8 +216,9 @@ fn a80_the_first_configuration_replaces_the_list_and_moves_nobody() {
     assert_eq!(world.core.take_notice(), None);
 }
 
+/// Guards: A80.
 #[test]
-fn a80_the_empty_configuration_of_a_server_alone_is_ignored() {
+fn an_empty_configuration_is_ignored() {
     let mut world = World::new();
     world.core.preset_follow(false);
     let given = Hosts::new(list(&["a"]), BackoffPolicy::default(), 7);
@@ -222,8 +232,9 @@ fn a80_the_empty_configuration_of_a_server_alone_is_ignored() {
     assert_eq!(world.known(), ["a", "b"]);
 }
 
+/// Guards: C8.
 #[test]
-fn c8_the_client_leaves_a_server_that_is_removed() {
+fn the_client_leaves_a_removed_server() {
     let mut world = following(&["a", "b"]);
     assert!(!world.core.is_moving());
     world.server.set(CONFIG, config(&["b"]));
@@ -236,8 +247,9 @@ fn c8_the_client_leaves_a_server_that_is_removed() {
     ));
 }
 
+/// Guards: A80.
 #[test]
-fn a80_a_change_while_the_connection_is_down_is_not_missed() {
+fn a_change_while_disconnected_is_followed() {
     let mut world = following(&["a", "b"]);
     for hosts in [&["a", "b", "c"][..], &["a", "c", "d"], &["a", "e", "f"]] {
         world.cut();
@@ -252,8 +264,9 @@ fn a80_a_change_while_the_connection_is_down_is_not_missed() {
     }
 }
 
+/// Guards: A80.
 #[test]
-fn a80_the_configuration_is_followed_through_an_expiry() {
+fn the_config_is_followed_through_an_expiry() {
     let mut world = following(&["a"]);
     world.cut();
     world.server.expire_next = true;
@@ -270,8 +283,9 @@ fn a80_the_configuration_is_followed_through_an_expiry() {
     assert_eq!(world.known(), ["a", "b", "c"]);
 }
 
+/// Guards: A48.
 #[test]
-fn a48_somebody_elses_watch_of_the_configuration_ends_alone() {
+fn a_callers_config_watch_ends_alone() {
     let mut world = following(&["a"]);
     let key = world.get(CONFIG, true);
     world.settle();
@@ -285,7 +299,7 @@ fn a48_somebody_elses_watch_of_the_configuration_ends_alone() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_read_is_told_and_changes_nothing() {
+fn an_unreadable_configuration_is_logged() {
     let mut world = following(&["a"]);
     world.server.set(CONFIG, Bytes::from_static(b"server.1=?"));
     world.settle();
@@ -299,7 +313,7 @@ fn a_configuration_that_cannot_be_read_is_told_and_changes_nothing() {
 }
 
 #[test]
-fn a_server_without_a_configuration_is_asked_once() {
+fn a_missing_configuration_is_read_once() {
     let mut world = World::new();
     world.core.preset_follow(false);
     let given = Hosts::new(list(&["a"]), BackoffPolicy::default(), 7);

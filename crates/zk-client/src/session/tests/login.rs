@@ -21,8 +21,9 @@ fn refusal(world: &mut World) -> SaslError {
 }
 
 /// B20 is ZOOKEEPER-1702, B21 are ZOOKEEPER-1437 and 3937.
+/// Guards: B20, B21.
 #[test]
-fn b20_b21_nothing_is_written_before_the_login_has_succeeded() {
+fn nothing_is_written_before_the_login() {
     let mut world = World::with_login();
     world.server.requires_sasl = true;
     world.server.change("/a", false);
@@ -59,8 +60,9 @@ fn b20_b21_nothing_is_written_before_the_login_has_succeeded() {
 }
 
 /// ZOOKEEPER-2775: after one login that came to nothing, every later connection has its xids right.
+/// Guards: B18.
 #[test]
-fn b18_a_login_cut_at_any_byte_succeeds_the_next_time() {
+fn a_login_cut_at_any_byte_is_repeated() {
     let whole = {
         let mut world = World::with_login();
         world.connect();
@@ -90,8 +92,9 @@ fn b18_a_login_cut_at_any_byte_succeeds_the_next_time() {
 }
 
 /// And cut at any byte of what the server says.
+/// Guards: B18.
 #[test]
-fn b18_an_answer_cut_at_any_byte_does_no_harm() {
+fn a_reply_cut_at_any_byte_is_harmless() {
     for frames in 0..3 {
         for kept in 0..40 {
             let mut world = World::with_login();
@@ -111,8 +114,9 @@ fn b18_an_answer_cut_at_any_byte_does_no_harm() {
     }
 }
 
+/// Guards: A33, B79.
 #[test]
-fn a33_b79_a_refused_login_is_the_end_and_no_request_was_sent() {
+fn a_refused_login_ends_the_client() {
     for code in [
         ErrorCode::AuthFailed,
         ErrorCode::SessionClosedRequireSaslAuth,
@@ -155,8 +159,9 @@ fn a33_b79_a_refused_login_is_the_end_and_no_request_was_sent() {
     }
 }
 
+/// Guards: A33, T5.
 #[test]
-fn a33_t5_a_server_without_sasl_does_not_get_requests_instead() {
+fn without_sasl_no_request_is_sent() {
     let mut world = World::with_login();
     world.server.sasl_says.push_back(Ok(None));
     let read = world.get("/a", false);
@@ -169,8 +174,9 @@ fn a33_t5_a_server_without_sasl_does_not_get_requests_instead() {
 }
 
 /// `zookeeper.allowSaslFailedClients`: the server goes on with clients whose login failed.
+/// Guards: B79, T5.
 #[test]
-fn b79_t5_success_without_proof_is_a_failure() {
+fn success_without_proof_is_a_failure() {
     for says in [None, Some(&b""[..]), Some(&b"proof?"[..])] {
         let mut world = World::with_login();
         world
@@ -182,8 +188,9 @@ fn b79_t5_success_without_proof_is_a_failure() {
     }
 }
 
+/// Guards: B76.
 #[test]
-fn b76_a_challenge_of_another_mechanism_is_not_answered() {
+fn an_unasked_challenge_is_not_answered() {
     let mut world = World::with_login();
     let digest = &b"realm=\"zk-sasl-md5\",nonce=\"x\",algorithm=md5-sess"[..];
     world.server.sasl_says.push_back(Ok(Some(digest)));
@@ -196,8 +203,9 @@ fn b76_a_challenge_of_another_mechanism_is_not_answered() {
 }
 
 /// ZOOKEEPER-4342: whatever is not the answer to the token ends the connection.
+/// Guards: B22.
 #[test]
-fn b22_a_reply_of_another_kind_is_no_token() {
+fn a_reply_of_another_kind_is_no_token() {
     for xid in [xid::NOTIFICATION, xid::PING, xid::AUTH, 0, 2, 99] {
         let mut world = World::with_login();
         world.begin();
@@ -241,8 +249,9 @@ fn b22_a_reply_of_another_kind_is_no_token() {
     assert_eq!(world.receive(), Err(Disconnect::Unsolicited(1)));
 }
 
+/// Guards: B72.
 #[test]
-fn b72_a_login_that_fails_only_on_the_way_back_is_reported() {
+fn a_server_proof_that_fails_is_reported() {
     let mut world = World::with_login();
     world.connect();
     assert!(world.core.is_connected());
@@ -269,8 +278,9 @@ fn b72_a_login_that_fails_only_on_the_way_back_is_reported() {
 }
 
 /// ZOOKEEPER-4477: what may be mended by itself is tried again.
+/// Guards: A34, B78.
 #[test]
-fn a34_b78_a_ticket_that_is_not_there_yet_is_waited_for() {
+fn a_missing_ticket_is_waited_for() {
     for turn in 1..=3 {
         let mut world = World::with_login();
         let away = SaslError::Unavailable("the key distribution center is down".into());
@@ -286,7 +296,7 @@ fn a34_b78_a_ticket_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
-fn a_connection_closed_in_the_middle_of_a_login_is_not_taken_for_no_handshake() {
+fn a_close_during_a_login_says_so() {
     let mut world = World::with_login();
     world.begin();
     assert_eq!(world.core.closed_unserved(), Disconnect::ClosedInHandshake);
@@ -316,8 +326,9 @@ fn a_last_token_only_has_to_be_accepted() {
 
 /// A server that stops in the middle of a login is a dead one, and the tokens until then have kept
 /// no session alive: servers do not count them.
+/// Guards: A33.
 #[test]
-fn a33_a_login_has_its_own_patience_and_prolongs_nothing() {
+fn a_login_has_its_own_timeout() {
     let mut world = World::with_login();
     world.begin();
     world.deliver(usize::MAX);
@@ -341,8 +352,9 @@ fn a33_a_login_has_its_own_patience_and_prolongs_nothing() {
     ));
 }
 
+/// Guards: B31.
 #[test]
-fn b31_closing_during_a_login_closes_the_session_after_it() {
+fn closing_during_a_login_waits_for_it() {
     let mut world = World::with_login();
     world.begin();
     world.deliver(usize::MAX);
@@ -352,8 +364,9 @@ fn b31_closing_during_a_login_closes_the_session_after_it() {
     assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
 }
 
+/// Guards: T5.
 #[test]
-fn t5_a_server_that_requires_a_login_is_not_asked_again_and_again() {
+fn a_missing_login_is_no_retry_storm() {
     let mut world = World::new();
     world.server.requires_sasl = true;
     world.connect();

@@ -497,7 +497,7 @@ impl StateMachineTest for Real {
 }
 
 #[test]
-fn the_session_machine_does_what_its_model_does() {
+fn the_session_machine_equals_its_model() {
     let cases = std::env::var("ZK_MODEL_CASES").ok();
     let cases = cases.map_or(CASES, |cases| cases.parse().expect("a number"));
     let config = Config {

@@ -539,8 +539,9 @@ fn is_change(event: &WatchEvent) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
+    /// Guards: D1, D4, D5.
     #[test]
-    fn d1_d4_d5_nothing_is_lost_and_nothing_stays(
+    fn nothing_is_lost_and_nothing_stays(
         steps in prop::collection::vec(step(), 1..120), old in any::<bool>(),
         lacks in lacks(),
     ) {

@@ -33,8 +33,9 @@ fn another(response: &mut ConnectResponse) {
     response.session_id = SessionId(99);
 }
 
+/// Guards: A30.
 #[test]
-fn a30_a_read_only_server_cannot_say_that_a_session_is_over() {
+fn read_only_servers_expire_no_session() {
     for answer in [expired, another] {
         let mut world = World::connected();
         world.cut();
@@ -50,8 +51,9 @@ fn a30_a_read_only_server_cannot_say_that_a_session_is_over() {
     }
 }
 
+/// Guards: A30, I17.
 #[test]
-fn a30_i17_what_a_read_only_server_hands_out_is_not_asked_for_again() {
+fn read_only_session_ids_are_not_reused() {
     let mut world = World::new();
     world.connect_read_only(another).unwrap();
     assert_eq!(world.core.state(), State::ConnectedReadOnly { epoch: 0 });
@@ -69,8 +71,9 @@ fn a30_i17_what_a_read_only_server_hands_out_is_not_asked_for_again() {
     assert!(world.poll(read).is_some());
 }
 
+/// Guards: A30.
 #[test]
-fn a30_a_read_only_server_makes_no_lease_longer() {
+fn read_only_servers_extend_no_lease() {
     let mut world = World::connected();
     let until = world.core.session.lease_until();
     world.cut();
@@ -88,8 +91,9 @@ fn a30_a_read_only_server_makes_no_lease_longer() {
 }
 
 /// It refuses to end a session it cannot end; a server with a quorum is looked for.
+/// Guards: A30.
 #[test]
-fn a30_a_session_is_not_closed_by_a_read_only_server() {
+fn read_only_servers_close_no_session() {
     let mut world = World::connected();
     world.cut();
     world.connect_read_only(|_| ()).unwrap();
@@ -110,8 +114,9 @@ fn a30_a_session_is_not_closed_by_a_read_only_server() {
     assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
 }
 
+/// Guards: A30.
 #[test]
-fn a30_closing_without_a_session_ends_with_the_connection() {
+fn closing_without_a_session_is_immediate() {
     let mut world = World::new();
     world.connect_read_only(another).unwrap();
     world.core.close(world.now);
@@ -121,8 +126,9 @@ fn a30_closing_without_a_session_ends_with_the_connection() {
     assert_eq!(world.core.state(), State::Closed);
 }
 
+/// Guards: A30.
 #[test]
-fn a30_the_search_ends_where_there_is_nothing_to_gain() {
+fn the_quorum_search_ends() {
     let mut world = World::new();
     assert!(!world.core.wants_read_write());
     world.connect_read_only(another).unwrap();

@@ -37,7 +37,7 @@ fn rearming() -> (World, Vec<SubId>) {
 }
 
 #[test]
-fn requests_wait_for_the_last_batch_and_pings_for_none() {
+fn requests_wait_for_the_last_batch() {
     let (mut world, watches) = rearming();
     let early = world.set("/0", "early");
     let late = world.get("/0", false);
@@ -69,8 +69,9 @@ fn requests_wait_for_the_last_batch_and_pings_for_none() {
 }
 
 /// B52: each keeps what it was last guarded up to, whether its batch was answered, sent or not made.
+/// Guards: B52.
 #[test]
-fn b52_a_connection_lost_in_between_loses_no_watch() {
+fn a_second_disconnect_loses_no_watch() {
     for answered in [0, 1, BATCHES / 2, BATCHES] {
         let (mut world, watches) = rearming();
         let waiting = world.get("/0", false);
@@ -90,8 +91,9 @@ fn b52_a_connection_lost_in_between_loses_no_watch() {
     }
 }
 
+/// Guards: G5.
 #[test]
-fn g5_a_watch_dropped_before_its_turn_is_not_armed() {
+fn a_watch_dropped_early_is_not_armed() {
     let (mut world, mut watches) = rearming();
     let last = watches.split_off(IN_BATCH * (BATCHES - 3));
     for watch in last {
@@ -109,8 +111,9 @@ fn g5_a_watch_dropped_before_its_turn_is_not_armed() {
 }
 
 /// The one who waits first for a watch is not the one who waits for it in the end.
+/// Guards: G5.
 #[test]
-fn g5_a_watch_that_one_of_two_drops_before_its_turn_is_armed() {
+fn a_watch_with_one_handle_left_is_armed() {
     for drop_first in [true, false] {
         let (mut world, watches) = cut_off();
         world.connect();
@@ -135,8 +138,9 @@ fn g5_a_watch_that_one_of_two_drops_before_its_turn_is_armed() {
     }
 }
 
+/// Guards: G11.
 #[test]
-fn g11_a_close_in_between_comes_after_what_was_submitted() {
+fn a_close_comes_after_submitted_requests() {
     let (mut world, watches) = rearming();
     let submitted = world.set("/0", "");
     world.core.close(world.now);
@@ -155,8 +159,9 @@ fn g11_a_close_in_between_comes_after_what_was_submitted() {
 }
 
 /// The clean-up parked during the re-arming precedes what is submitted after the close. Guards: H5.
+/// Guards: G1, G11.
 #[test]
-fn g1_g11_close_releases_parked_requests() {
+fn close_releases_parked_requests() {
     let (mut world, _watches) = rearming();
     let cleanup = world.core.begin_cleanup("/0", Target::Persistent).unwrap();
     let submitted = world.set("/0", "");
@@ -171,8 +176,9 @@ fn g1_g11_close_releases_parked_requests() {
 }
 
 /// What is submitted while a batch has to be sent again waits for it. Guards: A80.
+/// Guards: A80.
 #[test]
-fn a80_a_throttled_batch_is_sent_again_later() {
+fn a_throttled_batch_is_sent_again_later() {
     let (mut world, watches) = rearming();
     let frame = world.server.send().unwrap();
     // The server has not executed it: it keeps no watch of it.
@@ -195,8 +201,9 @@ fn a80_a_throttled_batch_is_sent_again_later() {
 }
 
 /// Those who give up while it lasts make room for others.
+/// Guards: I18.
 #[test]
-fn i18_requests_abandoned_in_between_leave_their_places() {
+fn abandoned_requests_free_their_slots() {
     let (mut world, _watches) = cut_off();
     let most = world.core.limits.outstanding;
     let before: Vec<_> = (0..most / 2).map(|_| world.get("/0", false)).collect();

@@ -3,8 +3,9 @@
 use crate::ops::retry::repetition::MAX_LOSSES;
 use crate::session::tests::*;
 
+/// Guards: G3.
 #[test]
-fn g3_reads_are_sent_again_in_order_and_writes_in_flight_are_unknown() {
+fn reads_are_resent_and_writes_unknown() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let read = world.get("/a", false);
@@ -21,8 +22,9 @@ fn g3_reads_are_sent_again_in_order_and_writes_in_flight_are_unknown() {
     assert_eq!(world.core.statistics().outstanding, 0);
 }
 
+/// Guards: G3.
 #[test]
-fn g3_an_unsent_write_is_sent_later_unless_it_could_skip_its_predecessor() {
+fn an_unsent_write_skips_no_predecessor() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let alone = world.set("/a", "1");
@@ -44,8 +46,9 @@ fn g3_an_unsent_write_is_sent_later_unless_it_could_skip_its_predecessor() {
 }
 
 /// Nobody waits for the first, and still the second must not skip it.
+/// Guards: G3.
 #[test]
-fn g3_a_dropped_write_is_a_predecessor_too() {
+fn a_dropped_write_is_a_predecessor_too() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let dropped = world.set("/a", "1");
@@ -58,8 +61,9 @@ fn g3_a_dropped_write_is_a_predecessor_too() {
     assert!(world.server.log.is_empty());
 }
 
+/// Guards: G2.
 #[test]
-fn g2_what_was_sent_before_the_credentials_were_refused_is_unknown() {
+fn requests_before_a_refusal_are_unknown() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let sent = world.set("/a", "1");
@@ -84,8 +88,9 @@ fn g2_what_was_sent_before_the_credentials_were_refused_is_unknown() {
     assert_eq!(world.core.state(), State::AuthFailed);
 }
 
+/// Guards: G3.
 #[test]
-fn g3_a_write_cut_in_the_middle_was_not_sent() {
+fn a_write_cut_in_the_middle_was_not_sent() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let write = world.set("/a", "1");
@@ -96,8 +101,9 @@ fn g3_a_write_cut_in_the_middle_was_not_sent() {
     assert!(world.server.log.is_empty());
 }
 
+/// Guards: G7.
 #[test]
-fn g7_a_dropped_request_leaves_nothing() {
+fn a_dropped_request_leaves_nothing() {
     let mut world = World::connected();
     world.server.change("/a", false);
     // In flight: the reply is discarded, its watch removed.
@@ -130,8 +136,9 @@ fn g7_a_dropped_request_leaves_nothing() {
     );
 }
 
+/// Guards: A37, B36.
 #[test]
-fn a37_b36_deadlines_end_the_wait_and_keep_the_order_of_replies() {
+fn deadlines_keep_the_order_of_replies() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let due = world.now + Duration::from_secs(1);
@@ -210,8 +217,9 @@ fn the_bytes_of_requests_are_bounded() {
     fill(&mut world);
 }
 
+/// Guards: D9, G8.
 #[test]
-fn d9_g8_the_queue_is_bounded_and_the_size_of_a_request_too() {
+fn the_queue_and_requests_are_bounded() {
     let mut world = World::new();
     let keys: Vec<SlotKey> = (0..64).map(|_| world.get("/a", false)).collect();
     let record = GetDataRequest {
@@ -245,8 +253,9 @@ fn d9_g8_the_queue_is_bounded_and_the_size_of_a_request_too() {
 }
 
 /// Failures 18: the request that cannot be answered fails, and is not asked again for ever.
+/// Guards: A18.
 #[test]
-fn a18_a_reply_that_is_too_large_fails_its_request_and_no_other() {
+fn an_oversize_reply_fails_its_request() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let (first, second) = (world.get("/a", false), world.get("/a", false));
@@ -264,8 +273,9 @@ fn a18_a_reply_that_is_too_large_fails_its_request_and_no_other() {
 }
 
 /// The oldest request was nobody's any more: then nobody's fails.
+/// Guards: A18.
 #[test]
-fn a18_the_reply_that_is_too_large_may_be_nobodys() {
+fn an_oversize_reply_to_a_dropped_request() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let (first, second) = (world.get("/a", false), world.get("/a", false));
@@ -433,8 +443,9 @@ fn auth(world: &mut World, secret: &str) -> Result<SlotKey, Failure> {
 }
 
 /// B73, B74.
+/// Guards: B74.
 #[test]
-fn b74_the_same_credentials_again_are_sent_once_and_all_who_asked_are_told() {
+fn equal_credentials_are_sent_once() {
     let mut world = World::connected();
     world.server.arrived.clear();
     let keys = [(); 3].map(|()| auth(&mut world, "u:p").unwrap());
@@ -455,7 +466,7 @@ fn b74_the_same_credentials_again_are_sent_once_and_all_who_asked_are_told() {
 
 /// G8.
 #[test]
-fn credentials_that_wait_are_counted_and_those_nobody_waits_for_make_room() {
+fn waiting_credentials_count_as_requests() {
     let mut world = World::new();
     let keys: Vec<_> = (0..64).map(|_| auth(&mut world, "u:p").unwrap()).collect();
     assert!(matches!(auth(&mut world, "u:p"), Err(Failure::QueueFull)));
@@ -478,7 +489,7 @@ fn credentials_that_wait_are_counted_and_those_nobody_waits_for_make_room() {
 
 /// Requests given up and made again, at the limit and without a connection.
 #[test]
-fn requests_given_up_do_not_count_and_never_hold_more_than_twice_the_limit() {
+fn dropped_requests_hold_bounded_room() {
     let mut world = World::new();
     let mut keys: std::collections::VecDeque<_> = (0..64).map(|_| world.get("/a", false)).collect();
     for _ in 0..1_000 {
@@ -501,8 +512,9 @@ fn requests_given_up_do_not_count_and_never_hold_more_than_twice_the_limit() {
 }
 
 /// With many requests, a deadline passes a little late, and none is missed.
+/// Guards: B36.
 #[test]
-fn b36_deadlines_of_many_requests_are_looked_at_together() {
+fn many_deadlines_are_checked_together() {
     let mut world = World::new();
     world.core.limits.outstanding = 10_000;
     let start = world.now;
@@ -545,8 +557,9 @@ fn b36_deadlines_of_many_requests_are_looked_at_together() {
 }
 
 /// What an expiry ends is not counted as given up any longer: it would make room for others.
+/// Guards: G8.
 #[test]
-fn g8_an_expiry_leaves_no_room_that_is_not_there() {
+fn an_expiry_keeps_the_queue_bounded() {
     let mut world = World::connected();
     world.cut();
     let given_up: Vec<_> = (0..8).map(|_| world.set("/a", "1")).collect();

@@ -4,15 +4,16 @@ use crate::ops::cleanup::Target;
 use crate::session::tests::*;
 
 #[test]
-fn a_connection_that_came_too_late_is_not_used() {
+fn a_late_connection_is_not_used() {
     let mut world = World::new();
     world.core.close(world.now);
     assert!(!world.core.begin(world.now, Duration::from_secs(1)));
     assert!(world.core.is_over());
 }
 
+/// Guards: D8, G4.
 #[test]
-fn d8_g4_a_write_of_one_session_is_not_executed_in_the_next_and_a_read_is() {
+fn writes_stay_in_their_session() {
     let mut world = World::connected();
     world.server.change("/a", false);
     world.cut();
@@ -34,8 +35,9 @@ fn d8_g4_a_write_of_one_session_is_not_executed_in_the_next_and_a_read_is() {
     assert!(world.server.log.is_empty());
 }
 
+/// Guards: G4.
 #[test]
-fn g4_under_the_policy_close_an_expiry_is_the_end() {
+fn policy_close_ends_at_the_expiry() {
     let mut world = World::with_policy(SessionPolicy::Close);
     world.connect();
     world.cut();
@@ -59,8 +61,9 @@ fn g4_under_the_policy_close_an_expiry_is_the_end() {
 }
 
 /// ZOOKEEPER-4508.
+/// Guards: A5, B28.
 #[test]
-fn a5_b28_a_session_nobody_serves_expires_here() {
+fn an_unserved_session_expires_locally() {
     let mut world = World::connected();
     world.cut();
     let due = world.core.poll_timeout().unwrap();
@@ -72,8 +75,9 @@ fn a5_b28_a_session_nobody_serves_expires_here() {
 }
 
 /// CURATOR-525: what was given up does not come back.
+/// Guards: B49.
 #[test]
-fn b49_a_handshake_under_way_does_not_bring_an_expired_session_back() {
+fn a_handshake_revives_no_expired_session() {
     let mut world = World::connected();
     world.cut();
     world.begin();
@@ -86,8 +90,9 @@ fn b49_a_handshake_under_way_does_not_bring_an_expired_session_back() {
     assert!(!world.core.is_connected());
 }
 
+/// Guards: B41.
 #[test]
-fn b41_closing_waits_for_what_was_submitted_even_through_a_reconnect() {
+fn closing_waits_through_a_reconnect() {
     let mut world = World::connected();
     let create = world.create("/a");
     world.core.close(world.now);
@@ -100,8 +105,9 @@ fn b41_closing_waits_for_what_was_submitted_even_through_a_reconnect() {
     assert_eq!(world.core.state(), State::Closed);
 }
 
+/// Guards: B31.
 #[test]
-fn b31_closing_ends_at_its_deadline_if_no_server_is_there() {
+fn closing_without_a_server_times_out() {
     let mut world = World::connected();
     world.cut();
     let read = world.get("/a", false);
@@ -124,7 +130,7 @@ fn refuse_close(world: &mut World, code: ErrorCode) -> Result<(), Disconnect> {
 }
 
 #[test]
-fn closing_that_a_server_refuses_is_not_acknowledged() {
+fn a_refused_close_is_not_acknowledged() {
     for (code, ended) in [
         (ErrorCode::NotReadOnly, false),
         (ErrorCode::SessionMoved, false),
@@ -137,7 +143,7 @@ fn closing_that_a_server_refuses_is_not_acknowledged() {
 }
 
 #[test]
-fn closing_that_a_server_throttles_is_asked_for_again() {
+fn a_throttled_close_is_repeated() {
     let mut world = World::connected();
     refuse_close(&mut world, ErrorCode::ThrottledOp).unwrap();
     assert_eq!(world.core.poll_closed(Waker::noop()), None);
@@ -148,7 +154,7 @@ fn closing_that_a_server_throttles_is_asked_for_again() {
 }
 
 #[test]
-fn closing_of_a_session_that_expires_only_here_is_not_acknowledged() {
+fn a_local_expiry_acknowledges_no_close() {
     let mut world = World::connected();
     world.cut();
     let due = world.core.poll_timeout().unwrap();
@@ -159,7 +165,7 @@ fn closing_of_a_session_that_expires_only_here_is_not_acknowledged() {
 
 /// Guards: G11.
 #[test]
-fn g11_close_after_a_local_expiry_is_unproven() {
+fn close_after_a_local_expiry_is_unproven() {
     for policy in [SessionPolicy::Renew, SessionPolicy::Close] {
         for proven in [false, true] {
             let mut world = World::with_policy(policy);
@@ -183,7 +189,7 @@ fn g11_close_after_a_local_expiry_is_unproven() {
 /// The end of the session deletes an ephemeral znode, where a server has said that it has ended.
 /// Guards: G11, H5.
 #[test]
-fn g11_an_ended_session_fails_no_ephemeral() {
+fn an_ended_session_fails_no_ephemeral() {
     for (target, proven, left) in [
         (Target::Ephemeral, true, ""),
         (Target::Ephemeral, false, "/a"),
@@ -207,8 +213,9 @@ fn g11_an_ended_session_fails_no_ephemeral() {
 }
 
 /// Nothing was sent, so nothing is left. Guards: G11, H5.
+/// Guards: G11.
 #[test]
-fn g11_without_a_session_nothing_is_left() {
+fn without_a_session_nothing_is_left() {
     let mut world = World::new();
     world.core.begin_cleanup("/a", Target::Persistent).unwrap();
     world.core.close(world.now);
@@ -216,8 +223,9 @@ fn g11_without_a_session_nothing_is_left() {
     assert_eq!(world.core.failed_cleanups(), "");
 }
 
+/// Guards: D15.
 #[test]
-fn d15_a_new_session_in_place_of_ours_is_an_expiry_and_a_renewal() {
+fn a_replaced_session_expires_and_renews() {
     let mut world = World::connected();
     world.cut();
     // As ClickHouse Keeper does: the old session is not known, a new one is handed out.
@@ -247,7 +255,7 @@ fn d15_a_new_session_in_place_of_ours_is_an_expiry_and_a_renewal() {
 }
 
 #[test]
-fn a_read_that_belongs_to_its_session_is_not_made_in_the_next() {
+fn a_read_of_one_session_stays_in_it() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let record = GetDataRequest {
@@ -291,7 +299,7 @@ fn a_read_that_belongs_to_its_session_is_not_made_in_the_next() {
 }
 
 #[test]
-fn a_session_that_was_left_goes_on_elsewhere() {
+fn a_detached_session_is_resumed_elsewhere() {
     let mut world = World::connected();
     let create = world.create("/a");
     world.deliver(usize::MAX);
@@ -312,7 +320,7 @@ fn a_session_that_was_left_goes_on_elsewhere() {
 }
 
 #[test]
-fn a_session_that_was_left_too_long_has_expired() {
+fn a_session_detached_too_long_has_expired() {
     let world = World::connected();
     let mut next = World::new();
     next.core
@@ -330,8 +338,9 @@ fn a_session_that_was_left_too_long_has_expired() {
 }
 
 /// CURATOR-72: a session that was granted, and lost before the server had accepted the credentials.
+/// Guards: B49.
 #[test]
-fn b49_nobody_hears_of_the_loss_of_a_session_they_never_had() {
+fn an_unannounced_session_reports_no_loss() {
     let mut world = World::new();
     world
         .core

@@ -6,7 +6,7 @@ use crate::session::statistics::RequestCounts;
 use crate::session::tests::*;
 
 #[test]
-fn every_request_is_counted_once_by_what_became_of_it() {
+fn every_request_is_counted_once() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let answered = world.get("/a", false);
@@ -82,7 +82,7 @@ fn a_request_refused_at_once_is_counted() {
 }
 
 #[test]
-fn sessions_connections_and_bytes_are_counted() {
+fn sessions_and_bytes_are_counted() {
     let mut world = World::new();
     let server = HostPort {
         host: "zk1".into(),
@@ -132,7 +132,7 @@ fn sessions_connections_and_bytes_are_counted() {
 }
 
 #[test]
-fn events_that_a_slow_reader_misses_and_gaps_are_counted() {
+fn dropped_events_and_gaps_are_counted() {
     let mut world = World::connected();
     let key = world.add_watch("/a", AddWatchMode::Persistent, WatchKind::Persistent);
     world.settle();

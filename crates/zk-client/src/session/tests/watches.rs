@@ -2,8 +2,9 @@
 
 use crate::session::tests::*;
 
+/// Guards: A31, B73, B58.
 #[test]
-fn a31_b73_b58_credentials_then_watches_then_requests() {
+fn credentials_then_watches_then_requests() {
     let mut world = World::new();
     world
         .core
@@ -33,8 +34,9 @@ fn a31_b73_b58_credentials_then_watches_then_requests() {
 
 /// B52: the Java client loses watches here. The reply to the first batch moves the last zxid on;
 /// the second batch, never answered, must be re-armed from where it stood.
+/// Guards: B52.
 #[test]
-fn b52_a_batch_that_was_not_answered_keeps_its_zxid() {
+fn an_unanswered_batch_keeps_its_zxid() {
     let mut world = World::connected();
     let paths: Vec<String> = (0..20)
         .map(|n| format!("/{n:02}{}", "x".repeat(9_000)))
@@ -85,8 +87,9 @@ fn b52_a_batch_that_was_not_answered_keeps_its_zxid() {
     }
 }
 
+/// Guards: A41, B53, B54.
 #[test]
-fn a41_b53_b54_persistent_watches_are_armed_again_and_say_that_something_was_missed() {
+fn rearmed_persistent_watches_report_a_gap() {
     let mut world = World::connected();
     let key = world.add_watch("/p", AddWatchMode::Persistent, WatchKind::Persistent);
     let recursive = world.add_watch("/", AddWatchMode::PersistentRecursive, WatchKind::Recursive);
@@ -113,8 +116,9 @@ fn a41_b53_b54_persistent_watches_are_armed_again_and_say_that_something_was_mis
 
 /// Failures 40: the one thing that no server tells.
 /// One transaction changes two znodes; the connection is lost between the two events.
+/// Guards: B55.
 #[test]
-fn b55_an_event_is_no_proof_that_all_of_its_transaction_was_seen() {
+fn an_event_does_not_advance_the_zxid() {
     let mut world = World::connected();
     world.server.change("/a", false);
     world.server.change("/b", false);
@@ -131,8 +135,9 @@ fn b55_an_event_is_no_proof_that_all_of_its_transaction_was_seen() {
     assert!(is_node(world.event(b).as_ref()));
 }
 
+/// Guards: A40.
 #[test]
-fn a40_a_znode_created_and_deleted_meanwhile_is_a_gap() {
+fn created_and_deleted_in_between_is_a_gap() {
     let mut world = World::connected();
     let (born, never) = (world.exists("/born"), world.exists("/never"));
     world.settle();
@@ -149,8 +154,9 @@ fn a40_a_znode_created_and_deleted_meanwhile_is_a_gap() {
     assert_eq!(world.core.statistics().watches, 0);
 }
 
+/// Guards: A68.
 #[test]
-fn a68_a_slow_reader_of_events_is_told_how_many_it_missed() {
+fn a_slow_reader_gets_the_dropped_count() {
     let mut world = World::connected();
     let key = world.add_watch("/p", AddWatchMode::Persistent, WatchKind::Persistent);
     world.settle();
@@ -169,8 +175,9 @@ fn a68_a_slow_reader_of_events_is_told_how_many_it_missed() {
 }
 
 /// ZOOKEEPER-4466: a server before 3.9 keeps one mode per path, the last.
+/// Guards: B65.
 #[test]
-fn b65_a_one_shot_watch_does_not_end_a_lasting_one_on_the_same_path() {
+fn a_one_shot_ends_no_persistent_watch() {
     let mut world = World::connected();
     world.server.old = true;
     world.server.change("/p", false);
@@ -194,8 +201,9 @@ fn b65_a_one_shot_watch_does_not_end_a_lasting_one_on_the_same_path() {
     assert!(is_node(world.event(lasting).as_ref()), "it lasts");
 }
 
+/// Guards: B65.
 #[test]
-fn b65_a_persistent_and_a_recursive_watch_on_one_path_are_told_what_is_theirs() {
+fn watches_on_one_path_get_their_own_events() {
     for (old, recursive_first) in [(true, true), (true, false), (false, true), (false, false)] {
         let mut world = World::connected();
         world.server.old = old;
@@ -244,8 +252,9 @@ fn b65_a_persistent_and_a_recursive_watch_on_one_path_are_told_what_is_theirs() 
     }
 }
 
+/// Guards: A50.
 #[test]
-fn a50_watches_end_with_their_session() {
+fn watches_end_with_their_session() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let key = world.get("/a", true);
@@ -265,8 +274,9 @@ fn a50_watches_end_with_their_session() {
 }
 
 /// A removal must not take with it a watch that is being set.
+/// Guards: A46, B63.
 #[test]
-fn a46_b63_a_watch_being_set_is_not_removed_by_the_end_of_another() {
+fn a_watch_being_set_is_not_removed() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let first = world.get("/a", true);
@@ -285,7 +295,7 @@ fn a46_b63_a_watch_being_set_is_not_removed_by_the_end_of_another() {
 /// Found by simulation: beside a recursive watch a persistent one is told of children by what that
 /// one says of each; one that no server guards says nothing.
 #[test]
-fn a_recursive_watch_dropped_between_connections_does_not_silence_a_persistent_one() {
+fn a_dropped_recursive_watch_hides_no_event() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let persistent = world.add_watch("/a", AddWatchMode::Persistent, WatchKind::Persistent);
@@ -307,7 +317,7 @@ fn a_recursive_watch_dropped_between_connections_does_not_silence_a_persistent_o
 
 /// Found by simulation: the server went on guarding what nobody wanted.
 #[test]
-fn a_removal_that_a_server_throttles_is_asked_for_again() {
+fn a_throttled_removal_is_repeated() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let watched = world.get("/a", true);
@@ -329,7 +339,7 @@ fn a_removal_that_a_server_throttles_is_asked_for_again() {
 /// Found by simulation (seed 1000973): a watch that was set meanwhile fired, and the removal was
 /// forgotten.
 #[test]
-fn a_throttled_removal_outlives_other_watches() {
+fn a_throttled_removal_outlives_others() {
     let mut world = World::connected();
     world.server.change("/a", false);
     let children = world.children("/a");
@@ -357,8 +367,9 @@ fn a_throttled_removal_outlives_other_watches() {
 }
 
 /// I13, on a clock of the test's own: events all the time, for twenty ping intervals.
+/// Guards: B25.
 #[test]
-fn b25_a_flood_of_events_does_not_hold_up_pings() {
+fn a_flood_of_events_delays_no_ping() {
     const INTERVALS: u32 = 20;
     let mut world = World::connected();
     world.server.change("/p", false);

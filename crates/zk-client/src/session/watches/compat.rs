@@ -1,4 +1,4 @@
-//! What may be set and removed beside what else is watched at the same path.
+//! Watches of several modes at one path, on servers that keep one mode per path and connection.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -6,73 +6,18 @@ use std::task::Waker;
 use zk_proto::Zxid;
 use zk_proto::records::WatcherType;
 
-use crate::session::requests::WatchIntent;
-use crate::session::watches::{Registry, SubId, WatchKind};
-
-/// A watch that the server should forget.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unwatch {
-    pub(crate) path: Arc<str>,
-    pub(crate) kind: WatcherType,
-    /// The lasting watches that this removes.
-    pub(crate) lasting: Left,
-}
-
-/// Requests under way that will set a watch on a path, should they succeed.
-#[derive(Debug, Default)]
-pub(super) struct Arming {
-    requests: u32,
-    persistent: u32,
-    recursive: u32,
-}
-
-impl Arming {
-    /// Counts a request up or down by `by`.
-    fn count(&mut self, intent: &WatchIntent, by: i32) {
-        let add = |count: &mut u32| *count = count.saturating_add_signed(by);
-        add(&mut self.requests);
-        match intent.kind {
-            WatchKind::Persistent => {
-                add(&mut self.persistent);
-                if intent.changed {
-                    add(&mut self.recursive);
-                }
-            }
-            WatchKind::Recursive => add(&mut self.recursive),
-            _ => {}
-        }
-    }
-}
-
-/// Lasting watches that the server still guards although no subscriber is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Left {
-    pub(super) persistent: bool,
-    pub(super) recursive: bool,
-}
-
-impl Left {
-    fn add(&mut self, other: Left) {
-        self.persistent |= other.persistent;
-        self.recursive |= other.recursive;
-    }
-
-    fn of(kind: WatchKind) -> Self {
-        Left {
-            persistent: kind == WatchKind::Persistent,
-            recursive: kind == WatchKind::Recursive,
-        }
-    }
-}
+use super::Registry;
+use super::arming::{Left, Unwatch};
+use super::kind::{SubId, WatchIntent, WatchKind};
 
 impl Registry {
-    /// A request that will set a watch is under way: nothing may be removed at its path.
+    /// Registers a request that will set a watch. Until it is answered, no watch is removed at its path.
     pub(crate) fn begin_arming(&mut self, intent: &WatchIntent) {
         let arming = self.arming.entry(intent.path.clone()).or_default();
         arming.count(intent, 1);
     }
 
-    /// The request has been answered, or will never be.
+    /// The request was answered, or has failed.
     pub(crate) fn end_arming(&mut self, intent: &WatchIntent) {
         if let Some(arming) = self.arming.get_mut(&intent.path) {
             arming.count(intent, -1);
@@ -82,15 +27,18 @@ impl Registry {
         }
     }
 
-    /// How a request that sets a watch of `kind` on `path` has to be changed so as not to hurt a
-    /// watch that lasts: the last byte of its record.
+    /// The value that the last byte of a request's record must have instead of its own, so that the
+    /// watch of `kind` it sets on `path` does not disable a persistent or recursive watch there. `None`
+    /// if the request can be sent as it is.
     ///
-    /// A server before 3.9 keeps one mode per path and connection (ZOOKEEPER-4466): a one-shot
-    /// watch there makes a persistent one end with the next event, and a persistent one makes a
-    /// recursive one forget the subtree, without a word. So a one-shot watch rides on the lasting
-    /// one, which tells all that it would: it is not asked for. And beside a recursive watch a
-    /// persistent one is asked for as another recursive one. A recursive watch says nothing of a
-    /// list of children; that is told from what it says of each child.
+    /// A server before 3.9 keeps one mode per path and connection (ZOOKEEPER-4466): a one-shot watch
+    /// makes a persistent one of the same path end with the next event, and a persistent watch makes a
+    /// recursive one lose the subtree; the server reports neither. So:
+    ///
+    /// - A one-shot watch is not set beside a persistent or recursive one, whose events include all of
+    ///   its own.
+    /// - Beside a recursive watch, a persistent one is set as another recursive one. Servers send no
+    ///   child events to a recursive watch; the registry derives them from the events of the children.
     pub(crate) fn precaution(&self, kind: WatchKind, path: &str) -> Option<u8> {
         let arming = self.arming.get(path);
         let persistent = self.guards(WatchKind::Persistent, path)
@@ -106,26 +54,27 @@ impl Registry {
         }
     }
 
-    /// Whether the server guards a lasting watch of `kind`, wanted or left.
+    /// Whether a persistent or recursive watch of `kind` is armed on the server, with subscribers or
+    /// without.
     pub(super) fn guards(&self, kind: WatchKind, path: &str) -> bool {
         if self.nameless && kind == WatchKind::Recursive {
             return false;
         }
         self.watches(kind, path)
-            || self.left.get(path).is_some_and(|left| match kind {
-                WatchKind::Persistent => left.persistent,
-                WatchKind::Recursive => left.recursive,
+            || self.orphaned.get(path).is_some_and(|orphaned| match kind {
+                WatchKind::Persistent => orphaned.persistent,
+                WatchKind::Recursive => orphaned.recursive,
                 _ => false,
             })
     }
 
-    /// Whether what a one-shot watch would tell is told by a lasting one.
+    /// Whether a persistent or recursive watch delivers all events that a one-shot watch at `path` would.
     pub(super) fn is_covered(&self, path: &str) -> bool {
         self.guards(WatchKind::Persistent, path) || self.guards(WatchKind::Recursive, path)
     }
 
-    /// A server has answered a request that was changed as a [`precaution`](Self::precaution), and
-    /// its owner has been subscribed.
+    /// A request that was changed by [`precaution`](Self::precaution) has succeeded, and `id` is its
+    /// subscriber.
     pub(crate) fn subscribed_with_precaution(
         &mut self,
         id: SubId,
@@ -137,28 +86,30 @@ impl Registry {
         };
         let (kind, path) = (sub.kind, sub.path.clone());
         if kind == WatchKind::Persistent {
-            self.left.entry(path).or_default().recursive = true;
+            self.orphaned.entry(path).or_default().recursive = true;
         } else if !self.is_covered(&path) {
-            // What it was to ride on has gone, or never came: nobody guards it.
+            // The watch that was to deliver its events has ended, or was never set.
             self.table.leave(id);
-            self.tell_gap(id, since, wakes);
+            self.deliver_gap(id, since, wakes);
         }
     }
 
-    /// What to remove on the server now that nobody is left to be told of `kind` at `path`.
+    /// The removal to be sent to the server after the last subscriber of `kind` at `path` has gone.
+    /// `None` if there is nothing to remove, or the removal is deferred.
     ///
-    /// A server before 3.9 cannot remove lasting watches by kind and takes half of one with a
-    /// one-shot watch (ZOOKEEPER-4472), and one-shot watches ride on lasting ones; so where
-    /// anything else is watched, a removal is put off: a needless event costs less than a lost one.
+    /// A server before 3.9 cannot remove a persistent or recursive watch by kind, and damages one when
+    /// it removes a one-shot watch of the same path (ZOOKEEPER-4472); and a one-shot watch may depend on
+    /// the events of a persistent one. So the removal is deferred while the path has any other watch: an
+    /// event without a subscriber costs less than a lost one.
     pub(crate) fn unwatch(&mut self, kind: WatchKind, path: Arc<str>) -> Option<Unwatch> {
         use WatchKind::{Child, Data, Exist};
-        if self.keeps {
+        if self.cannot_remove {
             self.keep(path, Left::of(kind));
             return None;
         }
         let arming = self.arming.contains_key(&path);
-        if !arming && self.is_bare(&path) {
-            let mut lasting = self.left.remove(&path).unwrap_or_default();
+        if !arming && self.is_unwatched(&path) {
+            let mut lasting = self.orphaned.remove(&path).unwrap_or_default();
             lasting.add(Left::of(kind));
             return Some(Unwatch {
                 path,
@@ -168,12 +119,12 @@ impl Registry {
         }
         let lasting = self.is_covered(&path);
         if arming || lasting || kind.is_persistent() {
-            self.left.entry(path).or_default().add(Left::of(kind));
+            self.orphaned.entry(path).or_default().add(Left::of(kind));
             return None;
         }
         let kind = match kind {
             Child => WatcherType::Children,
-            // The server guards both as one.
+            // Both are one watch on the server.
             Data if self.watches(Exist, &path) => return None,
             Exist if self.watches(Data, &path) => return None,
             _ => WatcherType::Data,
@@ -185,18 +136,18 @@ impl Registry {
         })
     }
 
-    /// What to remove after a server was too busy to do so. Where anything is watched by now, the
-    /// removal is put off until that has ended.
+    /// The removal to be sent after the server has throttled it. While the path has another watch, the
+    /// removal is deferred until that watch has ended.
     pub(crate) fn unwatch_again(&mut self, path: Arc<str>, lasting: Left) -> Option<Unwatch> {
-        if self.keeps {
+        if self.cannot_remove {
             self.keep(path, lasting);
             return None;
         }
-        if !self.is_bare(&path) || self.arming.contains_key(&path) {
-            self.left.entry(path).or_default().add(lasting);
+        if !self.is_unwatched(&path) || self.arming.contains_key(&path) {
+            self.orphaned.entry(path).or_default().add(lasting);
             return None;
         }
-        let mut all = self.left.remove(&path).unwrap_or_default();
+        let mut all = self.orphaned.remove(&path).unwrap_or_default();
         all.add(lasting);
         Some(Unwatch {
             path,
@@ -205,14 +156,14 @@ impl Registry {
         })
     }
 
-    /// Whether the server of this connection can remove no watch: what was set stays until the
-    /// connection ends.
-    pub(crate) fn set_keeps(&mut self, keeps: bool) {
-        self.keeps = keeps;
+    /// Sets whether the current server does not support the removal of watches: each stays armed until
+    /// it fires or the connection ends.
+    pub(crate) fn set_keeps(&mut self, cannot_remove: bool) {
+        self.cannot_remove = cannot_remove;
     }
 
-    /// The server has set a recursive watch whose events will name the watched znode, whatever has
-    /// changed below it. Such a watch has no subscribers, and none rides on it.
+    /// The server has set a recursive watch whose events will name the watched znode, whichever znode
+    /// below it has changed. Such a watch has no subscribers, and no other watch depends on its events.
     pub(crate) fn set_nameless(&mut self) {
         self.nameless = true;
     }
@@ -221,26 +172,26 @@ impl Registry {
         self.nameless
     }
 
-    /// The server has not removed these watches and never will. A one-shot watch that it keeps is in
-    /// no one's way: it fires once, be it for no subscriber or for a later one. A lasting one goes on
-    /// to guard the path, and later watches there must take it into account.
+    /// The server will not remove these watches. A one-shot watch that stays is harmless: it fires once,
+    /// for a later subscriber or for none. A persistent or recursive one stays armed, and
+    /// [`precaution`](Self::precaution) has to consider it.
     pub(crate) fn keep(&mut self, path: Arc<str>, lasting: Left) {
         if lasting != Left::default() {
-            self.left.entry(path).or_default().add(lasting);
+            self.orphaned.entry(path).or_default().add(lasting);
         }
     }
 
-    /// Whether any removal has been put off.
+    /// Whether any removal has been deferred.
     pub(crate) fn owes(&self) -> bool {
-        !self.left.is_empty() && !self.keeps
+        !self.orphaned.is_empty() && !self.cannot_remove
     }
 
-    /// What was put off and is due now that something has ended at `path`.
+    /// The deferred removal that is due after a watch has ended at `path`.
     pub(crate) fn unwatch_owed(&mut self, path: &str) -> Option<Unwatch> {
-        if !self.owes() || !self.is_bare(path) || self.arming.contains_key(path) {
+        if !self.owes() || !self.is_unwatched(path) || self.arming.contains_key(path) {
             return None;
         }
-        let (path, lasting) = self.left.remove_entry(path)?;
+        let (path, lasting) = self.orphaned.remove_entry(path)?;
         Some(Unwatch {
             path,
             kind: WatcherType::Any,
@@ -248,8 +199,8 @@ impl Registry {
         })
     }
 
-    /// Whether nobody watches anything at `path`.
-    pub(super) fn is_bare(&self, path: &str) -> bool {
+    /// Whether `path` has no watch with subscribers.
+    pub(super) fn is_unwatched(&self, path: &str) -> bool {
         !WatchKind::ALL
             .into_iter()
             .any(|kind| self.watches(kind, path))

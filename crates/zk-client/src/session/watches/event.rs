@@ -1,11 +1,11 @@
-//! What a watch tells.
+//! The events of watches.
 
 use zk_proto::Zxid;
 
-/// What a watch tells its owner. Look again: an event says that something happened, not what the
-/// znode is like now.
+/// An event of a watch. It says that something happened, not what the znode is like now: read the
+/// znode again.
 ///
-/// The variants are all there will be, so that a `match` that forgets the gap does not compile.
+/// This enum is exhaustive on purpose, so that a `match` without an arm for gaps does not compile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -13,18 +13,20 @@ use zk_proto::Zxid;
 pub enum WatchEvent {
     /// A znode was changed.
     Node(NodeEvent),
-    /// The connection was lost and found again, and changes made in between may have gone unseen.
-    /// Read again what matters. Events told before it can be told again after it, by a server that
-    /// was behind the last one.
+    /// The connection was lost and established again, and events in between may be missing. Read the
+    /// watched znodes again. Events delivered before the gap can be delivered again after it, by a server
+    /// that is behind the previous one.
     Gap {
-        /// The last transaction known to have been seen.
+        /// The zxid up to which no event is missing.
         since: Zxid,
     },
-    /// The owner did not keep up and this many events were dropped. Read again what matters.
+    /// The mailbox of the watch was full and this many events were dropped. Read the watched znodes
+    /// again.
     ///
-    /// A gap meanwhile is not told besides, so events told before may come again after this, too.
+    /// A gap in the meantime is not delivered besides, so events delivered before may come again after
+    /// this, too.
     Lagged {
-        /// How many.
+        /// How many events were dropped, gaps included.
         dropped: u64,
     },
     /// The session ended, by expiry or because the client was closed, and the watch with it.
@@ -38,10 +40,10 @@ pub enum WatchEvent {
 pub struct NodeEvent {
     /// What happened.
     pub kind: NodeEventKind,
-    /// The znode it happened to, as this client sees it: without the chroot.
+    /// The path of the znode, without the chroot of the handle.
     pub path: String,
-    /// The transaction that did it. Servers before 3.9 do not say (ZOOKEEPER-4655), nor does any
-    /// server of what happened while the connection was down.
+    /// The transaction of the change. `None` from servers before 3.9 (ZOOKEEPER-4655), and from any
+    /// server for changes made while the client was disconnected.
     pub zxid: Option<Zxid>,
 }
 

@@ -1,18 +1,18 @@
-//! What a subscriber has been told and has not read.
+//! The events of a subscriber that it has not read.
 
 use std::collections::VecDeque;
 
 use zk_proto::Zxid;
 
-use crate::session::requests::KEEP_AT_REST;
+use crate::session::wakers::KEEP_AT_REST;
 use crate::session::watches::event::{NodeEvent, NodeEventKind, WatchEvent};
 
-/// An event, as small as can be: most are of the path that is watched.
+/// An event, without its path if that is the watched one, which most are.
 #[derive(Debug)]
 pub(super) enum Note {
     Node {
         kind: NodeEventKind,
-        /// None for the path that the subscriber watches.
+        /// `None` for the watched path.
         path: Option<Box<str>>,
         zxid: Option<Zxid>,
     },
@@ -21,7 +21,7 @@ pub(super) enum Note {
     },
 }
 
-/// What a subscriber may leave unread.
+/// Limits of a subscriber's unread events.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MailboxLimits {
     pub(crate) events: usize,
@@ -47,14 +47,15 @@ impl Note {
 }
 
 impl Mailbox {
-    /// False if there is no room, or was none before: what comes after a loss is a part of it.
+    /// False if the event was dropped: the mailbox is full, or events before this one were dropped and the
+    /// subscriber has not read that yet.
     pub(super) fn push(&mut self, note: Note, limits: MailboxLimits) -> bool {
         let bytes = self.bytes.saturating_add(note.bytes());
         let room = self.dropped == 0 && self.notes.len() < limits.events && bytes <= limits.bytes;
         if room {
             self.bytes = bytes;
             if self.notes.capacity() == 0 {
-                // Most watches tell once.
+                // Most watches have one event.
                 self.notes.reserve_exact(1);
             }
             self.notes.push_back(note);
@@ -64,7 +65,7 @@ impl Mailbox {
         room
     }
 
-    /// The next event of a subscriber who watches `path`.
+    /// The next event of a subscriber whose watch is at `path`.
     pub(super) fn pop(&mut self, path: &str) -> Option<WatchEvent> {
         let first = self.notes.pop_front();
         if self.notes.is_empty() && self.notes.capacity() > KEEP_AT_REST {
@@ -98,8 +99,8 @@ impl Mailbox {
         self.notes.is_empty() && self.dropped == 0
     }
 
-    /// Whether its last words are that something was missed.
-    pub(super) fn tells_of_a_gap(&self) -> bool {
+    /// Whether the last unread entry says that events are missing.
+    pub(super) fn ends_in_a_gap(&self) -> bool {
         self.dropped > 0 || matches!(self.notes.back(), Some(Note::Gap { .. }))
     }
 }

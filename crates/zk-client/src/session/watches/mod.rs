@@ -1,12 +1,15 @@
-//! Which watches are armed on the server, and who is told when one fires.
+//! The registry of watches: which are armed on the server, and which subscribers each event goes to.
 //!
-//! The registry outlives connections. It re-arms after a reconnect what it held before, and keeps
-//! with each watch the zxid up to which the server was known to guard it: a server that is given
-//! that zxid back tells what changed since (ZOOKEEPER-4698 lists where it does not; there the
-//! owner is told of a gap).
+//! The registry outlives connections. After a reconnect it arms its watches again. With each watch it
+//! keeps the zxid up to which a server was known to guard it: a server that receives that zxid with
+//! the watch reports what has changed since. ZOOKEEPER-4698 lists the cases in which the server cannot;
+//! there the subscriber gets a gap.
 
+mod arming;
+mod batch;
 mod compat;
 pub(crate) mod event;
+mod kind;
 mod mailbox;
 mod rearm;
 mod table;
@@ -17,90 +20,49 @@ use std::task::Waker;
 
 use zk_proto::{EventType, Zxid};
 
-use self::compat::Arming;
+use self::arming::Arming;
+use self::batch::Rearming;
 use self::mailbox::Note;
-use self::rearm::Rearming;
 use self::table::{Place, Table};
-use crate::session::requests::{KEEP_AT_REST, register};
 use crate::session::statistics::Told;
+use crate::session::wakers::{KEEP_AT_REST, register};
 use crate::session::watches::event::{NodeEventKind, WatchEvent};
-pub(crate) use compat::{Left, Unwatch};
+pub(crate) use arming::{Left, Unwatch};
+pub(crate) use batch::Batch;
+pub(crate) use kind::{SubId, WatchIntent, WatchKind};
 pub(crate) use mailbox::MailboxLimits;
-pub(crate) use rearm::Batch;
 
-/// Longer paths are unheard of.
+/// Above this length, trees are compared instead of ancestors: see `recursive_over`.
 const ORDINARY_PATH: usize = 4096;
-
-/// The kinds of watches a server distinguishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum WatchKind {
-    /// One-shot, on the data of a znode that exists.
-    Data,
-    /// One-shot, on the creation of a znode that does not.
-    Exist,
-    /// One-shot, on the children.
-    Child,
-    /// On data and children, until removed.
-    Persistent,
-    /// On the whole subtree, until removed.
-    Recursive,
-}
-
-impl WatchKind {
-    pub(crate) const ALL: [WatchKind; 5] = [
-        WatchKind::Data,
-        WatchKind::Exist,
-        WatchKind::Child,
-        WatchKind::Persistent,
-        WatchKind::Recursive,
-    ];
-
-    pub(crate) fn is_persistent(self) -> bool {
-        matches!(self, WatchKind::Persistent | WatchKind::Recursive)
-    }
-}
-
-/// Names a subscription, until it is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SubId(u32);
-
-impl SubId {
-    fn new(index: usize) -> Self {
-        // Memory ends before numbers do.
-        SubId(u32::try_from(index).unwrap_or(u32::MAX))
-    }
-
-    fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Registry {
     table: Table,
     limits: MailboxLimits,
-    /// Counts connections: a watch that is guarded over an earlier one is not guarded now.
+    /// The number of the current connection. A watch that was armed over an earlier one is not armed
+    /// now.
     connection: u32,
-    /// The newest transaction that each earlier connection told of, as long as any watch was last
-    /// guarded over it.
+    /// The newest zxid received over each earlier connection, kept while any watch was last armed
+    /// over that connection.
     ends: BTreeMap<u32, Zxid>,
     rearming: Rearming,
-    /// Requests under way that will set a watch on a path, should they succeed.
+    /// Requests in flight, by the path on which they set a watch.
     arming: HashMap<Arc<str>, Arming>,
-    /// What this connection's server still guards although nobody is to be told, because removing
-    /// it could have hurt what somebody is to be told of.
-    left: HashMap<Arc<str>, Left>,
-    /// This connection's server cannot remove watches.
-    keeps: bool,
-    /// The events of this connection's recursive watches do not name the znode that has changed.
+    /// Watches that are armed on the server and have no subscriber left. They were not removed, as the
+    /// removal could have removed a watch that has subscribers.
+    orphaned: HashMap<Arc<str>, Left>,
+    /// The current server does not support the removal of watches.
+    cannot_remove: bool,
+    /// The events of the current server's recursive watches name the watched znode instead of the one
+    /// that has changed.
     nameless: bool,
     told: Told,
-    /// Empty between events, and reused.
+    /// The subscribers of the event that is being delivered. Empty between events; the buffer is reused.
     due: Vec<SubId>,
 }
 
 impl Registry {
-    /// Subscribers may leave so much unread.
+    /// A registry whose subscribers can have as many unread events as `limits` allow.
     pub(crate) fn new(limits: MailboxLimits) -> Self {
         Registry {
             table: Table::default(),
@@ -109,26 +71,26 @@ impl Registry {
             ends: BTreeMap::new(),
             rearming: Rearming::default(),
             arming: HashMap::new(),
-            left: HashMap::new(),
-            keeps: false,
+            orphaned: HashMap::new(),
+            cannot_remove: false,
             nameless: false,
             told: Told::default(),
             due: Vec::new(),
         }
     }
 
-    /// Whether anyone is to be told of `kind` at `path`.
+    /// Whether a watch of `kind` at `path` has subscribers.
     pub(crate) fn watches(&self, kind: WatchKind, path: &str) -> bool {
         self.table.first(kind, path).is_some()
     }
 
-    /// Watches on the server, and subscribers.
+    /// The numbers of watches and of subscribers.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let watches = WatchKind::ALL.map(|kind| self.table.len(kind));
         (watches.iter().sum(), self.table.subscribers())
     }
 
-    /// What has been told so far.
+    /// The numbers of events and gaps so far.
     pub(crate) fn told(&self) -> Told {
         self.told
     }
@@ -138,7 +100,8 @@ impl Registry {
         self.table.insert(kind, path, self.connection)
     }
 
-    /// The owner is gone. Says what the server need not guard any longer.
+    /// Removes a subscriber whose handle was dropped. Returns the watch to be removed on the server, if
+    /// it has no other subscriber.
     pub(crate) fn unsubscribe(&mut self, id: SubId, wakes: &mut Vec<Waker>) -> Option<Unwatch> {
         let was_last = self.table.leave(id);
         let sub = self.table.remove(id)?;
@@ -151,7 +114,7 @@ impl Registry {
         self.unwatch(sub.kind, sub.path)
     }
 
-    /// A server's notification. What it leaves behind may be due to be removed:
+    /// Delivers a notification to the subscribers of its path. After it, a deferred removal may be due:
     /// [`unwatch_owed`](Self::unwatch_owed).
     pub(crate) fn fire(
         &mut self,
@@ -173,15 +136,17 @@ impl Registry {
             self.table.end(*one_shot, path, &mut due);
         }
         let of_children = event == EventType::NodeChildrenChanged;
-        // Beside a recursive watch, a persistent one is told from each child, below.
+        // Beside a recursive watch, a persistent one gets its child events from those of the children,
+        // below.
         if !of_children || !self.guards(Recursive, path) {
             self.subscribed(Persistent, path, &mut due);
         }
-        // ZOOKEEPER-4475: a child event is some other watch's and says nothing new to this one.
+        // ZOOKEEPER-4475: a child event belongs to another watch; a recursive watch has an event of the
+        // child itself.
         if !of_children || zk_proto::seeded_bug!("B65") {
             self.recursive_over(path, &mut due);
         }
-        self.tell(&mut due, kind, path, zxid, wakes);
+        self.deliver(&mut due, kind, path, zxid, wakes);
         let of_a_child = matches!(event, EventType::NodeCreated | EventType::NodeDeleted);
         if of_a_child
             && let Some(parent) = zk_proto::path::parent(path)
@@ -190,13 +155,14 @@ impl Registry {
             self.table.end(Child, parent, &mut due);
             self.subscribed(Persistent, parent, &mut due);
             let kind = NodeEventKind::ChildrenChanged;
-            self.tell(&mut due, kind, parent, zxid, wakes);
+            self.deliver(&mut due, kind, parent, zxid, wakes);
         }
         self.due = due;
     }
 
-    /// Who watches a tree that `path` is in. Whichever is less work: to look at each ancestor, or, as
-    /// a hostile server could name a path of a million, at each tree.
+    /// Adds the subscribers of all recursive watches at or above `path` to `due`. Looks at each ancestor
+    /// of the path, or, if there are fewer, at each recursive watch: a hostile server could send a path
+    /// of a million components.
     fn recursive_over(&self, path: &str, due: &mut Vec<SubId>) {
         let trees = self.table.len(WatchKind::Recursive);
         if trees == 0 {
@@ -230,8 +196,8 @@ impl Registry {
         due.extend(self.table.ring(self.table.first(kind, path)));
     }
 
-    /// Tells all that are due, of whom there are none afterwards.
-    fn tell(
+    /// Delivers an event to the subscribers in `due`, and empties it.
+    fn deliver(
         &mut self,
         due: &mut Vec<SubId>,
         kind: NodeEventKind,
@@ -245,7 +211,7 @@ impl Registry {
             };
             let note = Note::Node {
                 kind,
-                // Only who watches a tree is told of other paths.
+                // Only a recursive watch gets events of other paths.
                 path: (sub.kind == WatchKind::Recursive && *sub.path != *path).then(|| path.into()),
                 zxid,
             };
@@ -258,8 +224,8 @@ impl Registry {
         }
     }
 
-    /// Tells that something may have been missed.
-    fn tell_gap(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
+    /// Delivers a gap: events since this zxid may be missing.
+    fn deliver_gap(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
         if let Some(sub) = self.table.get_mut(id) {
             self.told.gaps += 1;
             sub.push(Note::Gap { since }, self.limits);
@@ -267,23 +233,23 @@ impl Registry {
         }
     }
 
-    /// The session is over: every watch ends.
+    /// Ends every watch, with its session.
     pub(crate) fn end(&mut self, wakes: &mut Vec<Waker>) {
-        self.left.clear();
+        self.orphaned.clear();
         self.rearming = Rearming::default();
         self.table.end_all(wakes);
     }
 
-    /// There is silence: room for many is given back.
+    /// Idle: releases buffers that grew under load.
     pub(crate) fn rest(&mut self) {
         self.table.rest();
         self.arming.shrink_to(KEEP_AT_REST);
-        self.left.shrink_to(KEEP_AT_REST);
+        self.orphaned.shrink_to(KEEP_AT_REST);
         self.due.shrink_to(KEEP_AT_REST);
     }
 
-    /// The next event for a subscriber, its path the server's; `waker` is woken when there is one.
-    /// After [`WatchEvent::SessionEnded`] comes nothing more.
+    /// The next event of a subscriber, with the path as the server sent it, chroot included. If there is
+    /// none, `waker` is woken when one comes. No event follows [`WatchEvent::SessionEnded`].
     pub(crate) fn poll(
         &mut self,
         id: SubId,
@@ -291,9 +257,9 @@ impl Registry {
         wakes: &mut Vec<Waker>,
     ) -> Option<WatchEvent> {
         let sub = self.table.get_mut(id)?;
-        let told = sub.mailbox().and_then(|(mailbox, path)| mailbox.pop(path));
-        if told.is_some() {
-            return told;
+        let event = sub.mailbox().and_then(|(mailbox, path)| mailbox.pop(path));
+        if event.is_some() {
+            return event;
         }
         if sub.place == Place::Ended {
             return Some(WatchEvent::SessionEnded);
@@ -302,8 +268,8 @@ impl Registry {
         None
     }
 
-    /// Whether the watch has ended, its session goes on, and all has been read: no server guards it
-    /// any more.
+    /// Whether the watch has ended although its session continues, because no server can guard it, and
+    /// the subscriber has read all its events.
     pub(crate) fn is_abandoned(&self, id: SubId) -> bool {
         self.table
             .get(id)

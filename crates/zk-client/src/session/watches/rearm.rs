@@ -1,56 +1,22 @@
-//! What a new connection has to arm, and what its owners are told that no server tells.
+//! Arming the watches again over a new connection, and the gaps that their subscribers get.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::task::Waker;
 
 use zk_proto::Zxid;
 
-use crate::session::watches::compat::Unwatch;
-use crate::session::watches::table::Place;
-use crate::session::watches::{Registry, SubId, WatchKind};
+use super::Registry;
+use super::arming::Unwatch;
+use super::batch::{Batch, Group, Rearming};
+use super::kind::{SubId, WatchKind};
+use super::table::Place;
 
 /// A batch of watches to be re-armed by one request holds at most this many encoded bytes, well
 /// below every server's limit (ZOOKEEPER-706).
 const BATCH_BYTES: usize = 128 * 1024;
 
-/// Watches to be re-armed by one request, all last guarded up to the same zxid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Batch {
-    pub(crate) since: Zxid,
-    pub(crate) watches: Vec<(WatchKind, Arc<str>)>,
-}
-
-impl Batch {
-    pub(crate) fn paths(&self, kind: WatchKind) -> impl Iterator<Item = &str> + Clone {
-        self.watches
-            .iter()
-            .filter(move |(k, _)| *k == kind)
-            .map(|(_, path)| &**path)
-    }
-
-    /// Whether its watches last. They are never in one batch with those that do not.
-    pub(crate) fn is_lasting(&self) -> bool {
-        self.watches
-            .last()
-            .is_some_and(|(kind, _)| kind.is_persistent())
-    }
-}
-
-/// What the current connection's server has not been asked to guard yet, in order.
-#[derive(Debug, Default)]
-pub(super) struct Rearming(VecDeque<Group>);
-
-/// Watches of one kind, last guarded up to the same zxid.
-#[derive(Debug)]
-struct Group {
-    since: Zxid,
-    kind: WatchKind,
-    paths: VecDeque<Arc<str>>,
-}
-
 impl Registry {
-    /// The connection is lost; `last` is the newest transaction it told of.
+    /// The connection was lost; `last` is the newest zxid received over it.
     pub(crate) fn handle_disconnect(&mut self, last: Zxid) {
         if zk_proto::seeded_bug!("B52") {
             for sub in self.table.iter_mut() {
@@ -60,24 +26,25 @@ impl Registry {
         self.ends.insert(self.connection, last);
         self.connection = self.connection.wrapping_add(1);
         self.rearming = Rearming::default();
-        // The next server guards what it is asked to, and nothing else.
-        self.left.clear();
+        // The next server has no watch of this client before it is asked to.
+        self.orphaned.clear();
         self.nameless = false;
     }
 
-    /// Up to which transaction the watch was last guarded over that connection.
+    /// The zxid up to which watches were armed over that connection.
     fn end_of(&self, connection: u32) -> Zxid {
         self.ends.get(&connection).copied().unwrap_or_default()
     }
 
-    /// A new connection has to arm everything: [`next_batch`](Self::next_batch) by batch.
-    /// Subscribers whom no server tells what they missed are told that they missed something,
-    /// before anything the new connection brings.
+    /// Begins to arm all watches over a new connection; [`next_batch`](Self::next_batch) returns them
+    /// batch by batch. Subscribers of persistent and recursive watches get a gap before any event of the
+    /// new connection, as no server reports what those have missed.
     pub(crate) fn begin_rearming(&mut self, wakes: &mut Vec<Waker>) {
-        // What was dropped while there was no connection no server guards.
-        self.left.clear();
-        // By the zxid, which lasting watches do not need, as they are told nothing of the past. The
-        // last mode of a path is the one that an old server keeps (ZOOKEEPER-4466).
+        // Watches that were dropped while disconnected are armed on no server.
+        self.orphaned.clear();
+        // Grouped by zxid, which persistent and recursive watches do not need: servers report nothing
+        // of the past to them. They come last, as an old server keeps the last mode that is set on a
+        // path (ZOOKEEPER-4466).
         let mut groups: BTreeMap<(bool, Zxid, WatchKind), Vec<SubId>> = BTreeMap::new();
         let mut gaps = Vec::new();
         let mut ends = BTreeMap::new();
@@ -99,10 +66,10 @@ impl Registry {
             }
         }
         self.ends = ends;
-        // Not as the tables have them, which is by chance: a run with a seed can be repeated.
+        // The order in the tables is random; sorted, a run with the same seed repeats.
         gaps.sort_unstable();
         for (id, since) in gaps {
-            self.missed(id, since, wakes);
+            self.deliver_gap_once(id, since, wakes);
         }
         let groups = groups.into_iter().map(|((_, since, kind), mut firsts)| {
             firsts.sort_unstable();
@@ -114,7 +81,7 @@ impl Registry {
         self.rearming = Rearming(groups.collect());
     }
 
-    /// No server can be asked to guard lasting watches any longer: they end, with a gap.
+    /// Ends all persistent and recursive watches with a gap, as the servers do not support them.
     pub(crate) fn abandon_lasting(&mut self, wakes: &mut Vec<Waker>) {
         let mut ended = Vec::new();
         for kind in [WatchKind::Persistent, WatchKind::Recursive] {
@@ -131,7 +98,7 @@ impl Registry {
         }
         ended.sort_unstable();
         for (id, since) in ended {
-            self.missed(id, since, wakes);
+            self.deliver_gap_once(id, since, wakes);
             if let Some(sub) = self.table.get_mut(id) {
                 sub.place = Place::Abandoned;
                 wakes.extend(sub.waker.take());
@@ -140,25 +107,26 @@ impl Registry {
         self.rearming.0.retain(|group| !group.kind.is_persistent());
     }
 
-    fn missed(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
+    /// Delivers a gap, unless the subscriber has one unread.
+    fn deliver_gap_once(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
         let Some(sub) = self.table.get_mut(id) else {
             return;
         };
-        // Events dropped or gaps not read yet say the same already.
-        let said = sub
+        // An unread gap, or the count of dropped events, already has the same meaning.
+        let has_gap = sub
             .mailbox()
-            .is_some_and(|(mailbox, _)| mailbox.tells_of_a_gap());
-        if !said {
-            self.tell_gap(id, since, wakes);
+            .is_some_and(|(mailbox, _)| mailbox.ends_in_a_gap());
+        if !has_gap {
+            self.deliver_gap(id, since, wakes);
         }
     }
 
-    /// Whether there is more to be armed.
+    /// Whether watches are left to be armed.
     pub(crate) fn is_rearming(&self) -> bool {
         !self.rearming.0.is_empty()
     }
 
-    /// What is to be armed next, by one request. What has been dropped in the meantime is left out.
+    /// The watches that the next request is to arm. Watches dropped in the meantime are left out.
     pub(crate) fn next_batch(&mut self) -> Option<Batch> {
         let mut batch: Option<Batch> = None;
         let mut room = BATCH_BYTES;
@@ -196,7 +164,7 @@ impl Registry {
         batch
     }
 
-    /// A server has not armed the batch, which is to be armed before all others.
+    /// Puts a batch back that the server has not armed. It comes before all others.
     pub(crate) fn rearm_again(&mut self, batch: Batch) {
         for (kind, path) in batch.watches.into_iter().rev() {
             match self.rearming.0.front_mut() {
@@ -212,7 +180,7 @@ impl Registry {
         }
     }
 
-    /// Whether anyone waits for a watch that no server guards.
+    /// Whether the watch has subscribers and is not armed over this connection.
     fn is_wanted(&self, kind: WatchKind, path: &str) -> bool {
         let first = self
             .table
@@ -221,11 +189,11 @@ impl Registry {
         first.is_some_and(|sub| sub.guarded != self.connection)
     }
 
-    /// A server has armed the batch. What it reported as changed has been fired before.
-    ///
-    /// A watch for a znode's creation that did not fire may still have missed one: the znode may
-    /// have been created and deleted in between. Its owner is told of the gap, and the watch is
+    /// The server has armed the batch. The events of what had changed came before. Returns watches to be
     /// removed.
+    ///
+    /// A watch for a znode's creation that did not fire may have missed one, if the znode was created
+    /// and deleted in between. It ends with a gap and is removed.
     pub(crate) fn rearmed(&mut self, batch: &Batch, wakes: &mut Vec<Waker>) -> Vec<Unwatch> {
         let mut unwatches = Vec::new();
         for (kind, path) in &batch.watches {
@@ -235,14 +203,14 @@ impl Registry {
                 continue;
             };
             let before = std::mem::replace(&mut sub.guarded, connection);
-            // Armed anew by a read in the meantime, or dropped and armed anew.
+            // A read, or a new subscriber, has armed it in the meantime.
             if before == connection || *kind != WatchKind::Exist || zk_proto::seeded_bug!("A40") {
                 continue;
             }
             let mut due = Vec::new();
             self.table.end(*kind, path, &mut due);
             for id in due {
-                self.tell_gap(id, batch.since, wakes);
+                self.deliver_gap(id, batch.since, wakes);
             }
             unwatches.extend(self.unwatch(*kind, path.clone()));
         }

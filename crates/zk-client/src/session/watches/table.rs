@@ -1,7 +1,7 @@
-//! Who is told, found by number, and by what is watched.
+//! The table of subscribers, found by id, and by the kind and path of the watch.
 //!
-//! A client may hold a million watches, so a subscriber is kept small: its path is held once, the
-//! tables that find a watch by its path hold numbers, and those who share a watch form a ring.
+//! A client may hold a million watches, so a subscriber is small: its path is stored once, the tables
+//! that find a watch by its path store ids, and the subscribers of one watch form a ring.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use std::task::Waker;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use crate::session::requests::KEEP_AT_REST;
-use crate::session::watches::mailbox::{Mailbox, MailboxLimits, Note};
-use crate::session::watches::{SubId, WatchKind};
+use super::kind::{SubId, WatchKind};
+use super::mailbox::{Mailbox, MailboxLimits, Note};
+use crate::session::wakers::KEEP_AT_REST;
 
-/// So many paths are compared in less time than one is hashed, and most programs have no more lasting
-/// watches.
+/// To compare this many paths takes less time than to hash one, and most programs have no more
+/// persistent or recursive watches.
 const FEW: usize = 4;
 
-/// Where a subscriber stands.
+/// The state of a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In its watch's ring, as the one that the table knows.
+    /// Armed; the first of its watch's ring, which the table points to.
     First,
-    /// In its watch's ring.
+    /// Armed; in its watch's ring.
     Further,
     /// Its watch has fired, or ended with a gap.
-    Told,
-    /// No server guards its watch, which lasts no longer.
+    Fired,
+    /// Its watch has ended because no server can guard it.
     Abandoned,
     /// The session has ended, and the watch with it.
     Ended,
@@ -37,9 +37,9 @@ pub(super) enum Place {
 pub(super) struct Sub {
     pub(super) path: Arc<str>,
     pub(super) waker: Option<Waker>,
-    /// Made when there is something to be told: most watches wait for long.
+    /// Allocated with the first event: most watches wait for long.
     mailbox: Option<Box<Mailbox>>,
-    /// Of the first: the last connection over which a server has agreed to guard the watch.
+    /// In the first of a ring: the number of the last connection over which the watch was armed.
     pub(super) guarded: u32,
     next: SubId,
     previous: SubId,
@@ -52,7 +52,7 @@ impl Sub {
         matches!(self.place, Place::First | Place::Further)
     }
 
-    /// False if it was dropped for want of room.
+    /// False if the mailbox was full and the event was dropped.
     pub(super) fn push(&mut self, note: Note, limits: MailboxLimits) -> bool {
         let mailbox = self.mailbox.get_or_insert_default();
         mailbox.push(note, limits)
@@ -91,7 +91,7 @@ impl Table {
         }
     }
 
-    /// What is looked up and what is changed, apart.
+    /// The subscribers and the table of a kind, borrowed apart.
     fn split(&mut self, kind: WatchKind) -> (&mut Slab<Sub>, &mut HashTable<SubId>) {
         let watches = match kind {
             WatchKind::Data => &mut self.data,
@@ -103,7 +103,7 @@ impl Table {
         (&mut self.subs, watches)
     }
 
-    /// Watches of a kind.
+    /// The number of watches of a kind.
     pub(super) fn len(&self, kind: WatchKind) -> usize {
         self.watches(kind).len()
     }
@@ -131,13 +131,13 @@ impl Table {
         watches.find(hash, is_it).copied()
     }
 
-    /// The first subscribers of all watches of a kind, in no order.
+    /// The first subscribers of all watches of a kind, in random order.
     pub(super) fn firsts(&self, kind: WatchKind) -> impl Iterator<Item = (SubId, &Sub)> {
         let ids = self.watches(kind).iter();
         ids.filter_map(|id| Some((*id, self.get(*id)?)))
     }
 
-    /// The subscribers of the watch that `first` is the first of, in the order in which they came.
+    /// The subscribers of the watch whose first is `first`, in the order of their subscription.
     pub(super) fn ring(&self, first: Option<SubId>) -> impl Iterator<Item = SubId> {
         std::iter::successors(first, move |id| {
             let next = self.get(*id)?.next;
@@ -145,12 +145,12 @@ impl Table {
         })
     }
 
-    /// Everyone, armed or not.
+    /// All subscribers, armed or not.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Sub> {
         self.subs.iter_mut().map(|(_, sub)| sub)
     }
 
-    /// Adds a subscriber of a watch that is guarded over the connection of this number.
+    /// Adds a subscriber of a watch that was armed over the connection of this number.
     pub(super) fn insert(&mut self, kind: WatchKind, path: Arc<str>, guarded: u32) -> SubId {
         let hash = self.hasher.hash_one(&*path);
         let first = self.first(kind, &path);
@@ -180,7 +180,7 @@ impl Table {
         id
     }
 
-    /// Becomes the last of a ring.
+    /// Makes `id` the last of the ring of `first`.
     fn join(&mut self, id: SubId, first: SubId, guarded: u32) {
         let Some(last) = self.get_mut(first).map(|first| {
             first.guarded = guarded;
@@ -196,12 +196,12 @@ impl Table {
         }
     }
 
-    /// Takes a subscriber out of its ring. True if the watch has none any more.
+    /// Takes a subscriber out of its ring. True if it was the last of its watch.
     pub(super) fn leave(&mut self, id: SubId) -> bool {
         let Some(sub) = self.get_mut(id).filter(|sub| sub.is_armed()) else {
             return false;
         };
-        let was_first = std::mem::replace(&mut sub.place, Place::Told) == Place::First;
+        let was_first = std::mem::replace(&mut sub.place, Place::Fired) == Place::First;
         let (next, previous, kind, guarded) = (sub.next, sub.previous, sub.kind, sub.guarded);
         let path = sub.path.clone();
         if let Some(sub) = self.get_mut(previous) {
@@ -229,7 +229,7 @@ impl Table {
         false
     }
 
-    /// Ends a watch. Its subscribers, who are told and stay, are added to `into`.
+    /// Ends a watch. Its subscribers stay in the table and are added to `into`.
     #[inline]
     pub(super) fn end(&mut self, kind: WatchKind, path: &str, into: &mut Vec<SubId>) {
         if !self.watches(kind).is_empty() {
@@ -248,12 +248,12 @@ impl Table {
         into.extend(self.ring(Some(first)));
         for id in into.iter().skip(from) {
             if let Some(sub) = self.get_mut(*id) {
-                sub.place = Place::Told;
+                sub.place = Place::Fired;
             }
         }
     }
 
-    /// Ends all watches with their session, in the order of the subscribers' numbers.
+    /// Ends all watches with their session, in the order of the subscribers' ids.
     pub(super) fn end_all(&mut self, wakes: &mut Vec<Waker>) {
         for kind in WatchKind::ALL {
             *self.split(kind).1 = HashTable::new();
@@ -264,14 +264,14 @@ impl Table {
         }
     }
 
-    /// Gives room for many back, if none of it is in use.
+    /// Idle: releases a large table that is empty.
     pub(super) fn rest(&mut self) {
         if self.subs.is_empty() && self.subs.capacity() > KEEP_AT_REST {
             *self = Table::default();
         }
     }
 
-    /// Forgets a subscriber, who is in no ring.
+    /// Removes a subscriber that is in no ring.
     pub(super) fn remove(&mut self, id: SubId) -> Option<Sub> {
         self.subs.try_remove(id.index())
     }
@@ -290,13 +290,13 @@ mod tests {
 
     use super::*;
 
-    /// More and fewer than those that are compared instead of hashed.
+    /// Enough that some tables are compared and some hashed.
     const PATHS: [&str; 2 * FEW] = ["/", "/a", "/b", "/c", "/a/b", "/a/c", "/b/c", "/c/c"];
 
     #[derive(Debug, Clone)]
     enum Step {
         Insert(usize, usize),
-        /// Told or not, a subscriber goes.
+        /// A subscriber is dropped, armed or not.
         Remove(Index),
         End(usize, usize),
         EndAll,
@@ -316,9 +316,9 @@ mod tests {
     }
 
     proptest! {
-        /// G5.
+        /// Guards: G5.
         #[test]
-        fn it_holds_what_a_map_of_lists_would(steps in steps()) {
+        fn the_table_equals_a_map_of_lists(steps in steps()) {
             let mut table = Table::default();
             let mut watches: BTreeMap<(WatchKind, &str), Vec<SubId>> = BTreeMap::new();
             let mut all: Vec<SubId> = Vec::new();
