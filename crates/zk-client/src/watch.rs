@@ -16,6 +16,7 @@ use crate::shared::{Shared, now};
 
 /// What a watch set with [`Client::watch`] covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum WatchMode {
     /// The znode's data and the list of its children.
     Persistent,
