@@ -71,10 +71,11 @@ impl Drop for StateStream {
 }
 
 impl Client {
-    /// The state of the session, now and whenever it changes. To a reader who is more than 16 states
-    /// behind, older ones are not told, but its expiries are, up to that many.
+    /// The state of the session, now and after each change. A reader that is more than 16 states behind
+    /// misses older states, but no expiries, up to that many.
     ///
-    /// Of a session that was lost before the servers had accepted its credentials nothing is told.
+    /// The stream does not report a session that was lost before the servers had accepted its
+    /// credentials.
     pub fn states(&self) -> StateStream {
         let shared = self.shared().clone();
         let id = shared.with(|core| core.add_reader());
@@ -106,8 +107,8 @@ impl Client {
         }))
     }
 
-    /// Waits for the first session as `connected` does, and gives up once every server has failed in
-    /// a way that lasts.
+    /// Waits for the first session as `connected` does, and fails once every server has failed in a way
+    /// that does not pass by itself.
     pub(crate) async fn unless_hopeless(
         &self,
         connected: impl Future<Output = Result<()>>,

@@ -163,10 +163,7 @@ impl WriteGuard {
         if stat.owner() != Some(lease.session()) {
             return Err(Error::Lost(writer.lose(Lost::SessionEnded)));
         }
-        let created = Created {
-            path: reader.adopt(),
-            stat,
-        };
+        let created = Created::new(reader.adopt(), stat);
         let guard = Guard::new(writer.client(), Some(lease), writer.trust(), created);
         let guard = guard.with_token(writer.token()).hold();
         writer.disarm();

@@ -103,10 +103,7 @@ pub(crate) fn explain(error: &zk_client::Error) -> String {
     if let Some(library) = &library {
         text.truncate(text.strip_suffix(library).map_or(text.len(), str::len));
     }
-    // The server's code is the kind once more.
-    if error.code().is_none() {
-        add_causes(&mut text, error.source());
-    }
+    add_causes(&mut text, error.source());
     match (advice(error), library) {
         (Some(advice), _) => {
             // Writing to a String does not fail.
@@ -142,8 +139,7 @@ fn add_causes(text: &mut String, mut cause: Option<&(dyn StdError + 'static)>) {
 
 /// Whether the server misses credentials, as opposed to refusing those that it was given.
 fn lacks_credentials(error: &zk_client::Error) -> bool {
-    let reason = error.source().and_then(|source| source.downcast_ref());
-    reason == Some(&Disconnect::LoginRequired)
+    error.disconnect() == Some(&Disconnect::LoginRequired)
 }
 
 /// What to do, where the library names its own methods.

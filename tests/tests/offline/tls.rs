@@ -390,7 +390,7 @@ async fn t1_a_tls_server_tells_a_plaintext_client_what_it_is() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue(&["localhost"]).server()).await;
     let error = expect_error(Client::builder(port.hosts()).connect_timeout(PATIENCE)).await;
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
+    let cause = error.disconnect();
     assert_eq!(cause, Some(&Disconnect::ServerSpeaksTls));
     assert!(error.to_string().contains(&port.hosts()), "{error}");
     assert_eq!(port.served.load(Ordering::SeqCst), 0);

@@ -8,14 +8,14 @@ use crate::session::requests::SlotKey;
 /// The result of a `close()` names at most so many paths.
 const NAMED: usize = 8;
 
-/// What a clean-up removes.
+/// Which znode a clean-up deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// A znode that ends with the session that the requests made now belong to.
+    /// An ephemeral znode of the session to which requests submitted now belong.
     Ephemeral,
-    /// What the caller deletes in that session, ephemeral or not.
+    /// A znode, ephemeral or not, that is deleted in that session only.
     InSession,
-    /// A znode that outlives sessions, and has a name of its own.
+    /// A znode that outlives sessions, with a name that no other znode has.
     Persistent,
 }
 

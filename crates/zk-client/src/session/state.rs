@@ -7,7 +7,11 @@ use zk_proto::SessionId;
 
 /// The state of a client's session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(tag = "state", rename_all = "snake_case"))]
 #[non_exhaustive]
+#[doc(alias = "KazooState")]
+#[doc(alias = "ConnectionState")]
 pub enum State {
     /// No session has been established yet; or the connection to a read-only server, made without
     /// one, is lost.
@@ -30,13 +34,16 @@ pub enum State {
     /// The connection is lost; the session may live on.
     Suspended {
         /// Until when the session counts as alive on this side. Locks and leaderships end earlier,
-        /// at the time their guard's `deadline()` gives.
+        /// at the time their guard's `deadline()` gives. Not serialized: an `Instant` has no meaning
+        /// outside the process.
+        #[cfg_attr(feature = "serde", serde(skip))]
         until: Instant,
     },
     /// The session is over; its ephemeral nodes are or will be gone, its watches have ended.
     ///
     /// Under [`SessionPolicy::Renew`](crate::SessionPolicy::Renew) this is the state until a new
     /// session is established, with the next epoch. Under [`SessionPolicy::Close`](crate::SessionPolicy::Close) this is final.
+    #[doc(alias = "LOST")]
     Expired {
         /// The epoch that ended.
         epoch: u64,
@@ -48,6 +55,19 @@ pub enum State {
 }
 
 impl State {
+    /// The name of the variant, such as `connected` or `connected_read_only`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Connecting => "connecting",
+            State::Connected { .. } => "connected",
+            State::ConnectedReadOnly { .. } => "connected_read_only",
+            State::Suspended { .. } => "suspended",
+            State::Expired { .. } => "expired",
+            State::AuthFailed => "auth_failed",
+            State::Closed => "closed",
+        }
+    }
+
     /// Whether requests are being served now.
     pub fn is_connected(self) -> bool {
         matches!(

@@ -14,6 +14,7 @@ use crate::session::state::State;
 /// A snapshot: all of it is true at one time. Taking it costs a lock and the look at what is parked;
 /// what it is made of costs a request no more than additions.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Statistics {
     /// The state of the session.
@@ -83,6 +84,7 @@ pub struct Statistics {
 /// What became of requests of a class: those [`submitted`](Self::submitted) are the others together,
 /// and those still waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct RequestCounts {
     /// Asked for, those refused at once included, those with invalid arguments not.

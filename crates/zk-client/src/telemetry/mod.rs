@@ -15,7 +15,7 @@ use std::time::Instant;
 use tracing::{Level, Span, debug, error, field, info, info_span, trace, warn};
 use zk_proto::{HostPort, OpCode, SessionId};
 
-use crate::error::{Error, PATH_SEPARATOR};
+use crate::error::Error;
 use crate::session::counters::CounterSnapshot;
 use crate::session::requests::Seen;
 use crate::session::state::State;
@@ -239,9 +239,8 @@ impl Observed {
 
 #[cold]
 fn emit_submitted(op: OpCode, path: &str) -> Box<str> {
-    let path = path.replace(PATH_SEPARATOR, ", ").into_boxed_str();
     trace!(op = op.name(), path, "submitted");
-    path
+    path.into()
 }
 
 #[cold]

@@ -45,7 +45,7 @@ pub(super) async fn follow(
     let reporter = Reporter { path, news };
     let end = match mode {
         WatchMode::Persistent => follow_znode(client, &reporter).await,
-        WatchMode::PersistentRecursive => follow_tree(client, &reporter).await,
+        _ => follow_tree(client, &reporter).await,
     };
     match end {
         Ok(never) => match never {},
@@ -81,8 +81,7 @@ impl Reporter<'_> {
 
     async fn changed(&self, path: &str, change: NodeChange) -> Result<(), End> {
         let (kind, zxid) = change;
-        let path = path.to_owned();
-        self.event(WatchEvent::Node(NodeEvent { kind, path, zxid }))
+        self.event(WatchEvent::Node(NodeEvent::new(kind, path, zxid)))
             .await
     }
 }
