@@ -16,6 +16,7 @@ use crate::shared::{Shared, now};
 
 /// What a watch set with [`Client::watch`] covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum WatchMode {
     /// The znode's data and the list of its children.
     Persistent,
@@ -104,14 +105,6 @@ impl Watch {
             subscription: Subscription::new(client, id),
             told: None,
         }
-    }
-
-    /// Waits for the event.
-    ///
-    /// # Cancel safety
-    /// Can be dropped and called again.
-    pub async fn changed(&mut self) -> WatchEvent {
-        self.await
     }
 }
 

@@ -111,7 +111,7 @@ async fn close_names_what_it_could_not_clean_up() {
     let error = zk.close().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.outcome()),
-        (ErrorKind::Closed, Outcome::Unknown)
+        (ErrorKind::CleanupFailed, Outcome::Unknown)
     );
     assert!(error.to_string().contains(&path), "{error}");
     assert_eq!(network.server.sessions().len(), 0);
@@ -201,7 +201,7 @@ async fn close_cleans_up_in_the_next_session() {
         let closed = closing.await.unwrap();
         assert_eq!(closed.is_ok(), proven, "{closed:?}");
         if let Err(error) = closed {
-            assert_eq!(error.kind(), ErrorKind::Closed);
+            assert_eq!(error.kind(), ErrorKind::CloseUnacknowledged);
             assert_eq!(error.outcome(), Outcome::Unknown);
         }
         assert_eq!(network.below("/lock"), Vec::<String>::new());

@@ -402,7 +402,7 @@ async fn tls_server_is_named_to_plaintext() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue(&["localhost"]).server()).await;
     let error = expect_error(Client::builder(port.hosts()).connect_timeout(PATIENCE)).await;
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
+    let cause = error.disconnect();
     assert_eq!(cause, Some(&Disconnect::ServerSpeaksTls));
     assert!(error.to_string().contains(&port.hosts()), "{error}");
     assert_eq!(port.served.load(Ordering::SeqCst), 0);

@@ -7,7 +7,9 @@ use zk_proto::records::{AddWatchMode, AddWatchRequest};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::ops::pending::{Call, Pending, Success, operation};
+use crate::ops::operation::operation;
+use crate::ops::pending::{Call, Pending};
+use crate::session::requests::Reply;
 use crate::session::watches::WatchKind;
 use crate::watch::{WatchMode, WatchStream};
 
@@ -77,7 +79,8 @@ impl<'a> AddWatch<'a> {
 
 /// The record that Apache ZooKeeper sends says nothing that the header has not said, and ClickHouse
 /// Keeper sends none.
-fn armed(reply: &Success, client: &Client) -> Result<WatchStream> {
+fn armed(reply: &Reply, client: &Client) -> Result<WatchStream> {
+    reply.body()?;
     match reply.watch {
         Some(_) => Ok(WatchStream::new(client, reply.watch)),
         None => Err(nameless_events(Outcome::Rejected)),

@@ -159,10 +159,7 @@ impl WriteGuard {
         if stat.owner() != Some(lease.session()) {
             return Err(Error::Lost(writer.lose(GuardLost::SessionEnded)));
         }
-        let created = Created {
-            path: reader.keep(),
-            stat,
-        };
+        let created = Created::new(reader.keep(), stat);
         let guard = Guard::new(writer.client(), Some(lease), writer.lease_basis(), created);
         let guard = guard.with_token(writer.token()).start_renewal();
         writer.forget();

@@ -18,7 +18,6 @@ mod records;
 mod scripts;
 mod server;
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,7 +138,7 @@ fn expected(script: &Script, result: Result<(), Error>) {
         (Expect::NotConnected(_) | Expect::Hopeless(_), _) | (Expect::Works, Ok(())) => {}
         (Expect::Lost(said), Err(error)) => {
             assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
-            let reason = error.source().and_then(|e| e.downcast_ref::<Disconnect>());
+            let reason = error.disconnect();
             let reason = reason.expect("a reason").to_string();
             assert!(reason.contains(said), "{reason}");
         }

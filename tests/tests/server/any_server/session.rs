@@ -181,7 +181,9 @@ async fn expires_for_good(session: Duration) {
         format_args!("{state:?}"),
     );
     let close = soon("close", zk.close()).await;
-    assert!(close.is_ok() || close.is_err_and(|error| error.kind() == ErrorKind::Closed));
+    assert!(
+        close.is_ok() || close.is_err_and(|error| error.kind() == ErrorKind::CloseUnacknowledged)
+    );
 }
 
 /// ZOOKEEPER-4921: a session that never was does not expire.
@@ -373,7 +375,7 @@ async fn close_without_a_server_times_out() {
         let error = soon("close", zk.close()).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.outcome()),
-            (ErrorKind::Closed, Outcome::Unknown)
+            (ErrorKind::CloseUnacknowledged, Outcome::Unknown)
         );
         assert!(
             error.to_string().contains("ephemeral znodes go when"),

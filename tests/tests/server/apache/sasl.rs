@@ -101,7 +101,7 @@ fn cause(error: &Error) -> SaslError {
     assert_eq!(error.kind(), ErrorKind::AuthFailed, "{error}");
     assert!(!format!("{error} {error:?}").contains("canary"));
     let text = error.to_string();
-    match error.source().unwrap().downcast_ref::<Disconnect>() {
+    match error.disconnect() {
         Some(Disconnect::LoginFailed { mechanism, cause }) => {
             let told = [mechanism.as_str(), &cause.to_string(), "127.0.0.1:"];
             assert!(told.iter().all(|part| text.contains(part)), "{text}");
@@ -253,7 +253,7 @@ async fn required_login_is_named_when_missing() {
         (ErrorKind::AuthFailed, Outcome::Rejected)
     );
     assert!(error.to_string().contains("SASL"), "{error}");
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
+    let cause = error.disconnect();
     assert_eq!(cause, Some(&Disconnect::LoginRequired));
     // It is not tried again.
     let error = zk.get("/").await.unwrap_err();

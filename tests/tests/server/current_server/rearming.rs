@@ -205,7 +205,7 @@ impl Thousands {
             }
             let path = &self.paths[n];
             let what = format!("{:?} {n} of {path}, {when}", Kind::of(n));
-            match soon(&what, watch.changed()).await {
+            match soon(&what, &mut *watch).await {
                 WatchEvent::Node(event) => {
                     assert!(
                         changed.contains(&n),
@@ -320,7 +320,7 @@ async fn cut_between_batches_loses_no_event() {
         assert_eq!(scene.watching.statistics().watches, left.len(), "{when}");
         thousands.change(&scene.admin, &left).await;
         for (n, mut watch) in silent {
-            let event = soon("a later event", watch.changed()).await;
+            let event = soon("a later event", &mut watch).await;
             let later = event.node().map(|event| event.kind);
             assert_eq!(
                 later,

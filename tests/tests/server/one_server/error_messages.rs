@@ -127,7 +127,7 @@ async fn a_write_whose_reply_was_lost() {
         &[
             "setData /config: the connection was lost",
             "; whether it took effect is unknown",
-            "(read what it was to change before making it again)",
+            "(read what it would have changed before making it again)",
             // The cause: which of the two the network says is not ours to choose.
             ": ",
         ],
@@ -148,7 +148,7 @@ async fn a_write_whose_reply_was_lost() {
         &[
             "setData /config: the deadline passed: no answer within 2",
             "; whether it took effect is unknown",
-            "(read what it was to change before making it again)",
+            "(read what it would have changed before making it again)",
         ],
     );
 }
@@ -309,7 +309,7 @@ async fn a_wrong_password_and_an_unknown_scheme() {
         &error,
         &[
             "getData /mine: the znode's ACL does not allow it",
-            "(give the credentials that it asks for with auth() or add_auth())",
+            "(give the credentials that the ACL names with auth() or add_auth())",
         ],
     );
     let error = zk.set("/mine", "").await.unwrap_err();
@@ -322,7 +322,7 @@ async fn a_wrong_password_and_an_unknown_scheme() {
     let error = soon("the refusal", zk.add_auth("no-such-scheme", "canary"))
         .await
         .unwrap_err();
-    let advice = "(this client is over; check the scheme and the credentials, and make another)";
+    let advice = "(this client is closed; check the scheme and the credentials, and make another)";
     let text = says(
         &error,
         &[
@@ -457,7 +457,7 @@ async fn unacknowledged_close() {
         zk.set("/a", "").submit()
     };
     let error = soon("the close", zk.close()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert_eq!(error.kind(), ErrorKind::CloseUnacknowledged);
     says(
         &error,
         &[
@@ -470,7 +470,7 @@ async fn unacknowledged_close() {
         &error,
         &[
             "setData /a: the client is closed; whether it took effect is unknown",
-            "read what it was to change with another",
+            "read what it would have changed with another client",
         ],
     );
     server.resume().unwrap();

@@ -159,7 +159,7 @@ fn a_resumed_session_has_no_lease_at_first() {
 #[test]
 fn a_client_that_is_over_ends_no_other_way() {
     let mut world = World::with_login();
-    let reader = world.core.readers.add(world.core.state());
+    let reader = world.core.add_reader();
     world.core.close(world.now);
     assert_eq!(world.core.state(), State::Closed);
     let refused = SaslError::Unusable("no such principal".to_owned());
@@ -202,7 +202,7 @@ fn a_throttled_config_read_is_repeated() {
     // With the next ping.
     world.timeout().unwrap();
     world.settle();
-    assert_eq!(world.core.hosts.len(), 2);
+    assert_eq!(world.core.relocation.hosts.len(), 2);
     assert!(
         world
             .server
