@@ -9,7 +9,8 @@ use futures_core::Stream;
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::session::state::{ReaderId, State};
+use crate::session::state::State;
+use crate::session::state_readers::ReaderId;
 use crate::shared::Shared;
 
 /// The states of a session, the current one first.
@@ -77,10 +78,7 @@ impl Client {
     /// credentials.
     pub fn states(&self) -> StateStream {
         let shared = self.shared().clone();
-        let id = shared.with(|core| {
-            let state = core.state();
-            core.readers.add(state)
-        });
+        let id = shared.with(|core| core.add_reader());
         StateStream::new(shared, id)
     }
 
@@ -120,7 +118,7 @@ impl Client {
             if let Poll::Ready(result) = connected.as_mut().poll(cx) {
                 return Poll::Ready(result);
             }
-            match self.shared().with(|core| core.poll_hopeless(cx.waker())) {
+            match self.shared().with(|core| core.poll_verdict(cx.waker())) {
                 Some(reason) => {
                     Poll::Ready(Err(self.over(ErrorKind::Untrusted).with_source(reason)))
                 }

@@ -1,4 +1,4 @@
-//! What an operator is told of a session that a server says is over, with an embedded server.
+//! The log of a session that a server reports as expired, with an embedded server.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 

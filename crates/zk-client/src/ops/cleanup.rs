@@ -8,19 +8,9 @@ use std::future::Future;
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
+pub(crate) use crate::session::cleanups::Target;
 use crate::session::requests::SlotKey;
 use crate::shared::now;
-
-/// Which znode a clean-up deletes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// An ephemeral znode of the session to which requests submitted now belong.
-    Ephemeral,
-    /// A znode, ephemeral or not, that is deleted in that session only.
-    InSession,
-    /// A znode that outlives sessions, with a name that no other znode has.
-    Persistent,
-}
 
 /// A clean-up that has not ended.
 pub(crate) struct Cleanup {

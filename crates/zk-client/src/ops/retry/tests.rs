@@ -10,10 +10,7 @@ use crate::error::ErrorKind;
 use crate::error::Outcome;
 use crate::ops::retry::*;
 
-const PAUSE: BackoffPolicy = BackoffPolicy {
-    initial: Duration::from_secs(1),
-    max: Duration::from_secs(1),
-};
+const PAUSE: BackoffPolicy = BackoffPolicy::new(Duration::from_secs(1), Duration::from_secs(1));
 
 fn policy(attempts: u32) -> RetryPolicy {
     RetryPolicy::new().attempts(attempts).backoff(PAUSE).seed(1)
@@ -133,10 +130,7 @@ async fn a58_a_read_is_made_again_after_an_unknown_outcome_but_not_after_a_refus
 #[tokio::test(start_paused = true)]
 async fn b47_the_longest_durations_and_no_limits() {
     let zk = client();
-    let forever = BackoffPolicy {
-        initial: Duration::MAX,
-        max: Duration::MAX,
-    };
+    let forever = BackoffPolicy::new(Duration::MAX, Duration::MAX);
     // A pause that does not end before the deadline is not begun.
     let bounded = RetryPolicy::new().attempts(None).backoff(forever);
     assert_eq!(made(&zk, &bounded, throttled).await.0, 1);
@@ -171,10 +165,7 @@ async fn no_attempt_begins_after_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a84_a_client_that_is_closed_meanwhile_ends_the_pause() {
     let zk = client();
-    let hour = BackoffPolicy {
-        initial: Duration::from_secs(3600),
-        max: Duration::from_secs(3600),
-    };
+    let hour = BackoffPolicy::new(Duration::from_secs(3600), Duration::from_secs(3600));
     let policy = RetryPolicy::new().deadline(None).backoff(hour);
     let (begun, made) = (Clock::now(), Cell::new(0));
     let retried = zk.retry(&policy, || {
