@@ -74,6 +74,9 @@ impl Client {
     /// behind, older ones are not told, but its expiries are, up to that many.
     ///
     /// Of a session that was lost before the servers had accepted its credentials nothing is told.
+    #[doc(alias = "add_listener")]
+    #[doc(alias = "ConnectionStateListener")]
+    #[doc(alias = "getConnectionStateListenable")]
     pub fn states(&self) -> StateStream {
         let shared = self.shared().clone();
         let id = shared.with(|core| {

@@ -9,7 +9,6 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use std::error::Error as _;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -26,7 +26,7 @@ use crate::common::counting::{alone, virtually};
 use scripts::{Ask, Expect, LIMIT, Script};
 use server::{HOSTILE, Network};
 use tokio::time::{Instant, timeout};
-use zk_client::{Acl, Client, ClientBuilder, Disconnect, Error, ErrorKind, WatchEvent, WatchMode};
+use zk_client::{Acl, Client, ClientBuilder, Error, ErrorKind, WatchEvent, WatchMode};
 use zk_embedded::Server;
 use zk_proto::HostPort;
 use zk_transport::{BackoffPolicy, Hosts};

@@ -8,7 +8,6 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use std::error::Error as _;
 use std::fs;
 use std::future::ready;
 use std::path::PathBuf;
