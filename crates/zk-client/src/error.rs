@@ -502,7 +502,7 @@ mod tests {
 
     /// Guards: M2.
     #[test]
-    fn a_code_that_is_no_refusal_is_unknown() {
+    fn an_ambiguous_code_is_unknown() {
         for code in [-1, -2, -4, -7, -122, -999] {
             let error = Error::answered(ErrorCode::from_i32(code).unwrap());
             assert_eq!(error.outcome(), Outcome::Unknown, "{code}");
