@@ -142,9 +142,9 @@
 //! - `blocking`: the client for programs without a runtime.
 //! - `observe`: spans and events.
 //! - [`cost`]: a page on where the time of a request goes.
-//! - `core`, `slots`, `shared`: the state behind the lock. `driver`: the one task, with `last_words`,
-//!   what is written when it is dropped, `read_only`,
-//!   the search for a server with a quorum, and `discovery`, the list of servers out of the DNS.
+//! - `session`, `shared`: the state behind the lock. `driver`: the one task, which plugs the session into
+//!   `zk_transport::reconnect`, with `quorum_search`,
+//!   the search for a server with a quorum, and `srv_discovery`, the list of servers from the DNS.
 //!
 //! # What it tells those who look on
 //!
@@ -253,7 +253,7 @@ pub use zk_proto::{
 pub use zk_transport::sasl::{self, SaslError};
 pub use zk_transport::{
     Backoff, BackoffPolicy, Dial, DialError, Dialing, Disconnect, Resolve, Resolving, Servers,
-    Stream, SystemResolver, TcpDial,
+    SystemResolver, TcpDial, Transport,
 };
 #[cfg(feature = "tls")]
 pub use zk_transport::{TlsConfig, TlsDial, TlsError, tls::rustls};

@@ -23,10 +23,7 @@ const WORKERS: usize = 6;
 const INCREMENTS: usize = 60;
 
 async fn client(server: &Server, seed: u64) -> Client {
-    let impatient = BackoffPolicy {
-        initial: Duration::from_millis(2),
-        max: Duration::from_millis(20),
-    };
+    let impatient = BackoffPolicy::new(Duration::from_millis(2), Duration::from_millis(20));
     common::unhurried(Client::builder(server.connect_string()))
         .backoff(impatient)
         .seed(seed)

@@ -63,10 +63,10 @@ impl World {
         if !self.closes {
             return self.memory.any().await;
         }
-        let builder = Client::builder("closing:1").backoff(BackoffPolicy {
-            initial: Duration::from_millis(2),
-            max: Duration::from_millis(20),
-        });
+        let builder = Client::builder("closing:1").backoff(BackoffPolicy::new(
+            Duration::from_millis(2),
+            Duration::from_millis(20),
+        ));
         let closing = Closing(self.memory.server.clone());
         builder.dial(closing).connect().await.unwrap()
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use common::{end_session, has_root, root};
 use tokio::time::{Instant, sleep, timeout};
-use zk_client::{Client, Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{Client, Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;
 use zk_recipes::{
     CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, Error, PatientChildrenWatch,
@@ -39,7 +39,9 @@ impl Dial for InMemory {
             true => Err(std::io::ErrorKind::TimedOut.into()),
             false => self.server.connect_in_memory(),
         };
-        Box::pin(async move { Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Stream>) })
+        Box::pin(
+            async move { Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Transport>) },
+        )
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_proto::HostPort;
 
-use crate::{Addresses, Dial, DialError, Stream};
+use crate::dial::{Dial, DialError, Transport};
+use crate::hosts::Addresses;
 
 /// The longest answer in bytes, 64 MiB: the connections or watches of some 300,000 clients.
 pub const MAX_ANSWER: usize = 64 << 20;
@@ -94,7 +95,7 @@ async fn open(
     host: &HostPort,
     addresses: &mut Addresses,
     text: &str,
-) -> Result<Box<dyn Stream>, DialError> {
+) -> Result<Box<dyn Transport>, DialError> {
     let mut stream = dial.dial_next(host, addresses).await?;
     let written = async {
         stream.write_all(text.as_bytes()).await?;
@@ -105,7 +106,7 @@ async fn open(
 }
 
 /// The rest of the answer.
-async fn read(mut stream: Box<dyn Stream>, mut answer: Vec<u8>) -> Result<Answer, DialError> {
+async fn read(mut stream: Box<dyn Transport>, mut answer: Vec<u8>) -> Result<Answer, DialError> {
     loop {
         match stream.read_buf(&mut answer).await {
             Ok(0) => return finish(answer, None),
@@ -184,7 +185,7 @@ mod tests {
     use tokio::io::{AsyncRead, DuplexStream, ReadBuf, duplex};
 
     use super::*;
-    use crate::Dialing;
+    use crate::dial::Dialing;
 
     const SRVR: &str = "Zookeeper version: 3.8.0\nMode: standalone\n";
 
@@ -206,7 +207,7 @@ mod tests {
             let (near, far) = duplex(1 << 16);
             let number = self.1.fetch_add(1, Ordering::Relaxed);
             tokio::spawn((self.0)(number, far));
-            Box::pin(async move { Ok(Box::new(near) as Box<dyn Stream>) })
+            Box::pin(async move { Ok(Box::new(near) as Box<dyn Transport>) })
         }
     }
 
@@ -352,7 +353,7 @@ mod tests {
                 answer: self.0,
                 write: tokio::io::sink(),
             };
-            Box::pin(async move { Ok(Box::new(stream) as Box<dyn Stream>) })
+            Box::pin(async move { Ok(Box::new(stream) as Box<dyn Transport>) })
         }
     }
 

@@ -25,10 +25,8 @@ const EMBEDDED_SESSION: Duration = Duration::from_secs(2);
 /// The shortest that servers allow as they are shipped.
 const ENSEMBLE_SESSION: Duration = Duration::from_secs(4);
 /// Nobody wants to watch a client wait.
-const IMPATIENT: BackoffPolicy = BackoffPolicy {
-    initial: Duration::from_millis(50),
-    max: Duration::from_millis(400),
-};
+const IMPATIENT: BackoffPolicy =
+    BackoffPolicy::new(Duration::from_millis(50), Duration::from_millis(400));
 /// Of a client whose session is to last, whatever else the machine does.
 const LONG_SESSION: Duration = Duration::from_secs(60);
 /// For the way to a server of this process, which is there.

@@ -135,10 +135,7 @@ pub async fn beside(zk: &Client, hosts: &str) -> Client {
 
 /// Comes back soon: for tests in which the network heals.
 pub fn impatient() -> BackoffPolicy {
-    BackoffPolicy {
-        initial: Duration::from_millis(20),
-        max: Duration::from_millis(200),
-    }
+    BackoffPolicy::new(Duration::from_millis(20), Duration::from_millis(200))
 }
 
 /// Waits until `fact` is true, for as long as anything happens.

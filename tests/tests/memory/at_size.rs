@@ -23,7 +23,7 @@ use crate::common::counting::alone;
 use crate::common::status::status;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep};
-use zk_client::{Client, Dial, Dialing, HostPort, State, Stream};
+use zk_client::{Client, Dial, Dialing, HostPort, State, Transport};
 use zk_proto::OpCode;
 
 const SESSION: Duration = Duration::from_secs(30);
@@ -237,18 +237,18 @@ impl Dial for Counted {
         Box::pin(async move {
             let stream = self.server.dial(host).await?;
             let calls = self.calls.clone();
-            Ok(Box::new(Counting { stream, calls }) as Box<dyn Stream>)
+            Ok(Box::new(Counting { stream, calls }) as Box<dyn Transport>)
         })
     }
 }
 
 struct Counting {
-    stream: Box<dyn Stream>,
+    stream: Box<dyn Transport>,
     calls: Arc<AtomicUsize>,
 }
 
 impl Counting {
-    fn counted(&mut self) -> Pin<&mut dyn Stream> {
+    fn counted(&mut self) -> Pin<&mut dyn Transport> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         Pin::new(&mut *self.stream)
     }

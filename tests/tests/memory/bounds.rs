@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
 use zk_client::{
     BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, State,
-    Stream, TcpDial, WatchEvent, WatchMode,
+    TcpDial, Transport, WatchEvent, WatchMode,
 };
 use zk_embedded::Server;
 use zk_proto::records::{ConnectResponse, ErrorResponse, GetDataResponse};
@@ -80,7 +80,7 @@ impl Dial for Network {
                     let _ = wire.read_to_end(&mut Vec::new()).await;
                 }),
             };
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }
@@ -402,7 +402,7 @@ impl Dial for Once {
         let near = self.0.lock().unwrap().take();
         Box::pin(async move {
             let near = near.ok_or(DialError::NoAddresses)?;
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }
@@ -603,10 +603,7 @@ fn b32_ten_thousand_failed_connects_leave_no_descriptor() {
             }
         });
         let none = Duration::ZERO;
-        let hasty = BackoffPolicy {
-            initial: none,
-            max: none,
-        };
+        let hasty = BackoffPolicy::new(none, none);
         let zk = Client::builder(hosts).backoff(hasty).start().unwrap();
         until("300 attempts", || accepted.load(Ordering::Relaxed) >= 300).await;
         let after = descriptors();

@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use zk_client::{
     Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Resolve, Resolving,
-    Stream, TcpDial,
+    TcpDial, Transport,
 };
 use zk_embedded::Server;
 use zk_transport::Addresses;
@@ -40,10 +40,7 @@ impl Resolve for Named {
 
 /// A client of a host that has these addresses.
 fn client(addresses: &[SocketAddr]) -> ClientBuilder {
-    let dial = TcpDial {
-        resolver: Arc::new(Named(addresses.to_vec())),
-        ..TcpDial::default()
-    };
+    let dial = TcpDial::default().resolver(Named(addresses.to_vec()));
     Client::builder(HOST)
         .dial(dial)
         .connect_timeout(PATIENCE)
@@ -249,11 +246,11 @@ impl Dial for Mute {
             addresses.handle_connected(address);
             if Some(&address) == self.addresses.last() {
                 let stream = self.server.connect_in_memory().map_err(DialError::Other)?;
-                return Ok(Box::new(stream) as Box<dyn Stream>);
+                return Ok(Box::new(stream) as Box<dyn Transport>);
             }
             let (near, far) = tokio::io::duplex(4096);
             self.kept.lock().unwrap().push(far);
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }
@@ -309,7 +306,7 @@ impl Dial for Far {
                 // Ends with the client.
                 let _ = tokio::io::copy_bidirectional(&mut far, &mut server).await;
             });
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }

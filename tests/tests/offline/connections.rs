@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep, timeout};
 use zk_client::{
     BackoffPolicy, Dial, Dialing, ErrorKind, HostPort, Outcome, SessionPolicy, State, StateStream,
-    Stream, WatchMode,
+    Transport, WatchMode,
 };
 use zk_embedded::Server;
 use zk_embedded::fault::{Action, on};
@@ -239,10 +239,7 @@ async fn a59_a_guaranteed_deletion_is_made_again_until_it_is_done() {
 #[tokio::test(start_paused = true)]
 async fn b30_an_expiry_is_told_on_time_whatever_the_backoff() {
     let wire = Wire::new().await;
-    let lazy = BackoffPolicy {
-        initial: Duration::from_secs(600),
-        max: Duration::from_secs(600),
-    };
+    let lazy = BackoffPolicy::new(Duration::from_secs(600), Duration::from_secs(600));
     let zk = wire.builder().backoff(lazy).connect().await.unwrap();
     let mut states = zk.states();
     wire.cut_off(&zk).await;
@@ -337,7 +334,7 @@ async fn a_deadline_passes_to_the_millisecond() {
 }
 
 /// A stream that takes and gives a few bytes at a time.
-struct Narrow(Box<dyn Stream>);
+struct Narrow(Box<dyn Transport>);
 
 const NARROW: usize = 61;
 
@@ -381,7 +378,7 @@ impl Dial for NarrowWire {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
         Box::pin(async move {
             let stream = self.0.dial(host).await?;
-            Ok(Box::new(Narrow(stream)) as Box<dyn Stream>)
+            Ok(Box::new(Narrow(stream)) as Box<dyn Transport>)
         })
     }
 }

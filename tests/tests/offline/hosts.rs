@@ -155,11 +155,8 @@ impl Dial for Silence {
 #[tokio::test(start_paused = true)]
 async fn a27_x16_a_lookup_takes_no_longer_than_a_server_may() {
     let members = Members::start(1).await;
-    let never = Arc::new(Silence(members.clone(), TcpDial::default()));
-    let dial = TcpDial {
-        resolver: never,
-        ..TcpDial::default()
-    };
+    let never = Silence(members.clone(), TcpDial::default());
+    let dial = TcpDial::default().resolver(never);
     for seed in 0..8 {
         let started = tokio::time::Instant::now();
         let dial = Silence(members.clone(), dial.clone());

@@ -147,7 +147,7 @@ impl Dial for OneName {
                 let host: HostPort = format!("zk{member}").parse().unwrap();
                 if let Ok(stream) = self.0.connect(&host) {
                     addresses.handle_connected(at);
-                    return Ok(Box::new(stream) as Box<dyn zk_client::Stream>);
+                    return Ok(Box::new(stream) as Box<dyn zk_client::Transport>);
                 }
             }
             Err(DialError::NoAddresses)
@@ -215,7 +215,7 @@ impl Dial for WithoutIsro {
                 // Ends with either side.
                 let _ = tokio::io::copy_bidirectional(&mut far, &mut member).await;
             });
-            Ok(Box::new(near) as Box<dyn zk_client::Stream>)
+            Ok(Box::new(near) as Box<dyn zk_client::Transport>)
         })
     }
 }
@@ -255,7 +255,7 @@ impl Dial for Lure {
                     far.write_all(b"rw").await.unwrap();
                 }
             });
-            Ok(Box::new(near) as Box<dyn zk_client::Stream>)
+            Ok(Box::new(near) as Box<dyn zk_client::Transport>)
         })
     }
 }

@@ -426,10 +426,7 @@ async fn t1_a_bad_certificate_is_tried_again_with_growing_delays() {
     let initial = Duration::from_millis(100);
     let started = Instant::now();
     let zk = Client::builder(port.hosts())
-        .backoff(BackoffPolicy {
-            initial,
-            max: PATIENCE,
-        })
+        .backoff(BackoffPolicy::new(initial, PATIENCE))
         .tls(ca.trusted())
         .start()
         .unwrap();
@@ -461,10 +458,10 @@ async fn t4_renewed_files_are_used_from_the_next_connection_on() {
     let port = Port::open(old.issue(&["localhost"]).mutual_server(&old, false)).await;
     let zk = Client::builder(port.hosts())
         .connect_timeout(PATIENCE)
-        .backoff(BackoffPolicy {
-            initial: Duration::from_millis(10),
-            max: Duration::from_millis(50),
-        })
+        .backoff(BackoffPolicy::new(
+            Duration::from_millis(10),
+            Duration::from_millis(50),
+        ))
         .session_timeout(Duration::from_secs(30))
         .tls(tls.clone())
         .connect()

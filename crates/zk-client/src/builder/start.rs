@@ -6,13 +6,13 @@ use std::time::Duration;
 use zk_proto::ConnectTarget;
 #[cfg(feature = "tls")]
 use zk_transport::Dial;
-use zk_transport::Hosts;
+use zk_transport::{Hosts, ReconnectOptions};
 
 use crate::builder::ClientBuilder;
 use crate::client::Client;
 use crate::driver::srv_discovery::Discovery;
 use crate::driver::suspend_clock;
-use crate::driver::{Gone, Options, drive};
+use crate::driver::{CloseOnDrop, Options, drive};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::session::state::State;
 use crate::session::token::SessionToken;
@@ -111,14 +111,14 @@ impl ClientBuilder {
         };
         let shared = Arc::new(Shared::new(core, runtime.clone(), suspended));
         let options = Options {
-            dial,
-            login: self.login,
-            frame_limit: self.max_reply,
+            connections: ReconnectOptions::shared(dial)
+                .login(self.login)
+                .frame_limit(self.max_reply),
             read_only: self.read_only,
             discovery,
             seed,
         };
-        let driver = drive(Gone(shared.clone()), options);
+        let driver = drive(CloseOnDrop(shared.clone()), options);
         let root = chroot.as_str().to_owned();
         runtime.spawn(observed(shared.clone(), root, driver));
         Ok(Client::new(shared, chroot, self.deadline, self.acl))

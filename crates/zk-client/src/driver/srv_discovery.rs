@@ -1,4 +1,4 @@
-//! The list of servers out of the DNS.
+//! The list of servers from the DNS.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -11,20 +11,21 @@ use zk_transport::{Backoff, BackoffPolicy, Resolve};
 
 use crate::shared::{Shared, now};
 
-/// How long a lookup may take, all its name servers together.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a lookup may take, all name servers together.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A service whose SRV records are the list of servers.
 #[derive(Debug)]
 pub(crate) struct Discovery {
     pub(crate) service: String,
     pub(crate) resolver: Arc<dyn Resolve>,
-    /// Zero for once only.
+    /// Zero to look them up only once.
     pub(crate) refresh: Duration,
 }
 
-/// Has the list of servers changed whenever the DNS does. A lookup that fails, finds no server, or
-/// finds what the one before did, changes nothing, whoever may have given another list since.
+/// Updates the list of servers whenever the records change. A lookup that fails, finds no server, or
+/// finds the same servers as the one before changes nothing, even if the program has set another list
+/// since.
 ///
 /// Polled by the driver.
 pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) -> Infallible {
@@ -36,7 +37,7 @@ pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) 
     let mut backoff = Backoff::new(BackoffPolicy::default(), seed);
     let mut found_before = HashSet::new();
     loop {
-        let lookup = tokio::time::timeout(PATIENCE, resolver.servers(service));
+        let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, resolver.servers(service));
         let problem = match lookup.await {
             Ok(Ok(servers)) if servers.is_empty() => "it has no servers".to_owned(),
             Ok(Ok(servers)) => {
@@ -45,21 +46,21 @@ pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) 
                     debug!(service, "the list of servers is the same");
                 } else {
                     found_before = found;
-                    // They are not none.
+                    // The list is not empty, so it cannot be refused.
                     let _ = shared.with(|core| core.update_hosts(now(), servers));
                     info!(service, "the list of servers has changed");
                 }
                 String::new()
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_elapsed) => format!("no answer within {} s", PATIENCE.as_secs()),
+            Err(_elapsed) => format!("no answer within {} s", LOOKUP_TIMEOUT.as_secs()),
         };
         if !problem.is_empty() {
             warn!(service, problem, "cannot look up the servers");
         }
         let found = shared.with(|core| {
             core.note_lookup(service, problem);
-            !core.hosts.is_empty()
+            !core.relocation.hosts.is_empty()
         });
         let delay = match found {
             false => backoff.next_delay(),

@@ -10,8 +10,8 @@ use crate::client::Client;
 use crate::ops::operation::operation;
 use crate::ops::pending::{ANY_VERSION, Call, Pending};
 
-/// Reads a znode's ACL and stat. Without the permission to administer it, servers mask the hashes
-/// of digests.
+/// Reads a znode's ACL and stat. Servers mask the hashes of digests in it unless the client may
+/// administer the znode.
 ///
 /// # Errors
 /// [`NoNode`](crate::ErrorKind::NoNode), [`NoAuth`](crate::ErrorKind::NoAuth).

@@ -56,10 +56,6 @@ impl<'a> Delete<'a> {
 
     /// Puts the request on the wire.
     pub fn submit(self) -> Pending<()> {
-        self.put()
-    }
-
-    pub(crate) fn put(&self) -> Pending<()> {
         let record = DeleteRequest {
             path: self.client.root().wire(self.path),
             version: self.version,
@@ -69,32 +65,32 @@ impl<'a> Delete<'a> {
             .submit(&record, |reply, _| reply.body().map(drop))
     }
 
-    /// Deletes the znode in the background, through lost connections, until it is gone or the
-    /// current session has ended. Returns at once; the request is submitted by then and comes before
-    /// whatever the caller submits next, unless it has to be made again: after a lost connection, or
-    /// because too many requests were outstanding. Without a session it belongs to the next one.
+    /// Deletes the znode in the background, and retries after lost connections until the znode is gone
+    /// or the current session has ended. Returns at once. The request has been submitted then and
+    /// precedes all that the caller submits next, unless it has to be submitted again: after a lost
+    /// connection, or because too many requests were outstanding. Without a session it belongs to the
+    /// next one.
     ///
-    /// [`Client::close`] waits for it. On a read-only server it waits for
-    /// a server with a quorum. It ends with a warning in the log, and the znode is left, if
-    /// the server refuses it, if the session ends first, or if the request itself has cost ten
-    /// connections.
+    /// [`Client::close`] waits for the deletion. On a read-only server the deletion waits for a server
+    /// with a quorum. It ends with a warning in the log, and the znode stays, if the server refuses the
+    /// request, if the session ends first, or if the request itself has cost ten connections.
     ///
-    /// For znodes whose name no other client uses, as those created [`protected`](crate::Create)
-    /// have: when a reply is lost the deletion is repeated, and would take what another client has
-    /// meanwhile created under the same name.
+    /// Use it for znodes whose name no other client uses, such as those created
+    /// [`protected`](crate::Create::protected): after a lost reply the deletion is repeated, and would
+    /// delete a znode that another client has created under the same name meanwhile.
     pub fn guaranteed(self) {
         self.in_background(Target::InSession);
     }
 
-    /// As [`guaranteed`](Self::guaranteed), for an ephemeral znode of the current session: it is no
-    /// failure if that session ends first.
+    /// As [`guaranteed`](Self::guaranteed), for an ephemeral znode of the current session: the end of
+    /// that session is no failure.
     #[doc(hidden)]
     pub fn guaranteed_ephemeral(self) {
         self.in_background(Target::Ephemeral);
     }
 
-    /// As [`guaranteed`](Self::guaranteed), and goes on in the next session if this one ends: for
-    /// znodes that are not ephemeral and have a name that no other znode ever has.
+    /// As [`guaranteed`](Self::guaranteed), but also in the next session if this one ends: for
+    /// persistent znodes with a name that no other znode ever has.
     pub fn guaranteed_across_sessions(self) {
         self.in_background(Target::Persistent);
     }
@@ -110,7 +106,7 @@ impl<'a> Delete<'a> {
 
 operation!(Delete -> ());
 
-/// Repeats a deletion, which has been submitted once, until the znode is gone.
+/// Repeats a deletion that has been submitted until the znode is gone.
 pub(crate) async fn delete_for_good(
     client: &Client,
     path: &str,

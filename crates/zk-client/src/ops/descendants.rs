@@ -1,4 +1,4 @@
-//! What is below a znode, without reading it level by level.
+//! Counting the znodes below a znode, and listing the ephemeral ones of the session.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ impl<'a> Ephemerals<'a> {
             .deadline(self.deadline)
             .submit(&record, |reply, client| {
                 let response: GetEphemeralsResponse = reply.decode()?;
-                // To a server the prefix is one of text: asked for /a, it lists /ab as well.
+                // Servers compare the prefix as text: for /a they list /ab as well.
                 let below = |path| client.root().strip(path).map(str::to_owned);
                 Ok(response.paths.iter().filter_map(below).collect())
             })

@@ -1,4 +1,4 @@
-//! The text of a failure that is no reply of a server.
+//! The error of a request that failed without a reply of a server.
 
 use std::time::Instant;
 

@@ -281,7 +281,7 @@ fn failure(response: &MultiResponse) -> Option<Error> {
     let is_error = |result: &MultiResult| matches!(result, MultiResult::Error(_));
     if !response.results.iter().all(is_error) {
         return Some(Error::unexpected(
-            "the reply says that some operations of the transaction took effect and others failed",
+            "in the reply, some operations of the transaction took effect and others failed",
         ));
     }
     let error = Error::answered(code);

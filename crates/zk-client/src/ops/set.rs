@@ -47,10 +47,6 @@ impl<'a, D: AsRef<[u8]>> Set<'a, D> {
 
     /// Puts the request on the wire.
     pub fn submit(self) -> Pending<Stat> {
-        self.put()
-    }
-
-    pub(crate) fn put(&self) -> Pending<Stat> {
         let record = SetDataRequest {
             path: self.client.root().wire(self.path),
             data: Some(self.data.as_ref()),

@@ -1,4 +1,4 @@
-//! Who the server takes this client for.
+//! Reading the identities that the server has accepted for this client.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::client::Client;
 use crate::ops::operation::operation;
 use crate::ops::pending::{Call, Pending};
 
-/// Asks who the server takes this client for: one identity for each scheme that has accepted it,
-/// without secrets. Needs servers of version 3.7 or newer.
+/// Reads the identities that the server has accepted for this client, one for each scheme, without
+/// secrets. Needs servers of version 3.7 or newer.
 ///
 /// # Errors
 /// [`Unimplemented`](crate::ErrorKind::Unimplemented) and a lost connection from older servers.
@@ -48,7 +48,7 @@ impl<'a> WhoAmI<'a> {
 
 operation!(WhoAmI -> Vec<ClientInfo>);
 
-/// The record of a request that has none.
+/// The empty record of the request.
 struct Nothing;
 
 impl Encode for Nothing {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{
-    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Stream,
+    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Transport,
     WatchMode,
 };
 use zk_embedded::{Pose, Server, UnknownPose};
@@ -166,10 +166,7 @@ impl Memory {
         options: impl FnOnce(ClientBuilder) -> ClientBuilder,
     ) -> Client {
         let hosts: Vec<_> = members.iter().map(|n| format!("member-{n}:1")).collect();
-        let impatient = BackoffPolicy {
-            initial: Duration::from_millis(2),
-            max: Duration::from_millis(20),
-        };
+        let impatient = BackoffPolicy::new(Duration::from_millis(2), Duration::from_millis(20));
         let hosts = hosts.join(",") + root();
         let zk = options(Client::builder(hosts).backoff(impatient))
             .dial(self.clone())
@@ -190,7 +187,7 @@ impl Dial for Memory {
             let stream = self.server.connect_in_memory_to(member);
             let stream = stream.map_err(DialError::Other)?;
             self.dialled.store(member, Ordering::Relaxed);
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 }

@@ -17,10 +17,7 @@ use zk_recipes::{Cached, Snapshot};
 use super::common;
 
 pub(crate) async fn client(server: &Server) -> Client {
-    let impatient = BackoffPolicy {
-        initial: Duration::from_millis(2),
-        max: Duration::from_millis(20),
-    };
+    let impatient = BackoffPolicy::new(Duration::from_millis(2), Duration::from_millis(20));
     let zk = common::unhurried(Client::builder(server.connect_string()))
         .backoff(impatient)
         .connect()

@@ -402,8 +402,9 @@ mod tests {
         assert!(exchange.step(Some(proof)).is_err(), "it is over");
     }
 
+    /// Guards: T5.
     #[test]
-    fn t5_a_server_that_does_not_know_the_password_is_found_out() {
+    fn a_server_without_the_password_is_refused() {
         for proof in [
             &b""[..],
             b"rspauth=",
@@ -417,8 +418,9 @@ mod tests {
         }
     }
 
+    /// Guards: T5.
     #[test]
-    fn t5_a_challenge_cannot_talk_us_into_less() {
+    fn a_challenge_cannot_weaken_the_exchange() {
         let nonce = "nonce=\"n\",algorithm=md5-sess";
         for (challenge, why) in [
             (String::new(), "no nonce"),
@@ -448,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn names_beyond_latin_1_need_a_server_with_utf_8() {
+    fn names_beyond_latin_1_need_utf_8() {
         let begun = || {
             let mut exchange = DigestMd5::new(&Digest::new("\u{17c}", "p"), "c");
             exchange.step(None).unwrap();
@@ -459,8 +461,9 @@ mod tests {
         assert!(response.contains("username=\"\u{17c}\""), "{response}");
     }
 
+    /// Guards: B75.
     #[test]
-    fn b75_neither_user_nor_password_is_shown() {
+    fn neither_user_nor_password_is_shown() {
         let digest = Digest::new("canary-user", "canary-password");
         let mut exchange = Digest::begin(&digest).unwrap();
         exchange.step(None).unwrap();
@@ -503,7 +506,7 @@ mod tests {
 
         /// A proof that was cut short or changed anywhere is no proof.
         #[test]
-        fn no_byte_of_the_proof_can_be_missing_or_wrong(at in 0..40usize, byte: u8) {
+        fn every_byte_of_the_proof_is_checked(at in 0..40usize, byte: u8) {
             let proof = *b"rspauth=ea40f60335c427b5527b84dbabcdfffd";
             let mut changed = proof;
             changed[at] = byte;

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_does_not_know_the_password_is_found_out() {
+    fn a_server_without_the_password_is_refused() {
         let (mut client, _) = exchange("bob", "other");
         let proof = b"rspauth=0123456789abcdef0123456789abcdef";
         assert_eq!(client.step(Some(proof)), Err(SaslError::Unproven));

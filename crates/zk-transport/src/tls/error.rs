@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_the_servers_choice_cannot_forge_a_line_of_the_log() {
+    fn a_name_cannot_forge_a_line_of_the_log() {
         let error = TlsError::WrongName {
             expected: "zk1".into(),
             presented: vec!["a\nb".into()],
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_alert_means_depends_on_having_a_certificate() {
+    fn an_alert_depends_on_the_certificate() {
         let alert = |identified| {
             let error = rustls::Error::AlertReceived(AlertDescription::BadCertificate);
             TlsError::explain(io::Error::other(error), identified).unwrap()

@@ -7,7 +7,7 @@
 mod clock;
 mod config;
 mod der;
-mod error;
+pub(crate) mod error;
 mod formats;
 mod pem;
 mod sections;
@@ -31,8 +31,8 @@ pub use error::TlsError;
 /// The crate below, for [`TlsConfig::from_rustls`].
 pub use tokio_rustls::rustls;
 
-use crate::addresses::Addresses;
-use crate::dial::{Dial, DialError, Dialing, Stream, TcpDial};
+use crate::dial::{Dial, DialError, Dialing, TcpDial, Transport};
+use crate::hosts::Addresses;
 use config::Material;
 
 /// Dials TLS. The handshake is part of dialling: a stream that it returns is to a server whose
@@ -108,14 +108,14 @@ impl Dial for TlsDial {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
         Box::pin(async move {
             let stream = self.connect(host, &mut Addresses::default()).await?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 
     fn dial_next<'a>(&'a self, host: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
         Box::pin(async move {
             let stream = self.connect(host, addresses).await?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 
@@ -174,7 +174,7 @@ fn handshake_failed(error: io::Error, identified: bool) -> TlsError {
 /// A TLS stream whose errors are [`TlsError`]s inside: with TLS 1.3, a server judges the client's
 /// certificate after the client has found the handshake done.
 struct Encrypted {
-    stream: TlsStream<Box<dyn Stream>>,
+    stream: TlsStream<Box<dyn Transport>>,
     identified: bool,
 }
 
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_as_certificates_have_them() {
+    fn names_are_normalised_for_certificates() {
         let name = |host| server_name(host).unwrap().to_str().into_owned();
         assert_eq!(name("zk1.example.org."), "zk1.example.org");
         assert_eq!(name("::1"), "::1");
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn trusting_nobody_is_an_error_from_the_start() {
+    fn a_config_without_ca_is_an_error() {
         let error = TlsDial::new(TlsConfig::new()).unwrap_err();
         assert!(error.to_string().contains("no CA is given"), "{error}");
     }
@@ -268,8 +268,9 @@ mod tests {
         assert!(error.to_string().contains("CA file /no/such/ca.pem"));
     }
 
+    /// Guards: B75.
     #[test]
-    fn b75_a_key_is_not_shown() {
+    fn a_key_is_not_shown() {
         let config = TlsConfig::new().identity_pem("certificate", "canary");
         assert!(!format!("{config:?}").contains("canary"));
         let encrypted = TlsConfig::new().identity_pem(

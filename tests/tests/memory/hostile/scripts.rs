@@ -262,7 +262,11 @@ pub fn of_frames() -> Vec<Script> {
             Expect::Lost("reply for xid 1 when 2 was due"),
         ),
     ];
-    let mut silent = lost("silence", "the server was silent for 2000 ms", vec![Hold]);
+    let mut silent = lost(
+        "silence",
+        "nothing was received from the server for 2000 ms",
+        vec![Hold],
+    );
     silent.within = Duration::from_secs(2);
     silent.usable = Duration::from_secs(3);
     scripts.push(silent);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use zk_client::{Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;
 use zk_proto::records::ConnectResponse;
 use zk_proto::{Encode, ReplyHeader, SessionId, SessionPassword, Zxid, xid};
@@ -148,7 +148,7 @@ impl Dial for Network {
         Box::pin(async move {
             if host.host != HOSTILE {
                 let near = self.good.connect_in_memory().map_err(DialError::Other)?;
-                return Ok(Box::new(near) as Box<dyn Stream>);
+                return Ok(Box::new(near) as Box<dyn Transport>);
             }
             let before = self.attempts.fetch_add(1, Ordering::Relaxed);
             let (near, mut far) = tokio::io::duplex(BUFFER);
@@ -156,7 +156,7 @@ impl Dial for Network {
                 let script = self.script.clone();
                 tokio::spawn(async move { play(&script, &mut far).await });
             }
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use futures::Entry;
 use tokio::time::timeout;
-use zk_client::{Client, ClientBuilder, Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{Client, ClientBuilder, Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;
 use zk_embedded::core::WatchCounts;
 use zk_recipes::{Lock, LockGuard};
@@ -43,7 +43,7 @@ impl Dial for InMemory {
     fn dial<'a>(&'a self, _: &'a HostPort) -> Dialing<'a> {
         Box::pin(async move {
             let near = self.0.connect_in_memory().map_err(DialError::Other)?;
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }

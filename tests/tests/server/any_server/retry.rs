@@ -21,10 +21,10 @@ use zk_client::{BackoffPolicy, Client, Error, ErrorKind, Outcome, RetryPolicy};
 use zk_tests::{Direction, Proxy};
 
 fn policy() -> RetryPolicy {
-    RetryPolicy::new().backoff(BackoffPolicy {
-        initial: Duration::from_millis(10),
-        max: Duration::from_millis(50),
-    })
+    RetryPolicy::new().backoff(BackoffPolicy::new(
+        Duration::from_millis(10),
+        Duration::from_millis(50),
+    ))
 }
 
 /// A client behind a proxy, and one beside it that is not.

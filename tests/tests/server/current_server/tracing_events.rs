@@ -21,7 +21,7 @@ use crate::common::{PATIENCE, blocking, connect, shared_server, soon, states_unt
 use crate::common::{then_always, unless_starved, until_connected, until_suspended};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use zk_client::{
-    Acl, Dial, Dialing, ErrorKind, HostPort, Permissions, State, Stream, TcpDial, digest_id,
+    Acl, Dial, Dialing, ErrorKind, HostPort, Permissions, State, TcpDial, Transport, digest_id,
 };
 use zk_tests::Proxy;
 use zk_tests::starvation::always;
@@ -163,13 +163,13 @@ impl Dial for Tap {
                 stream,
                 begin: Vec::new(),
                 passwords: self.clone(),
-            }) as Box<dyn Stream>)
+            }) as Box<dyn Transport>)
         })
     }
 }
 
 struct Tapped {
-    stream: Box<dyn Stream>,
+    stream: Box<dyn Transport>,
     begin: Vec<u8>,
     passwords: Tap,
 }

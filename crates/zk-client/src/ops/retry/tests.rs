@@ -10,10 +10,7 @@ use crate::error::ErrorKind;
 use crate::error::Outcome;
 use crate::ops::retry::*;
 
-const DELAY: BackoffPolicy = BackoffPolicy {
-    initial: Duration::from_secs(1),
-    max: Duration::from_secs(1),
-};
+const DELAY: BackoffPolicy = BackoffPolicy::new(Duration::from_secs(1), Duration::from_secs(1));
 
 fn policy(attempts: u32) -> RetryPolicy {
     RetryPolicy::new().attempts(attempts).backoff(DELAY).seed(1)
@@ -137,11 +134,8 @@ async fn a_read_is_retried_unless_refused() {
 #[tokio::test(start_paused = true)]
 async fn the_longest_durations_do_not_overflow() {
     let zk = client();
-    let forever = BackoffPolicy {
-        initial: Duration::MAX,
-        max: Duration::MAX,
-    };
-    // A delay that would end after the deadline is not begun.
+    let forever = BackoffPolicy::new(Duration::MAX, Duration::MAX);
+    // A delay that does not end before the deadline is not begun.
     let bounded = RetryPolicy::new().attempts(None).backoff(forever);
     assert_eq!(made(&zk, &bounded, throttled).await.0, 1);
     let unbounded = RetryPolicy::new()
@@ -176,10 +170,7 @@ async fn no_attempt_begins_after_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn closing_the_client_ends_the_delay() {
     let zk = client();
-    let hour = BackoffPolicy {
-        initial: Duration::from_secs(3600),
-        max: Duration::from_secs(3600),
-    };
+    let hour = BackoffPolicy::new(Duration::from_secs(3600), Duration::from_secs(3600));
     let policy = RetryPolicy::new().deadline(None).backoff(hour);
     let (begun, made) = (Clock::now(), Cell::new(0));
     let retried = zk.retry(&policy, || {

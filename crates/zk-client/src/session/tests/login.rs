@@ -173,7 +173,7 @@ fn without_sasl_no_request_is_sent() {
     ));
 }
 
-/// `zookeeper.allowSaslFailedClients`: the server goes on with clients whose login failed.
+/// `zookeeper.allowSaslFailedClients`: the server keeps clients whose login failed.
 /// Guards: B79, T5.
 #[test]
 fn success_without_proof_is_a_failure() {
@@ -348,7 +348,7 @@ fn a_login_has_its_own_timeout() {
     assert_eq!(due, world.now + TIMEOUT * 2 / 3);
     assert!(matches!(
         world.core.handle_link_timeout(due),
-        Err(Disconnect::Silent(_))
+        Err(Disconnect::ReadTimeout(_))
     ));
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
-use zk_client::{BackoffPolicy, Client, Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{BackoffPolicy, Client, Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;
 
 pub(crate) const WORKERS: u64 = 6;
@@ -35,7 +35,9 @@ impl Dial for InMemory {
             0 => self.0.connect_in_memory_to(member),
             _ => Err(io::ErrorKind::TimedOut.into()),
         };
-        Box::pin(async move { Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Stream>) })
+        Box::pin(
+            async move { Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Transport>) },
+        )
     }
 }
 
@@ -47,10 +49,7 @@ pub(crate) struct Cut {
 }
 
 pub(crate) async fn client(server: &Arc<Server>, seed: u64) -> Cut {
-    let impatient = BackoffPolicy {
-        initial: Duration::from_millis(20),
-        max: Duration::from_millis(200),
-    };
+    let impatient = BackoffPolicy::new(Duration::from_millis(20), Duration::from_millis(200));
     let off = Arc::new(AtomicUsize::new(0));
     let client = Client::builder("member:1,member:2,member:3")
         .dial(InMemory(server.clone(), off.clone()))

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
-use zk_client::{Dial, DialError, HostPort, Stream};
+use zk_client::{Dial, DialError, HostPort, Transport};
 use zk_embedded::Server;
 use zk_proto::SessionId;
 
@@ -236,7 +236,7 @@ impl Dial for SimDial {
     fn dial<'a>(&'a self, host: &'a HostPort) -> zk_client::Dialing<'a> {
         Box::pin(async move {
             let stream = self.network.clone().dial(self.client, host).await?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 }

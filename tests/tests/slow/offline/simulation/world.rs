@@ -190,10 +190,10 @@ impl World {
             .max_outstanding(self.settings.outstanding)
             .max_watch_events(EVENTS)
             .suspended_time(move || Duration::from_millis(total.load(Ordering::Relaxed)))
-            .backoff(BackoffPolicy {
-                initial: Duration::from_millis(50),
-                max: Duration::from_secs(1),
-            })
+            .backoff(BackoffPolicy::new(
+                Duration::from_millis(50),
+                Duration::from_secs(1),
+            ))
             .seed(self.settings.seed.wrapping_mul(101).wrapping_add(id as u64))
             .dial(SimDial {
                 network: self.network.clone(),

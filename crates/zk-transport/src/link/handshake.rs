@@ -1,4 +1,4 @@
-//! What comes before requests: the handshake, and the login if there is to be one.
+//! The handshake, and the login that may follow it before the first request.
 
 use std::time::{Duration, Instant};
 
@@ -6,20 +6,25 @@ use bytes::{Bytes, BytesMut};
 use zk_proto::records::{ConnectResponse, SaslRequest, SaslResponse};
 use zk_proto::{Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, Xid, decode_frame};
 
-use super::{Link, Phase, decode_header, framed};
-use crate::Disconnect;
+use super::received::decode_header;
+use super::requests::framed;
+use super::state::{Link, Phase};
+use crate::error::Disconnect;
 
-/// A handshake is some 40 bytes; the password it brings is sent back with every reconnect.
-const LONGEST_HANDSHAKE: usize = 1024;
+/// The longest connect response in bytes. It has some 40; the password in it is sent back with every
+/// reconnect.
+const MAX_HANDSHAKE: usize = 1024;
 
-/// Shorter sessions than this are only granted to who asks for them.
-const SHORTEST_SESSION: i32 = 10;
-/// As are longer ones: a client could not tell for as long that its session is lost.
-const LONGEST_SESSION: i32 = 24 * 3600 * 1000;
+/// The shortest session in milliseconds that a server may grant unless the client requested a shorter
+/// one.
+const MIN_SESSION: i32 = 10;
+/// The longest session in milliseconds that a server may grant unless the client requested a longer
+/// one: for as long the client could not find out that its session is lost.
+const MAX_SESSION: i32 = 24 * 3600 * 1000;
 
 impl<T> Link<T> {
-    /// Writes a token of the login into the output buffer. The server must answer it before another
-    /// one is due. It does not count as a sign of life of the session.
+    /// Writes a token of the login into the output buffer. The next one may follow only after the
+    /// server's answer. Servers do not count a token as a sign of life of the session.
     pub fn submit_sasl(&mut self, now: Instant, token: &[u8]) {
         let Phase::Login { asked, since, .. } = &mut self.phase else {
             debug_assert!(false, "a token outside the login");
@@ -48,7 +53,7 @@ impl<T> Link<T> {
         requested: i32,
         read_only: bool,
     ) -> Result<ConnectResponse, Disconnect> {
-        if frame.len() > LONGEST_HANDSHAKE {
+        if frame.len() > MAX_HANDSHAKE {
             let text = format!("its handshake is {} bytes long", frame.len());
             return Err(Disconnect::NotZooKeeper(text));
         }
@@ -61,19 +66,19 @@ impl<T> Link<T> {
         response.encode(&mut whole);
         self.short_handshake = frame.len() < whole.len();
         let granted = response.timeout_ms;
-        if (1..SHORTEST_SESSION.min(requested)).contains(&granted)
-            || granted > LONGEST_SESSION.max(requested)
+        if (1..MIN_SESSION.min(requested)).contains(&granted)
+            || granted > MAX_SESSION.max(requested)
         {
             return Err(Disconnect::NotZooKeeper(format!(
-                "it granted a session of {granted} ms where {requested} ms were asked for"
+                "it granted a session of {granted} ms where {requested} ms were requested"
             )));
         }
         // A server does not do this; it closes the connection.
         if response.read_only && !read_only && granted > 0 {
-            let text = "it is read-only, which was not asked for".to_owned();
+            let text = "it is read-only, which the client did not allow".to_owned();
             return Err(Disconnect::NotZooKeeper(text));
         }
-        // A timeout of zero or less says that the session is gone; the connection ends with it.
+        // A timeout of zero or less says that the session has expired; the caller ends the connection.
         let timeout = Duration::from_millis(u64::try_from(response.timeout_ms).unwrap_or(0));
         self.phase = if self.login {
             Phase::Login {
@@ -89,16 +94,16 @@ impl<T> Link<T> {
     }
 }
 
-/// Whether this is how a read-only server that may not give a session answers a connect request: as
-/// if it were an ordinary one.
+/// Whether the frame is a reply with the code `NotReadOnly`: a read-only server that may not grant a
+/// session answers the connect request like an ordinary request.
 fn refused_read_only(frame: &Bytes) -> bool {
     frame.len() == ReplyHeader::LEN
         && decode_header(&mut Decoder::new(frame))
             .is_ok_and(|header| header.err == ErrorCode::NotReadOnly.code())
 }
 
-/// During a login the server has one thing to say: the answer to the last token. Anything else
-/// means that it is not where we think it is (ZOOKEEPER-4342).
+/// Decodes the answer to the last token. During a login the server may send nothing else: another
+/// frame means that server and client disagree about the state of the login (ZOOKEEPER-4342).
 pub(super) fn handle_token(
     asked: &mut Option<Xid>,
     frame: &Bytes,

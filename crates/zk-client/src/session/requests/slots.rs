@@ -1,61 +1,38 @@
-//! The requests that someone waits for.
+//! The table of requests that have a caller or a place in a queue.
 //!
 //! A slot is shared by the caller's future, which owns it, and by the queue that holds its key: the
-//! link's requests in flight, or the requests parked until there is a connection. It is free again
-//! when both have let go. Slots and the buffers in them are reused, so a request allocates nothing
-//! here once the table has grown.
+//! link's requests in flight, or the requests parked until there is a connection. The slot is free
+//! again when both have let go. Slots and the buffers in them are reused, so a request allocates
+//! nothing here once the table has grown.
 
 use std::task::Waker;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use zk_proto::{ErrorCode, OpCode, Xid, Zxid};
+use bytes::BytesMut;
+use zk_proto::{ErrorCode, OpCode};
 
+use crate::session::abilities::op_set::OpSet;
+use crate::session::abilities::request_form::PlainCreate;
+use crate::session::counters::Classes;
 use crate::session::failure::{Failure, Replay};
-use crate::session::statistics::Classes;
-use crate::session::wakers::{KEEP_AT_REST, register};
-use crate::session::watches::{SubId, WatchIntent};
-use crate::session::{OpSet, PlainCreate};
+use crate::session::requests::reply::{Answer, Reply};
+use crate::session::wakers::{IDLE_CAPACITY, register};
+use crate::session::watches::WatchIntent;
 
-/// Buffers that grew beyond this are given back when their slot is freed.
-const KEEP_RECORD: usize = 1024;
+/// A buffer that grew beyond this is released when its slot is freed.
+const MAX_IDLE_RECORD: usize = 1024;
 
 /// Index of a slot in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SlotKey(u32);
 
-/// A server's answer, not decoded yet.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) result: Result<Bytes, ErrorCode>,
-    /// The watch that was set.
-    pub(crate) watch: Option<SubId>,
-    /// None if no server has answered this request by itself.
-    pub(crate) seen: Option<Seen>,
-}
-
-/// The numbers of a reply, for those who look on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) xid: Xid,
-    pub(crate) zxid: Zxid,
-}
-
-/// What a caller gets.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) result: Result<Reply, Box<Failure>>,
-    /// The path as the caller gave it; empty if a request other than a transaction or `addWatch`
-    /// succeeded.
-    pub(crate) path: String,
-}
-
+/// One request.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) op: OpCode,
     /// The operations it needs that not every server has.
     pub(crate) needs: OpSet,
-    /// Those of them that the form has in which it was sent.
+    /// Those of `needs` that are in the form in which it was sent.
     pub(crate) asks: OpSet,
     /// It was sent as a creation that is answered without a stat.
     pub(crate) plain: Option<Box<PlainCreate>>,
@@ -72,7 +49,7 @@ pub(crate) struct Slot {
     queued: bool,
     waker: Option<Waker>,
     result: Option<Result<Reply, Box<Failure>>>,
-    /// Whether its owner has been told, or is to be told, that it failed.
+    /// Whether it has failed; the failure may have been taken.
     failed: bool,
     /// Whether it waits for the next connection, although there is one.
     pub(crate) held_back: bool,
@@ -80,9 +57,9 @@ pub(crate) struct Slot {
     pub(crate) goes_first: bool,
     /// Whether it was sent over an earlier connection and not answered.
     pub(crate) was_sent: bool,
-    /// Connections that the server closed when it was the turn of this request.
+    /// Connections that the server closed when this request was to be answered next.
     pub(crate) losses: u32,
-    /// The size of its record, as long as that counts as held.
+    /// The size of its record, as long as the queue holds the record.
     bytes: usize,
 }
 
@@ -122,8 +99,8 @@ impl Slot {
         self.plain = None;
     }
 
-    /// Whether it is sent again, when it was sent and its reply did not come. A creation is, once it
-    /// is known to have happened: what is sent then is a read.
+    /// Whether it is sent again when its reply did not come. A creation is, once the server has
+    /// answered it: what is sent then is the read of its stat.
     pub(crate) fn replay(&self) -> Replay {
         match self.is_created() {
             true => Replay::Always,
@@ -136,7 +113,8 @@ impl Slot {
         self.replay().is_never()
     }
 
-    /// What is on the wire, or will be, of a request that is not sent in its own form.
+    /// The operation that is on the wire, or will be: that of the request, or the read of the stat of
+    /// a znode that it has created.
     pub(crate) fn stage(&self) -> OpCode {
         match self.is_created() {
             true => OpCode::Exists,
@@ -144,8 +122,8 @@ impl Slot {
         }
     }
 
-    /// Whether the answer still matters to someone.
-    pub(crate) fn is_wanted(&self) -> bool {
+    /// Whether a caller waits for the answer.
+    pub(crate) fn is_awaited(&self) -> bool {
         self.owned && self.result.is_none()
     }
 
@@ -161,15 +139,15 @@ impl Slot {
         wakes.extend(self.waker.take());
     }
 
-    /// Gives up what was to be sent, and a large buffer with it.
+    /// Drops the record, and its buffer if that is large.
     fn clear_record(&mut self) {
         self.record.clear();
-        if self.record.capacity() > KEEP_RECORD {
+        if self.record.capacity() > MAX_IDLE_RECORD {
             self.record = BytesMut::new();
         }
     }
 
-    /// Whether its owner has been told, or is to be told, that it failed.
+    /// Whether it has failed; the failure may have been taken.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed
     }
@@ -234,7 +212,7 @@ impl Slots {
         self.bytes
     }
 
-    /// The request's record has so many bytes, which are held until the key is let go of.
+    /// The request's record has so many bytes, which are held until the queue lets go of the key.
     #[inline]
     pub(crate) fn hold_bytes(&mut self, key: SlotKey, bytes: usize) {
         if let Some(slot) = self.slots.get_mut(key.0 as usize) {
@@ -260,13 +238,13 @@ impl Slots {
         self.slots.get(key.0 as usize)
     }
 
-    /// Gives the server's answer to the slot's owner. False if that is too late.
+    /// Stores the server's answer for the caller. False if no caller waits for it.
     #[inline]
     pub(crate) fn answer(&mut self, key: SlotKey, reply: Reply, wakes: &mut Vec<Waker>) -> bool {
         let Some(slot) = self.slots.get_mut(key.0 as usize) else {
             return false;
         };
-        if !slot.is_wanted() {
+        if !slot.is_awaited() {
             return false;
         }
         let counts = self.counts.of(slot.replay);
@@ -279,15 +257,15 @@ impl Slots {
         true
     }
 
-    /// Tells the slot's owner that there will be no answer. False if that is too late.
+    /// Stores for the caller why there is no answer. False if no caller waits for one.
     pub(crate) fn fail(&mut self, key: SlotKey, failure: Failure, wakes: &mut Vec<Waker>) -> bool {
         let Some(slot) = self.slots.get_mut(key.0 as usize) else {
             return false;
         };
-        if !slot.is_wanted() {
+        if !slot.is_awaited() {
             return false;
         }
-        // What has happened is not said to have failed, because a read that followed it has.
+        // The creation has happened; only the read of its stat has failed.
         if let Some((body, seen)) = slot.plain.as_ref().and_then(|plain| plain.answer(None)) {
             self.counts.of(slot.replay).answered += 1;
             let reply = Reply {
@@ -328,8 +306,8 @@ impl Slots {
             return None;
         };
         let path = match &result {
-            // A transaction that failed is answered with success, and so is a lasting watch that is of no
-            // use.
+            // The reply to a transaction that failed counts as a success, and so does that to a lasting
+            // watch which is of no use.
             Ok(Reply { result: Ok(_), .. })
                 if !matches!(slot.op, OpCode::Multi | OpCode::AddWatch) =>
             {
@@ -342,20 +320,20 @@ impl Slots {
         Some(Answer { result, path })
     }
 
-    /// The owner no longer wants the answer. One that was there already is returned.
-    pub(crate) fn disown(
+    /// The caller has dropped its future. Returns an answer that was there already.
+    pub(crate) fn abandon(
         &mut self,
         key: SlotKey,
         wakes: &mut Vec<Waker>,
     ) -> Option<Result<Reply, Box<Failure>>> {
         let slot = self.slots.get_mut(key.0 as usize)?;
-        if slot.is_wanted() {
+        if slot.is_awaited() {
             self.counts.of(slot.replay).dropped += 1;
         }
         slot.owned = false;
         wakes.extend(slot.waker.take());
         slot.deadline = None;
-        // What nobody waits for is not sent, nor sent again.
+        // Without a caller it is not sent, nor sent again.
         slot.clear_record();
         let result = slot.result.take();
         self.free_if_done(key);
@@ -378,9 +356,9 @@ impl Slots {
         (overdue, next)
     }
 
-    /// There is silence: room for many is given back, if none of it is in use.
-    pub(crate) fn rest(&mut self) {
-        if self.len() == 0 && self.slots.len() > KEEP_AT_REST {
+    /// Idle: releases the slots if none is in use.
+    pub(crate) fn shrink_idle(&mut self) {
+        if self.len() == 0 && self.slots.len() > IDLE_CAPACITY {
             self.slots = Vec::new();
             self.free = Vec::new();
         }
@@ -394,7 +372,7 @@ impl Slots {
         if slot.owned || slot.queued {
             return;
         }
-        // Whoever let go of it has taken what else was in it.
+        // Caller and queue have taken what else was in it.
         debug_assert!(slot.watch.is_none() && slot.deadline.is_none());
         debug_assert!(slot.waker.is_none() && slot.result.is_none());
         slot.path.clear();
@@ -408,6 +386,8 @@ impl Slots {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::error::Outcome;
 
@@ -459,7 +439,7 @@ mod tests {
             None,
             None,
         );
-        assert!(slots.disown(key, &mut Vec::new()).is_none());
+        assert!(slots.abandon(key, &mut Vec::new()).is_none());
         assert_eq!(slots.len(), 1, "the link still holds the key");
         assert!(!slots.answer(key, reply(), &mut Vec::new()));
         slots.unqueue(key);

@@ -1,21 +1,23 @@
-//! Which server to try next, and when.
+//! The list of servers, and the next of them to try.
 
-mod update;
-
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use zk_proto::HostPort;
 
-use crate::{Addresses, Backoff, BackoffPolicy};
+use super::addresses::Addresses;
+use super::timing::Timing;
+use crate::backoff::{Backoff, BackoffPolicy};
+use crate::error::Disconnect;
 
-/// A connection that lived this long was a good one: the next loss starts the backoff anew. A
-/// server that accepts and drops at once never gets there, so it cannot make us spin.
+/// A connection that lived this long is proven: its loss starts the backoff anew. A server that
+/// accepts connections and drops them at once does not get there, so it cannot make the client spin.
 const PROVEN: Duration = Duration::from_secs(1);
 
 /// One attempt to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attempt {
     /// The server to try.
     pub host: HostPort,
@@ -23,7 +25,7 @@ pub struct Attempt {
     pub delay: Duration,
 }
 
-/// A list of servers without a server.
+/// The list of servers has no server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the list of servers is empty")]
 pub struct NoHosts;
@@ -38,10 +40,10 @@ pub struct NoHosts;
 /// others have failed in it.
 #[derive(Debug)]
 pub struct Hosts {
-    hosts: Vec<HostPort>,
-    next: usize,
+    pub(super) hosts: Vec<HostPort>,
+    pub(super) next: usize,
     /// None of them is in `hosts`.
-    fallback: Vec<HostPort>,
+    pub(super) fallback: Vec<HostPort>,
     next_fallback: usize,
     /// The last connection was to the fallback: each round begins there, because the others did not
     /// answer when the client looked for a server before.
@@ -49,11 +51,11 @@ pub struct Hosts {
     /// The next attempt is to the server of the last one again.
     again: bool,
     /// The server of the last attempt.
-    current: Option<HostPort>,
+    pub(super) current: Option<HostPort>,
     /// Of servers that have been tried.
-    addresses: HashMap<HostPort, Addresses>,
-    /// What is to be tried before the others, and without delay.
-    preferred: VecDeque<HostPort>,
+    pub(super) addresses: HashMap<HostPort, Addresses>,
+    /// Servers to try before the others, and without delay.
+    pub(super) preferred: VecDeque<HostPort>,
     /// Attempts since the last proven connection.
     fruitless: usize,
     connected_at: Option<Instant>,
@@ -62,7 +64,7 @@ pub struct Hosts {
     proven: bool,
     backoff: Backoff,
     spread: Duration,
-    rng: fastrand::Rng,
+    pub(super) rng: fastrand::Rng,
 }
 
 impl Hosts {
@@ -90,9 +92,9 @@ impl Hosts {
         }
     }
 
-    /// The server of the last attempt said that the session has expired. It is the one to ask for
-    /// a new session, for it speaks for a quorum; and soon, unless expiries are all that has come of
-    /// connections lately.
+    /// The server of the last attempt said that the session has expired. The next attempt is to the
+    /// same server, because it is part of a quorum; and it comes soon, unless connections have lately
+    /// led to nothing but expiries.
     pub fn handle_expired(&mut self) {
         self.again = true;
         if let Some(addresses) = self.addresses_of_current()
@@ -105,13 +107,13 @@ impl Hosts {
         }
     }
 
-    /// Has `hosts` tried as well, in each round after the servers of the list, those in the list
-    /// aside. [`replace`](Self::replace) and [`update`](Self::update) end it.
+    /// Sets the servers that are tried in each round after those of the list, without those that are in
+    /// the list. [`replace`](Self::replace) and [`update`](Self::update) clear the fallback.
     ///
     /// This is for names that may reach the ensemble although its own list lacks them, such as a
     /// gateway's.
     pub fn set_fallback(&mut self, hosts: Vec<HostPort>) {
-        self.fallback = update::distinct(hosts);
+        self.fallback = distinct(hosts);
         self.fallback.retain(|host| !self.hosts.contains(host));
         self.rng.shuffle(&mut self.fallback);
         self.next_fallback = 0;
@@ -135,12 +137,12 @@ impl Hosts {
         self.backoff.reset();
     }
 
-    /// How many servers there are, the fallback included.
+    /// The number of servers, the fallback included.
     pub fn len(&self) -> usize {
         self.hosts.len() + self.fallback.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no server, the fallback included.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -150,7 +152,7 @@ impl Hosts {
         self.hosts.iter().chain(&self.fallback)
     }
 
-    /// The server of the last attempt, be it in the list any longer or not.
+    /// The server of the last attempt, whether or not it is still in the list.
     pub fn current(&self) -> Option<&HostPort> {
         self.current.as_ref()
     }
@@ -162,9 +164,9 @@ impl Hosts {
         self.iter().map(count).sum()
     }
 
-    /// How many attempts share the time of a session, for each to be given its part: those of a full
-    /// round, and half as many after each round that was fruitless. A server that is far away does not
-    /// answer within the part of one in many, however often it is tried.
+    /// How many attempts share the time of a session: those of a full round, and half as many after
+    /// each fruitless round. A server that is far away cannot answer within a small share, however often
+    /// it is tried.
     pub fn attempts_in_session(&self) -> usize {
         let places = self.places().max(1);
         let rounds = self.fruitless.saturating_sub(1) / places;
@@ -172,12 +174,17 @@ impl Hosts {
         places.checked_shr(halvings).unwrap_or(0).max(1)
     }
 
+    /// How long the next attempt, or the one under way, may take to dial and shake hands.
+    pub fn budget(&self, timing: Timing) -> Duration {
+        timing.budget(self.attempts_in_session())
+    }
+
     /// What is known of the addresses of a server.
     pub fn addresses_of(&self, host: &HostPort) -> Option<&Addresses> {
         self.addresses.get(host)
     }
 
-    /// The addresses of the server of the last attempt, which is dialled now and has this much time.
+    /// The addresses of the server of the last attempt, which is dialled now and for this long.
     pub fn begin_dialling(&self, budget: Duration) -> Addresses {
         let known = self
             .current
@@ -188,10 +195,10 @@ impl Hosts {
             .within(budget)
     }
 
-    /// What dialling has found out about them.
+    /// The attempt has been dialled; `addresses` say with what result.
     pub fn handle_dialled(&mut self, addresses: Addresses) {
         let Some(host) = &self.current else { return };
-        // With one address there is nothing to choose, and a list may be long.
+        // With one address there is nothing to choose; it is not kept, as the list may be long.
         if addresses.known().len() > 1 {
             self.addresses.insert(host.clone(), addresses);
         } else {
@@ -253,14 +260,27 @@ impl Hosts {
         }
     }
 
-    /// The last attempt has failed, by a fault of the server's: another of its addresses is next.
+    /// The last attempt has failed through the server's fault: another of its addresses is next.
     pub fn handle_failed(&mut self) {
         if let Some(addresses) = self.addresses_of_current() {
             addresses.handle_failed();
         }
     }
 
-    /// The last attempt's connection ended, or never came to be.
+    /// The last attempt has ended for this reason, with or without a connection: calls
+    /// [`handle_disconnected`](Self::handle_disconnected), and
+    /// [`handle_expired`](Self::handle_expired) or [`handle_failed`](Self::handle_failed) if the reason
+    /// is one of those.
+    pub fn handle_ended(&mut self, now: Instant, reason: &Disconnect) {
+        self.handle_disconnected(now);
+        match reason {
+            Disconnect::Moving => {}
+            Disconnect::SessionExpired => self.handle_expired(),
+            _ => self.handle_failed(),
+        }
+    }
+
+    /// The last attempt's connection ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Instant) {
         let proven = self.connected_at.take().is_some_and(|at| {
             now.saturating_duration_since(at) >= PROVEN || zk_proto::seeded_bug!("B44")
@@ -275,7 +295,7 @@ impl Hosts {
         self.addresses.get_mut(self.current.as_ref()?)
     }
 
-    /// The next attempt at this server shall begin with this of its addresses.
+    /// Makes the next attempt at this server begin with this of its addresses.
     pub fn prefer_address(&mut self, host: &HostPort, address: SocketAddr) {
         self.addresses
             .entry(host.clone())
@@ -283,11 +303,18 @@ impl Hosts {
             .prefer(address);
     }
 
-    /// The next attempt shall be this server, without delay.
+    /// Makes the next attempt be to this server, without delay.
     pub fn prefer(&mut self, host: HostPort) {
         self.preferred.clear();
         self.preferred.push_back(host);
     }
+}
+
+/// The servers without duplicates, in the order of their first occurrence.
+pub(super) fn distinct(mut hosts: Vec<HostPort>) -> Vec<HostPort> {
+    let mut seen = HashSet::new();
+    hosts.retain(|host| seen.insert(host.clone()));
+    hosts
 }
 
 #[cfg(test)]
@@ -305,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn every_host_is_tried_once_without_delay_before_any_is_tried_again() {
+    fn the_first_round_has_no_delays() {
         let mut hosts = hosts(5, 3);
         let mut seen: Vec<_> = (0..5).map(|_| hosts.next_attempt().unwrap()).collect();
         assert!(seen.iter().all(|a| a.delay.is_zero()));
@@ -315,9 +342,10 @@ mod tests {
         assert!(hosts.next_attempt().unwrap().delay >= Duration::from_millis(50));
     }
 
-    /// B44: a server that accepts and closes at once must not be hammered.
+    /// A server that accepts and closes at once must not be hammered.
+    /// Guards: B44, D16.
     #[test]
-    fn d16_b44_connections_that_die_young_do_not_reset_the_backoff() {
+    fn short_connections_keep_the_backoff() {
         let mut hosts = hosts(1, 3);
         let now = Instant::now();
         let mut waited = Duration::ZERO;
@@ -332,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proven_connection_starts_the_backoff_anew() {
+    fn a_proven_connection_resets_the_backoff() {
         let mut hosts = hosts(3, 9);
         for _ in 0..20 {
             hosts.next_attempt();
@@ -345,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_ends_the_session_is_asked_for_the_next() {
+    fn an_expiry_retries_the_same_server() {
         let mut hosts = hosts(2, 3);
         let now = Instant::now();
         let good = hosts.next_attempt().unwrap().host;
@@ -389,9 +417,10 @@ mod tests {
         assert_eq!(dial(&mut hosts).0, found[0]);
     }
 
-    /// B44: a server that grants sessions and calls them expired, over and over.
+    /// A server that grants sessions and calls them expired, over and over.
+    /// Guards: B44.
     #[test]
-    fn b44_expiries_of_sessions_that_never_lived_do_not_reset_the_backoff() {
+    fn repeated_expiries_keep_the_backoff() {
         let mut hosts = hosts(1, 3);
         let now = Instant::now();
         let mut waited = Duration::ZERO;

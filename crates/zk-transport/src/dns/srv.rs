@@ -1,7 +1,7 @@
 //! DNS questions for the servers of a service (SRV records, RFC 2782), and their answers.
 //!
-//! Only the bytes: asking is up to `resolve`. Of an answer nothing but its SRV records is read, and
-//! nothing in it can make the reader loop or allocate more than the answer is long.
+//! Only the bytes; `name_servers` sends and receives them. Of an answer nothing but its SRV records is
+//! read, and no answer makes the reader loop or allocate more than the answer's length.
 
 use zk_proto::HostPort;
 
@@ -12,37 +12,37 @@ const CLASS_IN: u16 = 1;
 /// The longest name and the longest label, as encoded.
 const NAME_LIMIT: usize = 255;
 const LABEL_LIMIT: usize = 63;
-/// A name's end lies behind fewer pointers than it can have labels.
+/// The most compression pointers in one name: it has fewer labels.
 const POINTER_LIMIT: usize = 128;
 
-/// Why a name cannot be asked for, or an answer is none.
+/// Why a name cannot be queried, or an answer is unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SrvError {
-    /// It is no name: a label is empty, longer than 63 bytes, or all together are longer than 255.
+    /// It is no domain name: a label is empty or longer than 63 bytes, or the whole is longer than 255.
     #[error("not a domain name")]
     BadName,
-    /// The answer is to another question. It is to be ignored.
+    /// The answer is to another question, and has to be ignored.
     #[error("an answer to another question")]
     Unrelated,
     /// The answer cannot be read.
     #[error("malformed DNS message")]
     Malformed,
-    /// The answer did not fit a datagram; ask again over TCP.
+    /// The answer did not fit a datagram; query again over TCP.
     #[error("the answer is truncated")]
     Truncated,
-    /// There is no such name.
+    /// The name does not exist.
     #[error("no such name")]
     NoSuchName,
-    /// The name server cannot say, for the reason of this code.
+    /// The name server failed, with this code.
     #[error("the name server failed, code {0}")]
     Failed(u8),
 }
 
-/// A question for the SRV records of `name`, without the length that TCP wants before it.
+/// A question for the SRV records of `name`, without the length that precedes it over TCP.
 ///
 /// # Errors
-/// It is no name.
+/// [`SrvError::BadName`].
 pub fn question(id: u16, name: &str) -> Result<Vec<u8>, SrvError> {
     let mut out = Vec::with_capacity(HEADER + NAME_LIMIT + 4);
     out.extend(id.to_be_bytes());
@@ -65,17 +65,17 @@ pub fn question(id: u16, name: &str) -> Result<Vec<u8>, SrvError> {
     Ok(out)
 }
 
-/// The servers in the answer to `question`, in its order; priorities and weights are not looked at,
-/// as the members of an ensemble are equal. None if the service is said not to be available.
+/// The servers in the answer to `question`, in its order; priorities and weights are ignored, as the
+/// members of an ensemble are equal. Empty if the answer says that the service is not available.
 ///
 /// # Errors
-/// The answer is to another question, cannot be read, or says that there is none.
+/// The answer is to another question, cannot be read, or reports a failure.
 pub fn servers(question: &[u8], answer: &[u8]) -> Result<Vec<HostPort>, SrvError> {
     let mut input = Input {
         message: answer,
         at: 0,
     };
-    // What is too short to say whose answer it is, is nobody's.
+    // An answer that is too short to have an id cannot be matched to a question.
     let header = input.header().ok_or(SrvError::Unrelated)?;
     let Header {
         id,
@@ -112,7 +112,7 @@ pub fn servers(question: &[u8], answer: &[u8]) -> Result<Vec<HostPort>, SrvError
         input.skip(4)?;
         let length = usize::from(input.u16()?);
         let end = input.at + length;
-        // Aliases lead to the records that are wanted, and come with them.
+        // An answer may contain the aliases that lead to its SRV records.
         if kind == TYPE_SRV && class == CLASS_IN {
             input.skip(4)?;
             let port = input.u16()?;
@@ -200,7 +200,7 @@ impl<'a> Input<'a> {
                         return Err(SrvError::Malformed);
                     }
                 }
-                // The rest of the name stands further up in the message.
+                // The rest of the name is elsewhere in the message.
                 3 => {
                     let low = self.u8()?;
                     after.get_or_insert(self.at);
@@ -250,14 +250,14 @@ mod tests {
     const FOUND: [u8; 2] = [0x81, 0x80];
 
     #[test]
-    fn a_question_is_what_rfc_1035_says() {
+    fn a_question_has_the_bytes_of_rfc_1035() {
         let expected = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x02zk\x07example\0\0\x21\0\x01";
         assert_eq!(question(0x1234, "zk.example").unwrap(), expected);
         assert_eq!(question(0x1234, "zk.example.").unwrap(), expected);
     }
 
     #[test]
-    fn names_that_are_none_are_refused() {
+    fn invalid_names_are_refused() {
         let long = ["a"; 128].join(".");
         for name in ["", ".", "a..b", ".a", &"a".repeat(64), &long, "zk\u{f6}"] {
             assert_eq!(question(1, name), Err(SrvError::BadName), "{name}");
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_read_through_compressed_names() {
+    fn servers_with_compressed_names_are_read() {
         let question = question(7, NAME).unwrap();
         let answer = answer(&question, FOUND, &[("zk1", 2181), ("zk2", 2182)]);
         let found = servers(&question, &answer).unwrap();
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_to_the_question_is_told_from_a_refusal() {
+    fn unrelated_answers_differ_from_failures() {
         let ours = question(7, NAME).unwrap();
         let other_id = question(8, NAME).unwrap();
         let other_name = question(7, "_zookeeper._tcp.example.org").unwrap();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_points_at_itself_ends() {
+    fn a_name_that_points_at_itself_is_refused() {
         let question = question(7, NAME).unwrap();
         let mut answer = answer(&question, FOUND, &[("zk1", 1)]);
         let last = answer.len() - 2;
@@ -314,9 +314,9 @@ mod tests {
     }
 
     proptest! {
-        /// G9: whatever the name server says.
+        /// Guards: G9.
         #[test]
-        fn g9_any_answer_is_read_or_refused(
+        fn any_answer_is_read_or_refused(
             noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
             tail in prop::collection::vec(any::<u8>(), 0..64),
         ) {

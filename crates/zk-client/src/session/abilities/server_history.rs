@@ -1,8 +1,8 @@
-//! Which operations each server has, as far as its answers say.
+//! Which operations each server of a client was seen to have or to lack.
 //!
 //! A server that does not know an operation answers with an error, or closes the connection, or ends
-//! the session as well. It is asked for the operation once; what was learnt is remembered as long as
-//! the client lives.
+//! the session as well. The client sends such an operation to a server once; what it learnt is kept as
+//! long as the client lives.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
@@ -10,97 +10,18 @@ use std::time::{Duration, Instant};
 
 use zk_proto::{HostPort, OpCode};
 
-use crate::ops::retry::repetition::MAX_LOSSES;
+use crate::session::abilities::op_set::OpSet;
+use crate::session::failure::MAX_LOSSES;
 
-/// Servers that are remembered one by one. The sums over all servers are kept beyond that.
+/// Servers with an entry of their own. The sums over all servers are kept beyond that.
 const MAX_SERVERS: usize = 64;
 
 /// After so many connections in a row that a server closed when one operation was to be answered
-/// next, the server counts as lacking it.
+/// next, the server counts as lacking that operation.
 const MAX_CLOSES: u32 = 2;
 
-/// A set of operations that not every server has. The others are as old as the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct OpSet(u16);
-
-impl OpSet {
-    pub(crate) const NONE: OpSet = OpSet(0);
-
-    pub(crate) const ALL: OpSet = OpSet((1 << 12) - 1);
-
-    /// The operation, if not every server has it.
-    #[inline]
-    pub(crate) const fn of(op: OpCode) -> Self {
-        OpSet(match op {
-            OpCode::Create2 => 1,
-            OpCode::Reconfig => 1 << 1,
-            OpCode::CheckWatches => 1 << 2,
-            OpCode::RemoveWatches => 1 << 3,
-            OpCode::CreateContainer => 1 << 4,
-            OpCode::CreateTtl => 1 << 5,
-            OpCode::MultiRead => 1 << 6,
-            OpCode::GetEphemerals => 1 << 7,
-            OpCode::GetAllChildrenNumber => 1 << 8,
-            OpCode::SetWatches2 => 1 << 9,
-            OpCode::AddWatch => 1 << 10,
-            OpCode::WhoAmI => 1 << 11,
-            _ => 0,
-        })
-    }
-
-    pub(crate) fn of_all(ops: &[OpCode]) -> Self {
-        ops.iter()
-            .fold(OpSet::NONE, |set, op| set.with(OpSet::of(*op)))
-    }
-
-    #[inline]
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    pub(crate) fn is_single(self) -> bool {
-        self.0.is_power_of_two()
-    }
-
-    /// What is in both.
-    #[inline]
-    pub(crate) fn and(self, other: OpSet) -> Self {
-        OpSet(self.0 & other.0)
-    }
-
-    /// What is in either.
-    pub(crate) fn with(self, other: OpSet) -> Self {
-        OpSet(self.0 | other.0)
-    }
-
-    /// With those that came in one version with one of these, and are used together: what lacks one
-    /// lacks the other.
-    fn with_twins(self) -> Self {
-        let twins = OpSet::of(OpCode::AddWatch).with(OpSet::of(OpCode::SetWatches2));
-        match self.and(twins).is_empty() {
-            true => self,
-            false => self.with(twins),
-        }
-    }
-
-    pub(crate) fn without(self, other: OpSet) -> Self {
-        OpSet(self.0 & !other.0)
-    }
-
-    pub(crate) fn contains(self, op: OpCode) -> bool {
-        !self.and(OpSet::of(op)).is_empty()
-    }
-
-    pub(crate) fn iter(self) -> impl Iterator<Item = OpCode> {
-        OpCode::ALL
-            .iter()
-            .copied()
-            .filter(move |op| self.contains(*op))
-    }
-}
-
-/// A server, by the name it was given and the address it was reached at, if the name has several. A
-/// hash of both, for there may be thousands of clients.
+/// A server: the hash of its name and, if the name has several addresses, of the address that was
+/// dialled. A hash, because a process may have thousands of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ServerId(u64);
 
@@ -112,30 +33,40 @@ impl ServerId {
     }
 }
 
-/// What one server was seen to have and to lack. The rest is not known.
+/// What one server was seen to have and to lack. Of the other operations nothing is known.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
     has: OpSet,
     lacks: OpSet,
 }
 
+impl Known {
+    /// Adds what was seen. Returns what of `lacks` is new.
+    fn add(&mut self, has: OpSet, lacks: OpSet) -> OpSet {
+        let new = lacks.without(self.lacks);
+        self.has = self.has.with(has).without(lacks);
+        self.lacks = self.lacks.with(lacks).without(has);
+        new
+    }
+}
+
 /// An operation that may have cost the last connection.
 #[derive(Debug)]
 struct Suspect {
     server: ServerId,
-    /// What was to be answered next.
+    /// The operation that was to be answered next.
     next: OpSet,
-    /// Connections in a row that were closed when it was to be answered next.
+    /// Connections in a row that were closed when `next` was to be answered next.
     closes: u32,
-    /// What the end of the session would be due to.
+    /// The operations that the end of the session would be due to.
     ops: OpSet,
     /// When the last of these connections was closed.
     closed_at: Instant,
 }
 
-/// What is known of the servers of one client.
+/// The operations that the servers of one client were seen to have or to lack.
 #[derive(Debug, Default)]
-pub(crate) struct Abilities {
+pub(crate) struct ServerHistory {
     /// The server connected to last is the last.
     servers: Vec<(ServerId, Known)>,
     /// What any server of this client has shown that it has.
@@ -147,15 +78,15 @@ pub(crate) struct Abilities {
     having: OpSet,
 }
 
-impl Abilities {
-    /// What the current server lacks. A server of which nothing is known is taken to lack what
-    /// another one lacks and none has shown to have.
+impl ServerHistory {
+    /// What the current server lacks. A server of which nothing is known is assumed to lack what
+    /// another server lacks and none has shown to have.
     #[inline]
     pub(crate) fn lacking(&self) -> OpSet {
         self.lacking
     }
 
-    /// Whether an answer for these operations is no news.
+    /// Whether an answer to these operations adds nothing to what is known.
     pub(crate) fn is_settled(&self, ops: OpSet) -> bool {
         ops.without(self.having).is_empty() && self.suspect.is_none()
     }
@@ -175,13 +106,14 @@ impl Abilities {
         if self.servers.len() >= MAX_SERVERS {
             self.servers.remove(0);
         }
-        // Most clients know one, and there may be thousands of clients.
+        // Exactly one more: most clients connect to one server, and a process may have thousands of
+        // clients.
         self.servers.reserve_exact(1);
         self.servers.push((server, known));
         self.refresh();
     }
 
-    /// How many servers are remembered one by one.
+    /// Servers with an entry of their own.
     #[cfg(test)]
     pub(crate) fn servers(&self) -> usize {
         self.servers.len()
@@ -201,7 +133,7 @@ impl Abilities {
             .unwrap_or_default()
     }
 
-    /// The current server has answered these operations, be it with a refusal of another kind.
+    /// The current server has answered these operations; a refusal of another kind counts as well.
     pub(crate) fn handle_answered(&mut self, ops: OpSet) {
         self.learn(ops.with_twins(), OpSet::NONE);
         if self
@@ -213,19 +145,22 @@ impl Abilities {
         }
     }
 
-    /// The current server says that it does not know these operations. What of it is new.
+    /// The current server answers that it does not know these operations. Returns those of which this
+    /// was not known before.
     pub(crate) fn handle_refused(&mut self, ops: OpSet) -> OpSet {
         let mut lacks = ops.with_twins();
         if ops.contains(OpCode::Create2) {
-            // All of version 3.5. Keeper, where only some are missing, answers nothing of the kind.
+            // Then the server lacks all of version 3.5. ClickHouse Keeper, which may lack only some of
+            // it, never answers like this.
             let as_new = OpSet::of_all(&[OpCode::RemoveWatches, OpCode::CheckWatches]);
             lacks = lacks.with(as_new.without(self.having));
         }
         self.learn(OpSet::NONE, lacks)
     }
 
-    /// The current server says that it does not know all operations of a transaction, which needs these.
-    /// What of it is new. Of several it is not known which it is: nothing follows for other servers.
+    /// The current server answers that it does not know all operations of a transaction, which needs
+    /// `ops`. Returns those of which this was not known before. If `ops` has several, the answer does
+    /// not say which one the server lacks, so nothing is concluded for other servers.
     pub(crate) fn handle_refused_multi(&mut self, ops: OpSet) -> OpSet {
         if ops.is_single() {
             return self.handle_refused(ops);
@@ -237,25 +172,25 @@ impl Abilities {
         new
     }
 
-    /// The current server has these operations and lacks those. What of the latter is new.
+    /// The current server has and lacks these operations. Returns what of `lacks` was not known before.
     pub(crate) fn learn(&mut self, has: OpSet, lacks: OpSet) -> OpSet {
         let Some((_, known)) = self.servers.last_mut() else {
             return OpSet::NONE;
         };
-        let new = learn(known, has, lacks);
+        let new = known.add(has, lacks);
         self.had = self.had.with(has);
         self.lacked = self.lacked.with(lacks);
         self.refresh();
         new
     }
 
-    /// The current server has closed the connection. `next` is what it had to answer next, `sent` the
-    /// first of the operations on their way that it has not shown to have. Says what it lacks, if
-    /// that is now known.
+    /// The current server has closed the connection. `next` is the operation that it had to answer
+    /// next, `sent` the first of those in flight that it has not shown to have. Returns what the server
+    /// lacks, if that is now known.
     ///
-    /// A connection is also lost for other reasons. Of what any server of this client has, this is
-    /// taken for one of those, until it has happened again and again. Closes that are further apart than
-    /// `most_apart` have nothing to do with each other.
+    /// A connection is also lost for other reasons. If any server of this client has the operation,
+    /// one of these is assumed, until the connection was lost many times at the same operation. Closes
+    /// that are further apart than `most_apart` count as unrelated.
     pub(crate) fn handle_closed(
         &mut self,
         now: Instant,
@@ -284,7 +219,7 @@ impl Abilities {
             closed_at: now,
         }));
         let most = match next.contains(OpCode::SetWatches2) {
-            // The client itself sends it over every connection, and would do so for ever.
+            // The client sends this by itself over every connection, and would never stop.
             true if is_had => MAX_LOSSES,
             false if is_had => u32::MAX,
             _ => MAX_CLOSES,
@@ -295,8 +230,9 @@ impl Abilities {
         }
     }
 
-    /// A server says that the session of the last connection is over, sooner than the leader can have
-    /// ended it for its timeout. Says what the server of that connection lacks, if this proves anything.
+    /// A server answers that the session of the last connection is over, sooner than the leader can
+    /// have ended it for its timeout. Returns what the server of that connection lacks, if this proves
+    /// anything.
     pub(crate) fn handle_session_over(&mut self) -> OpSet {
         let ops = self.suspect.as_ref().map_or(OpSet::NONE, |it| it.ops);
         self.convict(ops.without(self.had))
@@ -307,7 +243,7 @@ impl Abilities {
         self.suspect.as_ref().map_or(OpSet::NONE, |it| it.ops)
     }
 
-    /// The connection has ended for another reason, or the session has for another.
+    /// The connection, or the session, has ended for another reason than an unknown operation.
     pub(crate) fn acquit(&mut self) {
         self.suspect = None;
     }
@@ -322,19 +258,11 @@ impl Abilities {
             .iter_mut()
             .find(|(id, _)| *id == suspect.server);
         let new = match known {
-            Some((_, known)) => learn(known, OpSet::NONE, lacks),
+            Some((_, known)) => known.add(OpSet::NONE, lacks),
             None => lacks,
         };
         self.lacked = self.lacked.with(lacks);
         self.refresh();
         new
     }
-}
-
-/// Adds to what is known of a server. What of `lacks` is new.
-fn learn(known: &mut Known, has: OpSet, lacks: OpSet) -> OpSet {
-    let new = lacks.without(known.lacks);
-    known.has = known.has.with(has).without(lacks);
-    known.lacks = known.lacks.with(lacks).without(has);
-    new
 }

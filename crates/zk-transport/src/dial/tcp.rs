@@ -1,6 +1,5 @@
-//! Opening a stream to a host.
+//! Dialling TCP, with all addresses of a host considered.
 
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -9,103 +8,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use zk_proto::HostPort;
 
-use crate::Disconnect;
-use crate::addresses::{Addresses, Order};
-use crate::resolve::{Resolve, SystemResolver};
-
-/// A byte stream to a server: TCP, TLS, or a pipe in a simulation.
-///
-/// It may have a buffer: whatever has been offered to `poll_write` counts as possibly sent, whether the
-/// call was acknowledged, failed or is still pending.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
-
-/// The future of [`Dial::dial`].
-pub type Dialing<'a> =
-    Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, DialError>> + Send + 'a>>;
-
-/// How streams are opened. The seam for TLS and for simulated networks.
-pub trait Dial: fmt::Debug + Send + Sync + 'static {
-    /// Opens a stream to `host`. The caller limits how long it takes.
-    ///
-    /// # Cancel safety
-    /// Dropping the future abandons the attempt and leaves nothing behind.
-    fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a>;
-
-    /// Opens a stream to the next of the addresses of `host`, and notes in `addresses` which ones there
-    /// are and which one it is. The caller keeps `addresses` from attempt to attempt, and notes there how
-    /// the attempt went on. An implementation that wraps another should pass this on; without it, as by
-    /// default, each attempt begins anew, like [`dial`](Self::dial).
-    ///
-    /// # Cancel safety
-    /// As [`dial`](Self::dial).
-    fn dial_next<'a>(&'a self, host: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
-        let _ = addresses;
-        self.dial(host)
-    }
-
-    /// Whether the peer is authenticated by the name in `host`, as TLS does it. Names must then come
-    /// from a source that is authenticated itself: a client refuses to take them from the DNS. True
-    /// unless an implementation says otherwise, because what an unknown one does is not known: one that
-    /// does not authenticate its peer by name should answer false, and one that wraps another should
-    /// pass the other's answer on.
-    fn authenticates_host(&self) -> bool {
-        true
-    }
-}
-
-/// Why no stream could be opened.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum DialError {
-    /// The name could not be resolved.
-    Resolve(io::Error),
-    /// The name has no addresses.
-    NoAddresses,
-    /// No address could be connected to; one failure for each.
-    Connect(Vec<(SocketAddr, io::Error)>),
-    /// TLS could not be had.
-    #[cfg(feature = "tls")]
-    Tls(crate::tls::TlsError),
-    /// Something else.
-    Other(io::Error),
-}
-
-impl fmt::Display for DialError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DialError::Resolve(e) => write!(f, "cannot resolve the host name: {e}"),
-            DialError::NoAddresses => f.write_str("the host name has no addresses"),
-            DialError::Connect(failures) => {
-                for (n, (address, error)) in failures.iter().enumerate() {
-                    let comma = if n > 0 { ", " } else { "" };
-                    write!(f, "{comma}cannot connect to {address}: {error}")?;
-                }
-                Ok(())
-            }
-            #[cfg(feature = "tls")]
-            DialError::Tls(e) => e.fmt(f),
-            DialError::Other(e) => e.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for DialError {}
-
-impl From<DialError> for Disconnect {
-    fn from(error: DialError) -> Self {
-        match error {
-            #[cfg(feature = "tls")]
-            DialError::Tls(error) => Disconnect::Tls(error),
-            other => Disconnect::Dial(other.to_string()),
-        }
-    }
-}
+use super::open::{Dial, DialError, Dialing, Transport};
+use crate::dns::resolve::{Resolve, SystemResolver};
+use crate::hosts::{Addresses, Order};
 
 /// Dials TCP, with `TCP_NODELAY`: a small request behind an fsync-bound one must not wait for a
 /// delayed acknowledgement.
@@ -116,11 +24,8 @@ impl From<DialError> for Disconnect {
 /// accepted a connection which failed afterwards, in the handshake, is tried again only after the others.
 #[derive(Debug, Clone)]
 pub struct TcpDial {
-    /// Within which time all addresses of a name have been tried; 200 ms by default, and that is
-    /// how long the first of two is given. At most a quarter of the time that the attempt may take.
-    pub stagger: Duration,
-    /// How names are resolved; by the operating system by default.
-    pub resolver: Arc<dyn Resolve>,
+    stagger: Duration,
+    resolver: Arc<dyn Resolve>,
 }
 
 impl Default for TcpDial {
@@ -133,6 +38,22 @@ impl Default for TcpDial {
 }
 
 impl TcpDial {
+    /// The time within which an attempt begins to connect to each of a name's addresses; 200 ms by
+    /// default, which is how long the first of two has before the second is tried beside it. At most a
+    /// quarter of the time that the attempt may take.
+    #[must_use]
+    pub fn stagger(mut self, stagger: Duration) -> Self {
+        self.stagger = stagger;
+        self
+    }
+
+    /// How names are resolved; by the operating system by default.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
     /// Opens a TCP connection to `host`.
     ///
     /// # Errors
@@ -174,13 +95,13 @@ impl TcpDial {
 
 impl Dial for TcpDial {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
-        Box::pin(async move { Ok(Box::new(self.connect(host).await?) as Box<dyn Stream>) })
+        Box::pin(async move { Ok(Box::new(self.connect(host).await?) as Box<dyn Transport>) })
     }
 
     fn dial_next<'a>(&'a self, host: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
         Box::pin(async move {
             let stream = self.connect_next(host, addresses).await?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 
@@ -189,17 +110,18 @@ impl Dial for TcpDial {
     }
 }
 
-/// How long an attempt waits for the addresses before it when it comes to one that failed after it had
-/// accepted: it would be the first to accept again. At most a part of the attempt's time.
+/// How long the other addresses have before an attempt comes to the addresses that failed after they
+/// had accepted a connection, which would be the first to accept again. At most a part of the attempt's
+/// time.
 const HEAD_START: Duration = Duration::from_secs(1);
 
 /// How fast an attempt goes through the addresses of a name.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
-    /// Within which time all the fresh ones have been tried.
+    /// The time within which all fresh addresses have been tried.
     stagger: Duration,
-    /// How long the fresh ones are given before the first of those that failed is tried, and within which
-    /// time after it all of those have been tried.
+    /// How long the fresh addresses have before the first of those that failed is tried, and the time
+    /// within which all of those have been tried after it.
     head_start: Duration,
 }
 
@@ -235,7 +157,7 @@ async fn first_of<S>(
     let fresh = order.fresh.into_iter().map(|address| (address, stagger));
     let delays = std::iter::once(pace.head_start).chain(std::iter::repeat(next_failed));
     let failed = order.failed.into_iter().zip(delays);
-    // Each with the time that those before it are given.
+    // Each address with the time that those before it have.
     let mut waiting = fresh.chain(failed).peekable();
     let mut attempts: Vec<(SocketAddr, Connecting<S>)> = Vec::new();
     let mut failures = Vec::new();
@@ -258,7 +180,7 @@ async fn first_of<S>(
             if let Some(connected) = connected {
                 return Poll::Ready(Ok(connected));
             }
-            // The first is not waited for: a timer takes its millisecond even for no time at all.
+            // tokio rounds up to 1 ms, so the first address skips the timer.
             if failed || attempts.is_empty() || next.as_mut().poll(cx).is_ready() {
                 let Some((address, _)) = waiting.next() else {
                     if attempts.is_empty() {
@@ -302,8 +224,9 @@ mod tests {
         listener().await.1
     }
 
+    /// Guards: A27, B34, D17.
     #[tokio::test]
-    async fn a27_d17_b34_dead_addresses_do_not_hide_a_living_one() {
+    async fn dead_addresses_do_not_hide_a_live_one() {
         let (_open, address) = listener().await;
         let dead = [refused().await, refused().await];
         let connect = |address| Box::pin(TcpStream::connect(address)) as Connecting<TcpStream>;
@@ -328,10 +251,10 @@ mod tests {
         assert!(error.contains("refused"), "{error}");
     }
 
-    /// Whether it comes early or late in the answer, it is found within the least time a server is
-    /// given.
+    /// The living address is found within the shortest budget, wherever it is in the answer.
+    /// Guards: B34, X16.
     #[tokio::test(start_paused = true)]
-    async fn b34_x16_nine_black_holes_do_not_hide_the_tenth_address() {
+    async fn nine_black_holes_do_not_hide_the_tenth() {
         let address = |n| SocketAddr::from(([192, 0, 2, n], 2181));
         for living in 0..10 {
             let connect = |to: SocketAddr| {
@@ -375,7 +298,7 @@ mod tests {
             let (found, _) = first_of(order, stagger, connect).await.unwrap();
             assert_eq!(found, address(expected));
         }
-        // With nothing else to try, it is not waited for.
+        // With nothing else to try, there is no head start.
         let started = tokio::time::Instant::now();
         let order = Order {
             fresh: Vec::new(),
@@ -412,12 +335,12 @@ mod tests {
         }
     }
 
-    /// Answers each question with the next of its answers, and with the last one from then on.
+    /// Returns one answer after the other, and the last one from then on.
     #[derive(Debug)]
     struct Answers(std::sync::Mutex<Vec<io::Result<Vec<SocketAddr>>>>);
 
     impl Resolve for Answers {
-        fn resolve<'a>(&'a self, _: &'a HostPort) -> crate::resolve::Resolving<'a> {
+        fn resolve<'a>(&'a self, _: &'a HostPort) -> crate::dns::resolve::Resolving<'a> {
             Box::pin(async {
                 let mut answers = self.0.lock().unwrap();
                 if answers.len() > 1 {
@@ -429,8 +352,9 @@ mod tests {
         }
     }
 
+    /// Guards: A27, B33, D17, X16.
     #[tokio::test]
-    async fn b33_a27_d17_x16_every_attempt_asks_again_and_takes_the_answer_it_gets() {
+    async fn every_attempt_resolves_the_name_anew() {
         let (_open, address) = listener().await;
         let dead = refused().await;
         let nxdomain = io::Error::new(io::ErrorKind::NotFound, "no such name");
@@ -440,10 +364,7 @@ mod tests {
             Ok(vec![dead]),
             Ok(vec![dead, address]),
         ];
-        let dial = TcpDial {
-            resolver: Arc::new(Answers(answers.into())),
-            ..TcpDial::default()
-        };
+        let dial = TcpDial::default().resolver(Answers(answers.into()));
         let host: HostPort = "zk.example.com".parse().unwrap();
         let mut failures = Vec::new();
         for _ in 0..3 {
@@ -461,9 +382,9 @@ mod tests {
         assert_eq!(stream.peer_addr().unwrap(), address);
     }
 
-    /// D7.
+    /// Guards: D7.
     #[tokio::test]
-    async fn d7_nodelay_is_set() {
+    async fn nodelay_is_set() {
         let (_open, address) = listener().await;
         let host = HostPort {
             host: address.ip().to_string(),
@@ -479,8 +400,9 @@ mod tests {
         );
     }
 
+    /// Guards: A27, B33.
     #[tokio::test]
-    async fn a27_b33_a_name_that_does_not_exist_is_said_to_be_unresolvable() {
+    async fn an_unknown_name_is_unresolvable() {
         let host = HostPort {
             host: "no-such-host.invalid".into(),
             port: 2181,

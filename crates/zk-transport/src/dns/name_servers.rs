@@ -1,12 +1,9 @@
-//! Names to addresses, and services to servers.
+//! Queries for SRV records, to the name servers of the system.
 
-use std::fmt;
-use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,61 +11,23 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use zk_proto::HostPort;
 
-use crate::srv::{self, SrvError};
+use super::srv::{self, SrvError};
 
-/// The future of [`Resolve::resolve`].
-pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
-
-/// The future of [`Resolve::servers`].
-pub type Servers<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<HostPort>>> + Send + 'a>>;
-
-/// How names are looked up. The seam for other resolvers, and for tests.
-pub trait Resolve: fmt::Debug + Send + Sync + 'static {
-    /// The addresses of a host, in the order they are to be tried. The caller limits how long it
-    /// takes.
-    ///
-    /// # Cancel safety
-    /// Dropping the future abandons the question.
-    fn resolve<'a>(&'a self, host: &'a HostPort) -> Resolving<'a>;
-
-    /// The servers of a service: its SRV records. Unless a resolver has its own way, the name
-    /// servers of `/etc/resolv.conf` are asked. The caller limits how long it takes.
-    ///
-    /// The answers are not authenticated: names in them must not be what a server is verified by.
-    ///
-    /// # Cancel safety
-    /// Dropping the future abandons the question.
-    fn servers<'a>(&'a self, service: &'a str) -> Servers<'a> {
-        Box::pin(async move { NameServers::of_system().await?.servers(service).await })
-    }
-}
-
-/// The operating system's resolver.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemResolver;
-
-impl Resolve for SystemResolver {
-    fn resolve<'a>(&'a self, host: &'a HostPort) -> Resolving<'a> {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((host.host.as_str(), host.port)).await?;
-            Ok(found.collect())
-        })
-    }
-}
-
-/// Where the system's name servers are written down.
+/// The file that lists the system's name servers.
 const CONFIGURATION: &str = "/etc/resolv.conf";
-/// How long a name server is given, and how often each is asked.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a name server has to answer a query.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often each name server is queried.
 const ROUNDS: usize = 2;
 
-/// Name servers, asked one after the other until one answers.
+/// Name servers, queried one after the other until one answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NameServers {
     /// Their addresses.
     pub addresses: Vec<SocketAddr>,
-    /// How long each is given; 2 s by default.
-    pub patience: Duration,
+    /// How long each has to answer; 2 s by default.
+    pub answer_timeout: Duration,
 }
 
 impl NameServers {
@@ -76,11 +35,11 @@ impl NameServers {
     pub fn new(addresses: impl Into<Vec<SocketAddr>>) -> Self {
         NameServers {
             addresses: addresses.into(),
-            patience: PATIENCE,
+            answer_timeout: ANSWER_TIMEOUT,
         }
     }
 
-    /// Those of `/etc/resolv.conf`; one on this machine if it names none.
+    /// The name servers of `/etc/resolv.conf`; if it lists none, one on this machine.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -89,24 +48,24 @@ impl NameServers {
     /// Dropping the future has no effect.
     pub async fn of_system() -> io::Result<Self> {
         let path = PathBuf::from(CONFIGURATION);
-        // Short, and on a local disk; but whatever waits for a disk does so elsewhere.
+        // Even a short file on a local disk can block.
         let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await??;
         Ok(Self::new(listed(&text)))
     }
 
-    /// The servers of a service, by the first name server that knows.
+    /// The servers of a service, from the first name server that answers.
     ///
     /// # Errors
-    /// It is no name, there is no such name, or no name server could say.
+    /// `service` is no domain name, the name does not exist, or no name server answered.
     ///
     /// # Cancel safety
-    /// Dropping the future abandons the question.
+    /// Dropping the future abandons the query.
     pub async fn servers(&self, service: &str) -> io::Result<Vec<HostPort>> {
         let question = srv::question(unpredictable(), service).map_err(io::Error::other)?;
-        let mut problem = io::Error::other("no name server to ask");
+        let mut problem = io::Error::other("there is no name server to query");
         for _ in 0..ROUNDS {
             for &server in &self.addresses {
-                match timeout(self.patience, ask(server, &question)).await {
+                match timeout(self.answer_timeout, ask(server, &question)).await {
                     Ok(Ok(found)) => return Ok(found),
                     Ok(Err(Failure::Final(error))) => return Err(io::Error::other(error)),
                     Ok(Err(Failure::Other(error))) => {
@@ -123,8 +82,8 @@ impl NameServers {
     }
 }
 
-/// Whether another name server may know better.
 enum Failure {
+    /// Another name server would answer the same.
     Final(SrvError),
     Other(io::Error),
 }
@@ -150,7 +109,7 @@ async fn ask(server: SocketAddr, question: &[u8]) -> Result<Vec<HostPort>, Failu
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let socket = UdpSocket::bind((any, 0)).await?;
-    // What others send is not heard.
+    // Datagrams from other addresses are discarded.
     socket.connect(server).await?;
     socket.send(question).await?;
     let mut answer = vec![0; 4096];
@@ -177,9 +136,11 @@ async fn ask_tcp(server: SocketAddr, question: &[u8]) -> Result<Vec<HostPort>, F
     Ok(srv::servers(question, &answer)?)
 }
 
-/// What nobody can guess who would like to answer in a name server's place.
+/// A query's identifier. Unpredictable, so that a forger of answers cannot guess it.
+///
+/// The standard library keys its hashers with random bytes of the operating system, and SipHash does
+/// not disclose its key: for two bytes that is as good as a dependency on `getrandom`.
 fn unpredictable() -> u16 {
-    // Keyed with the operating system's random bytes.
     let [a, b, ..] = RandomState::new().build_hasher().finish().to_be_bytes();
     u16::from_be_bytes([a, b])
 }
@@ -193,7 +154,7 @@ fn listed(text: &str) -> Vec<SocketAddr> {
             if words.next() != Some("nameserver") {
                 return None;
             }
-            // A link-local address has its interface behind it, which is not understood here.
+            // A link-local address carries its interface, and is skipped.
             words.next()?.parse::<IpAddr>().ok()
         })
         .map(|address| SocketAddr::from((address, 53)))
@@ -233,7 +194,7 @@ mod tests {
     async fn name_server(answer: fn(&[u8], bool) -> Vec<Vec<u8>>) -> SocketAddr {
         let (udp, tcp) = loop {
             let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-            // The same port may be somebody else's for TCP.
+            // Another process may have the same port for TCP.
             if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
                 break (udp, tcp);
             }
@@ -267,29 +228,29 @@ mod tests {
     /// For name servers that answer, however slow the machine is.
     const AN_HOUR: Duration = Duration::from_secs(3600);
 
-    fn within(patience: Duration, addresses: &[SocketAddr]) -> NameServers {
+    fn within(answer_timeout: Duration, addresses: &[SocketAddr]) -> NameServers {
         NameServers {
             addresses: addresses.to_vec(),
-            patience,
+            answer_timeout,
         }
     }
 
     #[tokio::test]
-    async fn servers_are_found_past_forged_answers_and_silent_name_servers() {
-        let silent = name_server(|_, _| Vec::new()).await;
+    async fn forged_and_missing_answers_are_skipped() {
+        let mute = name_server(|_, _| Vec::new()).await;
         let failing = name_server(|question, _| vec![answered(question, [0x81, 0x82])]).await;
         let working = name_server(|question, _| {
             let mut forged = answered(question, [0x81, 0x80]);
             forged[0] ^= 1;
             vec![forged, vec![1], answered(question, [0x81, 0x80])]
         });
-        let addresses = [silent, failing, working.await];
-        // The silent one costs the whole patience, and a busy machine needs more of it for the others.
-        let mut patience = Duration::from_millis(200);
+        let addresses = [mute, failing, working.await];
+        // The mute server costs the whole timeout, and a busy machine needs a longer one for the others.
+        let mut limit = Duration::from_millis(200);
         let found = loop {
-            match within(patience, &addresses).servers("zk.example").await {
-                Err(error) if error.kind() == io::ErrorKind::TimedOut && patience < AN_HOUR => {
-                    patience *= 2;
+            match within(limit, &addresses).servers("zk.example").await {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && limit < AN_HOUR => {
+                    limit *= 2;
                 }
                 answer => break answer.unwrap(),
             }
@@ -298,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_truncated_answer_is_asked_for_over_tcp() {
+    async fn a_truncated_answer_is_fetched_over_tcp() {
         let server = name_server(|question, tcp| {
             let flags = if tcp { [0x81, 0x80] } else { [0x83, 0x80] };
             vec![answered(question, flags)]
@@ -309,21 +270,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_does_not_exist_is_asked_for_once() {
+    async fn a_name_that_does_not_exist_is_final() {
         let denies = name_server(|question, _| vec![answered(question, [0x81, 0x83])]).await;
-        let silent = name_server(|_, _| Vec::new()).await;
-        let servers = within(AN_HOUR, &[denies, silent]);
+        let mute = name_server(|_, _| Vec::new()).await;
+        let servers = within(AN_HOUR, &[denies, mute]);
         let error = servers.servers("zk.example").await.unwrap_err();
         assert_eq!(error.to_string(), "no such name");
     }
 
     #[tokio::test]
-    async fn silence_of_all_is_an_error_that_names_the_last() {
-        let silent = name_server(|_, _| Vec::new()).await;
-        let impatient = within(Duration::from_millis(200), &[silent]);
-        let error = impatient.servers("zk.example").await;
+    async fn a_timeout_names_the_last_name_server() {
+        let mute = name_server(|_, _| Vec::new()).await;
+        let servers = within(Duration::from_millis(200), &[mute]);
+        let error = servers.servers("zk.example").await;
         let error = error.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(error.to_string().contains(&silent.to_string()), "{error}");
+        assert!(error.to_string().contains(&mute.to_string()), "{error}");
     }
 }
