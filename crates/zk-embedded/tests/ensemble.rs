@@ -244,7 +244,7 @@ async fn a_member_that_is_astray_answers_while_the_leader_ends_its_clients_sessi
     let mut client = Raw::on(&server, 0).await;
     let mut other = Raw::on(&server, 1).await;
     client.make("/e", CreateMode::Ephemeral).await;
-    server.set_astray(0, true);
+    server.isolate_from_leader(0);
     for _ in 0..60 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(client.ping().await.is_some());
@@ -253,13 +253,13 @@ async fn a_member_that_is_astray_answers_while_the_leader_ends_its_clients_sessi
     }
     assert_eq!(other.exists("/e", false).await.err, -101);
     assert_eq!(server.sessions().len(), 1);
-    server.set_astray(0, false);
+    server.rejoin_leader(0);
     assert!(client.ping().await.is_none(), "it closes its connections");
     assert!(other.ping().await.is_some());
 
     // A write is not answered, and neither is what follows it.
     let mut client = Raw::on(&server, 0).await;
-    server.set_astray(0, true);
+    server.isolate_from_leader(0);
     let patience = Duration::from_secs(60);
     let request = raw::create("/late", CreateMode::Persistent);
     let write = client.try_call(OpCode::Create, &request);
@@ -267,7 +267,7 @@ async fn a_member_that_is_astray_answers_while_the_leader_ends_its_clients_sessi
     assert!(tokio::time::timeout(patience, client.ping()).await.is_err());
     assert!(server.node("/late").is_none());
     // Nor can the leader lose itself.
-    server.set_astray(2, true);
+    server.isolate_from_leader(2);
     let mut leader = Raw::on(&server, 2).await;
     leader.make("/ok", CreateMode::Persistent).await;
 }
@@ -289,8 +289,8 @@ async fn stopped_members_are_on_no_side() {
 #[tokio::test(start_paused = true)]
 async fn leader_keeps_a_quorum_of_followers() {
     let server = three().await;
-    server.set_astray(0, true);
-    server.set_astray(1, true);
+    server.isolate_from_leader(0);
+    server.isolate_from_leader(1);
     let mut client = Raw::on(&server, 1).await;
     client.make("/a", CreateMode::Persistent).await;
 }

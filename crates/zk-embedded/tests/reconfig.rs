@@ -12,14 +12,14 @@ mod raw;
 
 use raw::{Raw, Reply};
 use zk_embedded::fault::on;
-use zk_embedded::{Builder, Server};
+use zk_embedded::{Server, ServerBuilder};
 use zk_proto::config::{EnsembleConfig, Role};
 use zk_proto::records::*;
 use zk_proto::*;
 
 const CONFIG: &str = "/zookeeper/config";
 
-fn builder() -> Builder {
+fn builder() -> ServerBuilder {
     Server::builder()
         .in_memory()
         .reconfig_enabled(true)

@@ -46,7 +46,7 @@ async fn overlap(trust: Trust, cut_after: Duration) -> Option<Duration> {
     tokio::time::sleep(cut_after).await;
     guard.check().unwrap();
     assert!(!successor.is_finished());
-    memory.server.set_astray(stray, true);
+    memory.server.isolate_from_leader(stray);
     // What a member that is astray does is to answer.
     let reads = tokio::spawn(async move {
         while holder.exists("/lock").deadline(TIMEOUT).await.is_ok() {
@@ -178,7 +178,7 @@ async fn a_guard_outlives_a_server_that_stops_or_loses_its_leader() {
             if is_stopped {
                 memory.server.member(member).freeze();
             } else {
-                memory.server.set_astray(member, true);
+                memory.server.isolate_from_leader(member);
             }
             let started = now();
             while now() < started + TIMEOUT * 3 {
