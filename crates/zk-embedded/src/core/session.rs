@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_ends_at_the_tick_after_its_timeout() {
+    fn a_session_ends_at_the_next_tick() {
         let mut table = SessionTable::new(2_000, 1, 0);
         let id = table.create(100, 4_000, None);
         assert_eq!(table.next_expiry(true), Some(6_000));
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_sees_polled_and_resumed_sessions() {
+    fn the_leader_knows_polled_sessions_only() {
         let mut table = SessionTable::new(2_000, 1, 0);
         let id = table.create(0, 4_000, None);
         table.touch(900, id);

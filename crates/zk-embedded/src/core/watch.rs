@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn removal_returns_whether_there_was_a_watch() {
+    fn removal_reports_whether_a_watch_existed() {
         let mut table = WatchTable::new(WatchKinds::OneEvent);
         table.add("/a", A, Modes::STANDARD);
         table.add("/a", A, Modes::RECURSIVE);

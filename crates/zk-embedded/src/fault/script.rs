@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_match_by_op_path_session_and_member() {
+    fn rules_match_by_each_of_their_conditions() {
         let frame = exists("/a");
         let decided = |on: crate::fault::Matcher| {
             let mut script = Script::default();

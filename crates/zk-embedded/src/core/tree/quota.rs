@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_read_with_or_without_hard_ones() {
+    fn limits_are_read_without_hard_ones_too() {
         let read = |text: &'static str| Track::parse(Some(&Bytes::from_static(text.as_bytes())));
         let track = Track {
             count: 4,
