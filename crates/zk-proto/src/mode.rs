@@ -19,8 +19,8 @@ pub enum CreateMode {
     EphemeralSequential,
     /// Deleted by the server some time after its last child is gone.
     Container,
-    /// Deleted by the server when it has had no children and no change for its time to live. The
-    /// server must have extended types enabled.
+    /// Deleted by the server when it has had no children and no change for its time to live. Only on
+    /// servers with extended types enabled.
     PersistentWithTtl,
     /// [`CreateMode::PersistentWithTtl`], with a number added to its name.
     PersistentSequentialWithTtl,
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_map_both_ways_and_others_to_nothing() {
+    fn flags_map_both_ways() {
         for &mode in CreateMode::ALL {
             assert_eq!(CreateMode::from_flags(mode.flags()), Some(mode));
         }

@@ -60,7 +60,7 @@ fn json_and_back() {
 }
 
 #[test]
-fn text_that_is_wrong_is_an_error_that_says_why() {
+fn serde_errors_name_the_problem() {
     let error = serde_json::from_str::<ConnectString>(r#""zk1:x""#).unwrap_err();
     assert!(error.to_string().contains("byte 4: not a port"), "{error}");
 }
