@@ -11,7 +11,7 @@ use zk_tests::watchdog::GIVEN_UP;
 
 use crate::hang::Watch;
 use crate::report::Suite;
-use crate::{Outcome, cargo, enter_workspace};
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
 const LIST: &str = "tests/SEEDED_BUGS.md";
 /// Of its own, so that the flag does not rebuild everything else.
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_repository_has_a_list_of_twenty_at_least() {
+    fn repository_lists_twenty_bugs_at_least() {
         let list = include_str!("../../tests/SEEDED_BUGS.md");
         assert!(read(list).unwrap().len() >= 20);
     }

@@ -52,14 +52,14 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use zk_proto::Acl;
 
-use crate::config::Builder;
+use crate::builder::ClientBuilder;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::shared::Shared;
 
 /// A [`crate::Client`] that blocks, with a thread of its own.
 ///
 /// It can be cloned, and used by several threads at once. When the last handle is dropped, the session
-/// is closed, and the drop takes as long as that, [`Builder::close_timeout`] at most; unless it
+/// is closed, and the drop takes as long as that, [`ClientBuilder::close_timeout`] at most; unless it
 /// happens in an asynchronous task, or there are other handles made of the asynchronous client, which
 /// then live on.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ impl Client {
     /// Connects to an ensemble with the default options: `host:port,host:port/chroot`.
     ///
     /// # Errors
-    /// See [`Builder::connect`].
+    /// See [`ClientBuilder::connect`].
     pub fn connect(hosts: impl Into<String>) -> Result<Client> {
         Self::connect_with(crate::Client::builder(hosts))
     }
@@ -81,18 +81,18 @@ impl Client {
     /// Connects to an ensemble with these options.
     ///
     /// # Errors
-    /// See [`Builder::connect`]. [`ErrorKind::Closed`] if no thread could be started.
-    pub fn connect_with(builder: Builder) -> Result<Client> {
+    /// See [`ClientBuilder::connect`]. [`ErrorKind::Closed`] if no thread could be started.
+    pub fn connect_with(builder: ClientBuilder) -> Result<Client> {
         let starting = Starting::new()?;
         let zk = starting.handle.block_on(builder.connect())?;
         starting.run(zk)
     }
 
-    /// Makes the client without waiting for a session; see [`Builder::start`].
+    /// Makes the client without waiting for a session; see [`ClientBuilder::start`].
     ///
     /// # Errors
-    /// See [`Builder::start`]. [`ErrorKind::Closed`] if no thread could be started.
-    pub fn start_with(builder: Builder) -> Result<Client> {
+    /// See [`ClientBuilder::start`]. [`ErrorKind::Closed`] if no thread could be started.
+    pub fn start_with(builder: ClientBuilder) -> Result<Client> {
         let starting = Starting::new()?;
         let zk = {
             let _entered = starting.handle.enter();

@@ -1,8 +1,9 @@
 //! What went wrong, with which operation and path, and whether it took effect.
 
-mod text;
+mod display;
+mod op_class;
 
-pub(crate) use text::is_create;
+pub(crate) use op_class::is_create;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,7 +11,8 @@ use std::fmt;
 use zk_proto::{DecodeError, ErrorCode, OpCode};
 use zk_transport::Disconnect;
 
-use crate::call::PATH_SEPARATOR;
+/// Between the paths of a transaction's operations; no path contains it.
+pub(crate) const PATH_SEPARATOR: char = '\n';
 
 /// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -198,7 +200,7 @@ impl Error {
     /// A read has been sent again after each lost connection, and is not to be any more.
     pub(crate) fn of_replayed(self, op: OpCode) -> Self {
         let lost = self.kind() == ErrorKind::ConnectionLost && self.outcome() == Outcome::Unknown;
-        match lost && text::is_read(op) {
+        match lost && op_class::is_read(op) {
             true => self.with_retries_exhausted(),
             false => self,
         }
@@ -288,7 +290,7 @@ impl Error {
     /// to send instead, and could not do so at once because another write was on its way.
     pub fn is_retryable(&self) -> bool {
         let is_replaced =
-            self.kind() == ErrorKind::Unimplemented && self.0.op.is_some_and(text::is_replaced);
+            self.kind() == ErrorKind::Unimplemented && self.0.op.is_some_and(op_class::is_replaced);
         if is_replaced {
             return self.outcome() != Outcome::Unknown;
         }

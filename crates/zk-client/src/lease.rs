@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use zk_proto::SessionId;
 
-use crate::core::Core;
+use crate::client::Client;
+use crate::session::Core;
+use crate::session::state::{ReaderId, State};
 use crate::shared::{Shared, now};
-use crate::state::{ReaderId, State};
 
 /// One session of a client, the basis of everything that is held only as long as it lives.
 ///
@@ -22,7 +23,7 @@ use crate::state::{ReaderId, State};
 /// run since.
 ///
 /// A read-only server never moves it forward, neither by its answers nor by the timeout it grants.
-/// So a session taken over by [`Builder::resume`](crate::Builder::resume) is not trusted before a
+/// So a session taken over by [`ClientBuilder::resume`](crate::ClientBuilder::resume) is not trusted before a
 /// server with a quorum has agreed to it.
 ///
 /// # What it depends on
@@ -33,7 +34,7 @@ use crate::state::{ReaderId, State};
 ///   depend on that.
 /// - On a clock that does not stand still. Where the platform has a clock that counts while the
 ///   machine is suspended, the lease uses it (Linux, Apple's systems; see
-///   [`Builder::suspended_time`](crate::Builder::suspended_time)). A virtual machine that its host
+///   [`ClientBuilder::suspended_time`](crate::ClientBuilder::suspended_time)). A virtual machine that its host
 ///   pauses without telling it can count nothing.
 ///
 /// A write in one transaction with a check of a znode of the session is safe in every case, and so
@@ -214,6 +215,13 @@ impl Lease {
             }
         })
         .await
+    }
+}
+
+impl Client {
+    /// The current session as something that can be lost: what guards of locks are built on.
+    pub fn lease(&self) -> Lease {
+        Lease::new(self.shared().clone())
     }
 }
 

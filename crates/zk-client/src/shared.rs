@@ -1,14 +1,16 @@
 //! The core behind its lock.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use crate::core::Core;
-use crate::suspension::SuspendedTime;
+use crate::session::Core;
+
+/// A source of the time for which the machine has been suspended in all.
+pub(crate) type SuspendedTime = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// What the handles and the driver of a client share.
 pub(crate) struct Shared {
@@ -90,8 +92,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::SessionPolicy;
-    use crate::core::Limits;
+    use crate::session::Limits;
+    use crate::session::identity::SessionPolicy;
 
     /// As a task that holds a handle: when it is dropped, it wants the lock.
     struct Nosy {
@@ -119,13 +121,14 @@ mod tests {
         }
     }
 
+    /// Guards: B70.
     #[tokio::test]
-    async fn b70_no_waker_is_woken_or_dropped_under_the_lock() {
+    async fn no_waker_runs_under_the_lock() {
         let limits = Limits {
             outstanding: 8,
             request_bytes: 1024,
             outstanding_bytes: usize::MAX,
-            mailbox: crate::watch::MailboxLimits {
+            mailbox: crate::session::watches::MailboxLimits {
                 events: 8,
                 bytes: 1024,
             },
@@ -136,7 +139,7 @@ mod tests {
         let shared = Arc::new(Shared::new(
             core,
             Handle::current(),
-            crate::suspension::platform(),
+            crate::driver::suspend_clock::platform(),
         ));
         let refused = Arc::new(AtomicUsize::new(0));
         let waker = || {
@@ -147,7 +150,7 @@ mod tests {
         };
         let reader = shared.with(|core| core.readers.add(core.state()));
         let sub = shared.with(|core| {
-            let kind = crate::watch::WatchKind::Persistent;
+            let kind = crate::session::watches::WatchKind::Persistent;
             core.registry.subscribe(kind, "/a".into())
         });
         for _ in 0..3 {

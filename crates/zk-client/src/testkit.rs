@@ -1,5 +1,5 @@
-//! A client's machine without sockets, tasks or a clock, for fuzzing: whoever holds it is the
-//! network, the time and the callers. No part of the API, and not behind any promise of stability.
+//! A client's machine without sockets, tasks or a clock, for fuzzing: the fuzzer plays the network, the
+//! clock and the callers. No part of the API; no stability is promised.
 
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -12,9 +12,11 @@ use zk_proto::records::{
 use zk_proto::{Acl, Encode, ErrorCode, OpCode};
 use zk_transport::{Disconnect, FrameReader};
 
-use crate::core::{Core, Limits, OpSet, Request};
-use crate::slots::{Replay, Reply, SlotKey, WatchIntent};
-use crate::watch::{SubId, WatchKind};
+use crate::session::failure::Replay;
+use crate::session::requests::{Reply, SlotKey};
+use crate::session::watches::WatchIntent;
+use crate::session::watches::{SubId, WatchKind};
+use crate::session::{Core, Limits, OpSet, Request};
 use crate::{Error, SessionPolicy, State, Statistics, WatchEvent};
 
 /// A request, as a caller makes it.
@@ -75,7 +77,7 @@ impl Machine {
             outstanding,
             request_bytes: 1024,
             outstanding_bytes: usize::MAX,
-            mailbox: crate::watch::MailboxLimits {
+            mailbox: crate::session::watches::MailboxLimits {
                 events: 8,
                 bytes: 1024,
             },
@@ -101,7 +103,7 @@ impl Machine {
         self.connected
     }
 
-    /// A connection is there. Returns false if nobody wants one any more.
+    /// A connection is open. Returns false if the client needs none any more.
     pub fn connect(&mut self, now: Instant, budget: Duration) -> bool {
         self.frames = FrameReader::new(self.frame_limit);
         self.wire.clear();
@@ -287,7 +289,7 @@ impl Machine {
         }
     }
 
-    /// Nobody waits for the answer any more.
+    /// The caller drops the future of a request.
     pub fn abandon(&mut self, now: Instant, ticket: Ticket) {
         self.core.abandon(now, ticket.0);
         self.core.wakes.clear();
@@ -298,7 +300,7 @@ impl Machine {
         self.core.poll_event(watch.0, Waker::noop())
     }
 
-    /// Nobody wants to be told any more.
+    /// The handle of a watch is dropped.
     pub fn unsubscribe(&mut self, now: Instant, watch: &Subscription) {
         self.core.unsubscribe(now, watch.0);
         self.core.wakes.clear();

@@ -1,4 +1,4 @@
-//! What an operator is told of a session that a server says is over, with an embedded server.
+//! The log of a session that a server reports as expired, with an embedded server.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
@@ -7,7 +7,7 @@ use zk_embedded::Server;
 
 /// The server could be connected to, and has answered: nothing is wrong with it.
 #[tokio::test]
-async fn a_server_that_says_that_the_session_is_over_is_no_failed_connection() {
+async fn an_expiry_is_no_failed_connection() {
     let server = Server::start().await.unwrap();
     let zk = Client::connect(server.connect_string()).await.unwrap();
     let mut states = zk.states();

@@ -7,6 +7,7 @@ pub const MAX_TTL_MS: i64 = 0xff_ffff_ffff;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum CreateMode {
     /// Lives until it is deleted.
     #[default]

@@ -11,8 +11,11 @@ use crate::mode::MAX_TTL_MS;
 
 record! {
     /// A node's metadata. Times are the leader's wall clock: use zxids and versions for order.
+    ///
+    /// Other crates make one from [`Stat::default`] and set its fields.
     #[derive(Copy, Default, Hash)]
     #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    #[non_exhaustive]
     pub struct Stat {
         /// The transaction that created the node.
         pub czxid: Zxid,

@@ -26,6 +26,8 @@
 //! | `tls` | no | `tls`, on rustls with ring; brings `io` |
 //! | `sasl` | no | `sasl::Digest`, the mechanism DIGEST-MD5 |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod addresses;
 pub mod backoff;
 #[cfg(feature = "io")]
@@ -60,3 +62,8 @@ pub use resolve::{Resolve, Resolving, Servers, SystemResolver};
 pub use sasl::{Beginning, Login, Mechanism, SaslError, Step};
 #[cfg(feature = "tls")]
 pub use tls::{TlsConfig, TlsDial, TlsError};
+
+// Compiles the examples of the README.
+#[cfg(all(doctest, feature = "io"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
-use zk_client::{BackoffPolicy, Builder, Client, Dial, Dialing, HostPort, Stream, Watch};
+use zk_client::{BackoffPolicy, Client, ClientBuilder, Dial, Dialing, HostPort, Stream, Watch};
 use zk_proto::records::{ConnectResponse, GetDataResponse};
 use zk_proto::{Encode, OpCode, ReplyHeader, SessionId, SessionPassword, Stat, Zxid, xid};
 
@@ -61,7 +61,7 @@ impl Canned {
     }
 
     /// Options for a client of it that comes back soon and waits for ever.
-    pub fn builder(&self) -> Builder {
+    pub fn builder(&self) -> ClientBuilder {
         let impatient = BackoffPolicy {
             initial: Duration::from_millis(1),
             max: Duration::from_millis(1),

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use zk_client::{
-    BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, State, Stream,
+    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, HostPort, State, Stream,
 };
 use zk_embedded::Server;
 
@@ -49,7 +49,7 @@ impl Wire {
     }
 
     /// Options for a client that comes back soon. Its hosts are `member:N`.
-    pub fn builder(&self) -> Builder {
+    pub fn builder(&self) -> ClientBuilder {
         let hosts: Vec<_> = (0..self.server.member_count())
             .map(|member| format!("member:{}", member + 1))
             .collect();

@@ -30,6 +30,7 @@ pub struct ConnectString {
 
 /// The source of an ensemble's addresses: a [`ConnectString`], or the name of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ConnectTarget {
     /// The servers themselves.
     Hosts(ConnectString),

@@ -303,10 +303,8 @@ impl<'a> Preparation<'a> {
 
 /// Whether this owner is a session, not a container or a time to live.
 pub(crate) fn is_session(owner: i64) -> bool {
-    let stat = Stat {
-        ephemeral_owner: owner,
-        ..Stat::default()
-    };
+    let mut stat = Stat::default();
+    stat.ephemeral_owner = owner;
     stat.is_ephemeral()
 }
 

@@ -66,10 +66,9 @@ impl Node {
 
     /// A stat with the owner only, to read the marks of containers and times to live from.
     fn marks(&self) -> Stat {
-        Stat {
-            ephemeral_owner: self.owner,
-            ..Stat::default()
-        }
+        let mut stat = Stat::default();
+        stat.ephemeral_owner = self.owner;
+        stat
     }
 
     pub(crate) fn is_ephemeral(&self) -> bool {
@@ -86,25 +85,25 @@ impl Node {
 
     pub(crate) fn stat(&self) -> Stat {
         let children = saturate(self.children.len());
-        Stat {
-            czxid: Zxid(self.czxid),
-            mzxid: Zxid(self.mzxid),
-            ctime: self.ctime,
-            mtime: self.mtime,
-            version: self.version,
-            // Creations and deletions: all children ever created, minus those present, were deleted.
-            cversion: self
-                .creates
-                .wrapping_mul(2)
-                .wrapping_sub(children)
-                .wrapping_add(self.extra_cversion),
-            aversion: self.aversion,
-            // Real servers do not show the marks of containers and times to live.
-            ephemeral_owner: if self.is_ephemeral() { self.owner } else { 0 },
-            data_length: self.data.as_ref().map_or(0, |data| saturate(data.len())),
-            num_children: children,
-            pzxid: Zxid(self.pzxid),
-        }
+        let mut stat = Stat::default();
+        stat.czxid = Zxid(self.czxid);
+        stat.mzxid = Zxid(self.mzxid);
+        stat.ctime = self.ctime;
+        stat.mtime = self.mtime;
+        stat.version = self.version;
+        // Creations and deletions: all children ever created, minus those present, were deleted.
+        stat.cversion = self
+            .creates
+            .wrapping_mul(2)
+            .wrapping_sub(children)
+            .wrapping_add(self.extra_cversion);
+        stat.aversion = self.aversion;
+        // Real servers do not show the marks of containers and times to live.
+        stat.ephemeral_owner = if self.is_ephemeral() { self.owner } else { 0 };
+        stat.data_length = self.data.as_ref().map_or(0, |data| saturate(data.len()));
+        stat.num_children = children;
+        stat.pzxid = Zxid(self.pzxid);
+        stat
     }
 }
 

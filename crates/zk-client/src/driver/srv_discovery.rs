@@ -1,0 +1,71 @@
+//! The list of servers out of the DNS.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+use zk_transport::{Backoff, BackoffPolicy, Resolve};
+
+use crate::shared::{Shared, now};
+
+/// The time limit of a lookup, all its name servers together.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A service whose SRV records are the list of servers.
+#[derive(Debug)]
+pub(crate) struct Discovery {
+    pub(crate) service: String,
+    pub(crate) resolver: Arc<dyn Resolve>,
+    /// Zero for once only.
+    pub(crate) refresh: Duration,
+}
+
+/// Has the list of servers changed whenever the DNS does. A lookup that fails, finds no server, or
+/// finds what the one before did, changes nothing, even if the list was replaced otherwise since.
+///
+/// Polled by the driver.
+pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) -> Infallible {
+    let Discovery {
+        service,
+        resolver,
+        refresh,
+    } = discovery;
+    let mut backoff = Backoff::new(BackoffPolicy::default(), seed);
+    let mut found_before = HashSet::new();
+    loop {
+        let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, resolver.servers(service));
+        let problem = match lookup.await {
+            Ok(Ok(servers)) if servers.is_empty() => "it has no servers".to_owned(),
+            Ok(Ok(servers)) => {
+                let found: HashSet<_> = servers.iter().cloned().collect();
+                if found == found_before {
+                    debug!(service, "the list of servers is the same");
+                } else {
+                    found_before = found;
+                    // They are not none.
+                    let _ = shared.with(|core| core.update_hosts(now(), servers));
+                    info!(service, "the list of servers has changed");
+                }
+                String::new()
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => format!("no answer within {} s", LOOKUP_TIMEOUT.as_secs()),
+        };
+        if !problem.is_empty() {
+            warn!(service, problem, "cannot look up the servers");
+        }
+        let found = shared.with(|core| {
+            core.note_lookup(service, problem);
+            !core.hosts.is_empty()
+        });
+        let delay = match found {
+            false => backoff.next_delay(),
+            true if refresh.is_zero() => pending().await,
+            true => *refresh,
+        };
+        tokio::time::sleep(delay).await;
+    }
+}

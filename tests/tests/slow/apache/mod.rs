@@ -1,0 +1,4 @@
+//! Long runs against Apache ZooKeeper.
+
+mod chaos;
+mod differential;
