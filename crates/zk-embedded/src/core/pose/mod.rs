@@ -135,7 +135,6 @@ impl fmt::Display for Pose {
 
 /// A name that no pose has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct UnknownPose;
 
 impl fmt::Display for UnknownPose {
