@@ -46,7 +46,7 @@ async fn overlap(lease_basis: LeaseBasis, cut_after: Duration) -> Option<Duratio
     tokio::time::sleep(cut_after).await;
     guard.check().unwrap();
     assert!(!successor.is_finished());
-    memory.server.set_astray(stray, true);
+    memory.server.isolate_from_leader(stray);
     // The member that is cut off answers these reads.
     let reads = tokio::spawn(async move {
         while holder.exists("/lock").deadline(TIMEOUT).await.is_ok() {
@@ -180,7 +180,7 @@ async fn a_guard_outlives_a_server_without_leader() {
             if is_stopped {
                 memory.server.member(member).freeze();
             } else {
-                memory.server.set_astray(member, true);
+                memory.server.isolate_from_leader(member);
             }
             let started = now();
             while now() < started + TIMEOUT * 3 {

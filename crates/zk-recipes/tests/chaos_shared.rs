@@ -260,9 +260,9 @@ async fn havoc(memory: &Memory, rng: &mut fastrand::Rng, tally: &Tally) {
     match kind {
         0 => server.set_lag((member + 1) % 3, rng.bool()),
         1 => {
-            server.set_astray(member, true);
+            server.isolate_from_leader(member);
             tokio::time::sleep(pause(rng, 6_000)).await;
-            server.set_astray(member, false);
+            server.rejoin_leader(member);
         }
         2 => server.change_leader(),
         3 => {
@@ -342,7 +342,7 @@ async fn run(kind: Kind, layout: Layout, seed: u64, tally: &Arc<Tally>) {
         memory.server.faults().run();
         for member in 0..3 {
             memory.server.set_lag(member, false);
-            memory.server.set_astray(member, false);
+            memory.server.rejoin_leader(member);
         }
     };
     let both = async { tokio::join!(work, disturb) };

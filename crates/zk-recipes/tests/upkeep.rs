@@ -148,7 +148,7 @@ async fn hanging_writes_cost_no_guard() {
             if is_stopped {
                 memory.server.member(member).freeze();
             } else {
-                memory.server.set_astray(member, true);
+                memory.server.isolate_from_leader(member);
             }
             if !pose().resumes_sessions() {
                 let lost = soon("the loss", guard.lost()).await;

@@ -102,7 +102,7 @@ pub(crate) fn pose() -> Pose {
 }
 
 /// A server in the requested pose, with the session timeouts of Apache ZooKeeper.
-pub(crate) fn server() -> zk_embedded::Builder {
+pub(crate) fn server() -> zk_embedded::ServerBuilder {
     Server::builder()
         .pose(pose())
         .session_timeouts(Duration::from_secs(4), Duration::from_secs(40))
@@ -145,7 +145,7 @@ pub(crate) async fn memory(members: usize) -> Memory {
     memory_with(server().members(members)).await
 }
 
-pub(crate) async fn memory_with(options: zk_embedded::Builder) -> Memory {
+pub(crate) async fn memory_with(options: zk_embedded::ServerBuilder) -> Memory {
     Memory {
         server: Arc::new(options.in_memory().start().await.unwrap()),
         dialled: Arc::default(),
