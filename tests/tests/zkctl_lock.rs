@@ -363,7 +363,7 @@ fn a_command_is_ended_when_its_znode_is_deleted() {
     holder.says("up");
     done(&zk, &["delete", "-r", "/l"]);
     assert_eq!(holder.code(), Some(75));
-    holder.notes("its znode was deleted");
+    holder.notes("znode was deleted");
 }
 
 #[test]

@@ -297,7 +297,7 @@ async fn a_suspension_counts() {
     suspended.store(1_000, Ordering::Relaxed);
     let after = guard.deadline().unwrap() - now();
     assert_eq!(left - after, Duration::from_secs(1));
-    // A short one is made up for by the next renewals.
+    // The next renewals make up for a short one.
     holds(guard.as_ref(), "after a second").await;
     suspended.store(1_000 + 5_000, Ordering::Relaxed);
     assert_eq!(guard.check(), Err(GuardLost::OutOfContact));
