@@ -62,22 +62,9 @@ const ON_POSES: [&str; 10] = [
 /// Of [`ON_POSES`], suites for which these poses are as the embedded server is by default.
 const NOT_IN_POSES: [(&str, &[&str]); 1] = [("session", &["3.6", "3.8"])];
 
-/// The test targets of `zk-recipes` that run in every pose. Its target `other_servers` has each recipe in
-/// all poses at once; `round_trips`, `load_trips` and `cache_memory` measure what the default server costs,
-/// and `tree_cache_at_size` and the chaos runs take minutes.
-pub(crate) const RECIPES_ON_POSES: [&str; 11] = [
-    "barrier",
-    "chroots",
-    "contention",
-    "election",
-    "lock",
-    "paths",
-    "rw_lock",
-    "semaphore",
-    "upkeep",
-    "waiting",
-    "watches",
-];
+/// The test targets of `zk-recipes` that run in every pose. Its target `default_server` chooses the
+/// servers itself or measures the default one, and `slow` takes minutes.
+pub(crate) const RECIPES_ON_POSES: [&str; 1] = ["on_every_server"];
 
 /// Suites that run on one release of Apache ZooKeeper only, and why another would prove nothing new
 /// or not enough for its time.

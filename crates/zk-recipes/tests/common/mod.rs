@@ -30,7 +30,7 @@ pub(crate) const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout:
 const VIRTUAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// The root of all clients of a test: none, or a chroot in the second run of the tests in
-/// `worlds.rs`.
+/// `variants.rs`.
 pub(crate) fn root() -> &'static str {
     if module_path!().contains("::chrooted::") {
         "/tenants/one"
@@ -56,7 +56,7 @@ pub(crate) fn is_restored() -> bool {
     module_path!().contains("::restored::")
 }
 
-/// Ends a client's session: by expiry, or, in the third run of the tests in `worlds.rs`, by a restore of
+/// Ends a client's session: by expiry, or, in the third run of the tests in `variants.rs`, by a restore of
 /// the ensemble from a backup, which keeps the persistent znodes with smaller zxids, and ends all other
 /// sessions as well.
 pub(crate) fn end_session(server: &Server, zk: &Client) {

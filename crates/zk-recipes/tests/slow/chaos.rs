@@ -8,7 +8,7 @@
     reason = "a panic is a failed test"
 )]
 
-mod common;
+use super::common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -7,9 +7,7 @@
     reason = "a panic is a failed test"
 )]
 
-#[path = "common/closing.rs"]
-mod closing;
-mod common;
+use super::{closing, common};
 
 use std::time::Duration;
 

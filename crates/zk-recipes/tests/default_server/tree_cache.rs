@@ -8,9 +8,7 @@
     reason = "a panic is a failed test"
 )]
 
-mod common;
-#[path = "common/trees.rs"]
-mod trees;
+use super::{common, trees};
 
 use common::{pose, soon, until, until_unwatched};
 use fastrand::Rng;

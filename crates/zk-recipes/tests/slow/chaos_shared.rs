@@ -10,7 +10,7 @@
     reason = "a panic is a failed test"
 )]
 
-mod common;
+use super::common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
-mod common;
+use super::common;
 
 use std::time::Duration;
 

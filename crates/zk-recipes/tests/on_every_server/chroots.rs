@@ -7,7 +7,7 @@
     reason = "a panic is a failed test"
 )]
 
-mod common;
+use super::common;
 
 use common::{LAYOUTS, memory, soon, start, until};
 use zk_client::Client;

@@ -4,9 +4,7 @@
 // The lints allow this in tests, but not in the helpers of tests.
 #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
-mod common;
-#[path = "common/trees.rs"]
-mod trees;
+use super::{common, trees};
 
 use common::{fill, soon, until};
 use fastrand::Rng;

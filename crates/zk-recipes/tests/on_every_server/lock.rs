@@ -7,7 +7,7 @@
     reason = "a panic is a failed test"
 )]
 
-mod common;
+use super::common;
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};

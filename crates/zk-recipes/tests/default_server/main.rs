@@ -1,0 +1,16 @@
+//! Tests that choose their servers themselves, or measure the cost on the default one.
+
+#[path = "../common/closing.rs"]
+mod closing;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/trees.rs"]
+mod trees;
+
+mod astray;
+mod documentation;
+mod load_trips;
+mod other_servers;
+mod restore;
+mod round_trips;
+mod tree_cache;
