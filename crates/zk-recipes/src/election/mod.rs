@@ -38,7 +38,7 @@ use crate::queue::{Contender, ContenderQueue, Role};
 ///
 /// Those of a lock: `_c_<uuid>-lock-<sequence>` under `path`. So kazoo's `Election` interoperates with
 /// [`Layout::Kazoo`](crate::Layout::Kazoo), and Curator's `LeaderSelector` without an option.
-/// Curator's `LeaderLatch` has other names: use [`LeaderLatch`] for these.
+/// Curator's `LeaderLatch` has other names: use [`LeaderLatch`](crate::LeaderLatch) for these.
 ///
 /// # Cost
 ///

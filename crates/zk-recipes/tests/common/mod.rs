@@ -219,7 +219,7 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
         match tokio::time::timeout(VIRTUAL_LIMIT, &mut future).await {
             Ok(value) => return value,
             // Far less time has passed by the machine's clock, so tokio's clock is paused.
-            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("waited in vain for {what}"),
+            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("timed out: {what}"),
             Err(_) => {}
         }
     }

@@ -107,7 +107,7 @@ async fn a_leaving_waiter_disturbs_no_other() {
 ///
 /// Guards: A70, B82.
 #[tokio::test(start_paused = true)]
-async fn the_order_survives_a_counter_overflow() {
+async fn waiters_survive_a_counter_overflow() {
     for layout in LAYOUTS {
         let memory = memory(1).await;
         let zk = memory.any().await;

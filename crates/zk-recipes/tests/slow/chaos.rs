@@ -116,9 +116,9 @@ async fn run(seed: u64) {
     common::soon(&format!("the increments of seed {seed}"), both).await;
     let (data, _) = zk.get("/counter").await.unwrap();
     assert_eq!(data, (WORKERS * INCREMENTS).to_string(), "seed {seed}");
-    let mut line = server.paths();
-    line.retain(|path| path.starts_with("/lock/"));
-    assert!(line.is_empty(), "seed {seed}: {line:?}");
+    let mut queue = server.paths();
+    queue.retain(|path| path.starts_with("/lock/"));
+    assert!(queue.is_empty(), "seed {seed}: {queue:?}");
     assert_eq!(server.watch_counts().data, 0, "seed {seed}");
 }
 

@@ -28,7 +28,7 @@ use zk_recipes::{
 
 const WORKERS: usize = 6;
 const SECTIONS: usize = 25;
-const PERMITS: usize = 2;
+const LEASES: usize = 2;
 
 /// The workers inside a section, counted by workers with a valid guard.
 #[derive(Debug, Default)]
@@ -142,7 +142,7 @@ impl Worker {
                 Held::Reader(lock.acquire().await?)
             }
             Kind::Semaphore => {
-                let semaphore = Semaphore::new(zk, "/shared", PERMITS).layout(layout);
+                let semaphore = Semaphore::new(zk, "/shared", LEASES).layout(layout);
                 Held::Lease(semaphore.acquire().await?)
             }
             Kind::Election => {
@@ -219,15 +219,12 @@ impl Worker {
 
     fn enter(&self, alone: bool, guard: &Guard) {
         let mut place = self.place.lock().unwrap();
-        let lease_count = if self.kind == Kind::Semaphore {
-            PERMITS
+        let limit = if self.kind == Kind::Semaphore {
+            LEASES
         } else {
             usize::MAX
         };
-        assert!(
-            place.writers == 0 && place.readers < lease_count,
-            "{place:?}"
-        );
+        assert!(place.writers == 0 && place.readers < limit, "{place:?}");
         if alone {
             assert!(place.readers == 0, "{place:?}");
             assert!(place.token < Some(guard.token()), "{place:?}, {guard:?}");
