@@ -4,9 +4,14 @@
 //! The files are those of the other test binaries. `common` distinguishes the variants by the name of
 //! the module.
 
+// Every file is a module once in each variant. The other lints allow this in tests, but not in the
+// helpers of tests.
 #![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     clippy::duplicate_mod,
-    reason = "every file is a module once in each variant"
+    reason = "a panic is a failed test"
 )]
 
 #[path = "."]

@@ -1,11 +1,6 @@
 //! An ensemble inside the process, without sockets, so that time can be virtual.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "each test binary uses a part of this, and a panic is a failed test"
-)]
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

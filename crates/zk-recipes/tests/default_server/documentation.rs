@@ -1,7 +1,5 @@
 //! Each recipe's page has the sections that its users look for.
 
-#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
-
 /// The recipes and their sources.
 const RECIPES: [(&str, &str); 12] = [
     ("Lock", include_str!("../../src/locks/lock.rs")),

@@ -1,8 +1,6 @@
 //! The cost of loading a tree in requests and round trips: on a network with a fixed delay, and a
 //! virtual clock on which nothing else takes time.
 
-#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
-
 use super::common;
 
 use std::time::Duration;

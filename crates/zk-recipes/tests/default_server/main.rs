@@ -1,5 +1,13 @@
 //! Tests that choose their servers themselves, or measure the cost on the default one.
 
+// The lints allow this in tests, but not in the helpers of tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic is a failed test"
+)]
+
 #[path = "../common/closing.rs"]
 mod closing;
 #[path = "../common/mod.rs"]

@@ -1,12 +1,6 @@
 //! The recipes on servers with fewer operations than Apache ZooKeeper 3.9, imitated by the embedded
 //! server, on a paused clock.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
 use super::{closing, common};
 
 use std::time::Duration;

@@ -1,12 +1,5 @@
 //! The cost of locks under contention, their names, and their parents.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
 use super::common;
 
 use std::time::Duration;

@@ -1,12 +1,5 @@
 //! Elections, latches and observers.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
 use super::common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,12 +1,5 @@
 //! Locks when replies are lost, sessions expire and callers drop their waits.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
 use super::common;
 
 use std::future::{Future, poll_fn};

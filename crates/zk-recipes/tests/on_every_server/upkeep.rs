@@ -1,13 +1,6 @@
 //! Renewing a guard through idle clients, writes that are refused or hang, servers that stop, and
 //! machines that are suspended. In virtual time.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
 use super::common;
 
 use std::sync::Arc;

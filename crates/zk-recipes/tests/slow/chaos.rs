@@ -1,13 +1,6 @@
 //! Workers under one lock while the members of an ensemble stop, restart and lag: no update is lost,
 //! and every wait ends.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
 use super::common;
 
 use std::sync::Arc;

@@ -2,14 +2,6 @@
 //! lag and lose their leader, sessions expire, and callers drop their waits: holders exclude each
 //! other, every wait ends, and no znode or watch is left.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a panic is a failed test"
-)]
-
 use super::common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

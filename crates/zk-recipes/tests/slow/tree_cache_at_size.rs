@@ -1,9 +1,6 @@
 //! Caches of large trees. These run on the default server only: with one-shot watches they take minutes
 //! in debug builds, since each change of a directory lists all of its names again.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
-
 use super::{common, trees};
 
 use common::{fill, soon, until};
