@@ -361,7 +361,7 @@ fn command_ends_when_its_znode_is_deleted() {
     holder.says("up");
     done(&zk, &["delete", "-r", "/l"]);
     assert_eq!(holder.code(), Some(75));
-    holder.notes("its znode was deleted");
+    holder.notes("znode was deleted");
 }
 
 #[test]

@@ -1,15 +1,7 @@
 //! The recipes on servers with fewer operations than Apache ZooKeeper 3.9, imitated by the embedded
 //! server, on a paused clock.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-#[path = "common/closing.rs"]
-mod closing;
-mod common;
+use super::{closing, common};
 
 use std::time::Duration;
 

@@ -1,14 +1,7 @@
 //! The cost of locks in requests and round trips: on a network with a fixed delay, and a virtual clock
 //! on which nothing else takes time.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,30 +1,28 @@
 //! Each recipe's page has the sections that its users look for.
 
-#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
-
 /// The recipes and their sources.
 const RECIPES: [(&str, &str); 12] = [
-    ("Lock", include_str!("../src/locks/lock.rs")),
-    ("ReadLock", include_str!("../src/locks/rw_lock.rs")),
-    ("WriteLock", include_str!("../src/locks/rw_lock.rs")),
-    ("Semaphore", include_str!("../src/locks/semaphore.rs")),
-    ("MultiLock", include_str!("../src/locks/multi_lock.rs")),
-    ("Election", include_str!("../src/election/mod.rs")),
+    ("Lock", include_str!("../../src/locks/lock.rs")),
+    ("ReadLock", include_str!("../../src/locks/rw_lock.rs")),
+    ("WriteLock", include_str!("../../src/locks/rw_lock.rs")),
+    ("Semaphore", include_str!("../../src/locks/semaphore.rs")),
+    ("MultiLock", include_str!("../../src/locks/multi_lock.rs")),
+    ("Election", include_str!("../../src/election/mod.rs")),
     (
         "LeaderLatch",
-        include_str!("../src/election/leader_latch.rs"),
+        include_str!("../../src/election/leader_latch.rs"),
     ),
-    ("Barrier", include_str!("../src/barrier.rs")),
-    ("DataWatch", include_str!("../src/watch/data_watch.rs")),
+    ("Barrier", include_str!("../../src/barrier.rs")),
+    ("DataWatch", include_str!("../../src/watch/data_watch.rs")),
     (
         "ChildrenWatch",
-        include_str!("../src/watch/children_watch.rs"),
+        include_str!("../../src/watch/children_watch.rs"),
     ),
     (
         "PatientChildrenWatch",
-        include_str!("../src/watch/patient_children_watch.rs"),
+        include_str!("../../src/watch/patient_children_watch.rs"),
     ),
-    ("TreeCache", include_str!("../src/tree_cache/mod.rs")),
+    ("TreeCache", include_str!("../../src/tree_cache/mod.rs")),
 ];
 
 /// The documentation and attributes of a public type.

@@ -1,16 +1,10 @@
 //! Locks when replies are lost, sessions expire and callers drop their waits.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -31,7 +25,7 @@ async fn client(server: &Server) -> Client {
 }
 
 /// The znodes in the lock's queue.
-fn line(server: &Server) -> Vec<String> {
+fn queue(server: &Server) -> Vec<String> {
     let mut paths = paths(server);
     paths.retain(|path| path.starts_with("/lock/"));
     paths
@@ -45,11 +39,11 @@ async fn names(lock: &Lock) -> Vec<String> {
 }
 
 /// Polls a wait for the lock, woken or not, until this many entries are in the queue.
-async fn waits_in(line_of: usize, server: &Server, mut waiting: Pin<&mut impl Future>) {
+async fn waits_in(length: usize, server: &Server, mut waiting: Pin<&mut impl Future>) {
     let waits = poll_fn(|cx| {
         assert!(waiting.as_mut().poll(cx).is_pending());
         cx.waker().wake_by_ref();
-        if line(server).len() < line_of {
+        if queue(server).len() < length {
             Poll::Pending
         } else {
             Poll::Ready(())
@@ -70,9 +64,9 @@ async fn a_lost_reply_leaves_one_znode() {
     let guard = soon("the lock", Lock::new(&zk, "/lock").acquire())
         .await
         .unwrap();
-    assert_eq!(line(&server), [guard.path()]);
+    assert_eq!(queue(&server), [guard.path()]);
     guard.release().await.unwrap();
-    assert!(line(&server).is_empty());
+    assert!(queue(&server).is_empty());
 }
 
 /// The znode of the ended session must not stay before that of the next one.
@@ -96,7 +90,7 @@ async fn an_expiry_in_acquire_leaves_no_orphan() {
     assert_eq!(zk.session().epoch, 2);
     guard.check().unwrap();
     until("only the guard's znode is there", || {
-        line(&server) == [guard.path()]
+        queue(&server) == [guard.path()]
     })
     .await;
 }
@@ -114,7 +108,7 @@ async fn a_dropped_acquire_leaves_nothing() {
         let through = dropped_after(polls, lock.acquire()).await;
         assert!(!through, "it is held");
     }
-    until("the holder is alone", || line(&server) == [held.path()]).await;
+    until("the holder is alone", || queue(&server) == [held.path()]).await;
     until_unwatched(|| server.watch_counts().data).await;
     held.release().await.unwrap();
     let statistics = zk.statistics();
@@ -177,7 +171,7 @@ async fn a_drop_outside_a_runtime_releases() {
     let zk = client(&server).await;
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
     std::thread::spawn(move || drop(guard)).join().unwrap();
-    until("the line is empty", || line(&server).is_empty()).await;
+    until("the queue is empty", || queue(&server).is_empty()).await;
 }
 
 #[tokio::test]
@@ -198,7 +192,7 @@ async fn contenders_are_served_in_order() {
             .unwrap()
             .is_none()
     );
-    until("they have left", || line(&server).len() == 1).await;
+    until("they have left", || queue(&server).len() == 1).await;
     let mut waiting = pin!(second.acquire());
     waits_in(2, &server, waiting.as_mut()).await;
     assert_eq!(names(&second).await, ["first", "second"]);
@@ -206,6 +200,34 @@ async fn contenders_are_served_in_order() {
     let guard = soon("the lock", waiting).await.unwrap();
     assert_eq!(names(&second).await, ["second"]);
     guard.release().await.unwrap();
+}
+
+/// `release` takes the guard by value, which its users cannot give while they share it.
+#[tokio::test]
+async fn a_shared_guard_can_be_released() {
+    let server = common::server().start().await.unwrap();
+    let zk = client(&server).await;
+    let lock = Lock::new(&zk, "/lock");
+    let guard = Arc::new(lock.acquire().await.unwrap());
+    let work = tokio::spawn({
+        let guard = guard.clone();
+        async move { guard.run(std::future::pending::<()>()).await }
+    });
+    guard.release_shared().await.unwrap();
+    assert!(queue(&server).is_empty());
+    let dropped = soon("the end of the work", work).await.unwrap();
+    assert_eq!(dropped, Err(GuardLost::Released));
+    assert_eq!(guard.check(), Err(GuardLost::Released));
+    let refused = guard.fenced().create("/data", "stale").commit().await;
+    assert!(
+        matches!(refused, Err(Error::Lost(GuardLost::Released))),
+        "{refused:?}"
+    );
+    let next = lock.acquire().await.unwrap();
+    guard.release_shared().await.unwrap();
+    drop(guard);
+    next.check().unwrap();
+    assert_eq!(queue(&server), [next.path()]);
 }
 
 /// The server may have given the lock away before its answer arrives.
@@ -231,8 +253,8 @@ async fn a_guard_is_lost_while_its_client_closes() {
     assert_eq!(guard.check(), Err(GuardLost::SessionEnded));
     assert!(
         guard.release().await.is_err(),
-        "it was not let go by itself"
+        "it was not released by itself"
     );
     soon("the end", closing).await.unwrap();
-    assert!(line(&server).is_empty());
+    assert!(queue(&server).is_empty());
 }

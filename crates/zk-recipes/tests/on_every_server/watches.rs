@@ -1,13 +1,6 @@
 //! `DataWatch`, `ChildrenWatch` and `PatientChildrenWatch` on a clock that can be paused.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,13 +1,6 @@
 //! The ends of waits, and waits that are dropped.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,16 +1,6 @@
 //! Caches of trees that change while connections and sessions are lost.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
-#[path = "common/trees.rs"]
-mod trees;
+use super::{common, trees};
 
 use common::{pose, soon, until, until_unwatched};
 use fastrand::Rng;

@@ -1,14 +1,6 @@
 //! Barriers when replies, connections and sessions are lost.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::time::Duration;
 

@@ -1,13 +1,6 @@
 //! The cost of locks under contention, their names, and their parents.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::time::Duration;
 
@@ -107,7 +100,7 @@ async fn a_leaving_waiter_disturbs_no_other() {
 ///
 /// Guards: A70, B82.
 #[tokio::test(start_paused = true)]
-async fn the_order_survives_a_counter_overflow() {
+async fn waiters_survive_a_counter_overflow() {
     for layout in LAYOUTS {
         let memory = memory(1).await;
         let zk = memory.any().await;

@@ -1,14 +1,7 @@
 //! Workers under one lock while the members of an ensemble stop, restart and lag: no update is lost,
 //! and every wait ends.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -113,9 +106,9 @@ async fn run(seed: u64) {
     common::soon(&format!("the increments of seed {seed}"), both).await;
     let (data, _) = zk.get("/counter").await.unwrap();
     assert_eq!(data, (WORKERS * INCREMENTS).to_string(), "seed {seed}");
-    let mut line = server.paths();
-    line.retain(|path| path.starts_with("/lock/"));
-    assert!(line.is_empty(), "seed {seed}: {line:?}");
+    let mut queue = server.paths();
+    queue.retain(|path| path.starts_with("/lock/"));
+    assert!(queue.is_empty(), "seed {seed}: {queue:?}");
     assert_eq!(server.watch_counts().data, 0, "seed {seed}");
 }
 

@@ -1,9 +1,7 @@
 //! The cost of loading a tree in requests and round trips: on a network with a fixed delay, and a
 //! virtual clock on which nothing else takes time.
 
-#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
-
-mod common;
+use super::common;
 
 use std::time::Duration;
 

@@ -1,14 +1,7 @@
 //! A server that is cut off from its leader, and has not noticed, continues to answer, while the leader
 //! gives the locks of its clients to others. In virtual time.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::time::Duration;
 

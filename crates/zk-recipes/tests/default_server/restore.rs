@@ -1,14 +1,7 @@
 //! Recipes on an ensemble that is restored from a backup: its zxids are smaller, by chance equal, or
 //! greater than before.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::time::Duration;
 

@@ -1,13 +1,6 @@
 //! Recipes that meet at one znode through different roots, and at one path of different ensembles.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use common::{LAYOUTS, memory, soon, start, until};
 use zk_client::Client;

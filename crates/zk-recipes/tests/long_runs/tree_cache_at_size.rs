@@ -1,12 +1,7 @@
 //! Caches of large trees. These run on the default server only: with one-shot watches they take minutes
 //! in debug builds, since each change of a directory lists all of its names again.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
-
-mod common;
-#[path = "common/trees.rs"]
-mod trees;
+use super::{common, trees};
 
 use common::{fill, soon, until};
 use fastrand::Rng;

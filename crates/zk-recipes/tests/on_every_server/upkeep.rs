@@ -1,14 +1,7 @@
 //! Renewing a guard through idle clients, writes that are refused or hang, servers that stop, and
 //! machines that are suspended. In virtual time.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -297,7 +290,7 @@ async fn a_suspension_counts() {
     suspended.store(1_000, Ordering::Relaxed);
     let after = guard.deadline().unwrap() - now();
     assert_eq!(left - after, Duration::from_secs(1));
-    // A short one is made up for by the next renewals.
+    // The next renewals make up for a short one.
     holds(guard.as_ref(), "after a second").await;
     suspended.store(1_000 + 5_000, Ordering::Relaxed);
     assert_eq!(guard.check(), Err(GuardLost::OutOfContact));

@@ -2,15 +2,7 @@
 //! lag and lose their leader, sessions expire, and callers drop their waits: holders exclude each
 //! other, every wait ends, and no znode or watch is left.
 
-// The lints allow this in tests, but not in the helpers of tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a panic is a failed test"
-)]
-
-mod common;
+use super::common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -28,7 +20,7 @@ use zk_recipes::{
 
 const WORKERS: usize = 6;
 const SECTIONS: usize = 25;
-const PERMITS: usize = 2;
+const LEASES: usize = 2;
 
 /// The workers inside a section, counted by workers with a valid guard.
 #[derive(Debug, Default)]
@@ -142,7 +134,7 @@ impl Worker {
                 Held::Reader(lock.acquire().await?)
             }
             Kind::Semaphore => {
-                let semaphore = Semaphore::new(zk, "/shared", PERMITS).layout(layout);
+                let semaphore = Semaphore::new(zk, "/shared", LEASES).layout(layout);
                 Held::Lease(semaphore.acquire().await?)
             }
             Kind::Election => {
@@ -219,15 +211,12 @@ impl Worker {
 
     fn enter(&self, alone: bool, guard: &Guard) {
         let mut place = self.place.lock().unwrap();
-        let lease_count = if self.kind == Kind::Semaphore {
-            PERMITS
+        let limit = if self.kind == Kind::Semaphore {
+            LEASES
         } else {
             usize::MAX
         };
-        assert!(
-            place.writers == 0 && place.readers < lease_count,
-            "{place:?}"
-        );
+        assert!(place.writers == 0 && place.readers < limit, "{place:?}");
         if alone {
             assert!(place.readers == 0, "{place:?}");
             assert!(place.token < Some(guard.token()), "{place:?}, {guard:?}");
