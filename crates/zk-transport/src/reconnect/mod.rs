@@ -24,12 +24,14 @@
 mod attempt;
 mod connection;
 mod endpoint;
+mod link_endpoint;
 mod standby;
 
 use std::sync::Arc;
 
 pub use attempt::{Planned, connect, next_attempt};
 pub use endpoint::{Closed, Opening, Reconnect};
+pub use link_endpoint::{LinkEndpoint, LinkHandler};
 pub use standby::Standby;
 
 use crate::dial::Dial;
