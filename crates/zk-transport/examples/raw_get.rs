@@ -1,14 +1,14 @@
 //! Gets a znode over each connection, pings, and reconnects when the server restarts, without
 //! zk-client: `cargo run -p zk-transport --example raw_get -- localhost:2181 /zookeeper`.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
 use std::time::Instant;
 
 use zk_proto::records::{ConnectRequest, GetDataRequest, GetDataResponse};
 use zk_proto::{Encode, HostPort, OpCode, SessionId, SessionPassword, WirePath, decode_frame};
-use zk_transport::reconnect::{LinkEndpoint, LinkHandler};
-use zk_transport::{BackoffPolicy, Dial, Disconnect, Hosts, Link, Received};
-use zk_transport::{ReconnectOptions, TcpDial, stay_connected};
+use zk_transport::reconnect::{LinkEndpoint, LinkHandler, ReconnectOptions, stay_connected};
+use zk_transport::{BackoffPolicy, Dial, Disconnect, Hosts, Link, Received, TcpDial};
 
 struct RawGet<F> {
     path: String,
@@ -47,11 +47,11 @@ impl<F: FnMut(&[u8])> LinkHandler for RawGet<F> {
                 let get = GetDataRequest { path, watch };
                 let _ = link.submit(now, OpCode::GetData, (), 1 << 20, |out| get.encode(out));
             }
-            Received::Reply { result, .. } => {
-                let reply: GetDataResponse = decode_frame(&result.unwrap_or_default(), 0)?;
+            Received::Reply { result: Ok(it), .. } => {
+                let reply: GetDataResponse = decode_frame(&it, 0)?;
                 (self.report)(&reply.data.unwrap_or_default());
             }
-            _ => {}
+            other => eprintln!("{other:?}"),
         }
         Ok(())
     }
@@ -65,8 +65,8 @@ pub async fn raw_get(dial: impl Dial, host: HostPort, path: String, report: impl
         session: Default::default(),
         report,
     };
-    let options = ReconnectOptions::new(dial);
-    stay_connected(&mut LinkEndpoint::new(hosts, handler), &options).await;
+    let mut endpoint = LinkEndpoint::new(hosts, handler);
+    stay_connected(&mut endpoint, &ReconnectOptions::new(dial)).await;
 }
 
 #[tokio::main(flavor = "current_thread")]

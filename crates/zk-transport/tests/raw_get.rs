@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use zk_embedded::Server;
-use zk_transport::dial_fn;
+use zk_transport::{TcpDial, dial_fn};
 
 #[expect(dead_code, unreachable_pub, reason = "as an example it has a `main`")]
 #[path = "../examples/raw_get.rs"]
@@ -32,5 +32,21 @@ async fn it_survives_idle_time_and_a_restart() {
     assert_eq!(gets.recv().await.unwrap(), b"");
     assert_eq!(server.sessions()[0].id, session.id);
     assert_eq!(server.sessions().len(), 1);
+    running.abort();
+}
+
+#[tokio::test]
+async fn it_survives_a_restart_over_tcp() {
+    let server = Server::start().await.unwrap();
+    let (got, mut gets) = mpsc::unbounded_channel();
+    let report = move |data: &[u8]| got.send(data.to_vec()).unwrap();
+    let host = server.connect_string().parse().unwrap();
+    let path = "/zookeeper".to_owned();
+    let dial = TcpDial::default();
+    let running = tokio::spawn(example::raw_get(dial, host, path, report));
+    for _ in 0..3 {
+        assert_eq!(gets.recv().await.unwrap(), b"");
+        server.restart(true).await.unwrap();
+    }
     running.abort();
 }

@@ -7,8 +7,8 @@ use bytes::BytesMut;
 use zk_proto::records::ConnectRequest;
 use zk_proto::{HostPort, SessionId};
 
-use super::endpoint::{Closed, Opening, Reconnect};
-use super::standby::Standby;
+use super::endpoint::{Closed, Opening, Reconnect, Standby};
+use super::standby::now;
 use crate::error::Disconnect;
 use crate::frame::FrameReader;
 use crate::hosts::{Hosts, Timing};
@@ -95,7 +95,7 @@ impl<H: LinkHandler> Endpoint for LinkEndpoint<H> {
                 }
                 link.poll_timeout()
             }
-            None => super::standby::now(),
+            None => now(),
         }
     }
 
