@@ -53,7 +53,7 @@ fn the_example_of_the_readme_is_the_one_that_compiles() {
         .split("// README: begin\n")
         .nth(1)
         .unwrap()
-        .split("    // README: end")
+        .split("// README: end")
         .next()
         .unwrap();
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
