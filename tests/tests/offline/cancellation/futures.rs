@@ -126,7 +126,7 @@ fn of_requests() -> Vec<Entry> {
         "a persistent watch" ["client/watch/add.rs AddWatch"] leaves NONE, |zk, _s| zk.watch("/base", WatchMode::Persistent).await;
         "a count" ["client/descendants.rs Count"] leaves NONE, |zk, _s| zk.count("/base").await;
         "ephemeral znodes" ["client/descendants.rs Ephemerals"] leaves NONE, |zk, _s| zk.ephemerals().await;
-        "who it is" ["client/identity.rs WhoAmI"] leaves NONE, |zk, _s| zk.whoami().await;
+        "the identities" ["client/identity.rs WhoAmI"] leaves NONE, |zk, _s| zk.whoami().await;
         "the configuration" ["client/ensemble.rs GetConfig"] leaves NONE, |zk, _s| zk.config().await;
         "the configuration with a watch" ["client/ensemble.rs ConfigWatched"] leaves NONE, |zk, _s| zk.config().watch().await;
         "another configuration" ["client/ensemble.rs Reconfig"] leaves NONE, |zk, _s| zk.reconfig().leaving(9).await;
@@ -221,7 +221,7 @@ fn of_recipes() -> Vec<Entry> {
             term.resign().await
         };
         "a campaign in time" ["recipes/election.rs campaign_timeout"] leaves NONE, |zk, _s| Election::new(&zk, "/held").campaign_timeout(Duration::from_millis(20)).await;
-        "a campaign if nobody leads" ["recipes/election.rs try_campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/held").try_campaign().await;
+        "a campaign if there is no leader" ["recipes/election.rs try_campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/held").try_campaign().await;
         "work of a leader" ["recipes/election.rs lead"] leaves NONE, |zk, _s| {
             Election::new(&zk, "/free").lead(|term| async move { term.check() }).await
         };
