@@ -10,15 +10,15 @@
     reason = "a failed expectation is a failed test, and figures are printed"
 )]
 
-mod budget;
 mod program;
+mod recorded;
 
 use std::sync::LazyLock;
 
 use zk_tests::Tool;
 
-use budget::Budget;
 use program::{Program, allocations, instructions, system_calls};
+use recorded::Budget;
 
 static PROGRAM: LazyLock<Program> = LazyLock::new(Program::build);
 static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::read);
