@@ -52,7 +52,13 @@ fn coordinates(code: &str) -> bool {
 #[test]
 fn the_session_has_no_runtime_and_no_clock() {
     for (path, code) in sources() {
-        for word in ["tokio", "Instant::now", "SystemTime", "std::net::Tcp", "std::thread"] {
+        for word in [
+            "tokio",
+            "Instant::now",
+            "SystemTime",
+            "std::net::Tcp",
+            "std::thread",
+        ] {
             assert!(!code.contains(word), "{path:?} uses {word}");
         }
     }
