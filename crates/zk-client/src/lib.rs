@@ -192,6 +192,8 @@
 //! There is also `testkit`, for this project's own fuzzing and tests. It is no part of the API
 //! and may change at any time.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
@@ -257,3 +259,8 @@ pub use zk_transport::{
 };
 #[cfg(feature = "tls")]
 pub use zk_transport::{TlsConfig, TlsDial, TlsError, tls::rustls};
+
+// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
