@@ -30,6 +30,9 @@ use crate::shared::{Shared, now};
 /// It waits for no reply, and does not finish a clean-up that needs more than one request. A session
 /// whose end did not reach a server ends with the session timeout, and a persistent znode stays. A
 /// [`blocking`](crate#features) client waits in its drop.
+#[doc(alias = "ZooKeeper")]
+#[doc(alias = "KazooClient")]
+#[doc(alias = "CuratorFramework")]
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -136,6 +139,7 @@ impl Client {
     ///
     /// # Errors
     /// The path is invalid.
+    #[doc(alias = "usingNamespace")]
     pub fn chroot(&self, path: &str) -> Result<Client> {
         let chroot = self.inner.chroot.child(path).map_err(|e| {
             Error::new(ErrorKind::InvalidPath, Outcome::NotSent)
@@ -269,6 +273,8 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if `hosts` is no connect string or has another chroot; those of a
     /// client that is over. The list has not changed then.
+    #[doc(alias = "set_hosts")]
+    #[doc(alias = "updateServerList")]
     pub fn update_hosts(&self, hosts: impl AsRef<str>) -> Result<()> {
         let connect: ConnectString = hosts.as_ref().parse().map_err(|e| {
             Error::invalid_argument("the list of servers is no connect string").with_source(e)
@@ -297,6 +303,8 @@ impl Client {
     }
 
     /// The current session.
+    #[doc(alias = "client_id")]
+    #[doc(alias = "getSessionId")]
     pub fn session(&self) -> SessionInfo {
         self.shared().with(|core| core.session_info())
     }

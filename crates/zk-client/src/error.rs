@@ -70,16 +70,22 @@ pub enum Outcome {
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The znode does not exist; for a create, its parent does not.
+    #[doc(alias = "NoNodeException")]
+    #[doc(alias = "NoNodeError")]
     NoNode,
     /// The znode exists already.
+    #[doc(alias = "NodeExistsException")]
     NodeExists,
     /// The version given is not the current one.
+    #[doc(alias = "BadVersionException")]
     BadVersion,
     /// The znode has children.
+    #[doc(alias = "NotEmptyException")]
     NotEmpty,
     /// Ephemeral znodes cannot have children.
     NoChildrenForEphemerals,
     /// The ACL does not allow it.
+    #[doc(alias = "NoAuthException")]
     NoAuth,
     /// The ACL given is empty or malformed, or its scheme is unknown or not authenticated.
     InvalidAcl,
@@ -97,8 +103,12 @@ pub enum ErrorKind {
     /// if [`Error::outcome`] is [`Outcome::Rejected`].
     Server,
     /// The connection was lost.
+    #[doc(alias = "ConnectionLoss")]
+    #[doc(alias = "ConnectionLossException")]
     ConnectionLost,
     /// The session has expired.
+    #[doc(alias = "SessionExpiredException")]
+    #[doc(alias = "SessionExpiredError")]
     SessionExpired,
     /// The operation's deadline passed.
     DeadlineExceeded,
@@ -492,7 +502,7 @@ mod tests {
 
     /// Guards: M2.
     #[test]
-    fn a_code_that_is_no_refusal_is_unknown() {
+    fn an_ambiguous_code_is_unknown() {
         for code in [-1, -2, -4, -7, -122, -999] {
             let error = Error::answered(ErrorCode::from_i32(code).unwrap());
             assert_eq!(error.outcome(), Outcome::Unknown, "{code}");

@@ -76,6 +76,9 @@ impl Client {
     ///
     /// The stream does not report a session that was lost before the servers had accepted its
     /// credentials.
+    #[doc(alias = "add_listener")]
+    #[doc(alias = "ConnectionStateListener")]
+    #[doc(alias = "getConnectionStateListenable")]
     pub fn states(&self) -> StateStream {
         let shared = self.shared().clone();
         let id = shared.with(|core| core.add_reader());

@@ -1,4 +1,4 @@
-//! The values that a recorder of `metrics` gets, with an embedded server.
+//! The metrics that a recorder receives, with an embedded server.
 
 #![cfg(feature = "metrics")]
 #![allow(
@@ -19,8 +19,8 @@ use zk_client::{
 };
 use zk_embedded::Server;
 
-/// What has changed since the last time: `name{label=value,…}`, of histograms how many values they
-/// were given.
+/// What has changed since the last call: `name{label=value,…}`, with the number of values for
+/// histograms.
 fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     let mut recorded = BTreeMap::new();
     for (key, unit, description, value) in snapshotter.snapshot().into_vec() {

@@ -300,10 +300,13 @@ fn a_blocking_drop_waits_for_clean_ups() {
     for _ in 0..20 {
         let zk = zk_client::blocking::Client::connect_with(network.builder()).unwrap();
         drop(
-            zk.wait(Lock::new(&zk, "/lock").persistent().acquire())
+            zk.wait(Lock::new(zk.as_async(), "/lock").persistent().acquire())
                 .unwrap(),
         );
-        drop(zk.wait(Lock::new(&zk, "/lock").acquire()).unwrap());
+        drop(
+            zk.wait(Lock::new(zk.as_async(), "/lock").acquire())
+                .unwrap(),
+        );
         drop(zk);
         assert_eq!(network.below("/lock"), Vec::<String>::new());
         assert_eq!(network.server.sessions().len(), 0);

@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_whose_reply_was_lost_says_so_and_what_to_do() {
+    fn a_lost_reply_says_what_to_do() {
         let error = Error::connection_lost(Disconnect::ClosedByServer, Outcome::Unknown)
             .at(OpCode::Create2, "/a");
         assert_eq!(
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_is_not_said_to_have_effects() {
+    fn a_read_has_no_effects() {
         let error = Error::answered(ErrorCode::NoNode).at(OpCode::GetData, "/b");
         assert_eq!(error.to_string(), "getData /b: the znode does not exist");
         assert_eq!(error.code(), Some(ErrorCode::NoNode));
@@ -366,7 +366,7 @@ mod tests {
 
     /// Guards: M2.
     #[test]
-    fn a_code_that_is_no_refusal_is_not_said_to_be() {
+    fn an_ambiguous_code_is_not_called_a_refusal() {
         let text = |op| {
             let code = ErrorCode::OperationTimeout;
             Error::answered(code).at(op, "/a").to_string()
@@ -388,9 +388,10 @@ mod tests {
         );
     }
 
-    /// Guards: M3. The look that failed is a read, and the creation is none.
+    // The failed look is a read, and the creation is a write.
+    /// Guards: M3.
     #[test]
-    fn a_failed_look_does_not_say_what_it_looks_for() {
+    fn a_failed_look_is_the_cause_of_a_write() {
         let lost = Error::connection_lost(Disconnect::ClosedByServer, Outcome::Unknown);
         let look =
             Error::new(ErrorKind::ReplyTooLarge, Outcome::Unknown).at(OpCode::GetChildren2, "/q");
@@ -419,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_only_server_says_when_to_come_back() {
+    fn a_read_only_server_says_when_to_retry() {
         let error = Error::answered(ErrorCode::NotReadOnly).at(OpCode::SetData, "/a");
         assert_eq!(
             error.to_string(),

@@ -33,6 +33,7 @@ impl Client {
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the closing.
+    #[doc(alias = "stop")]
     pub async fn close(self) -> Result<()> {
         let shared = self.shared();
         shared.with(|core| core.close(now()));

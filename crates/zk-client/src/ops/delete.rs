@@ -48,6 +48,8 @@ impl<'a> Delete<'a> {
     }
 
     /// Deletes everything below it first.
+    #[doc(alias = "deleteall")]
+    #[doc(alias = "deletingChildrenIfNeeded")]
     pub fn recursive(self) -> DeleteRecursive<'a> {
         DeleteRecursive::new(self.client, self.path, self.deadline)
     }

@@ -52,16 +52,20 @@ use crate::watch::WatchMode;
 /// Reads.
 impl Client {
     /// Reads a znode's data and stat.
+    #[doc(alias = "getData")]
     pub fn get<'a>(&'a self, path: &'a str) -> Get<'a> {
         Get::new(self, path)
     }
 
     /// Reads a znode's stat; `None` if the znode does not exist.
+    #[doc(alias = "checkExists")]
     pub fn exists<'a>(&'a self, path: &'a str) -> Exists<'a> {
         Exists::new(self, path)
     }
 
     /// Reads the names of a znode's children, in no particular order.
+    #[doc(alias = "getChildren")]
+    #[doc(alias = "get_children")]
     pub fn children<'a>(&'a self, path: &'a str) -> GetChildren<'a> {
         GetChildren::new(self, path)
     }
@@ -72,11 +76,13 @@ impl Client {
     }
 
     /// Counts all znodes below a znode.
+    #[doc(alias = "getAllChildrenNumber")]
     pub fn count<'a>(&'a self, path: &'a str) -> Count<'a> {
         Count::new(self, path)
     }
 
     /// Lists this session's ephemeral znodes, at and below this handle's root.
+    #[doc(alias = "getEphemerals")]
     pub fn ephemerals(&self) -> Ephemerals<'_> {
         Ephemerals::new(self)
     }
@@ -88,6 +94,8 @@ impl Client {
     }
 
     /// Watches a znode, or a whole subtree, until the stream is dropped. The znode need not exist.
+    #[doc(alias = "addWatch")]
+    #[doc(alias = "add_watch")]
     pub fn watch<'a>(&'a self, path: &'a str, mode: WatchMode) -> AddWatch<'a> {
         AddWatch::new(self, path, mode)
     }
@@ -101,11 +109,14 @@ impl Client {
     }
 
     /// Creates a znode and those above it, unless they exist.
+    #[doc(alias = "mkdirs")]
+    #[doc(alias = "createContainers")]
     pub fn ensure_path<'a>(&'a self, path: &'a str) -> EnsurePath<'a> {
         EnsurePath::new(self, path)
     }
 
     /// Replaces a znode's data.
+    #[doc(alias = "setData")]
     pub fn set<'a, D: AsRef<[u8]>>(&'a self, path: &'a str, data: D) -> Set<'a, D> {
         Set::new(self, path, data)
     }
@@ -116,6 +127,8 @@ impl Client {
     }
 
     /// Several writes that take effect together or not at all.
+    #[doc(alias = "transaction")]
+    #[doc(alias = "inTransaction")]
     pub fn multi(&self) -> Multi<'_> {
         Multi::new(self)
     }
@@ -124,21 +137,27 @@ impl Client {
 /// Permissions and identity.
 impl Client {
     /// Reads a znode's ACL.
+    #[doc(alias = "getACL")]
+    #[doc(alias = "get_acls")]
     pub fn acl<'a>(&'a self, path: &'a str) -> GetAcl<'a> {
         GetAcl::new(self, path)
     }
 
     /// Replaces a znode's ACL.
+    #[doc(alias = "setACL")]
+    #[doc(alias = "set_acls")]
     pub fn set_acl<'a>(&'a self, path: &'a str, acl: impl Into<Vec<Acl>>) -> SetAcl<'a> {
         SetAcl::new(self, path, acl.into())
     }
 
     /// Adds credentials to this and every later connection.
+    #[doc(alias = "addAuthInfo")]
     pub fn add_auth(&self, scheme: &str, credentials: impl Into<Vec<u8>>) -> AddAuth<'_> {
         AddAuth::new(self, scheme, credentials.into())
     }
 
     /// Reads which identities the server has accepted for this client.
+    #[doc(alias = "whoAmI")]
     pub fn whoami(&self) -> WhoAmI<'_> {
         WhoAmI::new(self)
     }
@@ -148,6 +167,7 @@ impl Client {
 impl Client {
     /// Reads the configuration of the ensemble: its servers and their addresses. It is the same for
     /// every chroot.
+    #[doc(alias = "getConfig")]
     pub fn config(&self) -> GetConfig<'_> {
         GetConfig::new(self)
     }

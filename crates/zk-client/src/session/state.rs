@@ -17,6 +17,7 @@ pub enum State {
     /// one, is lost.
     Connecting,
     /// A server serves the session.
+    #[doc(alias = "SyncConnected")]
     Connected {
         /// The session's id.
         session: SessionId,
@@ -32,6 +33,7 @@ pub enum State {
         epoch: u64,
     },
     /// The connection is lost; the session may live on.
+    #[doc(alias = "Disconnected")]
     Suspended {
         /// Until when the session counts as alive on this side. Locks and leaderships end earlier,
         /// at the time their guard's `deadline()` gives. Not serialized: an `Instant` has no meaning

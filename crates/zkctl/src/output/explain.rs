@@ -13,10 +13,7 @@ pub(crate) fn explain(error: &zk_client::Error) -> String {
     if let Some(library) = &library {
         text.truncate(text.strip_suffix(library).map_or(text.len(), str::len));
     }
-    // The cause of a server's error code repeats the kind.
-    if error.code().is_none() {
-        add_causes(&mut text, error.source());
-    }
+    add_causes(&mut text, error.source());
     match (advice(error), library) {
         (Some(advice), _) => {
             // Writing to a String does not fail.

@@ -66,9 +66,12 @@ fn every_operation_can_block() {
     for read in reads {
         assert_eq!(read.wait().unwrap().0, "2");
     }
-    zk.wait(zk.add_auth("digest", "me:pw")).unwrap();
-    let read = zk.wait(zk.retry(&policy, || zk.get("/a"))).unwrap();
+    zk.add_auth("digest", "me:pw").wait().unwrap();
+    let read = zk.retry(&policy, || zk.get("/a")).unwrap();
     assert_eq!(read.0, "2");
+    assert_eq!(zk.get("/a").synced().wait().unwrap().0, "2");
+    assert_eq!(zk.get("/a").linearizable().wait().unwrap().0, "2");
+    assert!(zk.create("/a", "").or_exists().wait().unwrap().is_none());
     let error = zk.get("/none").wait().unwrap_err();
     assert_eq!(
         (error.kind(), error.path()),
@@ -151,7 +154,7 @@ fn blocking_last_drop_ends_the_session() {
     let exists = || other.exists("/e").wait().unwrap().is_some();
     assert!(exists());
     // What the asynchronous client is cloned from outlives the blocking one, and can still block.
-    let apart = (*zk).clone();
+    let apart = zk.as_async().clone();
     drop(zk);
     apart.get("/e").wait().unwrap();
     assert!(exists());
@@ -165,7 +168,9 @@ fn blocking_last_drop_ends_the_session() {
 #[test]
 fn a_recipe_can_be_waited_for() {
     let zk = client();
-    let guard = zk.wait(Lock::new(&zk, "/lock").acquire()).unwrap();
+    let guard = zk
+        .wait(Lock::new(zk.as_async(), "/lock").acquire())
+        .unwrap();
     guard.check().unwrap();
     zk.wait(guard.release()).unwrap();
     assert!(zk.children("/lock").wait().unwrap().is_empty());
