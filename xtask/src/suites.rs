@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_after_the_first_leaves_out_two_rooms_more() {
+    fn further_releases_leave_out_two_rooms() {
         assert_eq!(Selection::first_release().to_tests(), ["--skip", NO_SERVER]);
         let further = Selection::further_release().to_tests();
         assert_eq!(

@@ -300,6 +300,8 @@
 //! - `telemetry/`: spans, events and metrics.
 //! - `blocking`: the client for programs without a runtime.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
@@ -376,3 +378,8 @@ pub use zk_transport::{
 };
 #[cfg(feature = "tls")]
 pub use zk_transport::{TlsConfig, TlsDial, TlsError, tls::rustls};
+
+// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -113,6 +113,8 @@
 //!   outside read-only mode, the schemes `x509` and `key`, and SASL mechanisms other than DIGEST-MD5 do
 //!   not exist. The nonces of DIGEST-MD5 are the same in every run.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod core;
 pub mod fault;
 mod net;
@@ -123,3 +125,8 @@ pub use crate::core::{Pose, UnknownPose};
 pub use options::{Options, SaslUsers, WallClock};
 pub use server::faults::Faults;
 pub use server::{Builder, Server};
+
+// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

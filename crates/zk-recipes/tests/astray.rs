@@ -1,11 +1,11 @@
-//! A server that has lost its leader and has not noticed goes on answering, while the leader gives
-//! away what its clients hold. In virtual time.
+//! A server that is cut off from its leader, and has not noticed, continues to answer, while the leader
+//! gives the locks of its clients to others. In virtual time.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -16,9 +16,9 @@ use common::{Memory, memory, now};
 use zk_client::Client;
 use zk_embedded::fault::{Action, on};
 use zk_proto::OpCode;
-use zk_recipes::{Lock, Lost, Trust};
+use zk_recipes::{GuardLost, LeaseBasis, Lock};
 
-/// Two ticks, the least that servers grant: the leader asks four times in it.
+/// Two ticks, the shortest that servers grant: the leader pings four times in it.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A client of one member only.
@@ -28,14 +28,14 @@ async fn client(memory: &Memory, member: usize) -> Client {
         .await
 }
 
-/// How long the holder believed in its lock after the next one had it; none if not at all.
-async fn overlap(trust: Trust, cut_after: Duration) -> Option<Duration> {
+/// How long the holder trusted its guard after the next holder had the lock; `None` if not at all.
+async fn overlap(lease_basis: LeaseBasis, cut_after: Duration) -> Option<Duration> {
     let memory = memory(3).await;
     let leader = memory.server.leader();
     let (stray, other) = ((leader + 1) % 3, (leader + 2) % 3);
     let (holder, next) = (client(&memory, stray).await, client(&memory, other).await);
     let guard = Lock::new(&holder, "/lock")
-        .trust(trust)
+        .lease_basis(lease_basis)
         .acquire()
         .await
         .unwrap();
@@ -47,7 +47,7 @@ async fn overlap(trust: Trust, cut_after: Duration) -> Option<Duration> {
     guard.check().unwrap();
     assert!(!successor.is_finished());
     memory.server.set_astray(stray, true);
-    // What a member that is astray does is to answer.
+    // The member that is cut off answers these reads.
     let reads = tokio::spawn(async move {
         while holder.exists("/lock").deadline(TIMEOUT).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -59,11 +59,11 @@ async fn overlap(trust: Trust, cut_after: Duration) -> Option<Duration> {
     });
     let (second, started) = successor.await.unwrap();
     second.check().unwrap();
-    // Long enough for the answers to stop making a difference.
+    // After this time the answers cannot extend the lease any more.
     tokio::time::sleep(TIMEOUT).await;
     let held_until = if ended.is_finished() {
         let (ended, lost, guard) = ended.await.unwrap();
-        assert_eq!(lost, Lost::OutOfContact);
+        assert_eq!(lost, GuardLost::OutOfContact);
         assert_eq!(guard.check(), Err(lost));
         ended
     } else {
@@ -74,30 +74,32 @@ async fn overlap(trust: Trust, cut_after: Duration) -> Option<Duration> {
     (held_until > started).then(|| held_until - started)
 }
 
-/// G6: whenever the member is cut off, the guard ends before the next is given.
+/// At whatever time the member is cut off.
+///
+/// Guards: G6.
 #[tokio::test(start_paused = true)]
-async fn a_guard_ends_before_the_leader_gives_away_what_a_stray_server_still_answers_for() {
+async fn a_guard_ends_before_its_lock_moves_on() {
     for step in 0..300 {
         let cut_after = Duration::from_millis(29 * step);
-        let overlap = overlap(Trust::Quorum, cut_after).await;
+        let overlap = overlap(LeaseBasis::Quorum, cut_after).await;
         assert_eq!(overlap, None, "cut after {cut_after:?}");
     }
 }
 
-/// What [`Trust::Quorum`] is for, and what [`Trust::Server`] does not give.
+/// What [`LeaseBasis::Quorum`] prevents and [`LeaseBasis::Server`] does not.
 #[tokio::test(start_paused = true)]
-async fn a_guard_that_trusts_any_answer_outlives_its_lock() {
-    let overlap = overlap(Trust::Server, Duration::from_secs(9)).await;
+async fn a_server_lease_outlives_its_lock() {
+    let overlap = overlap(LeaseBasis::Server, Duration::from_secs(9)).await;
     assert!(
         overlap.is_some_and(|overlap| overlap > TIMEOUT / 2),
         "{overlap:?}"
     );
 }
 
-/// Healthy, it is renewed for ever, with little more than a write every sixth of the timeout for all
-/// that the session holds, and its deadline never comes near.
+/// On a healthy ensemble, little more than a write every sixth of the timeout renews all guards of the
+/// session, and the deadline never comes near.
 #[tokio::test(start_paused = true)]
-async fn guards_of_one_session_are_kept_by_one_write_a_sixth_of_its_timeout() {
+async fn one_renewal_serves_all_of_a_session() {
     for member in 0..3 {
         let memory = memory(3).await;
         let zk = client(&memory, member).await;
@@ -116,7 +118,7 @@ async fn guards_of_one_session_are_kept_by_one_write_a_sixth_of_its_timeout() {
                 nearest = nearest.min(guard.deadline().unwrap() - now());
             }
         }
-        // Checks change nothing and are committed all the same.
+        // Checks change nothing, but a quorum commits them.
         let written = memory.server.zxid().0 - before;
         assert!((55..=65).contains(&written), "{written} writes");
         assert!(nearest > TIMEOUT * 39 / 100, "{nearest:?}");
@@ -144,20 +146,20 @@ async fn a_session_that_writes_needs_no_renewals() {
     guard.check().unwrap();
 }
 
-/// Nobody asked to be told, and the next check knows.
+/// No task waits for the loss, and the next check reports it.
 #[tokio::test(start_paused = true)]
-async fn the_check_fails_after_a_renewal_has_found_the_znode_deleted() {
+async fn a_renewal_notices_a_deleted_znode() {
     let memory = memory(1).await;
     let (zk, admin) = (client(&memory, 0).await, client(&memory, 0).await);
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
     admin.delete(guard.path()).await.unwrap();
     tokio::time::sleep(TIMEOUT / 5).await;
-    assert_eq!(guard.check(), Err(Lost::Deleted));
+    assert_eq!(guard.check(), Err(GuardLost::Deleted));
 }
 
-/// There are two other servers.
+/// The client moves to one of two other servers.
 #[tokio::test(start_paused = true)]
-async fn a_guard_outlives_a_server_that_stops_or_loses_its_leader() {
+async fn a_guard_outlives_a_server_without_leader() {
     for is_stopped in [true, false] {
         let mut tried = 0;
         for step in 0..40 {
@@ -168,7 +170,7 @@ async fn a_guard_outlives_a_server_that_stops_or_loses_its_leader() {
                 })
                 .await;
             let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
-            // The connection is no longer new.
+            // The proof of contact from the handshake is old by now.
             tokio::time::sleep(TIMEOUT * 2 + Duration::from_millis(31 * step)).await;
             let member = memory.dialled();
             if member == memory.server.leader() {
@@ -191,9 +193,9 @@ async fn a_guard_outlives_a_server_that_stops_or_loses_its_leader() {
     }
 }
 
-/// A renewal whose reply is lost is not the last.
+/// After a renewal whose reply is lost, another follows.
 #[tokio::test(start_paused = true)]
-async fn a_guard_is_renewed_through_lost_connections() {
+async fn a_guard_is_renewed_through_reconnects() {
     let memory = memory(3).await;
     let zk = memory
         .client(&[0, 1, 2], |options| options.session_timeout(TIMEOUT))

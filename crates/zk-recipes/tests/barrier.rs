@@ -1,11 +1,11 @@
 //! Barriers when replies, connections and sessions are lost.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -25,10 +25,12 @@ async fn client(server: &Server) -> Client {
     zk
 }
 
-/// C7, C8: neither a lost connection, nor a lost session, nor a change of the znode's data opens it,
-/// and none of them makes anybody miss that it is opened.
+/// Neither a lost connection, nor a lost session, nor a change of the znode's data ends the wait, and
+/// none of them hides the opening.
+///
+/// Guards: C7, C8.
 #[tokio::test]
-async fn c7_c8_who_waits_is_held_back_until_it_is_opened_whatever_happens() {
+async fn a_wait_ends_only_when_it_is_opened() {
     let server = common::server().start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
     let barrier = Barrier::new(&zk, "/a/barrier");
@@ -56,7 +58,7 @@ async fn c7_c8_who_waits_is_held_back_until_it_is_opened_whatever_happens() {
 }
 
 #[tokio::test]
-async fn lost_replies_leave_it_as_it_should_be_and_one_closed_again_closed() {
+async fn lost_replies_do_not_change_the_result() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let barrier = Barrier::new(&zk, "/barrier");
@@ -69,10 +71,10 @@ async fn lost_replies_leave_it_as_it_should_be_and_one_closed_again_closed() {
     soon("the opening", barrier.open()).await.unwrap();
     assert!(server.node(&at("/barrier")).is_none());
 
-    // It is opened, nobody hears of it, and somebody else closes it.
+    // The barrier is opened, the reply is lost, and another client closes it again.
     barrier.close().await.unwrap();
     let other = client(&server).await;
-    // It knows by now which operations the server has.
+    // After this the client has found out which operations the server has.
     other.ensure_path("/known").await.unwrap();
     let first = server.node(&at("/barrier")).unwrap().stat.czxid;
     server.faults().drop_reply_after_apply(on(OpCode::Delete));
@@ -88,8 +90,8 @@ async fn lost_replies_leave_it_as_it_should_be_and_one_closed_again_closed() {
     assert!(server.node(&at("/barrier")).unwrap().stat.czxid > first);
 }
 
-/// An ensemble with a closed barrier, and a client that is connected to a member that does not know
-/// of it.
+/// An ensemble with a closed barrier, and a client that is connected to a member that lags behind the
+/// closing.
 async fn closed_elsewhere() -> (Memory, Client) {
     let memory = memory(3).await;
     let zk = memory.client(&[1], |options| options).await;
@@ -120,7 +122,7 @@ async fn a_lagging_server_does_not_keep_it_closed() {
 }
 
 #[tokio::test]
-async fn who_gives_up_leaves_no_watch() {
+async fn a_dropped_wait_leaves_no_watch() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let barrier = Barrier::new(&zk, "/barrier");
@@ -128,7 +130,7 @@ async fn who_gives_up_leaves_no_watch() {
     let given_up = tokio::time::timeout(Duration::from_millis(50), barrier.wait()).await;
     assert!(given_up.is_err());
     if matches!(common::pose(), Pose::V3_4 | Pose::KeeperOld) {
-        // The server cannot be asked to forget it; its event, which has no subscriber, spends it.
+        // The server cannot remove the watch; its event, which has no subscriber, uses it up.
         zk.set("/barrier", "spent").await.unwrap();
     }
     until("no watch is left", || server.watch_counts().data == 0).await;

@@ -1,11 +1,11 @@
-//! Workers under one lock while the members of an ensemble go and come, and lag: no update is lost
-//! and nobody waits for ever.
+//! Workers under one lock while the members of an ensemble stop, restart and lag: no update is lost,
+//! and every wait ends.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -46,7 +46,7 @@ async fn increment(zk: &Client, lock: &Lock, mark: &str, attempt: usize) -> bool
     let added = match written {
         Ok(_) => true,
         Err(Error::Client(error)) if error.outcome() == Outcome::Unknown => {
-            // The lock is still ours, or nobody's who could add: what is read now is what was.
+            // No other worker can add before this one releases, so the mark is final.
             zk.sync("/").await.unwrap();
             let (data, _) = zk.get(mark).await.unwrap();
             data == attempt.to_string()
@@ -119,9 +119,9 @@ async fn run(seed: u64) {
     assert_eq!(server.watch_counts().data, 0, "seed {seed}");
 }
 
-/// `ZK_CHAOS_SEEDS=n` runs more than the few that are run each time.
+/// `ZK_CHAOS_SEEDS=n` runs more seeds than the default.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_update_is_lost_and_nobody_waits_for_ever() {
+async fn no_update_is_lost_and_every_wait_ends() {
     let seeds = std::env::var("ZK_CHAOS_SEEDS")
         .ok()
         .and_then(|n| n.parse().ok());

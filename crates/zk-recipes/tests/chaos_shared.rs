@@ -1,13 +1,13 @@
-//! Locks, readers and writers, semaphores and elections while the members of an ensemble go and come,
-//! and lag, and lose their leader, until sessions expire, and callers go away: nobody is where another
-//! is, nobody waits for ever, and nothing is left.
+//! Locks, readers and writers, semaphores and elections while the members of an ensemble stop, restart,
+//! lag and lose their leader, sessions expire, and callers drop their waits: holders exclude each
+//! other, every wait ends, and no znode or watch is left.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -30,17 +30,17 @@ const WORKERS: usize = 6;
 const SECTIONS: usize = 25;
 const PERMITS: usize = 2;
 
-/// Who is where, as those who check their guards see it.
+/// The workers inside a section, counted by workers with a valid guard.
 #[derive(Debug, Default)]
 struct Place {
     readers: usize,
     writers: usize,
-    /// The last who was alone.
+    /// The token of the last exclusive holder.
     token: Option<Token>,
     sections: usize,
 }
 
-/// What happened in all seeds. Without enough of everything they prove little.
+/// Counts over all seeds. A run without some of these events proves little.
 #[derive(Debug, Default)]
 struct Tally {
     sections: AtomicU64,
@@ -51,8 +51,8 @@ struct Tally {
     /// Waits that were dropped after so many polls.
     dropped: AtomicU64,
     downgraded: AtomicU64,
-    /// Members that lagged, that were cut off from the leader, leaders that changed, members that
-    /// were stopped, that stood still, and ensembles that did.
+    /// Lagging members, members cut off from the leader, changed leaders, stopped members, frozen
+    /// members, deposed leaders, and frozen ensembles.
     havoc: [AtomicU64; 7],
 }
 
@@ -90,10 +90,10 @@ enum Held {
 impl Held {
     fn guard(&self) -> &Guard {
         match self {
-            Held::Lock(guard) | Held::Reader(guard) => guard,
-            Held::Writer(guard) => guard,
-            Held::Lease(guard) => guard,
-            Held::Term(guard) => guard,
+            Held::Lock(guard) | Held::Reader(guard) => guard.as_ref(),
+            Held::Writer(guard) => guard.as_ref(),
+            Held::Lease(guard) => guard.as_ref(),
+            Held::Term(guard) => guard.as_ref(),
         }
     }
 }
@@ -107,7 +107,7 @@ struct Worker {
     rng: fastrand::Rng,
 }
 
-/// Polls a future so often, and then drops it, at whichever await that is.
+/// Polls a future this many times, and then drops it, at whichever await that is.
 async fn polled<T>(future: impl Future<Output = T>, polls: u32) -> Option<T> {
     let mut future = std::pin::pin!(future);
     let mut polled = 0;
@@ -152,7 +152,7 @@ impl Worker {
         })
     }
 
-    /// What is acquired, unless the caller goes away first: after a while, or at any await.
+    /// Acquires, unless the wait is dropped first: after a while, or at any await.
     async fn try_acquire(&mut self) -> Option<Held> {
         let writes = self.rng.u8(..) < 100;
         if self.rng.u8(0..8) == 0 {
@@ -163,13 +163,13 @@ impl Worker {
             }
             return held.map(|held| held.unwrap());
         }
-        // The last is for ever.
-        let patience = self
+        // The last one is practically without a limit.
+        let limit = self
             .rng
             .choice([400, 400, 400, 9_000, 100_000_000])
             .unwrap();
-        let patience = Duration::from_millis(self.rng.u64(1..patience));
-        match tokio::time::timeout(patience, self.acquire(writes)).await {
+        let limit = Duration::from_millis(self.rng.u64(1..limit));
+        match tokio::time::timeout(limit, self.acquire(writes)).await {
             Ok(held) => Some(held.unwrap()),
             Err(_elapsed) => {
                 Tally::count(&self.tally.timed_out);
@@ -178,9 +178,8 @@ impl Worker {
         }
     }
 
-    /// Enters and leaves, as far as the guard allows it. What is done between two checks without
-    /// waiting is done at one time, for time is virtual.
-    /// Whether it has been inside.
+    /// Enters and leaves a section if the guard allows it; returns whether it entered. Steps between two
+    /// checks without an await happen at the same time, since time is virtual.
     async fn section(&mut self) -> bool {
         let Some(held) = self.try_acquire().await else {
             return false;
@@ -190,7 +189,7 @@ impl Worker {
             return false;
         }
         self.enter(alone, held.guard());
-        // Some stay for as long as a session lasts, so that there is something to be lost.
+        // Some stay for the length of a session, so that guards are lost.
         let longest = if self.rng.u8(0..20) == 0 { 5_000 } else { 30 };
         let work = Duration::from_millis(self.rng.u64(0..longest));
         let lost = held.guard().run(tokio::time::sleep(work)).await;
@@ -207,7 +206,7 @@ impl Worker {
             };
             if reader.check().is_ok() {
                 Tally::count(&self.tally.downgraded);
-                self.enter(false, &reader);
+                self.enter(false, reader.as_ref());
                 let lost = reader.run(tokio::time::sleep(work)).await;
                 self.leave(false);
                 if lost.is_ok() {
@@ -220,12 +219,15 @@ impl Worker {
 
     fn enter(&self, alone: bool, guard: &Guard) {
         let mut place = self.place.lock().unwrap();
-        let permits = if self.kind == Kind::Semaphore {
+        let lease_count = if self.kind == Kind::Semaphore {
             PERMITS
         } else {
             usize::MAX
         };
-        assert!(place.writers == 0 && place.readers < permits, "{place:?}");
+        assert!(
+            place.writers == 0 && place.readers < lease_count,
+            "{place:?}"
+        );
         if alone {
             assert!(place.readers == 0, "{place:?}");
             assert!(place.token < Some(guard.token()), "{place:?}, {guard:?}");
@@ -284,7 +286,7 @@ async fn havoc(memory: &Memory, rng: &mut fastrand::Rng, tally: &Tally) {
             tokio::time::sleep(pause(rng, 6_000)).await;
             server.heal();
         }
-        // So long that sessions expire.
+        // Long enough for sessions to expire.
         _ => {
             server.faults().freeze();
             tokio::time::sleep(pause(rng, 7_000)).await;
@@ -356,7 +358,7 @@ async fn run(kind: Kind, layout: Layout, seed: u64, tally: &Arc<Tally>) {
         sections >= SECTIONS,
         "seed {seed}: only {sections} sections"
     );
-    // Those of sessions that are no more go with these, the others are being deleted.
+    // The znodes of ended sessions are deleted with these, the others by their clients.
     let parents = [
         "/shared",
         "/shared-__lock__",
@@ -380,8 +382,8 @@ async fn run(kind: Kind, layout: Layout, seed: u64, tally: &Arc<Tally>) {
     drop(done);
 }
 
-/// `ZK_CHAOS_SEEDS=k` runs more than the few that are run each time, and `ZK_CHAOS_SEED=n` begins
-/// with this one. Each has a runtime of its own, so that it does the same when it is alone.
+/// `ZK_CHAOS_SEEDS=k` runs more seeds than the default, and `ZK_CHAOS_SEED=n` begins with this one.
+/// Each seed has a runtime of its own, so that it does the same when it runs alone.
 fn seeds(kind: Kind) {
     let number = |name| std::env::var(name).ok().and_then(|n| n.parse().ok());
     let first = number("ZK_CHAOS_SEED").unwrap_or(0);
@@ -393,7 +395,7 @@ fn seeds(kind: Kind) {
             1 => Layout::Kazoo,
             _ => Layout::Curator,
         };
-        // What the recipes draw their pauses from.
+        // The recipes draw their delays from this generator.
         fastrand::seed(seed);
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().start_paused(true).build().unwrap();
@@ -409,22 +411,26 @@ fn seeds(kind: Kind) {
     }
 }
 
+/// Guards: I19.
 #[test]
-fn i19_no_two_hold_a_lock_at_a_time_and_nobody_waits_for_ever() {
+fn locks_exclude_and_every_wait_ends() {
     seeds(Kind::Lock);
 }
 
+/// Guards: A70, B93.
 #[test]
-fn a70_b93_no_writer_is_with_anybody_and_nobody_waits_for_ever() {
+fn writers_exclude_and_every_wait_ends() {
     seeds(Kind::ReadWrite);
 }
 
+/// Guards: A71, B98.
 #[test]
-fn a71_b98_no_more_than_may_be_are_in_a_semaphore_and_nobody_waits_for_ever() {
+fn semaphores_limit_and_every_wait_ends() {
     seeds(Kind::Semaphore);
 }
 
+/// Guards: A66, D6.
 #[test]
-fn a66_d6_no_two_lead_at_a_time_and_always_one_in_the_end() {
+fn elections_have_one_leader_at_a_time() {
     seeds(Kind::Election);
 }

@@ -1,10 +1,10 @@
 //! Recipes that meet at one znode through different roots, and at one path of different ensembles.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -103,7 +103,7 @@ async fn a_multi_lock_distinguishes_ensembles() {
     }
 }
 
-/// Each program takes its locks so often, and gets them however the others name them.
+/// Each program acquires its locks this many times, and gets them whatever names the others use.
 async fn all_get_their_turn(programs: Vec<Vec<Lock>>) {
     let programs: Vec<_> = programs
         .into_iter()
@@ -195,7 +195,7 @@ async fn semaphores_meet_through_every_chroot() {
             let semaphore = Semaphore::new(&own, at, 1).layout(layout);
             let lease = match semaphore.acquire().await {
                 Ok(lease) => lease,
-                // The line would be beside the root of the handle.
+                // The queue would be a sibling of the root of the handle.
                 Err(Error::Client(error)) if at == "/" => {
                     assert_eq!(error.kind(), zk_client::ErrorKind::InvalidPath);
                     assert_eq!(layout, zk_recipes::Layout::Kazoo);
@@ -220,7 +220,7 @@ async fn caches_name_nodes_below_their_own_root() {
         let memory = memory(1).await;
         let (zk, admin) = (memory.any().await, memory.any().await);
         admin.ensure_path("/a/b/c/d").await.unwrap();
-        // Beside the tree, with names that begin like its root.
+        // Outside of the tree, with the path of its root as a prefix.
         admin.ensure_path("/a/b/cc/d").await.unwrap();
         let mut caches = Vec::new();
         for (handle, path) in handles(&zk) {
@@ -284,7 +284,7 @@ async fn watches_through_chroots_end_one_by_one() {
 
 /// Guards: H3.
 #[tokio::test(start_paused = true)]
-async fn watches_see_one_znode_through_every_chroot() {
+async fn watches_see_a_znode_through_every_chroot() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     zk.ensure_path("/a/b").await.unwrap();

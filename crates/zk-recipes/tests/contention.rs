@@ -1,10 +1,10 @@
-//! What locks cost, how they are named, and what happens to their parents.
+//! The cost of locks under contention, their names, and their parents.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -17,12 +17,14 @@ use common::{
 use zk_client::{Acl, Client, Permissions};
 use zk_embedded::Pose;
 use zk_proto::OpCode;
-use zk_recipes::{Layout, Lock, Lost, MultiLock, ReadLock, Trust, WriteLock, revoke};
+use zk_recipes::{GuardLost, Layout, LeaseBasis, Lock, MultiLock, ReadLock, WriteLock, revoke};
 
-/// I22, go-zk #145: one release wakes one waiter, and what it costs is the same with a thousand. On other
-/// servers than the default one a hundred show what a release costs there.
+/// go-zk #145: one release wakes one waiter, and its cost is the same with a thousand. On other servers
+/// than the default one a hundred waiters show the cost of a release.
+///
+/// Guards: A65, B96, I22.
 #[tokio::test(start_paused = true)]
-async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
+async fn a_release_wakes_one_of_many_waiters() {
     let waiters = if pose() == Pose::V3_9 { 1000 } else { 100 };
     let memory = memory(1).await;
     let (holder, waiter) = (memory.any().await, memory.any().await);
@@ -42,9 +44,9 @@ async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
 
     let mut waiting = Vec::new();
     for n in 0..waiters {
-        let lock = Lock::new(&waiter, "/lock").trust(match n % 2 {
-            0 => Trust::Quorum,
-            _ => Trust::Server,
+        let lock = Lock::new(&waiter, "/lock").lease_basis(match n % 2 {
+            0 => LeaseBasis::Quorum,
+            _ => LeaseBasis::Server,
         });
         waiting.push(start(async move { lock.acquire().await.unwrap() }));
         // In this order.
@@ -63,7 +65,7 @@ async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
             watches - 1,
             "one was woken"
         );
-        // The deletion, and what the next one asks: for the children, and at times a quorum.
+        // The deletion, and the requests of the next contender: the children, and at times a check.
         let renewals = u64::from(common::now() > now);
         assert!(
             (2..=3 + renewals).contains(&requests),
@@ -72,9 +74,11 @@ async fn a65_b96_one_release_of_a_lock_with_a_thousand_waiters_wakes_one() {
     }
 }
 
-/// ZOOKEEPER-3162, A63: five wait, and the one in the middle goes.
+/// ZOOKEEPER-3162: of five waiters the one in the middle leaves.
+///
+/// Guards: A63, B83.
 #[tokio::test(start_paused = true)]
-async fn a63_b83_a_waiter_in_the_middle_that_goes_disturbs_nobody() {
+async fn a_leaving_waiter_disturbs_no_other() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let lock = Lock::new(&zk, "/lock");
@@ -99,9 +103,11 @@ async fn a63_b83_a_waiter_in_the_middle_that_goes_disturbs_nobody() {
     assert!(memory.names("/lock").is_empty());
 }
 
-/// ZOOKEEPER-4372: the parent's counter runs over while contenders wait.
+/// ZOOKEEPER-4372: the parent's counter overflows while contenders wait.
+///
+/// Guards: A70, B82.
 #[tokio::test(start_paused = true)]
-async fn a70_b82_the_order_is_kept_when_the_counter_runs_over() {
+async fn the_order_survives_a_counter_overflow() {
     for layout in LAYOUTS {
         let memory = memory(1).await;
         let zk = memory.any().await;
@@ -132,10 +138,12 @@ async fn a70_b82_the_order_is_kept_when_the_counter_runs_over() {
     }
 }
 
-/// CURATOR-308: the container goes between the acquisitions, and under a waiting one's hands. A server
-/// without containers keeps the parent until it is deleted.
+/// CURATOR-308: the server deletes the container between acquisitions, and while a contender waits. A
+/// server without containers keeps the parent until it is deleted.
+///
+/// Guards: A75.
 #[tokio::test(start_paused = true)]
-async fn a75_a_parent_that_was_reaped_is_made_again() {
+async fn a_deleted_container_is_created_again() {
     let often = Duration::from_millis(100);
     let memory = memory_with(common::server().container_check_interval(often)).await;
     let zk = memory.any().await;
@@ -157,7 +165,7 @@ async fn a75_a_parent_that_was_reaped_is_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_clients_acl_is_that_of_parents_and_contenders() {
+async fn znodes_have_the_clients_acl() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     zk.add_auth("digest", "ann:secret").await.unwrap();
@@ -174,7 +182,7 @@ async fn the_clients_acl_is_that_of_parents_and_contenders() {
     guard.release().await.unwrap();
 }
 
-/// Creates a child whose name ends so and which the server names first, if one of a hundred is.
+/// Creates a child with this end of its name that the server lists first, if one of a hundred is.
 async fn create_as_first(zk: &Client, end: &str) -> Option<String> {
     for id in 0..100 {
         let name = format!("{id}{end}");
@@ -205,7 +213,7 @@ async fn hand_made_children_give_no_second_holder() {
         let memory = memory(1).await;
         let (zk, other) = (memory.any().await, memory.any().await);
         let (first, second) = (Lock::new(&zk, "/lock"), Lock::new(&other, "/lock"));
-        // What the server names first depends on the random names of both.
+        // Which child the server lists first depends on the random names of both.
         let (held, stranger) = loop {
             let held = first.acquire().await.unwrap();
             if let Some(stranger) = create_as_first(&zk, name).await {
@@ -217,16 +225,16 @@ async fn hand_made_children_give_no_second_holder() {
         assert!(also.is_none(), "beside {stranger}");
         held.check().unwrap();
         held.release().await.unwrap();
-        // It is of no session, and may be ahead of all.
+        // It belongs to no session, and may be ahead of all others.
         zk.delete(&stranger).await.unwrap();
         let next = soon("the lock", second.acquire()).await.unwrap();
         next.release().await.unwrap();
     }
 }
 
-/// kazoo's `ephemeral=False`.
+/// kazoo's `ephemeral=False`. It ends by release or deletion.
 #[tokio::test(start_paused = true)]
-async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion() {
+async fn a_persistent_lock_outlives_its_session() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let lock = Lock::new(&zk, "/lock")
@@ -257,9 +265,12 @@ async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion(
     let path = contender.contenders().await.unwrap()[0].path.clone();
     other.delete(&path).await.unwrap();
     let (lost, guard) = soon("the loss", lost).await.unwrap();
-    assert_eq!((lost, guard.check()), (Lost::Deleted, Err(Lost::Deleted)));
+    assert_eq!(
+        (lost, guard.check()),
+        (GuardLost::Deleted, Err(GuardLost::Deleted))
+    );
     drop(guard);
-    // Dropped in one session, it is let go in whichever follows.
+    // A guard that is dropped in one session is released in the next one.
     let guard = lock.acquire().await.unwrap();
     memory.server.faults().stop();
     drop(guard);
@@ -269,7 +280,7 @@ async fn a_persistent_lock_outlives_its_session_and_ends_by_release_or_deletion(
 
 /// Curator's revocation.
 #[tokio::test(start_paused = true)]
-async fn a_holder_can_be_asked_to_let_go() {
+async fn a_holder_receives_a_revocation() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let lock = Lock::new(&zk, "/lock").identifier("holder");
@@ -295,10 +306,13 @@ async fn a_holder_can_be_asked_to_let_go() {
 
     let guard = lock.acquire().await.unwrap();
     other.delete(guard.path()).await.unwrap();
-    assert_eq!(soon("the loss", guard.revoked()).await, Err(Lost::Deleted));
+    assert_eq!(
+        soon("the loss", guard.revoked()).await,
+        Err(GuardLost::Deleted)
+    );
 }
 
-/// The names are what other clients must be able to read.
+/// Other clients have to be able to read the names.
 #[tokio::test(start_paused = true)]
 async fn znodes_have_the_names_of_their_layout() {
     let memory = memory(1).await;
@@ -344,9 +358,11 @@ async fn znodes_have_the_names_of_their_layout() {
     }
 }
 
-/// CURATOR A72: what comes after the first lock that cannot be had is not tried.
+/// The locks after the first one that cannot be acquired are not tried.
+///
+/// Guards: A72.
 #[tokio::test(start_paused = true)]
-async fn a72_several_locks_are_had_together_and_the_rest_is_not_tried() {
+async fn a_multi_lock_stops_at_the_first_failure() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let several = |paths: [&str; 3]| MultiLock::new(paths.map(|path| Lock::new(&zk, path)));
@@ -377,11 +393,11 @@ async fn a72_several_locks_are_had_together_and_the_rest_is_not_tried() {
 }
 
 fn other_id() -> String {
-    zk_client::digest_id("nobody", "x")
+    zk_client::digest_id("other", "x")
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_locks_in_any_order_are_no_deadlock_and_are_lost_together() {
+async fn multi_locks_in_any_order_do_not_deadlock() {
     let memory = memory(1).await;
     let mut workers = tokio::task::JoinSet::new();
     for n in 0..6 {
@@ -417,7 +433,7 @@ async fn several_locks_in_any_order_are_no_deadlock_and_are_lost_together() {
     let (lost, guard) = soon("the loss", lost).await.unwrap();
     assert_eq!(
         (lost, guard.check(), guard.deadline()),
-        (Lost::Deleted, Err(Lost::Deleted), None)
+        (GuardLost::Deleted, Err(GuardLost::Deleted), None)
     );
     drop(guard);
     memory.until_names("/a", 0).await;

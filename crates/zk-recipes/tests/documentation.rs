@@ -1,24 +1,33 @@
-//! Each recipe's page says what its users ask first.
+//! Each recipe's page has the sections that its users look for.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
-/// The recipes, and where they are.
+/// The recipes and their sources.
 const RECIPES: [(&str, &str); 12] = [
-    ("Lock", include_str!("../src/lock.rs")),
-    ("ReadLock", include_str!("../src/rw_lock.rs")),
-    ("WriteLock", include_str!("../src/rw_lock.rs")),
-    ("Semaphore", include_str!("../src/semaphore.rs")),
-    ("MultiLock", include_str!("../src/multi_lock.rs")),
-    ("Election", include_str!("../src/election.rs")),
-    ("LeaderLatch", include_str!("../src/latch.rs")),
+    ("Lock", include_str!("../src/locks/lock.rs")),
+    ("ReadLock", include_str!("../src/locks/rw_lock.rs")),
+    ("WriteLock", include_str!("../src/locks/rw_lock.rs")),
+    ("Semaphore", include_str!("../src/locks/semaphore.rs")),
+    ("MultiLock", include_str!("../src/locks/multi_lock.rs")),
+    ("Election", include_str!("../src/election/mod.rs")),
+    (
+        "LeaderLatch",
+        include_str!("../src/election/leader_latch.rs"),
+    ),
     ("Barrier", include_str!("../src/barrier.rs")),
-    ("DataWatch", include_str!("../src/data_watch.rs")),
-    ("ChildrenWatch", include_str!("../src/children_watch.rs")),
-    ("PatientChildrenWatch", include_str!("../src/patient.rs")),
+    ("DataWatch", include_str!("../src/watch/data_watch.rs")),
+    (
+        "ChildrenWatch",
+        include_str!("../src/watch/children_watch.rs"),
+    ),
+    (
+        "PatientChildrenWatch",
+        include_str!("../src/watch/patient_children_watch.rs"),
+    ),
     ("TreeCache", include_str!("../src/tree_cache/mod.rs")),
 ];
 
-/// What stands above a public type.
+/// The documentation and attributes of a public type.
 fn page(recipe: &str, source: &str) -> String {
     let lines: Vec<&str> = source.lines().collect();
     let is_it = |line: &&str| {
@@ -34,7 +43,7 @@ fn page(recipe: &str, source: &str) -> String {
 }
 
 #[test]
-fn every_recipe_says_what_it_costs_and_how_it_is_lost() {
+fn every_recipe_has_the_usual_sections() {
     let wanted = [
         "/// ```no_run",
         "/// # Znodes",
@@ -52,7 +61,7 @@ fn every_recipe_says_what_it_costs_and_how_it_is_lost() {
     }
 }
 
-/// A recipe is what is made with a client.
+/// A recipe is a type that is made with a client.
 #[test]
 fn every_recipe_is_in_the_list() {
     let mut made = 0;

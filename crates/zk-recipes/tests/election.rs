@@ -1,10 +1,10 @@
-//! Elections, latches, and those who look on.
+//! Elections, latches and observers.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -15,18 +15,21 @@ use std::time::Duration;
 
 use common::{at, end_session, memory, soon, start, until};
 use zk_embedded::fault::on;
-use zk_recipes::{Contender, Election, LeaderLatch, Leaders, Lost};
+use zk_recipes::{Contender, Election, GuardLost, LeaderLatch, LeaderStream};
 
-async fn next(leaders: &mut Leaders) -> Option<Contender> {
+async fn next(leaders: &mut LeaderStream) -> Option<Contender> {
     soon("the next leader", leaders.next())
         .await
         .unwrap()
         .unwrap()
 }
 
-/// CURATOR-724/436/358: there is no path, then nobody, then a leader, another, and nobody.
+/// CURATOR-724/436/358: first the path does not exist, then no candidate, then a leader, another, and
+/// no leader.
+///
+/// Guards: B89.
 #[tokio::test(start_paused = true)]
-async fn b89_who_looks_on_sees_every_leader_and_none() {
+async fn an_observer_sees_every_leader_and_none() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let observer = memory.any().await;
@@ -47,8 +50,11 @@ async fn b89_who_looks_on_sees_every_leader_and_none() {
     end_session(&memory.server, &zk);
     let second = soon("the second", second).await.unwrap();
     assert_eq!(next(&mut leaders).await.unwrap().token, second.token());
-    assert_eq!(soon("the loss", first.lost()).await, Lost::SessionEnded);
-    // The observer's session is another's affair.
+    assert_eq!(
+        soon("the loss", first.lost()).await,
+        GuardLost::SessionEnded
+    );
+    // The end of the observer's session does not end the stream.
     end_session(&memory.server, &observer);
     second.resign().await.unwrap();
     assert_eq!(next(&mut leaders).await, None);
@@ -58,9 +64,11 @@ async fn b89_who_looks_on_sees_every_leader_and_none() {
     while soon("the end", leaders.next()).await.is_some() {}
 }
 
-/// CURATOR-696: the znode of a session that has ended is at the head, and it is this candidate's.
+/// CURATOR-696: the znode of this candidate's session that has ended is at the head.
+///
+/// Guards: A66, B87, D6.
 #[tokio::test(start_paused = true)]
-async fn a66_b87_d6_nobody_leads_by_the_znode_of_an_earlier_session() {
+async fn an_earlier_sessions_znode_does_not_lead() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let latch = LeaderLatch::new(&zk, "/latch").id("me");
@@ -88,9 +96,11 @@ async fn a66_b87_d6_nobody_leads_by_the_znode_of_an_earlier_session() {
     until("the term is over", || term.check().is_err()).await;
 }
 
-/// ZOOKEEPER-1219: the znode of who is about to lead is deleted by somebody.
+/// ZOOKEEPER-1219: another client deletes the znode of the candidate that is about to lead.
+///
+/// Guards: A62, B92.
 #[tokio::test(start_paused = true)]
-async fn a62_b92_a_candidate_whose_znode_was_deleted_stands_again() {
+async fn a_deleted_candidate_campaigns_again() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let leader = Election::new(&other, "/election").campaign().await.unwrap();
@@ -115,8 +125,10 @@ async fn a62_b92_a_candidate_whose_znode_was_deleted_stands_again() {
 }
 
 /// CURATOR-518/671.
+///
+/// Guards: B91.
 #[tokio::test(start_paused = true)]
-async fn b91_who_has_lost_a_term_stands_again_and_does_the_work_anew() {
+async fn work_starts_again_after_a_lost_term() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let begun = Arc::new(AtomicUsize::new(0));
@@ -157,7 +169,7 @@ async fn b91_who_has_lost_a_term_stands_again_and_does_the_work_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn latches_have_curators_names_and_are_led_in_order() {
+async fn latches_have_curators_names_and_order() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let latch = |id: &str| LeaderLatch::new(&zk, "/latch").id(id);

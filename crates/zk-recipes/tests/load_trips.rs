@@ -1,10 +1,7 @@
-//! What loading a tree costs in requests, and in round trips: on a network that does nothing but take
-//! its time, by a clock that passes over the rest.
+//! The cost of loading a tree in requests and round trips: on a network with a fixed delay, and a
+//! virtual clock on which nothing else takes time.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that panics has failed, which is what it is for"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod common;
 
@@ -14,12 +11,13 @@ use common::{fill, memory, received, soon};
 use tokio::time::Instant;
 use zk_recipes::TreeCache;
 
-/// How long each reply is on its way.
+/// The delay of each reply.
 const TRIP: Duration = Duration::from_millis(100);
 
-/// So the server is never waited for but by a window full of reads, and each znode is read once.
+/// So the load never waits for the server except for a window full of reads, and each znode is read
+/// once.
 #[tokio::test(start_paused = true)]
-async fn a_tree_is_loaded_with_one_read_a_znode_and_a_window_full_of_them_at_a_time() {
+async fn a_tree_is_loaded_in_full_windows() {
     const NODES: usize = 10_000;
     for window in [100, 1_000] {
         let memory = memory(1).await;
@@ -34,7 +32,7 @@ async fn a_tree_is_loaded_with_one_read_a_znode_and_a_window_full_of_them_at_a_t
         let took = started.elapsed();
         let requests = usize::try_from(received(&memory).await - before).unwrap();
         let trips = took.as_millis() / TRIP.as_millis();
-        // Those besides: the watch, the sync, the root's data, the names.
+        // The other requests: the watch, the sync, the root's data, the names.
         assert_eq!(requests, NODES + 4);
         assert_eq!(trips, (NODES / window + 4) as u128, "{took:?}");
     }

@@ -1,10 +1,10 @@
-//! Locks when replies are lost, sessions expire and callers go away.
+//! Locks when replies are lost, sessions expire and callers drop their waits.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -19,7 +19,7 @@ use common::{
 };
 use zk_client::Client;
 use zk_embedded::{Server, fault::on};
-use zk_recipes::{Error, Lock, Lost};
+use zk_recipes::{Error, GuardLost, Lock};
 
 async fn client(server: &Server) -> Client {
     let zk = common::unhurried(Client::builder(address(server)))
@@ -30,21 +30,21 @@ async fn client(server: &Server) -> Client {
     zk
 }
 
-/// The znodes in the lock's line.
+/// The znodes in the lock's queue.
 fn line(server: &Server) -> Vec<String> {
     let mut paths = paths(server);
     paths.retain(|path| path.starts_with("/lock/"));
     paths
 }
 
-/// What the contenders call themselves.
+/// The identifiers of the contenders.
 async fn names(lock: &Lock) -> Vec<String> {
     let contenders = lock.contenders().await.unwrap();
     let name = |c: zk_recipes::Contender| String::from_utf8(c.identifier.to_vec()).unwrap();
     contenders.into_iter().map(name).collect()
 }
 
-/// Polls what waits for the lock, woken or not, until so many are in the line.
+/// Polls a wait for the lock, woken or not, until this many entries are in the queue.
 async fn waits_in(line_of: usize, server: &Server, mut waiting: Pin<&mut impl Future>) {
     let waits = poll_fn(|cx| {
         assert!(waiting.as_mut().poll(cx).is_pending());
@@ -55,11 +55,12 @@ async fn waits_in(line_of: usize, server: &Server, mut waiting: Pin<&mut impl Fu
             Poll::Ready(())
         }
     });
-    soon("its place in the line", waits).await;
+    soon("its place in the queue", waits).await;
 }
 
+/// Guards: A51, A52, B84.
 #[tokio::test]
-async fn a51_a52_b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
+async fn a_lost_reply_leaves_one_znode() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
@@ -74,9 +75,11 @@ async fn a51_a52_b84_a_lost_reply_leaves_one_znode_and_the_lock_is_had() {
     assert!(line(&server).is_empty());
 }
 
-/// The znode of the session that ended must not stand before that of the next, for ever.
+/// The znode of the ended session must not stay before that of the next one.
+///
+/// Guards: A54, A62, B85.
 #[tokio::test]
-async fn a54_a62_b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_the_line() {
+async fn an_expiry_in_acquire_leaves_no_orphan() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/lock").await.unwrap();
@@ -86,7 +89,7 @@ async fn a54_a62_b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_th
         .drop_reply_after_apply(on(common::create_op()));
     let lock = Lock::new(&zk, "/lock");
     let mut acquire = pin!(lock.acquire());
-    // The create goes out, is executed, and its reply is lost.
+    // The create is sent and executed, and its reply is lost.
     waits_in(1, &server, acquire.as_mut()).await;
     server.expire_session(first.id);
     let guard = soon("the lock", acquire).await.unwrap();
@@ -98,9 +101,11 @@ async fn a54_a62_b85_a_session_that_expires_in_the_middle_leaves_no_orphan_in_th
     .await;
 }
 
-/// D3, B95, G7: wherever the caller gives up, nothing stays.
+/// At whichever await the caller drops it.
+///
+/// Guards: B95, D3, G7.
 #[tokio::test]
-async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
+async fn a_dropped_acquire_leaves_nothing() {
     let server = common::server().start().await.unwrap();
     let (zk, other) = (client(&server).await, client(&server).await);
     let held = Lock::new(&other, "/lock").acquire().await.unwrap();
@@ -116,8 +121,11 @@ async fn d3_an_acquisition_dropped_at_any_point_leaves_nothing() {
     assert_eq!((statistics.watches, statistics.subscribers), (0, 0));
 }
 
+/// And its fenced writes have no effect.
+///
+/// Guards: A61, C11.
 #[tokio::test]
-async fn a61_c11_a_guard_is_lost_with_its_session_and_writes_nothing_more() {
+async fn a_guard_is_lost_with_its_session() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.create("/data", "before").await.unwrap();
@@ -126,9 +134,9 @@ async fn a61_c11_a_guard_is_lost_with_its_session_and_writes_nothing_more() {
     guard.fenced().set("/data", "mine").commit().await.unwrap();
     end_session(&server, &zk);
     let lost = soon("the loss", guard.lost()).await;
-    // The servers of a restored ensemble do not answer a client that has seen more, so the deadline
-    // may pass before the session is over.
-    assert!(lost == Lost::SessionEnded || is_restored(), "{lost:?}");
+    // The servers of a restored ensemble do not answer a client with a greater zxid, so the deadline
+    // may pass before the session ends.
+    assert!(lost == GuardLost::SessionEnded || is_restored(), "{lost:?}");
     assert_eq!(guard.check(), Err(lost));
     let refused = guard.fenced().set("/data", "stale").commit().await;
     assert!(
@@ -138,13 +146,13 @@ async fn a61_c11_a_guard_is_lost_with_its_session_and_writes_nothing_more() {
     let next = soon("the next lock", Lock::new(&zk, "/lock").acquire())
         .await
         .unwrap();
-    // Zxids start over in a restored ensemble.
+    // Zxids restart in a restored ensemble.
     assert_eq!(next.token() > token, !is_restored());
     assert_eq!(zk.get("/data").await.unwrap().0, "mine");
 }
 
 #[tokio::test]
-async fn a_guard_is_lost_when_its_znode_is_deleted() {
+async fn a_guard_is_lost_with_its_znode() {
     let server = common::server().start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
     zk.create("/data", "before").await.unwrap();
@@ -154,17 +162,17 @@ async fn a_guard_is_lost_when_its_znode_is_deleted() {
         until("it is watched", || server.watch_counts().data > 0).await;
         admin.delete(guard.path()).await.unwrap();
     });
-    assert_eq!(lost, Err(Lost::Deleted));
+    assert_eq!(lost, Err(GuardLost::Deleted));
     let refused = guard.fenced().set("/data", "stale").commit().await;
     assert!(
-        matches!(refused, Err(Error::Lost(Lost::Deleted))),
+        matches!(refused, Err(Error::Lost(GuardLost::Deleted))),
         "{refused:?}"
     );
 }
 
-/// D13.
+/// Guards: D13.
 #[tokio::test]
-async fn d13_a_guard_dropped_outside_a_runtime_lets_go() {
+async fn a_drop_outside_a_runtime_releases() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
@@ -173,7 +181,7 @@ async fn d13_a_guard_dropped_outside_a_runtime_lets_go() {
 }
 
 #[tokio::test]
-async fn contenders_are_served_in_order_and_known_by_name() {
+async fn contenders_are_served_in_order() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let first = Lock::new(&zk, "/lock")
@@ -200,9 +208,9 @@ async fn contenders_are_served_in_order_and_known_by_name() {
     guard.release().await.unwrap();
 }
 
-/// A server may have given the lock away before its answer is here.
+/// The server may have given the lock away before its answer arrives.
 #[tokio::test]
-async fn a_guard_is_not_trusted_while_its_client_is_being_closed() {
+async fn a_guard_is_lost_while_its_client_closes() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     let guard = soon("the lock", Lock::new(&zk, "/lock").acquire())
@@ -218,9 +226,9 @@ async fn a_guard_is_not_trusted_while_its_client_is_being_closed() {
             Poll::Ready(waits && closing.as_mut().poll(cx).is_pending())
         });
         assert!(pending.await);
-        assert_eq!(soon("the loss", lost).await, Lost::SessionEnded);
+        assert_eq!(soon("the loss", lost).await, GuardLost::SessionEnded);
     }
-    assert_eq!(guard.check(), Err(Lost::SessionEnded));
+    assert_eq!(guard.check(), Err(GuardLost::SessionEnded));
     assert!(
         guard.release().await.is_err(),
         "it was not let go by itself"

@@ -1,10 +1,10 @@
-//! The recipes on servers that know fewer operations than Apache ZooKeeper 3.9, as the embedded server
-//! poses as them, on a paused clock.
+//! The recipes on servers with fewer operations than Apache ZooKeeper 3.9, imitated by the embedded
+//! server, on a paused clock.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 #[path = "common/closing.rs"]
@@ -21,17 +21,17 @@ use zk_embedded::{Pose, Server};
 use zk_proto::OpCode;
 use zk_recipes::{
     Barrier, CacheEvent, CacheEvents, ChildrenState, ChildrenWatch, DataState, DataWatch, Election,
-    Layout, Lock, LockGuard, Lost, MultiLock, PatientChildrenWatch, ReadLock, Semaphore, TreeCache,
-    WriteLock,
+    GuardLost, Layout, Lock, LockGuard, MultiLock, PatientChildrenWatch, ReadLock, Semaphore,
+    TreeCache, WriteLock,
 };
 
-/// A server that knows fewer operations than others.
+/// A server with fewer operations than others.
 struct World {
     name: String,
     memory: Memory,
     /// The lasting watches that it has.
     watches: &'static [WatchMode],
-    /// It ends the session on what it does not know, and does not say what that is.
+    /// It ends the session on a request that it does not have, without an error.
     closes: bool,
 }
 
@@ -72,8 +72,8 @@ impl World {
     }
 }
 
-/// Runs a scenario twice with the same client in each world. It costs no session, but for the first
-/// request of each kind where only the end of the session shows that it is not known.
+/// Runs a scenario twice with the same client in each world. It costs no session, except for the first
+/// request of each kind where only the end of the session shows that the server lacks it.
 async fn everywhere(scenario: impl AsyncFn(&World, &Client, &str)) {
     let mut worlds = vec![World::closing().await];
     for &pose in Pose::ALL {
@@ -93,9 +93,9 @@ async fn everywhere(scenario: impl AsyncFn(&World, &Client, &str)) {
     }
 }
 
-/// Has a client find out what its server does not know, at the cost of one session for each operation.
+/// Has a client find out which operations its server lacks, at the cost of one session for each.
 async fn teach(zk: &Client) {
-    // Whether it is known already or lost with the session does not matter.
+    // It may fail with a typed error or with the end of the session.
     zk.create("/taught", "").await.ok();
     zk.connected().await.unwrap();
     zk.create("/taught/c", "").container().await.ok();
@@ -147,7 +147,7 @@ async fn a_dropped_watch_costs_no_guard() {
         let mut data = DataWatch::new(zk, root);
         soon(&world.name, data.next()).await.unwrap().unwrap();
         drop(data);
-        // Longer than a session lasts: the guard is renewed.
+        // Longer than a session without renewals.
         tokio::time::sleep(zk.session().timeout * 2).await;
         guard.check().unwrap();
         guard.fenced().set(root, "written").commit().await.unwrap();
@@ -184,7 +184,7 @@ async fn a_lock_below_no_parent_is_passed_on() {
 
 /// Guards: P4.
 #[tokio::test(start_paused = true)]
-async fn locks_of_every_kind_are_had() {
+async fn locks_of_every_kind_are_acquired() {
     everywhere(async |world, zk, root| {
         let at = |name: &str| format!("{root}/kinds/{name}");
         let several = ["b", "a"].map(|name| Lock::new(zk, &at(name)));
@@ -335,7 +335,7 @@ async fn a_tree_is_cached() {
             .await
             .unwrap();
         let mut caches = Vec::new();
-        // Two at once, and one more when it is known what the server does not know.
+        // Two at once, and one more after the client has found out what the server lacks.
         for round in [2, 1] {
             let started: Vec<_> = (0..round).map(|_| TreeCache::new(zk, root)).collect();
             for cache in started {
@@ -373,7 +373,7 @@ async fn a_tree_is_cached() {
     .await;
 }
 
-/// A cache that was made on a server with lasting watches, in the next session on one without.
+/// A cache that was started on a server with lasting watches, in the next session on one without.
 #[tokio::test(start_paused = true)]
 async fn a_cache_loses_its_lasting_watch() {
     let memory = memory(1).await;
@@ -398,7 +398,7 @@ async fn a_cache_loses_its_lasting_watch() {
     .await;
 }
 
-/// A watch that cannot be had is an error that names the operation, and costs nothing else.
+/// A watch that the server lacks is an error that names the operation, and costs nothing else.
 #[tokio::test(start_paused = true)]
 async fn a_lasting_watch_is_a_typed_error() {
     everywhere(async |world, zk, root| {
@@ -421,15 +421,15 @@ async fn a_lasting_watch_is_a_typed_error() {
     .await;
 }
 
-/// ClickHouse Keeper resumes no session: what a lost one held is there until its timeout, for its own
-/// client as for all others.
+/// ClickHouse Keeper resumes no session: the znodes of a lost session stay until its timeout, for its
+/// own client as for all others.
 #[tokio::test(start_paused = true)]
 async fn a_lost_sessions_znode_is_waited_for() {
     for pose in [Pose::KeeperOld, Pose::KeeperNew] {
         let world = World::of(pose).await;
         let (zk, other) = (world.client().await, world.client().await);
         let lock = |zk: &Client| Lock::new(zk, "/locks/l");
-        // Both find out what the server does not know.
+        // Both find out what the server lacks.
         for zk in [&zk, &other] {
             lock(zk).acquire().await.unwrap().release().await.unwrap();
         }
@@ -440,7 +440,10 @@ async fn a_lost_sessions_znode_is_waited_for() {
         world.memory.until_names("/locks/l", 2).await;
         let cut = tokio::time::Instant::now();
         world.memory.server.faults().disconnect(zk.session().id);
-        assert_eq!(soon(&world.name, first.lost()).await, Lost::SessionEnded);
+        assert_eq!(
+            soon(&world.name, first.lost()).await,
+            GuardLost::SessionEnded
+        );
         drop(first);
         let again = lock(&zk);
         let third = start(async move { again.acquire().await.unwrap() });

@@ -1,10 +1,10 @@
-//! Paths that no recipe takes.
+//! Paths that the recipes refuse.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -34,7 +34,7 @@ fn assert_invalid<T>(path: &str, what: &str, result: Result<T, Error>) {
     assert!(error.to_string().contains(&format!("{path:?}")), "{error}");
 }
 
-/// Everything that is done with a znode of the recipe's own.
+/// The operations on znodes that the recipe creates and deletes.
 async fn writers_refuse(zk: &Client, path: &str) {
     let check = |what: &str, result| assert_invalid(path, what, result);
     for layout in LAYOUTS {
@@ -83,7 +83,7 @@ async fn writers_refuse(zk: &Client, path: &str) {
     check("barrier", barrier.wait().await);
 }
 
-/// Everything that only reads.
+/// The operations that only read.
 async fn readers_refuse(zk: &Client, path: &str) {
     let data = soon("the error", DataWatch::new(zk, path).next()).await;
     assert_invalid(path, "data", data.unwrap().map(drop));
@@ -110,7 +110,7 @@ async fn readers_refuse(zk: &Client, path: &str) {
 
 /// Guards: P39.
 #[tokio::test(start_paused = true)]
-async fn invalid_paths_are_refused_before_requests() {
+async fn invalid_paths_are_refused_at_once() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     for zk in [zk.clone(), zk.chroot("/app").unwrap()] {
@@ -126,14 +126,14 @@ async fn invalid_paths_are_refused_before_requests() {
 
 /// Guards: P39.
 #[tokio::test(start_paused = true)]
-async fn the_ensembles_root_is_no_recipes_own() {
+async fn recipes_refuse_the_ensembles_root() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let before = (received(&memory).await, memory.server.paths());
     writers_refuse(&zk, "/").await;
     let after = (received(&memory).await, memory.server.paths());
     assert_eq!(after, before);
-    // It can be read, and the root of a chroot is a znode like any other.
+    // The root can be read, and the root of a chroot is a znode like any other.
     assert!(
         soon("the data", DataWatch::new(&zk, "/").next())
             .await

@@ -1,11 +1,11 @@
-//! What follows an ensemble that is restored from a backup: its zxids go back, or are by chance what
-//! they were, or greater.
+//! Recipes on an ensemble that is restored from a backup: its zxids are smaller, by chance equal, or
+//! greater than before.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -22,7 +22,7 @@ use zk_recipes::{
     PatientChildrenWatch, Semaphore, TreeCache, TreeCacheBuilder,
 };
 
-/// An ensemble with `/config`, which has one child, after so many other transactions; all times in
+/// An ensemble with `/config`, which has one child, after this many other transactions; all times in
 /// its stats are the same.
 async fn ensemble(writes: usize) -> (Memory, Client) {
     let memory = memory_with(common::server().wall_clock(WallClock::From(0))).await;
@@ -35,7 +35,7 @@ async fn ensemble(writes: usize) -> (Memory, Client) {
     (memory, zk)
 }
 
-/// Restores it to another state of `/config`, after so many other creations, and waits for the
+/// Restores it to another state of `/config`, after this many other creations, and waits for the
 /// client's next session.
 async fn restore(memory: &Memory, zk: &Client, creations: usize) {
     let epoch = zk.session().epoch;
@@ -43,7 +43,7 @@ async fn restore(memory: &Memory, zk: &Client, creations: usize) {
         for n in 0..creations {
             nodes.insert(format!("/a{n}"), "".into());
         }
-        // As many bytes as before.
+        // The same number of bytes as before.
         nodes.insert("/config".to_owned(), "beside".into());
         nodes.remove("/config/old");
         nodes.insert("/config/new".to_owned(), "".into());
@@ -62,7 +62,7 @@ fn histories() -> impl Iterator<Item = (usize, usize)> {
 
 /// Guards: M1.
 #[tokio::test(start_paused = true)]
-async fn a_data_watch_yields_what_was_restored() {
+async fn a_data_watch_follows_a_restore() {
     for (writes, creations) in histories() {
         let (memory, zk) = ensemble(writes).await;
         let mut watch = DataWatch::new(&zk, "/config");
@@ -86,7 +86,7 @@ fn has(state: &ChildrenState, name: &str) -> bool {
 
 /// Guards: M1.
 #[tokio::test(start_paused = true)]
-async fn a_children_watch_yields_what_was_restored() {
+async fn a_children_watch_follows_a_restore() {
     for (writes, creations) in histories() {
         let (memory, zk) = ensemble(writes).await;
         let mut watch = ChildrenWatch::new(&zk, "/config");
@@ -104,7 +104,7 @@ async fn a_children_watch_yields_what_was_restored() {
     }
 }
 
-/// What the cache holds, and what its events made of what it held at first.
+/// The contents of the cache, and its first contents after all of its events.
 async fn follow(builder: TreeCacheBuilder<'_>, memory: &Memory, zk: &Client, creations: usize) {
     let cache = builder.start();
     soon("the tree", cache.initialized()).await.unwrap();
@@ -144,7 +144,7 @@ async fn follow(builder: TreeCacheBuilder<'_>, memory: &Memory, zk: &Client, cre
 
 /// Guards: M1.
 #[tokio::test(start_paused = true)]
-async fn a_tree_cache_holds_what_was_restored() {
+async fn a_tree_cache_follows_a_restore() {
     for (writes, creations) in histories() {
         let (memory, zk) = ensemble(writes).await;
         let builder = TreeCache::builder(&zk, "/config");
@@ -155,8 +155,8 @@ async fn a_tree_cache_holds_what_was_restored() {
     }
 }
 
-/// An ensemble whose next epoch lets the sessions of a backup live on: their clients have seen smaller
-/// zxids, although they have seen more than the backup has.
+/// An ensemble whose next epoch keeps the sessions of a backup: the zxids of its clients are smaller
+/// than the new ones, although they are greater than those of the backup.
 async fn epochs() -> (Memory, Client) {
     let memory = memory_with(common::server().members(3)).await;
     let zk = memory.any().await;
@@ -165,7 +165,7 @@ async fn epochs() -> (Memory, Client) {
     (memory, zk)
 }
 
-/// Changes what [`epochs`] has made. It is lost with the [restore](go_back).
+/// Changes the znodes of [`epochs`]. The [restore](go_back) undoes it.
 async fn change(zk: &Client) {
     zk.set("/config", "beside").await.unwrap();
     zk.delete("/config/old").await.unwrap();
@@ -325,7 +325,7 @@ async fn a_barrier_is_opened_through_a_restore() {
     let (memory, zk) = ensemble(50).await;
     let barrier = Barrier::new(&zk, "/barrier");
     barrier.close().await.unwrap();
-    // It is deleted, without an answer, and the backup was made before that.
+    // It is deleted, the reply is lost, and the backup is from before that.
     let faults = memory.server.faults();
     faults.drop_reply_after_apply(on(OpCode::Delete));
     faults.refuse_connections(true).await;
@@ -344,7 +344,7 @@ async fn a_barrier_is_opened_through_a_restore() {
 
 /// Guards: M1.
 #[tokio::test(start_paused = true)]
-async fn a_versioned_write_is_unknown_after_a_restore() {
+async fn a_restored_version_makes_a_write_unknown() {
     for found in ["before", "new"] {
         let (memory, zk) = ensemble(0).await;
         let faults = memory.server.faults();

@@ -1,11 +1,11 @@
-//! What locks cost in requests, and in round trips: on a network that does nothing but take its
-//! time, by a clock that passes over the rest.
+//! The cost of locks in requests and round trips: on a network with a fixed delay, and a virtual clock
+//! on which nothing else takes time.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -15,26 +15,24 @@ use std::time::Duration;
 
 use common::{LAYOUTS, Memory, memory, received, soon, start, until};
 use tokio::time::Instant;
-use zk_recipes::{
-    Election, Guard, Layout, LeaderLatch, Lock, ReadLock, Semaphore, TreeCache, WriteLock,
-};
+use zk_recipes::{Election, Layout, LeaderLatch, Lock, ReadLock, Semaphore, TreeCache, WriteLock};
 
-/// How long each reply, and each notification, is on its way.
+/// The delay of each reply and each notification.
 const TRIP: Duration = Duration::from_millis(100);
 
-/// Does something, and says how many requests and how many round trips that took.
+/// Runs a future, and returns its numbers of requests and round trips.
 async fn cost<T>(memory: &Memory, future: impl Future<Output = T>) -> (T, u64, u32) {
     let before = received(memory).await;
     let started = Instant::now();
     let value = soon("what is to be counted", future).await;
     let took = started.elapsed();
     let trips = u32::try_from(took.as_millis() / TRIP.as_millis()).unwrap();
-    // The clock is exact to a millisecond, and passes while nothing else does.
+    // The clock is exact to a millisecond, and advances only while all tasks wait.
     assert!(took < TRIP * trips + TRIP / 10, "{took:?}");
     (value, received(memory).await - before, trips)
 }
 
-/// An ensemble from which every answer takes its time, with the znode that all contend under.
+/// An ensemble whose answers have a delay, with the parent of the contenders.
 async fn distant() -> (Memory, zk_client::Client) {
     let memory = memory(1).await;
     let zk = memory.any().await;
@@ -45,9 +43,9 @@ async fn distant() -> (Memory, zk_client::Client) {
     (memory, zk)
 }
 
-/// The znode and the line go out together, and what is acknowledged is assured.
+/// The creation of the znode and the read of the queue are sent together. A release takes one more.
 #[tokio::test(start_paused = true)]
-async fn whoever_is_alone_acquires_in_one_round_trip_and_releases_in_one() {
+async fn alone_a_lock_takes_one_round_trip() {
     for layout in LAYOUTS {
         let (memory, zk) = distant().await;
         let lock = Lock::new(&zk, "/lock").layout(layout);
@@ -81,9 +79,9 @@ async fn whoever_is_alone_acquires_in_one_round_trip_and_releases_in_one() {
     term.unwrap().check().unwrap();
 }
 
-/// The znode's deletion is on its way when the guard is gone, and so the line is read without it.
+/// The drop has submitted the deletion of the znode, so the queue is read without it.
 #[tokio::test(start_paused = true)]
-async fn whoever_drops_a_guard_and_acquires_again_does_not_wait_for_himself() {
+async fn acquire_does_not_wait_for_its_own_drop() {
     let (memory, zk) = distant().await;
     let lock = Lock::new(&zk, "/lock");
     let mut guard = lock.acquire().await.unwrap();
@@ -98,9 +96,9 @@ async fn whoever_drops_a_guard_and_acquires_again_does_not_wait_for_himself() {
     }
 }
 
-/// What has been heard of a session that only pings is old, and yet enough, whenever it pings.
+/// The proof of contact of a session that only pings is old, but recent enough at any time.
 #[tokio::test(start_paused = true)]
-async fn a_session_that_was_idle_acquires_in_one_round_trip_too() {
+async fn an_idle_session_locks_in_one_round_trip() {
     let (memory, zk) = distant().await;
     let (lock, timeout) = (Lock::new(&zk, "/lock"), zk.session().timeout);
     for part in 0..12 {
@@ -111,8 +109,9 @@ async fn a_session_that_was_idle_acquires_in_one_round_trip_too() {
     }
 }
 
+/// One for the answer, one to leave the queue.
 #[tokio::test(start_paused = true)]
-async fn who_only_tries_and_is_late_is_told_in_one_round_trip_and_leaves_in_another() {
+async fn a_failed_try_takes_two_round_trips() {
     let (memory, zk) = distant().await;
     let lock = Lock::new(&zk, "/lock");
     let _held = lock.acquire().await.unwrap();
@@ -123,7 +122,7 @@ async fn who_only_tries_and_is_late_is_told_in_one_round_trip_and_leaves_in_anot
 
 /// The release, half a round trip later the notification, and a round trip later the lock.
 #[tokio::test(start_paused = true)]
-async fn a_lock_is_handed_on_in_a_notification_and_a_round_trip() {
+async fn a_release_takes_a_round_trip_to_the_next() {
     let (memory, zk) = distant().await;
     let lock = Lock::new(&zk, "/lock");
     let mut guard = lock.acquire().await.unwrap();
@@ -132,7 +131,7 @@ async fn a_lock_is_handed_on_in_a_notification_and_a_round_trip() {
         let lock = Lock::new(other, "/lock");
         let next = start(async move { lock.acquire().await.unwrap() });
         until("it waits", || memory.server.watch_counts().data == 1).await;
-        // After a while a place has to be confirmed, which takes no longer.
+        // After a while a place has to be confirmed, which takes no extra round trip.
         tokio::time::sleep(waited).await;
         let handed_on = async {
             let (released, next) = tokio::join!(guard.release(), next);
@@ -140,7 +139,7 @@ async fn a_lock_is_handed_on_in_a_notification_and_a_round_trip() {
             next.unwrap()
         };
         let (next, requests, trips) = cost(&memory, handed_on).await;
-        // All of a trip is its way back: what is sent to the server is there at once.
+        // Only the way back has a delay.
         assert_eq!(trips, 2, "a notification, a round trip");
         next.check().unwrap();
         assert!(requests <= 5, "delete; children, and a check: {requests}");
@@ -148,14 +147,14 @@ async fn a_lock_is_handed_on_in_a_notification_and_a_round_trip() {
     }
 }
 
-/// The line's turn, the lease, and the turn passed on.
+/// The turn in the queue, the lease, and the release of the turn.
 #[tokio::test(start_paused = true)]
-async fn a_lease_of_a_semaphore_takes_three_round_trips_and_is_returned_in_one() {
+async fn a_lease_takes_three_round_trips() {
     for layout in [Layout::Default, Layout::Curator] {
         let (memory, zk) = distant().await;
         let semaphore = Semaphore::new(&zk, "/lock", 2).layout(layout);
         let (lease, requests, trips) = cost(&memory, semaphore.acquire()).await;
-        // And one that nobody waits for, which removes the watch.
+        // And one without a waiter, which removes the watch.
         assert_eq!((requests, trips), (6, 3), "{layout:?}");
         let (released, requests, trips) = cost(&memory, lease.unwrap().release()).await;
         released.unwrap();
@@ -163,9 +162,9 @@ async fn a_lease_of_a_semaphore_takes_three_round_trips_and_is_returned_in_one()
     }
 }
 
-/// A guard that is held asks for nothing until it must.
+/// A guard sends nothing until a renewal is due.
 #[tokio::test(start_paused = true)]
-async fn holding_costs_one_write_every_sixth_of_the_sessions_timeout() {
+async fn holding_costs_six_writes_a_timeout() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let guards = [
@@ -177,16 +176,16 @@ async fn holding_costs_one_write_every_sixth_of_the_sessions_timeout() {
     tokio::time::sleep(timeout * 10).await;
     let requests = received(&memory).await - before;
     let writes = memory.server.zxid().0 - written;
-    // In all that the session holds, and as many pings of the client in between.
+    // For all guards of the session, with as many pings of the client in between.
     assert!((55..=65).contains(&writes), "{writes} writes");
     assert!((110..=130).contains(&requests), "{requests} requests");
-    let checks: Vec<_> = guards.iter().map(|guard| Guard::check(guard)).collect();
+    let checks: Vec<_> = guards.iter().map(|guard| guard.check()).collect();
     assert_eq!(checks, [Ok(()), Ok(())]);
 }
 
-/// A window of nodes in each round trip, and the window is always full.
+/// A window of nodes in each round trip.
 #[tokio::test(start_paused = true)]
-async fn a_cache_reads_as_many_nodes_at_once_as_it_may() {
+async fn a_cache_keeps_its_window_of_reads_full() {
     const NODES: u32 = 1_000;
     const WINDOW: u32 = 100;
     let (memory, zk) = distant().await;
@@ -201,7 +200,7 @@ async fn a_cache_reads_as_many_nodes_at_once_as_it_may() {
         .start();
     let (snapshot, requests, trips) = cost(&memory, cache.initialized()).await;
     assert_eq!(snapshot.unwrap().len(), 1_001);
-    // The watch, a sync, the root, its children; and what is there.
+    // The watch, a sync, the root, its children; and the nodes.
     assert_eq!(trips, 4 + NODES / WINDOW, "{requests} requests");
     assert_eq!(requests, 4 + u64::from(NODES));
 }

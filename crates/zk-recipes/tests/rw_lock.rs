@@ -1,10 +1,10 @@
 //! Readers and writers.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -14,10 +14,10 @@ use std::time::Duration;
 use common::{LAYOUTS, at, dropped_after, end_session, memory, soon, start, until};
 use zk_embedded::fault::on;
 use zk_proto::OpCode;
-use zk_recipes::{Error, Layout, Lost, ReadLock, WriteLock};
+use zk_recipes::{Error, GuardLost, Layout, ReadLock, WriteLock};
 
 #[tokio::test(start_paused = true)]
-async fn readers_enter_together_and_a_writer_alone_in_the_order_of_arrival() {
+async fn readers_share_and_a_writer_is_alone() {
     for layout in LAYOUTS {
         let memory = memory(1).await;
         let zk = memory.any().await;
@@ -42,7 +42,7 @@ async fn readers_enter_together_and_a_writer_alone_in_the_order_of_arrival() {
         let line = read.contenders().await.unwrap();
         let shared: Vec<_> = line.iter().map(|c| c.shared).collect();
         assert_eq!(shared, [true, true, false, true]);
-        // The one in the middle of the line leaves first (B83).
+        // The one in the middle of the queue leaves first (B83).
         second.release().await.unwrap();
         memory.until_names("/lock", 3).await;
         assert!(!writer.is_finished());
@@ -58,9 +58,11 @@ async fn readers_enter_together_and_a_writer_alone_in_the_order_of_arrival() {
     }
 }
 
-/// CURATOR-621, kazoo #649: W, R, W2, downgrade of W: R enters, W2 does not before both have gone.
+/// CURATOR-621, kazoo #649: W, R, W2, downgrade of W: R enters, W2 only after both have left.
+///
+/// Guards: A70, B93.
 #[tokio::test(start_paused = true)]
-async fn a70_b93_a_downgraded_writer_lets_readers_in_and_keeps_writers_out() {
+async fn a_downgrade_admits_readers_not_writers() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let (read, write) = (
@@ -102,7 +104,7 @@ async fn a70_b93_a_downgraded_writer_lets_readers_in_and_keeps_writers_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_downgrade_whose_reply_is_lost_takes_effect_once() {
+async fn a_downgrade_without_reply_applies_once() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let writer = WriteLock::new(&zk, "/lock").acquire().await.unwrap();
@@ -126,9 +128,11 @@ async fn a_downgrade_whose_reply_is_lost_takes_effect_once() {
     memory.until_names("/lock", 0).await;
 }
 
-/// D3: wherever the caller gives up, nothing stays.
+/// At whichever await the caller drops it.
+///
+/// Guards: B95, D3.
 #[tokio::test(start_paused = true)]
-async fn d3_b95_a_downgrade_dropped_at_any_point_leaves_nothing() {
+async fn a_dropped_downgrade_leaves_nothing() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     for polls in 1..40 {
@@ -140,7 +144,7 @@ async fn d3_b95_a_downgrade_dropped_at_any_point_leaves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_no_downgrade_in_kazoos_layout() {
+async fn kazoos_layout_has_no_downgrade() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let lock = WriteLock::new(&zk, "/lock").layout(Layout::Kazoo);
@@ -150,22 +154,24 @@ async fn there_is_no_downgrade_in_kazoos_layout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_downgrade_after_the_session_is_lost_says_so() {
+async fn a_downgrade_without_session_is_lost() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let writer = WriteLock::new(&zk, "/lock").acquire().await.unwrap();
     end_session(&memory.server, &zk);
     let refused = soon("an answer", writer.downgrade()).await;
     assert!(
-        matches!(refused, Err(Error::Lost(Lost::SessionEnded))),
+        matches!(refused, Err(Error::Lost(GuardLost::SessionEnded))),
         "{refused:?}"
     );
     memory.until_names("/lock", 0).await;
 }
 
-/// I22: the release of a writer wakes the readers behind it, and nobody else.
+/// It wakes no other contender.
+///
+/// Guards: A65, I22.
 #[tokio::test(start_paused = true)]
-async fn a65_a_writers_release_wakes_the_readers_behind_it_and_no_others() {
+async fn a_writers_release_wakes_the_next_readers() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let (read, write) = (ReadLock::new(&zk, "/lock"), WriteLock::new(&zk, "/lock"));
@@ -186,7 +192,7 @@ async fn a65_a_writers_release_wakes_the_readers_behind_it_and_no_others() {
     // The first twenty watch the writer, the second writer the last of them, and nine that one.
     let on = |path: &str| memory.server.watches_on(&at(path)).data;
     assert_eq!(on(writer.path()), 1, "one session watches once");
-    until("everybody watches", || {
+    until("all contenders watch", || {
         memory.server.watch_counts().data == 3
     })
     .await;

@@ -1,10 +1,10 @@
-//! So many at a time.
+//! Semaphores.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -32,7 +32,7 @@ fn turns(layout: Layout) -> &'static str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_are_never_more_leases_than_there_may_be_and_all_get_one() {
+async fn leases_are_limited_and_everyone_gets_one() {
     for layout in LAYOUTS {
         let memory = memory(1).await;
         let held = Arc::new(AtomicUsize::new(0));
@@ -59,8 +59,9 @@ async fn there_are_never_more_leases_than_there_may_be_and_all_get_one() {
     }
 }
 
+/// Guards: A71, B98.
 #[tokio::test(start_paused = true)]
-async fn a71_b98_several_leases_are_had_together_or_not_at_all() {
+async fn acquire_many_takes_all_or_none() {
     for layout in LAYOUTS {
         let memory = memory(1).await;
         let (zk, other) = (memory.any().await, memory.any().await);
@@ -72,10 +73,16 @@ async fn a71_b98_several_leases_are_had_together_or_not_at_all() {
         let others = Semaphore::new(&other, "/s", 3).layout(layout);
         let many = others.acquire_many(4).await;
         assert!(
-            matches!(many, Err(Error::TooMany { asked: 4, max: 3 })),
+            matches!(
+                many,
+                Err(Error::TooManyLeases {
+                    requested: 4,
+                    max: 3
+                })
+            ),
             "{many:?}"
         );
-        // What it could have had it has returned, and the turn it passes on.
+        // The leases of the failed attempt are returned, and the turn is passed on.
         let late = tokio::time::timeout(Duration::from_secs(1), others.acquire_many(2)).await;
         assert!(late.is_err());
         memory.until_names(leases(layout), 2).await;
@@ -102,8 +109,10 @@ async fn a71_b98_several_leases_are_had_together_or_not_at_all() {
 }
 
 /// CURATOR-335/462, kazoo a674322.
+///
+/// Guards: B98, D3.
 #[tokio::test(start_paused = true)]
-async fn d3_b98_an_acquisition_dropped_at_any_point_leaves_nothing() {
+async fn a_dropped_acquire_leaves_no_lease() {
     for layout in LAYOUTS {
         let memory = memory(1).await;
         let (zk, other) = (memory.any().await, memory.any().await);
@@ -125,8 +134,9 @@ async fn d3_b98_an_acquisition_dropped_at_any_point_leaves_nothing() {
     }
 }
 
+/// Guards: A71.
 #[tokio::test(start_paused = true)]
-async fn a71_whoever_waits_notices_that_there_may_be_more() {
+async fn a_waiter_notices_a_higher_limit() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let semaphore = Semaphore::limit_at(&zk, "/s", "/limit");
@@ -147,11 +157,14 @@ async fn a71_whoever_waits_notices_that_there_may_be_more() {
     drop((soon("the second", second).await.unwrap(), first));
     zk.set("/limit", "two").await.unwrap();
     let refused = Semaphore::limit_at(&zk, "/s", "/limit").acquire().await;
-    assert!(matches!(refused, Err(Error::Leases { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::LeaseCountMismatch { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_goes_on_in_the_next_session_and_a_lease_does_not() {
+async fn a_wait_survives_its_session_not_a_lease() {
     for layout in LAYOUTS {
         let memory = memory(1).await;
         let (zk, other) = (memory.any().await, memory.any().await);
@@ -174,14 +187,17 @@ async fn a_wait_goes_on_in_the_next_session_and_a_lease_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn kazoos_number_of_leases_is_stored_and_must_be_the_same() {
+async fn kazoos_lease_count_must_be_the_same() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let semaphore = |max| Semaphore::new(&zk, "/s", max).layout(Layout::Kazoo);
     drop(semaphore(2).acquire().await.unwrap());
     assert_eq!(zk.get("/s").await.unwrap().0, "2");
     let refused = semaphore(3).acquire().await;
-    assert!(matches!(refused, Err(Error::Leases { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::LeaseCountMismatch { .. })),
+        "{refused:?}"
+    );
     let unsupported = Semaphore::limit_at(&zk, "/s", "/limit").layout(Layout::Kazoo);
     let refused = unsupported.acquire().await;
     assert!(matches!(refused, Err(Error::Unsupported(_))), "{refused:?}");

@@ -1,11 +1,11 @@
 //! Caches of trees that change while connections and sessions are lost.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -93,8 +93,8 @@ impl Reader {
         }
     }
 
-    /// Reads until it knows what the server has, as the cache does, and everything has been read.
-    /// It may have known the same before, and be behind.
+    /// Reads events until the contents are those of the server, as in the cache, and everything has been
+    /// read. The contents may have been equal before by chance.
     async fn catch_up(&mut self, cache: &TreeCache, server: &Server, base: &str) {
         let tree = tree(server, base);
         while self.initialized != self.generation
@@ -106,7 +106,7 @@ impl Reader {
     }
 }
 
-/// Changes something somewhere below `/app` or right beside it.
+/// Changes a random znode below `/app` or beside it.
 async fn change(zk: &Client, rng: &mut Rng) {
     let depth = rng.usize(1..5);
     let names: Vec<_> = (0..depth)
@@ -119,7 +119,7 @@ async fn change(zk: &Client, rng: &mut Rng) {
         0 => drop(zk.delete(&path).recursive().await),
         1 => drop(zk.delete(base).recursive().await),
         2 => {
-            // Gone and there again in one transaction, with the same zxid for all of it.
+            // Deleted and created again in one transaction, with one zxid.
             let again = zk.multi().delete(&path).create(&path, &data);
             drop(again.create(&format!("{path}/x"), &data).commit().await);
         }
@@ -182,9 +182,11 @@ fn seeds() -> std::ops::Range<u64> {
     0..seeds.and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
-/// A41, A74, D1, I23.
+/// And after every expiry.
+///
+/// Guards: A41, A74, D1, I23.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a41_d1_it_equals_the_tree_after_every_reconnect_and_every_expiry() {
+async fn it_equals_the_tree_after_every_reconnect() {
     for seed in seeds() {
         run(seed, false, pose()).await;
         if pose() == Pose::V3_9 {
@@ -193,17 +195,19 @@ async fn a41_d1_it_equals_the_tree_after_every_reconnect_and_every_expiry() {
     }
 }
 
-/// A39, B62: with one-shot watches, too.
+/// Guards: A39, B62.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a39_b62_it_equals_the_tree_with_one_shot_watches() {
+async fn it_equals_the_tree_with_one_shot_watches() {
     for seed in seeds() {
         run(seed, true, pose()).await;
     }
 }
 
-/// A20: what a server says that knows no recursive watches, and then closes the connection.
+/// A server without recursive watches answers with an error, and then closes the connection.
+///
+/// Guards: A20.
 #[tokio::test]
-async fn a20_a_server_without_recursive_watches_gets_one_shot_ones() {
+async fn it_falls_back_to_one_shot_watches() {
     for code in [ErrorCode::Unimplemented, ErrorCode::MarshallingError] {
         let server = common::server().start().await.unwrap();
         let zk = client(&server).await;
@@ -218,14 +222,16 @@ async fn a20_a_server_without_recursive_watches_gets_one_shot_ones() {
         zk.set("/app/a", "2").await.unwrap();
         soon("the change", reader.catch_up(&cache, &server, "/app")).await;
         let watches = server.watch_counts();
-        // A recursive one would be one in all.
+        // One recursive watch would cover the tree.
         assert!(watches.data >= 3 && watches.child >= 3, "{watches:?}");
     }
 }
 
-/// C18: and a root that comes, goes and comes again, on a client with a chroot.
+/// The root is created, deleted and created again, on a client with a chroot.
+///
+/// Guards: C18.
 #[tokio::test]
-async fn c18_only_what_is_below_the_root_is_in_it_and_the_root_may_come_and_go() {
+async fn it_contains_only_what_is_below_the_root() {
     let server = common::server().start().await.unwrap();
     let admin = client(&server).await;
     admin.ensure_path("/team").await.unwrap();
@@ -271,14 +277,14 @@ async fn c18_only_what_is_below_the_root_is_in_it_and_the_root_may_come_and_go()
                 );
             }
             assert!(cache.snapshot().unwrap().is_empty());
-            // An older snapshot stays what it was.
+            // An older snapshot does not change.
             assert_eq!(snapshot.len(), 2);
         }
     }
 }
 
 #[tokio::test]
-async fn levels_below_the_deepest_wanted_and_data_nobody_wants_are_left_out() {
+async fn levels_and_data_can_be_left_out() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.ensure_path("/a/b/c/d").await.unwrap();
@@ -303,7 +309,7 @@ async fn levels_below_the_deepest_wanted_and_data_nobody_wants_are_left_out() {
 }
 
 #[tokio::test]
-async fn a_tree_that_is_too_large_ends_the_cache_and_lets_go_of_it() {
+async fn a_tree_that_is_too_large_ends_the_cache() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     for n in 0..20 {
@@ -317,7 +323,7 @@ async fn a_tree_that_is_too_large_ends_the_cache_and_lets_go_of_it() {
     );
     assert!(cache.snapshot().is_err() && cache.subscribe().is_err());
 
-    // One too many comes later.
+    // The node that is one too many is created later.
     let cache = TreeCache::builder(&zk, "/a").max_nodes(21).start();
     soon("the tree", cache.initialized()).await.unwrap();
     let (_, mut events) = cache.subscribe().unwrap();
@@ -342,7 +348,7 @@ async fn a_tree_that_is_too_large_ends_the_cache_and_lets_go_of_it() {
 }
 
 #[tokio::test]
-async fn events_that_nobody_reads_are_dropped_and_the_reader_goes_on_from_a_snapshot() {
+async fn unread_events_are_dropped_and_resumable() {
     let server = common::server().start().await.unwrap();
     let zk = client(&server).await;
     zk.create("/a", "0").await.unwrap();
@@ -371,8 +377,10 @@ async fn events_that_nobody_reads_are_dropped_and_the_reader_goes_on_from_a_snap
     assert!(matches!(&event, Some(Ok(CacheEvent::Added { path, .. })) if path == "/a/last"));
 }
 
-/// G8: a cache that does not keep up with its watch reads everything again. A one-shot watch has one
-/// event, and does not overflow.
+/// A cache that reads its watch too slowly reads everything again. A one-shot watch has one event, and
+/// does not overflow.
+///
+/// Guards: G8.
 #[tokio::test]
 async fn a_watch_that_overflows_is_a_gap() {
     let server = common::server().start().await.unwrap();

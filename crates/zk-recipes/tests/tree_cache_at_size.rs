@@ -1,11 +1,8 @@
-//! Caches of large trees. What they need is the same on every server, and these take minutes in debug
-//! builds where watches are one-shot: each change of a directory has all of its names listed again.
+//! Caches of large trees. These run on the default server only: with one-shot watches they take minutes
+//! in debug builds, since each change of a directory lists all of its names again.
 
-// What the lints let tests do they do not let their helpers do.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that panics has failed, which is what it is for"
-)]
+// The lints allow this in tests, but not in the helpers of tests.
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod common;
 #[path = "common/trees.rs"]
@@ -16,9 +13,11 @@ use fastrand::Rng;
 use trees::{client, contents, tree};
 use zk_recipes::TreeCache;
 
-/// B103: more children than 64 K, and an initialized cache although they come and go.
+/// More children than 64 K; the cache is initialized although children are created and deleted.
+///
+/// Guards: B103.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b103_65600_children_are_had() {
+async fn it_holds_65600_children() {
     const CHILDREN: usize = 65_600;
     let server = common::server().log_limit(0).start().await.unwrap();
     let (zk, admin) = (client(&server).await, client(&server).await);
@@ -31,8 +30,8 @@ async fn b103_65600_children_are_had() {
             let path = format!("/a/more-{n}");
             admin.create(&path, "").await.unwrap();
             admin.delete(&path).await.unwrap();
-            // Behind the reads on the wire: as fast as the cache reads, and no faster. Most of the
-            // machine would otherwise go into changes that the cache then has to read as well.
+            // The changes are queued behind the reads, so that they are as fast as the cache reads, and
+            // no faster. Otherwise most of the CPU time would go into changes.
             reader.sync("/").await.unwrap();
         }
     });
@@ -44,9 +43,11 @@ async fn b103_65600_children_are_had() {
     }
 }
 
-/// 100,000 nodes, then random changes with reconnects. Prints what it took.
+/// Random changes with reconnects. Prints the time and the memory.
+///
+/// Guards: I23.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i23_100000_nodes_and_changes_with_reconnects() {
+async fn it_holds_100000_changing_nodes() {
     const DIRECTORIES: usize = 100;
     const NODES: usize = 100_000;
     let server = common::server().log_limit(0).start().await.unwrap();

@@ -1,11 +1,11 @@
-//! What keeping a guard may cost, and what must not cost it: idle clients, writes that are refused or
-//! that hang, servers that stop, machines that are suspended. In virtual time.
+//! Renewing a guard through idle clients, writes that are refused or hang, servers that stop, and
+//! machines that are suspended. In virtual time.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -17,9 +17,9 @@ use std::time::Duration;
 use common::{Memory, memory, now, pose, soon};
 use tokio::task::JoinHandle;
 use zk_client::{Client, ErrorKind};
-use zk_recipes::{Election, Guard, Lock, Lost, Semaphore, TreeCache, WriteLock};
+use zk_recipes::{Election, Guard, GuardLost, Lock, Semaphore, TreeCache, WriteLock};
 
-/// Two ticks, the least that servers grant: the leader asks four times in it.
+/// Two ticks, the shortest that servers grant: the leader pings four times in it.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 async fn client(memory: &Memory, seed: u64) -> Client {
@@ -54,7 +54,7 @@ enum Write {
     TooLarge,
 }
 
-/// A program that makes a write of this kind every fortieth of the timeout, in vain.
+/// A program that submits a write of this kind every fortieth of the timeout; all fail.
 fn refused(zk: Client, write: Write) -> JoinHandle<()> {
     tokio::spawn(async move {
         let big = vec![0; 3 << 20];
@@ -103,14 +103,14 @@ async fn refused_writes_cost_no_guard() {
         zk.create("/x", "").await.unwrap();
         let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
         let writer = refused(zk.clone(), write);
-        holds(&guard, &format!("{write:?}")).await;
+        holds(guard.as_ref(), &format!("{write:?}")).await;
         assert!(!writer.is_finished(), "every write was refused");
         writer.abort();
         assert_eq!(zk.statistics().lost_connections, before, "{write:?}");
     }
 }
 
-/// So many writes at a time, whether or not those before were answered.
+/// This many writes at a time, whether or not the earlier ones were answered.
 fn open_loop(zk: Client, at_once: usize) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
@@ -123,11 +123,13 @@ fn open_loop(zk: Client, at_once: usize) -> JoinHandle<()> {
     })
 }
 
-/// Guards: H4. Two other servers are healthy. Where the session ends with the connection, the guard does,
-/// and says so.
+/// Two other servers are healthy. Where the session ends with the connection, the guard ends, too, and
+/// reports that.
+///
+/// Guards: H4.
 #[tokio::test(start_paused = true)]
 async fn hanging_writes_cost_no_guard() {
-    // The second number soon fills what the client may hold, so that a renewal finds no room.
+    // The second number soon fills the client's queue, so that a renewal is refused.
     for (is_stopped, at_once) in [(true, 1), (false, 1), (true, 8), (false, 8)] {
         let mut tried = 0;
         for seed in 0..12 {
@@ -150,12 +152,12 @@ async fn hanging_writes_cost_no_guard() {
             }
             if !pose().resumes_sessions() {
                 let lost = soon("the loss", guard.lost()).await;
-                assert_eq!(lost, Lost::SessionEnded);
+                assert_eq!(lost, GuardLost::SessionEnded);
                 writer.abort();
                 continue;
             }
             let what = format!("stopped: {is_stopped}, {at_once} at once, seed {seed}");
-            holds(&guard, &what).await;
+            holds(guard.as_ref(), &what).await;
             writer.abort();
         }
         assert!(tried >= 3, "{tried}");
@@ -170,8 +172,8 @@ enum Kind {
     Election,
 }
 
-/// Takes a guard of this kind and holds it without a word; returns how much of the session was left
-/// at acquisition.
+/// Takes a guard of this kind and holds it without other requests; returns how much of the lease was
+/// left at acquisition.
 async fn take_and_hold(zk: &Client, kind: Kind, path: &str) -> Duration {
     async fn hold(guard: &Guard) -> Duration {
         let left = guard.deadline().unwrap() - now();
@@ -179,14 +181,25 @@ async fn take_and_hold(zk: &Client, kind: Kind, path: &str) -> Duration {
         left
     }
     match kind {
-        Kind::Lock => hold(&Lock::new(zk, path).acquire().await.unwrap()).await,
-        Kind::WriteLock => hold(&WriteLock::new(zk, path).acquire().await.unwrap()).await,
-        Kind::Semaphore => hold(&Semaphore::new(zk, path, 1).acquire().await.unwrap()).await,
-        Kind::Election => hold(&Election::new(zk, path).campaign().await.unwrap()).await,
+        Kind::Lock => hold(Lock::new(zk, path).acquire().await.unwrap().as_ref()).await,
+        Kind::WriteLock => hold(WriteLock::new(zk, path).acquire().await.unwrap().as_ref()).await,
+        Kind::Semaphore => {
+            hold(
+                Semaphore::new(zk, path, 1)
+                    .acquire()
+                    .await
+                    .unwrap()
+                    .as_ref(),
+            )
+            .await
+        }
+        Kind::Election => hold(Election::new(zk, path).campaign().await.unwrap().as_ref()).await,
     }
 }
 
-/// Guards: H6. However long the client was idle before.
+/// However long the client was idle before.
+///
+/// Guards: H6.
 #[tokio::test(start_paused = true)]
 async fn an_idle_client_keeps_its_connection() {
     let kinds = [Kind::Lock, Kind::WriteLock, Kind::Semaphore, Kind::Election];
@@ -213,7 +226,9 @@ async fn an_idle_client_keeps_its_connection() {
     }
 }
 
-/// Guards: H6. However long the client has waited for its turn.
+/// However long the client has waited for its turn.
+///
+/// Guards: H6.
 #[tokio::test(start_paused = true)]
 async fn a_successor_keeps_its_connection() {
     let kinds = [Kind::Lock, Kind::WriteLock, Kind::Semaphore, Kind::Election];
@@ -247,7 +262,7 @@ async fn a_successor_keeps_its_connection() {
     }
 }
 
-/// A write may take as long as it takes, as long as time is left for another server.
+/// A write may take any time while enough is left to change the server.
 #[tokio::test(start_paused = true)]
 async fn a_slow_ensemble_costs_no_connection() {
     let memory = memory(3).await;
@@ -255,11 +270,11 @@ async fn a_slow_ensemble_costs_no_connection() {
     let before = zk.statistics().lost_connections;
     memory.server.faults().delay_replies(TIMEOUT / 10);
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
-    holds(&guard, "replies take a tenth of the timeout").await;
+    holds(guard.as_ref(), "replies take a tenth of the timeout").await;
     assert_eq!(zk.statistics().lost_connections, before);
 }
 
-/// A client whose machine is suspended for as long as the test says; its clock stands still meanwhile.
+/// A client whose machine is suspended by the test; its clock does not advance meanwhile.
 async fn suspendable(memory: &Memory) -> (Client, Arc<AtomicU64>) {
     let suspended = Arc::new(AtomicU64::new(0));
     let source = suspended.clone();
@@ -283,9 +298,9 @@ async fn a_suspension_counts() {
     let after = guard.deadline().unwrap() - now();
     assert_eq!(left - after, Duration::from_secs(1));
     // A short one is made up for by the next renewals.
-    holds(&guard, "after a second").await;
+    holds(guard.as_ref(), "after a second").await;
     suspended.store(1_000 + 5_000, Ordering::Relaxed);
-    assert_eq!(guard.check(), Err(Lost::OutOfContact));
+    assert_eq!(guard.check(), Err(GuardLost::OutOfContact));
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,6 +312,6 @@ async fn the_end_of_a_suspension_is_noticed() {
     assert!(tokio::time::timeout(TIMEOUT, &mut lost).await.is_err());
     suspended.store(60_000, Ordering::Relaxed);
     let resumed = now();
-    assert_eq!(lost.await, Lost::OutOfContact);
+    assert_eq!(lost.await, GuardLost::OutOfContact);
     assert!(now() - resumed <= TIMEOUT / 12 + Duration::from_millis(2));
 }

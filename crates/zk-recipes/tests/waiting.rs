@@ -1,10 +1,10 @@
-//! How waits end, and what is left of those that do not.
+//! The ends of waits, and waits that are dropped.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -18,13 +18,15 @@ use zk_client::{ErrorCode, ErrorKind};
 use zk_embedded::fault::{Action, on};
 use zk_proto::OpCode;
 use zk_recipes::{
-    Barrier, Election, Guard, LeaderLatch, Lock, LockGuard, Lost, MultiGuard, SemaphoreLease, Term,
-    Trust, WriteGuard,
+    Barrier, Election, Guard, GuardLost, LeaderLatch, LeaseBasis, Lock, LockGuard, MultiGuard,
+    SemaphoreLease, Term, WriteGuard,
 };
 
-/// kazoo's begins anew whenever a predecessor leaves.
+/// kazoo's starts again whenever a predecessor leaves.
+///
+/// Guards: C10.
 #[tokio::test(start_paused = true)]
-async fn c10_the_timeout_is_that_of_the_whole_wait() {
+async fn the_timeout_covers_the_whole_wait() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     let lock = Lock::new(&zk, "/lock");
@@ -53,8 +55,9 @@ async fn c10_the_timeout_is_that_of_the_whole_wait() {
     memory.until_names("/lock", 1).await;
 }
 
+/// Guards: C12.
 #[tokio::test(start_paused = true)]
-async fn c12_a_wait_that_was_given_up_does_not_poison_the_next() {
+async fn a_dropped_wait_does_not_harm_the_next() {
     let memory = memory(1).await;
     let (zk, other) = (memory.any().await, memory.any().await);
     let lock = Lock::new(&zk, "/lock");
@@ -83,7 +86,7 @@ async fn c12_a_wait_that_was_given_up_does_not_poison_the_next() {
     drop(lock.try_acquire().await.unwrap().unwrap());
 }
 
-/// Holds for a type that is not `Clone` only: it is ambiguous for others.
+/// Compiles only for a type that is not `Clone`: it is ambiguous for others.
 trait NotClone<Because> {
     fn holds() {}
 }
@@ -91,8 +94,9 @@ struct IsClone;
 impl<T> NotClone<()> for T {}
 impl<T: Clone> NotClone<IsClone> for T {}
 
+/// Guards: B97, D12.
 #[tokio::test(start_paused = true)]
-async fn b97_d12_what_is_held_is_held_once() {
+async fn guards_cannot_be_cloned() {
     <Guard as NotClone<_>>::holds();
     <LockGuard as NotClone<_>>::holds();
     <WriteGuard as NotClone<_>>::holds();
@@ -115,8 +119,10 @@ async fn b97_d12_what_is_held_is_held_once() {
 }
 
 /// CURATOR-56/190.
+///
+/// Guards: B86.
 #[tokio::test(start_paused = true)]
-async fn b86_the_name_does_not_grow_with_each_attempt() {
+async fn the_name_does_not_grow_with_attempts() {
     let memory = memory(1).await;
     let zk = memory.any().await;
     zk.ensure_path("/lock").await.unwrap();
@@ -131,9 +137,11 @@ async fn b86_the_name_does_not_grow_with_each_attempt() {
     assert_eq!(memory.names("/lock").len(), 1);
 }
 
-/// CURATOR-644/645, 724: sessions expire again and again, and the path is removed meanwhile.
+/// CURATOR-644/645, 724: sessions expire again and again, and the path is deleted meanwhile.
+///
+/// Guards: A67, B88.
 #[tokio::test(start_paused = true)]
-async fn a67_b88_latches_that_lose_everything_again_and_again_come_to_rest() {
+async fn latches_recover_from_repeated_losses() {
     let memory = memory(1).await;
     let clients = [memory.any().await, memory.any().await, memory.any().await];
     let admin = memory.any().await;
@@ -150,7 +158,7 @@ async fn a67_b88_latches_that_lose_everything_again_and_again_come_to_rest() {
             }
         });
     }
-    // One more, and a wait gives up that has lost its place each time.
+    // After one more lost place the wait gives up.
     for _ in 0..9 {
         memory.until_names("/latch", 3).await;
         memory.server.faults().refuse_connections(true).await;
@@ -159,7 +167,7 @@ async fn a67_b88_latches_that_lose_everything_again_and_again_come_to_rest() {
         }
         assert!(memory.names("/latch").is_empty());
         memory.server.faults().refuse_connections(false).await;
-        // Unless a candidate is there again already, or this session is over as well.
+        // Unless a candidate has entered again already, or this session has ended as well.
         if let Err(error) = admin.delete("/latch").await {
             use ErrorKind::{ConnectionLost, NoNode, NotEmpty, SessionExpired};
             let is_lost = matches!(error.kind(), ConnectionLost | SessionExpired);
@@ -177,13 +185,13 @@ async fn a67_b88_latches_that_lose_everything_again_and_again_come_to_rest() {
     let terms = led.lock().unwrap().len();
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(led.lock().unwrap().len(), terms, "they have come to rest");
-    // Zxids start over in a restored ensemble.
+    // Zxids restart in a restored ensemble.
     assert!(is_restored() || led.lock().unwrap().is_sorted());
     assert_eq!(latch.participants().await.unwrap().len(), 3);
 }
 
-/// Changes a znode that is watched more often than an attempt may be lost. After each change the first
-/// read fails with an outcome that is not known, and the second does not.
+/// Changes a watched znode more often than attempts may be lost. After each change the first read fails
+/// with an unknown outcome, and the second succeeds.
 async fn fail_reads(memory: &Memory, op: OpCode, path: &str) {
     let admin = memory.any().await;
     let faults = memory.server.faults();
@@ -234,15 +242,15 @@ async fn rare_failures_do_not_end_the_leaders() {
 async fn rare_failures_hide_no_loss() {
     let memory = memory(1).await;
     let (zk, admin) = (memory.any().await, memory.any().await);
-    // Nothing but the watch reports the deletion.
-    let lock = Lock::new(&zk, "/lock").trust(Trust::Server);
+    // Only the watch reports the deletion.
+    let lock = Lock::new(&zk, "/lock").lease_basis(LeaseBasis::Server);
     let guard = lock.acquire().await.unwrap();
     let path = guard.path().to_owned();
     let losing = start(async move { guard.lost().await });
     fail_reads(&memory, OpCode::Exists, &path).await;
     admin.delete(&path).await.unwrap();
     let lost = soon("the loss", losing).await.unwrap();
-    assert_eq!(lost, Lost::Deleted);
+    assert_eq!(lost, GuardLost::Deleted);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,10 @@
 //! `DataWatch`, `ChildrenWatch` and `PatientChildrenWatch` on a clock that can be paused.
 
-// What the lints let tests do they do not let their helpers do.
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -22,8 +22,8 @@ use zk_recipes::{
     TreeCache,
 };
 
-/// Virtual.
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// Virtual time.
+const TIMEOUT: Duration = Duration::from_secs(3600);
 const SESSION: Duration = Duration::from_secs(10);
 
 /// Connects inside the process, unless it is cut off.
@@ -64,7 +64,7 @@ impl InMemory {
         zk
     }
 
-    /// Cuts a client off, for as long as `meanwhile` takes.
+    /// Disconnects a client while `meanwhile` runs.
     async fn without(&self, zk: &Client, meanwhile: impl Future<Output = ()>) {
         self.cut.store(true, Ordering::Relaxed);
         self.server.faults().disconnect(zk.session().id);
@@ -77,7 +77,7 @@ impl InMemory {
 }
 
 async fn soon<T>(future: impl Future<Output = Option<T>>) -> T {
-    timeout(PATIENCE, future).await.unwrap().unwrap()
+    timeout(TIMEOUT, future).await.unwrap().unwrap()
 }
 
 fn names(state: Result<ChildrenState, Error>) -> Option<Vec<String>> {
@@ -92,7 +92,7 @@ fn some(names: &[&str]) -> Option<Vec<String>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn patience_is_for_children_that_have_come_to_rest() {
+async fn only_lasting_states_are_yielded() {
     let memory = InMemory::new().await;
     let (zk, admin) = (memory.client().await, memory.client().await);
     let boundary = Duration::from_secs(30);
@@ -101,7 +101,7 @@ async fn patience_is_for_children_that_have_come_to_rest() {
     assert_eq!(names(soon(patient.next()).await), None);
     assert!(begin.elapsed() >= boundary);
     admin.create("/members", "").await.unwrap();
-    // Nobody stays for long, until the last one does.
+    // Only the last state lasts.
     let coming = async {
         for n in 0..10 {
             admin.create(&format!("/members/{n}"), "").await.unwrap();
@@ -116,7 +116,7 @@ async fn patience_is_for_children_that_have_come_to_rest() {
     assert_eq!(names(rested), some(&["9"]));
     assert!(begin.elapsed() >= boundary / 2 * 9 + boundary);
     assert!(begin.elapsed() <= boundary / 2 * 10 + boundary);
-    // Asked in vain, it goes on waiting: the time is not lost.
+    // A dropped `next` does not restart the time.
     admin.create("/members/a", "").await.unwrap();
     let begin = Instant::now();
     for _ in 0..7 {
@@ -128,7 +128,7 @@ async fn patience_is_for_children_that_have_come_to_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_comes_to_rest_while_nobody_can_be_heard() {
+async fn no_state_is_yielded_without_a_connection() {
     let memory = InMemory::new().await;
     let zk = memory.client().await;
     let boundary = Duration::from_secs(2);
@@ -136,7 +136,7 @@ async fn nothing_comes_to_rest_while_nobody_can_be_heard() {
     zk.create("/members/a", "").await.unwrap();
     let mut patient = PatientChildrenWatch::new(&zk, "/members", boundary);
     assert_eq!(names(soon(patient.next()).await), some(&["a"]));
-    // A session that is over while nobody is there to say so: its znode goes, unheard.
+    // A session ends while the client is disconnected: its znode is deleted unnoticed.
     let other = memory.client().await;
     other.create("/members/b", "").ephemeral().await.unwrap();
     sleep(boundary / 2).await;
@@ -149,9 +149,11 @@ async fn nothing_comes_to_rest_while_nobody_can_be_heard() {
     assert_eq!(names(soon(patient.next()).await), some(&["a"]));
 }
 
-/// C14: a znode that does not exist, comes, goes and comes again, across sessions.
+/// It does not exist, is created, deleted and created again, across sessions.
+///
+/// Guards: C14.
 #[tokio::test(start_paused = true)]
-async fn c14_a_znode_may_not_exist_yet_go_and_come_again_in_any_session() {
+async fn a_znode_may_come_and_go_in_any_session() {
     let memory = InMemory::new().await;
     let (zk, admin) = (memory.client().await, memory.client().await);
     let (mut data, mut children) = (DataWatch::new(&zk, "/a"), ChildrenWatch::new(&zk, "/a"));
@@ -173,10 +175,10 @@ async fn c14_a_znode_may_not_exist_yet_go_and_come_again_in_any_session() {
         admin.create("/a/b", "").await.unwrap();
         assert_eq!(names(soon(children.next()).await), some(&["b"]));
         admin.delete("/a").recursive().await.unwrap();
-        // That the child went first may be seen or not.
+        // The deletion of the child may be a state of its own or not.
         while let ChildrenState::Present { .. } = soon(children.next()).await.unwrap() {}
         admin.create("/a", "again").await.unwrap();
-        // Deleted and created again faster than it could be read is one change.
+        // A deletion and a creation between two reads are one change.
         while !matches!(
             soon(data.next()).await.unwrap(),
             DataState::Present { data, .. } if data == "again"
@@ -186,7 +188,7 @@ async fn c14_a_znode_may_not_exist_yet_go_and_come_again_in_any_session() {
         (data, children) = (DataWatch::new(&zk, "/a"), ChildrenWatch::new(&zk, "/a"));
     }
     drop((data, children));
-    timeout(PATIENCE, async {
+    timeout(TIMEOUT, async {
         while zk.statistics().watches > 0 {
             sleep(Duration::from_millis(10)).await;
         }
@@ -223,9 +225,11 @@ async fn names_count_where_pzxid_does_not_change() {
     }
 }
 
-/// C13: what does not decode is an error, once, and what follows is read.
+/// They are one error, and the next state follows.
+///
+/// Guards: C13.
 #[tokio::test(start_paused = true)]
-async fn c13_data_that_cannot_be_decoded_are_an_error_and_not_the_end() {
+async fn undecodable_data_do_not_end_the_stream() {
     let memory = InMemory::new().await;
     let zk = memory.client().await;
     zk.create("/limit", "many").await.unwrap();
@@ -237,7 +241,10 @@ async fn c13_data_that_cannot_be_decoded_are_an_error_and_not_the_end() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(timeout(PATIENCE, limit.next()).await.is_err(), "told once");
+    assert!(
+        timeout(TIMEOUT, limit.next()).await.is_err(),
+        "reported once"
+    );
     zk.set("/limit", "10").await.unwrap();
     let state = soon(limit.next()).await.unwrap();
     assert!(
@@ -250,7 +257,7 @@ async fn c13_data_that_cannot_be_decoded_are_an_error_and_not_the_end() {
 
 #[cfg(feature = "serde")]
 #[tokio::test(start_paused = true)]
-async fn json_is_what_it_stands_for() {
+async fn json_is_decoded() {
     #[derive(Debug, PartialEq, serde::Deserialize)]
     struct Config {
         retries: u32,

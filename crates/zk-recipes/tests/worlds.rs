@@ -1,12 +1,12 @@
-//! The tests of recipes again, in other worlds: each of them through a chroot, and each that loses a
-//! session on an ensemble that was restored from a backup at that moment.
+//! The tests of recipes again in two variants: each of them through a chroot, and each that ends a
+//! session on an ensemble that is restored from a backup at that moment.
 //!
-//! The files are those of the other test binaries. `common` distinguishes the worlds by
-//! the name of the module.
+//! The files are those of the other test binaries. `common` distinguishes the variants by the name of
+//! the module.
 
 #![allow(
     clippy::duplicate_mod,
-    reason = "every file is a module once in each world"
+    reason = "every file is a module once in each variant"
 )]
 
 #[path = "."]

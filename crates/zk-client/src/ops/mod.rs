@@ -26,6 +26,7 @@ pub(crate) mod recursive;
 pub(crate) mod retry;
 pub(crate) mod set;
 pub(crate) mod sync;
+mod update;
 pub(crate) mod whoami;
 
 use zk_proto::Acl;

@@ -1,5 +1,6 @@
 //! What the driver does with the connection: output, input, time.
 
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -64,6 +65,22 @@ impl Core {
             link.poll_output(&mut out);
         }
         out
+    }
+
+    /// When the driver has to call [`handle_timeout`](Self::handle_timeout) and
+    /// [`handle_link_timeout`](Self::handle_link_timeout); `None` without a connection.
+    #[inline]
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let link = self.poll_link_timeout()?;
+        Some(self.poll_timeout().map_or(link, |due| due.min(link)))
+    }
+
+    /// When the next timeout is due, if until then there is nothing for the driver to do unless it is
+    /// woken by this `driver` waker: there is no output, and the waker is registered.
+    #[inline]
+    pub(crate) fn idle_until(&self, driver: &Waker) -> Option<Instant> {
+        let is_idle = !self.has_output() && self.wakeups.will_wake_driver(driver);
+        self.next_timeout().filter(|_| is_idle)
     }
 
     /// When [`handle_link_timeout`](Self::handle_link_timeout) is due.

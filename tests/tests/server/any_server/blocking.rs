@@ -44,7 +44,7 @@ fn beside(zk: &Client) -> Client {
 }
 
 #[test]
-fn every_kind_of_operation_can_be_waited_for() {
+fn every_operation_can_block() {
     let zk = client();
     let made = zk.create("/a", "0").wait().unwrap();
     assert_eq!(made.path, "/a");
@@ -105,7 +105,7 @@ fn is(event: &WatchEvent, kind: NodeEventKind, path: &str) -> bool {
 }
 
 #[test]
-fn watches_and_states_are_iterators_with_timeouts() {
+fn watches_and_states_iterate_with_timeouts() {
     let zk = client();
     let other = beside(&zk);
     zk.create("/a", "").wait().unwrap();
@@ -143,8 +143,9 @@ fn watches_and_states_are_iterators_with_timeouts() {
     );
 }
 
+/// Guards: G11.
 #[test]
-fn g11_dropping_the_last_handle_ends_the_session_and_no_other_does() {
+fn blocking_last_drop_ends_the_session() {
     let zk = client();
     let other = beside(&zk);
     zk.create("/e", "").ephemeral().wait().unwrap();
@@ -176,7 +177,7 @@ fn a_recipe_can_be_waited_for() {
 }
 
 #[test]
-fn an_outage_passes_or_ends_with_the_deadline() {
+fn outage_passes_or_meets_the_deadline() {
     let server = own_server();
     let proxy = Proxy::start(server.address()).unwrap();
     let zk = client_of(&proxy.connect_string(), Duration::from_secs(1));

@@ -47,7 +47,7 @@ async fn numbered_children_of_a_chroot_are_in_it() {
 
 /// Guards: P33.
 #[tokio::test]
-async fn what_exists_is_ensured_without_permission() {
+async fn ensure_path_needs_no_right_if_it_exists() {
     let zk = client().await;
     zk.create("/tenants", "").await.unwrap();
     for path in ["/tenants/a", "/tenants/barrier", "/tenants/s"] {

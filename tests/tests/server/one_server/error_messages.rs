@@ -209,7 +209,7 @@ async fn refused(hosts: &str, reason: &str) -> (Error, String) {
 }
 
 #[tokio::test]
-async fn a_connect_to_nobody_to_another_service_and_to_a_name_that_is_none() {
+async fn unreachable_hosts() {
     let port = ClosedPort::new();
     let closed = port.address();
     const ADVICE: &str = "(check the addresses, and that the servers run and have a quorum)";
@@ -446,7 +446,7 @@ async fn what_the_server_refuses() {
 
 /// A frozen server, and a close that nobody acknowledges.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_close_that_nobody_acknowledges() {
+async fn unacknowledged_close() {
     let server = blocking(own_server);
     let zk = connect(&server.connect_string(), |builder| {
         builder.close_timeout(Duration::from_millis(200))

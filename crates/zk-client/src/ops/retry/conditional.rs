@@ -81,9 +81,30 @@ impl<D: AsRef<[u8]>> ConditionalRetry<'_, Set<'_, D>> {
             data: Bytes::copy_from_slice(self.op.data.as_ref()),
             version: self.op.version,
             deadline: self.op.deadline,
+            is_unique: true,
         };
         submit(set, self.policy)
     }
+}
+
+/// Sets data that another client may write over the same version, too. Equal data that the client
+/// reads after an attempt of unknown outcome prove nothing then, and the outcome stays unknown.
+pub(crate) fn set_with_retries(
+    client: &Client,
+    path: &str,
+    data: Bytes,
+    version: i32,
+    policy: &RetryPolicy,
+) -> Boxed<Stat> {
+    let set = OwnedSet {
+        client: client.clone(),
+        path: path.to_owned(),
+        data,
+        version,
+        deadline: None,
+        is_unique: false,
+    };
+    submit(set, policy)
 }
 
 impl ConditionalRetry<'_, Delete<'_>> {
@@ -131,6 +152,8 @@ struct OwnedSet {
     data: Bytes,
     version: i32,
     deadline: Option<Duration>,
+    /// Whether no other client writes the same data over the same version.
+    is_unique: bool,
 }
 
 impl ConditionalWrite for OwnedSet {
@@ -157,7 +180,11 @@ impl ConditionalWrite for OwnedSet {
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Verdict::Unknown),
             Err(error) => return Err(error),
         };
-        Ok(of_set(self.version, &stat, data == self.data, seen))
+        let verdict = of_set(self.version, &stat, data == self.data, seen);
+        Ok(match verdict {
+            Verdict::Applied(_) if !self.is_unique => Verdict::Unknown,
+            verdict => verdict,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "backoff")]
 mod backoff_crate;
-mod conditional;
+pub(crate) mod conditional;
 pub(crate) mod repetition;
 
 use std::fmt;
