@@ -531,7 +531,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_guid_looks_like_curators() {
+    fn a_guid_has_the_form_of_curator() {
         let prefix = Guid::random().prefix();
         assert_eq!(prefix.len(), 40);
         assert!(
