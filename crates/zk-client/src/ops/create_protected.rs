@@ -297,7 +297,7 @@ impl Creation {
                         Ok(None) => {}
                         Err(look) => {
                             orphan.give_up_on(&look);
-                            return Err(failed.not_found_out(look));
+                            return Err(failed.with_failed_look(look));
                         }
                     }
                     if !failed.is_transient() {
