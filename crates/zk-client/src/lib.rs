@@ -230,7 +230,8 @@ pub use ops::descendants::{Count, Ephemerals};
 pub use ops::ensemble::{ConfigWatched, GetConfig, Reconfig};
 pub use ops::exists::{Exists, ExistsWatched};
 pub use ops::get::{Get, GetWatched};
-pub use ops::multi::{Multi, MultiRead, OpResult, ReadResult};
+pub use ops::multi::{Multi, OpResult};
+pub use ops::multi_read::{MultiRead, ReadResult};
 pub use ops::pending::Pending;
 pub use ops::recursive::{DeleteRecursive, EnsurePath};
 #[doc(hidden)]

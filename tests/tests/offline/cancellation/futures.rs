@@ -122,7 +122,7 @@ fn of_requests() -> Vec<Entry> {
             zk.retry_read(&policy, || zk.get("/base")).await
         };
         "a transaction" ["client/ops/multi.rs Multi"] leaves ["/new"], |zk, _s| zk.multi().check("/base", -1).create("/new", "").commit().await;
-        "several reads" ["client/ops/multi.rs MultiRead"] leaves NONE, |zk, _s| zk.multi_read().get("/base").children("/base").await;
+        "several reads" ["client/ops/multi_read.rs MultiRead"] leaves NONE, |zk, _s| zk.multi_read().get("/base").children("/base").await;
         "a persistent watch" ["client/ops/add_watch.rs AddWatch"] leaves NONE, |zk, _s| zk.watch("/base", WatchMode::Persistent).await;
         "a count" ["client/ops/descendants.rs Count"] leaves NONE, |zk, _s| zk.count("/base").await;
         "ephemeral znodes" ["client/ops/descendants.rs Ephemerals"] leaves NONE, |zk, _s| zk.ephemerals().await;
