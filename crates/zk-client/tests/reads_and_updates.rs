@@ -110,11 +110,15 @@ async fn an_update_of_unknown_effect_is_unknown() {
     let (server, zk) = connect().await;
     zk.create("/count", "0").await.unwrap();
     // Not executed: the client finds the old version and sets again.
-    server.faults().script([on(OpCode::SetData).then(Action::Close)]);
+    server
+        .faults()
+        .script([on(OpCode::SetData).then(Action::Close)]);
     let (data, stat) = zk.update("/count", increment).await.unwrap();
     assert_eq!((data.as_ref(), stat.version), (&b"1"[..], 1));
     // Executed: another client could have written the same count.
-    server.faults().script([on(OpCode::SetData).then(Action::DropReply)]);
+    server
+        .faults()
+        .script([on(OpCode::SetData).then(Action::DropReply)]);
     let error = zk.update("/count", increment).await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::Unknown);
     assert_eq!(zk.get("/count").await.unwrap().0, "2");

@@ -228,7 +228,7 @@ async fn within(
     client: &Client,
     connected: impl Future<Output = Result<()>>,
 ) -> Result<()> {
-    match tokio::time::timeout(limit, client.unless_hopeless(connected)).await {
+    match tokio::time::timeout(limit, client.fail_fast(connected)).await {
         Ok(connected) => connected,
         Err(_elapsed) => {
             let failures = client.connect_failures();
