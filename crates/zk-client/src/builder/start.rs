@@ -100,6 +100,11 @@ impl ClientBuilder {
                 };
                 (Vec::new(), chroot, Some(discovery))
             }
+            _ => {
+                return Err(Error::invalid_argument(
+                    "unsupported kind of connect string",
+                ));
+            }
         };
         core.preset_hosts(Hosts::new(hosts, self.backoff, seed));
         let runtime = tokio::runtime::Handle::current();
