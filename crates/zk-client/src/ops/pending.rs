@@ -222,7 +222,7 @@ impl<'a> Call<'a> {
         let watch = self.options.watch.map(|kind| WatchIntent {
             kind,
             path: self.client.root().join(self.path).into(),
-            changed: false,
+            overridden: false,
         });
         let request = Request {
             op,
