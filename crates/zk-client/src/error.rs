@@ -212,7 +212,7 @@ impl Error {
 
     /// The failure of an operation of unknown outcome, where the read that should have found the
     /// outcome failed, too, with `look`.
-    pub(crate) fn not_found_out(mut self, look: Error) -> Self {
+    pub(crate) fn with_failed_look(mut self, look: Error) -> Self {
         let what = match self.code() {
             Some(code) => code.to_string(),
             None => self.kind().to_string(),

@@ -395,7 +395,7 @@ mod tests {
         let lost = Error::connection_lost(Disconnect::ClosedByServer, Outcome::Unknown);
         let look =
             Error::new(ErrorKind::ReplyTooLarge, Outcome::Unknown).at(OpCode::GetChildren2, "/q");
-        let error = lost.at(OpCode::Create2, "/q/x-").not_found_out(look);
+        let error = lost.at(OpCode::Create2, "/q/x-").with_failed_look(look);
         assert_eq!(
             error.to_string(),
             "create /q/x-: the connection was lost, and looking for its effect failed; whether it \

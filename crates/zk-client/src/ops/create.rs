@@ -124,8 +124,8 @@ impl Options<'_> {
                 (false, true, false, true) => CreateMode::PersistentSequentialWithTtl,
                 _ => {
                     return Err(Error::invalid_argument(
-                        "a container is neither ephemeral nor sequential, and neither it nor an \
-                     ephemeral znode has a TTL",
+                        "a container cannot be ephemeral or sequential, and only a persistent znode \
+                         can have a TTL",
                     ));
                 }
             },

@@ -297,7 +297,7 @@ impl Creation {
                         Ok(None) => {}
                         Err(look) => {
                             orphan.give_up_on(&look);
-                            return Err(failed.not_found_out(look));
+                            return Err(failed.with_failed_look(look));
                         }
                     }
                     if !failed.is_transient() {
@@ -531,7 +531,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_guid_looks_like_curators() {
+    fn a_guid_has_the_form_of_curator() {
         let prefix = Guid::random().prefix();
         assert_eq!(prefix.len(), 40);
         assert!(
