@@ -138,7 +138,8 @@
 //! [`Client::retry`] and a [`RetryPolicy`] retry operations that had no effect, and
 //! [`Client::retry_read`] operations that may be executed twice. [`Set::retry`] and [`Delete::retry`]
 //! find out what became of a conditional write whose reply was lost. [`Create::protected`] creates a
-//! znode exactly once.
+//! znode exactly once. [`Client::update`] changes data by compare-and-set, as often as other clients
+//! are faster.
 //!
 //! # Choosing servers
 //!
