@@ -138,7 +138,8 @@
 //! [`Client::retry`] and a [`RetryPolicy`] retry operations that had no effect, and
 //! [`Client::retry_read`] operations that may be executed twice. [`Set::retry`] and [`Delete::retry`]
 //! find out what became of a conditional write whose reply was lost. [`Create::protected`] creates a
-//! znode exactly once.
+//! znode exactly once. [`Client::update`] changes data by compare-and-set, as often as other clients
+//! are faster.
 //!
 //! # Choosing servers
 //!
@@ -351,7 +352,8 @@ pub use ops::descendants::{Count, Ephemerals};
 pub use ops::ensemble::{ConfigWatched, GetConfig, Reconfig};
 pub use ops::exists::{Exists, ExistsWatched};
 pub use ops::get::{Get, GetWatched};
-pub use ops::multi::{Multi, MultiRead, OpResult, ReadResult};
+pub use ops::multi::{Multi, OpResult};
+pub use ops::multi_read::{MultiRead, ReadResult};
 pub use ops::pending::Pending;
 pub use ops::recursive::{DeleteRecursive, EnsurePath};
 pub use ops::retry::ConditionalRetry;

@@ -197,13 +197,14 @@ mod tests {
             // The driver finishes its turn.
             tokio::task::yield_now().await;
         };
-        get().await;
-        LOCKED.set(0);
-        for _ in 0..10 {
-            get().await;
-        }
         // The caller submits, registers its waker and takes the reply; the driver takes the output
-        // and brings the input.
-        assert_eq!(LOCKED.get(), 50);
+        // and brings the input. A ping may come in between.
+        let mut least = u64::MAX;
+        for _ in 0..10 {
+            LOCKED.set(0);
+            get().await;
+            least = least.min(LOCKED.get());
+        }
+        assert_eq!(least, 5);
     }
 }

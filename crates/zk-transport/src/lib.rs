@@ -5,6 +5,98 @@
 //! output buffer, the ping and read deadlines. So is the way from one connection to the next: the
 //! list of servers, dialling, time limits, backoff.
 //!
+//! # How the pieces fit
+//!
+//! A [`Link`] writes requests into its output, a [`FrameReader`] splits what arrives into frames, and the
+//! link says what each frame means. Neither does I/O; here a slice is the socket:
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//!
+//! use bytes::BytesMut;
+//! use zk_proto::records::{ConnectRequest, ExistsRequest};
+//! use zk_proto::{Encode, OpCode, SessionId, SessionPassword, WirePath, Zxid};
+//! use zk_transport::{Disconnect, FrameReader, Link, Received};
+//!
+//! # // What a server sends: its answer to the handshake, an event, and the reply to the request.
+//! # fn from_server() -> BytesMut {
+//! #     use zk_proto::records::ConnectResponse;
+//! #     use zk_proto::{EventType, KeeperState, ReplyHeader, WatcherEvent};
+//! #     let mut bytes = BytesMut::new();
+//! #     let mut send = |records: &[&dyn Encode]| {
+//! #         let mut frame = BytesMut::new();
+//! #         records.iter().for_each(|record| record.encode(&mut frame));
+//! #         bytes.extend_from_slice(&i32::try_from(frame.len()).unwrap().to_be_bytes());
+//! #         bytes.extend_from_slice(&frame);
+//! #     };
+//! #     let (session_id, password) = (SessionId(7), SessionPassword::zero());
+//! #     let (protocol_version, timeout_ms, read_only) = (0, 6_000, false);
+//! #     send(&[&ConnectResponse { protocol_version, timeout_ms, session_id, password, read_only }]);
+//! #     let (kind, state, path) = (EventType::NodeCreated, KeeperState::SyncConnected, "/b");
+//! #     let header = ReplyHeader { xid: -1, zxid: Zxid(-1), err: 0 };
+//! #     send(&[&header, &WatcherEvent { kind, state, path }]);
+//! #     send(&[&ReplyHeader { xid: 1, zxid: Zxid(4), err: -101 }]);
+//! #     bytes
+//! # }
+//! # fn main() -> Result<(), Disconnect> {
+//! let now = Instant::now();
+//! let request = ConnectRequest {
+//!     protocol_version: 0,
+//!     last_zxid_seen: Zxid::ZERO,
+//!     timeout_ms: 6_000,
+//!     session_id: SessionId::NONE,
+//!     password: SessionPassword::zero(),
+//!     read_only: Some(false),
+//! };
+//! let mut link = Link::new(now, &request, Duration::from_secs(2));
+//!
+//! // Output: the connect request. It goes to the socket.
+//! let mut out = BytesMut::new();
+//! link.poll_output(&mut out);
+//! assert_eq!(out.len(), 49);
+//!
+//! // Input: bytes from the socket, and the time when they came.
+//! let mut frames = FrameReader::new(1 << 20);
+//! frames.extend(&from_server());
+//! link.handle_received(now);
+//! while let Some(frame) = frames.peek()? {
+//!     // A notification is decoded in place, and skipped.
+//!     if let Some(fired) = link.notification(frame)? {
+//!         assert_eq!(fired.event.path, "/b");
+//!         frames.skip()?;
+//!         continue;
+//!     }
+//!     let Some(frame) = frames.next_frame()? else { break };
+//!     match link.handle_frame(frame)? {
+//!         Received::Connected(session) => {
+//!             assert_eq!(session.timeout_ms, 6_000);
+//!             let exists = ExistsRequest { path: WirePath::new("", "/a"), watch: false };
+//!             let submitted = link.submit(now, OpCode::Exists, "is /a there?", 1024, |out| {
+//!                 exists.encode(out);
+//!             });
+//!             assert!(submitted.is_ok());
+//!             let mut out = BytesMut::new();
+//!             link.poll_output(&mut out);
+//!         }
+//!         Received::Reply { token, result, .. } => {
+//!             assert_eq!(token, "is /a there?");
+//!             assert_eq!(result, Err(zk_proto::ErrorCode::NoNode));
+//!         }
+//!         other => unreachable!("{other:?}"),
+//!     }
+//! }
+//!
+//! // Time: a ping when nothing else is sent, and an error when the server does not answer.
+//! assert!(link.poll_timeout() > now);
+//! link.handle_timeout(link.poll_timeout())?;
+//! assert!(link.pending_output() > 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With the feature `io`, `pump` does this with a stream and a timer, and `reconnect` with one
+//! stream after the other. The example `raw_get` is a program with the latter.
+//!
 //! # Modules
 //! - [`link`]: the state machine of one connection. No socket, no clock, no runtime.
 //! - [`frame`]: splitting a byte stream into length-prefixed frames.

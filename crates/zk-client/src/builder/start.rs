@@ -100,6 +100,11 @@ impl ClientBuilder {
                 };
                 (Vec::new(), chroot, Some(discovery))
             }
+            _ => {
+                return Err(Error::invalid_argument(
+                    "unsupported kind of connect string",
+                ));
+            }
         };
         core.preset_hosts(Hosts::new(hosts, self.backoff, seed));
         let runtime = tokio::runtime::Handle::current();
@@ -228,7 +233,7 @@ async fn within(
     client: &Client,
     connected: impl Future<Output = Result<()>>,
 ) -> Result<()> {
-    match tokio::time::timeout(limit, client.unless_hopeless(connected)).await {
+    match tokio::time::timeout(limit, client.fail_fast(connected)).await {
         Ok(connected) => connected,
         Err(_elapsed) => {
             let failures = client.connect_failures();

@@ -222,7 +222,7 @@ impl<'a> Call<'a> {
         let watch = self.options.watch.map(|kind| WatchIntent {
             kind,
             path: self.client.root().join(self.path).into(),
-            changed: false,
+            overridden: false,
         });
         let request = Request {
             op,
@@ -303,7 +303,7 @@ enum Progress {
     /// The operation failed before it was submitted.
     Failed(Error),
     /// The operation did not need a server.
-    Answered(Reply),
+    Answered,
     Done,
 }
 
@@ -334,12 +334,7 @@ impl<T> Pending<T> {
 
     /// An operation that needs no server: `decode` gets an empty reply.
     pub(crate) fn answered(client: &Client, op: OpCode, decode: DecodeFn<T>) -> Self {
-        let reply = Reply {
-            result: Ok(Bytes::new()),
-            watch: None,
-            seen: None,
-        };
-        Pending::new(client, op, "", Progress::Answered(reply), decode)
+        Pending::new(client, op, "", Progress::Answered, decode)
     }
 
     /// The slot of the request, until its reply has been taken.
@@ -425,7 +420,14 @@ impl<T> Future for Pending<T> {
             self.finish(answer)
         } else {
             match std::mem::replace(&mut self.progress, Progress::Done) {
-                Progress::Answered(reply) => self.decode(&reply, ""),
+                Progress::Answered => {
+                    let reply = Reply {
+                        result: Ok(Bytes::new()),
+                        watch: None,
+                        seen: None,
+                    };
+                    self.decode(&reply, "")
+                }
                 Progress::Failed(error) => Err(error),
                 Progress::Waiting(_) | Progress::Done => return Poll::Pending,
             }

@@ -128,18 +128,18 @@ impl Core {
         let unwatch = match armed {
             Some(kind) if awaited => {
                 let id = self.registry.subscribe(kind, intent.path.clone());
-                if intent.changed {
+                if intent.overridden {
                     let since = self.session.last_zxid();
                     let wakes = &mut self.wakeups.wakers;
-                    self.registry.subscribed_with_precaution(id, since, wakes);
+                    self.registry.subscribed_by_override(id, since, wakes);
                 }
                 watch = Some(id);
-                self.registry.unwatch_owed(&intent.path)
+                self.registry.deferred_unwatch(&intent.path)
             }
             Some(kind) if !self.registry.watches(kind, &intent.path) => {
                 self.registry.unwatch(kind, intent.path)
             }
-            _ => self.registry.unwatch_owed(&intent.path),
+            _ => self.registry.deferred_unwatch(&intent.path),
         };
         if let Some(unwatch) = unwatch {
             self.send_unwatch(now, unwatch);

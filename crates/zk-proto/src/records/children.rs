@@ -9,11 +9,11 @@ use crate::jute::{DecodeError, Decoder, put_count, put_str};
 use crate::path::WirePath;
 use crate::stat::Stat;
 
-/// A list of names as it came from the server: kept as the frame's bytes and handed out as `&str`,
-/// so that a thousand names cost no allocation.
+/// A list of names as received from the server: kept as the frame's bytes and returned as `&str`, so
+/// that a thousand names cost no allocation.
 #[derive(Clone, Default)]
 pub struct Children {
-    /// Each name as in jute, its length in front. Checked when it was made.
+    /// The names as in jute, each with its length in front. Checked on construction.
     body: Bytes,
     len: usize,
 }
@@ -29,7 +29,7 @@ impl Children {
         self.len == 0
     }
 
-    /// The names, in the server's order, which is none in particular.
+    /// The names, in the order of the server, which is not specified.
     pub fn iter(&self) -> ChildrenIter<'_> {
         ChildrenIter {
             rest: &self.body,
@@ -238,7 +238,7 @@ record! {
     /// `getEphemerals`.
     #[derive(Copy)]
     pub struct GetEphemeralsRequest<'a> {
-        /// What the paths must begin with, as text: `/a` also finds `/ab`. Null, empty and `/` find
+        /// The text that the paths must begin with: `/a` also matches `/ab`. Null, empty and `/` match
         /// all.
         pub prefix: Option<&'a str>,
     }
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_shares_the_frame_and_a_short_one_does_not() {
+    fn only_long_lists_share_the_frame() {
         let inside = |frame: &Bytes, children: &Children| {
             frame.as_ptr_range().contains(&children.body.as_ptr())
         };
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_null_or_not_text_is_an_error() {
+    fn a_null_name_is_an_error() {
         for (body, problem) in [
             (&[0, 0, 0, 1, 255, 255, 255, 255][..], DecodeProblem::Null),
             (&[0, 0, 0, 1, 0, 0, 0, 1, 0xff][..], DecodeProblem::NotUtf8),

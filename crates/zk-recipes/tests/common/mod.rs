@@ -1,11 +1,6 @@
 //! An ensemble inside the process, without sockets, so that time can be virtual.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "each test binary uses a part of this, and a panic is a failed test"
-)]
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -30,7 +25,7 @@ pub(crate) const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout:
 const VIRTUAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// The root of all clients of a test: none, or a chroot in the second run of the tests in
-/// `worlds.rs`.
+/// `variants.rs`.
 pub(crate) fn root() -> &'static str {
     if module_path!().contains("::chrooted::") {
         "/tenants/one"
@@ -56,7 +51,7 @@ pub(crate) fn is_restored() -> bool {
     module_path!().contains("::restored::")
 }
 
-/// Ends a client's session: by expiry, or, in the third run of the tests in `worlds.rs`, by a restore of
+/// Ends a client's session: by expiry, or, in the third run of the tests in `variants.rs`, by a restore of
 /// the ensemble from a backup, which keeps the persistent znodes with smaller zxids, and ends all other
 /// sessions as well.
 pub(crate) fn end_session(server: &Server, zk: &Client) {
@@ -102,7 +97,7 @@ pub(crate) fn pose() -> Pose {
 }
 
 /// A server in the requested pose, with the session timeouts of Apache ZooKeeper.
-pub(crate) fn server() -> zk_embedded::Builder {
+pub(crate) fn server() -> zk_embedded::ServerBuilder {
     Server::builder()
         .pose(pose())
         .session_timeouts(Duration::from_secs(4), Duration::from_secs(40))
@@ -145,7 +140,7 @@ pub(crate) async fn memory(members: usize) -> Memory {
     memory_with(server().members(members)).await
 }
 
-pub(crate) async fn memory_with(options: zk_embedded::Builder) -> Memory {
+pub(crate) async fn memory_with(options: zk_embedded::ServerBuilder) -> Memory {
     Memory {
         server: Arc::new(options.in_memory().start().await.unwrap()),
         dialled: Arc::default(),
@@ -216,7 +211,7 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
         match tokio::time::timeout(VIRTUAL_LIMIT, &mut future).await {
             Ok(value) => return value,
             // Far less time has passed by the machine's clock, so tokio's clock is paused.
-            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("waited in vain for {what}"),
+            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("timed out: {what}"),
             Err(_) => {}
         }
     }

@@ -1,10 +1,6 @@
 //! The expected contents of a cache.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test binary uses a part of this, and a panic is a failed test"
-)]
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

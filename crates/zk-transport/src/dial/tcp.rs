@@ -274,7 +274,8 @@ mod tests {
         }
     }
 
-    /// Guards: P29. The address that failed would be connected to first, being near.
+    /// The address that failed is near, and would be connected to first.
+    /// Guards: P29.
     #[tokio::test(start_paused = true)]
     async fn an_address_that_failed_waits_for_others() {
         let address = |n| SocketAddr::from(([192, 0, 2, n], 2181));
@@ -309,7 +310,8 @@ mod tests {
         assert_eq!(started.elapsed(), Duration::ZERO);
     }
 
-    /// Guards: P29. Fresh addresses that do not answer leave time for one that failed before.
+    /// Fresh addresses that do not answer leave time for one that failed before.
+    /// Guards: P29.
     #[tokio::test(start_paused = true)]
     async fn a_failed_address_is_tried_in_the_budget() {
         let address = |n| SocketAddr::from(([192, 0, 2, n], 2181));

@@ -4,44 +4,45 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A round counts no more addresses of one host than this, however many its name has.
-const COUNTED: usize = 16;
+/// The most addresses of one host that a round counts.
+const MAX_COUNTED: usize = 16;
 
 /// The addresses of one host, and how the attempts to connect to them went.
 ///
 /// An address that accepts connections and then fails the handshake would hide all others if every
 /// attempt began with it. So each attempt begins with the address that was tried least recently, and
-/// comes to those that failed after they had accepted last.
+/// the addresses that failed after they had accepted come last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Addresses {
-    /// Those of the latest answer of the resolver.
+    /// The latest answer of the resolver.
     known: Vec<SocketAddr>,
-    /// Those that have been tried, the least recent first.
+    /// The addresses that have been tried, the least recent first.
     tried: Vec<SocketAddr>,
-    /// Those that accepted a connection which came to nothing, since the host last served and since an
-    /// attempt found that none of its addresses accepts.
+    /// The addresses that accepted a connection which then failed. Cleared when the host serves a session,
+    /// and when an attempt finds that none of its addresses accepts.
     failed: Vec<SocketAddr>,
-    /// The one that the latest attempt is connected to.
+    /// The address that the latest attempt is connected to.
     current: Option<SocketAddr>,
     /// Whether that connection has served a session.
     served: bool,
-    /// The one that the next attempt shall begin with.
-    wanted: Option<SocketAddr>,
+    /// The address to begin the next attempt with.
+    preferred: Option<SocketAddr>,
     /// How long an attempt may take.
     budget: Option<Duration>,
 }
 
 /// The addresses of one attempt, in the order to try them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Order {
-    /// Those that nothing is known against.
+    /// The addresses without a recent failure.
     pub fresh: Vec<SocketAddr>,
-    /// Those that accepted a connection lately, which then came to nothing.
+    /// The addresses that lately accepted a connection which then failed.
     pub failed: Vec<SocketAddr>,
 }
 
 impl Addresses {
-    /// As they are when another attempt begins: it is not connected to any.
+    /// The same addresses for another attempt, which is not connected to any of them yet.
     pub fn for_another_attempt(&self) -> Self {
         Addresses {
             current: None,
@@ -50,14 +51,14 @@ impl Addresses {
         }
     }
 
-    /// As they are for an attempt that is given up after `budget`.
+    /// The same addresses for an attempt that may take as long as `budget`.
     #[must_use]
     pub fn within(mut self, budget: Duration) -> Self {
         self.budget = Some(budget);
         self
     }
 
-    /// After which time the attempt is given up, if it is.
+    /// How long the attempt may take; `None` without a limit.
     pub fn budget(&self) -> Option<Duration> {
         self.budget
     }
@@ -69,20 +70,21 @@ impl Addresses {
         self.tried.retain(|address| seen.contains(address));
         self.failed.retain(|address| seen.contains(address));
         self.known.clone_from(&found);
-        // Those that were never tried have no position and come first, in the resolver's order.
+        // Addresses that were never tried have no position and come first, in the resolver's order.
         found.sort_by_key(|address| self.tried.iter().position(|tried| tried == address));
-        let wanted = self.wanted.take().filter(|address| found.contains(address));
-        found.retain(|address| Some(*address) != wanted);
+        let preferred = self.preferred.take();
+        let preferred = preferred.filter(|address| found.contains(address));
+        found.retain(|address| Some(*address) != preferred);
         let (failed, others): (Vec<_>, Vec<_>) = found
             .into_iter()
             .partition(|address| self.failed.contains(address));
-        let fresh = wanted.into_iter().chain(others).collect();
+        let fresh = preferred.into_iter().chain(others).collect();
         Order { fresh, failed }
     }
 
-    /// The next attempt shall begin with this address.
+    /// Makes the next attempt begin with this address.
     pub fn prefer(&mut self, address: SocketAddr) {
-        self.wanted = Some(address);
+        self.preferred = Some(address);
     }
 
     /// The attempt tries this address now.
@@ -102,9 +104,8 @@ impl Addresses {
         self.served = true;
     }
 
-    /// The attempt has failed. That counts against the address that it was connected to, unless the
-    /// connection served a session. If no address has accepted, those that failed before are as good as
-    /// the others again.
+    /// The attempt has failed. The address that it was connected to is tried last from now on, unless the
+    /// connection served a session. If no address has accepted, earlier failures are forgotten.
     pub fn handle_failed(&mut self) {
         match self.current {
             None => self.failed.clear(),
@@ -120,7 +121,7 @@ impl Addresses {
         self.current
     }
 
-    /// The addresses of the latest answer of the resolver; none if there was none yet.
+    /// The addresses of the latest answer of the resolver; empty before the first.
     pub fn known(&self) -> &[SocketAddr] {
         &self.known
     }
@@ -130,9 +131,9 @@ impl Addresses {
         self.tried.contains(address)
     }
 
-    /// How many attempts it takes to try all of them, as far as that is known: 1 to 16.
+    /// How many attempts it takes to try all known addresses: 1 to 16.
     pub fn count(&self) -> usize {
-        self.known.len().clamp(1, COUNTED)
+        self.known.len().clamp(1, MAX_COUNTED)
     }
 }
 
@@ -182,7 +183,8 @@ mod tests {
         assert_eq!((fresh, failed), ([2, 3, 1].map(address).into(), vec![]));
     }
 
-    /// Guards: P29. What is left are addresses that do not answer at all.
+    /// What is left are addresses that do not answer at all.
+    /// Guards: P29.
     #[test]
     fn failures_are_forgotten_if_none_accepts() {
         let mut addresses = Addresses::default();

@@ -389,10 +389,11 @@ mod tests {
         assert!(again.delay <= Duration::from_millis(100));
     }
 
-    /// Guards: P29. Of a name with several addresses it is the address that is asked again, and a round
-    /// without delays tries each of them.
+    /// A name has several addresses: an expiry retries the same address, and a round without delays tries
+    /// each of them.
+    /// Guards: P29.
     #[test]
-    fn rounds_and_expiries_know_addresses() {
+    fn rounds_and_expiries_respect_addresses() {
         let mut hosts = hosts(1, 3);
         let found = [1, 2, 3].map(|n| SocketAddr::from(([192, 0, 2, n], 2181)));
         let dial = |hosts: &mut Hosts| {
@@ -469,13 +470,14 @@ mod tests {
         assert_eq!(hosts.next_attempt().unwrap().host, gateway);
         let others = [(); 2].map(|()| hosts.next_attempt().unwrap().host);
         assert!(!others.contains(&gateway));
-        // Once another server has served, the fallback is the last again.
+        // Once another server has served, the fallback is tried last again.
         hosts.handle_connected(now);
         hosts.handle_disconnected(now + Duration::from_secs(5));
         assert_ne!(hosts.next_attempt().unwrap().host, gateway);
     }
 
-    /// Guards: P22. The list came over a connection to what is the fallback from then on.
+    /// The list came over a connection to the server that is the fallback from then on.
+    /// Guards: P22.
     #[test]
     fn a_fallback_known_only_later_comes_first() {
         let gateway: HostPort = "gateway:2181".parse().unwrap();
@@ -488,7 +490,7 @@ mod tests {
         hosts.set_fallback(vec![gateway.clone()]);
         hosts.handle_disconnected(now + Duration::from_secs(5));
         assert_eq!(hosts.next_attempt().unwrap().host, gateway);
-        // The attempt is under way, and nothing has served yet.
+        // The attempt is under way, and no server has served yet.
         let mut hosts = Hosts::new(vec![gateway.clone()], BackoffPolicy::default(), 9);
         hosts.next_attempt();
         hosts.replace(configured.to_vec()).unwrap();

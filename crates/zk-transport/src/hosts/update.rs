@@ -170,7 +170,7 @@ mod tests {
             Clients((0..CLIENTS).map(client).collect())
         }
 
-        /// All learn of another list, and those that are told to move do. How many did.
+        /// All clients update their list, and those that have to move do. Returns how many did.
         fn update(&mut self, ids: impl IntoIterator<Item = u16>) -> usize {
             let servers = list(ids);
             let mut moved = 0;
@@ -184,7 +184,7 @@ mod tests {
             moved
         }
 
-        /// How many are on each server, every one of which has its share within a tenth.
+        /// Asserts that each server has its share of the clients, within a tenth.
         fn are_even_over(&self, servers: u64) {
             let mut load = BTreeMap::new();
             for hosts in &self.0 {
@@ -227,10 +227,10 @@ mod tests {
     fn no_more_clients_move_than_necessary() {
         let mut clients = Clients::of(0..4);
         assert_eq!(clients.update(0..4), 0);
-        // A fifth of each server's clients go to the fifth.
+        // A fifth of each server's clients move to the fifth server.
         let moved = clients.update(0..5);
         assert!((1_600..2_000).contains(&moved), "{moved}");
-        // Those of the server that goes.
+        // The clients of the removed server move.
         let moved = clients.update(1..5);
         assert!((1_600..2_000).contains(&moved), "{moved}");
     }

@@ -6,9 +6,8 @@ use bytes::{Bytes, BytesMut};
 use zk_proto::records::{ConnectResponse, SaslRequest, SaslResponse};
 use zk_proto::{Decode, Decoder, Encode, ErrorCode, OpCode, ReplyHeader, Xid, decode_frame};
 
-use super::received::decode_header;
-use super::requests::framed;
 use super::state::{Link, Phase};
+use super::wire::{decode_header, framed};
 use crate::error::Disconnect;
 
 /// The longest connect response in bytes. It has some 40; the password in it is sent back with every

@@ -6,9 +6,7 @@ use bytes::{Bytes, BytesMut};
 use zk_proto::OpCode;
 
 use super::state::Link;
-
-/// Length prefix and `RequestHeader`.
-pub(super) const PREAMBLE: usize = 4 + 8;
+use super::wire::PREAMBLE;
 
 /// A request that was in flight, or in the output buffer, when the connection ended.
 #[derive(Debug)]

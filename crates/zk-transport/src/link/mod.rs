@@ -13,11 +13,11 @@ mod pings;
 mod received;
 mod requests;
 mod state;
+mod wire;
 
 pub use lost::{Lost, Sent};
-pub use pings::{RoundTrip, ping_interval};
 pub use received::{Notification, Received};
-pub use state::Link;
+pub use state::{Link, RoundTrip, ping_interval};
 
 #[cfg(test)]
 mod tests;

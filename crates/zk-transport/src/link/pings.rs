@@ -1,11 +1,11 @@
 //! Pings, and the deadlines of the server's answers.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use zk_proto::{OpCode, xid};
 
-use super::requests::framed;
 use super::state::{Link, Phase};
+use super::wire::framed;
 use crate::error::Disconnect;
 
 /// A connection over which bytes arrive, but for this many read timeouts no answer, ends: ten times
@@ -14,27 +14,6 @@ const MAX_UNANSWERED: u32 = 15;
 
 /// How many requests an idle link keeps room for.
 const IDLE_CAPACITY: usize = 16;
-
-/// How long a link sends nothing before it pings: a twelfth of the session's timeout.
-///
-/// A third would keep the session alive. A lease that counts only what a quorum has seen needs a
-/// recent sign of life at any time the program writes, also when it was idle before.
-pub fn ping_interval(timeout: Duration) -> Duration {
-    if zk_proto::seeded_bug!("H6") {
-        return timeout / 3;
-    }
-    timeout / 12
-}
-
-/// How long the server takes to answer a ping, which queues behind requests as one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RoundTrip {
-    /// The last ping.
-    pub last: Duration,
-    /// All of this connection's; each new one counts an eighth.
-    pub smoothed: Duration,
-}
 
 impl<T> Link<T> {
     /// When [`handle_timeout`](Self::handle_timeout) has to be called next.

@@ -7,8 +7,8 @@ use zk_proto::records::ConnectResponse;
 use zk_proto::{Decode, Decoder, ErrorCode, OpCode, ReplyHeader, WatcherEvent, Xid, Zxid, xid};
 
 use super::handshake::handle_token;
-use super::pings::RoundTrip;
-use super::state::{Link, Phase};
+use super::state::{Link, Phase, RoundTrip};
+use super::wire::decode_header;
 use crate::error::Disconnect;
 
 /// The meaning of a frame from the server.
@@ -174,10 +174,4 @@ impl<T> Link<T> {
             self.in_flight.push_front(request);
         }
     }
-}
-
-#[inline]
-pub(super) fn decode_header(input: &mut Decoder<'_>) -> Result<ReplyHeader, Disconnect> {
-    input.need("header", ReplyHeader::LEN)?;
-    Ok(ReplyHeader::decode(input)?)
 }

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use zk_proto::records::AuthRequest;
-use zk_proto::{Encode, OpCode, Xid, xid};
+use zk_proto::{Encode, OpCode, xid};
 
 use super::state::{InFlight, Link};
+use super::wire::framed;
 
 impl<T> Link<T> {
     /// Writes a request into the output buffer; its reply will carry `token`.
@@ -66,23 +67,4 @@ impl<T> Link<T> {
         });
         self.auths.push_back(token);
     }
-}
-
-/// Appends a request, of which `record` appends what follows the header.
-#[inline]
-pub(super) fn framed(out: &mut BytesMut, xid: Xid, op: OpCode, record: impl FnOnce(&mut BytesMut)) {
-    let start = out.len();
-    let header = [[0; 4], xid.to_be_bytes(), op.code().to_be_bytes()];
-    out.extend_from_slice(header.as_flattened());
-    record(out);
-    put_length(out, start);
-}
-
-/// Writes the length of the frame that begins at `start` into its first four bytes.
-#[inline]
-pub(super) fn put_length(out: &mut BytesMut, start: usize) {
-    let Some((prefix, frame)) = out.get_mut(start..).and_then(<[u8]>::split_first_chunk_mut) else {
-        return;
-    };
-    *prefix = i32::try_from(frame.len()).unwrap_or(i32::MAX).to_be_bytes();
 }

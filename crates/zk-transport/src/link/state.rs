@@ -7,8 +7,28 @@ use bytes::BytesMut;
 use zk_proto::records::ConnectRequest;
 use zk_proto::{Encode, OpCode, Xid};
 
-use super::pings::{RoundTrip, ping_interval};
-use super::requests::put_length;
+use super::wire::put_length;
+
+/// How long a link sends nothing before it pings: a twelfth of the session's timeout.
+///
+/// A third would keep the session alive. A lease that counts only what a quorum has seen needs a
+/// recent sign of life at any time the program writes, also when it was idle before.
+pub fn ping_interval(timeout: Duration) -> Duration {
+    if zk_proto::seeded_bug!("H6") {
+        return timeout / 3;
+    }
+    timeout / 12
+}
+
+/// How long the server takes to answer a ping, which queues behind requests as one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoundTrip {
+    /// The last ping.
+    pub last: Duration,
+    /// All of this connection's; each new one counts an eighth.
+    pub smoothed: Duration,
+}
 
 /// A request that has not been answered.
 #[derive(Debug)]

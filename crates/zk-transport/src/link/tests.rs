@@ -7,7 +7,7 @@ use zk_proto::{
     WatcherEvent, Xid, Zxid, xid,
 };
 
-use super::lost::PREAMBLE;
+use super::wire::PREAMBLE;
 use super::*;
 use crate::error::Disconnect;
 

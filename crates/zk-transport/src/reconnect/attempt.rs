@@ -1,18 +1,32 @@
-//! One attempt to connect, from the choice of the server to the end of the connection.
+//! The loop, and one attempt to connect: from the choice of the server to the end of the connection.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use zk_proto::HostPort;
 
-use super::ReconnectOptions;
 use super::connection::Connection;
 use super::endpoint::{Closed, Opening, Reconnect};
+use super::options::ReconnectOptions;
 use super::standby::{Waited, now, sleep, wait};
 use crate::error::Disconnect;
 use crate::hosts::{Hosts, MAX_CONNECT_TIME, Timing};
 use crate::pump::{Ended, pump};
 use crate::sasl::{Mechanism, SaslError};
+
+/// Connects the endpoint to one server after the other until it says
+/// [`stop`](super::Standby::stop).
+///
+/// # Cancel safety
+/// Dropping the future drops the connection, after one last write
+/// ([`last_output`](Reconnect::last_output)). [`handle_closed`](Reconnect::handle_closed) is not called.
+pub async fn stay_connected<E: Reconnect>(endpoint: &mut E, options: &ReconnectOptions) {
+    while let Some(attempt) = next_attempt(endpoint).await {
+        if connect(endpoint, options, attempt).await.is_none() {
+            break;
+        }
+    }
+}
 
 /// An attempt that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +75,7 @@ pub async fn next_attempt<E: Reconnect>(endpoint: &mut E) -> Option<Planned> {
 /// ended, or `None` if the endpoint has stopped the loop before there was a connection.
 ///
 /// # Cancel safety
-/// As of [`stay_connected`](super::stay_connected).
+/// As of [`stay_connected`].
 pub async fn connect<E: Reconnect>(
     endpoint: &mut E,
     options: &ReconnectOptions,

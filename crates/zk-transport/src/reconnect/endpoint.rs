@@ -7,7 +7,6 @@ use std::time::Instant;
 use bytes::BytesMut;
 use zk_proto::HostPort;
 
-use super::standby::Standby;
 use crate::error::Disconnect;
 use crate::hosts::{Attempt, Hosts, Timing};
 use crate::pump::Endpoint;
@@ -71,6 +70,19 @@ pub trait Reconnect: Endpoint {
         let _ = (now, written);
         BytesMut::new()
     }
+}
+
+/// What the loop has to do while it waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standby {
+    /// End the loop.
+    pub stop: bool,
+    /// End the present attempt in its pause or while it dials, because another server is preferred now.
+    /// The reason is [`Disconnect::Moving`](crate::Disconnect::Moving). At other times `leave` has no
+    /// effect; [`next_attempt`](Reconnect::next_attempt) should clear it.
+    pub leave: bool,
+    /// When to call [`poll_standby`](Reconnect::poll_standby) again, at the latest.
+    pub due: Option<Instant>,
 }
 
 /// A stream that has been opened.

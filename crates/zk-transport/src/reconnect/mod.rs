@@ -7,7 +7,7 @@
 //!
 //! - The next server is chosen by [`Hosts`](crate::Hosts), with the pause that backing off demands; a
 //!   session that exists bounds the pause ([`Timing::pause`](crate::Timing::pause)).
-//! - A [`Login`] prepares its mechanism before the server is dialled, so that a slow ticket is not
+//! - A [`Login`](crate::Login) prepares its mechanism before the server is dialled, so that a slow ticket is not
 //!   taken for a slow server (ZOOKEEPER-4275).
 //! - Dialling and the handshake share a budget, a part of the session's timeout
 //!   ([`Timing::budget`](crate::Timing::budget)): a server that does not answer leaves time for others.
@@ -24,72 +24,14 @@
 mod attempt;
 mod connection;
 mod endpoint;
+mod link_endpoint;
+mod options;
 mod standby;
 
-use std::sync::Arc;
-
-pub use attempt::{Planned, connect, next_attempt};
-pub use endpoint::{Closed, Opening, Reconnect};
-pub use standby::Standby;
-
-use crate::dial::Dial;
-use crate::sasl::Login;
-
-/// How connections are made.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ReconnectOptions {
-    /// Opens the streams.
-    pub dial: Arc<dyn Dial>,
-    /// The login of each connection, if there is one.
-    pub login: Option<Arc<dyn Login>>,
-    /// The longest frame in bytes that is accepted from a server; 8 MiB by default.
-    pub frame_limit: usize,
-}
-
-impl ReconnectOptions {
-    /// Connections over the streams of `dial`, without a login.
-    pub fn new(dial: impl Dial) -> Self {
-        Self::shared(Arc::new(dial))
-    }
-
-    /// The same with a [`Dial`] that has other users.
-    pub fn shared(dial: Arc<dyn Dial>) -> Self {
-        ReconnectOptions {
-            dial,
-            login: None,
-            frame_limit: 8 << 20,
-        }
-    }
-
-    /// Begins each connection with a login.
-    #[must_use]
-    pub fn login(mut self, login: Option<Arc<dyn Login>>) -> Self {
-        self.login = login;
-        self
-    }
-
-    /// The longest frame in bytes that is accepted from a server.
-    #[must_use]
-    pub fn frame_limit(mut self, limit: usize) -> Self {
-        self.frame_limit = limit;
-        self
-    }
-}
-
-/// Connects the endpoint to one server after the other until it says
-/// [`stop`](Standby::stop).
-///
-/// # Cancel safety
-/// Dropping the future drops the connection, after one last write
-/// ([`last_output`](Reconnect::last_output)). [`handle_closed`](Reconnect::handle_closed) is not called.
-pub async fn stay_connected<E: Reconnect>(endpoint: &mut E, options: &ReconnectOptions) {
-    while let Some(attempt) = next_attempt(endpoint).await {
-        if connect(endpoint, options, attempt).await.is_none() {
-            break;
-        }
-    }
-}
+pub use attempt::{Planned, connect, next_attempt, stay_connected};
+pub use endpoint::{Closed, Opening, Reconnect, Standby};
+pub use link_endpoint::{LinkEndpoint, LinkHandler};
+pub use options::ReconnectOptions;
 
 #[cfg(test)]
 mod tests;

@@ -7,19 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::endpoint::Reconnect;
 
-/// What the loop has to do while it waits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standby {
-    /// End the loop.
-    pub stop: bool,
-    /// End the present attempt in its pause or while it dials, because another server is preferred now.
-    /// The reason is [`Disconnect::Moving`](crate::Disconnect::Moving). At other times `leave` has no
-    /// effect; [`next_attempt`](Reconnect::next_attempt) should clear it.
-    pub leave: bool,
-    /// When to call [`poll_standby`](Reconnect::poll_standby) again, at the latest.
-    pub due: Option<Instant>,
-}
-
 /// How a wait has ended.
 pub(super) enum Waited<T> {
     Done(T),

@@ -7,6 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use zk_proto::records::{ConnectRequest, ConnectResponse};
 use zk_proto::{Encode, HostPort, OpCode, ReplyHeader, SessionId, SessionPassword, Zxid};
 
+use std::sync::Arc;
+
 use super::*;
 use crate::dial::dial_fn;
 use crate::error::Disconnect;
@@ -14,7 +16,7 @@ use crate::frame::FrameReader;
 use crate::hosts::{Hosts, Timing};
 use crate::link::{Link, Received, Sent};
 use crate::pump::Endpoint;
-use crate::sasl::{Beginning, SaslError};
+use crate::sasl::{Beginning, Login, SaslError};
 use crate::{BackoffPolicy, Lost};
 
 const TIMEOUT: Duration = Duration::from_secs(6);

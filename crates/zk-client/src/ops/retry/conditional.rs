@@ -352,12 +352,9 @@ mod tests {
     const SEEN: Zxid = Zxid(100);
 
     fn stat(version: i32, czxid: i64, mzxid: i64) -> Stat {
-        Stat {
-            version,
-            czxid: Zxid(czxid),
-            mzxid: Zxid(mzxid),
-            ..Stat::default()
-        }
+        let mut stat = Stat::default();
+        (stat.version, stat.czxid, stat.mzxid) = (version, Zxid(czxid), Zxid(mzxid));
+        stat
     }
 
     /// Guards: A55.

@@ -1,7 +1,8 @@
 //! What the current server can do: operations that not every server has.
 //!
-//! [`server_history`] keeps what each server was seen to have or to lack, [`request_form`] says what
-//! an older server is sent instead, [`keeper_flags`] reads what a ClickHouse Keeper says of itself.
+//! [`server_history`] keeps what each server was seen to have or to lack, [`request_form`] has the
+//! requests that an older server is sent instead, [`keeper_flags`] reads the features of a ClickHouse
+//! Keeper.
 
 pub(crate) mod keeper_flags;
 pub(crate) mod op_set;
@@ -83,7 +84,7 @@ pub(crate) struct ServerAbilities {
     refused: Refused,
     /// The server is a ClickHouse Keeper.
     is_keeper: bool,
-    /// A Keeper has not answered yet which features it has; requests wait for that.
+    /// The read of a Keeper's feature flags has not been answered; requests wait for that.
     awaits_features: bool,
     /// What was learnt since the log last took it.
     news: Option<Box<str>>,
@@ -180,7 +181,7 @@ impl ServerAbilities {
         self.is_keeper
     }
 
-    /// Whether requests wait until a Keeper has said what it has.
+    /// Whether requests wait for the feature flags of a Keeper.
     #[inline]
     pub(crate) fn awaits_features(&self) -> bool {
         self.awaits_features
@@ -258,7 +259,7 @@ impl ServerAbilities {
         reason: &Disconnect,
         unanswered: impl Iterator<Item = Unanswered>,
     ) -> OpSet {
-        // After an answer that says so, the close adds nothing.
+        // After the answer that the operation is unknown, the close adds nothing.
         if !is_close(reason) || !self.refused.is_empty() {
             self.history.acquit();
             return OpSet::NONE;

@@ -61,16 +61,11 @@ impl PlainCreate {
         let is_it = |stat: &Stat| zxid <= Zxid::ZERO || stat.czxid == zxid;
         let read = read.filter(is_it).unwrap_or_default();
         let czxid = if zxid > Zxid::ZERO { zxid } else { read.czxid };
-        let stat = Stat {
-            czxid,
-            mzxid: czxid,
-            pzxid: czxid,
-            ctime: read.ctime,
-            mtime: read.ctime,
-            ephemeral_owner: self.owner.0,
-            data_length: self.data_length,
-            ..Stat::default()
-        };
+        let mut stat = Stat::default();
+        (stat.czxid, stat.mzxid, stat.pzxid) = (czxid, czxid, czxid);
+        (stat.ctime, stat.mtime) = (read.ctime, read.ctime);
+        stat.ephemeral_owner = self.owner.0;
+        stat.data_length = self.data_length;
         let mut body = BytesMut::new();
         let path = path.clone();
         Create2Response { path, stat }.encode(&mut body);

@@ -197,15 +197,10 @@ impl Server {
     pub(super) fn create(&mut self, path: &str, data: Bytes) {
         self.zxid += 1;
         let zxid = Zxid(self.zxid);
-        let stat = Stat {
-            czxid: zxid,
-            mzxid: zxid,
-            pzxid: zxid,
-            ctime: self.zxid,
-            mtime: self.zxid,
-            data_length: i32::try_from(data.len()).unwrap(),
-            ..Stat::default()
-        };
+        let mut stat = Stat::default();
+        (stat.czxid, stat.mzxid, stat.pzxid) = (zxid, zxid, zxid);
+        (stat.ctime, stat.mtime) = (self.zxid, self.zxid);
+        stat.data_length = i32::try_from(data.len()).unwrap();
         self.nodes.insert(path.to_owned(), (data, stat));
         self.fire_data(EventType::NodeCreated, path);
         self.fire_children(path);

@@ -126,12 +126,8 @@ impl World {
                 self.fire(&path, true, false);
             }
         } else if self.nodes.contains_key(&parent) {
-            let stat = Stat {
-                czxid: zxid,
-                mzxid: zxid,
-                pzxid: zxid,
-                ..Stat::default()
-            };
+            let mut stat = Stat::default();
+            (stat.czxid, stat.mzxid, stat.pzxid) = (zxid, zxid, zxid);
             self.nodes.insert(path.clone(), (data, stat));
             self.children_changed(&parent, 1);
             self.remember(&path);

@@ -11,12 +11,10 @@ fn query(machine: &mut Machine) -> (String, Read) {
 }
 
 fn stat(czxid: i64, children: i32) -> Stat {
-    Stat {
-        czxid: Zxid(czxid),
-        mzxid: Zxid(czxid),
-        num_children: children,
-        ..Stat::default()
-    }
+    let mut stat = Stat::default();
+    (stat.czxid, stat.mzxid) = (Zxid(czxid), Zxid(czxid));
+    stat.num_children = children;
+    stat
 }
 
 fn answer(machine: &mut Machine, path: &str, read: Read, answer: Answer) -> Result<(), CacheError> {
@@ -275,10 +273,8 @@ fn a_node_that_always_changes_is_published() {
         let query = machine.next_query().unwrap();
         machine.touch("/", Facet::Node);
         assert_eq!(machine.next_query(), None, "one read under way for a path");
-        let now = Stat {
-            mzxid: Zxid(zxid),
-            ..stat(1, 0)
-        };
+        let mut now = stat(1, 0);
+        now.mzxid = Zxid(zxid);
         machine
             .answered(&query, Answer::Data(zxid.to_string().into(), now))
             .unwrap();
@@ -315,10 +311,8 @@ fn a_node_never_goes_back() {
     let mut machine = with_root(LIMITS, 0);
     for (mzxid, data) in [(5, "new"), (4, "old")] {
         machine.touch("/", Facet::Node);
-        let now = Stat {
-            mzxid: Zxid(mzxid),
-            ..stat(1, 0)
-        };
+        let mut now = stat(1, 0);
+        now.mzxid = Zxid(mzxid);
         answer(
             &mut machine,
             "/",

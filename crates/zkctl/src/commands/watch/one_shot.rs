@@ -185,11 +185,8 @@ mod tests {
     use super::*;
 
     fn data(czxid: i64, mzxid: i64) -> DataState {
-        let stat = Stat {
-            czxid: Zxid(czxid),
-            mzxid: Zxid(mzxid),
-            ..Stat::default()
-        };
+        let mut stat = Stat::default();
+        (stat.czxid, stat.mzxid) = (Zxid(czxid), Zxid(mzxid));
         DataState::Present {
             data: Default::default(),
             stat,
@@ -197,11 +194,8 @@ mod tests {
     }
 
     fn children(czxid: i64, pzxid: i64, names: &[&str]) -> ChildrenState {
-        let stat = Stat {
-            czxid: Zxid(czxid),
-            pzxid: Zxid(pzxid),
-            ..Stat::default()
-        };
+        let mut stat = Stat::default();
+        (stat.czxid, stat.pzxid) = (Zxid(czxid), Zxid(pzxid));
         ChildrenState::Present {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             stat,
