@@ -187,9 +187,12 @@
 //!
 //! [`Client::statistics`] is a snapshot of everything that a client has done and holds.
 //!
-//! While a client cannot connect, for example because the port is refused, requests wait, and
-//! [`connect`](Client::connect) waits for 15 s. Only a subscriber of `tracing` shows why in the meantime:
-//! with `tracing_subscriber::fmt::init()` at the start of the program, each failed attempt is an event.
+//! While a client cannot connect, for example because a port is refused, requests wait, and
+//! [`connect`](Client::connect) waits for 15 s. In the meantime only a subscriber of `tracing` shows why:
+//! with `tracing_subscriber::fmt::init()` at the start of the program, the first failure of an outage
+//! is a warning "cannot connect, and keeps trying" with the reason at each server. Each failed attempt
+//! is an event "no connection" at the level DEBUG. [`Client::connected`] and [`Client::states`] report
+//! the connection to the program.
 //!
 //! Spans and events never contain a credential or a session's password:
 //!
