@@ -238,8 +238,9 @@
 //!
 //! # Public dependencies
 //!
-//! Types of these crates are part of this one's API. A new major version of one of them is a new major
-//! version of this crate, unless a feature that is off by default brings the crate:
+//! Types of these crates are part of this one's API, besides those of `zk-proto` and `zk-transport`. A
+//! new major version of one of them (a minor version, if the major one is 0) comes with a new major
+//! version of this crate, also if an optional feature brings it:
 //!
 //! | crate | where |
 //! |---|---|
@@ -250,8 +251,8 @@
 //! | `backoff` 0.4 | with `backoff`: `RetryPolicy::from_backoff` |
 //! | `serde` 1 | with `serde`: its traits |
 //!
-//! `metrics` 0.24 and `tracing` 0.1 are no types of the API, but recorder and subscriber must be of the
-//! same version.
+//! The API has no types of `metrics` 0.24 and `tracing` 0.1, but a recorder or subscriber has to be for
+//! the same version.
 //!
 //! # Types by topic
 //!
