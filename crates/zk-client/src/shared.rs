@@ -197,13 +197,15 @@ mod tests {
             // The driver finishes its turn.
             tokio::task::yield_now().await;
         };
-        get().await;
-        LOCKED.set(0);
+        let mut fewest = u64::MAX;
         for _ in 0..10 {
+            LOCKED.set(0);
             get().await;
+            // A ping may fall into one of them.
+            fewest = fewest.min(LOCKED.get());
         }
         // The caller submits, registers its waker and takes the reply; the driver takes the output
-        // and brings the input.
-        assert_eq!(LOCKED.get(), 50);
+        // and brings the input. Metrics count the bytes of both.
+        assert_eq!(fewest, 5 + 2 * u64::from(cfg!(feature = "metrics")));
     }
 }
