@@ -7,6 +7,7 @@ use std::collections::hash_map::Entry;
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use zk_tests::watchdog::GIVEN_UP;
@@ -133,10 +134,15 @@ fn build(bugs: &[Bug]) -> Result<Programs, Box<dyn Error>> {
         "lib" => vec!["--lib".to_owned()],
         target => vec!["--test".to_owned(), target.to_owned()],
     });
-    let compiler = std::env::current_dir()?.join(COMPILER);
+    let (tree, target) = (tree::prepare()?, target()?);
     Programs::build(&arguments.collect::<Vec<_>>(), |command| {
-        command.env("RUSTC_WORKSPACE_WRAPPER", compiler);
+        command.current_dir(tree).env("CARGO_TARGET_DIR", target);
     })
+}
+
+/// The directory that cargo builds the copy into: that of the sources, for the dependencies are the same.
+fn target() -> io::Result<PathBuf> {
+    Ok(std::env::current_dir()?.join("target"))
 }
 
 /// Runs the tests of a program that the filters select, with a bug or without.
@@ -175,8 +181,7 @@ fn test(program: &Program, filters: &[&str], bug: Option<&str>) -> io::Result<Ve
 pub(crate) fn switch_on(command: &mut Command, bug: Option<&str>) -> Result<(), Box<dyn Error>> {
     command
         .current_dir(tree::prepare()?)
-        // The dependencies of the copy and of the sources are the same.
-        .env("CARGO_TARGET_DIR", std::env::current_dir()?.join("target"));
+        .env("CARGO_TARGET_DIR", target()?);
     select(command, bug);
     Ok(())
 }

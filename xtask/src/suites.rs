@@ -32,37 +32,15 @@ const APACHE: &str = "apache::";
 /// The room of the tests that run on one release of Apache ZooKeeper only.
 const ONE_APACHE: &str = "one_apache::";
 
-<<<<<<< HEAD
-/// The test target of `zk-recipes` that runs on the embedded server as each older server. Its target
-/// `default_server` chooses the servers itself, or measures what the default server costs.
-const RECIPES: [&str; 1] = ["on_every_server"];
-
-/// Test targets of the crates that the short form leaves out.
-const LONG: [&str; 1] = ["long_runs"];
-=======
 /// The package of these programs.
 const PACKAGE: &str = "zk-tests";
 
 /// The test targets of [`RECIPES`] that run on the embedded server as each older server.
-const ON_EVERY_SERVER: [&str; 12] = [
-    "on_every_server",
-    "barrier",
-    "chroots",
-    "contention",
-    "election",
-    "lock",
-    "paths",
-    "rw_lock",
-    "semaphore",
-    "upkeep",
-    "waiting",
-    "watches",
-];
+const ON_EVERY_SERVER: [&str; 1] = ["on_every_server"];
 const RECIPES: &str = "zk-recipes";
 
 /// Test targets that the short form leaves out, in whatever package.
-const LONG: [&str; 4] = [SLOW, "chaos", "chaos_shared", "tree_cache_at_size"];
->>>>>>> w13-suites
+const LONG: [&str; 1] = [SLOW];
 
 /// Programs of tests, and the rooms of theirs that are left out.
 #[derive(Debug)]
@@ -205,15 +183,6 @@ mod tests {
     use super::*;
 
     #[test]
-<<<<<<< HEAD
-    fn targets_are_found_as_cargo_finds_them() {
-        let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates");
-        let targets = crate_targets(Path::new(crates)).unwrap();
-        assert!(targets.iter().any(|name| name == RECIPES[0]), "{targets:?}");
-        assert!(!targets.iter().any(|name| name == "common"), "{targets:?}");
-        let program = Path::new(TESTS).join(SERVER);
-        assert_eq!(target_name(&program).as_deref(), Some(SERVER));
-=======
     fn the_short_form_builds_no_long_targets() {
         crate::workspace::enter_workspace().unwrap();
         let targets = Form::Short.targets().unwrap();
@@ -224,7 +193,6 @@ mod tests {
             assert!(!targets.iter().any(|target| target == name), "{targets:?}");
         }
         assert_eq!(Form::Full.targets().unwrap(), ["--tests"]);
->>>>>>> w13-suites
     }
 
     /// A name that no module has leaves out nothing.

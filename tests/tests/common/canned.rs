@@ -60,18 +60,9 @@ impl Canned {
         }))
     }
 
-<<<<<<< HEAD
-    /// Options for a client of it that comes back soon and waits for ever.
+    /// Options for a client of it that reconnects soon and has no time limits.
     pub fn builder(&self) -> ClientBuilder {
         let impatient = BackoffPolicy::new(Duration::from_millis(1), Duration::from_millis(1));
-=======
-    /// Options for a client of it that reconnects soon and has no time limits.
-    pub fn builder(&self) -> Builder {
-        let impatient = BackoffPolicy {
-            initial: Duration::from_millis(1),
-            max: Duration::from_millis(1),
-        };
->>>>>>> w13-suites
         Client::builder("canned")
             .session_timeout(self.0.session)
             .deadline(None)

@@ -160,16 +160,8 @@ impl Dial for Mute {
 #[tokio::test(start_paused = true)]
 async fn lookup_takes_no_longer_than_a_server() {
     let members = Members::start(1).await;
-<<<<<<< HEAD
-    let never = Silence(members.clone(), TcpDial::default());
+    let never = Mute(members.clone(), TcpDial::default());
     let dial = TcpDial::default().resolver(never);
-=======
-    let never = Arc::new(Mute(members.clone(), TcpDial::default()));
-    let dial = TcpDial {
-        resolver: never,
-        ..TcpDial::default()
-    };
->>>>>>> w13-suites
     for seed in 0..8 {
         let started = tokio::time::Instant::now();
         let dial = Mute(members.clone(), dial.clone());

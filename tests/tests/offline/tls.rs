@@ -400,13 +400,8 @@ async fn plaintext_server_gets_no_data() {
 async fn tls_server_is_named_to_plaintext() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue(&["localhost"]).server()).await;
-<<<<<<< HEAD
-    let error = expect_error(Client::builder(port.hosts()).connect_timeout(PATIENCE)).await;
-    let cause = error.disconnect();
-=======
     let error = expect_error(Client::builder(port.hosts()).connect_timeout(NO_LIMIT)).await;
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
->>>>>>> w13-suites
+    let cause = error.disconnect();
     assert_eq!(cause, Some(&Disconnect::ServerSpeaksTls));
     assert!(error.to_string().contains(&port.hosts()), "{error}");
     assert_eq!(port.served.load(Ordering::SeqCst), 0);
@@ -444,14 +439,7 @@ async fn bad_certificate_retries_back_off() {
     let initial = Duration::from_millis(100);
     let started = Instant::now();
     let zk = Client::builder(port.hosts())
-<<<<<<< HEAD
-        .backoff(BackoffPolicy::new(initial, PATIENCE))
-=======
-        .backoff(BackoffPolicy {
-            initial,
-            max: NO_LIMIT,
-        })
->>>>>>> w13-suites
+        .backoff(BackoffPolicy::new(initial, NO_LIMIT))
         .tls(ca.trusted())
         .start()
         .unwrap();
@@ -482,19 +470,11 @@ async fn renewed_files_apply_to_next_connection() {
         .identity_files(&certificate, &key);
     let port = Port::open(old.issue(&["localhost"]).mutual_server(&old, false)).await;
     let zk = Client::builder(port.hosts())
-<<<<<<< HEAD
-        .connect_timeout(PATIENCE)
+        .connect_timeout(NO_LIMIT)
         .backoff(BackoffPolicy::new(
             Duration::from_millis(10),
             Duration::from_millis(50),
         ))
-=======
-        .connect_timeout(NO_LIMIT)
-        .backoff(BackoffPolicy {
-            initial: Duration::from_millis(10),
-            max: Duration::from_millis(50),
-        })
->>>>>>> w13-suites
         .session_timeout(Duration::from_secs(30))
         .tls(tls.clone())
         .connect()

@@ -262,21 +262,14 @@ pub fn of_frames() -> Vec<Script> {
             Expect::Lost("reply for xid 1 when 2 was due"),
         ),
     ];
-<<<<<<< HEAD
-    let mut silent = lost(
-        "silence",
+    let mut quiet = lost(
+        "no reply",
         "nothing was received from the server for 2000 ms",
         vec![Hold],
     );
-    silent.within = Duration::from_secs(2);
-    silent.usable = Duration::from_secs(3);
-    scripts.push(silent);
-=======
-    let mut quiet = lost("no reply", "the server was silent for 2000 ms", vec![Hold]);
     quiet.within = Duration::from_secs(2);
     quiet.usable = Duration::from_secs(3);
     scripts.push(quiet);
->>>>>>> w13-suites
     scripts.extend(endless());
     scripts
 }

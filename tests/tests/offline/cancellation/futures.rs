@@ -121,13 +121,12 @@ fn of_requests() -> Vec<Entry> {
             s.faults().throttle(1);
             zk.retry_read(&policy, || zk.get("/base")).await
         };
-<<<<<<< HEAD
         "a transaction" ["client/ops/multi.rs Multi"] leaves ["/new"], |zk, _s| zk.multi().check("/base", -1).create("/new", "").commit().await;
         "several reads" ["client/ops/multi.rs MultiRead"] leaves NONE, |zk, _s| zk.multi_read().get("/base").children("/base").await;
         "a persistent watch" ["client/ops/add_watch.rs AddWatch"] leaves NONE, |zk, _s| zk.watch("/base", WatchMode::Persistent).await;
         "a count" ["client/ops/descendants.rs Count"] leaves NONE, |zk, _s| zk.count("/base").await;
         "ephemeral znodes" ["client/ops/descendants.rs Ephemerals"] leaves NONE, |zk, _s| zk.ephemerals().await;
-        "who it is" ["client/ops/whoami.rs WhoAmI"] leaves NONE, |zk, _s| zk.whoami().await;
+        "the identities" ["client/ops/whoami.rs WhoAmI"] leaves NONE, |zk, _s| zk.whoami().await;
         "the configuration" ["client/ops/ensemble.rs GetConfig"] leaves NONE, |zk, _s| zk.config().await;
         "the configuration with a watch" ["client/ops/ensemble.rs ConfigWatched"] leaves NONE, |zk, _s| zk.config().watch().await;
         "another configuration" ["client/ops/ensemble.rs Reconfig"] leaves NONE, |zk, _s| zk.reconfig().leaving(9).await;
@@ -137,23 +136,6 @@ fn of_requests() -> Vec<Entry> {
         "attempts at a write" ["client/ops/retry/mod.rs retry"] leaves ["/new"], |zk, _s| zk.retry(&RetryPolicy::new(), || zk.create("/new", "")).await;
         "attempts at a read" ["client/ops/retry/mod.rs retry_read"] leaves NONE, |zk, _s| zk.retry_read(&RetryPolicy::new(), || zk.get("/base")).await;
         "a recursive watch, read" ["client/watch.rs next"] leaves NONE, |zk, _s| {
-=======
-        "a transaction" ["client/multi.rs Multi"] leaves ["/new"], |zk, _s| zk.multi().check("/base", -1).create("/new", "").commit().await;
-        "several reads" ["client/multi.rs MultiRead"] leaves NONE, |zk, _s| zk.multi_read().get("/base").children("/base").await;
-        "a persistent watch" ["client/watch/add.rs AddWatch"] leaves NONE, |zk, _s| zk.watch("/base", WatchMode::Persistent).await;
-        "a count" ["client/descendants.rs Count"] leaves NONE, |zk, _s| zk.count("/base").await;
-        "ephemeral znodes" ["client/descendants.rs Ephemerals"] leaves NONE, |zk, _s| zk.ephemerals().await;
-        "the identities" ["client/identity.rs WhoAmI"] leaves NONE, |zk, _s| zk.whoami().await;
-        "the configuration" ["client/ensemble.rs GetConfig"] leaves NONE, |zk, _s| zk.config().await;
-        "the configuration with a watch" ["client/ensemble.rs ConfigWatched"] leaves NONE, |zk, _s| zk.config().watch().await;
-        "another configuration" ["client/ensemble.rs Reconfig"] leaves NONE, |zk, _s| zk.reconfig().leaving(9).await;
-        "a synced read" ["client/fresh.rs Fresh"] leaves NONE, |zk, _s| zk.get("/base").synced().await;
-        "a linearizable read, submitted" ["client/fresh.rs FreshPending"] leaves NONE, |zk, _s| zk.get("/base").linearizable().submit().await;
-        "attempts at a set" ["client/retry/conditional.rs Retried"] leaves NONE, |zk, _s| zk.set("/base/child", "4").retry(&RetryPolicy::new()).await;
-        "attempts at a write" ["client/retry.rs retry"] leaves ["/new"], |zk, _s| zk.retry(&RetryPolicy::new(), || zk.create("/new", "")).await;
-        "attempts at a read" ["client/retry.rs retry_read"] leaves NONE, |zk, _s| zk.retry_read(&RetryPolicy::new(), || zk.get("/base")).await;
-        "a recursive watch, read" ["client/watch/handle.rs next"] leaves NONE, |zk, _s| {
->>>>>>> w13-suites
             let mut events = zk.watch("/base", WatchMode::PersistentRecursive).await?;
             zk.set("/base/child", "3").await?;
             while events.next().await.is_some() {}
@@ -242,19 +224,13 @@ fn of_recipes() -> Vec<Entry> {
             let term = Election::new(&zk, "/free").campaign().await?;
             term.resign().await
         };
-<<<<<<< HEAD
         "a resignation from a shared term" ["recipes/election/mod.rs resign_shared"] leaves NONE, |zk, _s| {
             let term = Election::new(&zk, "/free").campaign().await?;
             term.resign_shared().await
         };
         "a campaign in time" ["recipes/election/mod.rs campaign_timeout"] leaves NONE, |zk, _s| Election::new(&zk, "/held").campaign_timeout(Duration::from_millis(20)).await;
-        "a campaign if nobody leads" ["recipes/election/mod.rs try_campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/held").try_campaign().await;
+        "a campaign if there is no leader" ["recipes/election/mod.rs try_campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/held").try_campaign().await;
         "work of a leader" ["recipes/election/mod.rs lead"] leaves NONE, |zk, _s| {
-=======
-        "a campaign in time" ["recipes/election.rs campaign_timeout"] leaves NONE, |zk, _s| Election::new(&zk, "/held").campaign_timeout(Duration::from_millis(20)).await;
-        "a campaign if there is no leader" ["recipes/election.rs try_campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/held").try_campaign().await;
-        "work of a leader" ["recipes/election.rs lead"] leaves NONE, |zk, _s| {
->>>>>>> w13-suites
             Election::new(&zk, "/free").lead(|term| async move { term.check() }).await
         };
         "leaders" ["recipes/election/leader_stream.rs next"] leaves NONE, |zk, _s| {

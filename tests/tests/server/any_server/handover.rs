@@ -10,13 +10,8 @@ use crate::common::{
 };
 use zk_client::{Client, ErrorKind, Outcome, SessionPolicy, SessionToken, State};
 
-<<<<<<< HEAD
 fn builder() -> zk_client::ClientBuilder {
-    crate::common::builder(shared_server().connect_string()).connect_timeout(PATIENCE)
-=======
-fn builder() -> zk_client::Builder {
     crate::common::builder(shared_server().connect_string()).connect_timeout(NO_LIMIT)
->>>>>>> w13-suites
 }
 
 #[tokio::test]

@@ -200,11 +200,7 @@ async fn leadership_outlives_a_session(session: Duration) {
         proxies[leading].stall(true);
         let lost = soon("the term to end", term.lost()).await;
         let ended = Instant::now();
-<<<<<<< HEAD
-        assert_eq!(lost, GuardLost::OutOfContact, "before anybody has told");
-=======
-        assert_eq!(lost, Lost::OutOfContact, "before any event");
->>>>>>> w13-suites
+        assert_eq!(lost, GuardLost::OutOfContact, "before any event");
         let (next, started) = soon("the next term", successor).await.unwrap();
         assert!(
             ended < started,

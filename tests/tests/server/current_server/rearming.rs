@@ -322,13 +322,8 @@ async fn cut_between_batches_loses_no_event() {
             .collect();
         assert_eq!(scene.watching.statistics().watches, left.len(), "{when}");
         thousands.change(&scene.admin, &left).await;
-<<<<<<< HEAD
-        for (n, mut watch) in silent {
-            let event = soon("a later event", &mut watch).await;
-=======
         for (n, mut watch) in quiet {
-            let event = soon("a later event", watch.changed()).await;
->>>>>>> w13-suites
+            let event = soon("a later event", &mut watch).await;
             let later = event.node().map(|event| event.kind);
             assert_eq!(
                 later,

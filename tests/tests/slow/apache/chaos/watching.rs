@@ -151,15 +151,9 @@ pub async fn one_shots(zk: Client, other: usize, run: Arc<Run>) {
         }
         last = (epoch, stat.version);
         let event = loop {
-<<<<<<< HEAD
-            let told = tokio::time::timeout(PAUSE, &mut watch).await;
-            if told.is_ok() || run.is_over() {
-                break told.ok();
-=======
-            let delivered = tokio::time::timeout(PAUSE, watch.changed()).await;
+            let delivered = tokio::time::timeout(PAUSE, &mut watch).await;
             if delivered.is_ok() || run.is_over() {
                 break delivered.ok();
->>>>>>> w13-suites
             }
         };
         if event.is_some() {
