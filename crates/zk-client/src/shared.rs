@@ -197,14 +197,15 @@ mod tests {
             // The driver finishes its turn.
             tokio::task::yield_now().await;
         };
-        // The caller submits, registers its waker and takes the reply; the driver takes the output
-        // and brings the input. A ping may come in between.
-        let mut least = u64::MAX;
+        let mut fewest = u64::MAX;
         for _ in 0..10 {
             LOCKED.set(0);
             get().await;
-            least = least.min(LOCKED.get());
+            // A ping may fall into one of them.
+            fewest = fewest.min(LOCKED.get());
         }
-        assert_eq!(least, 5);
+        // The caller submits, registers its waker and takes the reply; the driver takes the output
+        // and brings the input. Metrics count the bytes of both.
+        assert_eq!(fewest, 5 + 2 * u64::from(cfg!(feature = "metrics")));
     }
 }

@@ -1,6 +1,12 @@
 //! The session is a pure state machine: it knows no runtime, no clock and nothing of the client above
 //! it, and its files import each other in one direction.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

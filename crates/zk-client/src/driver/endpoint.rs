@@ -113,7 +113,7 @@ impl Endpoint for CoreEndpoint<'_> {
             let result = core.handle_input(now, frames);
             self.expects_more = core.wakeups.len() > 1;
             self.idle_until = waker.and_then(|waker| core.idle_until(waker));
-            (result, core.take_notice(), core.take_learnt())
+            (result, core.take_config_notice(), core.take_missing_ops())
         });
         if let Some(host) = &self.host {
             if let Some(notice) = notice {
@@ -206,7 +206,7 @@ impl Reconnect for CoreEndpoint<'_> {
                 core.note_failure(host, reason.clone());
             }
             core.check_unreachable();
-            (reason, core.take_learnt())
+            (reason, core.take_missing_ops())
         });
         let had_stream = self.host.take().is_some();
         match &reason {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use zk_proto::path::WirePath;
-use zk_proto::{Decode, Encode, OpCode, decode_frame};
+use zk_proto::{Encode, OpCode};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
@@ -78,24 +78,6 @@ type DecodeWith<T> = Box<dyn Fn(&Reply, &Client) -> Result<T> + Send + Sync>;
 enum Decoder<T> {
     Fn(DecodeFn<T>),
     With(DecodeWith<T>),
-}
-
-impl Reply {
-    /// The record of the reply.
-    ///
-    /// # Errors
-    /// The server answered with an error code, or the record is malformed.
-    pub(crate) fn decode<'a, T: Decode<'a>>(&'a self) -> Result<T> {
-        decode_frame(self.body()?, 0).map_err(Error::malformed)
-    }
-
-    /// The undecoded record of the reply.
-    ///
-    /// # Errors
-    /// The server answered with an error code.
-    pub(crate) fn body(&self) -> Result<&Bytes> {
-        self.result.as_ref().map_err(|code| Error::answered(*code))
-    }
 }
 
 impl<'a> Call<'a> {

@@ -26,7 +26,7 @@ impl Core {
     }
 
     /// What went wrong since this was last called, for the log.
-    pub(crate) fn take_notice(&mut self) -> Option<String> {
+    pub(crate) fn take_config_notice(&mut self) -> Option<String> {
         self.config.take_notice()
     }
 

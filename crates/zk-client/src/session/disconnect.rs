@@ -167,7 +167,7 @@ impl Core {
             Sent::All => Outcome::Unknown,
         };
         losses.write_lost = true;
-        let is_suspect = !slot.asks.and(losses.suspected).is_empty();
+        let is_suspect = !slot.sent_ops.and(losses.suspected).is_empty();
         let failure = match outcome {
             Outcome::Unknown if is_suspect => Failure::ClosedOn(reason.clone()),
             _ => Failure::ConnectionLost(reason.clone(), outcome),
@@ -208,9 +208,9 @@ impl Core {
         let unanswered = in_flight.iter().map(|lost| Unanswered {
             op: lost.op,
             submitted: lost.submitted,
-            asks: match (&lost.sent, &lost.token) {
+            ops: match (&lost.sent, &lost.token) {
                 (Sent::All, ReplyTarget::Call(key)) => {
-                    slots.get(*key).map_or(OpSet::NONE, |slot| slot.asks)
+                    slots.get(*key).map_or(OpSet::NONE, |slot| slot.sent_ops)
                 }
                 (Sent::All, _) => OpSet::of(lost.op),
                 _ => OpSet::NONE,

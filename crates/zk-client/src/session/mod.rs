@@ -235,7 +235,7 @@ impl Core {
     }
 
     /// What was learnt of servers since this was last called, for the log.
-    pub(crate) fn take_learnt(&mut self) -> Option<Box<str>> {
+    pub(crate) fn take_missing_ops(&mut self) -> Option<Box<str>> {
         self.abilities.take_news()
     }
 

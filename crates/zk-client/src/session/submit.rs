@@ -173,7 +173,7 @@ impl Core {
             };
             slot.held_back = false;
             slot.goes_first = false;
-            slot.asks = form.asks;
+            slot.sent_ops = form.ops;
             if form.is_adapted {
                 let (lacking, session) = (self.abilities.lacking(), self.session.id());
                 slot.plain = form.adapt(op, lacking, session, &mut slot.record, 0);

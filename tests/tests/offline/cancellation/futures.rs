@@ -102,6 +102,7 @@ fn of_requests() -> Vec<Entry> {
             drop(zk.create("/free/p", "").protected().submit())
         };
         "a set" ["client/ops/set.rs Set"] leaves NONE, |zk, _s| zk.set("/base/child", "2").await;
+        "an update" [] leaves NONE, |zk, _s| zk.update("/base/child", |_| Some("3")).await;
         "a deletion" ["client/ops/delete.rs Delete"] leaves ["/new"], |zk, _s| {
             let _ = zk.create("/new", "").await;
             zk.delete("/new").await
