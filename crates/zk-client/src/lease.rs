@@ -1,4 +1,4 @@
-//! A session as something that can be lost.
+//! Leases: until when a session can be trusted to be alive.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -15,31 +15,31 @@ use crate::session::state::State;
 use crate::session::state_readers::ReaderId;
 use crate::shared::{Shared, now};
 
-/// One session of a client, the basis of everything that is held only as long as it lives.
+/// One session of a client, and the time until which it can be trusted to be alive. Locks and
+/// leaderships depend on it.
 ///
-/// A lease is trusted until its [`deadline`](Self::deadline): the time at which the ensemble could
-/// first end the session, by this side's clock, counted from the submission of the latest request
-/// that a server has answered. The deadline moves forward with every reply and ping, and it passes
-/// *before* the session can expire on the server, also when this process was stopped and has not
-/// run since.
+/// A lease can be trusted until its [`deadline`](Self::deadline): the earliest time at which the
+/// ensemble can end the session, by the client's clock, counted from the submission of the latest
+/// request that a server has answered. The deadline moves forward with every reply and ping, and it
+/// passes *before* the session can expire on the server, even if this process is stopped meanwhile.
 ///
 /// A read-only server never moves it forward, neither by its answers nor by the timeout it grants.
-/// So a session taken over by [`ClientBuilder::resume`](crate::ClientBuilder::resume) is not trusted before a
-/// server with a quorum has agreed to it.
+/// So a session resumed by [`ClientBuilder::resume`](crate::ClientBuilder::resume) is not trusted before a
+/// server with a quorum has answered.
 ///
 /// # What it depends on
 ///
-/// - On the connection's server, which may have lost its leader, or may be a leader that the others
-///   have deposed. Both answer pings, reads and handshakes for up to `syncLimit` (10 s as Apache
-///   ships it) while the ensemble ends the session. A lease [`by_quorum`](Self::by_quorum) does not
-///   depend on that.
-/// - On a clock that does not stand still. Where the platform has a clock that counts while the
-///   machine is suspended, the lease uses it (Linux, Apple's systems; see
-///   [`ClientBuilder::suspended_time`](crate::ClientBuilder::suspended_time)). A virtual machine that its host
-///   pauses without telling it can count nothing.
+/// - On the connection's server, which may have lost its leader, or may be a deposed leader. Both
+///   answer pings, reads and handshakes for up to `syncLimit` ticks (10 s in Apache's example
+///   configuration) while the ensemble ends the session. A lease [`by_quorum`](Self::by_quorum) does
+///   not depend on that.
+/// - On a clock that does not stop. Where the platform has a clock that counts while the machine is
+///   suspended, the lease uses it (Linux, Apple's systems; see
+///   [`ClientBuilder::suspended_time`](crate::ClientBuilder::suspended_time)). In a virtual machine that
+///   its host pauses without notification, no clock counts that time.
 ///
 /// A write in one transaction with a check of a znode of the session is safe in every case, and so
-/// is what is compared by its fencing token.
+/// are resources that compare fencing tokens.
 pub struct Lease {
     shared: Arc<Shared>,
     epoch: u64,
@@ -61,7 +61,7 @@ pub enum LeaseLost {
     /// The session is over.
     #[error("the session is over")]
     SessionEnded,
-    /// No server has been heard for so long that the session may be over.
+    /// No server has answered for so long that the session may be over.
     #[error("no server has answered for so long that the session may have expired")]
     OutOfContact,
 }
@@ -77,23 +77,25 @@ impl Lease {
         }
     }
 
-    /// The same lease, counted from what a quorum is known to have seen, and not from what one server
-    /// has answered.
+    /// The same lease, counted from the requests that a quorum is known to have received, and not from
+    /// those that one server has answered.
     ///
-    /// A write that a quorum decides proves that the leader had seen, by the write's submission, what
-    /// the same connection had answered three tenths of the session's timeout before. Pings, reads and
-    /// the handshake that resumes a session move the deadline only when such a write follows them on
-    /// their connection; a write that the leader refuses (a version that does not match, a znode that
-    /// exists) proves as much as one that succeeds. A write of a client that was idle leaves at least
-    /// half of the timeout, less the time for its reply, since the client pings every twelfth.
+    /// A write that a quorum decides proves that the leader had received, when the write was submitted,
+    /// every request that the same connection had answered three tenths of the session's timeout before.
+    /// Pings, reads and the handshake that resumes a session move the deadline only when such a write
+    /// follows them on their connection; a write that the leader refuses (a version that does not match,
+    /// a znode that exists) proves as much as one that succeeds. After a write of a client that was
+    /// idle, the deadline is at least half of the timeout away, less the time for the reply, since the
+    /// client pings every twelfth.
     ///
-    /// To keep such a lease, write whenever [`claim_renewal`](Self::claim_renewal) says so: every sixth
-    /// of the timeout. With nothing to write, an empty transaction such as the check of a znode's
-    /// existence does. The deadline is then never less than four tenths of the timeout away.
+    /// To extend such a lease, write whenever [`claim_renewal`](Self::claim_renewal) returns `true`:
+    /// every sixth of the timeout. If there is nothing to write, use an empty transaction such as the
+    /// check of a znode's existence. The deadline is then never less than four tenths of the timeout
+    /// away.
     ///
-    /// The argument takes for granted that a leader asks its servers for their sessions at least every
-    /// quarter of the timeout. Apache's does so every half tick, and grants no timeout of less than
-    /// two ticks unless `minSessionTimeout` says otherwise. Observers that follow another observer
+    /// The argument assumes that a leader collects the sessions of its servers at least every quarter of
+    /// the timeout. Apache's does so every half tick, and grants no timeout of less than two ticks
+    /// unless `minSessionTimeout` is set lower. Observers that follow another observer
     /// (`observerMasterPort`) add half a tick.
     #[must_use]
     pub fn by_quorum(self) -> Self {
@@ -103,10 +105,11 @@ impl Lease {
         }
     }
 
-    /// Whether a write is due to keep a lease [by quorum](Self::by_quorum), and the caller is the one
-    /// to submit it: of all that share the session, one gets `true` each time. A write is due a sixth
-    /// of the timeout after the last decided one was submitted, and earlier while less than a third of
-    /// the timeout is left. A claim without a decision passes to the next caller after an eighth.
+    /// Whether a write is due to extend a lease [by quorum](Self::by_quorum), and the caller is to submit
+    /// it: of all callers that share the session, one gets `true` each time. A write is due a sixth of
+    /// the timeout after the last decided one was submitted, and earlier while less than a third of the
+    /// timeout is left. If no write is decided within an eighth of the timeout, the next caller gets
+    /// `true`.
     pub fn claim_renewal(&self) -> bool {
         self.with_session(|core| core.session.claim_renewal(now()))
             .unwrap_or(false)
@@ -117,15 +120,16 @@ impl Lease {
         self.with_session(|core| core.session.return_renewal());
     }
 
-    /// When [`claim_renewal`](Self::claim_renewal) can next return `true`, as things stand.
+    /// When [`claim_renewal`](Self::claim_renewal) can next return `true`, unless a write is decided
+    /// before.
     pub fn renewal_due(&self) -> Instant {
         self.shared.with(|core| core.session.renewal_due())
     }
 
-    /// Gives up the connection for one to another server if its server is overdue: a write has waited
-    /// for an eighth of the session's timeout without any being decided, and a quarter of the timeout
-    /// or less is left of the lease by quorum. What is in flight ends as whenever a connection is lost.
-    /// Does nothing once the lease has passed, without a connection, or in another session.
+    /// Leaves the connection's server for another one if the server is overdue: a write has waited for an
+    /// eighth of the session's timeout without any being decided, and a quarter of the timeout or less
+    /// is left of the lease by quorum. Requests in flight end as whenever a connection is lost. Does
+    /// nothing once the lease has passed, without a connection, or in another session.
     ///
     /// Returns when to call it again: never earlier than a twenty-fourth of the timeout from now;
     /// `None` while no write waits.
@@ -154,8 +158,8 @@ impl Lease {
         self.epoch
     }
 
-    /// Until when the lease can be trusted, as things stand; `None` once the session is over, or is
-    /// being closed, which a server may have done before its answer is here.
+    /// Until when the lease can be trusted, as far as is known now; `None` once the session is over, or
+    /// is being closed: a server may have ended it although its answer has not arrived.
     pub fn deadline(&self) -> Option<Instant> {
         self.shared.with_suspension(|core| {
             let live = core.session.epoch() == self.epoch
@@ -169,10 +173,10 @@ impl Lease {
         })
     }
 
-    /// Whether the lease can be trusted now. Reads the clock only.
+    /// Whether the lease can be trusted now. Sends nothing.
     ///
     /// # Errors
-    /// It can not.
+    /// It cannot be trusted.
     pub fn check(&self) -> Result<(), LeaseLost> {
         match self.deadline() {
             None => Err(LeaseLost::SessionEnded),
@@ -193,7 +197,7 @@ impl Lease {
         };
         let mut timer = pin!(tokio::time::sleep_until(now().into()));
         poll_fn(|cx| {
-            // A new state is only a reason to look again.
+            // A new state is only a reason to look at the deadline again.
             while self
                 .shared
                 .with(|core| core.poll_state(reader.id, cx.waker()))
@@ -217,7 +221,7 @@ impl Lease {
 }
 
 impl Client {
-    /// The current session as something that can be lost: what guards of locks are built on.
+    /// The lease of the current session: the time until which it can be trusted to be alive.
     pub fn lease(&self) -> Lease {
         Lease::new(self.shared().clone())
     }

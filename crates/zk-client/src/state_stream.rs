@@ -112,7 +112,7 @@ impl Client {
 
     /// Waits for the first session as `connected` does, and fails once every server has failed in a way
     /// that does not pass by itself.
-    pub(crate) async fn unless_hopeless(
+    pub(crate) async fn fail_fast(
         &self,
         connected: impl Future<Output = Result<()>>,
     ) -> Result<()> {
@@ -121,7 +121,10 @@ impl Client {
             if let Poll::Ready(result) = connected.as_mut().poll(cx) {
                 return Poll::Ready(result);
             }
-            match self.shared().with(|core| core.poll_verdict(cx.waker())) {
+            match self
+                .shared()
+                .with(|core| core.poll_connect_verdict(cx.waker()))
+            {
                 Some(reason) => {
                     Poll::Ready(Err(self.over(ErrorKind::Untrusted).with_source(reason)))
                 }

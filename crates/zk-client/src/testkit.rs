@@ -250,7 +250,7 @@ impl Machine {
             watch: watch.map(|kind| WatchIntent {
                 kind,
                 path: path.into(),
-                changed: false,
+                overridden: false,
             }),
             deadline: deadline.map(|deadline| now + deadline),
             cleanup: false,

@@ -1,6 +1,12 @@
 //! The session is a pure state machine: it knows no runtime, no clock and nothing of the client above
 //! it, and its files import each other in one direction.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -93,4 +99,23 @@ fn parts_of_the_core_do_not_import_it() {
             assert!(!code.contains(&import), "{importer:?} imports {path:?}");
         }
     }
+}
+
+#[test]
+fn the_way_of_a_get_is_at_most_12_files() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(crates.join("zk-client/src/cost.rs")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("//! | "));
+    let mut files = 0;
+    for row in rows.filter(|row| row.starts_with(|c: char| c.is_ascii_digit())) {
+        let names: Vec<_> = row.split('`').collect();
+        let owner = match row.contains("` of `") {
+            true => names[3],
+            false => "zk-client",
+        };
+        let file = crates.join(owner).join("src").join(names[1]);
+        assert!(file.is_file(), "{file:?}");
+        files += 1;
+    }
+    assert!((1..=12).contains(&files), "{files}");
 }

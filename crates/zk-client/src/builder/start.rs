@@ -34,7 +34,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`]: the connect string is invalid; a file that TLS needs cannot be
-    /// read or used; or servers would be verified by names from the DNS ([`tls`](Self::tls)).
+    /// read or used; or servers would be verified by names from the DNS (see `tls`).
     ///
     /// # Panics
     /// Outside a tokio runtime: the client's driver is a task of the current one. And in a runtime
@@ -233,7 +233,7 @@ async fn within(
     client: &Client,
     connected: impl Future<Output = Result<()>>,
 ) -> Result<()> {
-    match tokio::time::timeout(limit, client.unless_hopeless(connected)).await {
+    match tokio::time::timeout(limit, client.fail_fast(connected)).await {
         Ok(connected) => connected,
         Err(_elapsed) => {
             let failures = client.connect_failures();

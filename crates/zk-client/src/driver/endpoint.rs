@@ -29,6 +29,11 @@ pub(super) struct CoreEndpoint<'a> {
     expects_more: bool,
     /// Whether the output has waited for more once.
     has_waited: bool,
+    /// The waker of the driver's task.
+    waker: Option<Waker>,
+    /// After input that left no output: when the core's next timeout is due. Until the driver is woken,
+    /// this cannot have changed, so the next look for output does not take the lock.
+    idle_until: Option<Instant>,
 }
 
 impl<'a> CoreEndpoint<'a> {
@@ -41,6 +46,8 @@ impl<'a> CoreEndpoint<'a> {
             wakes: Vec::new(),
             expects_more: false,
             has_waited: false,
+            waker: None,
+            idle_until: None,
         }
     }
 
@@ -68,6 +75,17 @@ impl<'a> CoreEndpoint<'a> {
 
 impl Endpoint for CoreEndpoint<'_> {
     fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
+        let is_known = (self.waker.as_ref()).is_some_and(|known| known.will_wake(waker));
+        if let Some(due) = self.idle_until.take()
+            && is_known
+            && out.is_empty()
+        {
+            self.has_waited = false;
+            return due;
+        }
+        if !is_known {
+            self.waker = Some(waker.clone());
+        }
         let may_wait = !self.has_waited && out.is_empty();
         let (due, waits) = self.shared.with(|core| {
             core.wakeups.register_driver(waker);
@@ -75,9 +93,7 @@ impl Endpoint for CoreEndpoint<'_> {
             if out.is_empty() && !waits {
                 core.poll_output(out);
             }
-            let link = core.poll_link_timeout().unwrap_or_else(now);
-            let due = core.poll_timeout().map_or(link, |due| due.min(link));
-            (due, waits)
+            (core.next_timeout().unwrap_or_else(now), waits)
         });
         self.has_waited = waits;
         if waits {
@@ -92,12 +108,13 @@ impl Endpoint for CoreEndpoint<'_> {
     }
 
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
-        let (result, notice, missing, woken) = self.shared.with_room(&mut self.wakes, |core| {
+        let waker = self.waker.as_ref().filter(|_| self.established);
+        let (result, notice, missing) = self.shared.with_room(&mut self.wakes, |core| {
             let result = core.handle_input(now, frames);
-            let (notice, missing) = (core.take_notice(), core.take_learnt());
-            (result, notice, missing, core.wakeups.len())
+            self.expects_more = core.wakeups.len() > 1;
+            self.idle_until = waker.and_then(|waker| core.idle_until(waker));
+            (result, core.take_config_notice(), core.take_missing_ops())
         });
-        self.expects_more = woken > 1;
         if let Some(host) = &self.host {
             if let Some(notice) = notice {
                 warn!(server = %host, "{notice}");
@@ -114,6 +131,7 @@ impl Endpoint for CoreEndpoint<'_> {
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
         self.wakes.shrink_to(IDLE_CAPACITY);
+        self.idle_until = None;
         self.shared.with_suspension(|core| {
             core.handle_timeout(now);
             core.handle_link_timeout(now)
@@ -159,6 +177,7 @@ impl Reconnect for CoreEndpoint<'_> {
         self.established = false;
         self.expects_more = false;
         self.has_waited = false;
+        self.idle_until = None;
         self.shared.with(|core| core.begin(now, opening.budget))
     }
 
@@ -187,7 +206,7 @@ impl Reconnect for CoreEndpoint<'_> {
                 core.note_failure(host, reason.clone());
             }
             core.check_unreachable();
-            (reason, core.take_learnt())
+            (reason, core.take_missing_ops())
         });
         let had_stream = self.host.take().is_some();
         match &reason {

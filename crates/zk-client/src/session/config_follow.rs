@@ -19,14 +19,14 @@ use crate::session::connection::ReplyTarget;
 use crate::session::watches::{WatchIntent, WatchKind};
 
 impl Core {
-    /// From the first connection on, the list of servers is what the configuration says. `secure`
-    /// if the client connects with TLS.
+    /// Makes the client take its list of servers from the ensemble's configuration, from the first
+    /// connection on. `secure` if the client connects with TLS.
     pub(crate) fn preset_follow(&mut self, secure: bool) {
         self.config.enable(secure);
     }
 
     /// What went wrong since this was last called, for the log.
-    pub(crate) fn take_notice(&mut self) -> Option<String> {
+    pub(crate) fn take_config_notice(&mut self) -> Option<String> {
         self.config.take_notice()
     }
 
@@ -55,14 +55,14 @@ impl Core {
         let mut intent = WatchIntent {
             kind: WatchKind::Data,
             path: CONFIG.into(),
-            changed: false,
+            overridden: false,
         };
-        intent.changed = self.registry.precaution(intent.kind, CONFIG).is_some();
+        intent.overridden = self.registry.mode_override(intent.kind, CONFIG).is_some();
         let Some(link) = &mut self.connection.link else {
             return;
         };
         self.registry.begin_arming(&intent);
-        let record = read_config(!intent.changed);
+        let record = read_config(!intent.overridden);
         // No request can be shorter, so no limit applies.
         let _ = link.submit(
             now,

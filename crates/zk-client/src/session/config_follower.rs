@@ -65,8 +65,8 @@ pub(super) struct Plan {
 }
 
 impl ConfigFollower {
-    /// From the first connection on, the list of servers is what the configuration says. `secure` if
-    /// the client connects with TLS.
+    /// Makes the client take its list of servers from the ensemble's configuration, from the first
+    /// connection on. `secure` if the client connects with TLS.
     pub(super) fn enable(&mut self, secure: bool) {
         self.enabled = true;
         self.secure = secure;

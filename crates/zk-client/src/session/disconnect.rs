@@ -33,8 +33,8 @@ fn may_be_due_to_a_request(reason: &Disconnect) -> bool {
 struct Losses {
     /// The requests that are sent again, in submission order.
     kept: VecDeque<SlotKey>,
-    /// Whether a write before has failed. A later one must not be executed: that could skip the one
-    /// before, whose outcome is unknown.
+    /// Whether an earlier write has failed. A later one must not be executed, as the earlier one may not
+    /// have been.
     write_lost: bool,
     /// Writes not yet looked at that may be executed, or may have been.
     writes_ahead: usize,
@@ -43,8 +43,8 @@ struct Losses {
 }
 
 impl Core {
-    /// The connection has ended, or could not be made. `offered` and `rest` are what the pump says of
-    /// the output: how much may have left, and what certainly did not.
+    /// The connection has ended, or could not be made. `offered` bytes of the output may have been sent;
+    /// `rest` certainly was not.
     pub(crate) fn disconnected(
         &mut self,
         now: Instant,
@@ -59,7 +59,7 @@ impl Core {
             return;
         }
         self.counters.traffic_mut().lost_connections += 1;
-        self.heard(link.last_received().min(now), link.acknowledged());
+        self.note_contact(link.last_received().min(now), link.acknowledged());
         if let Some(intent) = self.config.handle_disconnected() {
             self.registry.end_arming(&intent);
         }
@@ -167,7 +167,7 @@ impl Core {
             Sent::All => Outcome::Unknown,
         };
         losses.write_lost = true;
-        let is_suspect = !slot.asks.and(losses.suspected).is_empty();
+        let is_suspect = !slot.sent_ops.and(losses.suspected).is_empty();
         let failure = match outcome {
             Outcome::Unknown if is_suspect => Failure::ClosedOn(reason.clone()),
             _ => Failure::ConnectionLost(reason.clone(), outcome),
@@ -208,9 +208,9 @@ impl Core {
         let unanswered = in_flight.iter().map(|lost| Unanswered {
             op: lost.op,
             submitted: lost.submitted,
-            asks: match (&lost.sent, &lost.token) {
+            ops: match (&lost.sent, &lost.token) {
                 (Sent::All, ReplyTarget::Call(key)) => {
-                    slots.get(*key).map_or(OpSet::NONE, |slot| slot.asks)
+                    slots.get(*key).map_or(OpSet::NONE, |slot| slot.sent_ops)
                 }
                 (Sent::All, _) => OpSet::of(lost.op),
                 _ => OpSet::NONE,

@@ -59,14 +59,14 @@ impl Core {
     /// The session is over: its watches end, and no write made in it will be executed in the next.
     fn expire(&mut self) {
         let epoch = self.session.epoch();
-        // A handshake under way would bring back the session that is being given up.
+        // A handshake under way would resume the session that now counts as over.
         self.connection.link = None;
         self.session.handle_expired();
         self.after_expiry(epoch, false);
     }
 
-    /// The session of `epoch` has ended; whether a server has said so (`proven`), or it counts as over
-    /// here.
+    /// The session of `epoch` has ended. `proven` if a server has answered that it is over; otherwise
+    /// the client counts it as over.
     pub(super) fn after_expiry(&mut self, epoch: u64, proven: bool) {
         self.counters.traffic_mut().expiries += 1;
         self.shutdown.handle_expired(proven);

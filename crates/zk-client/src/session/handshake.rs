@@ -78,7 +78,8 @@ impl Core {
 
     /// What is known of the server's operations may have changed.
     pub(super) fn abilities_changed(&mut self) {
-        self.registry.set_keeps(self.lacks(OpCode::RemoveWatches));
+        self.registry
+            .set_cannot_remove(self.lacks(OpCode::RemoveWatches));
     }
 
     /// Announces that the session is served, once the server has accepted all credentials.

@@ -12,18 +12,18 @@ use crate::session::token::SessionToken;
 /// What the answer to a connect request means for the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Established {
-    /// The session lives on over the new connection.
+    /// The session continues over the new connection.
     Resumed,
     /// A session that did not exist before.
     New,
-    /// The session is over. If a new one was handed out in its place, as ClickHouse Keeper does, it
-    /// is established.
+    /// The session is over. `replaced` if the server has established a new one in its place, as
+    /// ClickHouse Keeper does.
     Expired { replaced: bool },
-    /// A new session was asked for and refused.
+    /// The server refused to establish a new session.
     Refused,
-    /// A read-only server serves this connection, which asked for no session, and no other.
+    /// A read-only server serves this connection without a session of the ensemble.
     WithoutSession,
-    /// A read-only server does not know the session. It cannot know that it is over.
+    /// A read-only server does not know the session, which does not mean that the session is over.
     NotKnownHere,
 }
 
@@ -32,11 +32,11 @@ pub(crate) enum Established {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// Its id; none before the first session and between two.
+    /// The session's id; none before the first session and between two.
     pub id: SessionId,
     /// Counts this client's sessions, from 1; 0 before the first.
     pub epoch: u64,
-    /// The timeout agreed with the server; before that, the one asked for.
+    /// The timeout that the server has granted; before that, the one requested.
     pub timeout: Duration,
 }
 
@@ -51,24 +51,24 @@ pub enum SessionPolicy {
     Close,
 }
 
-/// The session, as the ensemble and this client know it.
+/// The session: its identity, its timeout, and what its servers are known to have received.
 #[derive(Debug)]
 pub(crate) struct Session {
     id: SessionId,
     password: SessionPassword,
     requested: Duration,
-    /// As negotiated; as requested before that.
+    /// As the server has granted it; before that, as requested.
     timeout: Duration,
-    /// The least that any server has granted in this session. A server counts with what it granted
-    /// itself, and a later leader with what was granted first.
+    /// The least that any server has granted in this session. A server uses what it granted itself, and
+    /// a later leader what was granted first.
     lease_timeout: Duration,
     /// Counts this client's sessions, from 1.
     epoch: u64,
     last_zxid: Zxid,
-    /// When a server was last heard.
-    heard: Instant,
-    /// When the latest request was submitted that has been answered by a server with a quorum. None
-    /// of a session taken over from another client: it may have been left long ago.
+    /// When the client last received something from a server.
+    last_contact: Instant,
+    /// When the latest request was submitted that a server with a quorum has answered. None for a
+    /// session that was detached from another client: this may have been long ago.
     acknowledged: Option<Instant>,
     leader: LeaderContact,
     suspension: Suspension,
@@ -84,14 +84,14 @@ impl Session {
             lease_timeout: requested,
             epoch: 0,
             last_zxid: Zxid::ZERO,
-            heard: now,
+            last_contact: now,
             acknowledged: None,
             leader: LeaderContact::new(now),
             suspension: Suspension::new(now),
         }
     }
 
-    /// A session that another client has left. It may have expired; a server will say.
+    /// A session that was detached from another client. It may have expired meanwhile.
     pub(crate) fn resume(now: Instant, token: SessionToken) -> Self {
         Session {
             id: token.id,
@@ -102,7 +102,7 @@ impl Session {
         }
     }
 
-    /// What another client needs to go on with the session, if there is one.
+    /// What another client needs to resume the session, if there is one.
     pub(crate) fn token(&self) -> Option<SessionToken> {
         self.exists().then(|| SessionToken {
             id: self.id,
@@ -134,15 +134,15 @@ impl Session {
         self.timeout
     }
 
-    pub(crate) fn heard(&self) -> Instant {
-        self.heard
+    pub(crate) fn last_contact(&self) -> Instant {
+        self.last_contact
     }
 
     pub(crate) fn last_zxid(&self) -> Zxid {
         self.last_zxid
     }
 
-    /// The request that asks a server for this session, or for a new one.
+    /// The connect request for this session, or for a new one if there is none.
     pub(crate) fn connect_request(&self, read_only: bool) -> ConnectRequest {
         ConnectRequest {
             protocol_version: 0,
@@ -176,14 +176,14 @@ impl Session {
         }
         let granted = Duration::from_millis(u64::try_from(response.timeout_ms).unwrap_or_default());
         if response.read_only {
-            // What it was given is no session of the ensemble's, and is not to be asked for again.
-            // Nor has the ensemble agreed to a longer timeout of one that it knows.
+            // The session id is not one of the ensemble's, so the client must not use it again. And of a
+            // session of the ensemble's, a read-only server cannot extend the timeout.
             self.timeout = match had.is_none() {
                 true => granted,
                 false => granted.min(self.timeout),
             };
             self.lease_timeout = self.lease_timeout.min(self.timeout);
-            self.heard = now;
+            self.last_contact = now;
             self.leader.handle_cut_off();
             return if had.is_none() {
                 Established::WithoutSession
@@ -208,7 +208,7 @@ impl Session {
             self.id = response.session_id;
         }
         self.password = response.password.clone();
-        self.heard = now;
+        self.last_contact = now;
         let asked = self.suspension.corrected(asked);
         self.acknowledged = Some(asked);
         self.leader
@@ -216,7 +216,7 @@ impl Session {
         established
     }
 
-    /// The session is over; the next connect request asks for a new one.
+    /// The session is over; the next connect request is for a new one.
     ///
     /// The new session starts without a last zxid, as a new handle of the Java client does: a
     /// client that kept it could never connect to an ensemble restored from a backup.
@@ -226,9 +226,9 @@ impl Session {
         self.last_zxid = Zxid::ZERO;
     }
 
-    /// A server was heard; `acknowledged` is when the latest answered request was submitted.
-    pub(crate) fn handle_heard(&mut self, now: Instant, acknowledged: Instant) {
-        self.heard = now;
+    /// A server has sent something; `acknowledged` is when the latest answered request was submitted.
+    pub(crate) fn handle_contact(&mut self, now: Instant, acknowledged: Instant) {
+        self.last_contact = now;
         let acknowledged = self.suspension.corrected(acknowledged);
         self.acknowledged = self.acknowledged.max(Some(acknowledged));
         self.leader
@@ -246,8 +246,8 @@ impl Session {
         (self.leader).handle_reply(submitted, now, decided);
     }
 
-    /// The machine has been suspended for `total` since some fixed time, by a clock that counts it.
-    /// Returns whether that is news.
+    /// The machine has been suspended for `total` since some fixed time, by a clock that counts
+    /// suspensions. Returns whether `total` has grown.
     pub(crate) fn handle_suspension(&mut self, now: Instant, total: Duration) -> bool {
         let by = self.suspension.advance(now, total);
         if !by.is_zero() {
@@ -257,50 +257,51 @@ impl Session {
         !by.is_zero()
     }
 
-    /// When the next write is due if a quorum is to keep the session's lease.
+    /// When the next write is due, to extend the lease by quorum.
     pub(crate) fn renewal_due(&self) -> Instant {
         self.leader.renewal_due(self.lease_timeout)
     }
 
-    /// Whether that write is due, and the caller's to submit.
+    /// Whether that write is due and the caller is to submit it.
     pub(crate) fn claim_renewal(&mut self, now: Instant) -> bool {
         self.leader.claim_renewal(now, self.lease_timeout)
     }
 
-    /// The write was not sent.
+    /// The claimed write was not sent.
     pub(crate) fn return_renewal(&mut self) {
         self.leader.return_renewal();
     }
 
-    /// When the connection's server can be given up, because a write on it is not decided.
+    /// When the client may leave the connection's server, because a write is not decided.
     pub(crate) fn overdue(&self) -> Option<Instant> {
         self.leader.overdue(self.lease_timeout)
     }
 
-    /// A read-only server was heard. It keeps no session alive, so no lease gets longer.
-    pub(crate) fn handle_heard_read_only(&mut self, now: Instant) {
-        self.heard = now;
+    /// A read-only server has sent something. Such a server keeps no session alive, so no lease is
+    /// extended.
+    pub(crate) fn handle_read_only_contact(&mut self, now: Instant) {
+        self.last_contact = now;
     }
 
-    /// The zxid of a reply to an ordinary request. Those of notifications, pings and credentials
-    /// are no proof of what has been seen (failures B55, ZOOKEEPER-1417).
+    /// The zxid of a reply to an ordinary request. The zxids of notifications, pings and credentials do
+    /// not prove that the client has seen all of that transaction (ZOOKEEPER-1417).
     pub(crate) fn handle_zxid(&mut self, zxid: Zxid) {
         self.last_zxid = self.last_zxid.max(zxid);
     }
 
-    /// When the session counts as over although no server has said so (ZOOKEEPER-4508): a third
-    /// past its timeout, lest we give up a session that a server still holds.
+    /// When the client counts the session as over by itself (ZOOKEEPER-4508): a third after its timeout,
+    /// so that it does not abandon a session which a server still holds.
     pub(crate) fn expires_at(&self) -> Instant {
-        self.heard + self.timeout * 4 / 3
+        self.last_contact + self.timeout * 4 / 3
     }
 
-    /// Until when no server can have ended the session, as far as replies of any server prove it. A
-    /// server counts from its receipt of the latest request it answered, which is later than its
-    /// submission here; a part of the timeout is kept back for clocks that run at different speeds.
+    /// The time before which no server can have ended the session, as far as replies of any server prove
+    /// it. A server counts from its receipt of the latest request that it answered, which is later than
+    /// the submission; a part of the timeout is reserved for clocks that run at different speeds.
     pub(crate) fn lease_until(&self) -> Instant {
         match self.acknowledged {
             Some(at) => at + self.lease_timeout - reserve(self.lease_timeout),
-            None => self.heard,
+            None => self.last_contact,
         }
     }
 
@@ -309,7 +310,7 @@ impl Session {
         let deadline = self.leader.deadline(self.lease_timeout);
         deadline
             .filter(|_| self.acknowledged.is_some())
-            .unwrap_or(self.heard)
+            .unwrap_or(self.last_contact)
     }
 }
 

@@ -1,9 +1,9 @@
-//! ClickHouse Keeper, which says what it has.
+//! The features of a ClickHouse Keeper.
 //!
 //! A Keeper ends the session on an operation that it does not know or has switched off, so the client
-//! must not try. The handshake identifies a Keeper at no cost. Then the client reads the znode of its
-//! feature flags before it sends anything else; a Keeper without that znode is from before there were
-//! any flags.
+//! must not try. The handshake identifies a Keeper at no cost. Then the client reads the znode of the
+//! Keeper's feature flags before it sends anything else; a Keeper without that znode is of a version
+//! before the flags.
 
 use std::time::Instant;
 
@@ -41,9 +41,9 @@ impl Core {
     }
 
     /// Whether the end of the connection is the answer to the end of the session: a Keeper sends no
-    /// other. A Keeper answers in order, so earlier requests have their answers by then; and unless it
-    /// closed the connection, the end of the connection says nothing of the session. A Keeper that is
-    /// killed at this moment looks the same.
+    /// other. A Keeper answers in order, so earlier requests have their answers by then; and unless the
+    /// Keeper closed the connection, nothing is known of the session. A Keeper that is killed at this
+    /// moment looks the same.
     pub(super) fn is_closed_by_keeper(
         &self,
         reason: &Disconnect,

@@ -180,8 +180,8 @@ impl Core {
         self.state.wake_readers(&mut self.wakeups.wakers);
     }
 
-    /// Whether the session of this epoch is over, as the last one, and a server has said so: no request
-    /// that was made in it can be executed any more.
+    /// Whether the session of this epoch was the last one and a server has answered that it is over: no
+    /// request that was made in it can be executed any more.
     pub(crate) fn is_proven_over(&self, epoch: u64) -> bool {
         self.shutdown.end_is_proven() && self.session.epoch_of_requests() == epoch + 1
     }
@@ -234,7 +234,7 @@ impl Core {
     }
 
     /// What was learnt of servers since this was last called, for the log.
-    pub(crate) fn take_learnt(&mut self) -> Option<Box<str>> {
+    pub(crate) fn take_missing_ops(&mut self) -> Option<Box<str>> {
         self.abilities.take_news()
     }
 

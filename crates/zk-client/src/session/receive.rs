@@ -1,5 +1,6 @@
 //! What the driver does with the connection: output, input, time.
 
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -66,6 +67,22 @@ impl Core {
         out
     }
 
+    /// When the driver has to call [`handle_timeout`](Self::handle_timeout) and
+    /// [`handle_link_timeout`](Self::handle_link_timeout); `None` without a connection.
+    #[inline]
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let link = self.poll_link_timeout()?;
+        Some(self.poll_timeout().map_or(link, |due| due.min(link)))
+    }
+
+    /// When the next timeout is due, if until then there is nothing for the driver to do unless it is
+    /// woken by this `driver` waker: there is no output, and the waker is registered.
+    #[inline]
+    pub(crate) fn idle_until(&self, driver: &Waker) -> Option<Instant> {
+        let is_idle = !self.has_output() && self.wakeups.will_wake_driver(driver);
+        self.next_timeout().filter(|_| is_idle)
+    }
+
     /// When [`handle_link_timeout`](Self::handle_link_timeout) is due.
     pub(crate) fn poll_link_timeout(&self) -> Option<Instant> {
         let link = self.connection.poll_timeout()?;
@@ -84,7 +101,7 @@ impl Core {
     /// Idle: releases room that grew under load.
     fn shrink_idle(&mut self) {
         self.requests.shrink_idle();
-        self.registry.rest();
+        self.registry.shrink_idle();
         self.wakeups.shrink_idle();
     }
 
@@ -108,7 +125,7 @@ impl Core {
         frames: &mut FrameReader,
     ) -> Result<(), Disconnect> {
         let result = self.handle_frames(now, frames);
-        self.counters.set_watches(self.registry.told());
+        self.counters.set_watches(self.registry.counters());
         result
     }
 
@@ -148,19 +165,19 @@ impl Core {
         let link = self.connection.link.as_ref().ok_or(Disconnect::Local)?;
         if link.is_open() || link.is_logging_in() {
             let acknowledged = link.acknowledged();
-            self.heard(now, acknowledged);
+            self.note_contact(now, acknowledged);
         }
         self.check_config(now);
         self.check_move(now)
     }
 
-    /// The server has been heard at `at`; `acknowledged` is when the latest answered request was
+    /// The server has sent something at `at`; `acknowledged` is when the latest answered request was
     /// submitted.
-    pub(super) fn heard(&mut self, at: Instant, acknowledged: Instant) {
+    pub(super) fn note_contact(&mut self, at: Instant, acknowledged: Instant) {
         if self.connection.is_read_only {
-            self.session.handle_heard_read_only(at);
+            self.session.handle_read_only_contact(at);
         } else {
-            self.session.handle_heard(at, acknowledged);
+            self.session.handle_contact(at, acknowledged);
         }
     }
 
@@ -277,7 +294,7 @@ impl Core {
         let (event, zxid) = (&notification.event, notification.zxid);
         let wakes = &mut self.wakeups.wakers;
         self.registry.fire(event.kind, event.path, zxid, wakes);
-        if self.registry.owes() {
+        if self.registry.has_deferred() {
             self.send_deferred(now, event.path);
         }
     }
@@ -287,7 +304,7 @@ impl Core {
     fn send_deferred(&mut self, now: Instant, path: &str) {
         let ended = [Some(path), zk_proto::path::parent(path)];
         for path in ended.into_iter().flatten() {
-            if let Some(unwatch) = self.registry.unwatch_owed(path) {
+            if let Some(unwatch) = self.registry.deferred_unwatch(path) {
                 self.send_unwatch(now, unwatch);
             }
         }

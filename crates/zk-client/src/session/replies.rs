@@ -25,7 +25,7 @@ impl Core {
     ) -> Result<(), Disconnect> {
         let mut watch = None;
         if let Some(slot) = self.requests.slots.get_mut(key) {
-            if !slot.asks.is_empty() || slot.plain.is_some() {
+            if !slot.sent_ops.is_empty() || slot.plain.is_some() {
                 return self.handle_optional_reply(now, key, op, result, seen);
             }
             if let Some(intent) = slot.watch.take() {
@@ -33,7 +33,7 @@ impl Core {
                 watch = self.settle_watch(now, intent, awaited, op, &result);
             }
         }
-        self.give_answer(key, result, watch, seen);
+        self.deliver_answer(key, result, watch, seen);
         Ok(())
     }
 
@@ -51,10 +51,10 @@ impl Core {
         let Some(slot) = self.requests.slots.get_mut(key) else {
             return Ok(());
         };
-        let (asks, awaited) = (slot.asks, slot.is_awaited());
+        let (ops, awaited) = (slot.sent_ops, slot.is_awaited());
         let intent = slot.watch.take();
-        if !asks.is_empty() {
-            self.note_answer(op, asks, &mut result);
+        if !ops.is_empty() {
+            self.note_answer(op, ops, &mut result);
             if result == Err(ErrorCode::Unimplemented) && self.begin_resending(key) {
                 return Err(LEFT_TO_RESEND);
             }
@@ -65,7 +65,7 @@ impl Core {
             }
         }
         let watch = intent.and_then(|intent| self.settle_watch(now, intent, awaited, op, &result));
-        self.give_answer(key, result, watch, seen);
+        self.deliver_answer(key, result, watch, seen);
         Ok(())
     }
 
@@ -82,7 +82,7 @@ impl Core {
     }
 
     #[inline]
-    fn give_answer(
+    fn deliver_answer(
         &mut self,
         key: SlotKey,
         result: Result<Bytes, ErrorCode>,
@@ -128,18 +128,18 @@ impl Core {
         let unwatch = match armed {
             Some(kind) if awaited => {
                 let id = self.registry.subscribe(kind, intent.path.clone());
-                if intent.changed {
+                if intent.overridden {
                     let since = self.session.last_zxid();
                     let wakes = &mut self.wakeups.wakers;
-                    self.registry.subscribed_with_precaution(id, since, wakes);
+                    self.registry.subscribed_by_override(id, since, wakes);
                 }
                 watch = Some(id);
-                self.registry.unwatch_owed(&intent.path)
+                self.registry.deferred_unwatch(&intent.path)
             }
             Some(kind) if !self.registry.watches(kind, &intent.path) => {
                 self.registry.unwatch(kind, intent.path)
             }
-            _ => self.registry.unwatch_owed(&intent.path),
+            _ => self.registry.deferred_unwatch(&intent.path),
         };
         if let Some(unwatch) = unwatch {
             self.send_unwatch(now, unwatch);

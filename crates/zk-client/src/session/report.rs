@@ -15,11 +15,11 @@ use crate::session::statistics::Statistics;
 impl Core {
     pub(crate) fn snapshot(&self, now: Instant) -> Statistics {
         let (watches, subscribers) = self.registry.counts();
-        let delivered = self.registry.told();
+        let delivered = self.registry.counters();
         let (counts, traffic) = (&self.requests.slots.counts, self.counters.traffic());
         let volume = self.counters.volume();
         let link = self.connection.link.as_ref().filter(|link| link.is_open());
-        let heard = link.map_or(self.session.heard(), Link::last_received);
+        let contact = link.map_or(self.session.last_contact(), Link::last_received);
         let pinged = link.and_then(Link::round_trip);
         let parked = self.requests.parked();
         Statistics {
@@ -27,7 +27,7 @@ impl Core {
             session: self.session_info(),
             server: self.health.server().cloned().filter(|_| link.is_some()),
             last_zxid: self.session.last_zxid(),
-            last_contact: now.saturating_duration_since(heard),
+            last_contact: now.saturating_duration_since(contact),
             ping: pinged.map(|pinged| pinged.last),
             ping_smoothed: pinged.map(|pinged| pinged.smoothed),
             outstanding: self.requests.outstanding(),
@@ -78,7 +78,7 @@ impl Core {
         before: &CounterSnapshot,
     ) -> Option<(Option<State>, CounterSnapshot)> {
         let state = self.state.read(reader);
-        let (traffic, watches) = (self.counters.traffic(), self.registry.told());
+        let (traffic, watches) = (self.counters.traffic(), self.registry.counters());
         let same = *traffic == before.traffic && watches == before.watches;
         #[cfg(feature = "metrics")]
         let same = same && self.counters.volume() == before.volume;
@@ -127,8 +127,8 @@ impl Core {
     }
 
     /// Why there will be no first session, once that is known; `waker` is woken then.
-    pub(crate) fn poll_verdict(&mut self, waker: &Waker) -> Option<Disconnect> {
-        self.health.poll_verdict(waker)
+    pub(crate) fn poll_connect_verdict(&mut self, waker: &Waker) -> Option<Disconnect> {
+        self.health.poll_connect_verdict(waker)
     }
 
     /// The lookup of a service has failed with this `problem`, or has succeeded if that is empty.

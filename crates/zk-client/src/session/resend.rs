@@ -79,7 +79,7 @@ impl Core {
     /// Whether the server will not execute a request in flight, because it has answered that it does not
     /// know an operation in it. The request can be sent in another form.
     pub(super) fn is_refused(&self, slot: &Slot) -> bool {
-        self.abilities.is_refused(slot.op, slot.asks) && !slot.record.is_empty()
+        self.abilities.is_refused(slot.op, slot.sent_ops) && !slot.record.is_empty()
     }
 
     /// Whether the connection is to be left so that a request which the server does not know is sent in
@@ -100,7 +100,7 @@ impl Core {
         let can_be = (self.requests.slots.get(key)).is_some_and(|slot| {
             slot.is_awaited()
                 && !slot.record.is_empty()
-                && (self.abilities).has_other_form(slot.op, slot.needs, slot.asks)
+                && (self.abilities).has_other_form(slot.op, slot.needs, slot.sent_ops)
         });
         if is_behind || !can_be || self.shutdown.is_requested() {
             return false;

@@ -115,7 +115,7 @@ impl ServerHealth {
     }
 
     /// Why there will be no first session, once that is known; `waker` is woken then.
-    pub(super) fn poll_verdict(&mut self, waker: &Waker) -> Option<Disconnect> {
+    pub(super) fn poll_connect_verdict(&mut self, waker: &Waker) -> Option<Disconnect> {
         if self.verdict.is_none()
             && !(self.verdict_wakers.iter()).any(|known| known.will_wake(waker))
         {

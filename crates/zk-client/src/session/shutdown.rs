@@ -38,9 +38,9 @@ pub(super) enum Due {
 #[derive(Debug)]
 pub(super) struct Shutdown {
     closing: Closing,
-    /// The time that a close may take.
+    /// The time limit of a close.
     timeout: Duration,
-    /// Whether a server has said that the last session has ended, and each that has ended since the
+    /// Whether a server has answered that the last session is over, and each that has ended since the
     /// client began to close. True before the first session.
     end_is_proven: bool,
     wakers: Vec<Waker>,
@@ -98,7 +98,7 @@ impl Shutdown {
         self.end_is_proven
     }
 
-    /// The session has ended; whether a server has said so.
+    /// The session has ended. `proven` if a server has answered that it is over.
     pub(super) fn handle_expired(&mut self, proven: bool) {
         self.end_is_proven = proven && (self.closing == Closing::No || self.end_is_proven);
     }

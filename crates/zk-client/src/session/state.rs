@@ -24,24 +24,23 @@ pub enum State {
         /// Counts the sessions of this client, from 1.
         epoch: u64,
     },
-    /// A server without a quorum serves reads. Only a client that asked for it gets there
-    /// ([`ClientBuilder::read_only`](crate::ClientBuilder::read_only)), and it goes on looking for a server
-    /// with one.
+    /// A server without a quorum serves reads. Only clients with
+    /// [`ClientBuilder::read_only`](crate::ClientBuilder::read_only) connect to such a server, and they
+    /// search for one with a quorum meanwhile.
     ConnectedReadOnly {
-        /// That of the session, if this client had one before and the server knows it. Otherwise 0:
-        /// such a server can give none that others would know.
+        /// The epoch of the session, if this client had one before and the server knows it. Otherwise 0:
+        /// such a server cannot establish a session that others would know.
         epoch: u64,
     },
-    /// The connection is lost; the session may live on.
+    /// The connection is lost; the session may still be alive.
     #[doc(alias = "Disconnected")]
     Suspended {
-        /// Until when the session counts as alive on this side. Locks and leaderships end earlier,
-        /// at the time their guard's `deadline()` gives. Not serialized: an `Instant` has no meaning
-        /// outside the process.
+        /// Until when the client counts the session as alive. Locks and leaderships end earlier, at the
+        /// `deadline()` of their guard. Not serialized: an `Instant` has no meaning outside the process.
         #[cfg_attr(feature = "serde", serde(skip))]
         until: Instant,
     },
-    /// The session is over; its ephemeral nodes are or will be gone, its watches have ended.
+    /// The session is over; its ephemeral znodes are or will be deleted, its watches have ended.
     ///
     /// Under [`SessionPolicy::Renew`](crate::SessionPolicy::Renew) this is the state until a new
     /// session is established, with the next epoch. Under [`SessionPolicy::Close`](crate::SessionPolicy::Close) this is final.

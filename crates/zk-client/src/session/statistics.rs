@@ -1,4 +1,4 @@
-//! What a client has done and holds, as numbers for an operator.
+//! Numbers for an operator: what a client has done and holds.
 
 use std::time::Duration;
 
@@ -11,21 +11,22 @@ use crate::session::state::State;
 
 /// What a client has done since it was made, and what it holds at the moment.
 ///
-/// A snapshot: all of it is true at one time. Taking it costs a lock and the look at what is parked;
-/// what it is made of costs a request no more than additions.
+/// A snapshot: all numbers are of the same moment. Taking it locks the client and visits each parked
+/// request; keeping the numbers costs a request a few additions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Statistics {
     /// The state of the session.
     pub state: State,
-    /// The session, its epoch and the timeout agreed.
+    /// The session, its epoch and the timeout granted.
     pub session: SessionInfo,
     /// The server that serves the session, while one does.
     pub server: Option<HostPort>,
     /// The newest transaction that the session has seen.
     pub last_zxid: Zxid,
-    /// How long ago a server was last heard, or how long ago the client was made.
+    /// How long ago the client last received something from a server; before that, how long ago it was
+    /// created.
     pub last_contact: Duration,
     /// How long the server took to answer the last ping on this connection; `None` before the first.
     /// A connection that is busy is not pinged.
@@ -34,7 +35,7 @@ pub struct Statistics {
     pub ping_smoothed: Option<Duration>,
 
     /// Requests that have not been answered, or whose answer has not been taken; without those that
-    /// wait for a connection and nobody waits for.
+    /// wait for a connection and have no caller any more.
     pub outstanding: usize,
     /// Those of them that wait for a connection.
     pub parked: usize,
@@ -43,7 +44,7 @@ pub struct Statistics {
     /// Requests that are sent again after a connection is lost: reads, the setting of lasting
     /// watches, credentials.
     pub reads: RequestCounts,
-    /// Requests that are not.
+    /// All other requests.
     pub writes: RequestCounts,
 
     /// Bytes handed to connections, handshakes and pings included.
@@ -52,10 +53,10 @@ pub struct Statistics {
     pub bytes_received: u64,
     /// Connections over which a session was established or resumed.
     pub connections: u64,
-    /// Attempts to connect that failed before that. Those that a server answered by saying that the
-    /// session is over are [`expiries`](Self::expiries).
+    /// Attempts to connect that failed before that. Attempts that a server answered with the end of the
+    /// session are not counted here but in [`expiries`](Self::expiries).
     pub failed_connections: u64,
-    /// Connections lost after that, those of sessions that were being closed aside.
+    /// Connections lost after that, without those whose session was being closed.
     pub lost_connections: u64,
     /// Sessions established; the epoch of the last.
     pub sessions: u64,
@@ -68,28 +69,28 @@ pub struct Statistics {
     pub watches: usize,
     /// Handles of watches.
     pub subscribers: usize,
-    /// Events of znodes queued for handles, one for each handle that is told.
+    /// Events of znodes queued for handles, one for each handle.
     pub watch_events: u64,
-    /// Events dropped because a handle's reader was too slow; it was told so by
-    /// [`Lagged`](crate::WatchEvent::Lagged).
+    /// Events dropped because a handle's reader was too slow; the reader gets
+    /// [`Lagged`](crate::WatchEvent::Lagged) instead.
     pub watch_events_dropped: u64,
-    /// How often a handle was told of a [`Gap`](crate::WatchEvent::Gap).
+    /// [`Gap`](crate::WatchEvent::Gap)s queued for handles.
     pub watch_gaps: u64,
     /// Requests sent to arm watches again after a reconnect.
     pub rearm_batches: u64,
-    /// Watches in those.
+    /// Watches in those requests.
     pub rearmed_watches: u64,
 }
 
-/// What became of requests of a class: those [`submitted`](Self::submitted) are the others together,
-/// and those still waited for.
+/// How the requests of a class have ended. [`submitted`](Self::submitted) is the sum of the others and
+/// of the requests that have not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct RequestCounts {
-    /// Asked for, those refused at once included, those with invalid arguments not.
+    /// Submitted, including those refused at once, without those with invalid arguments.
     pub submitted: u64,
-    /// Answered. Transactions that were answered count here, also if they failed.
+    /// Answered. Transactions that were answered count here, even if they failed.
     pub answered: u64,
     /// Answered with an error code.
     pub rejected: u64,
@@ -97,7 +98,7 @@ pub struct RequestCounts {
     pub not_sent: u64,
     /// Failed with [`Outcome::Unknown`].
     pub unknown: u64,
-    /// Given up by their callers before there was an answer.
+    /// Dropped by their callers before there was an answer.
     pub dropped: u64,
 }
 

@@ -25,11 +25,11 @@ impl Core {
             return Err(Box::new(refusal));
         }
         let mut watch = request.watch.clone();
-        let precaution = watch.as_mut().and_then(|intent| {
-            let precaution = self.registry.precaution(intent.kind, &intent.path);
-            intent.changed = precaution.is_some();
+        let mode = watch.as_mut().and_then(|intent| {
+            let mode = self.registry.mode_override(intent.kind, &intent.path);
+            intent.overridden = mode.is_some();
             self.registry.begin_arming(intent);
-            precaution
+            mode
         });
         let limit = self.requests.limits.request_bytes;
         // A request that this server is sent in another form takes the way of the parked ones.
@@ -50,9 +50,9 @@ impl Core {
         };
         let encode = |out: &mut BytesMut| {
             request.record.encode(out);
-            // The last byte of the record says which watch the request sets.
-            if let (Some(byte), Some(last)) = (precaution, out.last_mut()) {
-                *last = byte;
+            // The last byte of the record is the mode of the watch that the request sets.
+            if let (Some(mode), Some(last)) = (mode, out.last_mut()) {
+                *last = mode;
             }
         };
         let mut bytes = 0;
@@ -137,7 +137,7 @@ impl Core {
         Ok(())
     }
 
-    /// Frees the parked requests and the credentials whose callers have gone.
+    /// Frees the parked requests and the waits for credentials that have no caller any more.
     pub(super) fn forget_abandoned(&mut self) {
         self.requests.forget_abandoned(&mut self.registry);
         let requests = &self.requests;
@@ -146,7 +146,7 @@ impl Core {
         }
     }
 
-    /// Sends what has waited for a connection whose watches are armed.
+    /// Sends the parked requests: the connection is open and its watches are armed.
     pub(super) fn release(&mut self, now: Instant) {
         self.forget_abandoned();
         for key in std::mem::take(&mut self.requests.parked) {
@@ -173,7 +173,7 @@ impl Core {
             };
             slot.held_back = false;
             slot.goes_first = false;
-            slot.asks = form.asks;
+            slot.sent_ops = form.ops;
             if form.is_adapted {
                 let (lacking, session) = (self.abilities.lacking(), self.session.id());
                 slot.plain = form.adapt(op, lacking, session, &mut slot.record, 0);

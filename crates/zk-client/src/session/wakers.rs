@@ -43,6 +43,13 @@ impl Wakeups {
         }
     }
 
+    /// Whether this is the waker that the next work of the driver will wake.
+    #[inline]
+    pub(crate) fn will_wake_driver(&self, waker: &Waker) -> bool {
+        let known = self.driver.as_ref();
+        !self.driver_is_due && known.is_some_and(|known| known.will_wake(waker))
+    }
+
     /// The driver has work.
     #[inline]
     pub(crate) fn wake_driver(&mut self) {

@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_subscriber_nothing_is_allocated() {
+    fn no_subscriber_costs_no_allocation() {
         let mut traced = true;
         let counted = allocation_counter::measure(|| {
             let observed = Observed::submitted(OpCode::GetData, "/a");

@@ -1,7 +1,8 @@
 //! What the current server can do: operations that not every server has.
 //!
-//! [`server_history`] keeps what each server was seen to have or to lack, [`request_form`] says what
-//! an older server is sent instead, [`keeper_flags`] reads what a ClickHouse Keeper says of itself.
+//! [`server_history`] keeps what each server was seen to have or to lack, [`request_form`] has the
+//! requests that an older server is sent instead, [`keeper_flags`] reads the features of a ClickHouse
+//! Keeper.
 
 pub(crate) mod keeper_flags;
 pub(crate) mod op_set;
@@ -73,7 +74,7 @@ pub(crate) struct Unanswered {
     pub(crate) op: OpCode,
     pub(crate) submitted: Instant,
     /// The operations in it that not every server has; none if it was not wholly sent.
-    pub(crate) asks: OpSet,
+    pub(crate) ops: OpSet,
 }
 
 /// What is known of the operations of the current server, and of those the client met before.
@@ -83,7 +84,7 @@ pub(crate) struct ServerAbilities {
     refused: Refused,
     /// The server is a ClickHouse Keeper.
     is_keeper: bool,
-    /// A Keeper has not answered yet which features it has; requests wait for that.
+    /// The read of a Keeper's feature flags has not been answered; requests wait for that.
     awaits_features: bool,
     /// What was learnt since the log last took it.
     news: Option<Box<str>>,
@@ -121,7 +122,7 @@ impl ServerAbilities {
         match lacks.is_empty() {
             true => Some(Form {
                 op,
-                asks: needs,
+                ops: needs,
                 is_adapted: false,
             }),
             false => Form::adapted(op, needs, lacks, self.having()),
@@ -129,15 +130,15 @@ impl ServerAbilities {
     }
 
     /// Whether a request that the server has answered as unknown can be sent in another form.
-    pub(crate) fn has_other_form(&self, op: OpCode, needs: OpSet, asks: OpSet) -> bool {
-        let lacks = asks.and(self.lacking());
+    pub(crate) fn has_other_form(&self, op: OpCode, needs: OpSet, sent: OpSet) -> bool {
+        let lacks = sent.and(self.lacking());
         !lacks.and(replaceable()).is_empty() && self.form(op, needs).is_some()
     }
 
     /// Whether a request in flight contains an operation that this connection's server has answered
     /// that it does not know: the server will not execute the request.
-    pub(crate) fn is_refused(&self, op: OpCode, asks: OpSet) -> bool {
-        !asks.and(self.refused.of(op)).is_empty()
+    pub(crate) fn is_refused(&self, op: OpCode, sent: OpSet) -> bool {
+        !sent.and(self.refused.of(op)).is_empty()
     }
 
     /// What was learnt of servers since this was last called, for the log.
@@ -180,7 +181,7 @@ impl ServerAbilities {
         self.is_keeper
     }
 
-    /// Whether requests wait until a Keeper has said what it has.
+    /// Whether requests wait for the feature flags of a Keeper.
     #[inline]
     pub(crate) fn awaits_features(&self) -> bool {
         self.awaits_features
@@ -258,7 +259,7 @@ impl ServerAbilities {
         reason: &Disconnect,
         unanswered: impl Iterator<Item = Unanswered>,
     ) -> OpSet {
-        // After an answer that says so, the close adds nothing.
+        // After the answer that the operation is unknown, the close adds nothing.
         if !is_close(reason) || !self.refused.is_empty() {
             self.history.acquit();
             return OpSet::NONE;
@@ -267,12 +268,12 @@ impl ServerAbilities {
             // The client itself sends this, over every connection, and no server forwards it.
             let is_recent = it.op == OpCode::SetWatches2
                 || now.saturating_duration_since(it.submitted) <= timeout / 6;
-            if is_recent { it.asks } else { OpSet::NONE }
+            if is_recent { it.ops } else { OpSet::NONE }
         };
         let mut unanswered = unanswered.map(evidence).peekable();
         let next = unanswered.peek().copied().unwrap_or_default();
         let having = self.having();
-        let mut sent = unanswered.map(|asks| asks.without(having));
+        let mut sent = unanswered.map(|ops| ops.without(having));
         let sent = sent.find(|ops| !ops.is_empty()).unwrap_or_default();
         // The client sends this by itself, among all else that may have ended the session.
         let sent = match sent.contains(OpCode::RemoveWatches) && sent != next {

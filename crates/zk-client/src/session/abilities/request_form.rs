@@ -78,7 +78,7 @@ impl PlainCreate {
 pub(crate) struct Form {
     pub(crate) op: OpCode,
     /// The operations in it that not every server has.
-    pub(crate) asks: OpSet,
+    pub(crate) ops: OpSet,
     /// Whether the record has to be changed, or the answer.
     pub(crate) is_adapted: bool,
 }
@@ -91,7 +91,7 @@ impl Form {
         if !lacks.without(replaceable()).is_empty() {
             return None;
         }
-        let (op, asks) = match op {
+        let (op, ops) = match op {
             OpCode::Multi => (op, needs.without(lacks)),
             // Only if the server has shown to have it: it may lack `create2`, too.
             OpCode::CreateContainer if having.contains(OpCode::Create2) => {
@@ -101,7 +101,7 @@ impl Form {
         };
         Some(Form {
             op,
-            asks,
+            ops,
             is_adapted: true,
         })
     }

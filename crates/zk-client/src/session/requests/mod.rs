@@ -58,7 +58,7 @@ pub(super) struct Requests {
     pub(super) slots: Slots,
     /// Requests that wait for a connection, or for its watches to be armed, in submission order.
     pub(super) parked: VecDeque<SlotKey>,
-    /// Requests and credentials among those that wait for a connection whose callers have gone.
+    /// How many of the requests and credentials that wait for a connection have no caller any more.
     abandoned: usize,
     /// No slot's deadline is earlier.
     next_deadline: Option<Instant>,
@@ -77,7 +77,7 @@ impl Requests {
     }
 
     /// Requests that are in flight, parked, or answered without the answer having been taken; without
-    /// those parked ones whose callers have gone.
+    /// parked ones that have no caller any more.
     pub(super) fn outstanding(&self) -> usize {
         self.slots.len().saturating_sub(self.abandoned)
     }
@@ -152,8 +152,7 @@ impl Requests {
         }
     }
 
-    /// Frees the parked requests whose callers have gone, and the waiters of credentials among
-    /// `waiters` for which this is so; returns the other waiters.
+    /// Frees the parked requests that no caller waits for.
     pub(super) fn forget_abandoned(&mut self, registry: &mut Registry) {
         self.abandoned = 0;
         for key in std::mem::take(&mut self.parked) {
@@ -209,8 +208,8 @@ impl Requests {
         self.let_go(key, registry);
     }
 
-    /// Fails what is overdue, and says whether anything was. A request in flight keeps its place in the
-    /// order of replies; one that is parked will not be sent.
+    /// Fails the requests whose deadline has passed; false if there are none. A request in flight keeps
+    /// its place in the order of replies; one that is parked will not be sent.
     pub(super) fn fail_overdue(
         &mut self,
         now: Instant,

@@ -33,7 +33,7 @@ pub(crate) struct Slot {
     /// The operations it needs that not every server has.
     pub(crate) needs: OpSet,
     /// Those of `needs` that are in the form in which it was sent.
-    pub(crate) asks: OpSet,
+    pub(crate) sent_ops: OpSet,
     /// It was sent as a creation that is answered without a stat.
     pub(crate) plain: Option<Box<PlainCreate>>,
     pub(crate) replay: Replay,
@@ -69,7 +69,7 @@ impl Slot {
         Slot {
             op: OpCode::Ping,
             needs: OpSet::NONE,
-            asks: OpSet::NONE,
+            sent_ops: OpSet::NONE,
             plain: None,
             replay: Replay::Never,
             watch: None,
@@ -191,7 +191,7 @@ impl Slots {
         if let Some(slot) = self.get_mut(key) {
             slot.op = op;
             slot.needs = needs;
-            slot.asks = needs;
+            slot.sent_ops = needs;
             slot.goes_first = false;
             slot.replay = replay;
             slot.watch = watch;

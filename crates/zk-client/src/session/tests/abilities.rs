@@ -775,7 +775,7 @@ fn what_was_learnt_is_said_once() {
             world.core.unsubscribe(world.now, watch);
             world.settle();
             world.reconnect();
-            said.extend(world.core.take_learnt());
+            said.extend(world.core.take_missing_ops());
         }
         assert_eq!(said.len(), 1, "{unknown:?}: {said:?}");
         assert!(said[0].contains("removeWatches"), "{said:?}");

@@ -198,7 +198,7 @@ fn a_throttled_config_read_is_repeated() {
     assert!(!world.core.has_output(), "repeated at once");
     world.tick();
     world.settle();
-    assert_eq!(world.core.take_notice(), None);
+    assert_eq!(world.core.take_config_notice(), None);
     // With the next ping.
     world.timeout().unwrap();
     world.settle();

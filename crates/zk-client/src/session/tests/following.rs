@@ -136,9 +136,9 @@ fn a_server_whose_line_is_unreadable_stays() {
         &["zk2"],
         "server.1=zk1:1:2;2181\nserver.2=zk2:1:2;2181\nserver.3=zk3:1:2;2181",
     );
-    assert_eq!(world.core.take_notice(), None);
+    assert_eq!(world.core.take_config_notice(), None);
     world.reconfigure("server.1=zk1:1:2;2181\nserver.2=zk2:1:2;2181\nserver.3=zk3:1:2;?");
-    let notice = world.core.take_notice().unwrap();
+    let notice = world.core.take_config_notice().unwrap();
     assert!(notice.contains("line 3"), "{notice}");
     world.cut();
     assert_eq!(world.dialled(), ["zk1:2181", "zk2:2181", "zk3:2181"]);
@@ -224,7 +224,7 @@ fn a_read_that_timed_out_is_made_again() {
             read_in_vain(&mut world, code);
             // Throttling passes.
             let noted = round == 1 && code != ErrorCode::ThrottledOp;
-            assert_eq!(world.core.take_notice().is_some(), noted, "{code}");
+            assert_eq!(world.core.take_config_notice().is_some(), noted, "{code}");
             // Not at once.
             world.settle();
             assert_eq!(reads(&world), round, "{code}");

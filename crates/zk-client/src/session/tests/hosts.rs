@@ -219,7 +219,7 @@ fn the_first_configuration_moves_no_client() {
     assert_eq!(world.known(), ["a", "b", "c"]);
     assert!(!world.core.is_moving());
     assert!(world.core.is_connected());
-    assert_eq!(world.core.take_notice(), None);
+    assert_eq!(world.core.take_config_notice(), None);
 }
 
 /// Guards: A80.
@@ -310,7 +310,7 @@ fn an_unreadable_configuration_is_logged() {
     world.server.set(CONFIG, Bytes::from_static(b"server.1=?"));
     world.settle();
     assert_eq!(world.known(), ["a"]);
-    let notice = world.core.take_notice().unwrap();
+    let notice = world.core.take_config_notice().unwrap();
     assert!(notice.contains("line 1"), "{notice}");
     // A later one can.
     world.server.set(CONFIG, config(&["a", "b"]));
@@ -333,5 +333,5 @@ fn a_missing_configuration_is_read_once() {
         arrived.filter(|op| **op == OpCode::GetData).count()
     };
     assert_eq!(reads(&world), 1);
-    assert!(world.core.take_notice().is_some());
+    assert!(world.core.take_config_notice().is_some());
 }

@@ -42,7 +42,7 @@ const TIMEOUT: Duration = Duration::from_secs(6);
 
 impl Core {
     fn statistics(&self) -> Statistics {
-        self.snapshot(self.session.heard())
+        self.snapshot(self.session.last_contact())
     }
 }
 
@@ -226,7 +226,7 @@ impl World {
         let watch = watch.map(|kind| WatchIntent {
             kind,
             path: path.into(),
-            changed: false,
+            overridden: false,
         });
         let request = Request {
             op,

@@ -365,7 +365,7 @@ impl Real {
             watch: watch.map(|kind| WatchIntent {
                 kind,
                 path: "/a".into(),
-                changed: false,
+                overridden: false,
             }),
             deadline: None,
             cleanup: false,

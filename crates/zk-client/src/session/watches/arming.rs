@@ -31,7 +31,7 @@ impl Arming {
         match intent.kind {
             WatchKind::Persistent => {
                 add(&mut self.persistent);
-                if intent.changed {
+                if intent.overridden {
                     add(&mut self.recursive);
                 }
             }

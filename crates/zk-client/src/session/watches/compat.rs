@@ -39,7 +39,7 @@ impl Registry {
     ///   its own.
     /// - Beside a recursive watch, a persistent one is set as another recursive one. Servers send no
     ///   child events to a recursive watch; the registry derives them from the events of the children.
-    pub(crate) fn precaution(&self, kind: WatchKind, path: &str) -> Option<u8> {
+    pub(crate) fn mode_override(&self, kind: WatchKind, path: &str) -> Option<u8> {
         let arming = self.arming.get(path);
         let persistent = self.guards(WatchKind::Persistent, path)
             || arming.is_some_and(|arming| arming.persistent > 0);
@@ -73,9 +73,9 @@ impl Registry {
         self.guards(WatchKind::Persistent, path) || self.guards(WatchKind::Recursive, path)
     }
 
-    /// A request that was changed by [`precaution`](Self::precaution) has succeeded, and `id` is its
+    /// A request that was changed by [`mode_override`](Self::mode_override) has succeeded, and `id` is its
     /// subscriber.
-    pub(crate) fn subscribed_with_precaution(
+    pub(crate) fn subscribed_by_override(
         &mut self,
         id: SubId,
         since: Zxid,
@@ -158,7 +158,7 @@ impl Registry {
 
     /// Sets whether the current server does not support the removal of watches: each stays armed until
     /// it fires or the connection ends.
-    pub(crate) fn set_keeps(&mut self, cannot_remove: bool) {
+    pub(crate) fn set_cannot_remove(&mut self, cannot_remove: bool) {
         self.cannot_remove = cannot_remove;
     }
 
@@ -174,7 +174,7 @@ impl Registry {
 
     /// The server will not remove these watches. A one-shot watch that stays is harmless: it fires once,
     /// for a later subscriber or for none. A persistent or recursive one stays armed, and
-    /// [`precaution`](Self::precaution) has to consider it.
+    /// [`mode_override`](Self::mode_override) has to consider it.
     pub(crate) fn keep(&mut self, path: Arc<str>, lasting: Left) {
         if lasting != Left::default() {
             self.orphaned.entry(path).or_default().add(lasting);
@@ -182,13 +182,13 @@ impl Registry {
     }
 
     /// Whether any removal has been deferred.
-    pub(crate) fn owes(&self) -> bool {
+    pub(crate) fn has_deferred(&self) -> bool {
         !self.orphaned.is_empty() && !self.cannot_remove
     }
 
     /// The deferred removal that is due after a watch has ended at `path`.
-    pub(crate) fn unwatch_owed(&mut self, path: &str) -> Option<Unwatch> {
-        if !self.owes() || !self.is_unwatched(path) || self.arming.contains_key(path) {
+    pub(crate) fn deferred_unwatch(&mut self, path: &str) -> Option<Unwatch> {
+        if !self.has_deferred() || !self.is_unwatched(path) || self.arming.contains_key(path) {
             return None;
         }
         let (path, lasting) = self.orphaned.remove_entry(path)?;

@@ -52,7 +52,8 @@ pub(crate) struct WatchIntent {
     pub(crate) kind: WatchKind,
     /// The full path, chroot included.
     pub(crate) path: Arc<str>,
-    /// Whether the request was changed by [`Registry::precaution`](super::Registry::precaution), so that
+    /// Whether the request has another mode, by [`Registry::mode_override`](super::Registry::mode_override), so
+    /// that
     /// it does not set exactly this watch.
-    pub(crate) changed: bool,
+    pub(crate) overridden: bool,
 }

@@ -56,7 +56,7 @@ pub(crate) struct Registry {
     /// The events of the current server's recursive watches name the watched znode instead of the one
     /// that has changed.
     nameless: bool,
-    told: WatchCounters,
+    counters: WatchCounters,
     /// The subscribers of the event that is being delivered. Empty between events; the buffer is reused.
     due: Vec<SubId>,
 }
@@ -74,7 +74,7 @@ impl Registry {
             orphaned: HashMap::new(),
             cannot_remove: false,
             nameless: false,
-            told: WatchCounters::default(),
+            counters: WatchCounters::default(),
             due: Vec::new(),
         }
     }
@@ -91,8 +91,8 @@ impl Registry {
     }
 
     /// The numbers of events and gaps so far.
-    pub(crate) fn told(&self) -> WatchCounters {
-        self.told
+    pub(crate) fn counters(&self) -> WatchCounters {
+        self.counters
     }
 
     /// A server has armed a watch over the current connection.
@@ -113,7 +113,7 @@ impl Registry {
     }
 
     /// Delivers a notification to the subscribers of its path. After it, a deferred removal may be due:
-    /// [`unwatch_owed`](Self::unwatch_owed).
+    /// [`deferred_unwatch`](Self::deferred_unwatch).
     pub(crate) fn fire(
         &mut self,
         event: EventType,
@@ -214,9 +214,9 @@ impl Registry {
                 zxid,
             };
             if sub.push(note, self.limits) {
-                self.told.events += 1;
+                self.counters.events += 1;
             } else {
-                self.told.dropped += 1;
+                self.counters.dropped += 1;
             }
             wakes.extend(sub.waker.take());
         }
@@ -225,7 +225,7 @@ impl Registry {
     /// Delivers a gap: events since this zxid may be missing.
     fn deliver_gap(&mut self, id: SubId, since: Zxid, wakes: &mut Vec<Waker>) {
         if let Some(sub) = self.table.get_mut(id) {
-            self.told.gaps += 1;
+            self.counters.gaps += 1;
             sub.push(Note::Gap { since }, self.limits);
             wakes.extend(sub.waker.take());
         }
@@ -239,8 +239,8 @@ impl Registry {
     }
 
     /// Idle: releases buffers that grew under load.
-    pub(crate) fn rest(&mut self) {
-        self.table.rest();
+    pub(crate) fn shrink_idle(&mut self) {
+        self.table.shrink_idle();
         self.arming.shrink_to(IDLE_CAPACITY);
         self.orphaned.shrink_to(IDLE_CAPACITY);
         self.due.shrink_to(IDLE_CAPACITY);

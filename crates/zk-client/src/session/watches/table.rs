@@ -265,7 +265,7 @@ impl Table {
     }
 
     /// Idle: releases a large table that is empty.
-    pub(super) fn rest(&mut self) {
+    pub(super) fn shrink_idle(&mut self) {
         if self.subs.is_empty() && self.subs.capacity() > IDLE_CAPACITY {
             *self = Table::default();
         }
