@@ -27,7 +27,7 @@ impl Core {
         (self.shutdown).forget_earlier_sessions(self.session.exists());
         // Without a session up to now nothing of this client's is on the ensemble.
         let unused = self.session.epoch() == 0;
-        if self.shutdown.cleanups.is_empty() || unused || zk_proto::seeded_bug!("H5") {
+        if self.shutdown.cleanups.is_empty() || unused {
             self.close_session(now, deadline);
             return;
         }

@@ -59,7 +59,7 @@ impl Core {
         if let Some(code) = refused.filter(|code| code.is_timeout()) {
             return Err(Disconnect::AuthTimedOut(code));
         }
-        if refused.is_some() && !zk_proto::seeded_bug!("B72") {
+        if refused.is_some() {
             let reason = Disconnect::AuthRefused(scheme.to_owned());
             self.refuse(reason.clone());
             return Err(reason);

@@ -151,7 +151,7 @@ impl Core {
         losses.writes_ahead = losses
             .writes_ahead
             .saturating_sub(usize::from(is_sent_write));
-        if !slot.is_write() || zk_proto::seeded_bug!("A52") {
+        if !slot.is_write() {
             slot.was_sent |= *sent == Sent::All;
             losses.kept.push_back(key);
             return;

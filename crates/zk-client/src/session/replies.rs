@@ -113,7 +113,7 @@ impl Core {
                 awaited = false;
                 Some(intent.kind)
             }
-            (Err(_), _) => zk_proto::seeded_bug!("A43").then_some(intent.kind),
+            (Err(_), _) => None,
             // Only ClickHouse Keeper answers without a record.
             (Ok(record), OpCode::AddWatch)
                 if record.is_empty() && intent.kind == WatchKind::Recursive =>

@@ -209,9 +209,7 @@ impl Core {
     pub(crate) fn abandon(&mut self, now: Instant, key: SlotKey) {
         let connected = self.is_connected();
         let watch = (self.requests).abandon(key, connected, &mut self.wakeups.wakers);
-        if let Some(watch) = watch
-            && !zk_proto::seeded_bug!("A38")
-        {
+        if let Some(watch) = watch {
             self.unsubscribe(now, watch);
         }
     }

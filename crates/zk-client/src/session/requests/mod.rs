@@ -98,7 +98,7 @@ impl Requests {
     /// [forgotten](Self::forget_abandoned) first.
     pub(super) fn check_room(&self) -> Result<bool, Failure> {
         let (held, most) = (self.slots.len(), self.limits.outstanding);
-        if self.outstanding() >= most && !zk_proto::seeded_bug!("D9") {
+        if self.outstanding() >= most {
             return Err(Failure::QueueFull);
         }
         let (bytes, limit) = (self.slots.bytes(), self.limits.outstanding_bytes);
