@@ -108,8 +108,8 @@ impl Core {
             return;
         }
         self.registry.end(&mut self.wakeups.wakers);
-        let mut unsent = std::mem::take(&mut self.requests.parked);
-        let (slots, mut made) = (&self.requests.slots, Vec::new());
+        let mut unsent = self.requests.take_parked();
+        let (slots, mut made) = (&self.requests, Vec::new());
         unsent.retain(|key| {
             let is_made = slots.get(*key).is_some_and(|slot| slot.stage() != slot.op);
             made.extend(is_made.then_some(*key));

@@ -6,6 +6,7 @@ use crate::error::Outcome;
 use crate::session::Core;
 use crate::session::failure::{Failure, Replay};
 use crate::session::identity::SessionPolicy;
+use crate::session::requests::Slot;
 use crate::session::shutdown::Due;
 use crate::session::state::State;
 
@@ -83,14 +84,9 @@ impl Core {
         } else if !renews {
             self.finish(State::Expired { epoch }, &failure, proven);
         } else {
-            for key in std::mem::take(&mut self.requests.parked) {
-                if (self.requests.slots.get(key))
-                    .is_some_and(|slot| slot.replay() == Replay::Always)
-                {
-                    self.requests.parked.push_back(key);
-                } else {
-                    self.fail(key, failure.clone());
-                }
+            let keeps = |slot: &Slot| slot.replay() == Replay::Always;
+            for key in self.requests.remove_parked(keeps) {
+                self.fail(key, failure.clone());
             }
             self.forget_abandoned();
         }
