@@ -2,10 +2,10 @@
 
 use std::process::{ExitCode, Stdio};
 
-use crate::{Outcome, cargo, enter_workspace};
+use crate::suites::BUILD;
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
-const TEST: &str =
-    "apache::chaos::every_acknowledged_write_is_there_once_and_no_session_is_lost_early";
+const TEST: &str = "apache::chaos::acknowledged_writes_and_sessions_last";
 
 /// Of a run against servers under faults.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,9 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     enter_workspace()?;
     let mut command = cargo();
     command
-        .args(["test", "--package", "zk-tests", "--test", "slow", "--"])
+        .arg("test")
+        .args(BUILD)
+        .args(["--test", "slow", "--"])
         .args(["--nocapture", "--exact", TEST])
         .stdin(Stdio::null());
     let seconds = options.minutes.unwrap_or(1).saturating_mul(60);

@@ -4,7 +4,8 @@ use std::io;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use crate::{Outcome, bench, cargo, enter_workspace, test};
+use crate::workspace::{Outcome, cargo, enter_workspace};
+use crate::{bench, test};
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     if let Some(argument) = arguments.first() {

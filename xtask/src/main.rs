@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask test`, `bench`, `budget`, `bugs`, `chaos`, `ci`, `fuzz`,
-//! `partitions`, `servers`, `sim`.
+//! `partitions`, `servers`, `sim`, `structure`.
 
 #![allow(
     clippy::print_stdout,
@@ -21,14 +21,12 @@ mod releases;
 mod report;
 mod servers;
 mod sim;
+mod structure;
 mod suites;
 mod test;
+mod workspace;
 
-use std::error::Error;
-use std::io;
 use std::process::ExitCode;
-
-use zk_tests::cargo;
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -76,6 +74,9 @@ commands:
   sim [--seeds N] [--first S] [--trace]
       Runs N seeds of the simulation (1000), from S on (1), and prints what was done, what went
       wrong and what was checked. A seed replays its run; --trace tells everything about it.
+  structure [--verbose] [DIRECTORY]
+      Prints, for each crate of this or another checkout, how its files lie and depend on each other, and counts words in its
+      prose that speak of people. With --verbose, names the files.
 
 environment:
   ZOOKEEPER_HOME   an unpacked Apache ZooKeeper release, or a directory with its jars: `test` and
@@ -88,8 +89,6 @@ environment:
   ZK_TESTS_SERVER  what `cargo test -p zk-tests` starts: apache, embedded or embedded-POSE; `test`
                    sets it itself
   CI=true          a missing ZooKeeper is a failure";
-
-type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -105,6 +104,7 @@ fn main() -> ExitCode {
             "partitions" => partitions::main(rest),
             "servers" => servers::main(rest),
             "sim" => sim::main(rest),
+            "structure" => structure::main(rest),
             "help" | "--help" | "-h" => {
                 println!("{USAGE}");
                 Ok(ExitCode::SUCCESS)
@@ -122,13 +122,4 @@ fn main() -> ExitCode {
         }
         ExitCode::from(2)
     })
-}
-
-/// The repository's root: cargo runs an alias wherever the person stands.
-fn enter_workspace() -> io::Result<()> {
-    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-fn is_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }

@@ -108,7 +108,7 @@ fn missing(error: impl fmt::Debug) -> Reason {
     Reason {
         servers: "real servers",
         text: format!("{error:?}"),
-        excused: !crate::is_ci(),
+        excused: !crate::workspace::is_ci(),
     }
 }
 

@@ -325,7 +325,7 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
     }
 
     #[test]
-    fn a_green_run_is_green_and_empty_suites_are_not_mentioned() {
+    fn green_run_omits_empty_suites() {
         let empty = "     Running unittests src/main.rs (target/debug/deps/zkctl-1)\n\
             test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
         let report = read(empty, true);
@@ -359,7 +359,7 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
     }
 
     #[test]
-    fn output_a_test_prints_does_not_count_twice() {
+    fn printed_results_do_not_count() {
         let twice = format!("{OUTPUT}test result: ok. 100 passed; 0 failed; 0 ignored\n");
         assert_eq!(
             last_line(&read(&twice, false)),

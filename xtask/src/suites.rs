@@ -29,25 +29,12 @@ const APACHE: &str = "apache::";
 /// The room of the tests that run on one release of Apache ZooKeeper only.
 const ONE_APACHE: &str = "one_apache::";
 
-/// The test targets of `zk-recipes` that run on the embedded server as each older server. Its target
-/// `other_servers` has each recipe on all of them at once; `round_trips`, `load_trips` and
-/// `cache_memory` measure what the default server costs.
-const RECIPES: [&str; 11] = [
-    "barrier",
-    "chroots",
-    "contention",
-    "election",
-    "lock",
-    "paths",
-    "rw_lock",
-    "semaphore",
-    "upkeep",
-    "waiting",
-    "watches",
-];
+/// The test target of `zk-recipes` that runs on the embedded server as each older server. Its target
+/// `default_server` chooses the servers itself, or measures what the default server costs.
+const RECIPES: [&str; 1] = ["on_every_server"];
 
 /// Test targets of the crates that the short form leaves out.
-const LONG: [&str; 4] = ["chaos", "chaos_shared", "tree_cache_at_size", "load_trips"];
+const LONG: [&str; 1] = ["long_runs"];
 
 /// Test targets, and the rooms of theirs that are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,7 +184,7 @@ mod tests {
     fn targets_are_found_as_cargo_finds_them() {
         let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates");
         let targets = crate_targets(Path::new(crates)).unwrap();
-        assert!(targets.iter().any(|name| name == "lock"), "{targets:?}");
+        assert!(targets.iter().any(|name| name == RECIPES[0]), "{targets:?}");
         assert!(!targets.iter().any(|name| name == "common"), "{targets:?}");
         let program = Path::new(TESTS).join(SERVER);
         assert_eq!(target_name(&program).as_deref(), Some(SERVER));
@@ -240,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_after_the_first_leaves_out_two_rooms_more() {
+    fn further_releases_leave_out_two_rooms() {
         assert_eq!(Selection::first_release().to_tests(), ["--skip", NO_SERVER]);
         let further = Selection::further_release().to_tests();
         assert_eq!(

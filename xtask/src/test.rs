@@ -11,7 +11,11 @@ use crate::output::Output;
 use crate::releases::{Reason, Servers};
 use crate::report::{Reader, Report, Suite};
 use crate::suites::{BUILD, Form, Selection, left_out};
-use crate::{Outcome, budget, bugs, cargo, enter_workspace, is_ci};
+use crate::workspace::{Outcome, cargo, enter_workspace, is_ci};
+use crate::{budget, bugs};
+
+/// Gives the tests the command line tool that the tests of the crates have built.
+const TOOL: (&str, &str) = ("ZK_TESTS_ZKCTL", "zkctl");
 
 /// Servers are Java processes; more of them at a time than this starve each other on two cores.
 const SERVER_TEST_THREADS: &str = "--test-threads=2";
@@ -276,6 +280,11 @@ fn cargo_test(
         .stdin(Stdio::null());
     if let Some(servers) = servers {
         servers.select_for(&mut command);
+        let (variable, name) = TOOL;
+        let tool = std::env::current_exe()?.with_file_name(name);
+        if tool.is_file() {
+            command.env(variable, tool);
+        }
     }
     let mut input = Output::of(command)?;
     let watch = Watch::over(input.id());

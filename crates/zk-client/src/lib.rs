@@ -192,6 +192,8 @@
 //! There is also `testkit`, for this project's own fuzzing and tests. It is no part of the API
 //! and may change at any time.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
@@ -215,26 +217,28 @@ pub use client::Client;
 pub use error::{Error, ErrorKind, Outcome, Result};
 pub use lease::{Lease, LeaseLost};
 pub use ops::acl::{GetAcl, SetAcl};
+pub use ops::add_auth::AddAuth;
 pub use ops::add_watch::AddWatch;
+pub use ops::children::{Children, ChildrenWatched, GetChildren, GetChildrenStat};
 #[doc(hidden)]
 pub use ops::cleanup::Pledge;
-pub use ops::consistent_read::{Fresh, FreshPending, Read};
-pub use ops::create::{Create, CreateParents, Created};
+pub use ops::consistent_read::{BarrierRead, PendingBarrierRead, ReadOp};
+pub use ops::create::{Create, CreateOrExists, CreateParents, Created, PendingOrExists};
 pub use ops::create_protected::{CreateProtected, Guid};
+pub use ops::delete::Delete;
 pub use ops::descendants::{Count, Ephemerals};
 pub use ops::ensemble::{ConfigWatched, GetConfig, Reconfig};
+pub use ops::exists::{Exists, ExistsWatched};
+pub use ops::get::{Get, GetWatched};
 pub use ops::multi::{Multi, MultiRead, OpResult, ReadResult};
 pub use ops::pending::Pending;
-pub use ops::read::{
-    Children, ChildrenWatched, Exists, ExistsWatched, Get, GetChildren, GetChildrenStat,
-    GetWatched, Sync,
-};
 pub use ops::recursive::{DeleteRecursive, EnsurePath};
 #[doc(hidden)]
 pub use ops::retry::repetition::Repetition;
-pub use ops::retry::{Retried, RetryPolicy};
+pub use ops::retry::{ConditionalRetry, RetryPolicy};
+pub use ops::set::Set;
+pub use ops::sync::SyncOp;
 pub use ops::whoami::{ClientInfo, WhoAmI};
-pub use ops::write::{Delete, Set};
 pub use session::identity::{SessionInfo, SessionPolicy};
 pub use session::state::State;
 pub use session::statistics::{RequestCounts, Statistics};
@@ -255,3 +259,8 @@ pub use zk_transport::{
 };
 #[cfg(feature = "tls")]
 pub use zk_transport::{TlsConfig, TlsDial, TlsError, tls::rustls};
+
+// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,4 +1,4 @@
-//! What a recorder of `metrics` is told, with an embedded server.
+//! The metrics that a recorder receives, with an embedded server.
 
 #![cfg(feature = "metrics")]
 #![allow(
@@ -19,10 +19,10 @@ use zk_client::{
 };
 use zk_embedded::Server;
 
-/// What has changed since the last time: `name{label=value,…}`, of histograms how many values they
-/// were given.
-fn told(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
-    let mut told = BTreeMap::new();
+/// What has changed since the last call: `name{label=value,…}`, with the number of values for
+/// histograms.
+fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
+    let mut recorded = BTreeMap::new();
     for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
         let key = key.key();
         assert!(unit.is_some() && description.is_some(), "{key}");
@@ -40,9 +40,9 @@ fn told(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
                 u32::try_from(values.len()).unwrap().into()
             }
         };
-        told.insert(name, value);
+        recorded.insert(name, value);
     }
-    told
+    recorded
 }
 
 /// The way to a server in this process, on whose connections the clock can be paused.
@@ -107,14 +107,14 @@ fn requests_sessions_watches_are_counted() {
             let gap = events.next().await.unwrap();
             assert!(matches!(gap, WatchEvent::Gap { .. }), "{gap:?}");
             let waiting = zk.get("/a").submit();
-            let midway = told(&snapshotter);
+            let midway = recorded(&snapshotter);
             waiting.await.unwrap();
             assert!(server.expire_session(zk.session().id));
             until(&mut states, |state| matches!(state, State::Expired { .. })).await;
             until(&mut states, State::is_connected).await;
             zk.close().await.unwrap();
             tokio::task::yield_now().await;
-            (midway, told(&snapshotter))
+            (midway, recorded(&snapshotter))
         })
     });
     for (name, value) in [

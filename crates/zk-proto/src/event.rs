@@ -2,7 +2,7 @@
 
 use crate::jute::record::record;
 
-/// An enum of numbers in which unknown ones survive.
+/// An enum of numbers that keeps unknown ones.
 macro_rules! wire_enum {
     (
         $(#[$meta:meta])*
@@ -73,8 +73,8 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// The state of the connection an event carries. On the wire it is always
-    /// [`KeeperState::SyncConnected`]; the others are made by clients.
+    /// The state of the connection in an event. Servers always send [`KeeperState::SyncConnected`];
+    /// the other states are made by clients.
     pub enum KeeperState {
         /// Not connected.
         Disconnected = 0,
@@ -103,7 +103,7 @@ record! {
         pub kind: EventType,
         /// The state of the connection.
         pub state: KeeperState,
-        /// The node, by its full path: a chroot is the client's affair.
+        /// The full path of the node; servers do not know the client's chroot.
         pub path: &'a str,
     }
 }

@@ -75,7 +75,7 @@ impl fmt::Debug for SessionId {
 }
 
 impl SessionId {
-    /// No session: what a client sends to ask for a new one.
+    /// No session; a client sends it to request a new one.
     pub const NONE: Self = Self(0);
 
     /// Whether this is [`SessionId::NONE`].
@@ -110,12 +110,12 @@ impl SessionPassword {
     /// Length of every password a ZooKeeper server makes.
     pub const LEN: usize = 16;
 
-    /// Takes the bytes a server gave.
+    /// A password with the bytes that a server sent.
     pub fn new(password: Bytes) -> Self {
         Self(password)
     }
 
-    /// Sixteen zero bytes: what a client sends to ask for a new session.
+    /// Sixteen zero bytes; a client sends them to request a new session.
     pub fn zero() -> Self {
         Self(Bytes::from_static(&[0; Self::LEN]))
     }
@@ -142,7 +142,8 @@ impl<'a> Field<'a> for SessionPassword {
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         let start = input.position();
         match input.slice(name)? {
-            // Always copied: it lives as long as the session, the frame should not.
+            // Copied, because the password is kept as long as the session and must not keep the
+            // frame.
             Some(raw) => Ok(Self(Bytes::copy_from_slice(raw))),
             None => Err(input.error(name, start, DecodeProblem::Null)),
         }
@@ -152,7 +153,7 @@ impl<'a> Field<'a> for SessionPassword {
     }
 }
 
-/// The id of a request on its connection; its reply carries the same.
+/// The id of a request on its connection; its reply has the same id.
 pub type Xid = i32;
 
 /// The xids that are not request numbers.

@@ -97,6 +97,8 @@
 //! |---|---|
 //! | `serde` | `Serialize` and `Deserialize` on the values that a program shows or stores: [`Stat`], [`Acl`], [`CreateMode`], [`Zxid`], connect strings, configurations |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod acl;
 pub mod admin;
 pub mod config;
@@ -148,3 +150,8 @@ pub use path::{Chroot, PathError, WirePath};
 pub use records::{Reply, ReplyHeader, Request, RequestHeader, ServerFrame};
 pub use stat::Stat;
 pub use unreadable::UnreadableLine;
+
+// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

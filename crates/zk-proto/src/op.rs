@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_maps_back_and_unknown_ones_to_nothing() {
+    fn every_op_code_maps_back() {
         for &op in OpCode::ALL {
             assert_eq!(OpCode::from_i32(op.code()), Some(op));
         }

@@ -11,8 +11,11 @@ use crate::mode::MAX_TTL_MS;
 
 record! {
     /// A node's metadata. Times are the leader's wall clock: use zxids and versions for order.
+    ///
+    /// Other crates make one from [`Stat::default`] and set its fields.
     #[derive(Copy, Default, Hash)]
     #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    #[non_exhaustive]
     pub struct Stat {
         /// The transaction that created the node.
         pub czxid: Zxid,
@@ -28,9 +31,9 @@ record! {
         pub cversion: i32,
         /// How often its ACL was set.
         pub aversion: i32,
-        /// The session an ephemeral node ends with; otherwise 0. Inside a server, containers and
-        /// nodes with a time to live have a mark here; Apache servers (seen with 3.8) show clients
-        /// a 0 instead, so a client cannot tell them from persistent nodes.
+        /// The session that an ephemeral node ends with; otherwise 0. Inside a server, containers and
+        /// nodes with a time to live have a mark here. Apache servers (observed with 3.8) send
+        /// clients a 0 instead, so a client cannot distinguish them from persistent nodes.
         pub ephemeral_owner: i64,
         /// Length of its data in bytes.
         pub data_length: i32,
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ttl_outside_its_40_bits_has_no_owner_value() {
+    fn a_ttl_of_more_than_40_bits_is_refused() {
         assert_eq!(Stat::ttl_owner(0), None);
         assert_eq!(Stat::ttl_owner(-1), None);
         assert_eq!(Stat::ttl_owner(MAX_TTL_MS + 1), None);

@@ -119,6 +119,8 @@
 //! | `tls` | no | `tls`, on rustls with ring; brings `io` |
 //! | `sasl` | no | `sasl::Digest`, the mechanism DIGEST-MD5 |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod backoff;
 #[cfg(feature = "io")]
 pub mod dial;
@@ -153,3 +155,8 @@ pub use reconnect::{Reconnect, ReconnectOptions, stay_connected};
 pub use sasl::{Beginning, Login, Mechanism, SaslError, Step};
 #[cfg(feature = "tls")]
 pub use tls::{TlsConfig, TlsDial, TlsError};
+
+// Compiles the examples of the README.
+#[cfg(all(doctest, feature = "io"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

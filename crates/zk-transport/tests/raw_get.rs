@@ -1,4 +1,5 @@
 //! The example `raw_get`, against the embedded server.
+#![cfg(feature = "io")]
 
 use std::sync::Arc;
 use std::time::Duration;

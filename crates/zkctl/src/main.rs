@@ -1,79 +1,68 @@
-//! `zkctl`: look at a ZooKeeper ensemble, edit it, watch it, and run programs under its locks.
+//! `zkctl`: reads and changes a ZooKeeper ensemble, watches it, and runs programs under its locks.
 //!
-//! Everything a library should have is in `zk-client` and `zk-recipes`; what is here is the command
-//! line, for people and scripts.
+//! This crate is the command line only; sessions, watches and recipes are in `zk-client` and
+//! `zk-recipes`.
 //!
 //! # Layout
-//! - [`args`], [`environment`], [`credentials`], [`size`]: what is read before anything is done.
-//! - [`startup`]: what the system must give this process.
+//! From the bottom up; a module uses only those above it in this list.
+//! - [`signals`]: the signals that this process receives.
+//! - [`output`]: standard output and standard error, failures and their exit codes, how values are shown.
+//! - [`cli`]: options, arguments, environment variables, credentials.
+//! - [`commands`]: a module for each family of commands. `commands/guarded` runs a program under a lock.
+//! - [`serve`], [`demo`]: the commands that start an embedded server.
 //! - [`run`]: one invocation, from connecting to closing the session.
-//! - [`commands`]: a module for each family of commands.
-//! - [`serve`], [`demo`]: the embedded server, and what this is all for.
-//! - [`child`], [`keeper`], [`processes`]: the program that `lock` and `elect` run, and its end.
-//! - [`signals`]: those this process is sent.
-//! - [`output`], [`failure`], [`changes`], [`node_text`], [`time`]: texts and where they go.
+//! - [`runtime`]: the tokio runtime.
 
-mod args;
-mod base64;
-mod changes;
-mod child;
+mod cli;
 mod commands;
-mod credentials;
 mod demo;
-mod environment;
-mod failure;
-mod input;
-mod keeper;
-mod node_text;
 mod output;
-mod processes;
 mod run;
-mod security;
+mod runtime;
 mod serve;
 mod signals;
-mod size;
-mod startup;
-mod time;
-mod walk;
-mod warnings;
 
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{Cli, Command};
-use failure::{Codes, Failure};
+use cli::environment::ignore_empty_variables;
+use cli::secrets::without_secrets;
+use cli::{Cli, Command};
+use commands::guarded::watchdog;
+use output::failure::{Codes, Failure};
 
 fn main() -> ExitCode {
-    let command = environment::settle(Cli::command());
+    let command = ignore_empty_variables(Cli::command());
     let matches = match command.clone().try_get_matches() {
         Ok(matches) => matches,
-        Err(error) => return not_understood(command, error),
+        Err(error) => return usage(command, error),
     };
     let codes = Codes::of(matches.subcommand_name());
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => return not_understood(command, error),
+        Err(error) => return usage(command, error),
     };
-    if matches!(cli.command, Command::Keeper) {
-        return keeper::main();
+    if matches!(cli.command, Command::Watchdog) {
+        return watchdog::main();
     }
-    // An ensemble that the environment names is not one to demonstrate things on.
+    // `demo` ignores a server that only the environment names: it may be a production ensemble.
     let server_given = matches
         .subcommand()
         .is_some_and(|(_, given)| given.value_source("server") == Some(ValueSource::CommandLine));
-    // Before there is a session to keep alive and while signals still just end the process.
+    // Reads standard input, so before there is a session to keep alive, and while signals still end the
+    // process.
     let prepared = match run::prepare(cli, server_given) {
         Ok(prepared) => prepared,
         Err(failure) => return failure.report(codes),
     };
-    let runtime = match startup::runtime() {
+    let runtime = match runtime::build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::io("start", error).report(codes),
     };
     let outcome = runtime.block_on(run::run(prepared));
-    // A name that is still being resolved, or a pipe that is not read, must not delay the end.
+    // Does not wait for a host name that is still being resolved, or for a pipe that is not read.
     runtime.shutdown_background();
     match outcome {
         Ok(code) => code,
@@ -81,16 +70,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says why, or shows the help that was asked for.
-fn not_understood(command: clap::Command, error: clap::Error) -> ExitCode {
-    let error = args::without_secrets(error);
-    // If its output is gone, the exit code is all that is left to say it with.
+/// Shows why the command line is wrong, or the help that it requests.
+fn usage(command: clap::Command, error: clap::Error) -> ExitCode {
+    let error = without_secrets(error);
+    // If the output is closed, the exit code still reports the error.
     let _ = error.print();
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    let understood = command.ignore_errors(true).try_get_matches().ok();
-    let name = understood
+    let partial = command.ignore_errors(true).try_get_matches().ok();
+    let name = partial
         .as_ref()
         .and_then(|matches| matches.subcommand_name());
     ExitCode::from(Codes::of(name).usage)

@@ -1,40 +1,43 @@
-//! One invocation: connect, do it, close the session.
+//! One invocation: connects, runs the command, closes the session.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use zk_client::{Client, path};
+use zk_client::{Client, ClientBuilder, path};
 use zk_proto::ConnectTarget;
 use zk_proto::connect_string::ConnectStringProblem;
 
-use crate::args::{Cli, Command, Create, Global};
-use crate::commands;
-use crate::commands::guarded::Wait;
-use crate::credentials::{self, Credential};
+use crate::cli::credentials::{self, Credential};
+use crate::cli::global::Global;
+use crate::cli::znode::Create;
+use crate::cli::{Cli, Command, environment, input};
+use crate::commands::guarded::wait::Wait;
+use crate::commands::guarded::{self, Guarding};
+use crate::commands::{self, bench};
 use crate::demo;
-use crate::environment;
-use crate::failure::{Failure, explain};
-use crate::input;
-use crate::output::{Notices, Output};
+use crate::output::Output;
+use crate::output::explain::explain;
+use crate::output::failure::Failure;
+use crate::output::notices::Notices;
 use crate::serve;
 use crate::signals::Signals;
 
-/// How long a command that holds nothing waits for its session to be closed.
-const PARTING: Duration = Duration::from_secs(1);
-/// How long to try to get a session unless --connect-timeout is given.
+/// How long to wait for the end of a session that no other client waits for.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long to try to open a session unless --connect-timeout is given.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A command line that has been understood, with the data it needs.
+/// A valid command line, with the data it needs.
 pub(crate) struct Prepared {
     global: Global,
     credentials: Vec<Credential>,
     command: Command,
     data: Vec<u8>,
-    /// Whether the command line names the ensemble.
+    /// Whether the command line names the server.
     server_given: bool,
 }
 
-/// Does all that needs no server.
+/// Does everything that needs no server.
 pub(crate) fn prepare(mut cli: Cli, server_given: bool) -> Result<Prepared, Failure> {
     check_server(&cli.global.server, server_given)?;
     let credentials = credentials::collect(
@@ -45,7 +48,7 @@ pub(crate) fn prepare(mut cli: Cli, server_given: bool) -> Result<Prepared, Fail
     let data = match &mut cli.command {
         Command::Set(set) => match set.data.take() {
             Some(given) => input::data(given, limit)?,
-            None => input::unasked(limit)?,
+            None => input::implicit_data(limit)?,
         },
         Command::Create(create) => {
             check_path(create)?;
@@ -68,8 +71,8 @@ pub(crate) fn prepare(mut cli: Cli, server_given: bool) -> Result<Prepared, Fail
     })
 }
 
-/// Not left to the argument parser, which would show a password that was put there by mistake, as one
-/// may be in the place of a port.
+/// Checks the connect string here and not in clap, whose error would show a password that a user put
+/// there by mistake, for example in the place of the port.
 fn check_server(text: &str, given: bool) -> Result<(), Failure> {
     let Err(error) = text.parse::<ConnectTarget>() else {
         return Ok(());
@@ -96,9 +99,9 @@ fn check_path(create: &Create) -> Result<(), Failure> {
     valid.map_err(|error| Failure::Usage(error.to_string()))
 }
 
-/// Does it.
+/// Runs the command.
 pub(crate) async fn run(prepared: Prepared) -> Result<ExitCode, Failure> {
-    let mut signals = Signals::catch().map_err(|error| Failure::io("listen to signals", error))?;
+    let mut signals = Signals::catch().map_err(|error| Failure::io("catch signals", error))?;
     let (notices, writer) = Notices::start();
     let outcome = match &prepared.command {
         Command::Serve(serve) => {
@@ -115,14 +118,14 @@ pub(crate) async fn run(prepared: Prepared) -> Result<ExitCode, Failure> {
                 done = demo::run(hosts) => done.map(|()| ExitCode::SUCCESS),
             }
         }
-        _ => with_session(prepared, &mut signals, &notices).await,
+        _ => run_in_session(prepared, &mut signals, &notices).await,
     };
     drop(notices);
     writer.finish().await;
     outcome
 }
 
-async fn with_session(
+async fn run_in_session(
     prepared: Prepared,
     signals: &mut Signals,
     notices: &Notices,
@@ -134,13 +137,80 @@ async fn with_session(
         data,
         server_given: _,
     } = prepared;
-    // Whether others wait for the session to end.
-    let mut holds = match &command {
+    let mut others_wait = others_wait_for(&command);
+    let wait = Wait::of(&command);
+    let builder = builder(&global, credentials, &command, wait)?;
+    let watchdog = guarded::start_watchdog(&command)?;
+    let client = tokio::select! {
+        biased;
+        signal = signals.next() => return Err(Failure::Signalled(signal)),
+        client = builder.clone().connect() => match client {
+            Ok(client) => client,
+            Err(error) => {
+                let text = format!("cannot connect to {}: {}", global.server, explain(&error));
+                if let Some(code) = wait.code_without_session(&command, &error) {
+                    notices.say(text);
+                    return Ok(code);
+                }
+                return Err(Failure::Failed(text));
+            }
+        },
+    };
+    let mut output = Output::new(global.output);
+    let done = if let Some(watchdog) = watchdog {
+        let guarding = Guarding {
+            client: &client,
+            notices,
+            timeout: global.timeout,
+        };
+        let ended = guarding.run(command, wait, watchdog, signals).await;
+        ended.map(|ended| {
+            others_wait &= !ended.lost;
+            ended.code
+        })
+    } else if let Command::Bench(args) = &command {
+        bench::bench(args, &client, builder, &mut output, notices, signals).await
+    } else {
+        tokio::select! {
+            biased;
+            signal = signals.next() => Err(Failure::Signalled(signal)),
+            done = commands::run(command, data, &client, &mut output, notices) => done,
+        }
+    };
+    let done = match done {
+        // Also after a failure: the output may hold results from before it.
+        Ok(_) | Err(Failure::Failed(_) | Failure::Reported) => {
+            tokio::select! {
+                biased;
+                signal = signals.next() => Err(Failure::Signalled(signal)),
+                flushed = output.flush() => match (done, Failure::unless_reader_gone(flushed)) {
+                    (Ok(_), Err(failure)) => Err(failure),
+                    (done, _) => done,
+                },
+            }
+        }
+        other => other,
+    };
+    close(client, others_wait, signals, notices).await;
+    done
+}
+
+/// Whether other clients may wait for the end of the command's session, which owns ephemeral znodes.
+fn others_wait_for(command: &Command) -> bool {
+    match command {
         Command::Create(create) => create.ephemeral,
         Command::Bench(_) | Command::Lock(_) | Command::Elect(_) => true,
         _ => false,
-    };
-    let wait = Wait::of(&command);
+    }
+}
+
+/// The configuration of the command's client.
+fn builder(
+    global: &Global,
+    credentials: Vec<Credential>,
+    command: &Command,
+    wait: Wait,
+) -> Result<ClientBuilder, Failure> {
     let connect_timeout = wait.connect_timeout(global.connect_timeout, CONNECT_TIMEOUT);
     let mut builder = Client::builder(&global.server)
         .session_timeout(global.session_timeout)
@@ -156,8 +226,8 @@ async fn with_session(
     for (scheme, secret) in credentials {
         builder = builder.auth(scheme, secret);
     }
-    builder = global.security.apply(builder, &global.server)?;
-    // No other command has anything to gain from it.
+    let builder = global.security.apply(builder, &global.server)?;
+    // The other commands write, or need events, which a read-only server cannot provide.
     let reads = matches!(
         command,
         Command::Ls(_)
@@ -167,77 +237,30 @@ async fn with_session(
             | Command::Exists(_)
             | Command::Config
     );
-    builder = builder.read_only(global.read_only && reads);
-    let keeper = commands::guarded::keeper_for(&command)?;
-    let client = tokio::select! {
-        biased;
-        signal = signals.next() => return Err(Failure::Signalled(signal)),
-        client = builder.clone().connect() => match client {
-            Ok(client) => client,
-            Err(error) => {
-                let text = format!("cannot connect to {}: {}", global.server, explain(&error));
-                if let Some(code) = wait.missed(&command, &error) {
-                    notices.say(text);
-                    return Ok(code);
-                }
-                return Err(Failure::Failed(text));
-            }
-        },
-    };
-    let mut output = Output::new(global.output);
-    let done = if let Some(keeper) = keeper {
-        let call = commands::guarded::Call {
-            client: &client,
-            notices,
-            patience: global.timeout,
-        };
-        call.run(command, wait, keeper, signals).await.map(|ended| {
-            holds &= !ended.lost;
-            ended.code
-        })
-    } else if let Command::Bench(args) = &command {
-        commands::bench::bench(args, &client, builder, &mut output, notices, signals).await
-    } else {
-        tokio::select! {
-            biased;
-            signal = signals.next() => Err(Failure::Signalled(signal)),
-            done = commands::run(command, data, &client, &mut output, notices) => done,
-        }
-    };
-    let done = match done {
-        // What was found before it failed is worth seeing.
-        Ok(_) | Err(Failure::Failed(_) | Failure::Reported) => {
-            tokio::select! {
-                biased;
-                signal = signals.next() => Err(Failure::Signalled(signal)),
-                flushed = output.flush() => match (done, Failure::unless_reader_gone(flushed)) {
-                    (Ok(_), Err(failure)) => Err(failure),
-                    (done, _) => done,
-                },
-            }
-        }
-        other => other,
-    };
-    close(client, holds, signals, notices).await;
-    done
+    Ok(builder.read_only(global.read_only && reads))
 }
 
-/// Ends the session, so that what it holds does not outlive this process.
-async fn close(client: Client, holds: bool, signals: &mut Signals, notices: &Notices) {
+/// Ends the session, so that its ephemeral znodes do not outlive this process.
+async fn close(client: Client, others_wait: bool, signals: &mut Signals, notices: &Notices) {
     let session = client.session();
     let connected = client.state().is_connected();
-    if session.id.is_none() || (!connected && !holds) {
+    if session.id.is_none() || (!connected && !others_wait) {
         return;
     }
-    let patience = if holds { session.timeout } else { PARTING };
+    let timeout = if others_wait {
+        session.timeout
+    } else {
+        CLOSE_TIMEOUT
+    };
     let closed = tokio::select! {
         biased;
         _ = signals.next() => false,
-        closed = tokio::time::timeout(patience, client.close()) => matches!(closed, Ok(Ok(()))),
+        closed = tokio::time::timeout(timeout, client.close()) => matches!(closed, Ok(Ok(()))),
     };
-    if !closed && holds {
+    if !closed && others_wait {
         notices.say(format_args!(
-            "session {} could not be closed; what it holds goes when it expires, in {} s at most",
+            "session {} could not be closed; its ephemeral znodes stay until it expires, in {} s at \
+             most",
             session.id,
             session.timeout.as_secs_f32().ceil()
         ));

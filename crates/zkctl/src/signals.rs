@@ -1,4 +1,4 @@
-//! The signals this process is sent.
+//! The signals that this process receives.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use tokio::signal::unix::{self, SignalKind};
 
-/// A signal that asks for the end, or, for [`Suspend`](Self::Suspend), for a pause.
+/// A signal that requests the end of this process or, [`Suspend`](Self::Suspend), its suspension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     Hangup,
@@ -26,7 +26,7 @@ impl Signal {
         Signal::Terminate,
     ];
 
-    /// As the operating system knows it.
+    /// The operating system's signal.
     pub(crate) fn raw(self) -> rustix::process::Signal {
         use rustix::process::Signal as Raw;
         match self {
@@ -48,13 +48,13 @@ impl Signal {
         }
     }
 
-    /// The exit code of a process that this signal ended, as shells have it.
+    /// The exit code that shells report for a process that this signal ended.
     pub(crate) fn exit_code(self) -> ExitCode {
         ExitCode::from(ended_by(self.raw().as_raw()))
     }
 }
 
-/// The exit code that says that a signal ended a process, as shells have it.
+/// The exit code that shells report for a process that a signal ended.
 pub(crate) fn ended_by(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
@@ -67,8 +67,8 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Catches what would end the process, from now on. What it was started to ignore, as by
-    /// `nohup`, stays ignored.
+    /// Catches the signals that would end the process. Signals that were ignored when the process was
+    /// started, as by `nohup`, stay ignored.
     pub(crate) fn catch() -> io::Result<Self> {
         let mut signals = Signals {
             caught: Vec::new(),
@@ -95,7 +95,10 @@ impl Signals {
         Ok(())
     }
 
-    /// The next signal. Dropping the future loses none.
+    /// The next signal.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no signal.
     pub(crate) async fn next(&mut self) -> Signal {
         poll_fn(|cx| {
             for (signal, stream) in &mut self.caught {
@@ -109,8 +112,8 @@ impl Signals {
     }
 }
 
-/// The signals that this process ignores, as Linux shows them; none on other systems, where asking for
-/// them takes unsafe code.
+/// The signals that this process ignores. Empty except on Linux: elsewhere, reading them takes unsafe
+/// code.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     mask(&status).unwrap_or_default()

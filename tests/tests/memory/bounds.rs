@@ -134,9 +134,9 @@ async fn embedded() -> Arc<Server> {
     Arc::new(Server::builder().in_memory().start().await.unwrap())
 }
 
-/// R4.
+/// Guards: R4.
 #[test]
-fn r4_a_watcher_that_does_not_read_lags_and_hurts_nobody() {
+fn slow_watcher_lags_alone() {
     let _alone = alone();
     const EVENTS: u64 = 10_000;
     const HELD: u64 = 100;
@@ -248,10 +248,11 @@ fn parked_requests_are_bounded_in_bytes() {
     });
 }
 
-/// R4: however many events there are to read, whoever is told of them has a turn before the buffer
+/// However many events there are to read, whoever is told of them has a turn before the buffer
 /// for a thousand is full.
+/// Guards: G8, R4.
 #[test]
-fn g8_a_watcher_that_reads_at_once_does_not_lag_in_a_flood() {
+fn prompt_watcher_does_not_lag() {
     let _alone = alone();
     const EVENTS: usize = 100_000;
     virtually(async {
@@ -286,8 +287,9 @@ fn g8_a_watcher_that_reads_at_once_does_not_lag_in_a_flood() {
 }
 
 /// R5, with and without a connection.
+/// Guards: R5.
 #[test]
-fn r5_a_million_requests_that_nobody_awaits_are_bounded_and_in_order() {
+fn unawaited_requests_are_bounded() {
     const REQUESTS: usize = 1_000_000;
     const LIMIT: usize = 10_000;
     let _alone = alone();
@@ -336,9 +338,10 @@ fn r5_a_million_requests_that_nobody_awaits_are_bounded_and_in_order() {
     }
 }
 
-/// R6, B25: replies come all the time, and pings go out on time, no more than needed.
+/// Replies come all the time, and pings go out on time, no more than needed.
+/// Guards: B25, R6.
 #[test]
-fn b25_a_flood_of_replies_does_not_hold_up_pings() {
+fn pings_pass_a_flood_of_replies() {
     let _alone = alone();
     const REQUESTS: i32 = 3_000;
     let apart = Duration::from_millis(20);
@@ -407,10 +410,11 @@ impl Dial for Once {
     }
 }
 
-/// R7, B2, A17: what is exactly as large as allowed passes, both ways; one byte more is refused
+/// What is exactly as large as allowed passes, both ways; one byte more is refused
 /// here, and the connection does not suffer.
+/// Guards: A17, B2, R7.
 #[test]
-fn a17_b2_sizes_at_the_limit_pass_and_one_more_byte_does_not() {
+fn size_limits_are_exact() {
     let _alone = alone();
     virtually(async {
         let server = embedded().await;
@@ -450,8 +454,9 @@ fn a17_b2_sizes_at_the_limit_pass_and_one_more_byte_does_not() {
     });
 }
 
+/// Guards: B40.
 #[test]
-fn b40_a_thousand_expiries_leave_no_task_behind() {
+fn thousand_expiries_leave_no_task() {
     let _alone = alone();
     virtually(async {
         let server = embedded().await;
@@ -489,8 +494,9 @@ fn b40_a_thousand_expiries_leave_no_task_behind() {
 }
 
 /// ZOOKEEPER-3706, ZOOKEEPER-846: wherever it is, a close comes to its end, and nothing stays.
+/// Guards: A22, B31.
 #[test]
-fn a22_b31_a_close_ends_wherever_the_client_is_and_leaves_no_task() {
+fn close_ends_in_every_state() {
     let _alone = alone();
     let patience = Duration::from_secs(3);
     let networks = [
@@ -521,8 +527,9 @@ fn a22_b31_a_close_ends_wherever_the_client_is_and_leaves_no_task() {
 }
 
 /// The same for handles that are dropped, and while watches are armed again.
+/// Guards: A22, B31.
 #[test]
-fn a22_b31_a_close_while_watches_are_armed_again_ends() {
+fn close_ends_while_rearming() {
     let _alone = alone();
     virtually(async {
         let server = embedded().await;
@@ -563,8 +570,9 @@ fn descriptors() -> usize {
 }
 
 /// ZOOKEEPER-1174, ZOOKEEPER-3112, ZOOKEEPER-4736.
+/// Guards: B32.
 #[test]
-fn b32_ten_thousand_failed_connects_leave_no_descriptor() {
+fn failed_connects_leave_no_descriptor() {
     let _alone = alone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -31,8 +31,8 @@ const AT_A_TIME: usize = 1_000;
 const PER_WATCH: usize = 210;
 const PER_WATCH_REARMED: usize = 240;
 /// Bytes of a `get` in flight on a path of 64 bytes, with the future that waits for it: 595 are
-/// measured.
-const PER_REQUEST: usize = 625;
+/// measured, and 632 with all features.
+const PER_REQUEST: usize = 640;
 
 /// Numbers from the environment are for the forms that take long.
 fn number(variable: &str, default: usize) -> usize {
@@ -47,8 +47,9 @@ async fn reconnect(zk: &Client, server: &Canned) {
     zk.sync("/").await.unwrap();
 }
 
+/// Guards: R2.
 #[test]
-fn r2_a_watch_takes_no_more_than_its_budget() {
+fn watch_memory_within_budget() {
     let count = number("ZK_TESTS_WATCHES", 200_000);
     let _alone = alone();
     virtually(async {
@@ -86,7 +87,7 @@ fn r2_a_watch_takes_no_more_than_its_budget() {
 }
 
 #[test]
-fn a_request_in_flight_takes_no_more_than_its_budget() {
+fn request_memory_within_budget() {
     let count = number("ZK_TESTS_REQUESTS", 50_000);
     let _alone = alone();
     virtually(async {
@@ -111,10 +112,11 @@ fn a_request_in_flight_takes_no_more_than_its_budget() {
     });
 }
 
-/// R2, I13: a server that takes a fifteenth of the session's time for each batch. What counts is how
+/// A server that takes a fifteenth of the session's time for each batch. What counts is how
 /// long it hears nothing, by the paused clock.
+/// Guards: R2, I13.
 #[test]
-fn r2_i13_a_server_slow_to_arm_watches_hears_from_the_session_all_the_time() {
+fn pings_continue_while_rearming_slowly() {
     const WATCHES: usize = 100_000;
     let slow = SESSION / 15;
     let _alone = alone();

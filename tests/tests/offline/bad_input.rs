@@ -76,7 +76,7 @@ async fn a_name_that_cannot_be_resolved_is_named() {
 }
 
 #[tokio::test]
-async fn ports_at_which_nobody_listens_are_named_and_all_of_them() {
+async fn closed_ports_are_all_named() {
     let ports = [ClosedPort::new(), ClosedPort::new()];
     let hosts = ports.each_ref().map(ClosedPort::address);
     let reason = |host: &String| format!("{host}: cannot connect");
@@ -85,7 +85,7 @@ async fn ports_at_which_nobody_listens_are_named_and_all_of_them() {
 }
 
 #[tokio::test]
-async fn a_port_that_accepts_and_never_answers_is_named() {
+async fn mute_port_is_named() {
     let held = std::sync::Mutex::new(Vec::new());
     let (address, _) = listener(move |stream| held.lock().unwrap().push(stream));
     let reason = "the handshake was not answered within";
@@ -93,9 +93,9 @@ async fn a_port_that_accepts_and_never_answers_is_named() {
     assert!(text.contains(reason), "{text}");
 }
 
-/// B44.
+/// Guards: B44.
 #[tokio::test]
-async fn b44_a_port_that_closes_at_once_is_named_and_not_hammered() {
+async fn closing_port_is_named_and_not_hammered() {
     let (address, accepted) = listener(drop);
     let reasons = ["without answering the handshake", "reset"];
     let text = refusal(&address.to_string(), &reasons).await;
@@ -116,7 +116,7 @@ fn answer(mut stream: TcpStream, text: &str) {
 }
 
 #[tokio::test]
-async fn a_web_server_is_recognised_as_no_zookeeper() {
+async fn web_server_is_recognised() {
     let (address, accepted) = listener(|stream| {
         answer(
             stream,
@@ -135,7 +135,7 @@ async fn a_web_server_is_recognised_as_no_zookeeper() {
 }
 
 #[tokio::test]
-async fn an_ssh_server_is_recognised_as_no_zookeeper() {
+async fn ssh_server_is_recognised() {
     let (address, _) = listener(|mut stream| {
         let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n");
         // Until the client hangs up; reading on is what keeps the banner from being lost.
@@ -150,7 +150,7 @@ async fn an_ssh_server_is_recognised_as_no_zookeeper() {
 }
 
 #[tokio::test]
-async fn a_garbled_connect_string_is_refused_at_once_with_what_to_write_instead() {
+async fn garbled_connect_string_is_explained() {
     for (hosts, part) in [
         ("", "no host; write host:port"),
         (" ", "no host; write host:port"),
@@ -213,7 +213,7 @@ async fn no_error_repeats_its_cause() {
         Box::new(Client::connect("zk1:2181/a//b").await.unwrap_err()),
         Box::new(Client::connect("dns-srv://").await.unwrap_err()),
         Box::new(Client::builder("zk1").tls(tls).start().unwrap_err()),
-        Box::new(zk_recipes::Error::Lost(zk_recipes::Lost::Deleted)),
+        Box::new(zk_recipes::Error::Lost(zk_recipes::GuardLost::Deleted)),
         Box::new(zk_recipes::Error::Undecodable {
             path: "/a".to_owned(),
             version: 1,
@@ -233,7 +233,7 @@ async fn no_error_repeats_its_cause() {
 }
 
 #[tokio::test]
-async fn an_invalid_path_is_refused_at_once_without_a_server() {
+async fn invalid_path_needs_no_server() {
     // Long enough that whatever is submitted is found out, and does not hold up the test.
     let zk = Client::builder("127.0.0.1:1")
         .deadline(Duration::from_millis(300))

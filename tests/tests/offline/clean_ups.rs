@@ -111,7 +111,7 @@ async fn close_names_what_it_could_not_clean_up() {
     let error = zk.close().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.outcome()),
-        (ErrorKind::Closed, Outcome::Unknown)
+        (ErrorKind::CleanupFailed, Outcome::Unknown)
     );
     assert!(error.to_string().contains(&path), "{error}");
     assert_eq!(network.server.sessions().len(), 0);
@@ -119,7 +119,7 @@ async fn close_names_what_it_could_not_clean_up() {
 
 /// Guards: H5.
 #[tokio::test(start_paused = true)]
-async fn close_ends_although_a_clean_up_does_not() {
+async fn close_ends_despite_endless_clean_up() {
     let network = Network::new().await;
     let zk = network.client().await;
     let held = Lock::new(&zk, "/lock")
@@ -201,7 +201,7 @@ async fn close_cleans_up_in_the_next_session() {
         let closed = closing.await.unwrap();
         assert_eq!(closed.is_ok(), proven, "{closed:?}");
         if let Err(error) = closed {
-            assert_eq!(error.kind(), ErrorKind::Closed);
+            assert_eq!(error.kind(), ErrorKind::CloseUnacknowledged);
             assert_eq!(error.outcome(), Outcome::Unknown);
         }
         assert_eq!(network.below("/lock"), Vec::<String>::new());
@@ -300,10 +300,13 @@ fn a_blocking_drop_waits_for_clean_ups() {
     for _ in 0..20 {
         let zk = zk_client::blocking::Client::connect_with(network.builder()).unwrap();
         drop(
-            zk.wait(Lock::new(&zk, "/lock").persistent().acquire())
+            zk.wait(Lock::new(zk.as_async(), "/lock").persistent().acquire())
                 .unwrap(),
         );
-        drop(zk.wait(Lock::new(&zk, "/lock").acquire()).unwrap());
+        drop(
+            zk.wait(Lock::new(zk.as_async(), "/lock").acquire())
+                .unwrap(),
+        );
         drop(zk);
         assert_eq!(network.below("/lock"), Vec::<String>::new());
         assert_eq!(network.server.sessions().len(), 0);
@@ -368,7 +371,7 @@ fn a_program_may_end_with_a_drop() {
 
 /// Guards: L1.
 #[tokio::test(start_paused = true)]
-async fn a_guaranteed_deletion_stays_in_its_session() {
+async fn guaranteed_delete_stays_in_its_session() {
     let network = Network::new().await;
     let zk = network.client().await;
     let other = network.beside().client().await;
@@ -503,7 +506,7 @@ fn repeated() -> Vec<Costly> {
         "a lock's line", GetChildren2, |zk| Lock::new(&zk, "/base").acquire().await?;
         "a release", Delete, |zk| Lock::new(&zk, "/base").acquire().await?.release().await?;
         "a persistent lock's release", Delete, |zk| Lock::new(&zk, "/base").persistent().acquire().await?.release().await?;
-        "a downgrade", Multi, |zk| WriteLock::new(&zk, "/base").trust(zk_recipes::Trust::Server).acquire().await?.downgrade().await?;
+        "a downgrade", Multi, |zk| WriteLock::new(&zk, "/base").lease_basis(zk_recipes::LeaseBasis::Server).acquire().await?.downgrade().await?;
         "a lease", CreateContainer, |zk| Semaphore::new(&zk, "/new/s", 1).acquire().await?;
         "a lease of kazoo's", Create2, |zk| Semaphore::new(&zk, "/new/s", 1).layout(Layout::Kazoo).acquire().await?;
         "a barrier closed", Create2, |zk| Barrier::new(&zk, "/new/b").close().await?;
@@ -514,7 +517,7 @@ fn repeated() -> Vec<Costly> {
 
 /// Guards: P7.
 #[tokio::test(start_paused = true)]
-async fn no_request_costs_connections_for_ever() {
+async fn no_request_closes_connections_forever() {
     for Costly { what, op, run } in repeated() {
         let network = Network::new().await;
         let zk = network.builder().deadline(None).connect().await.unwrap();
@@ -537,7 +540,7 @@ async fn no_request_costs_connections_for_ever() {
 
 /// Guards: P7.
 #[tokio::test(start_paused = true)]
-async fn no_wait_costs_sessions_for_ever() {
+async fn no_wait_ends_sessions_forever() {
     let network = Network::new().await;
     let (holder, zk) = (network.client().await, network.client().await);
     let held = Lock::new(&holder, "/base").acquire().await.unwrap();

@@ -32,8 +32,9 @@ async fn until_state(states: &mut StateStream, wanted: impl Fn(State) -> bool) {
 }
 
 /// A server that closes after it has accepted costs neither the session nor a request.
+/// Guards: A3.
 #[tokio::test(start_paused = true)]
-async fn a3_servers_that_close_before_the_handshake_are_passed_over() {
+async fn closing_servers_are_passed_over() {
     let wire = Wire::to(
         Server::builder()
             .in_memory()
@@ -60,8 +61,9 @@ async fn a3_servers_that_close_before_the_handshake_are_passed_over() {
 
 /// Every server of an ensemble that was restored from a backup turns its old clients away, without a
 /// word: the session is given up when its time is over, and a new one is had.
+/// Guards: A10.
 #[tokio::test(start_paused = true)]
-async fn a10_a_client_ahead_of_a_restored_ensemble_expires_and_begins_anew() {
+async fn client_ahead_of_restored_server_expires() {
     let wire = Wire::new().await;
     let zk = wire.client().await;
     for _ in 0..10 {
@@ -86,8 +88,9 @@ async fn a10_a_client_ahead_of_a_restored_ensemble_expires_and_begins_anew() {
 
 /// A server that does not know an operation says so and closes the connection; the operation is not
 /// sent to it again.
+/// Guards: A20.
 #[tokio::test(start_paused = true)]
-async fn a20_an_operation_the_server_does_not_know_is_asked_for_once() {
+async fn unknown_operation_is_requested_once() {
     let wire = Wire::new().await;
     let zk = wire.client().await;
     let (_, _, mut watch) = zk.get("/").watch().await.unwrap();
@@ -109,8 +112,9 @@ async fn a20_an_operation_the_server_does_not_know_is_asked_for_once() {
 }
 
 /// ZOOKEEPER-795, 3059, 4367: whatever ends a client, its task ends.
+/// Guards: A25, B40.
 #[tokio::test(start_paused = true)]
-async fn a25_b40_no_task_outlives_a_client_that_is_over() {
+async fn no_task_outlives_its_client() {
     let wire = Wire::new().await;
     let tasks = || {
         tokio::runtime::Handle::current()
@@ -142,8 +146,9 @@ async fn a25_b40_no_task_outlives_a_client_that_is_over() {
 }
 
 /// Clocks that people can set are for people: nothing of a session rests on them.
+/// Guards: A26, B35.
 #[test]
-fn a26_b35_no_session_looks_at_the_wall_clock() {
+fn sessions_ignore_the_wall_clock() {
     fn check(directory: &Path, files: &mut usize) {
         for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
@@ -165,8 +170,9 @@ fn a26_b35_no_session_looks_at_the_wall_clock() {
 }
 
 /// CURATOR-45, CURATOR-79: whoever gave up creating a znode does not want it, whenever it appears.
+/// Guards: A53.
 #[tokio::test(start_paused = true)]
-async fn a53_a_protected_znode_that_appears_after_its_maker_gave_up_is_deleted() {
+async fn late_protected_znode_is_deleted() {
     let wire = Wire::new().await;
     let zk = wire.client().await;
     zk.create("/line", "").await.unwrap();
@@ -191,8 +197,9 @@ async fn a53_a_protected_znode_that_appears_after_its_maker_gave_up_is_deleted()
 }
 
 /// A session is not thrown away with its connection, however often that is lost.
+/// Guards: B37, B43.
 #[tokio::test(start_paused = true)]
-async fn b37_b43_a_session_lives_as_long_as_it_is_picked_up_in_time() {
+async fn session_resumed_in_time_lives_on() {
     let wire = Wire::new().await;
     let zk = wire.client().await;
     let session = zk.session();
@@ -209,8 +216,9 @@ async fn b37_b43_a_session_lives_as_long_as_it_is_picked_up_in_time() {
 
 /// A deletion that must not be forgotten is made again, through lost requests, lost replies and a
 /// server that is away.
+/// Guards: A59.
 #[tokio::test(start_paused = true)]
-async fn a59_a_guaranteed_deletion_is_made_again_until_it_is_done() {
+async fn guaranteed_delete_repeats_until_done() {
     let wire = Wire::new().await;
     let zk = wire.client().await;
     for action in [
@@ -236,8 +244,9 @@ async fn a59_a_guaranteed_deletion_is_made_again_until_it_is_done() {
 }
 
 /// Whoever waits long between attempts is still told in time that the session is over.
+/// Guards: B30.
 #[tokio::test(start_paused = true)]
-async fn b30_an_expiry_is_told_on_time_whatever_the_backoff() {
+async fn expiry_is_on_time_whatever_the_backoff() {
     let wire = Wire::new().await;
     let lazy = BackoffPolicy::new(Duration::from_secs(600), Duration::from_secs(600));
     let zk = wire.builder().backoff(lazy).connect().await.unwrap();
@@ -260,7 +269,7 @@ async fn three_members() -> Wire {
 
 /// Guards: A1.
 #[tokio::test(start_paused = true)]
-async fn a_frozen_server_costs_a_part_of_the_session() {
+async fn frozen_server_costs_part_of_the_session() {
     let wire = three_members().await;
     let zk = wire.client().await;
     zk.create("/mine", "").ephemeral().await.unwrap();
@@ -384,8 +393,9 @@ impl Dial for NarrowWire {
 }
 
 /// ZOOKEEPER-1560: large data through a socket that takes and gives little.
+/// Guards: B6, B7.
 #[tokio::test(start_paused = true)]
-async fn b6_b7_large_data_pass_through_a_narrow_stream() {
+async fn large_data_passes_a_narrow_stream() {
     let wire = Wire::new().await;
     let zk = wire.builder().dial(NarrowWire(wire.clone()));
     let zk = zk.connect().await.unwrap();
@@ -405,8 +415,9 @@ struct Cloned;
 impl<T: Clone> NotCloneUnlessAmbiguous<Cloned> for T {}
 
 /// A copy of a guard would let go for the other. This does not compile if there can be one.
+/// Guards: D12.
 #[test]
-fn d12_guards_cannot_be_copied() {
+fn guards_cannot_be_copied() {
     <zk_recipes::LockGuard as NotCloneUnlessAmbiguous<_>>::is_not_clone();
     <zk_recipes::Term as NotCloneUnlessAmbiguous<_>>::is_not_clone();
 }

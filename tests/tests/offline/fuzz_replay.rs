@@ -28,18 +28,21 @@ fn replay<T>(target: &str, mutations: usize, run: impl Fn(&[u8]) -> T) -> Vec<T>
     replaying::replay(&seeds.join(target), mutations, run)
 }
 
+/// Guards: FZ2.
 #[test]
-fn fz2_frames() {
+fn frames() {
     replay("frames", MUTATIONS, transport::frames);
 }
 
+/// Guards: FZ3.
 #[test]
-fn fz3_handshake() {
+fn handshake() {
     replay("handshake", MUTATIONS, transport::handshake);
 }
 
+/// Guards: FZ4.
 #[test]
-fn fz4_session() {
+fn session() {
     let acknowledged = replay("session", OF_SESSIONS, session::session);
     // A seed without writes that took effect exercises little.
     assert!(
@@ -48,7 +51,8 @@ fn fz4_session() {
     );
 }
 
+/// Guards: FZ5.
 #[test]
-fn fz5_server_bytes() {
+fn server_bytes() {
     replay("server_bytes", MUTATIONS, session::server_bytes);
 }

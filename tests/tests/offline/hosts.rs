@@ -36,8 +36,9 @@ fn is_at(zk: &Client, host: &str) -> bool {
     zk.server().is_some_and(|server| server.host == host)
 }
 
+/// Guards: X17.
 #[tokio::test(start_paused = true)]
-async fn x17_a_new_list_moves_the_session_and_no_write_becomes_unknown() {
+async fn new_host_list_loses_no_write() {
     let members = Members::start(3).await;
     let zk = members.client("zk1").connect().await.unwrap();
     let session = zk.session();
@@ -62,7 +63,7 @@ async fn x17_a_new_list_moves_the_session_and_no_write_becomes_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_there_is_connected_to_without_waiting_for_a_timer() {
+async fn reachable_server_needs_no_timer() {
     let members = Members::start(1).await;
     let started = tokio::time::Instant::now();
     let zk = members.client("zk1").connect().await.unwrap();
@@ -70,8 +71,9 @@ async fn a_server_that_is_there_is_connected_to_without_waiting_for_a_timer() {
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
+/// Guards: A80.
 #[tokio::test(start_paused = true)]
-async fn a80_the_chroot_stays_and_another_one_is_refused() {
+async fn new_host_list_keeps_the_chroot() {
     let members = Members::start(2).await;
     members
         .client("zk1")
@@ -104,8 +106,9 @@ async fn a80_the_chroot_stays_and_another_one_is_refused() {
 }
 
 /// However long it has been backing off.
+/// Guards: X17, A28.
 #[tokio::test(start_paused = true)]
-async fn x17_a28_a_client_without_a_server_tries_a_new_one_at_once() {
+async fn new_host_is_tried_at_once() {
     let members = Members::start(1).await;
     let zk = members.client("zk8,zk9").start().unwrap();
     tokio::time::sleep(10 * MINUTE).await;
@@ -117,8 +120,9 @@ async fn x17_a28_a_client_without_a_server_tries_a_new_one_at_once() {
 }
 
 /// NXDOMAIN, by the name that there is no member for.
+/// Guards: A27, B33, X16.
 #[tokio::test(start_paused = true)]
-async fn a27_b33_x16_one_bad_name_does_not_keep_the_client_from_the_others() {
+async fn bad_name_does_not_hide_other_hosts() {
     let members = Members::start(2).await;
     let zk = members.client("zk9,zk1,zk2").connect().await.unwrap();
     let session = zk.session();
@@ -152,8 +156,9 @@ impl Dial for Silence {
     }
 }
 
+/// Guards: A27, X16.
 #[tokio::test(start_paused = true)]
-async fn a27_x16_a_lookup_takes_no_longer_than_a_server_may() {
+async fn lookup_takes_no_longer_than_a_server() {
     let members = Members::start(1).await;
     let never = Silence(members.clone(), TcpDial::default());
     let dial = TcpDial::default().resolver(never);
@@ -216,8 +221,9 @@ impl Resolve for Dns {
     }
 }
 
+/// Guards: A27, X16.
 #[tokio::test(start_paused = true)]
-async fn a27_x16_a_service_is_looked_up_until_it_has_servers_and_then_every_minute() {
+async fn service_is_looked_up_every_minute() {
     let members = Members::start(3).await;
     let dns = Dns::default();
     let builder = members
@@ -270,7 +276,7 @@ async fn a27_x16_a_service_is_looked_up_until_it_has_servers_and_then_every_minu
 
 /// Names in the DNS and names that an operator or the ensemble gives need not be the same.
 #[tokio::test(start_paused = true)]
-async fn a_lookup_that_finds_what_it_found_before_takes_no_other_list_back() {
+async fn unchanged_lookup_keeps_a_newer_list() {
     let members = Members::start(2).await;
     let dns = Dns::default();
     dns.says(&["zk1:2181"]);
@@ -310,8 +316,9 @@ async fn a_service_can_be_looked_up_for_once_only() {
 }
 
 /// All clients are given the same list, and come out even: the rule at work, end to end.
+/// Guards: A29.
 #[tokio::test(start_paused = true)]
-async fn a29_clients_spread_over_servers_that_are_added() {
+async fn clients_spread_over_added_servers() {
     const CLIENTS: u64 = 120;
     let members = Members::start(4).await;
     let mut clients = Vec::new();

@@ -278,7 +278,7 @@ fn exercise<M: Exercised>(model: &M, name: &str, histories: u64) {
 }
 
 #[test]
-fn histories_right_by_construction_are_explained_and_wrong_ones_are_not() {
+fn right_histories_pass_wrong_ones_fail() {
     exercise(&Register, "register", 50);
     exercise(&Mutex, "mutex", 50);
     exercise(&Fenced, "fenced", 50);
@@ -421,7 +421,7 @@ fn what_is_recorded_is_what_happened() {
 }
 
 #[test]
-fn a_search_that_is_too_long_is_no_success_and_keys_are_independent() {
+fn too_long_a_search_is_no_success() {
     let history = right(&Counter, &mut Rng::with_seed(1), 100, 0, false);
     assert_eq!(check_within(&Counter, &history, 10), Verdict::GaveUp);
     let both = history.iter().flat_map(|operation| {

@@ -157,8 +157,9 @@ fn told(event: Option<WatchEvent>) -> Option<(NodeEventKind, String)> {
 
 /// ZOOKEEPER-1702: a server that has something against the session resets what comes too early, and
 /// its reason is lost.
+/// Guards: A11, B20.
 #[test]
-fn a11_b20_nothing_but_the_handshake_is_written_before_it_is_answered() {
+fn handshake_comes_alone() {
     let mut client = client();
     let before = client.ask(Ask::Get("/a", true));
     assert_eq!(client.begin().len(), 1);
@@ -173,8 +174,9 @@ fn a11_b20_nothing_but_the_handshake_is_written_before_it_is_answered() {
 
 /// ZOOKEEPER-3426, ZOOKEEPER-4814: with and without its last byte, and what follows is the next
 /// frame's.
+/// Guards: A21, B4, B5.
 #[test]
-fn a21_b4_b5_a_handshake_split_at_any_byte_opens_one_session() {
+fn split_handshake_opens_one_session() {
     let mut short = BytesMut::new();
     grant(7).encode_without_read_only(&mut short);
     let len = i32::try_from(short.len()).unwrap();
@@ -199,8 +201,9 @@ fn a21_b4_b5_a_handshake_split_at_any_byte_opens_one_session() {
 }
 
 /// ZOOKEEPER-794, 1493, 2891, 2894.
+/// Guards: A23, B38.
 #[test]
-fn a23_b38_whatever_is_in_flight_or_waits_is_answered_when_the_client_closes() {
+fn close_answers_every_request() {
     let mut client = connected();
     let mut in_flight: Vec<_> = (0..50).map(|_| client.ask(Ask::Set("/a", b"x"))).collect();
     in_flight.push(client.ask(Ask::Get("/a", true)));
@@ -230,8 +233,9 @@ fn a23_b38_whatever_is_in_flight_or_waits_is_answered_when_the_client_closes() {
 }
 
 /// ZOOKEEPER-1105, and kazoo's call that is failed and kept.
+/// Guards: A24, C22.
 #[test]
-fn a24_c22_what_comes_after_close_is_refused_and_not_kept() {
+fn requests_after_close_are_refused() {
     let mut client = connected();
     client.machine.close(client.now);
     let refused = client
@@ -247,8 +251,9 @@ fn a24_c22_what_comes_after_close_is_refused_and_not_kept() {
 }
 
 /// ZOOKEEPER-1412: the event is in the same read as the reply that sets the watch.
+/// Guards: A42.
 #[test]
-fn a42_an_event_that_comes_with_the_reply_is_told() {
+fn event_beside_the_reply_is_delivered() {
     let mut client = connected();
     let ticket = client.ask(Ask::Sync("/"));
     let watched = client.ask(Ask::Exists("/a", true));
@@ -263,8 +268,9 @@ fn a42_an_event_that_comes_with_the_reply_is_told() {
 }
 
 /// ZOOKEEPER-4475: an event of some other watch below a tree says nothing to who watches the tree.
+/// Guards: A44, B65.
 #[test]
-fn a44_b65_a_recursive_watch_is_not_told_of_lists_of_children() {
+fn recursive_watch_gets_no_child_events() {
     let mut client = connected();
     let tree = client.watch(Ask::Watch("/a", true), 1);
     let list = client.watch(Ask::Children("/a/b", true), 2);
@@ -278,8 +284,9 @@ fn a44_b65_a_recursive_watch_is_not_told_of_lists_of_children() {
 }
 
 /// ZOOKEEPER-344: what a server says of the connection is no change of a znode.
+/// Guards: A49.
 #[test]
-fn a49_an_event_of_the_session_is_told_to_no_watch() {
+fn session_events_reach_no_watch() {
     let mut client = connected();
     let data = client.watch(Ask::Get("/a", true), 1);
     let tree = client.watch(Ask::Watch("/", true), 2);
@@ -294,8 +301,9 @@ fn a49_an_event_of_the_session_is_told_to_no_watch() {
 }
 
 /// A session id is 64 bits, and the first of them is the server's.
+/// Guards: B48.
 #[test]
-fn b48_a_session_id_with_the_high_bit_set_is_like_any_other() {
+fn session_id_with_high_bit_is_ordinary() {
     let mut client = client();
     client.begin();
     client.hear(&framed(&[&grant(i64::MIN + 5)]));
@@ -311,8 +319,9 @@ fn b48_a_session_id_with_the_high_bit_set_is_like_any_other() {
 
 /// A transaction of which half is told: what a notification carries is no proof that all before it
 /// has been seen, so the next server is asked for what came since the last reply.
+/// Guards: B55, B46.
 #[test]
-fn b55_b46_the_zxid_of_an_event_is_not_what_has_been_seen() {
+fn event_zxid_does_not_count_as_seen() {
     let mut client = connected();
     let watch = client.watch(Ask::Get("/a", true), 1);
     let read = client.ask(Ask::Sync("/"));
@@ -326,8 +335,9 @@ fn b55_b46_the_zxid_of_an_event_is_not_what_has_been_seen() {
 }
 
 /// What was watched by somebody who is gone fires, and so does what was never watched.
+/// Guards: B66.
 #[test]
-fn b66_an_event_that_nobody_waits_for_is_ignored() {
+fn unwatched_event_is_ignored() {
     let mut client = connected();
     let watch = client.watch(Ask::Get("/a", true), 1);
     client.machine.unsubscribe(client.now, &watch);
@@ -346,14 +356,16 @@ fn b66_an_event_that_nobody_waits_for_is_ignored() {
 }
 
 /// ClickHouse Keeper reads 16 bytes whatever their length says.
+/// Guards: D15.
 #[test]
-fn d15_the_first_handshake_has_a_password_of_16_zeros() {
+fn first_handshake_has_16_zero_bytes() {
     let request: ConnectRequest = decode_frame(&client().begin()[0], 0).unwrap();
     assert_eq!(request.password.as_bytes(), [0; 16]);
 }
 
+/// Guards: D15.
 #[test]
-fn d15_a_lasting_watch_is_set_by_a_reply_without_a_record() {
+fn bare_add_watch_reply_sets_the_watch() {
     let mut client = connected();
     let ticket = client.ask(Ask::Watch("/a", false));
     client.hear(&reply(1, 0));
@@ -363,8 +375,9 @@ fn d15_a_lasting_watch_is_set_by_a_reply_without_a_record() {
 }
 
 /// ZOOKEEPER-1751: however much there is to read, the server hears of this client in time.
+/// Guards: A15, B25.
 #[test]
-fn a15_b25_a_flood_of_events_does_not_keep_pings_from_being_sent() {
+fn pings_pass_a_flood_of_events() {
     let mut client = connected();
     let tree = client.watch(Ask::Watch("/", true), 1);
     client.written();

@@ -50,8 +50,9 @@ async fn reader(members: &Members) -> Client {
     builder.connect().await.unwrap()
 }
 
+/// Guards: A30, I17.
 #[tokio::test(start_paused = true)]
-async fn a30_i17_a_read_only_server_serves_reads_and_gives_no_session() {
+async fn read_only_server_gives_no_session() {
     let members = Members::start(3).await;
     let writer = members.client(HOSTS).connect().await.unwrap();
     writer.create("/a", "1").await.unwrap();
@@ -75,16 +76,18 @@ async fn a30_i17_a_read_only_server_serves_reads_and_gives_no_session() {
     assert_eq!(zk.lease().check(), Err(LeaseLost::SessionEnded));
 }
 
+/// Guards: A30.
 #[tokio::test(start_paused = true)]
-async fn a30_a_client_that_did_not_ask_for_it_does_not_use_a_read_only_server() {
+async fn read_only_needs_the_option() {
     let members = Members::start(3).await;
     members.leave_only(2);
     let refused = members.client(HOSTS).connect().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectTimeout);
 }
 
+/// Guards: X15, A30.
 #[tokio::test(start_paused = true)]
-async fn x15_a30_when_there_is_a_quorum_again_the_client_gets_its_first_session_there() {
+async fn returning_quorum_gives_first_session() {
     let members = Members::start(3).await;
     members.leave_only(2);
     let zk = reader(&members).await;
@@ -110,8 +113,9 @@ async fn x15_a30_when_there_is_a_quorum_again_the_client_gets_its_first_session_
 }
 
 /// The partition: one member is cut off, with the client on it, and the others go on.
+/// Guards: C5, B42.
 #[tokio::test(start_paused = true)]
-async fn c5_b42_the_search_asks_every_server_and_moves_to_the_one_with_a_quorum() {
+async fn search_finds_the_server_with_a_quorum() {
     let members = Members::start(3).await;
     members.server.partition(&[0]);
     for member in [1, 2] {
@@ -180,8 +184,9 @@ async fn the_search_asks_all_addresses_of_a_name() {
     zk.create("/a", "").await.unwrap();
 }
 
+/// Guards: B42.
 #[tokio::test(start_paused = true)]
-async fn b42_the_search_is_never_hot_and_slows_down_to_a_round_a_minute() {
+async fn search_slows_to_a_round_a_minute() {
     let members = Members::start(3).await;
     members.leave_only(2);
     let zk = reader(&members).await;
@@ -260,8 +265,9 @@ impl Dial for Lure {
     }
 }
 
+/// Guards: B42.
 #[tokio::test(start_paused = true)]
-async fn b42_a_server_that_says_it_has_a_quorum_and_refuses_does_not_make_the_client_flap() {
+async fn false_quorum_claim_causes_no_flapping() {
     let members = Members::start(3).await;
     members.leave_only(2);
     let builder = members.client(HOSTS).read_only(true);
@@ -274,8 +280,9 @@ async fn b42_a_server_that_says_it_has_a_quorum_and_refuses_does_not_make_the_cl
 }
 
 /// A session the quorum keeps is not given up for a read-only server that has never heard of it.
+/// Guards: A30.
 #[tokio::test(start_paused = true)]
-async fn a30_a_session_that_may_live_is_not_given_up_for_a_read_only_server() {
+async fn live_session_is_kept_over_read_only() {
     let members = Members::start(3).await;
     let zk = members
         .client("zk2,zk3")
@@ -299,8 +306,9 @@ async fn a30_a_session_that_may_live_is_not_given_up_for_a_read_only_server() {
     assert!(zk.exists("/e").await.unwrap().is_some());
 }
 
+/// Guards: A30.
 #[tokio::test(start_paused = true)]
-async fn a30_a_session_without_a_quorum_expires_once_and_then_reads_are_served() {
+async fn reads_follow_expiry_without_quorum() {
     let members = Members::start(3).await;
     let zk = reader(&members).await;
     zk.create("/a", "").await.unwrap();
@@ -320,8 +328,9 @@ async fn a30_a_session_without_a_quorum_expires_once_and_then_reads_are_served()
     assert!(matches!(state.await, State::Connected { epoch: 2, .. }));
 }
 
+/// Guards: A30.
 #[tokio::test(start_paused = true)]
-async fn a30_closing_on_a_read_only_server_ends() {
+async fn close_on_a_read_only_server_ends() {
     let members = Members::start(3).await;
     members.leave_only(2);
     let zk = reader(&members).await;

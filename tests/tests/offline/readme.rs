@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 /// What a program takes on with `zk-client` and no feature of it.
 #[test]
-fn so_many_packages_come_with_the_client() {
+fn client_package_count_is_stated() {
     const MOST: usize = 35;
     let tree = zk_tests::cargo()
         .args(["tree", "--package", "zk-client", "--edges", "normal,build"])
@@ -39,7 +39,7 @@ fn so_many_packages_come_with_the_client() {
 }
 
 #[test]
-fn the_example_of_the_readme_is_the_one_that_compiles() {
+fn readme_example_is_the_compiled_one() {
     let readme = include_str!("../../../README.md");
     let example = include_str!("../../../crates/zk-recipes/examples/readme.rs");
     let shown = readme

@@ -162,7 +162,7 @@ async fn cells(wire: &Wire, zk: &Client, root: &str) -> Vec<&'static str> {
 
 /// Guards: P1, P2, P3, P4, P6.
 #[tokio::test(start_paused = true)]
-async fn the_readme_says_what_each_server_has() {
+async fn readme_has_the_server_table() {
     let mut columns = Vec::new();
     for (title, poses) in COLUMNS {
         let mut cells = column(poses[0]).await;

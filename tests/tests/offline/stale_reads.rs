@@ -59,7 +59,7 @@ impl Ensemble {
 }
 
 #[tokio::test]
-async fn a_plain_read_is_stale_and_one_with_a_barrier_is_not() {
+async fn barrier_read_is_not_stale() {
     let ensemble = Ensemble::start().await;
     let zk = &ensemble.behind;
     ensemble.write("one").await;
@@ -75,7 +75,7 @@ async fn a_plain_read_is_stale_and_one_with_a_barrier_is_not() {
 }
 
 #[tokio::test]
-async fn a_read_whose_reply_was_lost_keeps_its_barrier() {
+async fn lost_reply_keeps_the_barrier() {
     let ensemble = Ensemble::start().await;
     ensemble.write("one").await;
     ensemble
@@ -89,7 +89,7 @@ async fn a_read_whose_reply_was_lost_keeps_its_barrier() {
 /// The session expires when the barrier is answered and its read is not: a read made again in the
 /// next session would have nothing before it. The second barrier is made to fail, to be seen.
 #[tokio::test]
-async fn a_read_whose_session_expired_gets_another_barrier() {
+async fn expired_session_renews_the_barrier() {
     let server = Server::start().await.unwrap();
     let zk = Client::connect(server.connect_string()).await.unwrap();
     zk.create("/a", "one").await.unwrap();
@@ -131,8 +131,9 @@ fn reply(xid: i32, error: i32) -> Bytes {
 
 /// ClickHouse Keeper says no more than that it is done. The events of its recursive watches name the
 /// watched znode, so that there is none.
+/// Guards: D15.
 #[tokio::test]
-async fn d15_an_add_watch_that_is_answered_without_a_record_has_set_a_watch() {
+async fn bare_add_watch_reply_sets_a_watch() {
     let server = Server::start().await.unwrap();
     let zk = Client::connect(server.connect_string()).await.unwrap();
     let mut watching = zk.watch("/a", WatchMode::Persistent).await.unwrap();

@@ -9,7 +9,6 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use std::error::Error as _;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -142,7 +141,7 @@ async fn expect_error(builder: zk_client::ClientBuilder) -> Error {
 }
 
 #[tokio::test]
-async fn a_server_whose_ca_is_trusted_is_served_by_name_and_by_address() {
+async fn trusted_ca_by_name_and_address() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue(&["localhost", "127.0.0.1"]).server()).await;
     port.admits(ca.trusted()).await;
@@ -154,15 +153,17 @@ async fn a_server_whose_ca_is_trusted_is_served_by_name_and_by_address() {
         .await;
 }
 
+/// Guards: C23, T1.
 #[tokio::test]
-async fn c23_t1_an_unknown_ca_is_named_at_once() {
+async fn unknown_ca_is_named_at_once() {
     let port = Port::open(Authority::new("theirs").issue(&["localhost"]).server()).await;
     let ours = Authority::new("ours").trusted();
     assert_eq!(port.is_refused(ours).await, TlsError::UnknownCa);
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_self_signed_certificate_is_trusted_only_if_given() {
+async fn self_signed_is_trusted_only_if_given() {
     let identity = Identity::self_signed(&["localhost"]);
     let port = Port::open(identity.server()).await;
     let ours = Authority::new("ours").trusted();
@@ -171,8 +172,9 @@ async fn t1_a_self_signed_certificate_is_trusted_only_if_given() {
         .await;
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_expired_and_not_yet_valid_certificates_are_told_apart() {
+async fn expired_differs_from_not_yet_valid() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue_with(&["localhost"], Validity::Past).server()).await;
     let refused = port.is_refused(ca.trusted()).await;
@@ -187,8 +189,9 @@ async fn t1_expired_and_not_yet_valid_certificates_are_told_apart() {
     assert!(refused.to_string().contains("clock"), "{refused}");
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_certificate_for_another_host_names_both() {
+async fn wrong_host_error_names_both() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue(&["zk1.example.org", "10.0.0.1"]).server()).await;
     for host in ["localhost", "127.0.0.1"] {
@@ -208,8 +211,9 @@ async fn t1_a_certificate_for_another_host_names_both() {
     assert!(matches!(refused, TlsError::WrongName { .. }), "{refused:?}");
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_common_name_is_no_name() {
+async fn common_name_does_not_count() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue_to_common_name("localhost").server()).await;
     let refused = port.is_refused(ca.trusted()).await;
@@ -220,17 +224,19 @@ async fn t1_a_common_name_is_no_name() {
     assert!(refused.to_string().contains("common name"), "{refused}");
 }
 
-/// T2. The address's name is in the certificate, and every resolver says so: it must not count.
+/// The address's name is in the certificate, and every resolver says so: it must not count.
+/// Guards: B77, T2.
 #[tokio::test]
-async fn b77_an_address_is_not_looked_up_backwards() {
+async fn no_reverse_lookup_of_addresses() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue(&["localhost"]).server()).await;
     let refused = port.is_refused_at("127.0.0.1", ca.trusted()).await;
     assert!(matches!(refused, TlsError::WrongName { .. }), "{refused:?}");
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_ca_that_may_not_vouch_for_the_host_is_refused() {
+async fn name_constraints_of_a_ca_hold() {
     let ca = Authority::with("of example.org", |params| {
         params.name_constraints = Some(NameConstraints {
             permitted_subtrees: vec![GeneralSubtree::DnsName("example.org".into())],
@@ -245,8 +251,9 @@ async fn t1_a_ca_that_may_not_vouch_for_the_host_is_refused() {
     );
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_revoked_certificate_is_refused_and_others_are_not() {
+async fn revoked_certificate_is_refused() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue_revoked(&["localhost"]).server()).await;
     port.admits(ca.trusted()).await;
@@ -264,7 +271,7 @@ async fn t1_a_revoked_certificate_is_refused_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn the_name_can_be_left_unchecked_and_nothing_else() {
+async fn only_the_name_can_be_unchecked() {
     let ca = Authority::new("ours");
     let careless = ca.trusted().danger_accept_any_host_name();
     let port = Port::open(ca.issue(&["zk1.example.org"]).server()).await;
@@ -276,8 +283,9 @@ async fn the_name_can_be_left_unchecked_and_nothing_else() {
     assert_eq!(port.is_refused(careless).await, TlsError::UnknownCa);
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_mutual_tls_names_what_is_wrong_with_the_clients_certificate() {
+async fn bad_client_certificate_is_explained() {
     let ca = Authority::new("ours");
     let clients = Authority::new("of the clients");
     for tls12 in [true, false] {
@@ -312,8 +320,9 @@ async fn t1_mutual_tls_names_what_is_wrong_with_the_clients_certificate() {
 }
 
 /// A server that can do no more than TLS 1.1, as one answers to a greeting that offers 1.2 and 1.3.
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_server_too_old_for_tls_1_2_is_said_to_be() {
+async fn server_without_tls_1_2_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hosts = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -335,8 +344,9 @@ async fn t1_a_server_too_old_for_tls_1_2_is_said_to_be() {
     assert!(error.to_string().contains("version"), "{error}");
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_plaintext_server_is_not_taken_for_tls_and_learns_nothing() {
+async fn plaintext_server_gets_no_data() {
     // One that answers in its own language, at once.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hosts = listener.local_addr().unwrap().to_string();
@@ -385,12 +395,13 @@ async fn t1_a_plaintext_server_is_not_taken_for_tls_and_learns_nothing() {
     );
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_tls_server_tells_a_plaintext_client_what_it_is() {
+async fn tls_server_is_named_to_plaintext() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue(&["localhost"]).server()).await;
     let error = expect_error(Client::builder(port.hosts()).connect_timeout(PATIENCE)).await;
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
+    let cause = error.disconnect();
     assert_eq!(cause, Some(&Disconnect::ServerSpeaksTls));
     assert!(error.to_string().contains(&port.hosts()), "{error}");
     assert_eq!(port.served.load(Ordering::SeqCst), 0);
@@ -420,8 +431,9 @@ async fn one_server_to_be_trusted_is_enough() {
 }
 
 /// A client that does not give up does not hammer either.
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_bad_certificate_is_tried_again_with_growing_delays() {
+async fn bad_certificate_retries_back_off() {
     let ca = Authority::new("ours");
     let port = Port::open(Authority::new("theirs").issue(&["localhost"]).server()).await;
     let initial = Duration::from_millis(100);
@@ -444,9 +456,9 @@ async fn t1_a_bad_certificate_is_tried_again_with_growing_delays() {
     zk.close().await.unwrap();
 }
 
-/// T4.
+/// Guards: T4.
 #[tokio::test]
-async fn t4_renewed_files_are_used_from_the_next_connection_on() {
+async fn renewed_files_apply_to_next_connection() {
     let directory = ServerDirectory::create("tls").unwrap();
     let file = |name| directory.path().join(name);
     let (old, new) = (Authority::new("old"), Authority::new("new"));
@@ -497,7 +509,7 @@ async fn t4_renewed_files_are_used_from_the_next_connection_on() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_an_error_of_the_start() {
+async fn unusable_material_fails_the_start() {
     let ca = Authority::new("ours");
     let (one, other) = (ca.issue(&["client"]), ca.issue(&["client"]));
     let start = |tls: TlsConfig| {

@@ -136,7 +136,7 @@ async fn a_ca_certificate_that_is_trusted_serves() {
 
 /// Guards: P42.
 #[tokio::test]
-async fn a_trusted_certificate_has_to_be_for_servers() {
+async fn trusted_certificate_must_be_for_servers() {
     use ExtendedKeyUsagePurpose::{Any, ClientAuth, ServerAuth};
     for is_ca in [
         IsCa::Ca(BasicConstraints::Unconstrained),
@@ -334,7 +334,7 @@ const CUT_OFF: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n";
 
 /// Guards: P45.
 #[tokio::test]
-async fn a_bad_certificate_in_a_bundle_is_skipped() {
+async fn bad_certificate_in_bundle_is_skipped() {
     let directory = ServerDirectory::create("bundle").unwrap();
     let file = directory.path().join("ca.pem");
     let ca = Authority::new("ours");

@@ -24,8 +24,9 @@ async fn next(events: &mut WatchStream) -> (NodeEventKind, String) {
 }
 
 /// ZOOKEEPER-706, to its end: a path that is longer than a batch.
+/// Guards: A19.
 #[tokio::test(start_paused = true)]
-async fn a19_one_path_longer_than_a_batch_is_armed_again() {
+async fn path_longer_than_a_batch_is_rearmed() {
     let wire = Wire::new().await;
     let zk = wire.client().await;
     let admin = wire.beside().client().await;
@@ -44,8 +45,9 @@ async fn a19_one_path_longer_than_a_batch_is_armed_again() {
 }
 
 /// What a server tells of the time while nobody was connected: one event for each watch.
+/// Guards: A39.
 #[tokio::test(start_paused = true)]
-async fn a39_whatever_happens_meanwhile_is_told_once() {
+async fn change_meanwhile_is_delivered_once() {
     use NodeEventKind::{ChildrenChanged, Created, DataChanged, Deleted};
     let wire = Wire::new().await;
     let zk = wire.client().await;
@@ -95,8 +97,9 @@ async fn a39_whatever_happens_meanwhile_is_told_once() {
 }
 
 /// Of all that fails, only `exists` leaves a watch, on what is not there.
+/// Guards: A43.
 #[tokio::test(start_paused = true)]
-async fn a43_what_fails_sets_no_watch() {
+async fn failed_request_sets_no_watch() {
     let wire = Wire::new().await;
     let zk = wire.client().await;
     assert_eq!(
@@ -121,8 +124,9 @@ async fn a43_what_fails_sets_no_watch() {
 }
 
 /// A removal that meets a lost connection is achieved by it: the next server is not asked to watch.
+/// Guards: A47.
 #[tokio::test(start_paused = true)]
-async fn a47_a_watch_removed_around_an_outage_is_gone_on_both_sides() {
+async fn watch_removed_in_an_outage_is_gone() {
     let wire = Wire::new().await;
     let zk = wire.client().await;
     zk.create("/a", "").await.unwrap();
@@ -163,8 +167,9 @@ async fn a47_a_watch_removed_around_an_outage_is_gone_on_both_sides() {
 
 /// ZOOKEEPER-961, 682, 4565: every kind of watch under a chroot, its root among them, across a
 /// reconnect; and what is outside stays outside.
+/// Guards: A48, B59, B60.
 #[tokio::test(start_paused = true)]
-async fn a48_b59_b60_a_chroot_is_taken_off_what_watches_tell() {
+async fn events_have_no_chroot() {
     use NodeEventKind::{ChildrenChanged, Created, DataChanged};
     let wire = Wire::new().await;
     let admin = wire.beside().client().await;
@@ -199,8 +204,9 @@ async fn a48_b59_b60_a_chroot_is_taken_off_what_watches_tell() {
 }
 
 /// kazoo 543, CURATOR-710: what is watched and let go of leaves nothing, here or there.
+/// Guards: B26, B67.
 #[tokio::test(start_paused = true)]
-async fn b26_b67_watches_that_come_and_go_leave_nothing() {
+async fn dropped_watches_leave_nothing() {
     let wire = Wire::new().await;
     let zk = wire.client().await;
     // In one of the clients, removals queued at once shared an xid.
@@ -235,8 +241,9 @@ async fn b26_b67_watches_that_come_and_go_leave_nothing() {
 }
 
 /// ZOOKEEPER-2368, CURATOR-729: who still waits when the client is closed is told.
+/// Guards: B69.
 #[tokio::test(start_paused = true)]
-async fn b69_watches_end_when_the_client_is_closed() {
+async fn close_ends_watches() {
     let wire = Wire::new().await;
     let zk = wire.client().await;
     let (_, watch) = zk.exists("/a").watch().await.unwrap();

@@ -12,7 +12,7 @@ use zk_transport::{
 };
 
 use crate::session::Core;
-use crate::session::wakers::KEEP_AT_REST;
+use crate::session::wakers::IDLE_CAPACITY;
 use crate::shared::{Shared, now};
 
 /// The core and, while there is a stream, what belongs to the connection and not under the lock.
@@ -70,7 +70,7 @@ impl Endpoint for CoreEndpoint<'_> {
     fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
         let may_wait = !self.has_waited && out.is_empty();
         let (due, waits) = self.shared.with(|core| {
-            core.register_driver(waker);
+            core.wakeups.register_driver(waker);
             let waits = may_wait && core.has_output() && (self.expects_more || core.awaits_reply());
             if out.is_empty() && !waits {
                 core.poll_output(out);
@@ -95,7 +95,7 @@ impl Endpoint for CoreEndpoint<'_> {
         let (result, notice, missing, woken) = self.shared.with_room(&mut self.wakes, |core| {
             let result = core.handle_input(now, frames);
             let (notice, missing) = (core.take_notice(), core.take_learnt());
-            (result, notice, missing, core.wakes.len())
+            (result, notice, missing, core.wakeups.len())
         });
         self.expects_more = woken > 1;
         if let Some(host) = &self.host {
@@ -113,7 +113,7 @@ impl Endpoint for CoreEndpoint<'_> {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
-        self.wakes.shrink_to(KEEP_AT_REST);
+        self.wakes.shrink_to(IDLE_CAPACITY);
         self.shared.with_suspension(|core| {
             core.handle_timeout(now);
             core.handle_link_timeout(now)
@@ -123,7 +123,7 @@ impl Endpoint for CoreEndpoint<'_> {
 
 impl Reconnect for CoreEndpoint<'_> {
     fn with_hosts<R>(&mut self, f: impl FnOnce(&mut Hosts) -> R) -> R {
-        self.shared.with(|core| f(&mut core.hosts))
+        self.shared.with(|core| f(&mut core.relocation.hosts))
     }
 
     fn timing(&mut self) -> Timing {
@@ -133,7 +133,7 @@ impl Reconnect for CoreEndpoint<'_> {
     fn poll_standby(&mut self, now: Instant, waker: &Waker) -> Standby {
         self.shared.with(|core| {
             core.handle_timeout(now);
-            core.register_driver(waker);
+            core.wakeups.register_driver(waker);
             Standby {
                 stop: core.is_over(),
                 leave: core.is_moving(),
@@ -186,7 +186,7 @@ impl Reconnect for CoreEndpoint<'_> {
             if !matches!(reason, Disconnect::SessionExpired) {
                 core.note_failure(host, reason.clone());
             }
-            core.judge();
+            core.check_unreachable();
             (reason, core.take_learnt())
         });
         let had_stream = self.host.take().is_some();

@@ -74,16 +74,18 @@ async fn round(
     let (hosts, limit) = shared.with(|core| {
         let current = core.server().cloned();
         let several = |host| {
-            core.hosts
+            core.relocation
+                .hosts
                 .addresses_of(host)
                 .is_some_and(|of| of.known().len() > 1)
         };
         let others = core
+            .relocation
             .hosts
             .iter()
             .filter(|host| Some(*host) != current.as_ref() || several(host));
         let hosts: Vec<_> = others.cloned().collect();
-        let budget = core.hosts.budget(timing(core));
+        let budget = core.relocation.hosts.budget(timing(core));
         (hosts, budget.min(MAX_ANSWER_TIME))
     });
     addresses_of.retain(|host, _| hosts.contains(host));
@@ -93,7 +95,7 @@ async fn round(
         }
         let addresses = addresses_of.entry(host.clone()).or_insert_with(|| {
             // The address of the present connection comes last.
-            let known = shared.with(|core| core.hosts.addresses_of(&host).cloned());
+            let known = shared.with(|core| core.relocation.hosts.addresses_of(&host).cloned());
             known.unwrap_or_default()
         });
         *addresses = addresses.for_another_attempt().within(limit);

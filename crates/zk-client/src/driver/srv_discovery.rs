@@ -60,7 +60,7 @@ pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) 
         }
         let found = shared.with(|core| {
             core.note_lookup(service, problem);
-            !core.hosts.is_empty()
+            !core.relocation.hosts.is_empty()
         });
         let delay = match found {
             false => backoff.next_delay(),

@@ -10,25 +10,7 @@ pub(crate) fn is_create(op: OpCode) -> bool {
 /// Whether a request can be sent again without harm. `sync` and the operations that set watches
 /// count as reads.
 pub(crate) fn is_read(op: OpCode) -> bool {
-    use OpCode::{
-        AddWatch, CheckWatches, Exists, GetAcl, GetAllChildrenNumber, GetChildren, GetChildren2,
-        GetData, GetEphemerals, MultiRead, Sync, WhoAmI,
-    };
-    matches!(
-        op,
-        AddWatch
-            | CheckWatches
-            | Exists
-            | GetAcl
-            | GetAllChildrenNumber
-            | GetChildren
-            | GetChildren2
-            | GetData
-            | GetEphemerals
-            | MultiRead
-            | Sync
-            | WhoAmI
-    )
+    op.is_read() || sets_no_znode(op)
 }
 
 /// Whether the operation counts as a read and returns no data of a znode.

@@ -272,18 +272,7 @@ impl LeaderContact {
 /// Whether the leader and a quorum decide on the operation before it is answered. (`sync` asks the
 /// leader alone, which others may have deposed: ZOOKEEPER-2136.)
 pub(crate) fn is_decided_by_quorum(op: OpCode) -> bool {
-    matches!(
-        op,
-        OpCode::Create
-            | OpCode::Create2
-            | OpCode::CreateContainer
-            | OpCode::CreateTtl
-            | OpCode::Delete
-            | OpCode::SetData
-            | OpCode::SetAcl
-            | OpCode::Multi
-            | OpCode::Reconfig
-    )
+    op.is_write()
 }
 
 /// Whether this refusal of such an operation comes from a leader with a quorum. Apache's leader

@@ -8,13 +8,13 @@ use zk_proto::{Encode, EventType, KeeperState, ReplyHeader, WatcherEvent, Zxid, 
 use crate::core::connection::{Connection, ConnectionId};
 use crate::core::output::Output;
 
-/// The connections of a server, and those among them with something to send.
+/// The connections of a server, and a queue of those that have output or must be closed.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    /// In order, so that what befalls several of them does so in the same order in every run.
+    /// Ordered, so that a change to several of them happens in the same order in every run.
     pub(crate) all: BTreeMap<ConnectionId, Connection>,
     ready: VecDeque<ConnectionId>,
-    /// How many bytes may wait for a client to take them.
+    /// Limit of the bytes that wait for a client.
     max_pending: usize,
 }
 
@@ -27,7 +27,7 @@ impl Connections {
         }
     }
 
-    /// Gives a connection up whose client does not take what it is sent.
+    /// Closes a connection whose client does not read.
     pub(crate) fn close_if_overfull(&mut self, id: ConnectionId) {
         if let Some(connection) = self.all.get_mut(&id)
             && connection.output.len() > self.max_pending

@@ -1,12 +1,19 @@
-//! The server as a state machine: it knows no socket, task or clock. Frames and the time go in,
-//! frames come out.
+//! The server as a state machine without sockets, tasks or a clock. Frames and the time go in, frames
+//! come out.
 //!
-//! Files: `state` ties everything together; `handshake`, `login`, `request`, `read`, `write`, `watches` are
-//! what it does with a frame, which `lenient` helps to read; `four_letter` answers in text, with `host_facts`; `prepare` checks a write; `member`
-//! applies transactions; `tree`, `children`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
-//! `ensemble` and `deposed` are what befalls members, `reconfig` is which of them vote; `pose` is what
-//! differs between the servers imitated, `four_letter_keeper` and `keeper_events` what only ClickHouse
-//! Keeper does.
+//! The module list is a map of the code:
+//!
+//! - `state`: [`State`], its interface to the outside, and the commit of a transaction
+//! - `connection`, `connections`, `output`: clients, and the frames and events for them
+//! - `requests`: what is done with a frame: `handshake`, `login`, `read`, `write`, `multi`, `watches`;
+//!   `prepare` checks writes
+//! - `ensemble`: `member` applies transactions and fires watches; elections, partitions, deposed
+//!   leaders, `reconfig`
+//! - `tree`: nodes, ACLs, quotas, transactions, snapshots
+//! - `session`, `watch`: the tables of sessions and watches
+//! - `four_letter`: the answers to four-letter words
+//! - `pose`: what differs between the servers imitated
+//! - `inspect`: what a test reads without a client
 
 mod connection;
 mod connections;

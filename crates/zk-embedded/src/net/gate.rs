@@ -1,4 +1,4 @@
-//! What a member does with connections as a whole, whatever they carry.
+//! Faults of a member's connections as a whole.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,16 +11,17 @@ use tokio::sync::Notify;
 pub(crate) enum Port {
     Closed,
     Open,
-    /// Somebody else has taken it.
+    /// Another program has taken it.
     Lost,
 }
 
-/// Watched by every task of a member.
+/// The state that every task of a member watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gate {
-    /// The process exists.
+    /// The member's process runs.
     pub(crate) running: bool,
-    /// The process is stopped, as by SIGSTOP: the kernel still accepts, nobody reads.
+    /// The process is suspended, as by SIGSTOP: the kernel accepts connections, the process reads
+    /// nothing.
     pub(crate) frozen: bool,
     /// The port is closed.
     pub(crate) refuse: bool,
@@ -32,7 +33,7 @@ pub(crate) struct Gate {
     pub(crate) delay: Duration,
     /// Bytes are sent one at a time, this far apart.
     pub(crate) dribble: Duration,
-    /// Where the listener is with what the others ask of it.
+    /// What the listener reports about its port.
     pub(crate) port: Port,
 }
 
@@ -53,8 +54,8 @@ impl Gate {
     }
 }
 
-/// A gate, and those who wait for it to change. They are woken in the order in which they began to
-/// wait, where tokio's `watch` has chance decide: a run with a paused clock is the same every time.
+/// A gate and the tasks that wait for it to change. It wakes them in the order in which they began to
+/// wait. The order of tokio's `watch` is random, and runs with a paused clock would differ.
 #[derive(Debug)]
 pub(crate) struct Watched {
     gate: Mutex<Gate>,
@@ -82,7 +83,7 @@ impl Watched {
         self.changed.notify_waiters();
     }
 
-    /// Waits until the gate is as wanted, and says how it is then.
+    /// Waits until the gate is as wanted, and returns it.
     pub(crate) async fn wait_for(&self, wanted: impl Fn(&Gate) -> bool) -> Gate {
         loop {
             let mut changed = pin!(self.changed.notified());

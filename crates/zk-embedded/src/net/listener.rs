@@ -16,13 +16,13 @@ use crate::net::connection;
 use crate::net::gate::{Gate, Port, Watched};
 use crate::net::shared::Shared;
 
-/// How long a port waits after a failure that will not pass by itself at once, the first time and at
-/// most.
+/// The pause after the first failure to accept.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest pause after repeated failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
-/// Accepts connections while the gate is open. Ends when the port cannot be had back.
+/// Accepts connections while the gate is open. Ends when another program has taken the port.
 pub(crate) async fn run(
     listener: TcpListener,
     gate: Arc<Watched>,
@@ -64,7 +64,7 @@ pub(crate) async fn run(
             tokio::select! {
                 _ = gate.wait_for(|gate| !gate.listens()) => break,
                 (stream, peer) = accept(|cx| listener.poll_accept(cx), &mut shortage) => {
-                    // Without it small replies wait; a server that cannot set it still works.
+                    // Without it small replies are delayed. An error here is harmless.
                     let _ = stream.set_nodelay(true);
                     let peer = Peer::Socket(peer);
                     tokio::spawn(connection::serve(stream, shared.clone(), member, peer));
@@ -74,8 +74,8 @@ pub(crate) async fn run(
     }
 }
 
-/// The next connection. A failure to accept one is followed by a pause: out of descriptors, the operating
-/// system would report the same connection again at once, and the loop would never rest.
+/// The next connection. Pauses after a failure to accept: out of descriptors, the operating system would
+/// report the same connection again at once, and the loop would spin.
 async fn accept<T>(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
     shortage: &mut Shortage,
@@ -86,7 +86,7 @@ async fn accept<T>(
                 shortage.end();
                 return accepted;
             }
-            // This connection is gone, and the next one is a different matter.
+            // Only this connection failed; the next one is accepted without a pause.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
                 tokio::task::yield_now().await;
             }
@@ -95,7 +95,7 @@ async fn accept<T>(
     }
 }
 
-/// Whether the address itself is not to be had, as opposed to what it takes to listen at it.
+/// Whether the address is not available, as opposed to resources of the operating system.
 fn is_taken(error: &io::Error) -> bool {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
     matches!(
@@ -104,11 +104,11 @@ fn is_taken(error: &io::Error) -> bool {
     )
 }
 
-/// Times in which the operating system lacks what it takes to accept connections, as descriptors.
+/// A shortage of resources to accept connections, such as descriptors.
 #[derive(Debug)]
 struct Shortage {
     address: SocketAddr,
-    /// The latest pause; none unless there is a shortage.
+    /// The last pause; `None` without a shortage.
     pause: Option<Duration>,
     warned: Option<Instant>,
 }
@@ -122,7 +122,7 @@ impl Shortage {
         }
     }
 
-    /// Waits, longer each time.
+    /// Waits, each time twice as long.
     async fn pause_after(&mut self, error: &io::Error) {
         let pause = match self.pause {
             Some(last) => (last * 2).min(LONGEST_PAUSE),
@@ -135,7 +135,7 @@ impl Shortage {
         sleep(pause).await;
     }
 
-    /// Not for every one of many short shortages.
+    /// Warns at most once per interval, however many shortages there are.
     fn warn(&mut self, error: &io::Error) {
         if self
             .warned
@@ -144,8 +144,8 @@ impl Shortage {
             self.warned = Some(Instant::now());
             warn!(
                 address = %self.address, %error,
-                "cannot accept connections, and tries again until it can; if too many files are open, \
-                 close connections or raise the limit (ulimit -n)"
+                "cannot accept connections, retrying; if too many files are open, close connections or \
+                 raise the limit (ulimit -n)"
             );
         }
     }
@@ -186,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    /// More than a loop that rests comes to.
+    /// More polls than a loop with pauses makes.
     const SPINNING: u32 = 1_000;
 
     fn shortage() -> Shortage {
@@ -195,7 +195,7 @@ mod tests {
 
     /// Guards: L12.
     #[tokio::test(start_paused = true)]
-    async fn accepting_rests_while_it_fails() {
+    async fn accepting_pauses_while_it_fails() {
         let mut polls = 0;
         let mut shortage = shortage();
         let out_of_descriptors = |_: &mut Context<'_>| -> Poll<io::Result<u8>> {
@@ -208,7 +208,7 @@ mod tests {
         let waited = tokio::time::timeout(minute, accept(out_of_descriptors, &mut shortage)).await;
         assert!(waited.is_err());
         assert!((60..80).contains(&polls), "{polls}");
-        // The listener polls anew when its gate has changed; the shortage goes on where it was.
+        // The listener polls again when its gate has changed; the shortage keeps its pause.
         assert_eq!(shortage.pause, Some(LONGEST_PAUSE));
         let accepted = accept(|_| Poll::Ready(Ok(7)), &mut shortage).await;
         assert_eq!((accepted, shortage.pause), (7, None));
@@ -216,7 +216,7 @@ mod tests {
 
     /// Guards: L12.
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_is_gone_costs_no_pause() {
+    async fn an_aborted_connection_costs_no_pause() {
         let started = Instant::now();
         let mut gone = 100;
         let mut shortage = shortage();

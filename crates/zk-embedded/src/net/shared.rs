@@ -1,4 +1,4 @@
-//! The state machine behind its lock, and those who wait for it.
+//! The state machine behind its lock, and the tasks that wait for it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,11 @@ use crate::net::gate::{Gate, Watched};
 #[derive(Debug)]
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
-    /// Whether the script has anything in it, so that nobody locks it in vain.
+    /// Whether the script has rules or cuts, so that an empty one is not locked.
     armed: AtomicBool,
     script: Mutex<Script>,
     pub(crate) gates: Vec<Arc<Watched>>,
-    /// Wakes the clock when the next timeout comes earlier than it thinks.
+    /// Wakes the clock when the next timeout is earlier than `Inner::armed_for`.
     pub(crate) clock: Notify,
     sockets: bool,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     pub(crate) half_open: HashSet<ConnectionId>,
     /// Members cut off from the others by a partition.
     pub(crate) apart: Vec<usize>,
-    /// When the clock will wake by itself.
+    /// The instant that the clock sleeps until.
     pub(crate) armed_for: Option<Instant>,
 }
 
@@ -69,7 +69,7 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Works with the state machine, and wakes afterwards whoever has something to send now.
+    /// Changes the state machine, then wakes the tasks of connections that have output.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
         let mut inner = self.lock();
         let result = work(&mut inner);
@@ -92,7 +92,7 @@ impl Shared {
         result
     }
 
-    /// Looks at the state machine without changing it.
+    /// Reads the state machine.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Inner) -> T) -> T {
         look(&self.lock())
     }
@@ -116,12 +116,12 @@ impl Shared {
         });
     }
 
-    /// Asks the script, if there is anything in it.
-    pub(crate) fn consult<T>(&self, ask: impl FnOnce(&mut Script) -> Option<T>) -> Option<T> {
+    /// Reads the script, unless it is empty.
+    pub(crate) fn consult<T>(&self, read: impl FnOnce(&mut Script) -> Option<T>) -> Option<T> {
         if !self.armed.load(Ordering::Acquire) {
             return None;
         }
-        self.edit_script(ask)
+        self.edit_script(read)
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -135,14 +135,14 @@ impl Shared {
         result
     }
 
-    /// Tells the state machine which members are cut off: by a partition, or because they are
-    /// stopped while others are not.
+    /// Passes to the state machine which members are cut off: by a partition, or because they are
+    /// stopped while others run.
     pub(crate) fn regroup(&self) {
         let stopped = |&member: &usize| self.gates.get(member).is_some_and(|g| !g.get().running);
         let stopped: Vec<_> = (0..self.gates.len()).filter(stopped).collect();
         self.with(|inner| {
             let apart = inner.apart.clone();
-            // While all are stopped, nothing changes.
+            // A server of which all members are stopped keeps its state.
             let some_run = stopped.len() < self.gates.len();
             let stopped = if some_run { &stopped[..] } else { &[] };
             inner.state.regroup(now(), &apart, stopped);
@@ -154,7 +154,7 @@ impl Shared {
         self.gates.get(member).is_some_and(|gate| gate.get().frozen)
     }
 
-    /// Whether time passes for sessions: not while the leader is stopped.
+    /// Whether the timeouts of sessions run, which they do while the leader runs.
     pub(crate) fn clock_runs(&self) -> bool {
         let leader = self.look(|inner| inner.state.leader());
         self.gates.get(leader).is_some_and(|gate| {
@@ -164,7 +164,7 @@ impl Shared {
     }
 }
 
-/// Lets sessions expire. Never returns; whoever starts it ends it.
+/// Lets sessions expire. Never returns; [`Server`](crate::Server) aborts it.
 pub(crate) async fn run_clock(server: Arc<Shared>) {
     loop {
         let runs = server.clock_runs();
@@ -183,7 +183,7 @@ pub(crate) async fn run_clock(server: Arc<Shared>) {
         }
         let next = server.look(|inner| inner.armed_for);
         tokio::select! {
-            // Not by chance: a run with a paused clock is the same every time.
+            // A random order would make runs with a paused clock differ.
             biased;
             () = tokio::time::sleep_until(next.unwrap_or_else(now).into()), if runs => {}
             () = server.clock.notified() => {}

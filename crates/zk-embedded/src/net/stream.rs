@@ -1,4 +1,4 @@
-//! What a connection runs over.
+//! The byte streams of connections.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -9,15 +9,15 @@ use tokio::net::TcpStream;
 
 /// A byte stream to a client.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Lets the end of the connection be a reset.
+    /// Makes the close of the connection a reset.
     fn reset_on_close(&self) {}
 }
 
 impl Stream for TcpStream {
     fn reset_on_close(&self) {
         // Deprecated because a linger time other than zero blocks on drop; this one is zero. The
-        // method that replaces it is younger than the oldest tokio we allow. An error means that
-        // the connection is gone already, which is what was wanted.
+        // method that replaces it is newer than the oldest tokio allowed. An error means that the
+        // connection is closed already.
         #[allow(deprecated)]
         let _ = self.set_linger(Some(std::time::Duration::ZERO));
     }
@@ -25,11 +25,11 @@ impl Stream for TcpStream {
 
 impl Stream for DuplexStream {}
 
-/// Any stream at all.
+/// Any stream, without resets.
 #[derive(Debug)]
-pub(crate) struct Foreign<S>(pub(crate) S);
+pub(crate) struct AnyStream<S>(pub(crate) S);
 
-impl<S: AsyncRead + Unpin> AsyncRead for Foreign<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for AnyStream<S> {
     fn poll_read(
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
@@ -39,7 +39,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Foreign<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Foreign<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for AnyStream<S> {
     fn poll_write(
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
@@ -63,7 +63,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Foreign<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for Foreign<S> {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for AnyStream<S> {}
 
 /// Chunks that are written together.
 #[derive(Debug)]

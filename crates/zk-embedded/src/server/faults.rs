@@ -1,4 +1,4 @@
-//! The handle to everything that can go wrong.
+//! [`Faults`], the handle to the faults of a server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::net::shared::{Shared, now};
 
 /// Faults of a server, or of one member of it.
 ///
-/// What is set stays until it is unset or [cleared](Self::clear); [rules](Self::rule) go when they
-/// have been applied as often as they say. Handles are cheap and can outlive the server.
+/// A fault stays until it is unset or [cleared](Self::clear). A [rule](Self::rule) is removed when it has
+/// been applied as often as it says. Handles are cheap and can outlive the server.
 #[derive(Debug, Clone)]
 pub struct Faults {
     shared: Arc<Shared>,
@@ -35,26 +35,25 @@ impl Faults {
         self.shared.clock.notify_one();
     }
 
-    /// Adds a line to the script. For each request the first line that matches decides.
+    /// Adds a rule to the script. The first rule that matches a request applies to it.
     pub fn rule(&self, rule: Rule) {
         let members = self.members.clone();
         self.shared.edit_script(|script| script.add(members, rule));
     }
 
-    /// Adds several lines to the script.
+    /// Adds several rules to the script.
     pub fn script(&self, rules: impl IntoIterator<Item = Rule>) {
         for rule in rules {
             self.rule(rule);
         }
     }
 
-    /// Rules and cuts that have not come to their end.
+    /// Number of rules and cuts that are still in the script.
     pub fn pending(&self) -> usize {
         self.shared.edit_script(|script| script.pending())
     }
 
-    /// Ends all faults except a [`stop`](Self::stop): the script is emptied, frozen members go on,
-    /// ports are open.
+    /// Ends all faults except a [`stop`](Self::stop): empties the script, thaws members, opens ports.
     pub fn clear(&self) {
         self.shared.edit_script(crate::fault::Script::clear);
         self.gates(|gate| {
@@ -67,8 +66,8 @@ impl Faults {
         self.throttle(0);
     }
 
-    /// Ends a session as if its time were over; whether there was one. Without a quorum only the
-    /// sessions of read-only members can end.
+    /// Ends a session as if its timeout were over. False if there is no such session. Without a quorum
+    /// only the sessions of read-only members can end.
     pub fn expire_session(&self, session: SessionId) -> bool {
         self.shared
             .with(|inner| inner.state.expire_session(now(), session))
@@ -80,33 +79,34 @@ impl Faults {
     }
 
     /// Executes the first request that matches, and answers it with this code instead of its result.
-    /// A client that takes the code for a refusal is wrong about what the request did.
+    /// A client that concludes from the code that the request was refused is wrong.
     pub fn misreport_after_apply(&self, on: Matcher, code: ErrorCode) {
         self.rule(on.then(Action::Misreport(code)));
     }
 
-    /// Sends these bytes, whatever they are, in place of the reply to the first request that
-    /// matches, which is not executed.
+    /// Sends these bytes instead of the reply to the first request that matches, which is not executed.
+    /// The bytes need not be a frame.
     pub fn respond_with(&self, on: Matcher, bytes: impl Into<Bytes>) {
         self.rule(on.then(Action::Respond(bytes.into())));
     }
 
-    /// Sends these bytes in place of the answer to the next handshake.
+    /// Sends these bytes instead of the response to the next handshake.
     pub fn greet_with(&self, bytes: impl Into<Bytes>) {
         self.respond_with(on_connect(), bytes);
     }
 
-    /// Cuts the first connection that gets that far.
+    /// Cuts the first connection that reaches the place of the cut.
     pub fn cut(&self, cut: Cut) {
         let members = self.members.clone();
         self.shared
             .edit_script(|script| script.add_cut(members, cut));
     }
 
-    /// Closes the ports, or opens them again; open connections stay. Returns when it is done.
+    /// Closes the ports, or opens them again; open connections stay. Returns when the ports are closed
+    /// or open.
     ///
     /// # Cancel safety
-    /// Dropping the future changes nothing but that nobody waits.
+    /// Dropping the future does not undo the change.
     pub async fn refuse_connections(&self, refuse: bool) {
         self.gates(|gate| gate.refuse = refuse);
         for &member in &self.members {
@@ -119,50 +119,50 @@ impl Faults {
             if refuse {
                 listener::closed(gate).await;
             } else if self.shared.has_sockets() {
-                // A port that cannot be had back is one that refuses.
+                // If another program has taken the port, it stays closed.
                 drop(listener::opened(gate).await);
             }
         }
     }
 
-    /// Whether new connections are accepted and never answered.
+    /// Sets whether new connections are accepted and never answered.
     pub fn accept_and_never_answer(&self, mute: bool) {
         self.gates(|gate| gate.mute = mute);
     }
 
-    /// Whether new connections are closed as soon as they are accepted.
+    /// Sets whether new connections are closed as soon as they are accepted.
     pub fn close_after_accept(&self, slam: bool) {
         self.gates(|gate| gate.slam = slam);
     }
 
-    /// Stops in the middle of everything, as SIGSTOP does: ports accept, nothing is read or
-    /// answered, no session expires.
+    /// Suspends the members, as SIGSTOP does: ports accept connections, nothing is read or answered, no
+    /// session expires.
     pub fn freeze(&self) {
         self.gates(|gate| gate.frozen = true);
     }
 
-    /// Goes on after [`freeze`](Self::freeze). Sessions whose time was over meanwhile expire.
+    /// Ends [`freeze`](Self::freeze). Sessions whose timeout was over meanwhile expire.
     pub fn thaw(&self) {
         self.gates(|gate| gate.frozen = false);
     }
 
-    /// Holds every frame back this long; zero for not at all. Their order stays.
+    /// Delays every frame by this time, in order; zero ends it.
     pub fn delay_replies(&self, delay: Duration) {
         self.gates(|gate| gate.delay = delay);
     }
 
-    /// Sends byte by byte, this far apart; zero for as usual.
+    /// Sends byte by byte, with this time between two bytes; zero ends it.
     pub fn dribble(&self, apart: Duration) {
         self.gates(|gate| gate.dribble = apart);
     }
 
-    /// Refuses the next `requests` requests of any member with `ThrottledOp`, unexecuted.
+    /// Refuses the next `requests` requests, to any member, with `ThrottledOp`, without executing them.
     pub fn throttle(&self, requests: u32) {
         self.shared.with(|inner| inner.state.throttle(requests));
     }
 
-    /// Lets the connections of a session be dead without the client being told: what it sends is
-    /// taken and forgotten, and to the server it is gone. How many connections that were.
+    /// Makes the connections of a session half-open: the server treats them as closed, and discards what
+    /// the client sends without closing its side. Returns their number.
     pub fn half_open(&self, session: SessionId) -> usize {
         self.shared.with(|inner| {
             let ids = inner.state.connections_of(session);
@@ -174,7 +174,7 @@ impl Faults {
         })
     }
 
-    /// Closes the connections of a session; the session stays. How many that were.
+    /// Closes the connections of a session; the session stays. Returns their number.
     pub fn disconnect(&self, session: SessionId) -> usize {
         self.shared.with(|inner| {
             let ids = inner.state.connections_of(session);
@@ -194,15 +194,15 @@ impl Faults {
         });
     }
 
-    /// Executes the next request, whatever it is, and loses the connection before the reply.
+    /// Executes the next request and closes the connection before the reply. Pings and `auth` pass.
     pub fn lose_next_reply(&self) {
         self.drop_reply_after_apply(on_any());
     }
 
-    /// Ends the process: the port is closed, and so is every connection. The other members of an
-    /// ensemble go on without this one, with another leader if it led, if they still have a quorum.
+    /// Stops the members: their ports and connections are closed. The other members of an ensemble
+    /// continue if they have a quorum, with another leader if a stopped one led.
     pub fn stop(&self) {
-        // Before a frozen member goes on to its end: what it has not read it never executes.
+        // Disconnected before it is thawed, so that a frozen member executes nothing it has not read.
         self.disconnect_all();
         self.gates(|gate| {
             gate.running = false;
@@ -212,7 +212,7 @@ impl Faults {
         self.shared.regroup();
     }
 
-    /// Goes on after [`stop`](Self::stop), with sessions as they were.
+    /// Starts members after [`stop`](Self::stop), with the sessions as they were.
     pub fn run(&self) {
         self.gates(|gate| gate.running = true);
         self.shared.regroup();

@@ -1,4 +1,4 @@
-//! Access control lists: who may do what with a node.
+//! Access control lists: the permissions of identities on a node.
 
 mod text;
 
@@ -105,8 +105,8 @@ impl<'a> Field<'a> for Permissions {
 
 /// An identity: a scheme, and a name inside it.
 ///
-/// `Debug` does not show what may be a password: what stands in place of the hash in an id of a scheme
-/// that has them (`digest`, `super`, and `auth`, of which servers do not read the id).
+/// `Debug` does not show possible passwords: anything but a hash in an id of the schemes `digest`, `super`
+/// and `auth` (servers do not read the id of `auth`).
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Id {
@@ -148,7 +148,7 @@ impl Id {
         self.scheme == "digest" && !self.has_hash()
     }
 
-    /// Whether what [`digest_id`] makes follows the first colon, as far as its form shows.
+    /// Whether the text after the first colon has the form of a hash by [`digest_id`].
     fn has_hash(&self) -> bool {
         let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
         let is_hash = |text: &str| {
@@ -235,7 +235,7 @@ impl<'a> Field<'a> for Cow<'a, [Acl]> {
 
 /// The id under which the `digest` scheme knows a user: `user:base64(sha1(user:password))`.
 ///
-/// This is what stands in an ACL; the password itself is what goes into an `auth` packet.
+/// An ACL has this id; an `auth` packet has the password itself.
 pub fn digest_id(user: &str, password: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(user);
@@ -244,9 +244,9 @@ pub fn digest_id(user: &str, password: &str) -> String {
     format!("{user}:{}", Base64::encode_string(&hash.finalize()))
 }
 
-/// The id that a server takes the payload of an `auth` packet of the scheme `digest` for: what stands
-/// before the first colon, and the hash of the whole as it was sent. A payload without a colon is
-/// hashed without one, so [`digest_id`] has no password for it.
+/// The id that a server derives from the payload of an `auth` packet of the scheme `digest`: the text
+/// before the first colon, and the hash of the whole payload. A payload without a colon is hashed without
+/// one, so no call of [`digest_id`] gives its id.
 pub fn proven_digest_id(payload: &[u8]) -> String {
     let payload = String::from_utf8_lossy(payload);
     let user = payload.split(':').next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The four-letter words: commands a server answers with text on its client port, on a connection
 //! of their own.
 //!
-//! Servers answer `srvr` (and `isro` where read-only mode is on) unless told otherwise; the others
-//! must be listed in their `4lw.commands.whitelist`.
+//! Servers answer `srvr` by default, and `isro` if read-only mode is on; the others must be listed in
+//! their `4lw.commands.whitelist`.
 
 mod connection;
 mod entries;
@@ -17,7 +17,7 @@ use nom::bytes::complete::{tag, take_until};
 use nom::combinator::rest;
 use nom::sequence::terminated;
 
-/// How many characters of an unexpected reply its error shows.
+/// Number of characters of an unexpected reply that its error shows.
 const MAX_SHOWN: usize = 80;
 
 /// Why the reply to a four-letter word could not be read.
@@ -36,12 +36,12 @@ pub enum AdminError {
          be known to the server"
     )]
     Empty,
-    /// The reply is none that the command has: this is its first line, or the beginning of it.
+    /// The reply is not one of this command. The text is its first line, or the beginning of it.
     #[error("unexpected reply: {0:?}")]
     Unexpected(String),
 }
 
-/// Reads the reply to `ruok`: whether the server runs. It does not say that it has a quorum.
+/// Reads the reply to `ruok`: whether the server runs, with or without a quorum.
 ///
 /// # Errors
 /// [`AdminError`] if it is anything but `imok`.
@@ -100,7 +100,7 @@ fn pair(line: &str, separator: &str) -> Option<(String, String)> {
     Some((key.to_owned(), value.to_owned()))
 }
 
-/// Refuses the replies every command can have.
+/// Refuses the error replies that every command can have.
 fn check(reply: &str) -> Result<(), AdminError> {
     if reply.is_empty() {
         return Err(AdminError::Empty);

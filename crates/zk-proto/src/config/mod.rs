@@ -14,8 +14,8 @@ use crate::unreadable::UnreadableLine;
 
 /// A dynamic configuration.
 ///
-/// Every text is one: lines that cannot be read are in [`unreadable`](Self::unreadable), and cost
-/// no other line.
+/// Parsing cannot fail: unreadable lines are in [`unreadable`](Self::unreadable), and do not affect the
+/// other lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EnsembleConfig {
@@ -40,9 +40,9 @@ pub struct Server {
     pub addresses: Vec<ServerAddress>,
     /// Whether it votes.
     pub role: Role,
-    /// Where clients reach it, if the configuration says so.
+    /// Where clients reach it, if the configuration has it.
     pub client: Option<ClientAddress>,
-    /// Where clients reach it over TLS, if the configuration says so, as servers from 3.10 on do.
+    /// Where clients reach it over TLS, if the configuration has it, as written by servers since 3.10.
     pub secure_client: Option<ClientAddress>,
 }
 
@@ -80,8 +80,8 @@ pub enum Role {
 }
 
 impl EnsembleConfig {
-    /// The connect string of the servers that name a client port. A server that listens on all
-    /// addresses is reached where the other servers reach it.
+    /// The connect string of the servers that name a client port. For a server that listens on all
+    /// addresses it has the address that the other servers use.
     pub fn connect_string(&self) -> ConnectString {
         self.reached_at(Server::client_address)
     }
@@ -102,7 +102,7 @@ impl EnsembleConfig {
 
 impl Server {
     /// Where clients reach the server. `None` if the configuration does not name the port, or has
-    /// only wildcards for the host, as a server may write for itself: to a client a wildcard is its
+    /// only wildcards for the host, as a server may write for itself: for a client a wildcard means its
     /// own machine.
     pub fn client_address(&self) -> Option<HostPort> {
         self.reached_at(self.client.as_ref()?)
@@ -124,7 +124,7 @@ impl Server {
     }
 }
 
-/// Unreadable lines stand where they were, as far as the other lines reach.
+/// Unreadable lines keep their line numbers where the other lines allow it.
 impl fmt::Display for EnsembleConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let servers = self.servers.iter().map(ToString::to_string);

@@ -15,11 +15,11 @@ use crate::path::{Chroot, PathProblem};
 /// The port of a host that names none.
 pub const DEFAULT_PORT: u16 = 2181;
 
-/// Where an ensemble is, and which of its nodes is the client's root.
+/// The addresses of an ensemble, and the node that is the client's root.
 ///
 /// Hosts are kept in order, duplicates included. Spaces around them and empty entries are dropped,
-/// as other clients do. The chroot stands once, at the end, and has no comma: a client for such a
-/// root can be had of `zk_client::Client::chroot`.
+/// as in other clients. The chroot comes once, at the end, and has no comma; for a root with a comma use
+/// `zk_client::Client::chroot`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ConnectString {
     /// The servers; at least one when parsed.
@@ -28,8 +28,9 @@ pub struct ConnectString {
     pub chroot: Chroot,
 }
 
-/// Where to learn what servers an ensemble has: a [`ConnectString`], or the name of a service.
+/// The source of an ensemble's addresses: a [`ConnectString`], or the name of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ConnectTarget {
     /// The servers themselves.
     Hosts(ConnectString),
@@ -51,13 +52,13 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// Why a text is not a connect string. Nothing of the text itself is repeated, because a password
-/// may have been put there by mistake; but an IPv6 address without brackets is.
+/// Why a text is not a connect string. The text is not repeated, because it may have a password in it by
+/// mistake; only an IPv6 address without brackets is repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("connect string, byte {position}: {problem}")]
 #[non_exhaustive]
 pub struct ConnectStringError {
-    /// Offset in bytes at which it stops making sense.
+    /// Offset in bytes of the problem.
     pub position: usize,
     /// What is wrong there, and what to write instead.
     pub problem: ConnectStringProblem,
@@ -77,7 +78,7 @@ pub enum ConnectStringProblem {
     #[error("an IPv6 address needs brackets; write {0}")]
     BareIpv6(String),
     /// A colon without a port.
-    #[error("no port behind the colon; write a number from 1 to 65535, or leave the colon out")]
+    #[error("no port after the colon; write a number from 1 to 65535, or leave the colon out")]
     NoPort,
     /// A port that is no number from 1 to 65535.
     #[error("not a port; write a number from 1 to 65535, or leave \":port\" out for 2181")]
@@ -105,7 +106,7 @@ pub enum ConnectStringProblem {
     BadService,
     /// Another `scheme://`, or `scheme:`.
     #[error(
-        "a connect string has no scheme, be it with slashes or without; write \
+        "a connect string has no scheme, with or without slashes; write \
          host:port,host:port/chroot"
     )]
     Scheme,
@@ -176,7 +177,7 @@ fn parse_chroot(text: &str) -> Result<Chroot, ConnectStringProblem> {
     {
         return Err(ConnectStringProblem::Credentials);
     }
-    // Paths may have commas, but what follows a comma here is almost always another server.
+    // Paths may have commas, but after a comma here is almost always another server.
     if text.contains(',') || text.split(is_separator).skip(1).any(names_a_host) {
         return Err(ConnectStringProblem::ChrootNotLast);
     }
@@ -186,7 +187,7 @@ fn parse_chroot(text: &str) -> Result<Chroot, ConnectStringProblem> {
     })
 }
 
-/// Separators of the lists of other programs.
+/// Separators that other programs use in lists.
 fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, ';' | '|')
 }
@@ -285,7 +286,7 @@ fn parse_host(entry: &str, start: usize) -> Result<HostPort, ConnectStringError>
     })
 }
 
-/// The problem that a character shows, if it cannot be part of a host.
+/// The problem with a character that cannot be part of a host.
 fn misplaced((at, c): (usize, char)) -> Option<(usize, ConnectStringProblem)> {
     let problem = match c {
         '"' | '\'' | '`' | '\u{2018}'..='\u{201f}' => ConnectStringProblem::Quote,
@@ -297,8 +298,8 @@ fn misplaced((at, c): (usize, char)) -> Option<(usize, ConnectStringProblem)> {
     Some((at, problem))
 }
 
-/// What to write for an IPv6 address without brackets. If both can be meant, its last group is
-/// rather the port.
+/// The correct form of an IPv6 address without brackets. If the last group can be a port, that form
+/// comes first.
 fn bracketed_instead(entry: &str) -> Option<String> {
     let address = host::is_ipv6(entry).then(|| format!("[{entry}]:{DEFAULT_PORT}"));
     let with_port = entry
@@ -320,7 +321,7 @@ fn is_host_and_port(text: &str) -> bool {
     !is_number && port.is_some_and(|port| host::whole_port(port).is_some())
 }
 
-/// What was parsed, with every port.
+/// The form that is parsed, with every port.
 impl fmt::Display for ConnectString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, host) in self.hosts.iter().enumerate() {

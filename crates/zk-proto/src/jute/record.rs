@@ -200,8 +200,8 @@ impl<'a> Field<'a> for Option<Bytes> {
     }
 }
 
-/// Reads a vector of records of at least `min_item` bytes each. Null is read as empty: no operation
-/// of the protocol tells the two apart in a vector.
+/// Reads a vector of records of at least `min_item` bytes each. Null is read as empty: no operation of
+/// the protocol distinguishes the two in a vector.
 pub(crate) fn get_vec<'a, T: Decode<'a>>(
     input: &mut Decoder<'a>,
     name: &'static str,

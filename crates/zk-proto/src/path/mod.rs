@@ -15,7 +15,7 @@ pub use wire::WirePath;
 pub struct PathError {
     /// The path as it was given.
     pub path: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: PathProblem,
 }
 
@@ -23,7 +23,7 @@ pub struct PathError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathProblem {
-    /// There is nothing.
+    /// The path is empty.
     #[error("it is empty; the root is \"/\"")]
     Empty,
     /// It is not absolute.
@@ -52,8 +52,8 @@ pub fn validate(path: &str) -> Result<(), PathError> {
     check(path, false)
 }
 
-/// Checks the path of a sequential node to be created: it may end with `/`, the number then is the
-/// whole name.
+/// Checks the path of a sequential node to be created. It may end with `/`; the number is the whole name
+/// then.
 ///
 /// # Errors
 /// [`PathError`] says what is wrong and where.
@@ -73,8 +73,8 @@ fn check(path: &str, sequential: bool) -> Result<(), PathError> {
     })
 }
 
-/// Whether it is valid at first sight, as most paths are: no name begins with a dot, and all
-/// characters are ASCII. Every request asks.
+/// A fast check that most paths pass: no name begins with a dot, and all characters are ASCII. Every
+/// request runs it.
 fn is_plain(path: &[u8]) -> bool {
     let Some((b'/', names)) = path.split_first() else {
         return false;
@@ -110,7 +110,7 @@ fn find_problem(path: &str, sequential: bool) -> Option<PathProblem> {
             "" if last && sequential => {}
             "" if last => return Some(PathProblem::TrailingSlash),
             "" => return Some(PathProblem::EmptyName(at)),
-            // With a number added, neither is relative any more.
+            // With a number appended, neither is relative.
             "." | ".." if !(last && sequential) => return Some(PathProblem::RelativeName(at)),
             _ => {}
         }
@@ -119,7 +119,7 @@ fn find_problem(path: &str, sequential: bool) -> Option<PathProblem> {
     None
 }
 
-/// The server looks at UTF-16 units and forbids surrogates, so whatever needs two is out.
+/// The server checks UTF-16 units and forbids surrogates, and so all characters that need two.
 fn is_forbidden(c: char) -> bool {
     matches!(
         c,
@@ -130,7 +130,7 @@ fn is_forbidden(c: char) -> bool {
     )
 }
 
-/// The parent of a node; `None` for the root and for what is not an absolute path.
+/// The parent of a node; `None` for the root and for a path that is not absolute.
 pub fn parent(path: &str) -> Option<&str> {
     if path == "/" {
         return None;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_sight_agrees_with_the_second() {
+    fn the_fast_check_agrees_with_the_full_one() {
         // Every path of up to six of these.
         let alphabet = ['/', '.', 'a', '~', '\u{7f}', 'é'];
         let mut paths = vec![String::new()];
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sequential_path_may_end_where_its_number_begins() {
+    fn a_sequential_path_may_end_with_a_slash() {
         for path in ["/", "/a/", "/a/lock-", "/a/.", "/a/.."] {
             assert_eq!(validate_sequential(path), Ok(()), "{path}");
         }

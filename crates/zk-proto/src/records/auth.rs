@@ -18,7 +18,7 @@ pub struct AuthRequest<'a> {
     pub auth: Option<&'a [u8]>,
 }
 
-/// Leaves the proof out.
+/// Without the proof.
 impl fmt::Debug for AuthRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthRequest")

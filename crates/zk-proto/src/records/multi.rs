@@ -165,7 +165,7 @@ pub enum MultiResult {
         /// Its path.
         path: String,
     },
-    /// A node was created, and the server says how.
+    /// A node was created, with its metadata.
     Create2 {
         /// Its path.
         path: String,
@@ -179,7 +179,7 @@ pub enum MultiResult {
     },
     /// A node was deleted.
     Delete,
-    /// A version was right.
+    /// A version matched.
     Check,
     /// A node's data.
     GetData {
@@ -246,7 +246,7 @@ impl Encode for MultiResult {
 
 /// Answers `multi` and `multiRead`: one result for each operation.
 ///
-/// A `multi` that failed is still a success in its reply header; [`MultiResponse::failure`] tells.
+/// The reply header of a `multi` that failed is a success; see [`MultiResponse::failure`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MultiResponse {
     /// The results, in the order of the operations.
@@ -254,10 +254,10 @@ pub struct MultiResponse {
 }
 
 impl MultiResponse {
-    /// Of a `multi` that failed, which operation failed and why. The operations before it have the 0
+    /// The index and the error of the operation that failed in a `multi`. The operations before it have the 0
     /// of [`MultiResult::Error`], those after it have −2
-    /// ([`RuntimeInconsistency`](ErrorCode::RuntimeInconsistency)), which names no cause and is
-    /// returned only if there is no other error.
+    /// ([`RuntimeInconsistency`](ErrorCode::RuntimeInconsistency)), which is returned only if there is
+    /// no other error.
     pub fn failure(&self) -> Option<(usize, ErrorCode)> {
         let numbered = self.results.iter().enumerate();
         let failures = numbered.filter_map(|(index, result)| Some((index, result.error()?)));
@@ -271,7 +271,7 @@ impl MultiResponse {
         first
     }
 
-    /// Reads a response with at most `limit` results, the number of operations asked for.
+    /// Reads a response with at most `limit` results, the number of operations in the request.
     ///
     /// # Errors
     /// [`DecodeProblem::BadLength`] at the first result too many, and those of the results.
@@ -364,7 +364,9 @@ mod tests {
         out.freeze()
     }
 
-    /// B9: a create2 answered as 3.8 does and as 3.9 does.
+    /// A create2 as 3.8 answers it, and as 3.9 does.
+    ///
+    /// Guards: B9.
     #[test]
     fn the_result_is_of_the_responses_kind() {
         let old = MultiResult::Create {
@@ -385,9 +387,9 @@ mod tests {
         }
     }
 
-    /// B10: whichever operation fails, it is the one that is named.
+    /// Guards: B10.
     #[test]
-    fn b10_a_failure_names_the_operation_and_the_code() {
+    fn a_failure_names_operation_and_code() {
         for failing in 0..5 {
             let results = (0..5).map(|index| match index {
                 _ if index < failing => MultiResult::Error(0),
@@ -411,9 +413,9 @@ mod tests {
         assert_eq!(all.failure(), Some((1, ErrorCode::RuntimeInconsistency)));
     }
 
-    /// B8.
+    /// Guards: B8.
     #[test]
-    fn b8_an_empty_multi_is_its_end() {
+    fn an_empty_multi_is_only_its_end() {
         let end = [255, 255, 255, 255, 1, 255, 255, 255, 255];
         assert_eq!(encode(&MultiRequest::default())[..], end);
         assert_eq!(encode(&MultiResponse::default())[..], end);
@@ -436,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_and_a_missing_end_are_errors() {
+    fn a_multi_needs_known_kinds_and_an_end() {
         for op in [0, 6, 99, -2, i32::MIN] {
             let frame = encode(&MultiHeader {
                 op,

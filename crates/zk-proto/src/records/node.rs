@@ -141,7 +141,7 @@ record! {
 record! {
     /// Answers `getACL`.
     pub struct GetAclResponse {
-        /// The ACL. Digest hashes are masked as `x` for those who may not set it.
+        /// The ACL. Digest hashes are masked as `x` for clients that may not set the ACL.
         pub acl: Vec<Acl>,
         /// The node's metadata.
         pub stat: Stat,
@@ -164,7 +164,7 @@ record! {
     /// `sync`.
     #[derive(Copy)]
     pub struct SyncRequest<'a> {
-        /// A path. Servers sync as a whole and send it back as it is.
+        /// A path. Servers sync all nodes, and return the path unchanged.
         pub path: WirePath<'a>,
     }
 }
@@ -178,7 +178,7 @@ record! {
 }
 
 record! {
-    /// `check`; only inside a multi.
+    /// `check`, normally in a multi.
     #[derive(Copy)]
     pub struct CheckVersionRequest<'a> {
         /// The node.

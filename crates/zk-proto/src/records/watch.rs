@@ -95,11 +95,11 @@ impl<'a> Decode<'a> for AddWatchResponse {
     }
 }
 
-/// A list of paths that can be written: a slice of [`WirePath`], or [`Children`] made from anything.
+/// A list of paths that can be written: a slice of [`WirePath`], or [`Children`].
 pub trait PathList {
     /// Appends the list as a vector of strings.
     fn put_list(&self, out: &mut BytesMut);
-    /// How many bytes [`put_list`](Self::put_list) appends.
+    /// The number of bytes that [`put_list`](Self::put_list) appends.
     fn encoded_len(&self) -> usize;
 }
 
@@ -147,7 +147,7 @@ impl PathList for Children {
 /// The lists can be anything that is a [`PathList`]; read from the wire they are [`Children`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetWatchesRequest<L = Children> {
-    /// The last transaction the client has seen; what changed after it is sent as events at once.
+    /// The last transaction the client has seen; the server sends events for later changes at once.
     pub relative_zxid: Zxid,
     /// Nodes with a watch on the data.
     pub data: L,
@@ -180,11 +180,11 @@ impl<'a> Decode<'a> for SetWatchesRequest {
     }
 }
 
-/// `setWatches2`: [`SetWatchesRequest`] with persistent watches, which get no events for what
-/// happened in between. Servers before 3.6 do not know it.
+/// `setWatches2`: [`SetWatchesRequest`] with persistent watches, which get no events for
+/// missed changes. Servers before 3.6 do not know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetWatches2Request<L = Children> {
-    /// The last transaction the client has seen; what changed after it is sent as events at once.
+    /// The last transaction the client has seen; the server sends events for later changes at once.
     pub relative_zxid: Zxid,
     /// Nodes with a watch on the data.
     pub data: L,
@@ -235,7 +235,7 @@ mod tests {
     use crate::jute::decode_frame;
 
     #[test]
-    fn a_list_says_how_long_it_is_encoded() {
+    fn encoded_len_is_right() {
         let paths = [
             WirePath::new("/app", "/a"),
             WirePath::new("/app", "/"),

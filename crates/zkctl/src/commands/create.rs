@@ -1,16 +1,18 @@
-//! `create`, which for an ephemeral znode lasts as long as that.
+//! `create`. For an ephemeral znode, the command runs until the session ends or a signal ends it.
 
 use std::process::ExitCode;
 
 use serde_json::json;
 use zk_client::{Acl, Client, Created, Outcome, SessionInfo, State, Zxid, path};
 
-use crate::args::Create;
-use crate::changes::Changes;
-use crate::credentials::read_acl;
-use crate::failure::Failure;
-use crate::node_text::stat_json;
-use crate::output::{Notices, Output, name};
+use crate::cli::credentials::read_acl;
+use crate::cli::znode::Create;
+use crate::output::Output;
+use crate::output::failure::Failure;
+use crate::output::node_text::stat_json;
+use crate::output::notices::Notices;
+use crate::output::session_changes::Changes;
+use crate::output::terminal::visible_line;
 
 pub(super) async fn create(
     args: Create,
@@ -26,36 +28,37 @@ pub(super) async fn create(
         let object = json!({ "path": created.path, "stat": stat_json(&created.stat) });
         output.json(&object).await?;
     } else {
-        output.line(name(&created.path)).await?;
+        output.line(visible_line(&created.path)).await?;
     }
     if container && client.lacks_containers() {
         notices.say(format_args!(
-            "{} is persistent, and stays: the server has no containers, which came with version 3.5.1",
-            name(&created.path)
+            "{} is persistent, and is not deleted with its last child: the server has no containers, \
+             which version 3.5.1 added",
+            visible_line(&created.path)
         ));
     }
     if !ephemeral {
         return Ok(ExitCode::SUCCESS);
     }
-    // The znode is there for others than the reader.
+    // Other clients need the znode even if the output is not read.
     Failure::unless_reader_gone(output.flush().await)?;
     let session = client.session();
     if created.stat.owner() == Some(session.id) {
         notices.say(format_args!(
             "{} lives as long as session {}, until this is interrupted (Ctrl-C)",
-            name(&created.path),
+            visible_line(&created.path),
             session.id
         ));
-        outlast(&session, client, notices).await;
+        wait_for_end(&session, client, notices).await;
     }
     Err(Failure::Failed(format!(
         "the session is lost, and {} with it",
-        name(&created.path)
+        visible_line(&created.path)
     )))
 }
 
-/// Waits for the end of a session.
-async fn outlast(session: &SessionInfo, client: &Client, notices: &Notices) {
+/// Waits for the end of a session, and reports its changes meanwhile.
+async fn wait_for_end(session: &SessionInfo, client: &Client, notices: &Notices) {
     let mut changes = Changes::default();
     let mut states = client.states();
     while let Some(state) = states.next().await {
@@ -70,14 +73,17 @@ async fn outlast(session: &SessionInfo, client: &Client, notices: &Notices) {
     }
 }
 
-/// How often an operation that the server does not know can make it close the connection, until the
-/// client does without: twice for each of two operations.
+/// The number of attempts that it may take on a server which closes the connection on operations it does
+/// not know. The client stops using such an operation after two closed connections, and a create may use
+/// two such operations.
 const MAX_ATTEMPTS: usize = 5;
 
-/// Creates the znode, also where the server closes the connection on operations it does not know. The
-/// client learns from that, and the next attempt is another request; but this process has no other time
-/// to learn it. The connection may have been lost for another reason: only if nothing has been created
-/// where the znode was to be, it was not created either. Of a numbered znode not even that can be seen.
+/// Creates the znode, also on a server that closes the connection on operations it does not know.
+///
+/// After a closed connection the client avoids the operation, so that sending the create again may
+/// succeed. But the connection may have been lost for another reason, after the create took effect: the
+/// create is sent again only if the nearest existing ancestor shows that nothing was created below it.
+/// The name of a sequential znode is not known, so its create is sent once.
 async fn send(
     args: &Create,
     acl: Option<&Vec<Acl>>,
@@ -87,46 +93,45 @@ async fn send(
     if args.sequential {
         return attempt(args, acl, data, client).await;
     }
-    // Not on its way together with the request: a lost connection has the client read again.
-    // If it cannot be read, there is one attempt.
-    let before = Ground::below(&args.path, client).await.ok();
-    let mut tried = attempt(args, acl, data, client).await;
+    // Completed before the create is sent: if both were in flight when the connection is lost, the
+    // client would send this read again, after the create. If the read fails, there is one attempt.
+    let before = Ancestor::nearest(&args.path, client).await.ok();
+    let mut created = attempt(args, acl, data, client).await;
     for _ in 1..MAX_ATTEMPTS {
-        let error = match tried {
+        let error = match created {
             Err(error) if error.lacks_operation() && error.outcome() == Outcome::Unknown => error,
             done => return done,
         };
         if client.sync(&args.path).await.is_err() {
             return Err(error);
         }
-        match (&before, Ground::below(&args.path, client).await) {
+        match (&before, Ancestor::nearest(&args.path, client).await) {
             (Some(before), Ok(now)) if *before == now => {}
             _ => return Err(error),
         }
-        tried = attempt(args, acl, data, client).await;
+        created = attempt(args, acl, data, client).await;
     }
-    tried
+    created
 }
 
-/// The nearest ancestor of a znode that exists. Nothing is created between the two without a change
-/// here.
+/// The nearest existing ancestor of a znode. Creating the znode, or one between the two, changes it.
 #[derive(PartialEq, Eq)]
-struct Ground {
+struct Ancestor {
     path: String,
     created: Zxid,
     child_changes: i32,
 }
 
-impl Ground {
-    /// `None` if there is not even a root, as in a chroot that does not exist.
-    async fn below(path: &str, client: &Client) -> zk_client::Result<Option<Self>> {
+impl Ancestor {
+    /// `None` if there is none, because the chroot does not exist.
+    async fn nearest(path: &str, client: &Client) -> zk_client::Result<Option<Self>> {
         let ancestors = std::iter::successors(path::parent(path), |path| path::parent(path));
-        let looks: Vec<_> = ancestors
+        let replies: Vec<_> = ancestors
             .map(|path| (path, client.exists(path).submit()))
             .collect();
-        for (path, look) in looks {
-            if let Some(stat) = look.await? {
-                return Ok(Some(Ground {
+        for (path, reply) in replies {
+            if let Some(stat) = reply.await? {
+                return Ok(Some(Ancestor {
                     path: path.to_owned(),
                     created: stat.czxid,
                     child_changes: stat.cversion,

@@ -1,4 +1,4 @@
-//! `config`, `reconfig`: what servers there are.
+//! `config`, `reconfig`: the servers of the ensemble.
 
 use std::process::ExitCode;
 
@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 use zk_client::{Client, EnsembleConfig, ErrorKind};
 use zk_proto::config::Server;
 
-use crate::args::Reconfig;
-use crate::failure::{Failure, explain};
-use crate::output::{Notices, Output, shown};
+use crate::cli::ensemble::Reconfig;
+use crate::output::Output;
+use crate::output::explain::explain;
+use crate::output::failure::Failure;
+use crate::output::notices::Notices;
+use crate::output::terminal::visible;
 
 pub(super) async fn config(
     client: &Client,
@@ -17,7 +20,8 @@ pub(super) async fn config(
 ) -> Result<ExitCode, Failure> {
     let (config, _) = client.config().await.map_err(|error| match error.kind() {
         ErrorKind::NoNode => Failure::Failed(format!(
-            "{}; servers that cannot be reconfigured, as Apache ZooKeeper before 3.5, have none",
+            "{}; servers that cannot be reconfigured, such as Apache ZooKeeper before 3.5, do not \
+             have it",
             explain(&error)
         )),
         _ => error.into(),
@@ -62,9 +66,9 @@ async fn show(
     } else {
         let text = config.to_string();
         if text.is_empty() {
-            notices.say("the server has no configuration of an ensemble: it runs alone");
+            notices.say("the server has no configuration of an ensemble: it is standalone");
         } else {
-            output.line(shown(&text)).await?;
+            output.line(visible(&text)).await?;
         }
     }
     for line in &config.unreadable {

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 use zk_client::{Client, ErrorKind, Stat, path};
 
-use crate::args::{Ls, Tree};
-use crate::failure::{Failure, explain};
-use crate::node_text::{stat_columns, stat_json};
-use crate::output::{Notices, Output, name};
-use crate::walk::{Visit, Walk, look_at};
+use super::walk::{Visit, Walk, visit_stats};
+use crate::cli::znode::{Ls, Tree};
+use crate::output::Output;
+use crate::output::explain::explain;
+use crate::output::failure::Failure;
+use crate::output::node_text::{stat_columns, stat_json};
+use crate::output::notices::Notices;
+use crate::output::terminal::visible_line;
 
 pub(super) async fn ls(
     args: &Ls,
@@ -32,7 +35,7 @@ pub(super) async fn ls(
     names.sort_unstable();
     let paths = names.iter().map(|name| path::join(&args.path, name));
     if args.long {
-        for visit in look_at(client, paths, 1).await? {
+        for visit in visit_stats(client, paths, 1).await? {
             let stat = Some(visit.stat.as_ref());
             entry(output, &visit.path, path::name(&visit.path), stat).await?;
             unread.add(visit);
@@ -45,7 +48,7 @@ pub(super) async fn ls(
     unread.report(notices)
 }
 
-/// Shows a znode; `stat` is `None` if not asked for, `Some(None)` if it could not be read.
+/// Writes a znode. `stat` is `None` if it is not to be shown, `Some(None)` if it could not be read.
 async fn entry(
     output: &mut Output,
     path: &str,
@@ -65,10 +68,10 @@ async fn entry(
         Some(stat) => {
             let columns = stat_columns(stat);
             output
-                .line(format_args!("{columns}  {}", name(shown)))
+                .line(format_args!("{columns}  {}", visible_line(shown)))
                 .await
         }
-        None => output.line(name(shown)).await,
+        None => output.line(visible_line(shown)).await,
     }
 }
 
@@ -81,7 +84,7 @@ pub(super) async fn tree(
     let mut walk = Walk::begin(client, &args.path, args.depth).await?;
     let (mut total, mut ephemerals) = (0_usize, 0_usize);
     let mut unread = Unread::default();
-    // For each level, whether the sibling on the way to the present znode was the last one.
+    // For each level above the visited znode, whether its ancestor there is the last of its siblings.
     let mut ended = Vec::new();
     while let Some(visit) = walk.next().await? {
         total += 1;
@@ -101,7 +104,7 @@ pub(super) async fn tree(
         }
         let mut line = String::new();
         if visit.depth == 0 {
-            line.push_str(&name(&visit.path));
+            line.push_str(&visible_line(&visit.path));
         } else {
             ended.truncate(visit.depth - 1);
             for &ended in &ended {
@@ -112,7 +115,7 @@ pub(super) async fn tree(
             } else {
                 "├── "
             });
-            line.push_str(&name(path::name(&visit.path)));
+            line.push_str(&visible_line(path::name(&visit.path)));
             ended.push(visit.last);
         }
         if ephemeral {
@@ -134,7 +137,7 @@ pub(super) async fn tree(
     unread.report(notices)
 }
 
-/// What could not be read, to be said after what could.
+/// The znodes that could not be read, reported after those that could.
 #[derive(Default)]
 struct Unread {
     denied: usize,
@@ -143,14 +146,14 @@ struct Unread {
 }
 
 impl Unread {
-    /// As many are named.
-    const NAMED: usize = 10;
+    /// How many errors are shown.
+    const SHOWN: usize = 10;
 
     fn add(&mut self, visit: Visit) {
         match visit.unread {
             None => {}
             Some(error) if error.kind() == ErrorKind::NoAuth => self.denied += 1,
-            Some(error) if self.failed.len() < Self::NAMED => self.failed.push(explain(&error)),
+            Some(error) if self.failed.len() < Self::SHOWN => self.failed.push(explain(&error)),
             Some(_) => self.more += 1,
         }
     }
@@ -167,7 +170,7 @@ impl Unread {
         }
         if self.denied > 0 {
             notices.say(format_args!(
-                "{} of these znodes may not be read; credentials are given with ZK_AUTH or --auth",
+                "{} of these znodes may not be read with the credentials given (ZK_AUTH, --auth)",
                 self.denied
             ));
         }

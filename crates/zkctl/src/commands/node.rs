@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 use zk_client::Client;
 
-use crate::args::{Delete, Get, Node, Set};
-use crate::failure::{Failure, explain};
-use crate::node_text::{add_data, stat_json, stat_lines};
-use crate::output::{Notices, Output, name};
+use crate::cli::znode::{Delete, Get, Node, Set};
+use crate::output::Output;
+use crate::output::explain::explain;
+use crate::output::failure::Failure;
+use crate::output::node_text::{add_data, stat_json, stat_lines};
+use crate::output::notices::Notices;
+use crate::output::terminal::visible_line;
 
 pub(super) async fn get(
     args: &Get,
@@ -95,7 +98,7 @@ pub(super) async fn stat(
     let Some(stat) = client.exists(&args.path).await? else {
         return Err(Failure::Failed(format!(
             "{}: the znode does not exist",
-            name(&args.path)
+            visible_line(&args.path)
         )));
     };
     if output.is_json() {

@@ -1,42 +1,42 @@
-//! A leader that is cut off, and its successor.
+//! A leader that loses its connection, and its successor.
 
 use std::time::Duration;
 
 use zk_recipes::Election;
 
-use super::{Stage, again, demand};
-use crate::failure::Failure;
+use super::context::{Context, check};
+use crate::output::failure::Failure;
 
-pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
-    stage
-        .story
+pub(super) async fn show(context: &Context) -> Result<(), Failure> {
+    context
+        .narration
         .title("Two candidates; the leader's network cable is pulled");
-    let mut session = stage.session_timeout;
-    while !scene(stage, session).await? {
+    let mut session = context.short_session;
+    while !scene(context, session).await? {
         session *= 2;
-        again(stage, "node-1", session);
+        context.report_restart("node-1", session);
     }
     Ok(())
 }
 
-/// Whether the first session lasted until the cable was pulled.
-async fn scene(stage: &Stage, session: Duration) -> Result<bool, Failure> {
-    let story = &stage.story;
-    let (first, cable) = stage.client_with(session).await?;
-    let (second, _cable) = stage.client().await?;
+/// Returns whether the first session lasted until its connection was cut.
+async fn scene(context: &Context, session: Duration) -> Result<bool, Failure> {
+    let narration = &context.narration;
+    let (first, dial) = context.client_with(session).await?;
+    let (second, _dial) = context.client().await?;
     let term = Election::new(&first, "/election")
         .identifier("node-1")
         .campaign()
         .await?;
-    story.say("node-1", &format!("leads, term {}", term.token()));
+    narration.say("node-1", &format!("leads, term {}", term.token()));
     let candidate = Election::new(&second, "/election").identifier("node-2");
     let campaign = candidate.campaign();
     tokio::pin!(campaign);
-    // Until it stands in line.
+    // Until the second candidate is in the queue.
     while candidate.candidates().await?.len() < 2 {
         tokio::select! {
             _ = &mut campaign => {
-                demand(term.check().is_err(), "there is one leader at a time")?;
+                check(term.check().is_err(), "there is one leader at a time")?;
                 first.close().await?;
                 second.close().await?;
                 return Ok(false);
@@ -44,15 +44,15 @@ async fn scene(stage: &Stage, session: Duration) -> Result<bool, Failure> {
             () = tokio::task::yield_now() => {}
         }
     }
-    story.say("node-2", "stands in line");
+    narration.say("node-2", "is in the queue");
     if term.check().is_err() {
         first.close().await?;
         second.close().await?;
         return Ok(false);
     }
 
-    cable.pull();
-    story.say("node-1", "is cut off, without knowing");
+    dial.unplug();
+    narration.say("node-1", "loses its connection, and does not know yet");
     let mut stepped_down = false;
     let lost = term.lost();
     tokio::pin!(lost);
@@ -61,15 +61,15 @@ async fn scene(stage: &Stage, session: Duration) -> Result<bool, Failure> {
             biased;
             lost = &mut lost, if !stepped_down => {
                 stepped_down = true;
-                story.say("node-1", &format!("steps down: {lost}"));
+                narration.say("node-1", &format!("steps down: {lost}"));
             }
             next = &mut campaign => break next?,
         }
     };
-    demand(stepped_down, "a leader steps down before another leads")?;
-    demand(term.check().is_err(), "a term that was lost stays lost")?;
-    demand(next.token() > term.token(), "terms grow")?;
-    story.say(
+    check(stepped_down, "a leader steps down before another leads")?;
+    check(term.check().is_err(), "a term that was lost stays lost")?;
+    check(next.token() > term.token(), "terms grow")?;
+    narration.say(
         "node-2",
         &format!(
             "leads, term {}: only after node-1 had stepped down",

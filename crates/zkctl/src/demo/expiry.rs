@@ -1,31 +1,31 @@
-//! A session that expires, and what goes on.
+//! A session that expires, and the recovery.
 
 use std::time::Duration;
 
 use zk_client::State;
 use zk_recipes::DataWatch;
 
+use super::context::{Context, check};
 use super::watches::data;
-use super::{Stage, again, demand};
-use crate::failure::Failure;
+use crate::output::failure::Failure;
 
-pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
-    stage
-        .story
+pub(super) async fn show(context: &Context) -> Result<(), Failure> {
+    context
+        .narration
         .title("A session expires, and everything recovers");
-    let mut session = stage.session_timeout;
-    while !scene(stage, session).await? {
+    let mut session = context.short_session;
+    while !scene(context, session).await? {
         session *= 2;
-        again(stage, "client", session);
+        context.report_restart("client", session);
     }
     Ok(())
 }
 
-/// Whether the session lasted until the cable was pulled.
-async fn scene(stage: &Stage, session: Duration) -> Result<bool, Failure> {
-    let story = &stage.story;
-    let (zk, cable) = stage.client_with(session).await?;
-    let (other, _cable) = stage.client().await?;
+/// Returns whether the session lasted until its connection was cut.
+async fn scene(context: &Context, session: Duration) -> Result<bool, Failure> {
+    let narration = &context.narration;
+    let (zk, dial) = context.client_with(session).await?;
+    let (other, _dial) = context.client().await?;
     let (id, root) = (zk.session().id, "/presence");
     zk.create(root, "").ephemeral().await?;
     let mut config = DataWatch::new(&zk, "/config");
@@ -37,50 +37,47 @@ async fn scene(stage: &Stage, session: Duration) -> Result<bool, Failure> {
         other.close().await?;
         return Ok(false);
     }
-    story.say(
+    narration.say(
         "client",
         &format!("has session {id} and an ephemeral znode"),
     );
 
-    cable.pull();
-    story.say("client", "is cut off");
+    dial.unplug();
+    narration.say("client", "loses its connection");
     let mut expired = false;
     while !expired {
         let state = states.next().await;
         if let Some(State::Suspended { .. }) = state {
-            story.say(
+            narration.say(
                 "client",
-                "knows that it has no connection; the session may live on",
+                "knows that it has no connection; the session may still be alive",
             );
         }
         expired = matches!(state, Some(State::Expired { .. }));
     }
-    story.say(
+    narration.say(
         "client",
-        "knows that its session is over, without having heard so",
+        "knows by its own clock that its session has expired",
     );
     let (_, gone) = other.exists(root).watch().await?;
     if other.exists(root).await?.is_some() {
         gone.await;
     }
-    story.say("ensemble", "has removed the ephemeral znode");
+    narration.say("ensemble", "has removed the ephemeral znode");
     other.set("/config", "v3").await?;
 
-    cable.plug();
+    dial.plug();
     while !zk.state().is_connected() {
         states.next().await;
     }
-    story.say("client", &format!("has a new session, {}", zk.session().id));
-    demand(
-        zk.session().epoch > 1,
-        "the new session is told from the old",
-    )?;
+    narration.say("client", &format!("has a new session, {}", zk.session().id));
+    check(zk.session().epoch > 1, "the new session has another epoch")?;
     let seen = data(&mut config).await?;
-    demand(
+    check(
         seen.as_deref() == Some("v3"),
         "the watch sees what was missed",
     )?;
-    story.say(
+    narration.say(
         "DataWatch",
         "/config is \"v3\": written meanwhile, and not missed",
     );

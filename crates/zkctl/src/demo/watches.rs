@@ -1,21 +1,21 @@
-//! Watches that follow along.
+//! Watches that report every change.
 
 use zk_recipes::{ChildrenState, ChildrenWatch, DataState, DataWatch};
 
-use super::{Stage, demand};
-use crate::failure::Failure;
+use super::context::{Context, check};
+use crate::output::failure::Failure;
 
-pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
-    stage
-        .story
+pub(super) async fn show(context: &Context) -> Result<(), Failure> {
+    context
+        .narration
         .title("A watch on a znode that does not exist yet, and one on a list of members");
-    let (zk, _cable) = stage.client().await?;
-    let (other, _cable) = stage.client().await?;
+    let (zk, _dial) = context.client().await?;
+    let (other, _dial) = context.client().await?;
     let mut config = DataWatch::new(&zk, "/config");
     let mut members = ChildrenWatch::new(&zk, "/members");
 
-    demand(data(&mut config).await?.is_none(), "there is no /config")?;
-    stage.story.say("DataWatch", "/config does not exist");
+    check(data(&mut config).await?.is_none(), "there is no /config")?;
+    context.narration.say("DataWatch", "/config does not exist");
     for value in ["v1", "v2"] {
         if value == "v1" {
             other.create("/config", value).await?;
@@ -23,18 +23,18 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
             other.set("/config", value).await?;
         }
         let seen = data(&mut config).await?;
-        demand(
+        check(
             seen.as_deref() == Some(value),
             "the watch sees what was written",
         )?;
-        stage
-            .story
+        context
+            .narration
             .say("DataWatch", &format!("/config is {value:?}"));
     }
 
-    demand(names(&mut members).await?.is_none(), "there is no /members")?;
+    check(names(&mut members).await?.is_none(), "there is no /members")?;
     other.create("/members", "").await?;
-    demand(
+    check(
         names(&mut members).await?.is_some(),
         "the watch sees the list appear",
     )?;
@@ -42,20 +42,20 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
         let member = format!("/members/node-{count}");
         other.create(&member, "").ephemeral().await?;
         let seen = names(&mut members).await?.unwrap_or_default();
-        demand(seen.len() == count, "the watch sees each member")?;
-        stage
-            .story
+        check(seen.len() == count, "the watch sees each member")?;
+        context
+            .narration
             .say("Children", &format!("/members: {}", seen.join(", ")));
     }
     other.close().await?;
-    // The members go together, or one after the other.
+    // The members may be deleted one after the other.
     loop {
         let seen = names(&mut members).await?.unwrap_or_default();
         if seen.is_empty() {
             break;
         }
     }
-    stage.story.say(
+    context.narration.say(
         "Children",
         "/members: none; they were ephemeral, and their session was closed",
     );
@@ -63,7 +63,7 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The next data that are seen.
+/// The next data that the watch reports.
 pub(super) async fn data(watch: &mut DataWatch) -> Result<Option<String>, Failure> {
     match watch.next().await {
         Some(Ok(DataState::Absent)) => Ok(None),

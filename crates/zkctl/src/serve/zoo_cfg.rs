@@ -1,4 +1,4 @@
-//! A `zoo.cfg`, as far as a server in memory can do what it says.
+//! A `zoo.cfg`, as far as a server in memory can apply it.
 
 use std::fs;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -10,9 +10,9 @@ use tracing::warn;
 use zk_embedded::{Options, SaslUsers};
 use zk_proto::config::Server;
 
-use crate::failure::Failure;
+use crate::output::failure::Failure;
 
-/// What a file says.
+/// The settings of a file.
 #[derive(Debug, Default)]
 pub(super) struct ZooCfg {
     pub(super) options: Options,
@@ -22,24 +22,24 @@ pub(super) struct ZooCfg {
     requires_sasl: bool,
     schemes: Vec<String>,
     dynamic: Option<PathBuf>,
-    /// The lines without effect, for a warning each.
+    /// A warning for each line without effect.
     ignored: Vec<String>,
 }
 
-/// Where clients reach a member; `None` for the host if its line has only a port.
+/// The client address of a member; without a host if its line has only a port.
 pub(super) type ClientAddress = (Option<IpAddr>, u16);
 
-/// Why a line cannot be understood. It does not repeat the value, which may be a secret.
+/// Why a line is not valid. The text does not repeat the value, which may be a secret.
 type Problem = &'static str;
 
 impl ZooCfg {
-    /// Reads a file, and the file with the members that it names, and shows a warning for each line
-    /// that has no effect.
+    /// Reads a file and the file of its `dynamicConfigFile`, and shows a warning for each line without
+    /// effect.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let mut cfg = Self::default();
-        cfg.take(path)?;
+        cfg.read_file(path)?;
         if let Some(dynamic) = cfg.dynamic.take() {
-            cfg.take(&dynamic)?;
+            cfg.read_file(&dynamic)?;
         }
         let enforced = cfg.enforced_schemes();
         let shown = path.display();
@@ -51,7 +51,7 @@ impl ZooCfg {
         Ok(cfg)
     }
 
-    fn take(&mut self, path: &Path) -> Result<(), Failure> {
+    fn read_file(&mut self, path: &Path) -> Result<(), Failure> {
         let shown = path.display();
         let text = fs::read_to_string(path)
             .map_err(|error| Failure::io(&format!("read the configuration {shown}"), error))?;
@@ -60,14 +60,14 @@ impl ZooCfg {
             if line.is_empty() || line.starts_with(['#', '!']) {
                 continue;
             }
-            let pair = line.split_once('=').ok_or("it is not key=value");
-            let taken = pair.and_then(|(key, value)| {
+            let pair = line.split_once('=').ok_or("the line is not key=value");
+            let applied = pair.and_then(|(key, value)| {
                 let (key, value) = (key.trim(), value.trim());
-                // The same settings as system properties have a prefix.
+                // As system properties, the same settings have a prefix.
                 let key = key.strip_prefix("zookeeper.").unwrap_or(key);
                 Ok((key, self.set(key, value)?))
             });
-            match taken {
+            match applied {
                 Ok((_, None)) => {}
                 Ok((key, Some(why))) => self.ignored.push(format!(
                     "{shown}, line {number}: {key} has no effect: {why}"
@@ -81,7 +81,7 @@ impl ZooCfg {
         Ok(())
     }
 
-    /// Takes one setting; why it has no effect, if that is so.
+    /// Applies one setting. Returns why the setting has no effect, if it has none.
     fn set(&mut self, key: &str, value: &str) -> Result<Option<&'static str>, Problem> {
         let options = &mut self.options;
         match key {
@@ -128,8 +128,8 @@ impl ZooCfg {
         Ok(None)
     }
 
-    /// The schemes of which a client must prove an identity, whatever the order of the lines; none if
-    /// any client is served. The setting for SASL alone outweighs the others, as in Apache's
+    /// The schemes that a client must authenticate with, independent of the order of the lines; empty
+    /// if every client is served. The setting for SASL overrides the others, as in Apache's
     /// `AuthenticationHelper`.
     fn enforced_schemes(&self) -> Result<Vec<String>, Problem> {
         match (self.requires_sasl, self.enforces_auth) {
@@ -170,7 +170,7 @@ impl ZooCfg {
         Ok(())
     }
 
-    /// Where clients reach a member, counted from 0, if its line says so.
+    /// The client address of a member, counted from 0, if its line has one.
     pub(super) fn client_address(&self, member: usize) -> Result<Option<ClientAddress>, Failure> {
         let server = self.options.servers.get(member);
         let named = server.and_then(|server| Some((server.id, server.client.as_ref()?)));
@@ -189,7 +189,7 @@ fn number<T: FromStr>(value: &str) -> Result<T, Problem> {
         .map_err(|_| "the value is not a number in its range")
 }
 
-/// As a server reads it, in 31 bits.
+/// A positive number of milliseconds in 31 bits, as Apache's server parses it.
 fn milliseconds(value: &str) -> Result<Duration, Problem> {
     let ms: i32 = number(value)?;
     match u64::try_from(ms) {
@@ -198,7 +198,7 @@ fn milliseconds(value: &str) -> Result<Duration, Problem> {
     }
 }
 
-/// A negative limit is none.
+/// A limit in milliseconds. A negative number or zero means no limit.
 fn limit(value: &str) -> Result<Option<Duration>, Problem> {
     let ms: i64 = number(value)?;
     Ok(u64::try_from(ms)
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_memory_can_have_are_taken() {
+    fn settings_are_applied() {
         let text = "tickTime=500\ninitLimit=10\nsyncLimit=3\ndataDir=/tmp/x\nclientPort=12181\n\
                     clientPortAddress=127.0.0.2\nmaxClientCnxns=7\nminSessionTimeout=-1\n\
                     maxSessionTimeout=9000\n4lw.commands.whitelist=ruok, srvr\n\
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn enforced_authentication_is_never_less() {
+    fn sasl_overrides_other_enforced_schemes() {
         let enforced = |text: &str| cfg(text).unwrap().enforced_schemes();
         let (on, schemes) = (
             "enforce.auth.enabled=true",

@@ -18,7 +18,6 @@ mod records;
 mod scripts;
 mod server;
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use crate::common::counting::{alone, virtually};
 use scripts::{Ask, Expect, LIMIT, Script};
 use server::{HOSTILE, Network};
 use tokio::time::{Instant, timeout};
-use zk_client::{Acl, Client, ClientBuilder, Disconnect, Error, ErrorKind, WatchEvent, WatchMode};
+use zk_client::{Acl, Client, ClientBuilder, Error, ErrorKind, WatchEvent, WatchMode};
 use zk_embedded::Server;
 use zk_proto::HostPort;
 use zk_transport::{BackoffPolicy, Hosts};
@@ -139,7 +138,7 @@ fn expected(script: &Script, result: Result<(), Error>) {
         (Expect::NotConnected(_) | Expect::Hopeless(_), _) | (Expect::Works, Ok(())) => {}
         (Expect::Lost(said), Err(error)) => {
             assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
-            let reason = error.source().and_then(|e| e.downcast_ref::<Disconnect>());
+            let reason = error.disconnect();
             let reason = reason.expect("a reason").to_string();
             assert!(reason.contains(said), "{reason}");
         }
@@ -215,7 +214,7 @@ fn all() -> Vec<Script> {
 }
 
 #[test]
-fn every_script_is_named_bounded_and_survived() {
+fn every_script_is_survived() {
     let _alone = alone();
     let scripts = all();
     assert!(scripts.len() >= 60, "{}", scripts.len());
@@ -259,7 +258,7 @@ fn script_bytes(script: &Script) -> usize {
 
 /// A reply of the limit, which is the default, costs an eighth more than itself while it comes.
 #[test]
-fn a_reply_of_the_limit_costs_hardly_more_than_the_limit() {
+fn largest_reply_costs_little_more() {
     let _alone = alone();
     const DEFAULT: usize = 8 * 1024 * 1024;
     let chunk = vec![7; 16 * 1024];
@@ -285,9 +284,10 @@ fn a_reply_of_the_limit_costs_hardly_more_than_the_limit() {
     assert!(peak <= DEFAULT + DEFAULT / 8 + ALLOWANCE / 2, "{peak}");
 }
 
-/// B44: 10,000 connections that are closed at once are spread over as many delays.
+/// 10,000 connections that are closed at once are spread over as many delays.
+/// Guards: B44.
 #[test]
-fn b44_a_server_that_closes_at_once_is_tried_once_in_a_backoff() {
+fn closing_server_is_tried_once_a_backoff() {
     let _alone = alone();
     const TIMES: usize = 10_000;
     let policy = BackoffPolicy::default();
@@ -310,9 +310,10 @@ fn b44_a_server_that_closes_at_once_is_tried_once_in_a_backoff() {
     assert!(peak <= ALLOWANCE, "{peak}");
 }
 
-/// B44: the same with a session that is granted.
+/// The same with a session that is granted.
+/// Guards: B44.
 #[test]
-fn b44_a_connection_that_ends_at_once_costs_an_eighth_of_the_sessions_time() {
+fn closing_server_costs_an_eighth() {
     let _alone = alone();
     virtually(async {
         let granted = server::framed(&server::encoded(&server::grant()));
@@ -331,8 +332,9 @@ fn b44_a_connection_that_ends_at_once_costs_an_eighth_of_the_sessions_time() {
 }
 
 /// Credentials refused are the end: no storm, and every request says so.
+/// Guards: B72.
 #[test]
-fn b72_a_refusal_of_credentials_is_final_and_not_retried() {
+fn refused_credentials_are_final() {
     let _alone = alone();
     virtually(async {
         for code in [-115, -9999, 1] {

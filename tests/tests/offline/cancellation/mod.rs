@@ -228,8 +228,9 @@ async fn drop_everywhere(world: &World, entry: &Entry, trouble: Trouble) -> usiz
     0
 }
 
+/// Guards: A38, B95.
 #[test]
-fn a38_b95_every_future_dropped_at_every_await_leaves_nothing_behind() {
+fn dropped_futures_leave_nothing() {
     let mut failed = Vec::new();
     let mut ways = 0;
     for entry in futures::entries() {

@@ -37,7 +37,7 @@ async fn an_oversize_notification_fails_no_read() {
     let error = write.await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
     assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
+    let cause = error.disconnect();
     let is_cause = matches!(cause, Some(Disconnect::FrameTooLarge { limit: LIMIT, .. }));
     assert!(is_cause, "{cause:?}");
     assert_eq!(read.await.unwrap().0, "set");

@@ -88,7 +88,7 @@ fn left(wire: &Wire) -> Vec<String> {
 
 /// Guards: M2.
 #[tokio::test(start_paused = true)]
-async fn nothing_is_left_and_others_go_on() {
+async fn failed_recipes_leave_nothing() {
     let mut misled = 0;
     for Use { name, writes, make } in uses() {
         for (&op, open) in writes.iter().flat_map(|op| OPEN.map(|open| (op, open))) {

@@ -16,7 +16,7 @@ use zk_client::{Acl, Client, ErrorKind, Outcome, Permissions, State, digest_id};
 const LIMIT: usize = 0xf_ffff;
 
 #[tokio::test]
-async fn a_request_larger_than_servers_take_is_refused_here_and_costs_no_connection() {
+async fn oversize_request_is_not_sent() {
     let zk = client().await;
     zk.create("/a", "").await.unwrap();
     let mut states = zk.states();
@@ -56,9 +56,10 @@ async fn a_request_larger_than_servers_take_is_refused_here_and_costs_no_connect
     assert!(lost.is_err(), "{lost:?}");
 }
 
-/// A17, ZOOKEEPER-2940: the server closes the connection; it is not tried again and again.
+/// ZOOKEEPER-2940: the server closes the connection; it is not tried again and again.
+/// Guards: A17.
 #[tokio::test]
-async fn a17_a_request_too_large_for_the_server_fails_once() {
+async fn request_too_large_for_server_fails_once() {
     let server = shared_server();
     let zk = connect(&server.connect_string(), |builder| {
         builder
@@ -80,9 +81,10 @@ async fn a17_a_request_too_large_for_the_server_fails_once() {
     assert_eq!(zk.session() == session, server_resumes_sessions());
 }
 
-/// A18: one request fails, its neighbours do not.
+/// One request fails, its neighbours do not.
+/// Guards: A18.
 #[tokio::test]
-async fn a18_a_reply_larger_than_allowed_fails_its_request_and_no_other() {
+async fn oversize_reply_fails_its_request_only() {
     let server = shared_server();
     let zk = connect(&server.connect_string(), |builder| {
         builder
@@ -173,9 +175,10 @@ async fn is_over(zk: &Client) {
     assert_eq!(zk.statistics().outstanding, 0);
 }
 
-/// A32, B72, ZOOKEEPER-844.
+/// ZOOKEEPER-844.
+/// Guards: B72, A32.
 #[tokio::test]
-async fn b72_an_unknown_scheme_fails_connect() {
+async fn unknown_scheme_fails_connect() {
     for n in 0..20 {
         let connecting = crate::common::builder(shared_server().connect_string())
             .auth("digest", "me:pw")
@@ -194,9 +197,10 @@ async fn b72_an_unknown_scheme_fails_connect() {
     }
 }
 
-/// A32: terminal, and everyone is told.
+/// Terminal, and everyone is told.
+/// Guards: A32.
 #[tokio::test]
-async fn a32_an_unknown_scheme_added_later_ends_the_client_and_all_that_waits() {
+async fn unknown_scheme_added_later_ends_client() {
     let zk = client().await;
     zk.create("/a", "").await.unwrap();
     let (_, _, watch) = zk.get("/a").watch().await.unwrap();
@@ -222,9 +226,10 @@ async fn a32_an_unknown_scheme_added_later_ends_the_client_and_all_that_waits() 
     other.get("/a").await.unwrap();
 }
 
-/// B72: a client that was started, not awaited, and what was submitted to it.
+/// A client that was started, not awaited, and what was submitted to it.
+/// Guards: B72.
 #[tokio::test]
-async fn b72_what_waits_for_a_client_with_an_unknown_scheme_fails_with_it() {
+async fn unknown_scheme_fails_waiting_requests() {
     let zk = crate::common::builder(shared_server().connect_string())
         .auth("no-such-scheme", "canary")
         .start()

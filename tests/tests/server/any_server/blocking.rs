@@ -44,7 +44,7 @@ fn beside(zk: &Client) -> Client {
 }
 
 #[test]
-fn every_kind_of_operation_can_be_waited_for() {
+fn every_operation_can_block() {
     let zk = client();
     let made = zk.create("/a", "0").wait().unwrap();
     assert_eq!(made.path, "/a");
@@ -66,9 +66,12 @@ fn every_kind_of_operation_can_be_waited_for() {
     for read in reads {
         assert_eq!(read.wait().unwrap().0, "2");
     }
-    zk.wait(zk.add_auth("digest", "me:pw")).unwrap();
-    let read = zk.wait(zk.retry(&policy, || zk.get("/a"))).unwrap();
+    zk.add_auth("digest", "me:pw").wait().unwrap();
+    let read = zk.retry(&policy, || zk.get("/a")).unwrap();
     assert_eq!(read.0, "2");
+    assert_eq!(zk.get("/a").synced().wait().unwrap().0, "2");
+    assert_eq!(zk.get("/a").linearizable().wait().unwrap().0, "2");
+    assert!(zk.create("/a", "").or_exists().wait().unwrap().is_none());
     let error = zk.get("/none").wait().unwrap_err();
     assert_eq!(
         (error.kind(), error.path()),
@@ -102,7 +105,7 @@ fn is(event: &WatchEvent, kind: NodeEventKind, path: &str) -> bool {
 }
 
 #[test]
-fn watches_and_states_are_iterators_with_timeouts() {
+fn watches_and_states_iterate_with_timeouts() {
     let zk = client();
     let other = beside(&zk);
     zk.create("/a", "").wait().unwrap();
@@ -140,8 +143,9 @@ fn watches_and_states_are_iterators_with_timeouts() {
     );
 }
 
+/// Guards: G11.
 #[test]
-fn g11_dropping_the_last_handle_ends_the_session_and_no_other_does() {
+fn blocking_last_drop_ends_the_session() {
     let zk = client();
     let other = beside(&zk);
     zk.create("/e", "").ephemeral().wait().unwrap();
@@ -150,7 +154,7 @@ fn g11_dropping_the_last_handle_ends_the_session_and_no_other_does() {
     let exists = || other.exists("/e").wait().unwrap().is_some();
     assert!(exists());
     // What the asynchronous client is cloned from outlives the blocking one, and can still block.
-    let apart = (*zk).clone();
+    let apart = zk.as_async().clone();
     drop(zk);
     apart.get("/e").wait().unwrap();
     assert!(exists());
@@ -164,14 +168,16 @@ fn g11_dropping_the_last_handle_ends_the_session_and_no_other_does() {
 #[test]
 fn a_recipe_can_be_waited_for() {
     let zk = client();
-    let guard = zk.wait(Lock::new(&zk, "/lock").acquire()).unwrap();
+    let guard = zk
+        .wait(Lock::new(zk.as_async(), "/lock").acquire())
+        .unwrap();
     guard.check().unwrap();
     zk.wait(guard.release()).unwrap();
     assert!(zk.children("/lock").wait().unwrap().is_empty());
 }
 
 #[test]
-fn an_outage_passes_or_ends_with_the_deadline() {
+fn outage_passes_or_meets_the_deadline() {
     let server = own_server();
     let proxy = Proxy::start(server.address()).unwrap();
     let zk = client_of(&proxy.connect_string(), Duration::from_secs(1));

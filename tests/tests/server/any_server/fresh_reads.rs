@@ -6,7 +6,7 @@ use crate::common::{beside, client, connect, ensemble, soon};
 use zk_client::{ErrorKind, WatchEvent};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_client_has_written_another_reads_on_another_server() {
+async fn barrier_read_sees_writes_elsewhere() {
     let ensemble = ensemble();
     let hosts: Vec<String> = ensemble
         .servers()
@@ -42,7 +42,7 @@ async fn what_one_client_has_written_another_reads_on_another_server() {
 }
 
 #[tokio::test]
-async fn a_barrier_costs_no_watch_and_its_read_fails_as_any() {
+async fn barrier_read_keeps_watch_and_errors() {
     let zk = client().await;
     let missing = zk.get("/none").synced().await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NoNode);

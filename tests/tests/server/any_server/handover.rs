@@ -15,7 +15,7 @@ fn builder() -> zk_client::ClientBuilder {
 }
 
 #[tokio::test]
-async fn a_session_is_handed_over_with_its_ephemerals() {
+async fn handover_keeps_ephemerals() {
     let zk = client().await;
     let root = zk.root().clone();
     let session = zk.session().id;
@@ -60,8 +60,9 @@ async fn assert_over(hosts: &str, text: &str) {
     assert!(error.to_string().contains("has ended"), "{error}");
 }
 
+/// Guards: A7.
 #[tokio::test]
-async fn a7_a_token_of_a_session_that_is_over_or_with_a_wrong_password_says_so() {
+async fn invalid_token_is_reported() {
     let zk = client().await;
     let text = zk.clone().detach().unwrap().expose();
     if !server_resumes_sessions() {
@@ -86,7 +87,7 @@ async fn a7_a_token_of_a_session_that_is_over_or_with_a_wrong_password_says_so()
 }
 
 #[tokio::test]
-async fn a_session_that_is_being_closed_is_not_handed_over() {
+async fn closing_session_is_not_handed_over() {
     let zk = client().await;
     let mut closing = std::pin::pin!(zk.clone().close());
     tokio::select! {
@@ -99,7 +100,7 @@ async fn a_session_that_is_being_closed_is_not_handed_over() {
 }
 
 #[tokio::test]
-async fn a_resumption_that_finds_no_server_leaves_the_session_alone() {
+async fn failed_resume_leaves_the_session_alone() {
     let server = own_server();
     let zk = client_of(&server.connect_string()).await;
     let session = zk.session().id;
@@ -123,8 +124,9 @@ async fn a_resumption_that_finds_no_server_leaves_the_session_alone() {
 }
 
 /// Each takes the connection from the other; neither may spin.
+/// Guards: A8.
 #[tokio::test]
-async fn a8_two_clients_of_one_session_take_turns_and_do_not_spin() {
+async fn two_clients_of_a_session_do_not_spin() {
     let server = own_server();
     let zk = client_of(&server.connect_string()).await;
     let text = zk.detach().unwrap().expose();

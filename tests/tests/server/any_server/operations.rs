@@ -15,7 +15,7 @@ use zk_client::{
 use zk_proto::OpCode;
 
 #[tokio::test]
-async fn a_znode_is_created_read_changed_and_deleted() {
+async fn create_read_set_and_delete() {
     let zk = client().await;
     let made = zk.create("/a", "one").await.unwrap();
     assert_eq!(made.path, "/a");
@@ -116,7 +116,7 @@ async fn trees_are_made_and_unmade() {
 }
 
 #[tokio::test]
-async fn a_transaction_takes_effect_as_a_whole_or_not_at_all() {
+async fn transaction_is_atomic() {
     let zk = client().await;
     let results = zk
         .multi()
@@ -171,7 +171,7 @@ async fn several_reads_have_a_result_each() {
 }
 
 #[tokio::test]
-async fn one_shot_watches_tell_once_and_then_are_gone() {
+async fn one_shot_watches_fire_once() {
     let zk = client().await;
     zk.create("/a", "").await.unwrap();
     let (_, _, data) = zk.get("/a").watch().await.unwrap();
@@ -195,7 +195,7 @@ async fn one_shot_watches_tell_once_and_then_are_gone() {
 }
 
 #[tokio::test]
-async fn an_event_is_there_before_the_reply_that_reflects_it() {
+async fn event_precedes_the_reply_that_shows_it() {
     let zk = client().await;
     zk.create("/a", "0").await.unwrap();
     for n in 1..100 {
@@ -222,7 +222,7 @@ fn futures_now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 }
 
 #[tokio::test]
-async fn a_recursive_watch_tells_of_the_whole_subtree_until_it_is_dropped() {
+async fn recursive_watch_covers_the_subtree() {
     let zk = client().await;
     let events = zk.watch("/", WatchMode::PersistentRecursive).await;
     if !server_has_recursive_watches() {
@@ -254,8 +254,9 @@ async fn a_recursive_watch_tells_of_the_whole_subtree_until_it_is_dropped() {
 }
 
 /// ZOOKEEPER-1910, B63: the server is told, and only when nobody is left to be told.
+/// Guards: A46, B63.
 #[tokio::test]
-async fn a46_b63_dropping_one_handle_keeps_the_other_and_dropping_both_removes_the_watch() {
+async fn last_dropped_handle_removes_the_watch() {
     let zk = client().await;
     zk.create("/a", "").await.unwrap();
     let (_, _, first) = zk.get("/a").watch().await.unwrap();
@@ -292,9 +293,10 @@ fn watched(path: &str) -> bool {
         .any(|line| line == path)
 }
 
-/// D14, G7: losing a race does not lose the watch; dropping a request drops its watch.
+/// Losing a race does not lose the watch; dropping a request drops its watch.
+/// Guards: D14, G7.
 #[tokio::test]
-async fn d14_a_watch_that_loses_a_race_can_be_awaited_again() {
+async fn watch_can_be_awaited_again_after_select() {
     let zk = client().await;
     zk.create("/a", "").await.unwrap();
     let (_, _, mut watch) = zk.get("/a").watch().await.unwrap();
@@ -339,9 +341,10 @@ async fn acls_are_read_replaced_and_enforced() {
     }
 }
 
-/// B61: every path goes out with the chroot and comes back without.
+/// Every path goes out with the chroot and comes back without.
+/// Guards: B61.
 #[tokio::test]
-async fn b61_a_chroot_is_neither_kept_nor_lost() {
+async fn created_path_has_no_chroot() {
     let zk = client().await;
     let team = zk.chroot("/team").unwrap();
     team.ensure_path("/").await.unwrap();
@@ -356,9 +359,9 @@ async fn b61_a_chroot_is_neither_kept_nor_lost() {
     assert_eq!(error.path(), Some("/nope"));
 }
 
-/// B41, G11.
+/// Guards: B41, G11.
 #[tokio::test]
-async fn b41_what_was_submitted_is_executed_before_the_session_closes() {
+async fn submitted_requests_precede_the_close() {
     let zk = client().await;
     let other = zk.unrelated().await;
     let creates: Vec<_> = (0..100)
@@ -379,7 +382,7 @@ async fn b41_what_was_submitted_is_executed_before_the_session_closes() {
 }
 
 #[tokio::test]
-async fn dropping_the_last_handle_closes_the_session() {
+async fn last_drop_closes_the_session() {
     let zk = client().await;
     let other = zk.unrelated().await;
     let path = zk.root().join("/e");
@@ -405,7 +408,7 @@ impl Unrelated for Client {
 }
 
 #[tokio::test]
-async fn requests_are_answered_in_the_order_of_their_submission() {
+async fn replies_come_in_submission_order() {
     let zk = client().await;
     zk.create("/n", "").await.unwrap();
     let sets: Vec<_> = (0..1000)
@@ -434,7 +437,7 @@ async fn a_protected_znode_carries_its_guid() {
 }
 
 #[tokio::test]
-async fn a_transaction_creates_every_kind_of_znode_with_its_own_acl() {
+async fn transaction_creates_all_kinds_with_acls() {
     let zk = client().await;
     let only_read = vec![Acl::new(
         Permissions::READ | Permissions::DELETE,
@@ -479,7 +482,7 @@ async fn a_transaction_creates_every_kind_of_znode_with_its_own_acl() {
 }
 
 #[tokio::test]
-async fn descendants_are_counted_and_ephemerals_listed() {
+async fn counts_descendants_lists_ephemerals() {
     let zk = client().await;
     zk.create("/a", "").await.unwrap();
     zk.create("/a/b", "").await.unwrap();
@@ -534,7 +537,7 @@ async fn the_server_says_whom_it_takes_us_for() {
 }
 
 #[tokio::test]
-async fn operations_made_of_several_have_a_deadline_of_their_own() {
+async fn composite_operations_have_deadlines() {
     let zk = client().await;
     let soon = Duration::from_secs(60);
     zk.ensure_path("/a/b").deadline(soon).await.unwrap();

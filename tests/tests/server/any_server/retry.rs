@@ -95,8 +95,9 @@ fn conflict<T: Debug>(written: zk_client::Result<T>) -> Option<Error> {
     None
 }
 
+/// Guards: A55.
 #[tokio::test]
-async fn a55_a_set_that_took_effect_is_not_made_twice() {
+async fn applied_set_is_not_repeated() {
     let scene = Scene::new().await;
     scene.proxy.cut_after(Direction::ToClient, 0);
     let policy = policy();
@@ -109,8 +110,9 @@ async fn a55_a_set_that_took_effect_is_not_made_twice() {
     assert_eq!(accepted, scene.connections + 1, "its reply was not lost");
 }
 
+/// Guards: A55.
 #[tokio::test]
-async fn a55_a_set_that_never_arrived_is_made_again() {
+async fn lost_set_is_repeated() {
     let scene = Scene::new().await;
     scene.proxy.cut_after(Direction::ToServer, 0);
     let policy = policy();
@@ -150,8 +152,9 @@ async fn lost<T>(
     written
 }
 
+/// Guards: A55.
 #[tokio::test]
-async fn a55_somebody_elses_write_is_a_conflict() {
+async fn foreign_write_is_a_conflict() {
     let scene = Scene::new().await;
     let policy = policy();
     let set = scene.zk.set("/a", "2").version(1).retry(&policy);
@@ -164,9 +167,10 @@ async fn a55_somebody_elses_write_is_a_conflict() {
     assert_eq!(scene.found().await, ("theirs".to_owned(), 2));
 }
 
-/// G2: never a plain conflict, and never a success that may not be one.
+/// Never a plain conflict, and never a success that may not be one.
+/// Guards: A55, G2.
 #[tokio::test]
-async fn a55_a_set_that_may_lie_under_another_is_unknown() {
+async fn overwritten_set_stays_unknown() {
     for arrives in [true, false] {
         let scene = Scene::new().await;
         let policy = policy();
@@ -187,8 +191,9 @@ async fn a55_a_set_that_may_lie_under_another_is_unknown() {
     }
 }
 
+/// Guards: A55.
 #[tokio::test]
-async fn a55_a_znode_made_anew_meanwhile_proves_nothing() {
+async fn recreated_znode_proves_nothing() {
     let scene = Scene::new().await;
     let policy = policy();
     let set = scene.zk.set("/a", "2").version(1).retry(&policy);
@@ -203,8 +208,9 @@ async fn a55_a_znode_made_anew_meanwhile_proves_nothing() {
     assert_eq!(scene.found().await, ("1".to_owned(), 1), "{error}");
 }
 
+/// Guards: A56.
 #[tokio::test]
-async fn a56_a_delete_is_made_again_only_if_the_znode_is_there() {
+async fn delete_is_repeated_only_if_znode_exists() {
     let scene = Scene::new().await;
     let policy = policy();
     scene.proxy.cut_after(Direction::ToServer, 0);
@@ -236,8 +242,9 @@ async fn a56_a_delete_is_made_again_only_if_the_znode_is_there() {
     assert_eq!(scene.found().await, ("theirs".to_owned(), 1));
 }
 
+/// Guards: G2.
 #[tokio::test]
-async fn g2_a_write_without_a_version_and_a_transaction_stay_unknown() {
+async fn unconditional_writes_stay_unknown() {
     let scene = Scene::new().await;
     let (zk, policy) = (&scene.zk, policy());
     scene.proxy.cut_after(Direction::ToClient, 0);
@@ -252,9 +259,10 @@ async fn g2_a_write_without_a_version_and_a_transaction_stay_unknown() {
     assert_eq!(scene.found().await, ("3".to_owned(), 3));
 }
 
-/// A58: a transaction that only checks is a read.
+/// A transaction that only checks is a read.
+/// Guards: A58.
 #[tokio::test]
-async fn a58_a_transaction_of_checks_is_made_again() {
+async fn transaction_of_checks_is_repeated() {
     let scene = Scene::new().await;
     let (zk, policy) = (&scene.zk, policy());
     scene.proxy.cut_after(Direction::ToClient, 0);
@@ -272,8 +280,9 @@ async fn a58_a_transaction_of_checks_is_made_again() {
 }
 
 /// A36, on the server that can be made to throttle.
+/// Guards: A36.
 #[tokio::test]
-async fn a36_throttled_requests_are_executed_once_in_the_end() {
+async fn throttled_requests_execute_once() {
     let server = zk_embedded::Server::start().await.unwrap();
     let zk = Client::connect(server.connect_string()).await.unwrap();
     zk.create("/a", "0").await.unwrap();

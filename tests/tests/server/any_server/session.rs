@@ -50,8 +50,9 @@ fn is_expired(state: &State) -> bool {
     matches!(state, State::Expired { .. })
 }
 
+/// Guards: B43.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b43_a_lost_connection_costs_neither_the_session_nor_its_ephemerals() {
+async fn reconnect_keeps_session_and_ephemerals() {
     let scene = Scene::new(crate::common::LONG_SESSION).await;
     let zk = &scene.zk;
     let mut session = zk.session();
@@ -81,9 +82,10 @@ async fn b43_a_lost_connection_costs_neither_the_session_nor_its_ephemerals() {
     }
 }
 
-/// B28, ZOOKEEPER-4508.
+/// ZOOKEEPER-4508.
+/// Guards: A5, B28.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a5_b28_a_session_expires_once_by_the_local_clock_and_is_renewed_when_servers_are_back() {
+async fn session_expires_locally_and_is_renewed() {
     unless_starved(Duration::from_secs(2), expires_and_is_renewed).await;
 }
 
@@ -129,9 +131,10 @@ async fn expires_and_is_renewed(session: Duration) {
     .await;
 }
 
-/// A4: no resurrection.
+/// No resurrection.
+/// Guards: A4.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a4_after_the_expiry_of_a_client_without_renewal_every_operation_fails() {
+async fn expired_client_fails_every_operation() {
     unless_starved(Duration::from_secs(1), expires_for_good).await;
 }
 
@@ -178,12 +181,15 @@ async fn expires_for_good(session: Duration) {
         format_args!("{state:?}"),
     );
     let close = soon("close", zk.close()).await;
-    assert!(close.is_ok() || close.is_err_and(|error| error.kind() == ErrorKind::Closed));
+    assert!(
+        close.is_ok() || close.is_err_and(|error| error.kind() == ErrorKind::CloseUnacknowledged)
+    );
 }
 
-/// B29, ZOOKEEPER-4921: a session that never was does not expire.
+/// ZOOKEEPER-4921: a session that never was does not expire.
+/// Guards: A6, B29.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a6_b29_a_client_started_without_a_server_waits_for_one() {
+async fn client_waits_for_the_first_server() {
     unless_starved(Duration::from_secs(1), waits_for_a_server).await;
 }
 
@@ -214,9 +220,9 @@ async fn waits_for_a_server(session: Duration) {
     assert_eq!(zk.session().epoch, 1);
 }
 
-/// G2, G3.
+/// Guards: G3, G2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g3_a_killed_server_leaves_writes_unknown_and_reads_are_sent_again() {
+async fn killed_server_leaves_writes_unknown() {
     let scene = Scene::new(crate::common::LONG_SESSION).await;
     let zk = &scene.zk;
     zk.create("/a", "0").await.unwrap();
@@ -262,7 +268,7 @@ async fn g3_a_killed_server_leaves_writes_unknown_and_reads_are_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_submitted_without_a_connection_is_executed_after_the_reconnect() {
+async fn parked_write_runs_after_the_reconnect() {
     let scene = Scene::new(crate::common::LONG_SESSION).await;
     scene.cut_off().await;
     let zk = &scene.zk;
@@ -295,8 +301,9 @@ async fn a_write_submitted_without_a_connection_is_executed_after_the_reconnect(
     assert_eq!(zk.exists("/never").await.unwrap(), None);
 }
 
+/// Guards: C4, B36.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c4_b36_a_deadline_passes_without_a_connection_and_what_missed_it_is_not_sent() {
+async fn late_request_is_not_sent() {
     let scene = Scene::new(crate::common::LONG_SESSION).await;
     let zk = &scene.zk;
     scene.cut_off().await;
@@ -346,9 +353,9 @@ async fn c4_b36_a_deadline_passes_without_a_connection_and_what_missed_it_is_not
     );
 }
 
-/// B31.
+/// Guards: B31.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b31_close_without_a_server_fails_within_its_timeout() {
+async fn close_without_a_server_times_out() {
     for frozen in [false, true] {
         let server = blocking(own_server);
         let zk = connect(&server.connect_string(), |builder| {
@@ -368,7 +375,7 @@ async fn b31_close_without_a_server_fails_within_its_timeout() {
         let error = soon("close", zk.close()).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.outcome()),
-            (ErrorKind::Closed, Outcome::Unknown)
+            (ErrorKind::CloseUnacknowledged, Outcome::Unknown)
         );
         assert!(
             error.to_string().contains("ephemeral znodes go when"),
@@ -384,9 +391,10 @@ async fn b31_close_without_a_server_fails_within_its_timeout() {
     }
 }
 
-/// A22: nothing to close, nothing to wait for.
+/// Nothing to close, nothing to wait for.
+/// Guards: A22.
 #[tokio::test]
-async fn a22_close_before_there_was_a_session_returns_at_once() {
+async fn close_before_a_session_returns_at_once() {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let hosts = listener.local_addr().unwrap().to_string();
     let zk = Client::builder(hosts).start().unwrap();
@@ -399,9 +407,9 @@ async fn a22_close_before_there_was_a_session_returns_at_once() {
     );
 }
 
-/// G11.
+/// Guards: A24, D18, G11.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a24_d18_g11_when_close_returns_the_ephemerals_are_gone_and_the_connection_too() {
+async fn close_returns_after_ephemerals_are_gone() {
     let server = blocking(own_server);
     let admin = connect(&server.connect_string(), |builder| builder).await;
     for _ in 0..20 {

@@ -133,20 +133,20 @@ async fn equals_the_tree(one_shot: bool, session: Duration) {
     .await;
 }
 
-/// A41, A74, D1.
+/// Guards: A41, D1, A74.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a41_d1_it_equals_the_tree_after_reconnects_and_in_the_next_session() {
+async fn cache_equals_tree_after_reconnects() {
     unless_starved(SESSION, |session| equals_the_tree(false, session)).await;
 }
 
-/// A39, B62.
+/// Guards: A39, B62.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a39_b62_with_one_shot_watches_it_equals_the_tree_too() {
+async fn cache_equals_tree_with_one_shot_watches() {
     unless_starved(SESSION, |session| equals_the_tree(true, session)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_nodes_come_and_go_and_every_one_is_told() {
+async fn cache_reports_a_thousand_changes() {
     let zk = crate::common::client().await;
     zk.create("/app", "").await.unwrap();
     let cache = TreeCache::new(&zk, "/app");

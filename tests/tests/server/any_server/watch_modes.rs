@@ -124,10 +124,11 @@ fn orders() -> Vec<Vec<Kind>> {
     orders.split_off(1)
 }
 
-/// B64, B65, ZOOKEEPER-4466, ZOOKEEPER-4471, ZOOKEEPER-4475: nobody is told less for another's
+/// ZOOKEEPER-4466, ZOOKEEPER-4471, ZOOKEEPER-4475: nobody is told less for another's
 /// sake, nor more, whatever the server makes of the modes of one path.
+/// Guards: A45, B64, B65.
 #[tokio::test]
-async fn a45_b64_b65_watches_of_all_kinds_on_one_path_do_not_disturb_each_other() {
+async fn watches_on_one_path_are_independent() {
     let zk = client().await;
     let other = beside(&zk, &shared_server().connect_string()).await;
     for kind in [Kind::Persistent, Kind::Recursive] {

@@ -53,12 +53,12 @@ fn kazoo(server: SocketAddr) {
 }
 
 #[test]
-fn kazoo_and_its_recipes_work_on_the_embedded_server() {
+fn kazoo_works_on_the_embedded_server() {
     kazoo(embedded(Pose::V3_9).address());
 }
 
 #[test]
-fn kazoo_and_its_recipes_work_on_the_embedded_server_as_3_8() {
+fn kazoo_works_on_the_embedded_3_8() {
     kazoo(embedded(Pose::V3_8).address());
 }
 
@@ -146,13 +146,13 @@ fn check_dialogue(server: SocketAddr) {
 }
 
 #[test]
-fn the_command_line_of_zookeeper_works_on_the_embedded_server() {
+fn zkcli_works_on_the_embedded_server() {
     let server = embedded(Pose::V3_9);
     check_dialogue(server.address());
 }
 
 #[test]
-fn the_command_line_of_zookeeper_finds_the_same_on_apache_zookeeper() {
+fn zkcli_finds_the_same_on_apache() {
     let server = apache();
     check_dialogue(server.address());
 }

@@ -68,7 +68,7 @@ impl RawSession {
 }
 
 #[test]
-fn a_standalone_server_survives_kill_9_with_its_port_and_its_data() {
+fn killed_server_keeps_port_and_data() {
     let begun = Instant::now();
     let server = Standalone::start(ServerOptions::default()).unwrap();
     eprintln!("standalone serves after {:?}", begun.elapsed());
@@ -99,7 +99,7 @@ fn a_standalone_server_survives_kill_9_with_its_port_and_its_data() {
 }
 
 #[test]
-fn an_orderly_stop_keeps_the_data_and_works_on_a_paused_server() {
+fn stop_keeps_data_also_when_paused() {
     let server = Standalone::start(ServerOptions::default()).unwrap();
     RawSession::open(server.address()).create("/kept");
     let written = server.srvr().unwrap();
@@ -110,7 +110,7 @@ fn an_orderly_stop_keeps_the_data_and_works_on_a_paused_server() {
 }
 
 #[test]
-fn a_paused_server_is_silent_until_it_is_resumed() {
+fn paused_server_answers_after_resume() {
     let server = Standalone::start(ServerOptions::default()).unwrap();
     server.pause().unwrap();
     // The kernel accepts on the server's behalf; the server says nothing.
@@ -145,7 +145,7 @@ fn options_reach_the_server() {
 }
 
 #[test]
-fn a_server_with_a_secure_port_listens_on_both() {
+fn secure_port_is_beside_the_plain_one() {
     let server = Standalone::start(ServerOptions::default().secure_port()).unwrap();
     assert!(TcpStream::connect(server.secure_address().unwrap()).is_ok());
     RawSession::open(server.address()).create("/through-netty");
@@ -181,7 +181,7 @@ fn a_proxy_stands_between() {
 }
 
 #[test]
-fn an_ensemble_elects_another_leader_when_its_leader_is_killed() {
+fn ensemble_replaces_a_killed_leader() {
     let begun = Instant::now();
     let ensemble = Ensemble::start(3, ServerOptions::default()).unwrap();
     eprintln!("an ensemble of three serves after {:?}", begun.elapsed());
@@ -204,7 +204,7 @@ fn an_ensemble_elects_another_leader_when_its_leader_is_killed() {
 }
 
 #[test]
-fn an_ensemble_without_a_quorum_serves_nobody() {
+fn ensemble_without_quorum_does_not_serve() {
     let ensemble = Ensemble::start(3, ServerOptions::default().config("syncLimit", "4")).unwrap();
     let leader = ensemble.leader().unwrap();
     let followers = ensemble.followers().unwrap();
@@ -223,7 +223,7 @@ fn an_ensemble_without_a_quorum_serves_nobody() {
 }
 
 #[test]
-fn dropping_leaves_neither_process_nor_directory() {
+fn drop_leaves_no_process_or_directory() {
     let server = Standalone::start(ServerOptions::default()).unwrap();
     let (pid, dir, address) = (
         server.pid().unwrap(),
@@ -239,7 +239,7 @@ fn dropping_leaves_neither_process_nor_directory() {
 /// The test runs itself a second time as the owner of a server, and kills that process: no
 /// destructor runs there.
 #[test]
-fn a_killed_owner_leaves_neither_process_nor_directory() {
+fn killed_owner_leaves_no_process() {
     if std::env::var_os(OWNER).is_some() {
         let server = Standalone::start(ServerOptions::default()).unwrap();
         server.pause().unwrap();
@@ -251,7 +251,7 @@ fn a_killed_owner_leaves_neither_process_nor_directory() {
     let mut owner = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "apache::harness::a_killed_owner_leaves_neither_process_nor_directory",
+            "apache::harness::killed_owner_leaves_no_process",
             "--nocapture",
         ])
         .env(OWNER, "1")

@@ -36,8 +36,9 @@ fn serving<'a>(ensemble: &'a Ensemble, zk: &Client) -> &'a Server {
     servers.find(here).expect("somebody serves it")
 }
 
+/// Guards: A35.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a35_a_local_session_that_loses_its_server_is_over_and_says_so() {
+async fn local_session_ends_with_its_server() {
     let ensemble = blocking(|| ensemble(false));
     let zk = client(&ensemble).await;
     zk.create("/a", "").await.unwrap();
@@ -61,8 +62,9 @@ async fn a35_a_local_session_that_loses_its_server_is_over_and_says_so() {
     zk.set("/a", "x").await.unwrap();
 }
 
+/// Guards: A35.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a35_a_local_session_that_makes_an_ephemeral_becomes_everybodys() {
+async fn ephemeral_makes_a_local_session_global() {
     let ensemble = blocking(|| ensemble(true));
     let zk = client(&ensemble).await;
     let session = zk.session();

@@ -8,7 +8,6 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use std::error::Error as _;
 use std::fs;
 use std::future::ready;
 use std::path::PathBuf;
@@ -101,7 +100,7 @@ fn cause(error: &Error) -> SaslError {
     assert_eq!(error.kind(), ErrorKind::AuthFailed, "{error}");
     assert!(!format!("{error} {error:?}").contains("canary"));
     let text = error.to_string();
-    match error.source().unwrap().downcast_ref::<Disconnect>() {
+    match error.disconnect() {
         Some(Disconnect::LoginFailed { mechanism, cause }) => {
             let told = [mechanism.as_str(), &cause.to_string(), "127.0.0.1:"];
             assert!(told.iter().all(|part| text.contains(part)), "{text}");
@@ -112,7 +111,7 @@ fn cause(error: &Error) -> SaslError {
 }
 
 #[tokio::test]
-async fn who_has_logged_in_is_known_to_acls() {
+async fn login_is_an_acl_identity() {
     let server = open();
     let bob = server.bob().await;
     let only_bob = vec![Acl::new(Permissions::ALL, "sasl", "bob")];
@@ -125,9 +124,10 @@ async fn who_has_logged_in_is_known_to_acls() {
     bob.close().await.unwrap();
 }
 
-/// B21, ZOOKEEPER-1437: what is submitted before there is a connection does not overtake the login.
+/// ZOOKEEPER-1437: what is submitted before there is a connection does not overtake the login.
+/// Guards: A33, B21.
 #[tokio::test]
-async fn a33_b21_what_is_submitted_early_waits_for_the_login() {
+async fn early_requests_wait_for_the_login() {
     let zk = closed()
         .builder()
         .auth("digest", "user:password")
@@ -187,8 +187,9 @@ async fn names_and_passwords_beyond_ascii() {
 
 /// The unknown user's password is nobody's: Apache's server checks an unknown user's against that
 /// of whoever logged in last (`SaslServerCallbackHandler` keeps the name), and lets them in by it.
+/// Guards: B72, T5.
 #[tokio::test]
-async fn b72_t5_a_wrong_password_and_an_unknown_user_are_refused_at_once() {
+async fn wrong_credentials_are_refused_at_once() {
     for server in [open(), closed()] {
         for (user, password) in [("bob", "canary"), ("nobody", "canary")] {
             let builder = server.builder().sasl_digest(user, password);
@@ -208,8 +209,9 @@ async fn an_empty_name_is_refused_here() {
 }
 
 /// As `connect`, but a client that was started and is not waited for has its requests fail.
+/// Guards: B79.
 #[tokio::test]
-async fn b79_a_refused_login_fails_what_waits_for_it() {
+async fn refused_login_fails_waiting_requests() {
     let zk = open().builder().sasl_digest("bob", "no").start().unwrap();
     let mut states = zk.states();
     let error = zk.create("/never", "").await.unwrap_err();
@@ -225,8 +227,9 @@ async fn b79_a_refused_login_fails_what_waits_for_it() {
     other.close().await.unwrap();
 }
 
+/// Guards: A33, T5.
 #[tokio::test]
-async fn a33_t5_a_server_without_sasl_is_named_as_such() {
+async fn server_without_sasl_is_named() {
     let plain = Standalone::start(ServerOptions::default()).unwrap();
     let embedded = zk_embedded::Server::start().await.unwrap();
     for hosts in [plain.connect_string(), embedded.connect_string()] {
@@ -239,8 +242,9 @@ async fn a33_t5_a_server_without_sasl_is_named_as_such() {
     }
 }
 
+/// Guards: T5.
 #[tokio::test]
-async fn t5_a_server_that_requires_a_login_says_so_to_who_has_none() {
+async fn required_login_is_named_when_missing() {
     let zk = closed().builder().connect().await.unwrap();
     let error = zk.get("/").await.unwrap_err();
     assert_eq!(
@@ -248,7 +252,7 @@ async fn t5_a_server_that_requires_a_login_says_so_to_who_has_none() {
         (ErrorKind::AuthFailed, Outcome::Rejected)
     );
     assert!(error.to_string().contains("SASL"), "{error}");
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
+    let cause = error.disconnect();
     assert_eq!(cause, Some(&Disconnect::LoginRequired));
     // It is not tried again.
     let error = zk.get("/").await.unwrap_err();
@@ -256,9 +260,10 @@ async fn t5_a_server_that_requires_a_login_says_so_to_who_has_none() {
     assert_eq!(zk.state(), State::AuthFailed);
 }
 
-/// B72: the password is changed while the client is away.
+/// The password is changed while the client is away.
+/// Guards: B72, T5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b72_t5_a_login_that_fails_only_on_reconnect_is_reported() {
+async fn login_failing_on_reconnect_is_reported() {
     let server = tokio::task::block_in_place(|| Guarded::start(false));
     let zk = server.bob().await;
     let mut states = zk.states();
@@ -358,9 +363,10 @@ impl Login for Kerberos {
     }
 }
 
-/// A34, B78: ZOOKEEPER-4477 and 4275.
+/// ZOOKEEPER-4477 and 4275.
+/// Guards: A34, B78.
 #[tokio::test]
-async fn a34_b78_a_missing_ticket_is_waited_for_and_a_slow_one_is_no_dead_server() {
+async fn slow_or_missing_ticket_is_waited_for() {
     unless_starved(Duration::from_millis(1500), tickets_are_waited_for).await;
 }
 
@@ -407,9 +413,10 @@ impl Login for Other {
     }
 }
 
-/// B76, ZOOKEEPER-5043: a server that only has DIGEST-MD5 does not get a digest.
+/// ZOOKEEPER-5043: a server that only has DIGEST-MD5 does not get a digest.
+/// Guards: B76.
 #[tokio::test]
-async fn b76_the_mechanism_is_the_one_that_was_asked_for() {
+async fn the_requested_mechanism_is_used() {
     let error = open().builder().sasl(Other).connect().await.unwrap_err();
     assert!(matches!(cause(&error), SaslError::Challenge(_)));
     assert!(error.to_string().contains("GSSAPI"), "{error}");

@@ -68,9 +68,10 @@ async fn connect(hosts: &str, tls: TlsConfig) -> Result<Client, Error> {
     crate::common::builder(hosts).tls(tls).connect().await
 }
 
-/// C23: several replies in one TLS record, and replies larger than one, must not wait for each other.
+/// Several replies in one TLS record, and replies larger than one, must not wait for each other.
+/// Guards: C23.
 #[tokio::test]
-async fn c23_a_session_over_tls_is_as_any_other() {
+async fn session_over_tls_works_as_any_other() {
     let server = one_way();
     let zk = connect(&server.hosts(), server.ca.trusted()).await.unwrap();
     zk.create("/tls", "").await.unwrap();
@@ -90,7 +91,7 @@ async fn c23_a_session_over_tls_is_as_any_other() {
 }
 
 #[tokio::test]
-async fn a_session_moves_to_another_connection_over_tls() {
+async fn session_resumes_over_tls() {
     let server = one_way();
     let proxy = Proxy::start(server.server.secure_address().unwrap()).unwrap();
     let zk = connect(&proxy.connect_string(), server.ca.trusted())
@@ -108,8 +109,9 @@ async fn a_session_moves_to_another_connection_over_tls() {
     zk.close().await.unwrap();
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_real_server_of_another_ca_or_name_is_refused() {
+async fn wrong_ca_or_name_is_refused() {
     let server = one_way();
     let strangers = Authority::new("strangers").trusted();
     let error = connect(&server.hosts(), strangers).await.unwrap_err();
@@ -126,8 +128,9 @@ async fn t1_a_real_server_of_another_ca_or_name_is_refused() {
     zk.close().await.unwrap();
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_client_certificate_is_an_identity_that_acls_know() {
+async fn client_certificate_is_an_acl_identity() {
     let server = mutual();
     let identity = server.clients.issue_to_common_name("worker");
     let zk = connect(&server.hosts(), server.identified(&identity))
@@ -143,8 +146,9 @@ async fn t1_a_client_certificate_is_an_identity_that_acls_know() {
     zk.close().await.unwrap();
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_a_real_server_that_wants_another_client_certificate_says_so() {
+async fn wrong_client_certificate_is_named() {
     let server = mutual();
     let error = connect(&server.hosts(), server.ca.trusted())
         .await
@@ -169,8 +173,9 @@ async fn t1_a_real_server_that_wants_another_client_certificate_says_so() {
     }
 }
 
+/// Guards: T1.
 #[tokio::test]
-async fn t1_the_wrong_port_is_named_as_such() {
+async fn wrong_port_is_named() {
     let server = one_way();
     for (hosts, tls) in [
         (server.hosts(), None),

@@ -54,9 +54,10 @@ async fn only(zk: &Client, expected: usize) {
     .await;
 }
 
-/// B95, A64: whatever the acquisition was waiting for.
+/// Whatever the acquisition was waiting for.
+/// Guards: B95, A64.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b95_an_acquisition_dropped_at_any_point_leaves_neither_node_nor_watch() {
+async fn acquire_dropped_any_time_leaves_nothing() {
     let zk = client().await;
     let holder = beside(&zk, &shared_server().connect_string()).await;
     let held = Lock::new(&holder, "/lock").acquire().await.unwrap();
@@ -92,8 +93,9 @@ async fn b95_an_acquisition_dropped_at_any_point_leaves_neither_node_nor_watch()
 }
 
 /// Polled a number of times and then dropped: every await point there is, and no clock.
+/// Guards: B95.
 #[tokio::test]
-async fn b95_an_acquisition_dropped_at_any_await_leaves_neither_node_nor_watch() {
+async fn acquire_dropped_any_await_leaves_nothing() {
     let zk = client().await;
     let lock = Lock::new(&zk, "/lock");
     let mut polls = 1;
@@ -124,8 +126,9 @@ async fn b95_an_acquisition_dropped_at_any_await_leaves_neither_node_nor_watch()
     only(&zk, 0).await;
 }
 
+/// Guards: A64.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a64_an_acquisition_that_times_out_or_is_refused_leaves_nothing() {
+async fn failed_acquire_leaves_nothing() {
     let zk = client().await;
     let holder = beside(&zk, &shared_server().connect_string()).await;
     let held = Lock::new(&holder, "/lock").acquire().await.unwrap();
@@ -141,9 +144,10 @@ async fn a64_an_acquisition_that_times_out_or_is_refused_leaves_nothing() {
     only(&zk, 0).await;
 }
 
-/// B83: in the middle of a line, where somebody watches who leaves.
+/// In the middle of a line, where somebody watches who leaves.
+/// Guards: A63, B83.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a63_b83_waiters_that_leave_do_not_stop_those_behind_them() {
+async fn leaving_waiters_do_not_block_others() {
     let zk = client().await;
     let lock = Lock::new(&zk, "/lock");
     let held = lock.acquire().await.unwrap();
@@ -178,7 +182,7 @@ async fn a63_b83_waiters_that_leave_do_not_stop_those_behind_them() {
 }
 
 #[tokio::test]
-async fn a_guard_dropped_in_a_task_is_released_in_the_background() {
+async fn guard_dropped_in_a_task_is_released() {
     let zk = client().await;
     let lock = Lock::new(&zk, "/lock");
     for _ in 0..20 {
@@ -200,8 +204,9 @@ async fn a_guard_dropped_in_a_task_is_released_in_the_background() {
     only(&zk, 0).await;
 }
 
+/// Guards: D13.
 #[tokio::test]
-async fn d13_a_guard_dropped_outside_the_runtime_is_released_all_the_same() {
+async fn guard_dropped_off_runtime_is_released() {
     let zk = client().await;
     let guard: LockGuard = Lock::new(&zk, "/lock").acquire().await.unwrap();
     assert_eq!(line(&zk, "/lock").await, 1);
@@ -235,9 +240,10 @@ async fn d13_a_guard_dropped_outside_the_runtime_is_released_all_the_same() {
     only(&zk, 0).await;
 }
 
-/// A38: at no point does a dropped request confuse the replies of others.
+/// At no point does a dropped request confuse the replies of others.
+/// Guards: A38.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a38_dropped_requests_leave_the_replies_of_others_alone() {
+async fn dropped_requests_keep_others_replies() {
     let zk = client().await;
     zk.create("/lock", "").await.unwrap();
     for n in 0..10 {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::common::child::{self, Child, Said};
 use crate::common::{Proxies, blocking, soon, then_always, unless_starved, until};
 use zk_client::{Client, State};
-use zk_recipes::{Election, Lost, Term};
+use zk_recipes::{Election, GuardLost, Term};
 use zk_tests::starvation::always;
 
 const SESSION: Duration = Duration::from_secs(2);
@@ -92,7 +92,7 @@ fn one_leads_at_a_time(records: &Records) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn leadership_passes_on_when_the_leaders_process_is_killed() {
+async fn leadership_moves_when_leader_is_killed() {
     if let Some(orders) = child::orders() {
         return campaign(&orders).await;
     }
@@ -114,7 +114,7 @@ async fn all_lead_in_turn(session: Duration, records: Records) {
     for n in 0..4 {
         let session = session.as_millis();
         let orders = format!("{hosts} {} candidate-{n} {session}", zk.root());
-        let test = "leadership_passes_on_when_the_leaders_process_is_killed";
+        let test = "leadership_moves_when_leader_is_killed";
         let mut candidate = Child::start(module_path!(), test, &orders);
         records.lock().unwrap().push(candidate.record());
         candidate.hear("ready").await;
@@ -153,8 +153,9 @@ async fn all_lead_in_turn(session: Duration, records: Records) {
     .await;
 }
 
+/// Guards: D6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d6_leadership_passes_on_when_the_leaders_session_expires() {
+async fn leadership_moves_on_session_expiry() {
     unless_starved(SESSION, leadership_outlives_a_session).await;
 }
 
@@ -199,7 +200,7 @@ async fn leadership_outlives_a_session(session: Duration) {
         proxies[leading].stall(true);
         let lost = soon("the term to end", term.lost()).await;
         let ended = Instant::now();
-        assert_eq!(lost, Lost::OutOfContact, "before anybody has told");
+        assert_eq!(lost, GuardLost::OutOfContact, "before anybody has told");
         let (next, started) = soon("the next term", successor).await.unwrap();
         assert!(
             ended < started,

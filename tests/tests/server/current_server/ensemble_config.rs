@@ -46,8 +46,9 @@ async fn until_done<F: Future<Output = zk_client::Result<()>>>(mut change: impl 
     .await;
 }
 
+/// Guards: B60, A48.
 #[tokio::test(flavor = "multi_thread")]
-async fn b60_a48_the_configuration_is_the_same_for_every_chroot_and_so_is_its_watch() {
+async fn config_and_its_watch_ignore_the_chroot() {
     let ensemble = blocking(ensemble);
     // One that follows will be removed, and nobody here is to lose a connection by that.
     let leader = blocking(|| ensemble.leader().unwrap().id());
@@ -133,8 +134,9 @@ async fn b60_a48_the_configuration_is_the_same_for_every_chroot_and_so_is_its_wa
     }
 }
 
+/// Guards: C8, A80.
 #[tokio::test(flavor = "multi_thread")]
-async fn c8_a80_a_client_leaves_every_server_that_is_removed_and_keeps_its_session() {
+async fn client_leaves_removed_servers() {
     let ensemble = blocking(ensemble);
     let hosts = ensemble.connect_string();
     let admin = admin(&hosts).await;
@@ -184,8 +186,9 @@ async fn c8_a80_a_client_leaves_every_server_that_is_removed_and_keeps_its_sessi
     assert!(moved);
 }
 
+/// Guards: A80.
 #[tokio::test(flavor = "multi_thread")]
-async fn a80_a_server_alone_has_an_empty_configuration() {
+async fn standalone_server_has_an_empty_config() {
     let server = shared_server();
     let zk = builder(server.connect_string())
         .follow_config(true)

@@ -40,8 +40,9 @@ async fn client_of_a_follower(ensemble: &TestEnsemble, session: Duration) -> (Cl
     }
 }
 
+/// Guards: A1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a1_a_client_of_a_frozen_server_moves_to_another_within_its_session() {
+async fn frozen_server_is_left_within_the_session() {
     unless_starved(SESSION, moves_to_another).await;
 }
 
@@ -88,8 +89,9 @@ async fn moves_to_another(timeout: Duration) {
     assert_eq!(zk.session(), session);
 }
 
+/// Guards: A2, B45.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a2_b45_a_listener_that_never_answers_costs_a_part_of_the_session_and_no_more() {
+async fn mute_listener_costs_part_of_the_session() {
     let server = crate::common::shared_server();
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let silent = listener.local_addr().unwrap();
@@ -122,8 +124,9 @@ async fn a2_b45_a_listener_that_never_answers_costs_a_part_of_the_session_and_no
 
 /// A server that is asked while it starts may accept a connection and forget it. One such must not
 /// take the time that the session has.
+/// Guards: B45.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b45_a_handshake_that_is_never_answered_does_not_cost_the_session() {
+async fn unanswered_handshake_keeps_the_session() {
     unless_starved(SESSION, survives_a_swallowed_handshake).await;
 }
 

@@ -29,8 +29,9 @@ fn read_write(state: &State) -> bool {
     matches!(state, State::Connected { .. })
 }
 
+/// Guards: A30, I17, X15.
 #[tokio::test(flavor = "multi_thread")]
-async fn a30_i17_x15_reads_without_a_quorum_and_a_session_with_one() {
+async fn read_only_reads_then_a_quorum_session() {
     let ensemble = blocking(read_only_ensemble);
     let hosts = ensemble.connect_string();
     let writer = client_of(&hosts).await;
@@ -83,8 +84,9 @@ async fn a30_i17_x15_reads_without_a_quorum_and_a_session_with_one() {
 
 /// What becomes of a session whose server loses its quorum is the server's business; that it is
 /// told, once, and that no lease outlives it, is ours.
+/// Guards: A30.
 #[tokio::test(flavor = "multi_thread")]
-async fn a30_a_session_survives_the_loss_of_the_quorum_or_is_said_to_be_over() {
+async fn quorum_loss_keeps_or_expires_session() {
     let ensemble = blocking(read_only_ensemble);
     let hosts = ensemble.connect_string();
     let zk = connect_as_is(&hosts).await;

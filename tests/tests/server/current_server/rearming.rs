@@ -205,7 +205,7 @@ impl Thousands {
             }
             let path = &self.paths[n];
             let what = format!("{:?} {n} of {path}, {when}", Kind::of(n));
-            match soon(&what, watch.changed()).await {
+            match soon(&what, &mut *watch).await {
                 WatchEvent::Node(event) => {
                     assert!(
                         changed.contains(&n),
@@ -229,8 +229,9 @@ impl Thousands {
     }
 }
 
+/// Guards: A19, B57.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a19_b57_three_thousand_watches_survive_a_restart_and_every_change_is_told_once() {
+async fn many_watches_survive_a_restart() {
     let scene = Scene::new().await;
     let thousands = Thousands::make(&scene.admin).await;
     assert!(
@@ -270,8 +271,9 @@ async fn a19_b57_three_thousand_watches_survive_a_restart_and_every_change_is_to
 }
 
 /// Finding 1 of the verification programme: the Java client loses these.
+/// Guards: B52.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b52_no_event_is_lost_when_the_connection_is_cut_between_two_batches() {
+async fn cut_between_batches_loses_no_event() {
     let scene = Scene::new().await;
     let thousands = Thousands::make(&scene.admin).await;
     let seed = fastrand::u64(..);
@@ -318,7 +320,7 @@ async fn b52_no_event_is_lost_when_the_connection_is_cut_between_two_batches() {
         assert_eq!(scene.watching.statistics().watches, left.len(), "{when}");
         thousands.change(&scene.admin, &left).await;
         for (n, mut watch) in silent {
-            let event = soon("a later event", watch.changed()).await;
+            let event = soon("a later event", &mut watch).await;
             let later = event.node().map(|event| event.kind);
             assert_eq!(
                 later,
@@ -334,7 +336,7 @@ async fn b52_no_event_is_lost_when_the_connection_is_cut_between_two_batches() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_znode_created_and_deleted_meanwhile_is_a_gap_to_who_waits_for_it() {
+async fn created_and_deleted_meanwhile_is_a_gap() {
     let scene = Scene::new().await;
     let (_, watch) = scene.watching.exists("/a").watch().await.unwrap();
     let since = scene.admin.create("/b", "").await.unwrap().stat.czxid;
@@ -372,9 +374,10 @@ async fn changes(events: &mut WatchStream, expected: &[(NodeEventKind, &str)]) {
     }
 }
 
-/// B53, B54: no server tells what happened under these, so the client says so.
+/// No server tells what happened under these, so the client says so.
+/// Guards: A41, B53, B54.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a41_b53_b54_persistent_and_recursive_watches_tell_a_gap_and_go_on() {
+async fn lasting_watches_report_gaps_and_continue() {
     use NodeEventKind::{ChildrenChanged, Created, DataChanged, Deleted};
     let scene = Scene::new().await;
     scene.admin.create("/a", "").await.unwrap();

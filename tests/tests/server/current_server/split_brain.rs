@@ -15,7 +15,7 @@ use crate::common::child::{self, Child, Said};
 use crate::common::contest::Contest;
 use crate::common::{soon, then_always, unless_starved};
 use zk_client::{Client, ErrorKind};
-use zk_recipes::{Error, Lost};
+use zk_recipes::{Error, GuardLost};
 use zk_tests::starvation::always;
 
 const SESSION: Duration = Duration::from_secs(2);
@@ -69,10 +69,10 @@ async fn hold(orders: &str) {
     assert_eq!(after, before, "to the client, all is as it was");
     let refused = fenced.unwrap_err();
     assert!(
-        matches!(refused, Error::Lost(Lost::OutOfContact)),
+        matches!(refused, Error::Lost(GuardLost::OutOfContact)),
         "{refused}"
     );
-    assert_eq!(checked, Err(Lost::OutOfContact));
+    assert_eq!(checked, Err(GuardLost::OutOfContact));
     let late = late.unwrap_err();
     let lost = matches!(
         late.kind(),
@@ -93,14 +93,15 @@ fn it_holds_no_more(record: &OnceLock<Said>) {
 
 /// Finding 3 of the verification programme: with a boolean for a lock, the holder writes.
 #[tokio::test(flavor = "current_thread")]
-async fn a_holder_that_was_stopped_knows_before_any_network_event_and_writes_nothing() {
-    let test = "a_holder_that_was_stopped_knows_before_any_network_event_and_writes_nothing";
+async fn stopped_holder_writes_nothing() {
+    let test = "stopped_holder_writes_nothing";
     be_stopped(test, "lock").await;
 }
 
+/// Guards: D6.
 #[tokio::test(flavor = "current_thread")]
-async fn d6_a_leader_that_was_stopped_knows_before_any_network_event_and_writes_nothing() {
-    let test = "d6_a_leader_that_was_stopped_knows_before_any_network_event_and_writes_nothing";
+async fn stopped_leader_writes_nothing() {
+    let test = "stopped_leader_writes_nothing";
     be_stopped(test, "election").await;
 }
 

@@ -135,7 +135,7 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_last_state_is_seen_after_every_reconnect_and_every_expiry() {
+async fn last_state_after_reconnects_and_expiry() {
     unless_starved(SESSION, the_last_state_is_seen).await;
 }
 

@@ -219,11 +219,12 @@ fn print(thing: &(impl Debug + ?Sized)) {
     tracing::info!(?thing, "printed");
 }
 
-/// T6: credentials, wrong ones among them, and the session's password, through all that happens to a
+/// Credentials, wrong ones among them, and the session's password, through all that happens to a
 /// client. The subscriber is the whole process's, so the test has a process of its own.
+/// Guards: T6, B75.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t6_b75_no_secret_is_told_and_everything_else_is() {
-    let test = "t6_b75_no_secret_is_told_and_everything_else_is";
+async fn events_are_complete_without_secrets() {
+    let test = "events_are_complete_without_secrets";
     if !blocking(|| child::is_alone(module_path!(), test)) {
         return;
     }

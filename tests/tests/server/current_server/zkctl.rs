@@ -23,7 +23,7 @@ fn create(server: &str, data: &[u8]) -> Output {
 }
 
 #[test]
-fn znodes_are_made_shown_changed_and_deleted() {
+fn create_get_set_and_delete() {
     let zk = root();
     assert_eq!(done(&zk, &["create", "/a", "one"]), "/a\n");
     assert_eq!(done(&zk, &["create", "-p", "/a/b/c"]), "/a/b/c\n");
@@ -105,7 +105,7 @@ fn json_is_one_object_a_line() {
 }
 
 #[test]
-fn data_that_are_not_text_pass_through_unchanged() {
+fn binary_data_passes_unchanged() {
     let zk = root();
     assert!(create(&zk, b"\xff\x00\n").status.success());
     assert_eq!(output(&zk, &["get", "/a"]).stdout, b"\xff\x00\n");
@@ -113,7 +113,7 @@ fn data_that_are_not_text_pass_through_unchanged() {
 }
 
 #[test]
-fn what_the_server_refuses_is_explained_without_the_secret() {
+fn refusals_are_explained_without_secrets() {
     let zk = root();
     let secret = "hunter2";
     let mut create = zkctl(&zk, &["create", "/a", "x", "--acl", "auth::cdrwa"]);
@@ -132,7 +132,7 @@ fn what_the_server_refuses_is_explained_without_the_secret() {
 }
 
 #[test]
-fn a_znode_that_is_too_large_is_refused_and_not_retried() {
+fn too_large_znode_is_not_retried() {
     let zk = root();
     let output = create(&zk, &vec![b'x'; 0xf_ffff]);
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -144,7 +144,7 @@ fn a_znode_that_is_too_large_is_refused_and_not_retried() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn closed_output_is_no_failure() {
     let zk = root();
     assert!(create(&zk, &vec![b'x'; 500_000]).status.success());
     let mut child = zkctl(&zk, &["get", "/a"]).spawn().unwrap();
@@ -157,7 +157,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
-fn an_ephemeral_znode_goes_when_its_command_is_interrupted() {
+fn ephemeral_ends_with_its_command() {
     let zk = root();
     let mut holder = Running::start(&zk, &["create", "-e", "/e"]);
     holder.says("/e");
@@ -169,7 +169,7 @@ fn an_ephemeral_znode_goes_when_its_command_is_interrupted() {
 }
 
 #[test]
-fn a_watch_goes_on_through_a_restart_and_shows_the_gap() {
+fn watch_shows_the_gap_of_a_restart() {
     let server = own_server();
     let zk = server.connect_string();
     let mut plain = Running::start(&zk, &["watch", "-r", "/"]);

@@ -127,7 +127,7 @@ async fn a_write_whose_reply_was_lost() {
         &[
             "setData /config: the connection was lost",
             "; whether it took effect is unknown",
-            "(read what it was to change before making it again)",
+            "(read what it would have changed before making it again)",
             // The cause: which of the two the network says is not ours to choose.
             ": ",
         ],
@@ -148,7 +148,7 @@ async fn a_write_whose_reply_was_lost() {
         &[
             "setData /config: the deadline passed: no answer within 2",
             "; whether it took effect is unknown",
-            "(read what it was to change before making it again)",
+            "(read what it would have changed before making it again)",
         ],
     );
 }
@@ -209,7 +209,7 @@ async fn refused(hosts: &str, reason: &str) -> (Error, String) {
 }
 
 #[tokio::test]
-async fn a_connect_to_nobody_to_another_service_and_to_a_name_that_is_none() {
+async fn unreachable_hosts() {
     let port = ClosedPort::new();
     let closed = port.address();
     const ADVICE: &str = "(check the addresses, and that the servers run and have a quorum)";
@@ -309,7 +309,7 @@ async fn a_wrong_password_and_an_unknown_scheme() {
         &error,
         &[
             "getData /mine: the znode's ACL does not allow it",
-            "(give the credentials that it asks for with auth() or add_auth())",
+            "(give the credentials that the ACL names with auth() or add_auth())",
         ],
     );
     let error = zk.set("/mine", "").await.unwrap_err();
@@ -322,7 +322,7 @@ async fn a_wrong_password_and_an_unknown_scheme() {
     let error = soon("the refusal", zk.add_auth("no-such-scheme", "canary"))
         .await
         .unwrap_err();
-    let advice = "(this client is over; check the scheme and the credentials, and make another)";
+    let advice = "(this client is closed; check the scheme and the credentials, and make another)";
     let text = says(
         &error,
         &[
@@ -446,7 +446,7 @@ async fn what_the_server_refuses() {
 
 /// A frozen server, and a close that nobody acknowledges.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_close_that_nobody_acknowledges() {
+async fn unacknowledged_close() {
     let server = blocking(own_server);
     let zk = connect(&server.connect_string(), |builder| {
         builder.close_timeout(Duration::from_millis(200))
@@ -457,7 +457,7 @@ async fn a_close_that_nobody_acknowledges() {
         zk.set("/a", "").submit()
     };
     let error = soon("the close", zk.close()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert_eq!(error.kind(), ErrorKind::CloseUnacknowledged);
     says(
         &error,
         &[
@@ -470,7 +470,7 @@ async fn a_close_that_nobody_acknowledges() {
         &error,
         &[
             "setData /a: the client is closed; whether it took effect is unknown",
-            "read what it was to change with another",
+            "read what it would have changed with another client",
         ],
     );
     server.resume().unwrap();

@@ -26,7 +26,7 @@ fn told(output: &Output) -> (String, String) {
 }
 
 #[test]
-fn every_workload_is_one_object_for_programs_and_leaves_nothing() {
+fn each_workload_is_one_json_object() {
     let root = root();
     for workload in ["get", "set", "create", "watch", "lock", "connect"] {
         let sizes = ["--ops", "40", "--concurrency", "4", "--size", "10"];
@@ -69,7 +69,7 @@ fn every_workload_is_one_object_for_programs_and_leaves_nothing() {
 }
 
 #[test]
-fn people_see_a_histogram_and_no_bar_where_there_is_no_terminal() {
+fn histogram_without_bar_off_a_terminal() {
     let output = output(&root(), &["bench", "get", "--ops", "100"]);
     let (stdout, stderr) = told(&output);
     assert_eq!(stderr, "");
@@ -85,7 +85,7 @@ fn people_see_a_histogram_and_no_bar_where_there_is_no_terminal() {
 }
 
 #[test]
-fn failures_are_counted_and_told_once() {
+fn failures_are_counted_and_reported_once() {
     let root = root();
     let large = ["--ops", "5", "--size", "2000000", "-o", "json"];
     let output = output(&root, &[&["bench", "create"], &large[..]].concat());

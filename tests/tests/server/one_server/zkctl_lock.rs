@@ -18,7 +18,7 @@ fn number(text: &str) -> i64 {
 }
 
 #[test]
-fn a_lock_is_held_by_one_command_at_a_time_with_growing_tokens() {
+fn one_command_at_a_time_growing_tokens() {
     let zk = root();
     let hold = [
         "lock",
@@ -73,7 +73,7 @@ fn a_lock_is_held_by_one_command_at_a_time_with_growing_tokens() {
 
 /// kazoo's names and Curator's; the default waits for both.
 #[test]
-fn a_command_holds_a_lock_under_the_names_of_its_layout() {
+fn lock_uses_the_names_of_its_layout() {
     let zk = root();
     let hold = |command, layout| {
         let script = "echo $ZK_FENCING_TOKEN; read line";
@@ -135,7 +135,7 @@ fn the_exit_code_is_the_commands() {
 }
 
 #[test]
-fn a_signal_is_passed_on_and_the_lock_released_after_the_command() {
+fn signal_is_passed_on_before_the_release() {
     let zk = root();
     let script = "trap 'echo told; exit 9' TERM; echo up; while :; do read line || sleep 1; done";
     for arguments in [
@@ -155,7 +155,7 @@ fn a_signal_is_passed_on_and_the_lock_released_after_the_command() {
 }
 
 #[test]
-fn a_command_is_ended_before_its_lock_can_be_given_away() {
+fn command_ends_before_the_lock_moves() {
     unless_starved(Duration::from_secs(6), is_ended_in_time);
 }
 
@@ -201,7 +201,7 @@ fn is_ended_in_time(timeout: Duration) {
 /// lock.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_command_does_not_go_on_while_its_zkctl_is_stopped() {
+fn command_stops_with_its_zkctl() {
     unless_starved(Duration::from_secs(10), is_ended_without_zkctl);
 }
 
@@ -352,7 +352,7 @@ fn state(pid: i64) -> Option<char> {
 }
 
 #[test]
-fn a_command_is_ended_when_its_znode_is_deleted() {
+fn command_ends_when_its_znode_is_deleted() {
     let zk = root();
     let mut holder = Running::start(
         &zk,
@@ -361,11 +361,11 @@ fn a_command_is_ended_when_its_znode_is_deleted() {
     holder.says("up");
     done(&zk, &["delete", "-r", "/l"]);
     assert_eq!(holder.code(), Some(75));
-    holder.notes("its znode was deleted");
+    holder.notes("znode was deleted");
 }
 
 #[test]
-fn an_election_passes_on_after_the_leading_zkctl_is_killed_and_its_command_is_gone() {
+fn election_moves_after_the_command_is_gone() {
     unless_starved(Duration::from_secs(2), passes_on);
 }
 

@@ -262,12 +262,13 @@ async fn wreak_havoc(ensemble: &TestEnsemble, zk: &Client, clients: &[Client], l
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_update_is_lost_under_a_lock_while_servers_are_killed_and_stopped() {
+async fn no_update_is_lost_under_a_lock() {
     go_through_chaos(Contest::lock).await;
 }
 
+/// Guards: D6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn d6_no_two_lead_at_a_time_and_always_one_while_servers_are_killed_and_stopped() {
+async fn one_leader_at_a_time() {
     go_through_chaos(Contest::election).await;
 }
 

@@ -152,7 +152,7 @@ fn garbage_ends_in_a_closed_connection() {
 }
 
 #[test]
-fn a_frame_cut_short_at_any_byte_is_not_executed() {
+fn truncated_frame_is_not_executed() {
     let server = server();
     let handshake = framed(&encoded(&ask()));
     let create = request(1, OpCode::Create, &creation("/cut", b"x"));
@@ -172,7 +172,7 @@ fn a_frame_cut_short_at_any_byte_is_not_executed() {
 }
 
 #[test]
-fn a_length_that_no_frame_has_closes_the_connection_at_once() {
+fn invalid_length_closes_the_connection() {
     let server = server();
     let handshake = framed(&encoded(&ask()));
     for length in [
@@ -193,7 +193,7 @@ fn a_length_that_no_frame_has_closes_the_connection_at_once() {
 }
 
 #[test]
-fn the_longest_frame_is_taken_and_one_byte_more_is_not() {
+fn longest_frame_is_taken_a_longer_is_not() {
     let server = server();
     let rest = encoded(&creation("/long", b"")).len() + RequestHeader::LEN;
     for (len, expected) in [(MAX_FRAME, Some(0)), (MAX_FRAME + 1, None)] {
@@ -381,7 +381,7 @@ fn resident(pid: u32) -> usize {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn ten_thousand_idle_sessions_fit_into_200_mib() {
+async fn ten_thousand_sessions_fit_in_200_mib() {
     if child::orders().is_some() {
         return serve_until_killed();
     }
@@ -392,7 +392,7 @@ async fn ten_thousand_idle_sessions_fit_into_200_mib() {
     );
     let mut child = Child::start(
         module_path!(),
-        "ten_thousand_idle_sessions_fit_into_200_mib",
+        "ten_thousand_sessions_fit_in_200_mib",
         "serve",
     );
     let address: SocketAddr = child.hear("listens").await.parse().unwrap();

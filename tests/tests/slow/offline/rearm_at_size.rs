@@ -365,9 +365,10 @@ fn resident() -> Option<usize> {
     status("self", "VmRSS")
 }
 
-/// D1, D2, B52, B57: the Java client loses what lies between two batches.
+/// The Java client loses what lies between two batches.
+/// Guards: D1, D2, B52, B57.
 #[tokio::test(start_paused = true)]
-async fn d1_d2_b52_any_watches_survive_any_cuts_while_they_are_armed_again() {
+async fn any_watches_survive_cuts_in_rearming() {
     const EACH: usize = 600;
     const ROUNDS: usize = 12;
     let kinds = [
@@ -392,9 +393,10 @@ async fn d1_d2_b52_any_watches_survive_any_cuts_while_they_are_armed_again() {
     scene.nothing_is_left().await;
 }
 
-/// R2: figures are printed, and nobody's machine is judged.
+/// Figures are printed, and nobody's machine is judged.
+/// Guards: D2, B57, R2.
 #[tokio::test(start_paused = true)]
-async fn d2_b57_two_hundred_thousand_watches_survive_a_reconnect() {
+async fn watches_200000_survive_a_reconnect() {
     const WATCHES: usize = 200_000;
     let kind = |n: usize| match n % 100 {
         0 => Kind::Persistent,

@@ -93,7 +93,7 @@ fn encoded(record: &impl Encode) -> Vec<u8> {
 /// Measured in turns, so that what else the machine does slows both down; and again where it starves
 /// one of them.
 #[test]
-fn the_embedded_server_answers_pipelined_reads_three_times_as_fast() {
+fn embedded_reads_are_three_times_as_fast() {
     let apache = Standalone::start(ServerOptions::default()).unwrap();
     let embedded = Embedded::start(Options::default());
     let servers = [apache.address(), embedded.address()];

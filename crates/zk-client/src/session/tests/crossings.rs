@@ -19,8 +19,8 @@ fn leaving() -> (World, SlotKey) {
     (world, sent)
 }
 
-/// Whoever was told of an unknown outcome believes that it may have taken effect, also once they
-/// have been told.
+/// A write that was reported as unknown counts as a predecessor, before and after its caller has read
+/// that outcome.
 /// Guards: G3.
 #[test]
 fn an_overdue_write_is_not_skipped() {
@@ -129,7 +129,7 @@ fn a_read_only_timeout_extends_no_lease() {
     assert!(world.core.session.lease_until() < until);
 }
 
-/// Whoever left the session may have done so long ago; a read-only server cannot tell.
+/// The session may have been detached long ago, which a read-only server cannot know.
 /// Guards: A30.
 #[test]
 fn a_resumed_session_has_no_lease_at_first() {
@@ -155,22 +155,22 @@ fn a_resumed_session_has_no_lease_at_first() {
     assert!(world.core.session.quorum_lease_until() > world.now);
 }
 
-/// The ticket is refused while somebody closes the client.
+/// The ticket is refused while the client is being closed.
 #[test]
 fn a_client_that_is_over_ends_no_other_way() {
     let mut world = World::with_login();
-    let reader = world.core.readers.add(world.core.state());
+    let reader = world.core.add_reader();
     world.core.close(world.now);
     assert_eq!(world.core.state(), State::Closed);
     let refused = SaslError::Unusable("no such principal".to_owned());
     let _ = world.core.handle_login_failed(refused);
     assert_eq!(world.core.state(), State::Closed);
     assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     while let Some(state) = world.core.poll_state(reader, Waker::noop()) {
-        told.push(state);
+        reported.push(state);
     }
-    assert_eq!(told, [State::Connecting, State::Closed]);
+    assert_eq!(reported, [State::Connecting, State::Closed]);
 }
 
 /// Guards: A80.
@@ -202,7 +202,7 @@ fn a_throttled_config_read_is_repeated() {
     // With the next ping.
     world.timeout().unwrap();
     world.settle();
-    assert_eq!(world.core.hosts.len(), 2);
+    assert_eq!(world.core.relocation.hosts.len(), 2);
     assert!(
         world
             .server

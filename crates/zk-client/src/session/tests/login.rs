@@ -173,7 +173,7 @@ fn without_sasl_no_request_is_sent() {
     ));
 }
 
-/// `zookeeper.allowSaslFailedClients`: the server goes on with clients whose login failed.
+/// `zookeeper.allowSaslFailedClients`: the server keeps clients whose login failed.
 /// Guards: B79, T5.
 #[test]
 fn success_without_proof_is_a_failure() {

@@ -59,7 +59,7 @@ struct World {
     mechanism: Option<Mechanism>,
 }
 
-/// A mechanism for the model server. Each of its steps fails as it is told to, once.
+/// A mechanism for the model server, with steps that can be set to fail once.
 #[derive(Default)]
 struct Mechanism {
     turn: usize,

@@ -1,4 +1,4 @@
-//! The session machine beside a reference, step by step: what is written, what people are told, and
+//! The session machine beside a reference, step by step: what is written, what is reported, and
 //! every time that counts.
 //!
 //! `ZK_MODEL_CASES` asks for more than the usual 2,000 sequences.
@@ -6,7 +6,7 @@
 mod reference;
 mod vocabulary;
 
-use crate::session::state::ReaderId;
+use crate::session::state_readers::ReaderId;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use proptest::strategy::Union;
 use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use reference::Model;
-use vocabulary::{At, BUDGET, CLOSE_TIMEOUT, Grant, Sent, Step, Told};
+use vocabulary::{At, BUDGET, CLOSE_TIMEOUT, Grant, Reported, Sent, Step};
 use zk_proto::records::{ConnectRequest, ConnectResponse, ErrorResponse};
 use zk_proto::{
     EventType, KeeperState, ReplyHeader, RequestHeader, SessionId, SessionPassword, WatcherEvent,
@@ -25,16 +25,16 @@ use zk_proto::{
 use crate::session::tests::*;
 
 const CASES: u32 = 2000;
-/// How often every way must have been gone.
+/// How often every transition must have been taken.
 const LEAST: u64 = 50;
 /// A watch set on a read-only server by a client whose session has expired: a long way to go.
 const RARE: ((At, At), u64) = ((At::Rearming, At::Expired), 5);
-/// Rounds of so many sequences until every way has been gone. One is mostly enough.
+/// Rounds of this many sequences until every transition has been taken. One is mostly enough.
 const ROUNDS: u32 = 5;
 /// What a reader holds unread, as [`StateStream`](crate::StateStream) documents it.
 const UNREAD: usize = 16;
 
-/// The ways there are. No other may be gone.
+/// The transitions that exist. No other may be taken.
 #[rustfmt::skip]
 const EDGES: [(At, &[At]); 8] = {
     use At::{AuthFailed, Authenticating, Closed, Connected, Expired, Handshaking, Never, ReadOnly, Rearming, Suspended};
@@ -50,8 +50,8 @@ const EDGES: [(At, &[At]); 8] = {
     ]
 };
 
-/// How often each way was gone in all sequences.
-static GONE: Mutex<BTreeMap<(At, At), u64>> = Mutex::new(BTreeMap::new());
+/// How often each transition was taken in all sequences.
+static TAKEN: Mutex<BTreeMap<(At, At), u64>> = Mutex::new(BTreeMap::new());
 
 impl ReferenceStateMachine for Model {
     type State = Model;
@@ -164,8 +164,8 @@ struct Real {
     out: Vec<Sent>,
     reader: ReaderId,
     slow_reader: ReaderId,
-    /// All that people were told.
-    told: Vec<Told>,
+    /// All states reported so far.
+    reported: Vec<Reported>,
     auths: usize,
 }
 
@@ -174,29 +174,29 @@ impl Real {
         u64::try_from((at - self.start).as_millis()).unwrap()
     }
 
-    fn told(&self, state: State) -> Told {
+    fn reported(&self, state: State) -> Reported {
         match state {
-            State::Connecting => Told::Connecting,
-            State::Connected { session, epoch } => Told::Connected {
+            State::Connecting => Reported::Connecting,
+            State::Connected { session, epoch } => Reported::Connected {
                 session: session.0,
                 epoch,
             },
-            State::ConnectedReadOnly { epoch } => Told::ReadOnly { epoch },
-            State::Suspended { until } => Told::Suspended {
+            State::ConnectedReadOnly { epoch } => Reported::ReadOnly { epoch },
+            State::Suspended { until } => Reported::Suspended {
                 until: self.ms(until),
             },
-            State::Expired { epoch } => Told::Expired { epoch },
-            State::AuthFailed => Told::AuthFailed,
-            State::Closed => Told::Closed,
+            State::Expired { epoch } => Reported::Expired { epoch },
+            State::AuthFailed => Reported::AuthFailed,
+            State::Closed => Reported::Closed,
         }
     }
 
-    fn read(&mut self, reader: ReaderId) -> Vec<Told> {
-        let mut told = Vec::new();
+    fn read(&mut self, reader: ReaderId) -> Vec<Reported> {
+        let mut reported = Vec::new();
         while let Some(state) = self.core.poll_state(reader, Waker::noop()) {
-            told.push(self.told(state));
+            reported.push(self.reported(state));
         }
-        told
+        reported
     }
 
     /// What the core has to say reaches the server at once.
@@ -286,11 +286,11 @@ impl Real {
         });
     }
 
-    fn refused(&mut self, failure: Option<Failure>, expected: Option<Told>) {
+    fn refused(&mut self, failure: Option<Failure>, expected: Option<Reported>) {
         let got = failure.map(|failure| match failure {
-            Failure::AuthFailed(_, Outcome::NotSent) => Told::AuthFailed,
-            Failure::Closed(Outcome::NotSent) => Told::Closed,
-            Failure::SessionExpired(Outcome::NotSent) => self.told(self.core.state()),
+            Failure::AuthFailed(_, Outcome::NotSent) => Reported::AuthFailed,
+            Failure::Closed(Outcome::NotSent) => Reported::Closed,
+            Failure::SessionExpired(Outcome::NotSent) => self.reported(self.core.state()),
             other => panic!("refused with {other:?}"),
         });
         assert_eq!(got, expected);
@@ -378,10 +378,10 @@ impl Real {
 
     fn compare(&mut self, model: &Model) {
         assert_eq!(self.out, model.out, "written");
-        let told = self.read(self.reader);
-        assert_eq!(told, model.told, "told");
-        assert_eq!(self.told(self.core.state()), model.state);
-        self.told.extend(told);
+        let reported = self.read(self.reader);
+        assert_eq!(reported, model.reported, "reported");
+        assert_eq!(self.reported(self.core.state()), model.state);
+        self.reported.extend(reported);
         assert_eq!(self.core.is_over(), model.over);
         if model.over {
             assert!(!self.core.begin(self.now, Duration::from_secs(1)), "M3");
@@ -433,7 +433,7 @@ impl StateMachineTest for Real {
         for n in 0..model.credentials {
             core.preset_credential("digest".into(), format!("preset:{n}").into_bytes());
         }
-        let readers = [(); 2].map(|()| core.readers.add(core.state()));
+        let readers = [(); 2].map(|()| core.add_reader());
         let mut real = Real {
             core,
             start,
@@ -445,10 +445,10 @@ impl StateMachineTest for Real {
             out: Vec::new(),
             reader: readers[0],
             slow_reader: readers[1],
-            told: Vec::new(),
+            reported: Vec::new(),
             auths: 0,
         };
-        assert_eq!(real.read(real.reader), [Told::Connecting]);
+        assert_eq!(real.read(real.reader), [Reported::Connecting]);
         real
     }
 
@@ -456,42 +456,43 @@ impl StateMachineTest for Real {
         real.out.clear();
         real.take(&step, model);
         real.compare(model);
-        let mut gone = GONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         for (from, to) in &model.edges {
             let ways = EDGES.iter().find(|(at, _)| at == from).map(|(_, to)| *to);
             let legal = ways.is_some_and(|ways| ways.contains(to));
             assert!(legal, "from {from:?} to {to:?}");
-            *gone.entry((*from, *to)).or_default() += 1;
+            *taken.entry((*from, *to)).or_default() += 1;
         }
         real
     }
 
     fn teardown(mut real: Real, model: Model) {
-        // M4, CURATOR-72: nobody hears of the loss of what they never had.
-        let first = real.told.first();
+        // M4, CURATOR-72: the loss of a session that was never reported is not reported.
+        let first = real.reported.first();
         assert!(
-            first.is_none_or(|told| told.is_connected() || model.over),
+            first.is_none_or(|reported| reported.is_connected() || model.over),
             "the first of {:?}",
-            real.told
+            real.reported
         );
-        // M5: who reads late reads every expiry that fits, and the last state.
+        // M5: a late reader gets every expiry that fits, and the last state.
         let read = real.read(real.slow_reader);
-        let expiries = |told: &[Told]| {
-            let expired = told
+        let expiries = |reported: &[Reported]| {
+            let expired = reported
                 .iter()
-                .filter(|told| matches!(told, Told::Expired { .. }));
+                .filter(|reported| matches!(reported, Reported::Expired { .. }));
             expired.copied().collect::<Vec<_>>()
         };
         assert!(read.len() <= UNREAD);
         assert_eq!(read.last(), Some(&model.state));
-        if expiries(&real.told).len() < UNREAD {
-            assert_eq!(expiries(&read), expiries(&real.told));
+        if expiries(&real.reported).len() < UNREAD {
+            assert_eq!(expiries(&read), expiries(&real.reported));
         }
-        let mut all = [Told::Connecting].iter().chain(&real.told);
+        let mut all = [Reported::Connecting].iter().chain(&real.reported);
         assert!(
-            read.iter().all(|told| all.any(|other| other == told)),
+            read.iter()
+                .all(|reported| all.any(|other| other == reported)),
             "{read:?} is not in the order of {:?}",
-            real.told
+            real.reported
         );
     }
 }
@@ -526,13 +527,13 @@ fn the_session_machine_equals_its_model() {
     panic!("void: {rare:?}");
 }
 
-/// The ways that have been gone too seldom, and how often.
+/// The transitions that were taken too seldom, and how often.
 fn seldom_gone() -> Vec<((At, At), u64)> {
-    let gone = GONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
     EDGES
         .iter()
         .flat_map(|(from, ways)| ways.iter().map(|to| (*from, *to)))
-        .map(|edge| (edge, gone.get(&edge).copied().unwrap_or(0)))
+        .map(|edge| (edge, taken.get(&edge).copied().unwrap_or(0)))
         .filter(|(edge, times)| *times < if *edge == RARE.0 { RARE.1 } else { LEAST })
         .collect()
 }

@@ -35,7 +35,7 @@ enum Step {
         path: usize,
         recursive: bool,
     },
-    /// Somebody else changes a znode.
+    /// Another client changes a znode.
     Change {
         path: usize,
         delete: bool,
@@ -97,7 +97,7 @@ struct Asked {
     watching: Option<WatchKind>,
 }
 
-/// A one-shot watch that has not told, and the state its owner knows.
+/// A one-shot watch that has not fired, and the state that its handle has seen.
 struct Watching {
     sub: SubId,
     path: usize,
@@ -242,7 +242,7 @@ impl Run {
             _ => {}
         }
         // An expired session ends its connection.
-        if self.up && self.world.core.link.is_none() {
+        if self.up && self.world.core.connection.link.is_none() {
             self.world.server.cut();
             self.world.wire.clear();
             self.up = false;
@@ -261,7 +261,7 @@ impl Run {
         self.world.server.lacks.contains(&op) || self.misled
     }
 
-    /// What has been answered and told so far.
+    /// The replies and events so far.
     fn read(&mut self) {
         let mut asked = std::mem::take(&mut self.asked);
         asked.retain(|asked| match self.world.poll(asked.key) {
@@ -367,7 +367,7 @@ impl Run {
         let mut rounds = 0;
         while lacks && !self.world.core.lacks(OpCode::RemoveWatches) {
             rounds += 1;
-            assert!(rounds < 20, "it goes on to ask");
+            assert!(rounds < 20, "it does not stop to send requests");
             let key = self.world.get("/apart", true);
             self.settle();
             if let Some(Ok(Reply {
@@ -420,7 +420,7 @@ impl Run {
                 _ => {}
             }
         }
-        // A watch that has not told knows the present state.
+        // A watch that has not fired has seen the present state.
         for watching in &self.watching {
             let path = PATHS[watching.path];
             let now = self
@@ -437,7 +437,7 @@ impl Run {
         self.probe();
     }
 
-    /// Lasting watches that have not ended tell each change of what they watch, once.
+    /// Persistent and recursive watches that have not ended deliver each change once.
     fn probe(&mut self) {
         self.lasting.retain(|&(sub, _, _)| {
             loop {

@@ -1,6 +1,6 @@
 //! Requests, answered once, with what is known of them.
 
-use crate::ops::retry::repetition::MAX_LOSSES;
+use crate::session::failure::MAX_LOSSES;
 use crate::session::tests::*;
 
 /// Guards: G3.
@@ -45,7 +45,7 @@ fn an_unsent_write_skips_no_predecessor() {
     assert_eq!(world.server.log, ["1", "2"]);
 }
 
-/// Nobody waits for the first, and still the second must not skip it.
+/// The first write was dropped by its caller, and still the second must not skip it.
 /// Guards: G3.
 #[test]
 fn a_dropped_write_is_a_predecessor_too() {
@@ -192,7 +192,7 @@ fn the_bytes_of_requests_are_bounded() {
         version: -1,
     };
     let fill = |world: &mut World| {
-        world.core.limits.outstanding_bytes = 10 * size;
+        world.core.requests.limits.outstanding_bytes = 10 * size;
         let keys: Vec<_> = (0..10).map(|_| world.set("/a", &data)).collect();
         let full = world.submit(OpCode::SetData, "/a", &record, false, None);
         assert!(matches!(full, Err(Failure::QueueBytes { bytes, .. }) if bytes == 10 * size));
@@ -228,7 +228,7 @@ fn the_queue_and_requests_are_bounded() {
     };
     let full = world.submit(OpCode::GetData, "/a", &record, true, None);
     assert!(matches!(full, Err(Failure::QueueFull)));
-    // A caller that has gone makes room.
+    // A dropped request makes room.
     world.core.abandon(world.now, keys[0]);
     let last = world.get("/a", false);
     world.connect();
@@ -272,7 +272,7 @@ fn an_oversize_reply_fails_its_request() {
     world.ok(second);
 }
 
-/// The oldest request was nobody's any more: then nobody's fails.
+/// The oldest request was dropped by its caller: no other request fails in its place.
 /// Guards: A18.
 #[test]
 fn an_oversize_reply_to_a_dropped_request() {
@@ -371,7 +371,7 @@ fn a_read_that_ends_connections_fails() {
     }
 }
 
-/// Guards: H2. The pump may have offered what it has taken, and is gone without a word.
+/// Guards: H2. The pump may have offered its output to the socket before it was dropped.
 #[test]
 fn what_a_lost_driver_had_taken_is_unknown() {
     for delivered in [0, usize::MAX] {
@@ -516,7 +516,7 @@ fn dropped_requests_hold_bounded_room() {
 #[test]
 fn many_deadlines_are_checked_together() {
     let mut world = World::new();
-    world.core.limits.outstanding = 10_000;
+    world.core.requests.limits.outstanding = 10_000;
     let start = world.now;
     let keys: Vec<_> = (0..2_000u64)
         .map(|n| {
@@ -569,7 +569,7 @@ fn an_expiry_keeps_the_queue_bounded() {
     world.server.expire_next = true;
     world.connect();
     assert_eq!(world.core.state(), State::Expired { epoch: 1 });
-    for n in 0..world.core.limits.outstanding {
+    for n in 0..world.core.requests.limits.outstanding {
         assert_eq!(world.core.snapshot(world.now).outstanding, n);
         world.get("/a", false);
     }

@@ -120,7 +120,7 @@ pub(super) struct Server {
     pub(super) refuse_auth: bool,
     /// What a login is answered with, instead of what it should be.
     pub(super) sasl_says: VecDeque<Result<Option<&'static [u8]>, ErrorCode>>,
-    /// Serves nobody who has not logged in.
+    /// Serves no client before its login.
     pub(super) requires_sasl: bool,
     logged_in: bool,
     /// Behaves as 3.8 where it keeps one mode per path, and cannot remove by mode.
@@ -131,7 +131,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// The connection is gone, and with it what was on its way and the watches.
+    /// The connection is lost, with the bytes in flight and the watches.
     pub(super) fn cut(&mut self) {
         self.connected = false;
         self.hung_up = false;
@@ -183,7 +183,7 @@ impl Server {
         self.output.len()
     }
 
-    /// Somebody else changes a znode: creates it, sets it, or deletes it.
+    /// Another client changes a znode: creates it, sets it, or deletes it.
     pub(super) fn change(&mut self, path: &str, delete: bool) {
         if delete {
             self.delete(path);
@@ -197,15 +197,10 @@ impl Server {
     pub(super) fn create(&mut self, path: &str, data: Bytes) {
         self.zxid += 1;
         let zxid = Zxid(self.zxid);
-        let stat = Stat {
-            czxid: zxid,
-            mzxid: zxid,
-            pzxid: zxid,
-            ctime: self.zxid,
-            mtime: self.zxid,
-            data_length: i32::try_from(data.len()).unwrap(),
-            ..Stat::default()
-        };
+        let mut stat = Stat::default();
+        (stat.czxid, stat.mzxid, stat.pzxid) = (zxid, zxid, zxid);
+        (stat.ctime, stat.mtime) = (self.zxid, self.zxid);
+        stat.data_length = i32::try_from(data.len()).unwrap();
         self.nodes.insert(path.to_owned(), (data, stat));
         self.fire_data(EventType::NodeCreated, path);
         self.fire_children(path);
@@ -227,20 +222,20 @@ impl Server {
             return;
         }
         self.zxid += 1;
-        let told = self.fire_data(EventType::NodeDeleted, path);
-        // Recursive watches are in both tables and told once.
-        if self.child_watches.trigger(path, false) && !told {
+        let fired = self.fire_data(EventType::NodeDeleted, path);
+        // Recursive watches are in both tables and get one event.
+        if self.child_watches.trigger(path, false) && !fired {
             self.notify(EventType::NodeDeleted, path);
         }
         self.fire_children(path);
     }
 
     fn fire_data(&mut self, kind: EventType, path: &str) -> bool {
-        let told = self.data_watches.trigger(path, false);
-        if told {
+        let fired = self.data_watches.trigger(path, false);
+        if fired {
             self.notify(kind, path);
         }
-        told
+        fired
     }
 
     fn fire_children(&mut self, path: &str) {
@@ -262,7 +257,7 @@ impl Server {
             state: KeeperState::SyncConnected,
             path,
         };
-        // ZOOKEEPER-4655: only newer servers tell which transaction it was.
+        // ZOOKEEPER-4655: only newer servers send the zxid of the change.
         let zxid = if self.old { -1 } else { self.zxid };
         self.reply(xid::NOTIFICATION, zxid, 0, Some(&event));
     }
@@ -281,7 +276,7 @@ impl Server {
         self.push(&body);
     }
 
-    /// Says something that nobody has asked for.
+    /// Sends a message that no request has asked for.
     pub(super) fn interject(&mut self, xid: i32) {
         self.reply(xid, self.zxid, 0, None);
     }

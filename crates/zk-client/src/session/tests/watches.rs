@@ -1,4 +1,4 @@
-//! Watches, armed again and told once.
+//! Watches are armed again, and each event is delivered once.
 
 use crate::session::tests::*;
 
@@ -49,12 +49,12 @@ fn an_unanswered_batch_keeps_its_zxid() {
                 path: path.as_str().into(),
                 watch: true,
             };
-            let limits = world.core.limits.request_bytes;
-            world.core.limits.request_bytes = usize::MAX;
+            let limits = world.core.requests.limits.request_bytes;
+            world.core.requests.limits.request_bytes = usize::MAX;
             let key = world
                 .submit(OpCode::GetData, path, &record, true, Some(WatchKind::Data))
                 .unwrap();
-            world.core.limits.request_bytes = limits;
+            world.core.requests.limits.request_bytes = limits;
             world.settle();
             world.watch(key)
         })
@@ -114,7 +114,7 @@ fn rearmed_persistent_watches_report_a_gap() {
     }
 }
 
-/// Failures 40: the one thing that no server tells.
+/// Guards: A40. The one change that no server reports.
 /// One transaction changes two znodes; the connection is lost between the two events.
 /// Guards: B55.
 #[test]
@@ -149,7 +149,7 @@ fn created_and_deleted_in_between_is_a_gap() {
     assert!(matches!(world.event(never), Some(WatchEvent::Gap { .. })));
     assert!(
         world.server.data_watches.is_empty(),
-        "nobody is left to be told"
+        "no subscriber is left"
     );
     assert_eq!(world.core.statistics().watches, 0);
 }
@@ -227,24 +227,24 @@ fn watches_on_one_path_get_their_own_events() {
         let [persistent, recursive] = subs;
         world.server.change("/p/x", false);
         world.settle();
-        let told = |event: Option<WatchEvent>| match event {
+        let events_of = |event: Option<WatchEvent>| match event {
             Some(WatchEvent::Node(event)) => (event.kind, event.path),
             other => panic!("{other:?}"),
         };
         let children = (crate::NodeEventKind::ChildrenChanged, "/p".to_owned());
         let created = (crate::NodeEventKind::Created, "/p/x".to_owned());
-        assert_eq!(told(world.event(persistent)), children);
-        assert_eq!(told(world.event(recursive)), created);
+        assert_eq!(events_of(world.event(persistent)), children);
+        assert_eq!(events_of(world.event(recursive)), created);
         assert_eq!(
             (world.event(persistent), world.event(recursive)),
             (None, None)
         );
 
-        // The one that stays is told as before.
+        // The remaining watch gets its events as before.
         world.core.unsubscribe(world.now, recursive);
         world.server.change("/p/y", false);
         world.settle();
-        assert_eq!(told(world.event(persistent)), children);
+        assert_eq!(events_of(world.event(persistent)), children);
         assert_eq!(world.event(persistent), None);
         world.core.unsubscribe(world.now, persistent);
         world.settle();
@@ -292,7 +292,7 @@ fn a_watch_being_set_is_not_removed() {
     assert!(world.server.data_watches.is_empty());
 }
 
-/// Found by simulation: beside a recursive watch a persistent one is told of children by what that
+/// Found by simulation: beside a recursive watch a persistent one is events_of of children by what that
 /// one says of each; one that no server guards says nothing.
 #[test]
 fn a_dropped_recursive_watch_hides_no_event() {
@@ -396,6 +396,6 @@ fn a_flood_of_events_delays_no_ping() {
     }
     world.answer(usize::MAX);
     assert_eq!(pings, INTERVALS);
-    assert_eq!(world.core.traffic.pings, u64::from(pings));
+    assert_eq!(world.core.counters.traffic().pings, u64::from(pings));
     while world.event(watch).is_some() {}
 }

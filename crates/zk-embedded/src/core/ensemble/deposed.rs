@@ -1,16 +1,15 @@
-//! A leader that has been deposed and has not noticed, and the members that follow it.
+//! A leader that was deposed and has not noticed, and the members that follow it.
 //!
-//! What Apache ZooKeeper does, by its sources, and what 3.8.0 was seen to do when both followers of its
-//! leader were stopped. Such a leader answers a handshake from its
-//! own session tracker (`ZooKeeperServer.reopenSession`, for its followers' clients `REVALIDATE`),
-//! without a quorum. Pings, reads and the `sync` of its own clients are answered by each member from
-//! its own state. Whatever needs a transaction (writes and their refusals, the creation and the end of
-//! a session) is proposed and never committed; in a session that has such a request, the commit
-//! processor holds everything back that follows. The tracker goes on expiring sessions: a handshake for
-//! one of these is answered as for any session that has expired, although nothing was committed.
-//! `Leader.lead` counts its followers every tick and gives up when it has not heard from a quorum for
-//! `syncLimit` ticks; then its side closes all connections. Its proposals are truncated when it joins
-//! the new leader.
+//! This imitates Apache ZooKeeper, by its sources and by 3.8.0 as observed when both followers of its
+//! leader were stopped. Such a leader answers a handshake from its own session tracker
+//! (`ZooKeeperServer.reopenSession`, for its followers' clients `REVALIDATE`), without a quorum. Each
+//! member answers pings, reads and the `sync` of its own clients from its own state. Requests that need
+//! a transaction (writes and their refusals, the creation and the end of a session) are proposed and
+//! never committed; in a session with such a request, the commit processor holds all later requests
+//! back. The tracker continues to expire sessions: a handshake for one of these is answered as for any
+//! expired session, although no end was committed. `Leader.lead` counts its followers every tick and
+//! gives up when it has received nothing from a quorum for `syncLimit` ticks; then its side closes all
+//! connections. Its proposals are truncated when it joins the new leader.
 
 use std::time::Instant;
 
@@ -25,10 +24,10 @@ use crate::options::millis_u64;
 
 impl State {
     /// Cuts the leader and some of its followers off from the other members, which elect a new leader
-    /// at once and give every session its whole timeout. The deposed side notices after
-    /// [`Options::sync_limit`](crate::Options::sync_limit) ticks; until then it answers what needs no
-    /// quorum. False, without any effect, if the others are no majority or there is such a leader
-    /// already.
+    /// at once and restart the timeout of every session. The deposed side notices after
+    /// [`Options::sync_limit`](crate::Options::sync_limit) ticks; until then it answers requests that
+    /// need no quorum. Returns false, without any effect, if the others are no majority or if there is
+    /// a deposed leader already.
     pub fn depose_leader(&mut self, now: Instant, followers: &[usize]) -> bool {
         let stays = |index: &usize| *index == self.leader || followers.contains(index);
         let led = (0..self.members.len()).filter(|&index| self.has_quorum(index));
@@ -69,12 +68,12 @@ impl State {
         }
     }
 
-    /// The leader that has been deposed and has not noticed, counted from 0.
+    /// The leader that was deposed and has not noticed, counted from 0.
     pub fn deposed_leader(&self) -> Option<usize> {
         self.deposed.as_ref().map(|deposed| deposed.leader)
     }
 
-    /// A deposed leader whose process is stopped notices a tick after it goes on, at the earliest.
+    /// Keeps a deposed leader whose process is stopped from noticing before a tick after `now`.
     pub fn hold_deposed(&mut self, now: Instant) {
         let earliest = self.elapsed(now) + millis_u64(self.options.tick);
         if let Some(deposed) = &mut self.deposed {
@@ -102,7 +101,7 @@ impl State {
         member.map_or(Contact::None, |member| member.contact)
     }
 
-    /// The sessions as the leader of a member has them.
+    /// The session table of a member's leader.
     pub(crate) fn sessions_of(&mut self, member: usize) -> &mut SessionTable {
         let deposed = self.contact(member) == Contact::Deposed;
         match &mut self.deposed {
@@ -111,7 +110,7 @@ impl State {
         }
     }
 
-    /// Whether the handshake of a new session waits for a commit that does not come.
+    /// Whether the handshake of a new session waits for a commit that never happens.
     pub(crate) fn new_session_hangs(&mut self, member: usize) -> bool {
         match (self.contact(member), &mut self.deposed) {
             (Contact::Deposed, Some(deposed)) => {
@@ -122,8 +121,8 @@ impl State {
         }
     }
 
-    /// Whether a request waits for a leader or a quorum that does not answer, by itself or because an
-    /// earlier one of its session does.
+    /// Whether a request waits for a leader or a quorum that does not answer, itself or because an
+    /// earlier request of its session waits.
     pub(crate) fn hangs(&mut self, request: &Request<'_>) -> bool {
         // These two do not pass through the request processors.
         if matches!(request.op, OpCode::Auth | OpCode::Sasl) {
@@ -132,8 +131,8 @@ impl State {
         let hangs = match (self.contact(request.member), &mut self.deposed) {
             (Contact::Lost, _) => request.op.needs_leader(),
             (Contact::Deposed, Some(deposed)) if request.op == OpCode::Sync => {
-                // A leader answers its own clients from its own state, and its followers' unless a
-                // proposal is outstanding.
+                // The leader answers its own clients' `sync` from its own state, and that of its
+                // followers' clients unless a proposal is outstanding.
                 deposed.leader != request.member && deposed.proposed
             }
             (Contact::Deposed, Some(deposed)) => {

@@ -1,5 +1,5 @@
-//! Events as ClickHouse Keeper sends them: for each kind of watch apart, without a zxid, whether the
-//! client may read the node or not (`KeeperStorage::processWatchesImpl`).
+//! Events as ClickHouse Keeper sends them: one for each kind of watch, without a zxid, and also to
+//! clients that may not read the node (`KeeperStorage::processWatchesImpl`).
 
 use zk_proto::{EventType, path};
 

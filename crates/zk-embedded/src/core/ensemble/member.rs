@@ -15,38 +15,38 @@ use crate::core::tree::{Applied, Tree};
 use crate::core::watch::{Modes, WatchTable};
 use crate::options::Options;
 
-/// What a member is in contact with.
+/// The leader that a member is in contact with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contact {
-    /// A leader that has a quorum, or it is that leader.
+    /// A leader with a quorum, or the member is that leader.
     Quorum,
-    /// No leader, which it has not noticed.
+    /// None, and the member has not noticed.
     Lost,
-    /// A leader that has been deposed and has not noticed, or it is that leader.
+    /// A leader that was deposed and has not noticed, or the member is that leader.
     Deposed,
-    /// No leader, as it knows: it serves reads at most.
+    /// None, and the member has noticed: it serves reads at most.
     None,
 }
 
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// Its number, counted from 1; 0 if it is alone.
+    /// Its number, counted from 1; 0 without other members.
     pub(crate) id: u8,
     pub(crate) tree: Tree,
-    /// The last transaction it has applied.
+    /// The last transaction that it applied.
     pub(crate) zxid: i64,
     pub(crate) data: WatchTable,
     pub(crate) child: WatchTable,
-    /// What it has not applied yet; `Some` while it lags.
+    /// Transactions not yet applied; `Some` while the member lags.
     pub(crate) backlog: Option<VecDeque<Arc<Txn>>>,
     pub(crate) contact: Contact,
-    /// Sessions with a request that waits for a commit which does not come. As on a real server, what
-    /// follows in such a session waits too, also on its next connection to this member.
+    /// Sessions with a request that waits for a commit which never happens. As on a real server, later
+    /// requests of such a session wait too, also on its next connection to this member.
     pub(crate) stuck: HashSet<i64>,
     behaviour: &'static Behaviour,
     /// The port its clients use, if it has one.
     pub(crate) client_port: Option<u16>,
-    /// What its open connections have not received and sent of its whole traffic.
+    /// The traffic of its closed connections and of four-letter words, since its start or `srst`.
     pub(crate) traffic: Traffic,
 }
 
@@ -74,13 +74,12 @@ impl Member {
         self.contact == Contact::Quorum
     }
 
-    /// Whether it has noticed that it is without a quorum.
+    /// Whether the member has noticed that it has no quorum.
     pub(crate) fn is_read_only(&self) -> bool {
         self.contact == Contact::None
     }
 
-    /// Takes another member's state over, as one that comes back does. Its connections are to be
-    /// closed.
+    /// Copies another member's state, as a member does that rejoins. The caller closes its connections.
     pub(crate) fn take_over(&mut self, tree: Tree, zxid: i64) {
         self.tree = tree;
         self.zxid = zxid;
@@ -89,7 +88,7 @@ impl Member {
         self.backlog = None;
     }
 
-    /// Adds a watch on everything at and below a node.
+    /// Adds a watch on a node and everything below it.
     pub(crate) fn watch_recursively(&mut self, path: &str, connection: ConnectionId) {
         self.data.add(path, connection, Modes::RECURSIVE);
         if self.behaviour.watches == WatchKinds::LastSet {
@@ -97,13 +96,13 @@ impl Member {
         }
     }
 
-    /// Forgets the watches of a connection.
+    /// Removes the watches of a connection.
     pub(crate) fn forget(&mut self, connection: ConnectionId) {
         self.data.remove_connection(connection);
         self.child.remove_connection(connection);
     }
 
-    /// Applies what it has not applied yet.
+    /// Applies the backlog.
     pub(crate) fn catch_up(&mut self, connections: &mut Connections) {
         if let Some(backlog) = self.backlog.as_mut() {
             for txn in std::mem::take(backlog) {
@@ -112,7 +111,7 @@ impl Member {
         }
     }
 
-    /// Applies a transaction and fires the watches; what each change did.
+    /// Applies a transaction and fires the watches. Returns what each change did.
     pub(crate) fn apply(&mut self, txn: &Txn, connections: &mut Connections) -> Vec<Applied> {
         let mut results = Vec::with_capacity(txn.changes.len());
         for change in &txn.changes {
@@ -136,43 +135,39 @@ impl Member {
         let parent = path::parent(path).unwrap_or("/");
         match change {
             Change::Create { .. } => {
-                let told = self.data.trigger(path);
-                self.tell(&told, EventType::NodeCreated, path, &applied.acl, zxid, all);
-                let told = self.child.trigger_children(parent);
+                let watchers = self.data.trigger(path);
+                let kind = EventType::NodeCreated;
+                self.notify(&watchers, kind, path, &applied.acl, zxid, all);
+                let watchers = self.child.trigger_children(parent);
                 let kind = EventType::NodeChildrenChanged;
-                self.tell(&told, kind, parent, &applied.parent_acl, zxid, all);
+                self.notify(&watchers, kind, parent, &applied.parent_acl, zxid, all);
             }
             Change::Delete { .. } => {
                 // One event for a connection that watches both the data and the children.
-                let mut told = self.data.trigger(path);
+                let mut watchers = self.data.trigger(path);
                 for connection in self.child.trigger(path) {
-                    if !told.contains(&connection) {
-                        told.push(connection);
+                    if !watchers.contains(&connection) {
+                        watchers.push(connection);
                     }
                 }
-                self.tell(&told, EventType::NodeDeleted, path, &applied.acl, zxid, all);
-                let told = self.child.trigger_children(parent);
+                let kind = EventType::NodeDeleted;
+                self.notify(&watchers, kind, path, &applied.acl, zxid, all);
+                let watchers = self.child.trigger_children(parent);
                 let kind = EventType::NodeChildrenChanged;
-                self.tell(&told, kind, parent, &applied.parent_acl, zxid, all);
+                self.notify(&watchers, kind, parent, &applied.parent_acl, zxid, all);
             }
             Change::SetData { .. } => {
-                let told = self.data.trigger(path);
-                self.tell(
-                    &told,
-                    EventType::NodeDataChanged,
-                    path,
-                    &applied.acl,
-                    zxid,
-                    all,
-                );
+                let watchers = self.data.trigger(path);
+                let kind = EventType::NodeDataChanged;
+                self.notify(&watchers, kind, path, &applied.acl, zxid, all);
             }
             Change::SetAcl { .. } | Change::Check { .. } => {}
         }
     }
 
-    fn tell(
+    fn notify(
         &self,
-        told: &[ConnectionId],
+        watchers: &[ConnectionId],
         kind: EventType,
         path: &str,
         acl: &[Acl],
@@ -185,7 +180,7 @@ impl Member {
             ..
         } = *self.behaviour;
         let zxid = if events_have_zxid { zxid } else { -1 };
-        for &id in told {
+        for &id in watchers {
             let may_read =
                 |c: &Connection| !events_check_acl || acl::allows(acl, Permissions::READ, &c.auth);
             if all.all.get(&id).is_some_and(may_read) {

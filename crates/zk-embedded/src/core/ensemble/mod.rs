@@ -1,4 +1,8 @@
-//! What befalls members: restarts, elections, lag, partitions.
+//! Restarts, elections, lag, partitions.
+//!
+//! `member` is one member's state; `deposed` and `deposed_side` are about a leader that was deposed and
+//! has not noticed; `reconfig` and `initial_config` are the configuration; `keeper_events` are the watch
+//! events of ClickHouse Keeper.
 
 mod deposed;
 pub(crate) mod deposed_side;
@@ -33,7 +37,7 @@ impl State {
         self.members.get(member).is_some_and(Member::has_quorum)
     }
 
-    /// Whether a member knows that it is without a quorum.
+    /// Whether a member has noticed that it has no quorum.
     pub(crate) fn is_read_only(&self, member: usize) -> bool {
         self.members.get(member).is_none_or(Member::is_read_only)
     }
@@ -50,8 +54,8 @@ impl State {
         }
     }
 
-    /// Starts the servers anew: every connection is closed. Sessions get their whole timeout again,
-    /// or, with `keep_sessions` false, all end.
+    /// Restarts the servers: every connection is closed. Sessions get their whole timeout again; with
+    /// `keep_sessions` false they all end.
     pub fn restart(&mut self, now: Instant, keep_sessions: bool) {
         self.notice_deposition();
         for member in 0..self.members.len() {
@@ -67,8 +71,8 @@ impl State {
         }
     }
 
-    /// Empties the server: no nodes, no sessions, zxid 0; as if its data directory was lost.
-    /// Clients that have seen more are turned away.
+    /// Empties the server, as if its data directory were lost: no nodes, no sessions, zxid 0. Clients
+    /// that have seen a later zxid are refused.
     pub fn wipe(&mut self, now: Instant) {
         for member in 0..self.members.len() {
             self.disconnect_member(member);
@@ -93,14 +97,14 @@ impl State {
             member.traffic = gone.traffic;
         }
         if self.members.len() > 1 {
-            // The servers have it in files of their own.
+            // Real servers keep the configuration in files of their own.
             self.publish_config(now);
             self.begin_epoch(1);
         }
     }
 
-    /// Loses everything, and has what persists back as `edit` leaves it: paths, and what data they
-    /// have. Zxids and the numbers of sequential nodes start over; there are no sessions.
+    /// Wipes the server, then creates the persistent nodes again with the paths and the data that `edit`
+    /// leaves. Zxids and the numbers of sequential nodes start over; there are no sessions.
     pub fn restore(&mut self, now: Instant, edit: impl FnOnce(&mut BTreeMap<String, Bytes>)) {
         let mut backup = BTreeMap::new();
         let mut marks = HashMap::new();
@@ -140,8 +144,8 @@ impl State {
         }
     }
 
-    /// Elects another leader: every connection is closed, and zxids go on in the next epoch. With
-    /// one member it is the same one again.
+    /// Elects another leader: every connection is closed, and zxids continue in the next epoch. A
+    /// server without other members elects itself.
     pub fn change_leader(&mut self, now: Instant) {
         let count = self.members.len();
         let candidates = (1..=count).map(|step| (self.leader + step) % count);
@@ -162,7 +166,7 @@ impl State {
             member.catch_up(&mut self.connections);
         }
         if let Some(member) = self.members.get_mut(leader) {
-            // A leader is never behind.
+            // A leader has no backlog.
             member.backlog = None;
         }
         self.leader = leader;
@@ -179,8 +183,8 @@ impl State {
         }
     }
 
-    /// Makes a member lag behind the leader, or catch up. One that lags answers reads from what it
-    /// has; a write or a `sync` sent to it makes it catch up first. The leader cannot lag.
+    /// Makes a member lag behind the leader, or catch up. A member that lags answers reads from its own,
+    /// older state, and catches up before a write or a `sync` of its own clients. The leader cannot lag.
     pub fn set_lag(&mut self, member: usize, lags: bool) {
         if (member == self.leader && lags) || self.contact(member) != Contact::Quorum {
             return;
@@ -196,15 +200,15 @@ impl State {
         }
     }
 
-    /// Cuts members off from the others. A side with more than half of them goes on, with another
-    /// leader if it lost its own; members without a quorum close their connections and are
-    /// read-only, or, without [`Options::read_only_mode`](crate::Options::read_only_mode), serve
-    /// no client. An empty list heals everything.
+    /// Cuts members off from the others. A side with more than half of the votes continues, with another
+    /// leader if it lost its own. Members without a quorum close their connections and are read-only;
+    /// without [`Options::read_only_mode`](crate::Options::read_only_mode) they serve no clients. An
+    /// empty list ends every partition.
     pub fn partition(&mut self, now: Instant, apart: &[usize]) {
         self.regroup(now, apart, &[]);
     }
 
-    /// As [`partition`](Self::partition), with members that are stopped: these are on no side.
+    /// As [`partition`](Self::partition), with stopped members, which are on neither side.
     pub(crate) fn regroup(&mut self, now: Instant, apart: &[usize], stopped: &[usize]) {
         let runs = |index: &usize| !stopped.contains(index);
         let reachable = |index: &usize| runs(index) && self.contact(*index) != Contact::Lost;
@@ -213,7 +217,7 @@ impl State {
             let side = (0..count).filter(|index| apart.contains(index) == on_apart_side);
             self.is_majority(side.filter(reachable))
         };
-        // A server alone loses its quorum by being named.
+        // A server without other members loses its quorum if it is in the list.
         let quorum = [false, true].map(|side| is_quorum(side) && !(count == 1 && side));
         let [_, apart_goes_on] = quorum;
         let cut_off = |index: &usize| !apart_goes_on && apart.contains(index) && runs(index);
@@ -261,7 +265,7 @@ impl State {
             }
         }
         if !led && self.has_quorum(self.leader) {
-            // Without a leader no session's time passes.
+            // Without a leader the timeouts of sessions do not run.
             let elapsed = self.elapsed(now);
             self.sessions.renew_all(elapsed);
         }
@@ -269,37 +273,27 @@ impl State {
             && let Some(next) =
                 (0..count).find(|&index| self.has_quorum(index) && self.votes(index))
         {
-            // What the new leader has not applied is not lost: it was agreed on by a majority.
+            // The new leader applies its backlog: a majority has agreed on it.
             self.lead(now, next);
         }
     }
 
-    /// Cuts a follower off from the leader without its noticing, or brings it back, upon which it
-    /// closes its connections. Meanwhile it answers pings and reads from what it has, but the leader
-    /// does not learn of its clients, nor of what they sent since it last asked, which it does every
-    /// half tick: their sessions may end. Writes, `sync` and new connections are not answered, nor is
-    /// what follows a write in its session. Nothing happens to the leader, which cannot be cut off
-    /// from itself, nor to a follower without which the leader has no quorum.
-    pub fn set_astray(&mut self, now: Instant, member: usize, astray: bool) {
+    /// Cuts a follower off from the leader. The follower does not notice until it
+    /// [rejoins](Self::rejoin_leader).
+    ///
+    /// Meanwhile the follower answers pings and reads from its own state. The leader does not learn
+    /// that the follower's clients are alive, nor what they sent since it last polled the follower, which it does
+    /// every half tick, so their sessions may end. The follower does not answer writes, `sync`,
+    /// handshakes, or requests that follow a write in the same session. No effect on the leader
+    /// itself, nor on a follower without which the leader has no quorum.
+    pub fn isolate_from_leader(&mut self, now: Instant, member: usize) {
         let elapsed = self.elapsed(now);
         let others = (0..self.members.len()).filter(|&index| index != member);
         let enough = self.is_majority(others.filter(|&index| self.has_quorum(index)));
         let leads = member == self.leader;
-        let zxid = self.zxid;
         let Some(found) = self.members.get_mut(member) else {
             return;
         };
-        if !astray {
-            if found.contact == Contact::Lost {
-                found.contact = Contact::Quorum;
-                found.stuck.clear();
-                found.catch_up(&mut self.connections);
-                found.backlog = None;
-                found.zxid = zxid;
-                self.disconnect_member(member);
-            }
-            return;
-        }
         if leads || !enough || !found.has_quorum() {
             return;
         }
@@ -313,6 +307,23 @@ impl State {
         }
     }
 
+    /// Ends the [isolation](Self::isolate_from_leader) of a member: it applies what it missed and
+    /// closes its connections.
+    pub fn rejoin_leader(&mut self, member: usize) {
+        let Some(found) = self.members.get_mut(member) else {
+            return;
+        };
+        if found.contact != Contact::Lost {
+            return;
+        }
+        found.contact = Contact::Quorum;
+        found.stuck.clear();
+        found.catch_up(&mut self.connections);
+        found.backlog = None;
+        found.zxid = self.zxid;
+        self.disconnect_member(member);
+    }
+
     fn end_local_sessions(&mut self, now: Instant, index: usize) {
         for id in self.sessions.ids() {
             if self.sessions.get(id).and_then(|session| session.local) == Some(index) {
@@ -321,8 +332,8 @@ impl State {
         }
     }
 
-    /// Sets the next sequence number of a node's children on every member, so that a test can see
-    /// it overflow; whether there is such a node.
+    /// Sets the next sequence number of a node's children on every member, so that a test can let it
+    /// overflow. Returns whether there is such a node.
     pub fn set_next_sequence(&mut self, path: &str, next: i32) -> bool {
         let mut found = true;
         for member in &mut self.members {

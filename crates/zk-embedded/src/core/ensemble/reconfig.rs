@@ -1,9 +1,9 @@
 //! The ensemble's configuration, and `reconfig`, which changes it.
 //!
-//! A reconfiguration changes who votes, who may lead, and the text of `/zookeeper/config`. It starts
-//! and stops no member and moves no port, as it starts no process on a real machine: a server that
-//! joins under the number of a member is that member; under any other number it is a server that is
-//! down. A member that was removed goes on serving clients as a follower without a vote, as an Apache
+//! A reconfiguration changes which members vote, which may lead, and the text of `/zookeeper/config`. It
+//! starts and stops no member and moves no port, as it starts no process on a real machine: a server
+//! that joins under the number of a member is that member; under any other number it is a server that is
+//! down. A member that was removed continues to serve clients as a follower without a vote, as an Apache
 //! server does until it is stopped.
 
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use crate::core::tree::txn::Change;
 pub(crate) const CONFIG: &str = "/zookeeper/config";
 
 impl State {
-    /// Whether a member has a vote. A server alone has one.
+    /// Whether a member has a vote. A server without other members has one.
     pub(crate) fn votes(&self, member: usize) -> bool {
         let Some(id) = self.members.get(member).map(|member| u64::from(member.id)) else {
             return false;
@@ -35,7 +35,7 @@ impl State {
                 .any(|server| server.id == id && server.role == Role::Participant)
     }
 
-    /// Whether a member is an observer: one that follows without a vote, and says so.
+    /// Whether a member is an observer by the configuration.
     pub(crate) fn observes(&self, member: &Member) -> bool {
         (self.config.servers.iter())
             .any(|server| server.id == u64::from(member.id) && server.role == Role::Observer)
@@ -51,16 +51,16 @@ impl State {
         votes.count() > voters / 2
     }
 
-    /// Replaces the text of `/zookeeper/config`, as the servers of an ensemble do when they start, and
-    /// with it who votes.
+    /// Replaces the text of `/zookeeper/config` and with it the voting members, as the servers of an
+    /// ensemble do when they start.
     pub fn set_config(&mut self, now: Instant, text: &str) {
-        // Each text is a configuration; lines that are no servers are kept for the text.
+        // Parsing cannot fail; lines that name no server are kept for the text.
         let Ok(config) = text.parse();
         self.config = config;
         self.publish_config(now);
     }
 
-    /// Has the members' ports in the configuration and in what `conf` prints.
+    /// Puts the members' ports into the configuration and into the answer to `conf`.
     pub(crate) fn set_addresses(&mut self, now: Instant, addresses: &[SocketAddr]) {
         for (member, address) in self.members.iter_mut().zip(addresses) {
             member.client_port = Some(address.port());
@@ -82,12 +82,12 @@ impl State {
     }
 
     pub(crate) fn reconfig(&mut self, request: &Request<'_>) {
-        let asked = request.record::<ReconfigRequest<'_>>();
-        if asked.is_err() && self.options.behaviour().unreadable != Unreadable::TakesZxid {
-            // What cannot be read takes no zxid.
+        let args = request.record::<ReconfigRequest<'_>>();
+        if args.is_err() && self.options.behaviour().unreadable != Unreadable::TakesZxid {
+            // An unreadable request takes no zxid.
             return self.reply(request, Err(ErrorCode::MarshallingError));
         }
-        let proposed = asked.and_then(|asked| self.propose(request, &asked));
+        let proposed = args.and_then(|args| self.propose(request, &args));
         let changes = proposed.as_ref().map_err(|&code| code).map(|config| {
             vec![Change::SetData {
                 path: CONFIG.into(),
@@ -116,11 +116,11 @@ impl State {
         self.put_in_force(request.now, config);
     }
 
-    /// The configuration that is asked for, checked in Apache's order: the ACL comes last.
+    /// The requested configuration, checked in Apache's order: the ACL comes last.
     fn propose(
         &self,
         request: &Request<'_>,
-        asked: &ReconfigRequest<'_>,
+        args: &ReconfigRequest<'_>,
     ) -> Result<EnsembleConfig, ErrorCode> {
         if !self.options.reconfig_enabled {
             return Err(self.options.behaviour().reconfig_disabled);
@@ -128,18 +128,18 @@ impl State {
         if self.members.len() == 1 {
             return Err(ErrorCode::Unimplemented);
         }
-        if ![-1, self.config.version.unwrap_or_default()].contains(&asked.cur_config_id) {
+        if ![-1, self.config.version.unwrap_or_default()].contains(&args.cur_config_id) {
             return Err(ErrorCode::BadVersion);
         }
-        let mut servers = match asked.new_members {
+        let mut servers = match args.new_members {
             Some(members) => whole(members)?,
             None => {
-                let leaving = asked.leaving.unwrap_or_default();
-                let joining = asked.joining.unwrap_or_default();
+                let leaving = args.leaving.unwrap_or_default();
+                let joining = args.joining.unwrap_or_default();
                 changed(&self.config.servers, joining, leaving)?
             }
         };
-        // As Java's hash table has them, as long as there are few.
+        // The order of Java's hash table for small ids.
         servers.sort_by_key(|server| server.id);
         for server in &mut servers {
             let clients = [&mut server.client, &mut server.secure_client];
@@ -177,8 +177,8 @@ impl State {
         Ok(config)
     }
 
-    /// Lets a configuration be in force. Members whose part has changed close their connections; so
-    /// does the whole ensemble if another member has to lead.
+    /// Applies a configuration. Members whose role changed close their connections. If another member
+    /// has to lead, all members do.
     fn put_in_force(&mut self, now: Instant, config: EnsembleConfig) {
         let before = std::mem::replace(&mut self.config, config);
         let quorum_addresses = |config: &EnsembleConfig, member: &Member| -> Vec<(String, u16)> {
@@ -222,9 +222,9 @@ fn participants(servers: &[Server]) -> usize {
     voters.count()
 }
 
-/// A configuration named as a whole.
+/// The servers of a `newMembers` list.
 fn whole(members: &str) -> Result<Vec<Server>, ErrorCode> {
-    // Apache reads it as a file of properties, in which a comma ends a line.
+    // Apache reads the list as a file of properties, in which a comma ends a line.
     let Ok(config) = members.replace(',', "\n").parse::<EnsembleConfig>();
     let keys = config
         .unreadable
@@ -232,7 +232,7 @@ fn whole(members: &str) -> Result<Vec<Server>, ErrorCode> {
         .filter_map(|line| line.text.split_once('='));
     let ids = keys.filter_map(|(key, _)| key.trim().strip_prefix("server."));
     if ids.into_iter().any(|id| id.parse::<i64>().is_err()) {
-        // Apache fails to read what is no number.
+        // Apache fails to read an id that is no number.
         return Err(ErrorCode::MarshallingError);
     }
     if !config.unreadable.is_empty() || !config.other.is_empty() {
@@ -250,11 +250,11 @@ fn whole(members: &str) -> Result<Vec<Server>, ErrorCode> {
     Ok(servers)
 }
 
-/// The present servers without those that leave and with those that join.
+/// The present servers without the leaving ones and with the joining ones.
 fn changed(present: &[Server], joining: &str, leaving: &str) -> Result<Vec<Server>, ErrorCode> {
     let mut servers = present.to_vec();
     for id in entries(leaving) {
-        // Apache fails to read what is no number.
+        // Apache fails to read an id that is no number.
         let id: i64 = id.parse().map_err(|_| ErrorCode::MarshallingError)?;
         servers.retain(|server| u64::try_from(id) != Ok(server.id));
     }
@@ -278,7 +278,7 @@ fn changed(present: &[Server], joining: &str, leaving: &str) -> Result<Vec<Serve
     Ok(servers)
 }
 
-/// What stands between commas, as Apache splits it: trimmed, without empty parts.
+/// The parts between commas, as Apache splits them: trimmed, without empty parts.
 fn entries(list: &str) -> impl Iterator<Item = &str> {
     list.split(',')
         .map(str::trim)

@@ -1,5 +1,5 @@
-//! What `envi` and `mntr` say about the process and its machine. There is no JVM: what only one has is
-//! `<NA>`, as Java says of a property that is not set.
+//! Facts about the process and its machine for `envi` and `mntr`. Properties of a JVM are `<NA>`, as Java
+//! prints a property that is not set.
 
 use std::env::consts::{ARCH, OS};
 use std::fs;
@@ -43,14 +43,14 @@ pub(crate) fn environment() -> String {
     lines.into_iter().map(line).collect()
 }
 
-/// How many descriptors the process has open; −1 where there is no `/proc`.
+/// Number of open descriptors of the process; −1 where there is no `/proc`.
 pub(crate) fn open_descriptors() -> i64 {
     fs::read_dir("/proc/self/fd").map_or(-1, |entries| {
         i64::try_from(entries.count()).unwrap_or(i64::MAX)
     })
 }
 
-/// How many the process may have open; −1 where there is no `/proc`, or no limit.
+/// Limit of open descriptors of the process; −1 without a limit or without `/proc`.
 pub(crate) fn max_descriptors() -> i64 {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits

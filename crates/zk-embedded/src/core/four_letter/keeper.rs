@@ -9,7 +9,7 @@ use crate::core::state::State;
 use crate::options::millis_u64;
 
 const NOT_SERVING: &str = "This instance is not currently serving requests";
-/// Where features are numbered as in `KeeperFeatureFlags.h`.
+/// The features, by their numbers in `KeeperFeatureFlags.h`.
 const FEATURES: [&str; 11] = [
     "filtered_list",
     "multi_read",
@@ -102,7 +102,7 @@ impl State {
             text += &self.keeper_brief(member);
             text += "\n";
         }
-        // Leading zeros are dropped, all of them.
+        // Keeper prints zero without any digit.
         let zxid = match this.zxid {
             0 => String::new(),
             zxid => format!("{zxid:x}"),
@@ -251,7 +251,7 @@ impl State {
     }
 }
 
-/// ` 127.0.0.1:59546(recved=3,sent=3`, to be closed with a parenthesis.
+/// ` 127.0.0.1:59546(recved=3,sent=3`, without the closing parenthesis.
 fn brief(id: ConnectionId, connection: &Connection) -> String {
     format!(
         " {}(recved={},sent={}",

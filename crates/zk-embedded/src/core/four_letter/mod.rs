@@ -1,4 +1,6 @@
-//! The four-letter words: text for people and monitoring, on the client port.
+//! The four-letter words: status texts on the client port.
+//!
+//! `keeper` answers them as ClickHouse Keeper does, `host_facts` reads the process and the machine.
 
 mod host_facts;
 mod keeper;
@@ -16,8 +18,8 @@ use crate::options::millis_u64;
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
 
 impl State {
-    /// The answer to a four-letter word sent to a member by `peer`; `None` if the bytes are none, and
-    /// hence the length of a frame.
+    /// The answer to a four-letter word that `peer` sent to a member. `None` if the bytes are no such
+    /// word, and so the length of a frame.
     pub fn four_letter_word(
         &mut self,
         now: Instant,
@@ -30,7 +32,7 @@ impl State {
             return None;
         }
         if self.options.behaviour().texts == Texts::Keeper {
-            // A word that is not allowed is not answered, and none is counted.
+            // Keeper answers no word that is not allowed, and counts none.
             let allowed = self.options.allows(word);
             return Some(if allowed {
                 self.keeper_word(member, word)
@@ -83,7 +85,7 @@ impl State {
         }
     }
 
-    /// What a member has received and sent since its start, or since `srst`.
+    /// The frames that a member has received and sent since its start, or since `srst`.
     pub(crate) fn traffic(&self, member: usize) -> Traffic {
         let closed = self.members.get(member).map(|member| member.traffic);
         let open = self.of_member(member).into_iter();
@@ -154,26 +156,26 @@ impl State {
         found
     }
 
-    /// The connection that a four-letter word comes on, which ends with the answer.
-    fn asking(&self, peer: Peer) -> String {
+    /// The line about the connection on which the four-letter word arrived.
+    fn own_line(&self, peer: Peer) -> String {
         let peer = peer.text(ConnectionId(self.next_connection));
         format!(" {peer}[0](queued=0,recved=1,sent=0)\n")
     }
 
-    /// With the clients if `asking` is one of them.
-    fn status(&self, member: usize, asking: Option<Peer>) -> String {
+    /// The answer to `srvr`; with the peer of the connection, that to `stat`, which lists clients.
+    fn status(&self, member: usize, peer: Option<Peer>) -> String {
         let connections = self.of_member(member);
         let mut text = format!("Zookeeper version: {}\n", self.options.behaviour().version);
         if self.is_read_only(member) {
             text += "READ-ONLY mode; serving only read-only clients\n";
         }
-        if let Some(peer) = asking {
+        if let Some(peer) = peer {
             text += "Clients:\n";
             for (id, connection) in &connections {
                 text += &brief(*id, connection);
                 text += ")\n";
             }
-            text += &self.asking(peer);
+            text += &self.own_line(peer);
             text += "\n";
         }
         let Traffic { received, sent } = self.traffic(member);
@@ -192,7 +194,7 @@ impl State {
         text
     }
 
-    /// In milliseconds, which are whole ones before 3.6.
+    /// In milliseconds, a whole number before 3.6.
     fn average_latency(&self) -> &'static str {
         match self.options.behaviour().texts {
             Texts::ApacheOld => "0",
@@ -296,12 +298,12 @@ impl State {
         text
     }
 
-    fn cons(&self, member: usize, asking: Peer) -> String {
+    fn cons(&self, member: usize, peer: Peer) -> String {
         let lines = self.connection_lines(member, |number| format!("{number:#x}"));
-        lines + &self.asking(asking)
+        lines + &self.own_line(peer)
     }
 
-    /// A line for each connection, with its numbers as `hex` writes them.
+    /// A line for each connection, with numbers written by `hex`.
     pub(crate) fn connection_lines(&self, member: usize, hex: fn(i64) -> String) -> String {
         let mut text = String::new();
         for (id, connection) in self.of_member(member) {
@@ -369,7 +371,7 @@ impl State {
         let Some(this) = self.members.get(member) else {
             return String::new();
         };
-        // As the real one does, this speaks of the data watches only.
+        // Like the real server, this counts data watches only.
         format!(
             "{} connections watching {} paths\nTotal watches:{}\n",
             this.data.connection_count(),
@@ -415,7 +417,7 @@ impl State {
     }
 }
 
-/// ` /127.0.0.1:59546[1](queued=0,recved=3,sent=3`, to be closed with a parenthesis.
+/// ` /127.0.0.1:59546[1](queued=0,recved=3,sent=3`, without the closing parenthesis.
 fn brief(id: ConnectionId, connection: &Connection) -> String {
     format!(
         " {}[1](queued=0,recved={},sent={}",

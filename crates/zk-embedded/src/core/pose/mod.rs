@@ -1,6 +1,6 @@
-//! Which server the embedded one imitates: a table of what differs for each.
+//! The servers that can be imitated: a table of what differs for each.
 //!
-//! `apache` and `keeper` hold the tables, `ops` the sets of operations in them.
+//! `apache` and `keeper` have the tables, `ops` the sets of operations in them.
 
 mod apache;
 mod keeper;
@@ -16,7 +16,7 @@ use self::ops::OpSet;
 
 /// The server that an embedded server imitates.
 ///
-/// What is imitated is what a client can see: the operations known, alone and in a multi, and what an
+/// A pose imitates what a client can observe: the known operations, alone and in a multi, and what an
 /// unknown one does; the handshake; stats, ACLs and events; the texts of four-letter words. Each pose
 /// follows the sources of the server that it names:
 ///
@@ -34,15 +34,15 @@ use self::ops::OpSet;
 /// [`Unimplemented`](ErrorCode::Unimplemented), and the connection is closed; the session lives
 /// (`UnimplementedRequestProcessor`).
 ///
-/// ClickHouse Keeper closes the connection without a reply, for an unknown operation, for one whose
-/// feature flag is off, for either inside a multi, and for a request that it cannot read. A session
+/// ClickHouse Keeper closes the connection without a reply for an unknown operation, for one whose
+/// feature flag is off, for either inside a multi, and for an unreadable request. A session
 /// cannot be resumed: every handshake is granted a new one, with an id that counts from 1, a password of
 /// zeros, and no byte for read-only mode; the old session ends with its timeout. `closeSession` is not
 /// answered: the connection closes when the session has ended. A deletion leaves the parent's `pzxid` as
 /// it was, `setData` advances the parent's `cversion`, null data is empty data. ACLs know `world`,
 /// `digest` and `auth`; an entry for anyone is not stored (22.8) or not stored if it grants everything
 /// (26.1), so that `getACL` of an open node gives an empty list; a failed `auth` is answered and the
-/// connection goes on. Events come for each kind of watch apart, so that a deletion is reported twice to
+/// connection stays open. Each kind of watch gets its own event, so that a deletion is reported twice to
 /// a watcher of data and children; the event of a recursive watch names the watched node and not the
 /// changed one. 22.8 knows no `setWatches`; 26.1 knows `setWatches`, `setWatches2`, `addWatch` (answered
 /// without a body), `checkWatches` and `removeWatches`, `multiRead` and `reconfig` (refused as
@@ -51,7 +51,7 @@ use self::ops::OpSet;
 ///
 /// Not imitated of Keeper: its own operations (from 500 on), compression, xids of 64 bits and passwords
 /// for the whole server; `/keeper/config`; that `/keeper` counts none of its children; its looser paths;
-/// that replies which wait are lost when an unknown operation closes the connection; its time between
+/// that waiting replies are lost when an unknown operation closes the connection; its interval between
 /// two checks for dead sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -62,7 +62,7 @@ pub enum Pose {
     V3_5,
     /// Apache ZooKeeper 3.6.
     V3_6,
-    /// Apache ZooKeeper 3.8.0, as Debian has it: with events withheld from clients that may not read
+    /// Apache ZooKeeper 3.8.0, as packaged by Debian: with events withheld from clients that may not read
     /// the node (ZOOKEEPER-4799).
     V3_8,
     /// Apache ZooKeeper 3.9.5.
@@ -99,12 +99,12 @@ impl Pose {
         }
     }
 
-    /// Whether the server executes the operation when a client sends it by itself.
+    /// Whether the server executes the operation outside a multi.
     pub fn knows(self, op: OpCode) -> bool {
         self.behaviour().ops.has(op)
     }
 
-    /// Whether the server executes the operation as a part of a multi.
+    /// Whether the server executes the operation in a multi.
     pub fn knows_in_multi(self, op: OpCode) -> bool {
         self.behaviour().ops_in_multi.has(op)
     }
@@ -133,7 +133,7 @@ impl fmt::Display for Pose {
     }
 }
 
-/// The name is none of those of [`Pose::ALL`].
+/// A name that no pose has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownPose;
 
@@ -164,14 +164,14 @@ impl FromStr for Pose {
 /// What differs between servers, one table for each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Behaviour {
-    /// As four-letter words print it.
+    /// The version in four-letter words.
     pub(crate) version: &'static str,
     pub(crate) texts: Texts,
     /// The four-letter words that are answered.
     pub(crate) words: &'static [&'static str],
-    /// What a client may ask for by itself.
+    /// The operations that the server executes outside a multi.
     pub(crate) ops: OpSet,
-    /// What a multi may consist of.
+    /// The operations that the server executes in a multi.
     pub(crate) ops_in_multi: OpSet,
     pub(crate) unknown_op: UnknownOp,
     pub(crate) unreadable: Unreadable,
@@ -183,7 +183,7 @@ pub(crate) struct Behaviour {
     /// The server's own subtree, if no client may write to it.
     pub(crate) reserved: Option<&'static str>,
     pub(crate) create_flags: CreateFlags,
-    /// Whether the flags alone decide what a creation in a multi is, whatever its operation
+    /// Whether a creation in a multi is decided by its flags alone, and not by its operation
     /// (ZOOKEEPER-4026).
     pub(crate) flags_decide_in_multi: bool,
     /// Whether null data is stored as empty data.
@@ -191,7 +191,7 @@ pub(crate) struct Behaviour {
     pub(crate) acls: AclRules,
     /// Whether `exists` needs the permission to read.
     pub(crate) exists_checks_acl: bool,
-    /// Whether a deletion leaves the parent's `pzxid` as it was.
+    /// Whether a deletion leaves the parent's `pzxid` unchanged.
     pub(crate) keeps_pzxid: bool,
     /// Whether `setData` advances the parent's `cversion`.
     pub(crate) set_moves_cversion: bool,
@@ -204,18 +204,18 @@ pub(crate) struct Behaviour {
     pub(crate) events_have_zxid: bool,
     /// Whether the reply to `addWatch` has a body.
     pub(crate) add_watch_has_body: bool,
-    /// Whether a `check` by itself is answered when it succeeds.
+    /// Whether a `check` outside a multi is answered when it succeeds.
     pub(crate) answers_check: bool,
     /// Whether `closeSession` is answered before the connection closes.
     pub(crate) answers_close: bool,
-    /// Whether `deleteContainer` of a client is read as such.
+    /// Whether the server can read a client's `deleteContainer`.
     pub(crate) reads_delete_container: bool,
-    /// How `reconfig` is refused while it is disabled.
+    /// The error of `reconfig` while it is disabled.
     pub(crate) reconfig_disabled: ErrorCode,
 }
 
 impl Behaviour {
-    /// The mode that flags of a creation stand for, if the server knows them.
+    /// The mode of a creation with these flags, if the server knows them.
     pub(crate) fn mode(&self, flags: i32) -> Option<CreateMode> {
         match self.create_flags {
             CreateFlags::UpTo(max) => CreateMode::from_flags(flags).filter(|_| flags <= max),
@@ -240,7 +240,7 @@ impl Behaviour {
     }
 }
 
-/// What follows an operation that the server does not know.
+/// The reaction to an unknown operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UnknownOp {
     /// `Unimplemented`, then the connection closes.
@@ -249,7 +249,7 @@ pub(crate) enum UnknownOp {
     Close,
 }
 
-/// What follows a request that cannot be decoded.
+/// The reaction to a request that cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     /// `MarshallingError`; a write takes a zxid.
@@ -287,15 +287,15 @@ pub(crate) enum AclRules {
     KeeperNew,
 }
 
-/// How watches of several kinds on one path relate.
+/// How several kinds of watch on one path combine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WatchKinds {
-    /// A connection has the kind that it set last (ZOOKEEPER-4466); `removeWatches` knows three types,
-    /// each of which stands for every kind.
+    /// A connection has the kind that it set last (ZOOKEEPER-4466). `removeWatches` knows three types,
+    /// each of which matches every kind.
     LastSet,
-    /// A connection has each kind that it set, and one event for all of them.
+    /// A connection has every kind that it set, and gets one event for all of them.
     OneEvent,
-    /// A connection has an event for each; that of a recursive watch names the watched node.
+    /// A connection gets an event for each kind. That of a recursive watch names the watched node.
     EventEach,
 }
 
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_grows_with_the_versions() {
+    fn newer_servers_know_more_operations() {
         let apache = [Pose::V3_4, Pose::V3_5, Pose::V3_6, Pose::V3_8];
         for pair in apache.windows(2) {
             for &op in OpCode::ALL {
@@ -330,12 +330,12 @@ mod tests {
                 assert!(!pair[0].knows_in_multi(op) || pair[1].knows_in_multi(op));
             }
         }
-        // 3.9 refuses a `check` by itself.
+        // 3.9 refuses a `check` outside a multi.
         assert!(Pose::V3_8.knows(OpCode::Check) && !Pose::V3_9.knows(OpCode::Check));
     }
 
     #[test]
-    fn flags_are_read_as_the_server_reads_them() {
+    fn flags_are_read_as_by_the_server() {
         let mode = |pose: Pose, flags| pose.behaviour().mode(flags);
         assert_eq!(mode(Pose::V3_4, 3), Some(CreateMode::EphemeralSequential));
         assert_eq!(mode(Pose::V3_4, 4), None);

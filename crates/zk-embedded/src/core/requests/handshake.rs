@@ -13,9 +13,8 @@ use crate::core::pose::Handshake;
 use crate::core::session::{password, zero_password};
 use crate::core::state::State;
 
-/// A connect request as a server reads it, which is more lenient than a client that writes one: the
-/// password may be null.
-struct Asked<'a> {
+/// A connect request as a server reads it: the password may be null.
+struct ConnectArgs<'a> {
     last_zxid_seen: i64,
     timeout_ms: i32,
     session: i64,
@@ -23,7 +22,7 @@ struct Asked<'a> {
     read_only: Option<bool>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> ConnectArgs<'a> {
     fn read(frame: &'a Bytes) -> Result<Self, DecodeError> {
         let mut input = Decoder::new(frame);
         input.record("ConnectRequest");
@@ -43,7 +42,7 @@ impl<'a> Asked<'a> {
 
 impl State {
     pub(crate) fn handshake(&mut self, now: Instant, id: ConnectionId, frame: &Bytes) {
-        let Ok(asked) = Asked::read(frame) else {
+        let Ok(args) = ConnectArgs::read(frame) else {
             return self.connections.close(id);
         };
         let Some(index) = self.connections.all.get(&id).map(|c| c.member) else {
@@ -53,27 +52,26 @@ impl State {
             return self.connections.close(id);
         };
         if self.options.behaviour().handshake == Handshake::Keeper {
-            return self.keeper_handshake(now, id, index, asked.timeout_ms);
+            return self.keeper_handshake(now, id, index, args.timeout_ms);
         }
         let read_only = member.is_read_only();
-        if (read_only && asked.read_only != Some(true)) || asked.last_zxid_seen > member.zxid {
+        if (read_only && args.read_only != Some(true)) || args.last_zxid_seen > member.zxid {
             return self.connections.close(id);
         }
-        // It asks its leader, or its leader a quorum.
-        if member.contact == Contact::Lost || (asked.session == 0 && self.new_session_hangs(index))
-        {
+        // The member waits for its leader, or its leader for a quorum.
+        if member.contact == Contact::Lost || (args.session == 0 && self.new_session_hangs(index)) {
             return;
         }
-        let timeout_ms = self.options.negotiate(asked.timeout_ms);
-        let session = if asked.session == 0 {
+        let timeout_ms = self.options.negotiate(args.timeout_ms);
+        let session = if args.session == 0 {
             Some(self.new_session(now, index, timeout_ms, read_only))
         } else {
-            let known = self.sessions.get(asked.session);
+            let known = self.sessions.get(args.session);
             if read_only && known.is_some_and(|session| session.local.is_none()) {
                 return self.connections.close(id);
             }
-            self.drop_older(asked.session, index, id);
-            self.resume(now, &asked, index, timeout_ms)
+            self.drop_older(args.session, index, id);
+            self.resume(now, &args, index, timeout_ms)
         };
         if let Some(session) = session {
             self.adopt(id, index, session);
@@ -89,7 +87,7 @@ impl State {
             return;
         };
         connection.output.frame(|out| {
-            if asked.read_only.is_some() {
+            if args.read_only.is_some() {
                 response.encode(out);
             } else {
                 response.encode_without_read_only(out);
@@ -102,18 +100,28 @@ impl State {
         }
     }
 
-    /// As ClickHouse Keeper does it: the session asked for and the zxid seen are not looked at.
-    fn keeper_handshake(&mut self, now: Instant, id: ConnectionId, index: usize, asked_ms: i32) {
-        /// Asked for no timeout, the server grants this one.
+    /// The handshake of ClickHouse Keeper, which ignores the requested session and the zxid seen.
+    fn keeper_handshake(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        index: usize,
+        requested_ms: i32,
+    ) {
+        /// The timeout granted to a client that requests 0.
         const DEFAULT_MS: i32 = 30_000;
-        /// The protocol's version for a connection that is refused.
+        /// The protocol version in the response to a refused connection.
         const REJECT: i32 = 42;
         let contact = self.contact(index);
         if contact == Contact::Lost || self.new_session_hangs(index) {
             return;
         }
-        let asked_ms = if asked_ms == 0 { DEFAULT_MS } else { asked_ms };
-        let timeout_ms = self.options.negotiate(asked_ms);
+        let requested_ms = if requested_ms == 0 {
+            DEFAULT_MS
+        } else {
+            requested_ms
+        };
+        let timeout_ms = self.options.negotiate(requested_ms);
         let session =
             (contact != Contact::None).then(|| self.new_session(now, index, timeout_ms, false));
         if let Some(session) = session {
@@ -147,8 +155,8 @@ impl State {
         session
     }
 
-    /// Closes the session's other connections to this member, which happens before the password is
-    /// looked at. A connection to another member finds out with its next write.
+    /// Closes the session's other connections to this member, which a real server does before it checks
+    /// the password. A connection to another member is closed at its next write.
     fn drop_older(&mut self, session: i64, index: usize, id: ConnectionId) {
         let all = self.connections.all.iter();
         let older = all.filter(|&(&other, connection)| {
@@ -163,21 +171,21 @@ impl State {
     fn resume(
         &mut self,
         now: Instant,
-        asked: &Asked<'_>,
+        args: &ConnectArgs<'_>,
         index: usize,
         timeout_ms: i32,
     ) -> Option<i64> {
         let elapsed = self.elapsed(now);
         let sessions = self.sessions_of(index);
-        let session = sessions.get_mut(asked.session)?;
+        let session = sessions.get_mut(args.session)?;
         let reachable = session.local.is_none_or(|local| local == index);
-        if !reachable || asked.password != Some(password(asked.session).as_bytes()) {
+        if !reachable || args.password != Some(password(args.session).as_bytes()) {
             return None;
         }
-        // The timeout of the connection is the session's from now on, shorter or not.
+        // The session takes the timeout of the new connection, shorter or longer.
         session.timeout_ms = timeout_ms;
-        sessions.revalidate(elapsed, asked.session);
-        Some(asked.session)
+        sessions.revalidate(elapsed, args.session);
+        Some(args.session)
     }
 
     fn adopt(&mut self, id: ConnectionId, member: usize, session: i64) {

@@ -1,4 +1,7 @@
-//! A frame after the handshake: which operation it is, and how it is answered.
+//! Requests: dispatch by operation, and replies.
+//!
+//! A file per family: `handshake`, `login`, `read`, `write`, `multi`, `watches`. `prepare` checks writes,
+//! `null_tolerant_acl` reads what kazoo sends.
 
 mod handshake;
 mod login;
@@ -23,7 +26,7 @@ use crate::core::pose::{UnknownOp, Unreadable};
 use crate::core::state::State;
 use crate::core::tree::acl;
 
-/// One request: its connection and session, and its bytes.
+/// One request: its connection, its session and its bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) now: Instant,
@@ -36,13 +39,13 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The body, as the operation has it.
+    /// The body, read by the operation.
     pub(crate) fn body(&self) -> Result<Body<'a>, ErrorCode> {
         let mut input = Decoder::at(self.frame, RequestHeader::LEN);
         null_tolerant_acl::decode(self.op, &mut input).map_err(|_| ErrorCode::MarshallingError)
     }
 
-    /// The body of an operation that is handled apart from all others.
+    /// The body of an operation that only one handler reads.
     pub(crate) fn record<T: zk_proto::Decode<'a>>(&self) -> Result<T, ErrorCode> {
         decode_frame(self.frame, RequestHeader::LEN).map_err(|_| ErrorCode::MarshallingError)
     }
@@ -69,7 +72,7 @@ impl State {
                 return self.connections.close(id);
             }
             if self.deposed_leader() == Some(member) {
-                // The session's end is proposed; until it is committed the leader drops requests.
+                // The end of the session is proposed; the leader drops requests until it is committed.
                 return;
             }
         }
@@ -106,10 +109,14 @@ impl State {
             OpCode::Sasl => self.sasl(&request),
             OpCode::Ping => {
                 let zxid = self.last_zxid(member);
-                self.reply_at(id, xid::PING, zxid, Ok(&Nothing));
+                self.reply_at(id, xid::PING, zxid, Ok(&EmptyBody));
             }
             OpCode::WhoAmI => {
-                let auth = self.connections.all.get(&id).map(|c| acl::who(&c.auth));
+                let auth = self
+                    .connections
+                    .all
+                    .get(&id)
+                    .map(|c| acl::client_infos(&c.auth));
                 let clients = auth.unwrap_or_default();
                 self.reply(&request, Ok(&WhoAmIResponse { clients }));
             }
@@ -198,10 +205,10 @@ impl State {
     }
 }
 
-/// The body of a reply that has none.
-pub(crate) struct Nothing;
+/// The body of a reply without fields.
+pub(crate) struct EmptyBody;
 
-impl Encode for Nothing {
+impl Encode for EmptyBody {
     fn encode(&self, _: &mut BytesMut) {}
 }
 

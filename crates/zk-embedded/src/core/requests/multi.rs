@@ -14,12 +14,12 @@ use crate::core::tree::txn::Change;
 impl State {
     pub(crate) fn multi(&mut self, request: &Request<'_>) {
         let behaviour = self.options.behaviour();
-        let possible = |asked: &MultiRequest<'_>| {
-            let mut ops = asked.ops.iter();
+        let possible = |args: &MultiRequest<'_>| {
+            let mut ops = args.ops.iter();
             ops.all(|op| is_possible(op, behaviour))
         };
-        let asked = match request.body() {
-            Ok(Body::Multi(asked)) if possible(&asked) => asked,
+        let args = match request.body() {
+            Ok(Body::Multi(args)) if possible(&args) => args,
             body => {
                 let code = body.err().unwrap_or(ErrorCode::MarshallingError);
                 let txn = self.txn(
@@ -33,7 +33,7 @@ impl State {
                 return self.reply(request, Err(code));
             }
         };
-        let prepared = self.prepare_multi(request, &asked.ops);
+        let prepared = self.prepare_multi(request, &args.ops);
         let failure = prepared.as_ref().err().copied();
         let changes = prepared.map_err(|failure| failure.code);
         let paths: Vec<String> = changes
@@ -51,9 +51,9 @@ impl State {
         let applied = self.commit(txn, Some(request.member));
         let results = match failure {
             Some(Failure { at: None, code }) => return self.reply(request, Err(code)),
-            Some(Failure { at: Some(at), code }) => refused(asked.ops.len(), at, code),
+            Some(Failure { at: Some(at), code }) => refused(args.ops.len(), at, code),
             None => {
-                let done = asked.ops.iter().zip(paths).zip(&applied);
+                let done = args.ops.iter().zip(paths).zip(&applied);
                 done.map(|((op, path), applied)| result(op, path, applied, behaviour))
                     .collect()
             }
@@ -71,19 +71,17 @@ impl State {
         let mut changes = Vec::with_capacity(ops.len());
         for (index, op) in ops.iter().enumerate() {
             let change = match op {
-                MultiOp::Create(asked)
-                | MultiOp::Create2(asked)
-                | MultiOp::CreateContainer(asked) => {
-                    if behaviour.mode(asked.flags).is_some_and(CreateMode::has_ttl) {
-                        // 3.8 takes it for a record of another class and gives up on the whole,
-                        // but not before it comes to it.
+                MultiOp::Create(args) | MultiOp::Create2(args) | MultiOp::CreateContainer(args) => {
+                    if behaviour.mode(args.flags).is_some_and(CreateMode::has_ttl) {
+                        // 3.8 casts it to a record of another class and fails the whole multi when it
+                        // comes to this operation.
                         return Err(Failure::of_all(ErrorCode::MarshallingError));
                     }
-                    checks.create(creation(op.op_code(), asked.flags, behaviour), asked)
+                    checks.create(creation(op.op_code(), args.flags, behaviour), args)
                 }
                 MultiOp::CreateTtl(request) => match untimed(request) {
-                    Some(asked) => {
-                        checks.create(creation(OpCode::Create, asked.flags, behaviour), &asked)
+                    Some(args) => {
+                        checks.create(creation(OpCode::Create, args.flags, behaviour), &args)
                     }
                     None => checks.create_ttl(request),
                 },
@@ -101,7 +99,7 @@ impl State {
     }
 }
 
-/// Why a multi is refused, and which of its operations that is because of, if it is one.
+/// Why a multi is refused, and the index of the operation that is the reason, if there is one.
 #[derive(Debug, Clone, Copy)]
 struct Failure {
     at: Option<usize>,
@@ -114,12 +112,12 @@ impl Failure {
     }
 }
 
-/// Whether the server can read the operation as part of a multi: one that it knows there, with flags
-/// that it knows and that go without a time to live where none is sent.
+/// Whether the server can read the operation as part of a multi: it knows the operation there, it knows
+/// the flags, and the flags need no time to live where none is sent.
 fn is_possible(op: &MultiOp<'_>, behaviour: &Behaviour) -> bool {
     behaviour.ops_in_multi.has(op.op_code())
         && match op {
-            // Where the flags decide, they are looked at when the operation is executed.
+            // Servers on which the flags decide check them when they execute the operation.
             MultiOp::Create(op) | MultiOp::Create2(op) | MultiOp::CreateContainer(op) => {
                 let mode = behaviour.mode(op.flags);
                 behaviour.flags_decide_in_multi || mode.is_some_and(|mode| !mode.has_ttl())
@@ -128,8 +126,8 @@ fn is_possible(op: &MultiOp<'_>, behaviour: &Behaviour) -> bool {
         }
 }
 
-/// What the server makes of a creation in a multi: the flags can make it one of a container, and
-/// decide alone on some servers.
+/// The operation that a creation in a multi is executed as: the flags can turn it into that of a
+/// container, and on some servers they decide alone.
 fn creation(op: OpCode, flags: i32, behaviour: &Behaviour) -> OpCode {
     match behaviour.mode(flags) {
         Some(CreateMode::Container) => OpCode::CreateContainer,
@@ -138,20 +136,20 @@ fn creation(op: OpCode, flags: i32, behaviour: &Behaviour) -> OpCode {
     }
 }
 
-/// What the server makes of a `createTTL` in a multi whose flags are those of a node without a time
-/// to live: a `create`.
-fn untimed<'a>(asked: &CreateTtlRequest<'a>) -> Option<CreateRequest<'a>> {
-    let mode = CreateMode::from_flags(asked.flags);
+/// The `create` as which a server executes a `createTTL` in a multi whose flags are those of a node
+/// without a time to live.
+fn untimed<'a>(args: &CreateTtlRequest<'a>) -> Option<CreateRequest<'a>> {
+    let mode = CreateMode::from_flags(args.flags);
     (!mode.is_some_and(CreateMode::has_ttl)).then(|| CreateRequest {
-        path: asked.path,
-        data: asked.data,
-        acl: asked.acl.clone(),
-        flags: asked.flags,
+        path: args.path,
+        data: args.data,
+        acl: args.acl.clone(),
+        flags: args.flags,
     })
 }
 
-/// Nothing was done: success before the failure, its code, and an error of their own for those
-/// after it.
+/// The results of a multi that failed: 0 for the operations before the failed one, its code, and
+/// `RuntimeInconsistency` for those after it.
 fn refused(count: usize, failed: usize, code: ErrorCode) -> Vec<MultiResult> {
     let codes = (0..count).map(|index| match index.cmp(&failed) {
         std::cmp::Ordering::Less => 0,
@@ -168,11 +166,11 @@ fn result(op: &MultiOp<'_>, path: String, applied: &Applied, behaviour: &Behavio
         _ => MultiResult::Create2 { path, stat },
     };
     match op {
-        MultiOp::Create(asked) | MultiOp::Create2(asked) | MultiOp::CreateContainer(asked) => {
-            created(op.op_code(), asked.flags, path)
+        MultiOp::Create(args) | MultiOp::Create2(args) | MultiOp::CreateContainer(args) => {
+            created(op.op_code(), args.flags, path)
         }
-        MultiOp::CreateTtl(asked) if untimed(asked).is_some() => {
-            created(OpCode::Create, asked.flags, path)
+        MultiOp::CreateTtl(args) if untimed(args).is_some() => {
+            created(OpCode::Create, args.flags, path)
         }
         MultiOp::CreateTtl(_) => MultiResult::Create2 { path, stat },
         MultiOp::SetData(_) => MultiResult::SetData { stat },

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_well_formed_is_read_as_ever() {
+    fn well_formed_requests_are_read_unchanged() {
         let ops = vec![
             MultiOp::Create(request()),
             MultiOp::CreateTtl(CreateTtlRequest {

@@ -1,5 +1,5 @@
-//! Writes before they happen: each request is checked against the tree as it will be when it is
-//! applied, and becomes a [`Change`].
+//! Checks of writes: each request is checked against the tree as it will be when the request is applied,
+//! and becomes a [`Change`].
 
 use std::collections::HashMap;
 
@@ -17,19 +17,18 @@ use crate::core::tree::txn::Change;
 use crate::core::tree::{AclList, Tree};
 use crate::options::Options;
 
-/// What the checks of one transaction look at: the tree, with the transaction's own earlier changes
-/// on top.
+/// The tree as the checks of one transaction see it, with the transaction's own earlier changes.
 pub(crate) struct Preparation<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) options: &'a Options,
     pub(crate) session: i64,
     pub(crate) auth: &'a [Id],
-    /// Whether ephemeral nodes are possible.
+    /// Whether the session is local, so that it cannot have ephemeral nodes.
     pub(crate) local: bool,
     changed: HashMap<Box<str>, Option<Record>>,
 }
 
-/// As much of a node as the checks need.
+/// The part of a node that the checks need.
 #[derive(Clone)]
 struct Record {
     acl: AclList,
@@ -91,7 +90,7 @@ impl<'a> Preparation<'a> {
     fn create_node(
         &mut self,
         op: OpCode,
-        asked: &str,
+        requested: &str,
         data: Option<&[u8]>,
         acl: &[Acl],
         flags: i32,
@@ -113,19 +112,19 @@ impl<'a> Preparation<'a> {
         if mode.is_ephemeral() && self.local {
             return Err(ErrorCode::EphemeralOnLocalSession);
         }
-        let parent_path = parent_of(asked)?;
+        let parent_path = parent_of(requested)?;
         let sasl = self.options.sasl_users.is_some();
         let mut acl = acl::resolve(behaviour.acls, acl, self.auth, sasl)?;
         let mut parent = self.record(parent_path)?;
         if acl == parent.acl {
-            // Most nodes have the list of their parent; one copy serves them all.
+            // Most nodes have the ACL of their parent, so that they can share one copy.
             acl = parent.acl.clone();
         }
         acl::check(&parent.acl, Permissions::CREATE, self.auth)?;
         let path = if mode.is_sequential() {
-            format!("{asked}{:010}", parent.creates)
+            format!("{requested}{:010}", parent.creates)
         } else {
-            asked.to_owned()
+            requested.to_owned()
         };
         self.validate(&path)?;
         if self.record(&path).is_ok() {
@@ -136,7 +135,7 @@ impl<'a> Preparation<'a> {
         }
         let data_len = data.map_or(0, <[u8]>::len);
         quota::check_create(self.tree, self.options, &path, data_len)?;
-        // The operation decides, not the flags: a `create` with the flag of a container makes an
+        // The operation decides, not the flags: a `create` with the flag of a container creates an
         // ordinary node.
         let owner = match op {
             OpCode::CreateContainer => Stat::container_owner(),
@@ -209,7 +208,7 @@ impl<'a> Preparation<'a> {
     pub(crate) fn set_data(&mut self, request: &SetDataRequest<'_>) -> Result<Change, ErrorCode> {
         let path = request.path.to_string();
         self.validate(&path)?;
-        // A server with a subtree of its own counts the root to it here.
+        // A server with a reserved subtree treats the root as part of it here.
         if path == "/" && self.options.behaviour().reserved.is_some() {
             return Err(ErrorCode::BadArguments);
         }
@@ -256,13 +255,13 @@ impl<'a> Preparation<'a> {
         Ok(Change::Check { path: path.into() })
     }
 
-    /// The data as the server keeps it.
+    /// The data as the server stores it.
     fn stored(&self, data: Option<&[u8]>) -> Option<Bytes> {
         let data = data.map(Bytes::copy_from_slice);
         data.or_else(|| self.options.behaviour().null_is_empty.then(Bytes::new))
     }
 
-    /// Whether a client may write to this path.
+    /// Checks that a client may write to this path.
     fn validate(&self, path: &str) -> Result<(), ErrorCode> {
         if self.options.behaviour().is_reserved(path) {
             return Err(ErrorCode::BadArguments);
@@ -304,14 +303,12 @@ impl<'a> Preparation<'a> {
 
 /// Whether this owner is a session, not a container or a time to live.
 pub(crate) fn is_session(owner: i64) -> bool {
-    let stat = Stat {
-        ephemeral_owner: owner,
-        ..Stat::default()
-    };
+    let mut stat = Stat::default();
+    stat.ephemeral_owner = owner;
     stat.is_ephemeral()
 }
 
-/// What stands before the last slash, which for a node below the root is nothing.
+/// The text before the last slash, which is empty for a child of the root.
 fn parent_of(path: &str) -> Result<&str, ErrorCode> {
     match path.rsplit_once('/') {
         Some((parent, _)) if !path.contains('\0') => Ok(parent),
@@ -319,7 +316,7 @@ fn parent_of(path: &str) -> Result<&str, ErrorCode> {
     }
 }
 
-/// The version after this one. −1 means any, so no node ever has it.
+/// The version after this one. −1 means any version, so it is skipped.
 fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode> {
     if expected != -1 && expected != current {
         return Err(ErrorCode::BadVersion);
@@ -344,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_are_found_as_the_server_finds_them() {
+    fn parents_are_found_as_by_the_server() {
         assert_eq!(parent_of("/a"), Ok(""));
         assert_eq!(parent_of("/a/"), Ok("/a"));
         assert_eq!(parent_of("a"), Err(ErrorCode::BadArguments));

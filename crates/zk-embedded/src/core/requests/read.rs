@@ -45,8 +45,8 @@ impl State {
         let member = self.members.get_mut(request.member);
         let member = member.ok_or(ErrorCode::SystemError)?;
         match request.body()? {
-            Body::Exists(asked) => {
-                let path = asked.path.to_string();
+            Body::Exists(args) => {
+                let path = args.path.to_string();
                 if path.contains('\0') {
                     return Err(ErrorCode::BadArguments);
                 }
@@ -55,14 +55,14 @@ impl State {
                     acl::check(&node.acl, Permissions::READ, auth)?;
                 }
                 // A watch on a node that does not exist is one on its creation.
-                if asked.watch {
+                if args.watch {
                     member.data.add(&path, id, Modes::STANDARD);
                 }
                 let node = member.tree.get(&path).ok_or(ErrorCode::NoNode)?;
                 Ok(Box::new(ExistsResponse { stat: node.stat() }))
             }
-            Body::GetAcl(asked) => {
-                let node = member.tree.get(&asked.path.to_string());
+            Body::GetAcl(args) => {
+                let node = member.tree.get(&args.path.to_string());
                 let node = node.ok_or(ErrorCode::NoNode)?;
                 acl::check(&node.acl, Permissions::READ | Permissions::ADMIN, auth)?;
                 let shown = behaviour.acls != AclRules::Apache;
@@ -74,11 +74,11 @@ impl State {
                 let stat = node.stat();
                 Ok(Box::new(GetAclResponse { acl, stat }))
             }
-            Body::GetChildren(asked) => {
-                let path = asked.path.to_string();
+            Body::GetChildren(args) => {
+                let path = args.path.to_string();
                 let node = readable(member, &path, auth)?;
                 let (children, stat) = (names(node), node.stat());
-                if asked.watch {
+                if args.watch {
                     member.child.add(&path, id, Modes::STANDARD);
                 }
                 if behaviour.stat_with_children {
@@ -86,23 +86,23 @@ impl State {
                 }
                 Ok(Box::new(GetChildrenResponse { children }))
             }
-            Body::GetChildren2(asked) => {
-                let path = asked.path.to_string();
+            Body::GetChildren2(args) => {
+                let path = args.path.to_string();
                 let node = readable(member, &path, auth)?;
                 let (children, stat) = (names(node), node.stat());
-                if asked.watch {
+                if args.watch {
                     member.child.add(&path, id, Modes::STANDARD);
                 }
                 Ok(Box::new(GetChildren2Response { children, stat }))
             }
-            Body::GetAllChildrenNumber(asked) => {
-                let path = asked.path.to_string();
+            Body::GetAllChildrenNumber(args) => {
+                let path = args.path.to_string();
                 readable(member, &path, auth)?;
                 let total = saturate(member.tree.descendants(&path));
                 Ok(Box::new(GetAllChildrenNumberResponse { total }))
             }
-            Body::GetEphemerals(asked) => {
-                let prefix = asked.prefix.filter(|p| !matches!(p.trim(), "" | "/"));
+            Body::GetEphemerals(args) => {
+                let prefix = args.prefix.filter(|p| !matches!(p.trim(), "" | "/"));
                 let prefix = prefix.unwrap_or_default();
                 let all = member.tree.ephemerals(request.session);
                 let paths = all.filter(|path| path.starts_with(prefix)).collect();
@@ -113,14 +113,14 @@ impl State {
     }
 
     fn multi_read(&mut self, request: &Request<'_>) {
-        let asked = match request.body() {
-            Ok(Body::MultiRead(asked)) => asked,
+        let args = match request.body() {
+            Ok(Body::MultiRead(args)) => args,
             Ok(_) => return self.reply(request, Err(ErrorCode::Unimplemented)),
             Err(code) => return self.reply(request, Err(code)),
         };
-        let reads = asked.ops.iter().filter(|op| op.is_read()).count();
-        if reads != 0 && reads != asked.ops.len() {
-            // A mixture cannot be read at all.
+        let reads = args.ops.iter().filter(|op| op.is_read()).count();
+        if reads != 0 && reads != args.ops.len() {
+            // A real server cannot decode a mixture.
             return self.reply(request, Err(ErrorCode::MarshallingError));
         }
         let connection = self.connections.all.get(&request.connection);
@@ -130,7 +130,7 @@ impl State {
         };
         let mut response = MultiResponse::default();
         let mut error = None;
-        for op in &asked.ops {
+        for op in &args.ops {
             match read_one(member, op, &connection.auth) {
                 Ok(result) => response.results.push(result),
                 Err(code) => {
@@ -139,11 +139,11 @@ impl State {
                 }
             }
         }
-        // The only error that comes with a body, if an empty one: there are writes in it.
+        // If there are writes in it, the reply has an error and an empty body.
         self.reply_with(request, error, &response);
     }
 
-    /// Apart from the others because its payload is not copied.
+    /// Separate from `answer` so that the payload is not copied.
     fn get_data(&mut self, request: &Request<'_>) {
         let body = request.record::<GetDataRequest<'_>>();
         let id = request.connection;
@@ -159,17 +159,17 @@ impl State {
             zxid,
             err: 0,
         };
-        let found = body.and_then(|asked| {
+        let found = body.and_then(|args| {
             let whole;
-            let path = if asked.path.prefix.is_empty() {
-                asked.path.rest
+            let path = if args.path.prefix.is_empty() {
+                args.path.rest
             } else {
-                whole = asked.path.to_string();
+                whole = args.path.to_string();
                 &whole
             };
             let node = readable(member, path, &connection.auth)?;
             let found = (node.data.clone(), node.stat());
-            if asked.watch {
+            if args.watch {
                 member.data.add(path, id, Modes::STANDARD);
             }
             Ok(found)
@@ -198,7 +198,7 @@ fn names(node: &Node) -> Children {
     node.children.iter().collect()
 }
 
-/// One operation of a `multiRead`. The outer error is that of the whole.
+/// One operation of a `multiRead`. An `Err` is the error of the whole request.
 fn read_one(member: &Member, op: &MultiOp<'_>, auth: &[Id]) -> Result<MultiResult, ErrorCode> {
     let result = match op {
         MultiOp::GetData(op) => readable(member, &op.path.to_string(), auth).map(|node| {

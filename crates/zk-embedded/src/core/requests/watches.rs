@@ -7,18 +7,18 @@ use zk_proto::records::{
 use zk_proto::{ErrorCode, EventType, OpCode, Request as Body};
 
 use crate::core::pose::WatchKinds;
-use crate::core::requests::{Nothing, Request};
+use crate::core::requests::{EmptyBody, Request};
 use crate::core::state::State;
 use crate::core::watch::Modes;
 
 impl State {
     pub(crate) fn watches(&mut self, request: &Request<'_>) {
         let done = match request.body() {
-            Ok(Body::AddWatch(asked)) => self.add_watch(request, &asked),
-            Ok(Body::CheckWatches(asked)) => self.check_watches(request, &asked),
-            Ok(Body::RemoveWatches(asked)) => self.remove_watches(request, &asked),
-            Ok(Body::SetWatches(asked)) => return self.set_watches(request, with_all_kinds(asked)),
-            Ok(Body::SetWatches2(asked)) => return self.set_watches(request, asked),
+            Ok(Body::AddWatch(args)) => self.add_watch(request, &args),
+            Ok(Body::CheckWatches(args)) => self.check_watches(request, &args),
+            Ok(Body::RemoveWatches(args)) => self.remove_watches(request, &args),
+            Ok(Body::SetWatches(args)) => return self.set_watches(request, with_all_kinds(args)),
+            Ok(Body::SetWatches2(args)) => return self.set_watches(request, args),
             Ok(_) => Err(ErrorCode::Unimplemented),
             Err(code) => Err(code),
         };
@@ -28,7 +28,7 @@ impl State {
                 let err = has_body.then_some(0);
                 self.reply(request, Ok(&AddWatchResponse { err }));
             }
-            Ok(()) => self.reply(request, Ok(&Nothing)),
+            Ok(()) => self.reply(request, Ok(&EmptyBody)),
             Err(code) => self.reply(request, Err(code)),
         }
     }
@@ -36,13 +36,13 @@ impl State {
     fn add_watch(
         &mut self,
         request: &Request<'_>,
-        asked: &AddWatchRequest<'_>,
+        args: &AddWatchRequest<'_>,
     ) -> Result<(), ErrorCode> {
-        let path = asked.path.to_string();
+        let path = args.path.to_string();
         let id = request.connection;
         let member = self.members.get_mut(request.member);
         let member = member.ok_or(ErrorCode::SystemError)?;
-        match asked.mode {
+        match args.mode {
             AddWatchMode::Persistent => {
                 member.data.add(&path, id, Modes::PERSISTENT);
                 member.child.add(&path, id, Modes::PERSISTENT);
@@ -74,10 +74,10 @@ impl State {
     fn check_watches(
         &mut self,
         request: &Request<'_>,
-        asked: &CheckWatchesRequest<'_>,
+        args: &CheckWatchesRequest<'_>,
     ) -> Result<(), ErrorCode> {
-        let (data, child) = self.modes(asked.kind)?;
-        let path = asked.path.to_string();
+        let (data, child) = self.modes(args.kind)?;
+        let path = args.path.to_string();
         let id = request.connection;
         let member = self.members.get(request.member);
         let member = member.ok_or(ErrorCode::SystemError)?;
@@ -91,10 +91,10 @@ impl State {
     fn remove_watches(
         &mut self,
         request: &Request<'_>,
-        asked: &RemoveWatchesRequest<'_>,
+        args: &RemoveWatchesRequest<'_>,
     ) -> Result<(), ErrorCode> {
-        let (data, child) = self.modes(asked.kind)?;
-        let path = asked.path.to_string();
+        let (data, child) = self.modes(args.kind)?;
+        let path = args.path.to_string();
         let id = request.connection;
         let member = self.members.get_mut(request.member);
         let member = member.ok_or(ErrorCode::SystemError)?;
@@ -107,20 +107,20 @@ impl State {
         }
     }
 
-    fn set_watches(&mut self, request: &Request<'_>, asked: SetWatches2Request) {
-        // ClickHouse Keeper answers before it sends what was missed.
+    fn set_watches(&mut self, request: &Request<'_>, args: SetWatches2Request) {
+        // ClickHouse Keeper sends the reply before the events for missed changes.
         let answers_first = self.options.behaviour().watches == WatchKinds::EventEach;
         if answers_first {
-            self.reply(request, Ok(&Nothing));
+            self.reply(request, Ok(&EmptyBody));
         }
-        self.arm(request, &asked);
+        self.arm(request, &args);
         if !answers_first {
-            self.reply(request, Ok(&Nothing));
+            self.reply(request, Ok(&EmptyBody));
         }
     }
 
-    fn arm(&mut self, request: &Request<'_>, asked: &SetWatches2Request) {
-        let seen = asked.relative_zxid.0;
+    fn arm(&mut self, request: &Request<'_>, args: &SetWatches2Request) {
+        let seen = args.relative_zxid.0;
         let id = request.connection;
         let Some(member) = self.members.get_mut(request.member) else {
             return;
@@ -129,45 +129,45 @@ impl State {
             WatchKinds::EventEach => EventType::NodeDataChanged,
             _ => EventType::NodeChildrenChanged,
         };
-        // Events for what was missed belong to no transaction.
+        // Events for missed changes have no zxid.
         let mut missed = |kind, path: &str| self.connections.notify(id, -1, kind, path);
-        for path in &asked.data {
+        for path in &args.data {
             match member.tree.get(path) {
                 None => missed(EventType::NodeDeleted, path),
                 Some(node) if node.mzxid > seen => missed(EventType::NodeDataChanged, path),
                 Some(_) => member.data.add(path, id, Modes::STANDARD),
             }
         }
-        for path in &asked.exist {
+        for path in &args.exist {
             match member.tree.get(path) {
                 Some(_) => missed(EventType::NodeCreated, path),
                 None => member.data.add(path, id, Modes::STANDARD),
             }
         }
-        for path in &asked.child {
+        for path in &args.child {
             match member.tree.get(path) {
                 None => missed(EventType::NodeDeleted, path),
                 Some(node) if node.pzxid > seen => missed(children_changed, path),
                 Some(_) => member.child.add(path, id, Modes::STANDARD),
             }
         }
-        // No event tells what persistent watches missed (ZOOKEEPER-4698).
-        for path in &asked.persistent {
+        // Servers send no events for what persistent watches missed (ZOOKEEPER-4698).
+        for path in &args.persistent {
             member.child.add(path, id, Modes::PERSISTENT);
             member.data.add(path, id, Modes::PERSISTENT);
         }
-        for path in &asked.recursive {
+        for path in &args.recursive {
             member.watch_recursively(path, id);
         }
     }
 }
 
-fn with_all_kinds(asked: SetWatchesRequest) -> SetWatches2Request {
+fn with_all_kinds(args: SetWatchesRequest) -> SetWatches2Request {
     SetWatches2Request {
-        relative_zxid: asked.relative_zxid,
-        data: asked.data,
-        exist: asked.exist,
-        child: asked.child,
+        relative_zxid: args.relative_zxid,
+        data: args.data,
+        exist: args.exist,
+        child: args.child,
         persistent: Children::default(),
         recursive: Children::default(),
     }

@@ -1,5 +1,5 @@
-//! Writes: checked on the leader's tree, numbered, applied everywhere, answered by the member that
-//! was asked.
+//! Writes: checked against the leader's tree, numbered, applied on every member, answered by the member
+//! that received them.
 
 use zk_proto::jute::Encode;
 use zk_proto::records::{Create2Response, CreateResponse, StatResponse, SyncRequest, SyncResponse};
@@ -7,7 +7,7 @@ use zk_proto::{ErrorCode, OpCode, Request as Body};
 
 use crate::core::pose::Unreadable;
 use crate::core::requests::prepare::Preparation;
-use crate::core::requests::{Nothing, Request};
+use crate::core::requests::{EmptyBody, Request};
 use crate::core::state::State;
 use crate::core::tree::txn::Change;
 
@@ -15,8 +15,8 @@ impl State {
     pub(crate) fn write(&mut self, request: &Request<'_>) {
         let local = match self.sessions.get(request.session) {
             Some(session) if session.owner == Some(request.connection) => session.local,
-            // The session has moved to another connection: what arrives late on this one is not
-            // done.
+            // The session has moved to another connection: late requests on this one are not
+            // executed.
             _ => return self.connections.close(request.connection),
         };
         if request.op == OpCode::CloseSession && local == Some(request.member) {
@@ -37,19 +37,19 @@ impl State {
     fn close_session(&mut self, request: &Request<'_>) {
         self.end_session(request.now, request.session, request.xid);
         if self.options.behaviour().answers_close {
-            self.reply(request, Ok(&Nothing));
+            self.reply(request, Ok(&EmptyBody));
         }
         self.connections.close(request.connection);
     }
 
     pub(crate) fn sync(&mut self, request: &Request<'_>) {
-        let asked = request.record::<SyncRequest<'_>>();
+        let args = request.record::<SyncRequest<'_>>();
         if let Some(member) = self.members.get_mut(request.member) {
             member.catch_up(&mut self.connections);
         }
-        match asked {
-            Ok(asked) => {
-                let path = asked.path.to_string();
+        match args {
+            Ok(args) => {
+                let path = args.path.to_string();
                 self.reply(request, Ok(&SyncResponse { path }));
             }
             Err(code) => self.reply(request, Err(code)),
@@ -81,9 +81,10 @@ impl State {
         let stat = results.into_iter().next().and_then(|applied| applied.stat);
         let body: Box<dyn Encode> = match (request.op, stat) {
             (OpCode::Create, _) => Box::new(CreateResponse { path }),
-            // Apache's servers before 3.9 execute a `check` by itself, and answer only if it fails.
+            // Apache's servers before 3.9 execute a `check` outside a multi, and answer it only if it
+            // fails.
             (OpCode::Check, _) if !self.options.behaviour().answers_check => return,
-            (OpCode::Delete | OpCode::DeleteContainer | OpCode::Check, _) => Box::new(Nothing),
+            (OpCode::Delete | OpCode::DeleteContainer | OpCode::Check, _) => Box::new(EmptyBody),
             (OpCode::SetData | OpCode::SetAcl, Some(stat)) => Box::new(StatResponse { stat }),
             (_, Some(stat)) => Box::new(Create2Response { path, stat }),
             (_, None) => return self.reply(request, Err(ErrorCode::SystemError)),
@@ -99,15 +100,15 @@ impl State {
             return Err(ErrorCode::BadArguments.into());
         }
         Ok(match request.body().map_err(Refusal::unread)? {
-            Body::Create(asked) | Body::Create2(asked) | Body::CreateContainer(asked) => {
-                checks.create(request.op, &asked)?
+            Body::Create(args) | Body::Create2(args) | Body::CreateContainer(args) => {
+                checks.create(request.op, &args)?
             }
-            Body::CreateTtl(asked) => checks.create_ttl(&asked)?,
-            Body::Delete(asked) => checks.delete(&asked)?,
-            Body::DeleteContainer(asked) => checks.delete_container(&asked.path.to_string())?,
-            Body::SetData(asked) => checks.set_data(&asked)?,
-            Body::SetAcl(asked) => checks.set_acl(&asked)?,
-            Body::Check(asked) => checks.check(&asked)?,
+            Body::CreateTtl(args) => checks.create_ttl(&args)?,
+            Body::Delete(args) => checks.delete(&args)?,
+            Body::DeleteContainer(args) => checks.delete_container(&args.path.to_string())?,
+            Body::SetData(args) => checks.set_data(&args)?,
+            Body::SetAcl(args) => checks.set_acl(&args)?,
+            Body::Check(args) => checks.check(&args)?,
             _ => return Err(ErrorCode::Unimplemented.into()),
         })
     }
@@ -130,7 +131,7 @@ impl State {
     }
 }
 
-/// Why a write is refused, and whether that is because it cannot be read.
+/// Why a write is refused, and whether that is because it is unreadable.
 #[derive(Debug)]
 struct Refusal {
     code: ErrorCode,

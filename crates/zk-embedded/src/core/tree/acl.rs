@@ -1,4 +1,4 @@
-//! Who may do what: the schemes `world`, `auth`, `digest`, `ip`, `sasl` and `super`.
+//! Access control: the schemes `world`, `auth`, `digest`, `ip`, `sasl` and `super`.
 
 use std::net::IpAddr;
 
@@ -9,11 +9,11 @@ use zk_proto::{Acl, ErrorCode, Id, Permissions};
 use crate::core::pose::AclRules;
 use crate::core::tree::AclList;
 
-/// The scheme of an identity that every connection has where ACLs are not checked. No client can prove
-/// it, and none is shown it.
+/// The scheme of an identity that every connection has while ACLs are not checked. No client can prove
+/// it, and `whoAmI` does not list it.
 const UNCHECKED: &str = "\0unchecked";
 
-/// What stands among a connection's identities where ACLs are not checked.
+/// The identity of every connection while ACLs are not checked.
 pub(crate) fn unchecked() -> Id {
     Id::new(UNCHECKED, "")
 }
@@ -52,9 +52,8 @@ fn matches(id: &Id, entry: &Id) -> bool {
         }
 }
 
-/// The list a node gets when `acl` is asked for: without duplicates, and with `auth` replaced by
-/// the identities of the connection.
-/// `sasl` says whether that scheme exists.
+/// The ACL of a node that is created or changed with `acl`: without duplicates, and with `auth` replaced
+/// by the identities of the connection. `sasl` says whether that scheme exists.
 pub(crate) fn resolve(
     rules: AclRules,
     acl: &[Acl],
@@ -68,8 +67,8 @@ pub(crate) fn resolve(
     }
 }
 
-/// As ClickHouse Keeper does it, which drops what it does not know, and keeps an entry for anyone only
-/// if `keeps` says so.
+/// As ClickHouse Keeper does, which drops entries of unknown schemes, and an entry for anyone unless
+/// `keeps` says otherwise.
 fn resolve_loosely(
     acl: &[Acl],
     auth: &[Id],
@@ -183,7 +182,7 @@ pub(crate) fn prove(
     }
 }
 
-/// As ClickHouse Keeper does it: by one digest, of a user and a password with one colon.
+/// As ClickHouse Keeper does: one digest, of a user and a password separated by one colon.
 fn prove_digest(scheme: &str, proof: Option<&[u8]>, super_digest: Option<&str>) -> Option<Vec<Id>> {
     let proof = proof.unwrap_or_default();
     let colons = proof.iter().filter(|&&byte| byte == b':').count();
@@ -198,8 +197,8 @@ fn prove_digest(scheme: &str, proof: Option<&[u8]>, super_digest: Option<&str>) 
     }])
 }
 
-/// Identities as `whoAmI` tells them, without the hashes.
-pub(crate) fn who(auth: &[Id]) -> Vec<ClientInfo> {
+/// Identities as `whoAmI` lists them, without the hashes.
+pub(crate) fn client_infos(auth: &[Id]) -> Vec<ClientInfo> {
     let info = |id: &Id| ClientInfo {
         auth_scheme: id.scheme.clone(),
         user: match id.scheme.as_str() {
@@ -211,7 +210,7 @@ pub(crate) fn who(auth: &[Id]) -> Vec<ClientInfo> {
     shown.map(info).collect()
 }
 
-/// A list as those see it who may not set it: digests without their hashes.
+/// An ACL as `getACL` shows it to clients that may not set it: digests without their hashes.
 pub(crate) fn masked(acl: &[Acl]) -> Vec<Acl> {
     let mask = |entry: &Acl| {
         let mut entry = entry.clone();
@@ -225,7 +224,7 @@ pub(crate) fn masked(acl: &[Acl]) -> Vec<Acl> {
     acl.iter().map(mask).collect()
 }
 
-/// An address and the number of its bits that count.
+/// An address and the number of its significant bits.
 fn network(text: &str) -> Option<(IpAddr, u32)> {
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits)),
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn auth_stands_for_what_was_proven_and_nothing_else() {
+    fn auth_stands_for_the_proven_identities() {
         let auth = [
             Id::new("ip", "127.0.0.1"),
             Id::new("digest", "bob:hash"),
@@ -335,7 +334,10 @@ mod tests {
         let acl = [Acl::new(Permissions::ALL, "digest", "bob:hash")];
         assert_eq!(masked(&acl)[0].id.id, "bob:x");
         assert_eq!(masked(&Acl::open()), Acl::open());
-        let who = who(&[Id::new("ip", "::1"), Id::new("digest", "bob:hash")]);
-        assert_eq!((who[0].user.as_str(), who[1].user.as_str()), ("::1", "bob"));
+        let infos = client_infos(&[Id::new("ip", "::1"), Id::new("digest", "bob:hash")]);
+        assert_eq!(
+            (infos[0].user.as_str(), infos[1].user.as_str()),
+            ("::1", "bob")
+        );
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-/// What `new HashSet<>(8)` begins with, as Apache's `DataNode` makes it.
+/// Buckets of `new HashSet<>(8)`, which Apache's `DataNode` creates.
 const INITIAL: u32 = 8;
 /// A bucket with more names than this makes a small table grow (`TREEIFY_THRESHOLD`), as long as
 /// that has fewer buckets than `MIN_TREEIFY_CAPACITY`.
 const TREEIFY_THRESHOLD: usize = 8;
 const MIN_TREEIFY_CAPACITY: u32 = 64;
-/// As in Java; the table does not grow beyond it.
+/// As in Java, where the table does not grow further.
 const MAXIMUM: u32 = 1 << 30;
 
 /// Names of children in the iteration order of `java.util.HashSet`: by bucket, and within a bucket
@@ -22,7 +22,7 @@ const MAXIMUM: u32 = 1 << 30;
 pub(crate) struct Children {
     /// Sorted by bucket, and by a number that counts the insertions into the bucket.
     names: BTreeMap<(u32, u32), Box<str>>,
-    /// Number of buckets: a power of two. Only the names take memory.
+    /// Number of buckets, a power of two. Empty buckets take no memory.
     capacity: u32,
 }
 
@@ -46,7 +46,7 @@ impl Children {
         self.names.values().map(|name| &**name)
     }
 
-    /// Adds a name that is not there.
+    /// Adds a name that is not in the set.
     pub(crate) fn insert(&mut self, name: &str) {
         let bucket = self.bucket(name);
         if self.last_of(bucket) == Some(u32::MAX) {
@@ -84,8 +84,8 @@ impl Children {
         last.map(|(&(_, number), _)| number)
     }
 
-    /// Distributes the names over this many buckets. Names that meet in a bucket stay in the order
-    /// in which they were listed, as those of a bucket that Java splits do.
+    /// Distributes the names over this many buckets. Names of the same bucket keep the order in which
+    /// they were listed, as in Java.
     fn arrange(&mut self, capacity: u32) {
         self.capacity = capacity;
         let names = std::mem::take(&mut self.names).into_values();

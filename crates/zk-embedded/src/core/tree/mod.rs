@@ -1,4 +1,7 @@
 //! The znodes of one member.
+//!
+//! `acl` is access control, `children` the order of names, `quota` the limits; `txn` is what changes a
+//! tree, `snapshot` a copy of the server's data.
 
 pub(crate) mod acl;
 pub(crate) mod children;
@@ -33,10 +36,10 @@ pub(crate) struct Node {
     pub(crate) ctime: i64,
     pub(crate) mtime: i64,
     pub(crate) version: i32,
-    /// How many children were ever created: the next sequence number. What a stat shows as
-    /// `cversion` counts their deletions too.
+    /// Number of children ever created, which is the next sequence number. The `cversion` of a stat
+    /// counts their deletions too.
     pub(crate) creates: i32,
-    /// By how much `cversion` is ahead of creations and deletions.
+    /// The part of `cversion` that is neither a creation nor a deletion.
     extra_cversion: i32,
     pub(crate) aversion: i32,
     pub(crate) owner: i64,
@@ -61,12 +64,11 @@ impl Node {
         }
     }
 
-    /// What a container or a time to live is marked with is no session.
+    /// A stat with the owner only, to read the marks of containers and times to live from.
     fn marks(&self) -> Stat {
-        Stat {
-            ephemeral_owner: self.owner,
-            ..Stat::default()
-        }
+        let mut stat = Stat::default();
+        stat.ephemeral_owner = self.owner;
+        stat
     }
 
     pub(crate) fn is_ephemeral(&self) -> bool {
@@ -83,25 +85,25 @@ impl Node {
 
     pub(crate) fn stat(&self) -> Stat {
         let children = saturate(self.children.len());
-        Stat {
-            czxid: Zxid(self.czxid),
-            mzxid: Zxid(self.mzxid),
-            ctime: self.ctime,
-            mtime: self.mtime,
-            version: self.version,
-            // Every creation had a deletion, except those of the children that are there.
-            cversion: self
-                .creates
-                .wrapping_mul(2)
-                .wrapping_sub(children)
-                .wrapping_add(self.extra_cversion),
-            aversion: self.aversion,
-            // Clients are not shown what makes a container, or a time to live.
-            ephemeral_owner: if self.is_ephemeral() { self.owner } else { 0 },
-            data_length: self.data.as_ref().map_or(0, |data| saturate(data.len())),
-            num_children: children,
-            pzxid: Zxid(self.pzxid),
-        }
+        let mut stat = Stat::default();
+        stat.czxid = Zxid(self.czxid);
+        stat.mzxid = Zxid(self.mzxid);
+        stat.ctime = self.ctime;
+        stat.mtime = self.mtime;
+        stat.version = self.version;
+        // Creations and deletions: all children ever created, minus those present, were deleted.
+        stat.cversion = self
+            .creates
+            .wrapping_mul(2)
+            .wrapping_sub(children)
+            .wrapping_add(self.extra_cversion);
+        stat.aversion = self.aversion;
+        // Real servers do not show the marks of containers and times to live.
+        stat.ephemeral_owner = if self.is_ephemeral() { self.owner } else { 0 };
+        stat.data_length = self.data.as_ref().map_or(0, |data| saturate(data.len()));
+        stat.num_children = children;
+        stat.pzxid = Zxid(self.pzxid);
+        stat
     }
 }
 
@@ -109,13 +111,13 @@ pub(crate) fn saturate(len: usize) -> i32 {
     i32::try_from(len).unwrap_or(i32::MAX)
 }
 
-/// What a change did, for the watches it fires and the reply.
+/// The effect of a change, for watches and the reply.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) stat: Option<Stat>,
-    /// Who may read the node.
+    /// The ACL of the node.
     pub(crate) acl: AclList,
-    /// Who may read its parent.
+    /// The ACL of its parent.
     pub(crate) parent_acl: AclList,
 }
 
@@ -151,7 +153,7 @@ impl Tree {
             if let Some(parent) = path::parent(path).and_then(|parent| tree.nodes.get_mut(parent)) {
                 parent.children.insert(path::name(path));
                 if behaviour.set_moves_cversion {
-                    // Such a server counts from 0, not from what it creates itself.
+                    // Such a server does not count the nodes that it creates itself.
                     parent.extra_cversion += 1;
                 }
             }
@@ -164,8 +166,8 @@ impl Tree {
         tree
     }
 
-    /// The node at `path`. The empty path is the root, as in Apache ZooKeeper, which does not look
-    /// at the paths of reads.
+    /// The node at `path`. The empty path is the root, as in Apache ZooKeeper, which does not validate
+    /// the paths of reads.
     pub(crate) fn get(&self, path: &str) -> Option<&Node> {
         self.nodes.get(if path.is_empty() { "/" } else { path })
     }
@@ -174,7 +176,7 @@ impl Tree {
         self.nodes.get_mut(if path.is_empty() { "/" } else { path })
     }
 
-    /// As Apache ZooKeeper counts, which has the root twice.
+    /// Number of nodes as Apache ZooKeeper counts them: the root counts twice.
     pub(crate) fn count(&self) -> usize {
         self.nodes.len() + 1
     }
@@ -187,7 +189,7 @@ impl Tree {
         if path == "/" {
             return self.nodes.len() - 1;
         }
-        // Below the empty path, which is another name of the root, a real server counts the root.
+        // A real server counts the root as a descendant of the empty path.
         let below = |name: &str| {
             name.strip_prefix(path)
                 .is_some_and(|rest| rest.starts_with('/'))
@@ -228,7 +230,7 @@ impl Tree {
         }
     }
 
-    /// Sets the configuration, as a server does with its own when it starts or leads.
+    /// Sets the configuration without a transaction, as a server does when it starts or begins to lead.
     pub(crate) fn set_config(&mut self, data: Bytes, version: i64, time: i64) {
         self.set_quietly("/zookeeper/config", data);
         if let Some(config) = self.get_mut("/zookeeper/config") {
@@ -238,8 +240,8 @@ impl Tree {
         }
     }
 
-    /// Applies a change that was checked before; `None` if it does not fit, which no change does
-    /// that was checked against the same tree.
+    /// Applies a checked change. `None` if a node of the change is missing, which does not happen to a
+    /// change that was checked against the same tree.
     pub(crate) fn apply(&mut self, change: &Change, zxid: i64, time: i64) -> Option<Applied> {
         match change {
             Change::Create {
@@ -381,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_beside_the_nodes_is_kept_in_step() {
+    fn indexes_and_counts_follow_the_nodes() {
         let mut tree = Tree::new(Pose::V3_9.behaviour());
         let (size, count) = (tree.data_size(), tree.count());
         assert_eq!((size, count), (44, 5));
@@ -403,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn descendants_are_those_below_and_not_beside() {
+    fn descendants_are_the_nodes_below() {
         let mut tree = Tree::new(Pose::V3_9.behaviour());
         for (path, creates) in [("/a", 1), ("/a/b", 1), ("/a/b/c", 1), ("/ab", 2)] {
             tree.apply(&create(path, 0, creates), 1, 0).unwrap();

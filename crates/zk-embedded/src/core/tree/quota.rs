@@ -1,4 +1,4 @@
-//! Quotas: `/zookeeper/quota<path>/zookeeper_limits`, and beside it what is used.
+//! Quotas: `/zookeeper/quota<path>/zookeeper_limits`, and `zookeeper_stats` with the usage.
 
 use bytes::Bytes;
 use zk_proto::ErrorCode;
@@ -127,14 +127,14 @@ fn check(
     Ok(())
 }
 
-/// The length of the data a change replaces or removes; asked before it is applied.
+/// The length of the data that a change replaces or removes. Call it before the change is applied.
 pub(crate) fn length_before(tree: &Tree, change: &Change) -> usize {
     let node = tree.get(change.path());
     node.and_then(|node| node.data.as_ref())
         .map_or(0, Bytes::len)
 }
 
-/// Keeps the count of what is used, after `change` was applied.
+/// Updates the usage after `change` was applied.
 pub(crate) fn update(tree: &mut Tree, change: &Change, before: usize) {
     let (nodes, after) = match change {
         Change::Create { data, .. } => (1, data.as_ref().map_or(0, Bytes::len)),
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_read_with_and_without_the_hard_ones() {
+    fn limits_are_read_without_hard_ones_too() {
         let read = |text: &'static str| Track::parse(Some(&Bytes::from_static(text.as_bytes())));
         let track = Track {
             count: 4,

@@ -1,4 +1,4 @@
-//! The state of a server as a backup has it, and going back to it.
+//! Snapshots of a server's data, and their restoration.
 
 use std::time::Instant;
 
@@ -9,8 +9,8 @@ use crate::core::session::Session;
 use crate::core::state::State;
 use crate::core::tree::Tree;
 
-/// The nodes, the sessions and the last transaction of a server at some moment, as a backup of its
-/// data directory has them.
+/// The nodes, the sessions and the last zxid of a server at some moment, as in a backup of its data
+/// directory.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     tree: Tree,
@@ -19,14 +19,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The last transaction in it, refused ones included.
+    /// The zxid of the last transaction in it. A refused write counts as one.
     pub fn zxid(&self) -> Zxid {
         Zxid(self.zxid)
     }
 }
 
 impl State {
-    /// What the leader has now.
+    /// A snapshot of the leader's data.
     pub fn snapshot(&self) -> Snapshot {
         let leader = self.members.get(self.leader);
         Snapshot {
@@ -40,10 +40,11 @@ impl State {
     }
 
     /// Goes back to a snapshot, as servers do that were stopped, given another data directory and
-    /// started: every connection is closed, the log forgets what came after. Sessions of the snapshot
-    /// get their whole timeout, or, with `keep_sessions` false, have all ended. Sessions that are not
-    /// in it do not exist. A server alone goes on with the snapshot's zxid; an ensemble begins the epoch
-    /// after the snapshot's. Members that are cut off do not take part before they are back.
+    /// started: every connection is closed, and later transactions are removed from the log. Sessions of
+    /// the snapshot get their whole timeout; with `keep_sessions` false they have all ended. Sessions
+    /// that are not in it do not exist. A server without other members continues with the snapshot's
+    /// zxid; an ensemble begins the epoch after the snapshot's. Members that are cut off copy the
+    /// snapshot when they rejoin.
     pub fn restore_snapshot(&mut self, now: Instant, snapshot: &Snapshot, keep_sessions: bool) {
         for index in 0..self.members.len() {
             self.disconnect_member(index);
@@ -61,7 +62,7 @@ impl State {
         let elapsed = self.elapsed(now);
         self.sessions.restore(elapsed, &snapshot.sessions);
         if self.members.len() > 1 {
-            // The servers have it in files of their own.
+            // Real servers keep the configuration in files of their own.
             self.publish_config(now);
             let epoch = Zxid(self.zxid).epoch();
             self.begin_epoch(epoch.saturating_add(1));

@@ -1,4 +1,4 @@
-//! Transactions: what was agreed on, in order, as each member applies it.
+//! Transactions, as each member applies them in order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub enum Change {
         acl: Arc<[Acl]>,
         /// [`Stat::ephemeral_owner`](zk_proto::Stat::ephemeral_owner).
         owner: i64,
-        /// How many children its parent has had, this one included.
+        /// Number of children that its parent ever had, this one included.
         creates: i32,
     },
     /// A node was deleted.
@@ -46,7 +46,7 @@ pub enum Change {
         /// Its new ACL version.
         aversion: i32,
     },
-    /// A node had the version asked for.
+    /// A node had the required version.
     Check {
         /// Its path.
         path: Box<str>,
@@ -66,7 +66,7 @@ impl Change {
     }
 }
 
-/// A transaction. A write that is refused is one too: it takes a zxid and changes nothing.
+/// A transaction. A refused write is one too: it takes a zxid and changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Txn {
@@ -74,13 +74,13 @@ pub struct Txn {
     pub zxid: Zxid,
     /// When it was made, in milliseconds since the Unix epoch.
     pub time: i64,
-    /// The session that asked for it; [`SessionId::NONE`] for the server's own.
+    /// The session of the request; [`SessionId::NONE`] for the server's own transactions.
     pub session: SessionId,
-    /// The request's number on its connection; 0 for the server's own.
+    /// The request's number on its connection; 0 for the server's own transactions.
     pub xid: Xid,
-    /// What was asked.
+    /// The operation of the request.
     pub op: OpCode,
-    /// What it changes, in order.
+    /// The changes, in order.
     pub changes: Vec<Change>,
     /// Why it was refused.
     pub error: Option<ErrorCode>,
@@ -111,7 +111,7 @@ impl Log {
         self.txns.push_back(txn);
     }
 
-    /// Forgets what came after `zxid`.
+    /// Removes the transactions after `zxid`.
     pub(crate) fn truncate(&mut self, zxid: Zxid) {
         let first = self.txns.partition_point(|txn| txn.zxid <= zxid);
         self.txns.truncate(first);

@@ -1,31 +1,30 @@
-//! One client's connection: bytes in, frames to the state machine, bytes out; and every fault that
-//! can befall it on the way.
+//! One client's connection: bytes in, frames to the state machine, bytes out; and the faults on the
+//! way.
+//!
+//! `state` is what its task keeps, `requests` the way in, `output` the way out, `wait` the waiting.
 
-use std::collections::VecDeque;
-use std::io;
+mod output;
+mod requests;
+mod state;
+mod wait;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use zk_proto::jute::decode_frame;
-use zk_proto::{Encode, ReplyHeader, RequestHeader, Zxid};
 
-use crate::core::{ConnectionId, Output, Peer};
-use crate::fault::{Action, Cut, Direction, Seen};
-use crate::net::gate::Watched;
-use crate::net::shared::{Inner, Shared, now};
-use crate::net::stream::{Chunks, Stream};
+use self::requests::{Batch, has_frame};
+use self::state::{Connection, End, SMALL_READ};
+use self::wait::{read, stopped, thawed, until};
+use crate::core::{ConnectionId, Peer};
+use crate::net::shared::{Shared, now};
+use crate::net::stream::Stream;
 
-/// A connection that says nothing for this long is closed, as on a real server.
+/// A connection on which no handshake arrives for this long is closed, as on a real server.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The buffer of a connection that is idle, and of a busy one.
-const SMALL: usize = 1024;
-const LARGE: usize = 64 * 1024;
-/// Once so many bytes wait to be sent, they are, before more requests are executed.
-const BATCH: usize = 1024 * 1024;
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve<S: Stream>(stream: S, shared: Arc<Shared>, member: usize, peer: Peer) {
@@ -33,17 +32,7 @@ pub(crate) async fn serve<S: Stream>(stream: S, shared: Arc<Shared>, member: usi
         return;
     };
     let at_start = gate.get();
-    let mut connection = Connection {
-        stream,
-        shared,
-        member,
-        gate,
-        input: BytesMut::new(),
-        hint: SMALL,
-        received: 0,
-        sent: 0,
-        delayed: VecDeque::new(),
-    };
+    let mut connection = Connection::new(stream, shared, member, gate);
     if at_start.slam {
         return;
     }
@@ -52,39 +41,8 @@ pub(crate) async fn serve<S: Stream>(stream: S, shared: Arc<Shared>, member: usi
     } else {
         connection.run(peer).await
     };
-    // How a client goes, by its own will or its network's, is no concern of a server's.
+    // Neither a closed nor a broken connection is an error of the server.
     drop(ended);
-}
-
-/// Why a connection is over.
-#[derive(Debug)]
-enum End {
-    /// The client closed it, or its network did.
-    Gone,
-    /// The server closes it.
-    Closed,
-    /// It is to be left open and dead.
-    HalfOpen,
-}
-
-impl From<io::Error> for End {
-    fn from(_: io::Error) -> Self {
-        Self::Gone
-    }
-}
-
-struct Connection<S> {
-    stream: S,
-    shared: Arc<Shared>,
-    member: usize,
-    gate: Arc<Watched>,
-    input: BytesMut,
-    /// How much to read at once; grows with what comes.
-    hint: usize,
-    /// Frames received, and frames sent.
-    received: u64,
-    sent: u64,
-    delayed: VecDeque<(Instant, Output)>,
 }
 
 impl<S: Stream> Connection<S> {
@@ -93,7 +51,7 @@ impl<S: Stream> Connection<S> {
         while self.input.len() < 4 {
             tokio::select! {
                 biased;
-                read = read(&mut self.stream, &mut self.input, SMALL) => { read?; }
+                read = read(&mut self.stream, &mut self.input, SMALL_READ) => { read?; }
                 () = tokio::time::sleep_until(deadline) => return Err(End::Closed),
                 () = stopped(&self.gate) => return Err(End::Closed),
             }
@@ -111,11 +69,11 @@ impl<S: Stream> Connection<S> {
         let Some((id, woken)) = self.shared.open(self.member, peer) else {
             return Err(End::Closed);
         };
-        let open = Open {
+        let open = CloseOnDrop {
             shared: self.shared.clone(),
             id,
         };
-        // Stopped meanwhile, and before there was a connection to disconnect.
+        // The member was stopped before there was a connection to disconnect.
         if !self.gate.get().running {
             return Err(End::Closed);
         }
@@ -134,7 +92,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Frames in, frames out, until somebody has enough.
+    /// Moves frames in both directions until one side ends the connection.
     async fn exchange(
         &mut self,
         id: ConnectionId,
@@ -161,15 +119,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    fn adapt(&mut self, count: usize) {
-        self.hint = if count >= self.hint {
-            (self.hint * 4).min(LARGE)
-        } else {
-            (self.hint / 2).max(SMALL)
-        };
-    }
-
-    /// Hands what has come to the state machine, and sends what it has to say.
+    /// Gives the frames received to the state machine, and sends its output.
     async fn process(&mut self, id: ConnectionId) -> Result<(), End> {
         loop {
             let (batch, output, closing) = self.batch(id)?;
@@ -199,323 +149,27 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Executes the requests that are there in full, up to the first on which the script has a say;
-    /// what there is to send after that, and whether the connection is to be closed.
-    fn batch(&mut self, id: ConnectionId) -> Result<(Batch, Output, bool), End> {
-        let Self {
-            shared,
-            input,
-            received,
-            member,
-            ..
-        } = self;
-        shared.with(|inner| {
-            if inner.half_open.contains(&id) {
-                return Err(End::HalfOpen);
-            }
-            let max = inner.state.options.max_frame;
-            let batch = loop {
-                let cut = shared.consult(|script| {
-                    script.cut(*member, Direction::ToServer, *received, input.len())
-                });
-                if let Some(cut) = cut {
-                    break Batch::Cut(cut);
-                }
-                let len = match frame_length(input, max) {
-                    Length::Of(len) if input.len() >= 4 + len => len,
-                    Length::Of(_) | Length::Unknown => break Batch::Done,
-                    Length::Bad => break Batch::Bad,
-                };
-                input.advance(4);
-                let frame = input.split_to(len).freeze();
-                *received += 1;
-                let Some(action) = decide(shared, inner, *member, id, &frame) else {
-                    inner.state.handle_frame(now(), id, &frame);
-                    if inner.state.pending_output(id) > BATCH {
-                        break Batch::Done;
-                    }
-                    continue;
-                };
-                // What was answered before goes out as if nothing was the matter.
-                let (before, _) = inner.state.take_output(id);
-                let executes = matches!(
-                    action,
-                    Action::DropReply
-                        | Action::Swallow
-                        | Action::Misreport(_)
-                        | Action::Delay(_)
-                        | Action::Repeat(_)
-                );
-                if executes {
-                    inner.state.handle_frame(now(), id, &frame);
-                }
-                break Batch::Faulted(Faulted {
-                    action,
-                    before,
-                    xid: decode_frame::<RequestHeader>(&frame, 0).map_or(0, |header| header.xid),
-                    zxid: inner.state.zxid(),
-                });
-            };
-            let (output, closing) = inner.state.take_output(id);
-            Ok((batch, output, closing))
-        })
-    }
-
-    /// Does to a request what the script says; `output` is what the state machine has to say after
-    /// it.
-    async fn act(&mut self, faulted: Faulted, output: Output) -> Result<(), End> {
-        self.emit(faulted.before).await?;
-        match faulted.action {
-            Action::DropReply | Action::Close => Err(End::Closed),
-            // Events that came with the reply are lost with it: there is no telling them apart from
-            // a connection that lost both.
-            Action::Swallow => Ok(()),
-            Action::Refuse(code) => {
-                let header = ReplyHeader {
-                    xid: faulted.xid,
-                    zxid: faulted.zxid,
-                    err: code.code(),
-                };
-                let mut bytes = BytesMut::with_capacity(4 + ReplyHeader::LEN);
-                bytes.extend_from_slice(&[0, 0, 0, 16]);
-                header.encode(&mut bytes);
-                self.emit_raw(&bytes).await?;
-                self.emit(output).await
-            }
-            Action::Misreport(code) => self.emit(output.misreported(faulted.xid, code)).await,
-            Action::Delay(by) => {
-                self.delayed.push_back((Instant::now() + by, output));
-                Ok(())
-            }
-            Action::Respond(bytes) => {
-                self.emit_raw(&bytes).await?;
-                self.emit(output).await
-            }
-            Action::RespondAndClose(bytes) => {
-                self.emit_raw(&bytes).await?;
-                Err(End::Closed)
-            }
-            Action::Repeat(times) => {
-                let chunks = output.into_chunks();
-                for _ in 0..times {
-                    self.sent += 1;
-                    self.write(chunks.clone()).await?;
-                }
-                Ok(())
-            }
-            Action::HalfOpen => Err(End::HalfOpen),
-        }
-    }
-
-    /// Sends, now or, if replies are delayed, later.
-    async fn emit(&mut self, output: Output) -> Result<(), End> {
-        let delay = self.gate.get().delay;
-        if !output.is_empty() && (!delay.is_zero() || !self.delayed.is_empty()) {
-            self.delayed.push_back((Instant::now() + delay, output));
-        } else if !output.is_empty() {
-            self.transmit(output).await?;
-        }
-        while let Some((due, _)) = self.delayed.front()
-            && *due <= Instant::now()
-            && let Some((_, output)) = self.delayed.pop_front()
-        {
-            self.transmit(output).await?;
-        }
-        Ok(())
-    }
-
-    async fn flush_delayed(&mut self) -> Result<(), End> {
-        while let Some((due, output)) = self.delayed.pop_front() {
-            tokio::time::sleep_until(due).await;
-            self.transmit(output).await?;
-        }
-        Ok(())
-    }
-
-    async fn emit_raw(&mut self, bytes: &[u8]) -> Result<(), End> {
-        self.sent += 1;
-        self.stream.write_all(bytes).await?;
-        Ok(())
-    }
-
-    /// Sends frames, up to the place where the script cuts.
-    async fn transmit(&mut self, output: Output) -> Result<(), End> {
-        let mut cut = None;
-        let mut offset = 0;
-        for (frame, len) in (self.sent..).zip(output.frames()) {
-            let to_client = Direction::ToClient;
-            cut = self
-                .shared
-                .consult(|s| s.cut(self.member, to_client, frame, usize::MAX));
-            if let Some(cut) = cut {
-                offset += cut.byte().min(*len);
-                break;
-            }
-            offset += len;
-        }
-        self.sent += u64::try_from(output.frames().len()).unwrap_or_default();
-        let mut chunks = output.into_chunks();
-        if cut.is_some() {
-            keep(&mut chunks, offset);
-        }
-        self.write(chunks).await?;
-        match cut {
-            Some(cut) => self.end(cut),
-            None => Ok(()),
-        }
-    }
-
-    async fn write(&mut self, chunks: VecDeque<Bytes>) -> Result<(), End> {
-        thawed(&self.gate).await;
-        let apart = self.gate.get().dribble;
-        if apart.is_zero() {
-            let Self { stream, gate, .. } = self;
-            let mut chunks = Chunks(chunks);
-            tokio::select! {
-                biased;
-                written = stream.write_all_buf(&mut chunks) => written?,
-                () = stopped(gate) => return Err(End::Closed),
-            }
-        } else {
-            for byte in chunks.iter().flatten() {
-                self.stream.write_all(&[*byte]).await?;
-                self.stream.flush().await?;
-                tokio::time::sleep(apart).await;
-            }
-        }
-        self.stream.flush().await?;
-        Ok(())
-    }
-
-    fn end(&self, cut: Cut) -> Result<(), End> {
-        if cut.is_reset() {
-            self.stream.reset_on_close();
-            return Err(End::Gone);
-        }
-        Err(End::Closed)
-    }
-
-    /// Reads and forgets, and never says a word, until the client has enough or the server stops.
+    /// Reads, discards and never answers, until the client closes the connection or the member stops.
     async fn absorb(&mut self) -> Result<(), End> {
         loop {
             self.input.clear();
             tokio::select! {
                 biased;
-                read = read(&mut self.stream, &mut self.input, SMALL) => { read?; }
+                read = read(&mut self.stream, &mut self.input, SMALL_READ) => { read?; }
                 () = stopped(&self.gate) => return Err(End::Closed),
             }
         }
     }
 }
 
-/// Takes the connection off the state machine, however its task ends.
-struct Open {
+/// Removes the connection from the state machine when its task ends, for whatever reason.
+struct CloseOnDrop {
     shared: Arc<Shared>,
     id: ConnectionId,
 }
 
-impl Drop for Open {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.shared.close(self.id);
     }
-}
-
-enum Batch {
-    /// All that was there is done.
-    Done,
-    /// The script has something to do.
-    Faulted(Faulted),
-    /// The script cuts the connection here.
-    Cut(Cut),
-    /// What comes next is no frame.
-    Bad,
-}
-
-struct Faulted {
-    action: Action,
-    /// Replies to the requests before this one.
-    before: Output,
-    xid: i32,
-    zxid: Zxid,
-}
-
-fn decide(
-    shared: &Shared,
-    inner: &Inner,
-    member: usize,
-    id: ConnectionId,
-    frame: &Bytes,
-) -> Option<Action> {
-    let session = inner.state.session_of(id);
-    let op = match session {
-        None => None,
-        // A request for an operation nobody knows is left to the state machine.
-        Some(_) => Some(decode_frame::<RequestHeader>(frame, 0).ok()?.op_code()?),
-    };
-    let seen = Seen { op, session, frame };
-    shared.consult(|script| script.decide(member, &seen))
-}
-
-enum Length {
-    Of(usize),
-    /// Not all of it has come.
-    Unknown,
-    /// Negative, or over the limit: the connection is closed without a word, as on a real server.
-    Bad,
-}
-
-fn frame_length(input: &BytesMut, max: usize) -> Length {
-    let Some(prefix) = input.first_chunk() else {
-        return Length::Unknown;
-    };
-    match usize::try_from(i32::from_be_bytes(*prefix)) {
-        Ok(len) if len <= max => Length::Of(len),
-        _ => Length::Bad,
-    }
-}
-
-/// Whether there is something to do before more is read.
-fn has_frame(input: &BytesMut) -> bool {
-    match frame_length(input, usize::MAX) {
-        Length::Of(len) => input.len() - 4 >= len,
-        Length::Unknown => false,
-        Length::Bad => true,
-    }
-}
-
-/// Keeps the first `len` bytes.
-fn keep(chunks: &mut VecDeque<Bytes>, mut len: usize) {
-    chunks.retain_mut(|chunk| {
-        chunk.truncate(len);
-        len -= chunk.len();
-        !chunk.is_empty()
-    });
-}
-
-/// Reads some bytes; how many. The end of the stream is an error.
-async fn read<S: Stream>(stream: &mut S, input: &mut BytesMut, limit: usize) -> Result<usize, End> {
-    input.reserve(limit);
-    match stream.read_buf(input).await? {
-        0 => Err(End::Gone),
-        count => Ok(count),
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits while the member is frozen.
-async fn thawed(gate: &Watched) {
-    if gate.get().frozen {
-        gate.wait_for(|gate| !gate.frozen).await;
-    }
-}
-
-/// Waits for the end of the member.
-async fn stopped(gate: &Watched) {
-    gate.wait_for(|gate| !gate.running).await;
 }

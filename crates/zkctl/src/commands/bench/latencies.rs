@@ -1,36 +1,54 @@
-//! How long operations took: percentiles, and a histogram for people.
+//! The latencies of operations: percentiles, and a histogram as text.
 
 use std::fmt;
+use std::time::Duration;
 
-const BAR: usize = 40;
+use hdrhistogram::{CreationError, Histogram};
 
-/// Sorted, in nanoseconds.
-pub(super) struct Latencies(Vec<u64>);
+/// The longest latency that is distinguished from longer ones.
+const MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const SIGNIFICANT_DIGITS: u8 = 3;
+/// The width of the longest bar, in characters.
+const BAR: u64 = 40;
+
+/// Latencies in nanoseconds, with three significant digits. The memory does not grow with their number.
+#[derive(Clone, Debug)]
+pub(super) struct Latencies(Histogram<u64>);
 
 impl Latencies {
-    pub(super) fn new(mut nanos: Vec<u64>) -> Self {
-        nanos.sort_unstable();
-        Latencies(nanos)
+    pub(super) fn new() -> Result<Self, CreationError> {
+        let max = u64::try_from(MAX.as_nanos()).unwrap_or(u64::MAX);
+        Histogram::new_with_bounds(1, max, SIGNIFICANT_DIGITS).map(Latencies)
     }
 
-    /// The least time, in microseconds, that so many percent did not exceed; `None` if nothing was
-    /// done.
-    pub(super) fn percentile(&self, percent: usize) -> Option<f64> {
-        let rank = (self.0.len() * percent).div_ceil(100).max(1);
-        self.0.get(rank - 1).map(|&nanos| nanos as f64 / 1_000.0)
+    pub(super) fn record(&mut self, latency: Duration) {
+        let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+        self.0.saturating_record(nanos);
     }
 
-    /// How many took no longer than 1, 2, 5, 10, 20, … microseconds, but longer than the time before
-    /// that; from the first to the last of which there are any.
-    fn buckets(&self) -> Vec<(u64, usize)> {
+    /// The latency, in microseconds, that this percentage of operations did not exceed; `None` if
+    /// nothing was recorded.
+    pub(super) fn percentile(&self, percent: f64) -> Option<f64> {
+        let nanos = self.0.value_at_percentile(percent);
+        (!self.0.is_empty()).then_some(nanos as f64 / 1_000.0)
+    }
+
+    /// The number of latencies of at most 1, 2, 5, 10, 20, … microseconds that are longer than the limit
+    /// before; from the first to the last bucket that is not empty.
+    fn buckets(&self) -> Vec<(u64, u64)> {
+        let mut recorded = self.0.iter_recorded().peekable();
         let mut buckets = Vec::new();
-        let mut rest = self.0.as_slice();
         for limit in limits() {
-            if rest.is_empty() {
+            if recorded.peek().is_none() {
                 break;
             }
-            let count = rest.partition_point(|&nanos| nanos <= limit.saturating_mul(1_000));
-            rest = rest.get(count..).unwrap_or_default();
+            let mut count = 0;
+            while let Some(value) = recorded.next_if(|value| {
+                let nanos = self.0.lowest_equivalent(value.value_iterated_to());
+                nanos <= limit.saturating_mul(1_000)
+            }) {
+                count += value.count_since_last_iteration();
+            }
             if count > 0 || !buckets.is_empty() {
                 buckets.push((limit, count));
             }
@@ -39,7 +57,7 @@ impl Latencies {
     }
 }
 
-/// In microseconds. A thousand seconds and more is one.
+/// The limits of the buckets in microseconds: up to 500 s, and one for longer latencies.
 fn limits() -> impl Iterator<Item = u64> {
     let decades = (0..9).flat_map(|decade| [1, 2, 5].map(|first| first * 10_u64.pow(decade)));
     decades.chain([u64::MAX])
@@ -47,34 +65,35 @@ fn limits() -> impl Iterator<Item = u64> {
 
 impl fmt::Display for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |percent| self.percentile(percent).map(time).unwrap_or_default();
         if self.0.is_empty() {
             return Ok(());
         }
+        let shown = |percent| self.percentile(percent).map(time).unwrap_or_default();
         writeln!(
             f,
             "half within {}, 90 % within {}, 99 % within {}, all within {}\n",
-            shown(50),
-            shown(90),
-            shown(99),
-            shown(100)
+            shown(50.0),
+            shown(90.0),
+            shown(99.0),
+            shown(100.0)
         )?;
         let buckets = self.buckets();
-        let most = buckets.iter().map(|(_, count)| *count).max().unwrap_or(1);
+        let largest = buckets.iter().map(|(_, count)| *count).max().unwrap_or(1);
         for (limit, count) in buckets {
             let limit = match limit {
                 u64::MAX => "longer".to_owned(),
                 limit => format!("≤ {}", time(limit as f64)),
             };
-            // Few are not none.
-            let bar = "█".repeat((count * BAR).div_ceil(most));
-            writeln!(f, "{limit:>10} {bar:<BAR$} {count}")?;
+            // Rounded up, so that a bucket that is not empty has a bar.
+            let length = (u128::from(count) * u128::from(BAR)).div_ceil(u128::from(largest));
+            let bar = "█".repeat(usize::try_from(length).unwrap_or_default());
+            writeln!(f, "{limit:>10} {bar:<40} {count}")?;
         }
         Ok(())
     }
 }
 
-/// Microseconds in a unit that suits them, with up to three digits that matter.
+/// A time in the unit that suits it, with three significant digits.
 fn time(micros: f64) -> String {
     let (figure, unit) = match micros {
         1_000_000.0.. => (micros / 1e6, "s"),
@@ -97,31 +116,42 @@ fn time(micros: f64) -> String {
 mod tests {
     use super::*;
 
+    fn latencies(micros: impl IntoIterator<Item = u64>) -> Latencies {
+        let mut latencies = Latencies::new().unwrap();
+        for micros in micros {
+            latencies.record(Duration::from_micros(micros));
+        }
+        latencies
+    }
+
     #[test]
-    fn percentiles_are_of_what_was_measured() {
-        let latencies = Latencies::new((1..=1_000).rev().map(|n| n * 1_000).collect());
-        let at = |percent| latencies.percentile(percent).unwrap();
-        assert_eq!((at(50), at(90)), (500.0, 900.0));
-        assert_eq!((at(99), at(100)), (990.0, 1_000.0));
-        assert_eq!(Latencies::new(vec![7_500]).percentile(50), Some(7.5));
-        assert_eq!(Latencies::new(vec![]).percentile(50), None);
+    fn percentiles_have_three_digits() {
+        let all = latencies((1..=1_000).rev());
+        for (percent, micros) in [(50.0, 500.0), (90.0, 900.0), (99.0, 990.0), (100.0, 1e3)] {
+            let found = all.percentile(percent).unwrap();
+            assert!((micros..micros * 1.001).contains(&found), "{found}");
+        }
+        let mut one = latencies([]);
+        assert_eq!(one.percentile(50.0), None);
+        one.record(Duration::from_nanos(1_500));
+        assert_eq!(one.percentile(50.0), Some(1.5));
     }
 
     #[test]
     fn every_latency_is_in_one_bucket() {
-        let micros = [1, 2, 3, 900, 1_000, 1_001, 40_000_000_000];
-        let latencies = Latencies::new(micros.map(|n| n * 1_000).to_vec());
-        let buckets = latencies.buckets();
-        let counted: usize = buckets.iter().map(|(_, count)| count).sum();
-        assert_eq!(counted, micros.len());
+        let micros = [1, 2, 3, 900, 1_000, 1_001, 40_000_000_000, u64::MAX];
+        let buckets = latencies(micros).buckets();
+        let counted: u64 = buckets.iter().map(|(_, count)| count).sum();
+        assert_eq!(counted, 8);
         assert_eq!(buckets[..3], [(1, 1), (2, 1), (5, 1)]);
         assert!(buckets.contains(&(1_000, 2)) && buckets.contains(&(2_000, 1)));
-        assert_eq!(buckets.last(), Some(&(u64::MAX, 1)));
+        assert_eq!(buckets.last(), Some(&(u64::MAX, 2)));
     }
 
     #[test]
-    fn the_longest_bar_is_that_of_most() {
-        let text = Latencies::new([vec![1_000; 400], vec![9_000; 10]].concat()).to_string();
+    fn the_largest_bucket_has_the_longest_bar() {
+        let few = std::iter::repeat_n(9, 10);
+        let text = latencies(std::iter::repeat_n(1, 400).chain(few)).to_string();
         let bars: Vec<_> = text
             .lines()
             .skip(2)
@@ -132,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_short() {
+    fn times_have_three_digits() {
         let shown = [
             0.25,
             12.34,

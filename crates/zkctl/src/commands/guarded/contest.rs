@@ -1,19 +1,19 @@
-//! A lock or an election: what differs between them.
+//! The differences between a lock and an election.
 
 use std::ops::Deref;
 
 use zk_client::Client;
 use zk_recipes::{Election, Guard, Lock, LockGuard, Result, Term};
 
-use crate::args::Guarded;
+use crate::cli::guarded::Guarded;
 
-/// What is contended for.
+/// A lock or an election, with this process as a contender.
 pub(super) enum Contest {
     Lock(Lock),
     Election(Election),
 }
 
-/// What was obtained.
+/// The guard of a lock or an election.
 pub(super) enum Held {
     Lock(LockGuard),
     Term(Term),
@@ -34,7 +34,7 @@ impl Contest {
         matches!(self, Contest::Election(_))
     }
 
-    /// Waits for it.
+    /// Waits for the guard.
     pub(super) async fn obtain(&self) -> Result<Held> {
         match self {
             Contest::Lock(lock) => lock.acquire().await.map(Held::Lock),
@@ -42,7 +42,7 @@ impl Contest {
         }
     }
 
-    /// Obtains it if it is free.
+    /// Obtains the guard if no other contender has it or waits for it.
     pub(super) async fn try_obtain(&self) -> Result<Option<Held>> {
         match self {
             Contest::Lock(lock) => Ok(lock.try_acquire().await?.map(Held::Lock)),
@@ -50,7 +50,7 @@ impl Contest {
         }
     }
 
-    /// Who has it, as far as anybody does.
+    /// The identifier of the holder, if there is one.
     pub(super) async fn head(&self) -> Result<Option<Vec<u8>>> {
         Ok(match self {
             Contest::Lock(lock) => lock
@@ -80,13 +80,13 @@ impl Deref for Held {
 
     fn deref(&self) -> &Guard {
         match self {
-            Held::Lock(guard) => guard,
-            Held::Term(term) => term,
+            Held::Lock(guard) => guard.as_ref(),
+            Held::Term(term) => term.as_ref(),
         }
     }
 }
 
-/// Who is asking, for people to find.
+/// The identifier that other contenders see.
 fn identifier(args: &Guarded) -> String {
     if let Some(given) = &args.identifier {
         return given.clone();

@@ -1,4 +1,4 @@
-//! Sees to it that the command is gone before what it runs under can be somebody else's.
+//! Ends the command before another contender can obtain the guard.
 
 use std::convert::Infallible;
 use std::io;
@@ -9,29 +9,30 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Raw;
 use tokio::signal::unix;
-use zk_recipes::{Guard, Lost};
+use zk_recipes::{Guard, GuardLost};
 
-use crate::child::{Child, POLL};
-use crate::keeper::Keeper;
-use crate::output::Notices;
+use super::child::{Child, POLL};
+use super::watchdog::Watchdog;
+use crate::output::notices::Notices;
 use crate::signals::{Signal, Signals};
 
-/// How long a command has between SIGTERM and SIGKILL if the guard is lost without a warning. The
-/// ensemble may have given it away by then, so it is not long.
+/// The time between SIGTERM and SIGKILL if the guard is lost without a warning. Short, because another
+/// contender may have obtained it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long what a command has left running has between SIGTERM and SIGKILL while the guard is held.
-const REST_GRACE: Duration = Duration::from_secs(2);
+/// The time between SIGTERM and SIGKILL, while the guard is held, for processes that outlive the
+/// command.
+const DESCENDANT_GRACE: Duration = Duration::from_secs(2);
 
-/// How it went.
+/// Why the command ended.
 pub(super) enum Outcome {
-    /// By itself, or by a signal that was not ours.
+    /// By itself, or by a signal that another process sent.
     Exited(ExitStatus),
-    /// Because of us: the guard was lost or about to be.
+    /// This process ended it, because the guard was lost or about to be lost.
     Lost,
 }
 
-/// A command and what it runs under.
+/// Supervises a command that runs under a guard.
 pub(super) struct Supervision<'a> {
     pub(super) guard: &'a Guard,
     pub(super) session_timeout: Duration,
@@ -39,15 +40,15 @@ pub(super) struct Supervision<'a> {
     pub(super) path: &'a str,
 }
 
-/// How far the command has been brought to its end.
+/// The progress of ending the command.
 #[derive(Clone, Copy)]
 enum Stage {
     Running,
-    /// It has ended; what it has left running was asked to end, and is made to at this time, or else
-    /// before the guard's deadline.
-    Left(Instant),
-    /// It has been asked to end; it is made to at this time, or else before the guard's deadline.
-    Asked(Option<Instant>),
+    /// The command has ended. Processes that outlive it were sent SIGTERM, and are sent SIGKILL at this
+    /// time, or before the guard's deadline if that is earlier.
+    Descendants(Instant),
+    /// The command was sent SIGTERM, and is sent SIGKILL at this time, or before the guard's deadline.
+    Terminating(Option<Instant>),
     Killed,
 }
 
@@ -64,61 +65,64 @@ impl Supervision<'_> {
         let mut stage = Stage::Running;
         let mut outcome = None;
         loop {
-            if outcome.is_some() && child.has_left_nothing() {
+            if outcome.is_some() && child.all_have_ended() {
                 break;
             }
             let due = self.due(stage);
             if due.is_some_and(|due| due <= Instant::now()) {
                 stage = match stage {
                     Stage::Running => {
-                        self.ask(child, "no server answers, and it may soon be given away");
-                        Stage::Asked(None)
+                        self.end(
+                            child,
+                            "no server answers, and another contender may soon obtain it",
+                        );
+                        Stage::Terminating(None)
                     }
-                    Stage::Left(_) | Stage::Asked(_) | Stage::Killed => {
+                    Stage::Descendants(_) | Stage::Terminating(_) | Stage::Killed => {
                         self.report("SIGKILL", child.send_to_all(Raw::KILL));
                         Stage::Killed
                     }
                 };
                 continue;
             }
-            // Not reached: without a time to wait for, its branch is off.
+            // The default is not used: without `due`, the branch that waits for it is disabled.
             let wake = due.unwrap_or_else(Instant::now);
             let polls = outcome.is_some() || matches!(stage, Stage::Killed);
             tokio::select! {
                 biased;
                 status = child.wait(), if outcome.is_none() => {
                     let ended = self.outcome(stage, status?);
-                    if matches!(ended, Outcome::Exited(_)) && !child.has_left_nothing() {
+                    if matches!(ended, Outcome::Exited(_)) && !child.all_have_ended() {
                         self.notices.say(format_args!(
                             "ending what the command has left running: {}", self.path
                         ));
                         self.terminate(child);
-                        stage = Stage::Left(Instant::now() + REST_GRACE);
+                        stage = Stage::Descendants(Instant::now() + DESCENDANT_GRACE);
                     }
                     outcome = Some(ended);
                 }
                 reason = &mut lost, if !known_lost => {
                     known_lost = true;
                     match stage {
-                        Stage::Running => self.ask(child, &reason.to_string()),
-                        Stage::Left(_) => {
+                        Stage::Running => self.end(child, &reason.to_string()),
+                        Stage::Descendants(_) => {
                             outcome = Some(Outcome::Lost);
                             self.notices.say(format_args!("{} was lost: {reason}", self.path));
                         }
-                        Stage::Asked(_) | Stage::Killed => {}
+                        Stage::Terminating(_) | Stage::Killed => {}
                     }
                     stage = match stage {
                         Stage::Killed => Stage::Killed,
-                        _ if reason == Lost::OutOfContact => Stage::Asked(Some(Instant::now())),
-                        _ => Stage::Asked(Some(Instant::now() + GRACE)),
+                        _ if reason == GuardLost::OutOfContact => Stage::Terminating(Some(Instant::now())),
+                        _ => Stage::Terminating(Some(Instant::now() + GRACE)),
                     };
                 }
-                signal = signals.next() => self.pass_on(child, signal),
+                signal = signals.next() => self.forward(child, signal),
                 _ = children.recv() => child.reap(),
                 () = tokio::time::sleep(POLL), if polls => {
                     if matches!(stage, Stage::Killed) {
-                        // Again: what was started while the signals were being sent. An error has
-                        // been reported the first time.
+                        // Again, for processes that were started while the signals were being sent. An
+                        // error was reported the first time.
                         let _ = child.send_to_all(Raw::KILL);
                     }
                 }
@@ -128,7 +132,7 @@ impl Supervision<'_> {
         Ok(outcome.unwrap_or(Outcome::Lost))
     }
 
-    /// What the end of the command means.
+    /// Why the command has ended.
     fn outcome(&self, stage: Stage, status: ExitStatus) -> Outcome {
         if !matches!(stage, Stage::Running) {
             return Outcome::Lost;
@@ -144,15 +148,15 @@ impl Supervision<'_> {
         Outcome::Lost
     }
 
-    /// Tells the keeper, again and again, until when the guard can be trusted: it ends the command
-    /// then, should this process have been stopped.
-    pub(super) async fn inform(&self, keeper: &mut Keeper) -> Infallible {
+    /// Sends the guard's deadline to the watchdog, repeatedly: if this process is stopped, the watchdog
+    /// ends the command before the deadline.
+    pub(super) async fn inform(&self, watchdog: &mut Watchdog) -> Infallible {
         while let Some(deadline) = self.guard.deadline() {
-            // After what is done here, and before the deadline.
+            // After this process would have acted, and before the deadline.
             let late = deadline.checked_sub(self.session_timeout / 60);
-            if keeper.until(late.unwrap_or(deadline)).await.is_err() {
+            if watchdog.extend(late.unwrap_or(deadline)).await.is_err() {
                 self.notices
-                    .say("the process that would end the command if this one were stopped is gone");
+                    .say("the watchdog process has ended: if this process is stopped, the command runs on");
                 break;
             }
             tokio::time::sleep(self.session_timeout / 12).await;
@@ -160,29 +164,29 @@ impl Supervision<'_> {
         std::future::pending().await
     }
 
-    /// When to take the next step, as things stand.
+    /// When to take the next step.
     ///
-    /// The deadline is nine tenths of the session's timeout after the last sign of life that the
-    /// leader has heard of, and never less than four tenths away while the ensemble answers. A new
-    /// connection puts it off, a silent one does not.
+    /// The guard's deadline is nine tenths of the session's timeout after the last request that is known
+    /// to have reached the leader, and at least four tenths away while the ensemble answers. Reconnecting
+    /// extends it; a connection on which no server answers does not.
     fn due(&self, stage: Stage) -> Option<Instant> {
         let before = |margin| {
             let deadline = self.guard.deadline()?;
-            // A clock that has just begun has nothing before it: then it is due.
+            // If the clock cannot represent the time before, the step is due at the deadline.
             Some(deadline.checked_sub(margin).unwrap_or(deadline))
         };
         match stage {
             Stage::Running => before(self.session_timeout / 8),
-            Stage::Left(at) => {
+            Stage::Descendants(at) => {
                 Some(before(self.session_timeout / 40).map_or(at, |due| due.min(at)))
             }
-            Stage::Asked(Some(at)) => Some(at),
-            Stage::Asked(None) => before(self.session_timeout / 40),
+            Stage::Terminating(Some(at)) => Some(at),
+            Stage::Terminating(None) => before(self.session_timeout / 40),
             Stage::Killed => None,
         }
     }
 
-    fn ask(&self, child: &Child, reason: &str) {
+    fn end(&self, child: &Child, reason: &str) {
         self.terminate(child);
         self.notices
             .say(format_args!("ending the command: {}: {reason}", self.path));
@@ -190,22 +194,22 @@ impl Supervision<'_> {
 
     fn terminate(&self, child: &Child) {
         self.report("SIGTERM", child.send_to_all(Raw::TERM));
-        // A stopped process receives it only when it goes on.
+        // A stopped process receives SIGTERM only after SIGCONT.
         self.report("SIGCONT", child.send_to_all(Raw::CONT));
     }
 
-    fn pass_on(&self, child: &Child, signal: Signal) {
+    fn forward(&self, child: &Child, signal: Signal) {
         let terminal = matches!(signal, Signal::Interrupt | Signal::Quit);
         if signal == Signal::Suspend {
             self.notices
-                .say("not suspended: the command would go on while the lock is lost");
+                .say("not suspended: the command would run on while the lock is lost");
         } else if !(terminal && child.has_terminal()) {
             self.report(signal.name(), child.send(signal.raw()));
         }
     }
 
-    /// A command that runs as another user, as by `sudo`, cannot be sent signals. To leave it alone
-    /// would be worse than to go on waiting for it.
+    /// Reports that a signal could not be sent, as to a command that runs as another user by `sudo`. The
+    /// caller waits for the command's end all the same, because the lock is held until then.
     fn report(&self, signal: &str, sent: io::Result<()>) {
         if let Err(error) = sent {
             self.notices

@@ -1,16 +1,17 @@
-//! How long to try to obtain a lock or an election.
+//! How long to try to obtain a lock or a leadership.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use zk_client::ErrorKind;
 
-use crate::args::{Command, Guarded};
+use crate::cli::Command;
+use crate::cli::guarded::Guarded;
 
-/// How long to connect for a lock that is wanted at once.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// How long to connect with --no-wait, unless --connect-timeout is given.
+const NO_WAIT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to try, connecting included.
+/// How long to try, including the time to connect.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wait {
     Forever,
@@ -19,7 +20,7 @@ pub(crate) enum Wait {
 }
 
 impl Wait {
-    /// As asked, from now on; for a command that holds nothing, forever.
+    /// The options of `lock` and `elect`; for any other command, forever. The time begins now.
     pub(crate) fn of(command: &Command) -> Self {
         match guarded(command) {
             Some(args) if args.no_wait => Wait::NotAtAll,
@@ -35,17 +36,22 @@ impl Wait {
         }
     }
 
-    /// How long to try to get a session.
+    /// How long to try to open a session.
     pub(crate) fn connect_timeout(self, given: Option<Duration>, default: Duration) -> Duration {
         match self {
             Wait::Forever => given.unwrap_or(default),
             Wait::AtMost { limit, .. } => given.unwrap_or(default).min(limit),
-            Wait::NotAtAll => given.unwrap_or(AT_ONCE.min(default)),
+            Wait::NotAtAll => given.unwrap_or(NO_WAIT_CONNECT_TIMEOUT.min(default)),
         }
     }
 
-    /// The exit code if the time was up before there was a session.
-    pub(crate) fn missed(self, command: &Command, error: &zk_client::Error) -> Option<ExitCode> {
+    /// The exit code if the time was up before a session was opened; `None` if the error has another
+    /// reason.
+    pub(crate) fn code_without_session(
+        self,
+        command: &Command,
+        error: &zk_client::Error,
+    ) -> Option<ExitCode> {
         let is_over = match self {
             Wait::Forever => false,
             Wait::AtMost { limit, since } => since.elapsed() >= limit,

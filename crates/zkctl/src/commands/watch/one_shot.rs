@@ -1,4 +1,4 @@
-//! Watching on servers without `addWatch`: by one-shot watches, as the recipes set them again.
+//! `watch` on servers without `addWatch`: with the recipes, which set one-shot watches again and again.
 
 use std::convert::Infallible;
 
@@ -8,13 +8,13 @@ use zk_recipes::{
     CacheError, CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, TreeCache,
 };
 
-use super::{Entry, News};
-use crate::failure::{explain, explain_recipe};
+use super::entry::{Entry, Report};
+use crate::output::explain::{explain, explain_recipe};
 
-/// Why following a znode is over.
+/// Why a znode is not watched any more.
 pub(super) enum End {
-    /// The client is closed, or the command is over.
-    Over,
+    /// The client is closed, or the command has ended.
+    Closed,
     /// The text says why.
     Failed(String),
 }
@@ -28,24 +28,24 @@ impl From<zk_recipes::Error> for End {
 impl From<CacheError> for End {
     fn from(error: CacheError) -> Self {
         match error {
-            CacheError::Closed => End::Over,
+            CacheError::Closed => End::Closed,
             CacheError::Client(error) => End::Failed(explain(&error)),
             other => End::Failed(other.to_string()),
         }
     }
 }
 
-/// Reports the changes of a znode, or of a subtree, until that ends.
-pub(super) async fn follow(
+/// Reports the changes of a znode or of a subtree, and returns why that ended.
+pub(super) async fn watch_path(
     client: &Client,
     path: &str,
     mode: WatchMode,
-    news: &mpsc::Sender<News>,
+    reports: &mpsc::Sender<Report>,
 ) -> End {
-    let reporter = Reporter { path, news };
+    let reporter = Reporter { path, reports };
     let end = match mode {
-        WatchMode::Persistent => follow_znode(client, &reporter).await,
-        WatchMode::PersistentRecursive => follow_tree(client, &reporter).await,
+        WatchMode::Persistent => watch_znode(client, &reporter).await,
+        _ => watch_tree(client, &reporter).await,
     };
     match end {
         Ok(never) => match never {},
@@ -55,13 +55,13 @@ pub(super) async fn follow(
 
 struct Reporter<'a> {
     path: &'a str,
-    news: &'a mpsc::Sender<News>,
+    reports: &'a mpsc::Sender<Report>,
 }
 
 impl Reporter<'_> {
     async fn send(&self, entry: Entry) -> Result<(), End> {
-        let sent = self.news.send(News::Entry(entry)).await;
-        sent.map_err(|_| End::Over)
+        let sent = self.reports.send(Report::Entry(entry)).await;
+        sent.map_err(|_| End::Closed)
     }
 
     async fn armed(&self) -> Result<(), End> {
@@ -81,16 +81,15 @@ impl Reporter<'_> {
 
     async fn changed(&self, path: &str, change: NodeChange) -> Result<(), End> {
         let (kind, zxid) = change;
-        let path = path.to_owned();
-        self.event(WatchEvent::Node(NodeEvent { kind, path, zxid }))
+        self.event(WatchEvent::Node(NodeEvent::new(kind, path, zxid)))
             .await
     }
 }
 
-/// What happened, and the transaction if a stat names it.
+/// The kind of change, and its zxid if a stat shows it.
 type NodeChange = (NodeEventKind, Option<Zxid>);
 
-async fn follow_znode(client: &Client, reporter: &Reporter<'_>) -> Result<Infallible, End> {
+async fn watch_znode(client: &Client, reporter: &Reporter<'_>) -> Result<Infallible, End> {
     let mut data = DataWatch::new(client, reporter.path);
     let mut children = ChildrenWatch::new(client, reporter.path);
     let (mut known_data, mut known_children) = (None, None);
@@ -99,14 +98,14 @@ async fn follow_znode(client: &Client, reporter: &Reporter<'_>) -> Result<Infall
         let changes = tokio::select! {
             biased;
             state = data.next() => {
-                let state = state.ok_or(End::Over)??;
+                let state = state.ok_or(End::Closed)??;
                 let before = known_data.replace(state.clone());
-                before.map_or_else(Vec::new, |before| of_data(&before, &state))
+                before.map_or_else(Vec::new, |before| data_changes(&before, &state))
             }
             state = children.next() => {
-                let state = state.ok_or(End::Over)??;
+                let state = state.ok_or(End::Closed)??;
                 let before = known_children.replace(state.clone());
-                before.and_then(|before| of_children(&before, &state)).into_iter().collect()
+                before.and_then(|before| children_change(&before, &state)).into_iter().collect()
             }
         };
         if !was_armed {
@@ -121,7 +120,7 @@ async fn follow_znode(client: &Client, reporter: &Reporter<'_>) -> Result<Infall
     }
 }
 
-fn of_data(before: &DataState, now: &DataState) -> Vec<NodeChange> {
+fn data_changes(before: &DataState, now: &DataState) -> Vec<NodeChange> {
     use NodeEventKind::{Created, DataChanged, Deleted};
     match (before, now) {
         (DataState::Absent, DataState::Absent) => vec![],
@@ -136,8 +135,8 @@ fn of_data(before: &DataState, now: &DataState) -> Vec<NodeChange> {
     }
 }
 
-/// Of the children only: the znode's own creation and deletion are in its data.
-fn of_children(before: &ChildrenState, now: &ChildrenState) -> Option<NodeChange> {
+/// The change of the list of children. The data show the creation and deletion of the znode itself.
+fn children_change(before: &ChildrenState, now: &ChildrenState) -> Option<NodeChange> {
     let ChildrenState::Present { names, stat } = now else {
         return None;
     };
@@ -146,12 +145,12 @@ fn of_children(before: &ChildrenState, now: &ChildrenState) -> Option<NodeChange
         _ if names.is_empty() => return None,
         _ => None,
     };
-    // Some servers leave the zxid alone when a child is deleted.
+    // Some servers do not change the pzxid when a child is deleted.
     let moved = known.is_none_or(|known| known.pzxid != stat.pzxid);
     Some((NodeEventKind::ChildrenChanged, moved.then_some(stat.pzxid)))
 }
 
-async fn follow_tree(client: &Client, reporter: &Reporter<'_>) -> Result<Infallible, End> {
+async fn watch_tree(client: &Client, reporter: &Reporter<'_>) -> Result<Infallible, End> {
     let cache = TreeCache::builder(client, reporter.path)
         .data(false)
         .start();
@@ -159,7 +158,7 @@ async fn follow_tree(client: &Client, reporter: &Reporter<'_>) -> Result<Infalli
     let (_, mut events) = cache.subscribe()?;
     reporter.armed().await?;
     loop {
-        let (path, change) = match events.next().await.ok_or(End::Over)?? {
+        let (path, change) = match events.next().await.ok_or(End::Closed)?? {
             CacheEvent::Added { path, node } => {
                 (path, (NodeEventKind::Created, Some(node.stat.czxid)))
             }
@@ -171,13 +170,9 @@ async fn follow_tree(client: &Client, reporter: &Reporter<'_>) -> Result<Infalli
                 reporter.event(WatchEvent::Lagged { dropped }).await?;
                 continue;
             }
-            // Everything is read again, and what has changed is reported like any other change. A
-            // server does not report what happens to a znode that may not be read either.
-            CacheEvent::Gap { .. }
-            | CacheEvent::Initialized { .. }
-            | CacheEvent::Refused { .. } => {
-                continue;
-            }
+            // After a gap the cache reads everything again, and reports what has changed like any
+            // other change. No server reports the changes of a znode that may not be read.
+            _ => continue,
         };
         reporter.changed(&path, change).await?;
     }
@@ -190,11 +185,8 @@ mod tests {
     use super::*;
 
     fn data(czxid: i64, mzxid: i64) -> DataState {
-        let stat = Stat {
-            czxid: Zxid(czxid),
-            mzxid: Zxid(mzxid),
-            ..Stat::default()
-        };
+        let mut stat = Stat::default();
+        (stat.czxid, stat.mzxid) = (Zxid(czxid), Zxid(mzxid));
         DataState::Present {
             data: Default::default(),
             stat,
@@ -202,11 +194,8 @@ mod tests {
     }
 
     fn children(czxid: i64, pzxid: i64, names: &[&str]) -> ChildrenState {
-        let stat = Stat {
-            czxid: Zxid(czxid),
-            pzxid: Zxid(pzxid),
-            ..Stat::default()
-        };
+        let mut stat = Stat::default();
+        (stat.czxid, stat.pzxid) = (Zxid(czxid), Zxid(pzxid));
         ChildrenState::Present {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             stat,
@@ -216,19 +205,19 @@ mod tests {
     #[test]
     fn a_recreated_znode_was_deleted() {
         use NodeEventKind::{Created, DataChanged, Deleted};
-        let recreated = of_data(&data(1, 1), &data(5, 6));
+        let recreated = data_changes(&data(1, 1), &data(5, 6));
         assert_eq!(recreated, [(Deleted, None), (Created, Some(Zxid(5)))]);
-        let set = of_data(&data(1, 1), &data(1, 6));
+        let set = data_changes(&data(1, 1), &data(1, 6));
         assert_eq!(set, [(DataChanged, Some(Zxid(6)))]);
-        let gone = of_data(&data(1, 1), &DataState::Absent);
+        let gone = data_changes(&data(1, 1), &DataState::Absent);
         assert_eq!(gone, [(Deleted, None)]);
     }
 
     /// Guards: P5.
     #[test]
-    fn a_zxid_is_named_if_it_moved() {
+    fn a_zxid_is_shown_if_it_has_changed() {
         let before = children(1, 3, &["a", "b"]);
-        let zxid = |now: &ChildrenState| of_children(&before, now).map(|(_, zxid)| zxid);
+        let zxid = |now: &ChildrenState| children_change(&before, now).map(|(_, zxid)| zxid);
         assert_eq!(zxid(&children(1, 3, &["a"])), Some(None));
         assert_eq!(zxid(&children(1, 4, &["a"])), Some(Some(Zxid(4))));
         assert_eq!(zxid(&ChildrenState::Absent), None);

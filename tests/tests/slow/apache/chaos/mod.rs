@@ -148,7 +148,7 @@ async fn unrooted(hosts: &str) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_acknowledged_write_is_there_once_and_no_session_is_lost_early() {
+async fn acknowledged_writes_and_sessions_last() {
     let _turn = ONE_AT_A_TIME.lock().await;
     let (length, seed) = plan("CHAOS", 60);
     let mut rng = fastrand::Rng::with_seed(seed);

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn disturbances_count_once_and_only_what_is_recent() {
+    fn recent_disturbances_count_once() {
         let start = Instant::now();
         let at = |tenths: u32| start + SESSION * tenths / 10;
         let end = at(40);

@@ -151,7 +151,7 @@ pub async fn one_shots(zk: Client, other: usize, run: Arc<Run>) {
         }
         last = (epoch, stat.version);
         let event = loop {
-            let told = tokio::time::timeout(PAUSE, watch.changed()).await;
+            let told = tokio::time::timeout(PAUSE, &mut watch).await;
             if told.is_ok() || run.is_over() {
                 break told.ok();
             }
@@ -179,7 +179,7 @@ pub async fn one_shots(zk: Client, other: usize, run: Arc<Run>) {
                 "the watch of {path} to fire, which went from version {} to {now}",
                 stat.version
             );
-            soon(&what, watch.changed()).await;
+            soon(&what, &mut watch).await;
         }
     }
 }

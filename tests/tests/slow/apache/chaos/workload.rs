@@ -232,7 +232,7 @@ impl Worker {
             .check(&self.set.path, -1)
             .create(&path, &id)
             .set_version(&self.multi.path, &id, version)
-            .submit();
+            .commit();
         let session = self.still(before);
         let fate = match pending.await {
             Ok(_) => {

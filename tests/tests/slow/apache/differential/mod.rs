@@ -1,7 +1,7 @@
 //! The embedded server against Apache ZooKeeper: random traces of three sessions, step by step on
 //! both, in raw frames, so that no bug of our client can hide one of the server.
 //!
-//! `ZK_DIFF_TRACES=n` runs n traces instead of as many as fit a minute, `ZK_DIFF_SEED=n` begins with
+//! `ZK_DIFF_TRACES=n` runs n traces instead of as many as fit 40 seconds, `ZK_DIFF_SEED=n` begins with
 //! that seed, and runs it alone if no number is given. A difference is reduced to the steps it
 //! needs.
 //!
@@ -39,7 +39,7 @@ use trace::Step;
 use zk_embedded::{Options, Pose};
 use zk_tests::{SUPER_CREDENTIALS, ServerOptions, Standalone};
 
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_secs(40);
 /// A machine on which fewer fit the time is given more of it.
 const FEWEST: u64 = 300;
 /// How many times a trace that differs may be run again to make it shorter.
@@ -191,7 +191,7 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn the_embedded_server_answers_as_apache_zookeeper_does() {
+fn embedded_server_answers_as_apache() {
     let apache = apache();
     let embedded = embedded(pose_of(&apache));
     let servers = [apache.address(), embedded.address()];

@@ -147,7 +147,7 @@ fn a_figure_is_recorded_where_it_is_read() {
 }
 
 #[test]
-fn a_figure_may_not_grow_nor_leave_its_goal_again() {
+fn figure_may_not_grow() {
     let row = |recorded| Row {
         goal: 100.0,
         recorded,

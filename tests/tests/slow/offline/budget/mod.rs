@@ -30,7 +30,7 @@ const LARGE: usize = 64 * 1024;
 /// The instructions of the client's process for each get: all of it, the runtime and the tasks that
 /// ask included, in user mode.
 #[test]
-fn instructions_per_get_stay_within_the_budget() {
+fn get_instructions_within_budget() {
     if !can_use(Tool::Valgrind) {
         return;
     }
@@ -49,7 +49,7 @@ fn instructions_per_get_stay_within_the_budget() {
 
 /// An event on its way from the socket to the owner of a lasting watch, who waits for each.
 #[test]
-fn instructions_per_watch_event_stay_within_the_budget() {
+fn watch_event_instructions_within_budget() {
     if !can_use(Tool::Valgrind) {
         return;
     }
@@ -63,7 +63,7 @@ fn instructions_per_watch_event_stay_within_the_budget() {
 
 /// No table is walked, no queue is searched.
 #[test]
-fn a_get_costs_as_much_among_a_hundred_thousand_as_among_a_hundred() {
+fn get_cost_is_independent_of_load() {
     if !can_use(Tool::Valgrind) {
         return;
     }
@@ -80,7 +80,7 @@ fn a_get_costs_as_much_among_a_hundred_thousand_as_among_a_hundred() {
 }
 
 #[test]
-fn system_calls_per_get_stay_within_the_budget() {
+fn get_system_calls_within_budget() {
     if !can_use(Tool::Strace) {
         return;
     }
@@ -106,7 +106,7 @@ fn system_calls_per_get_stay_within_the_budget() {
 /// More tasks than a worker's own queue holds, so that those who submit do not come one after the
 /// other, and the driver between them.
 #[test]
-fn gets_of_many_tasks_share_their_writes_on_any_runtime() {
+fn gets_of_many_tasks_share_writes() {
     if !can_use(Tool::Strace) {
         return;
     }
@@ -126,7 +126,7 @@ fn gets_of_many_tasks_share_their_writes_on_any_runtime() {
 
 /// A payload that were copied would be allocated twice.
 #[test]
-fn allocations_per_get_stay_within_the_budget() {
+fn get_allocations_within_budget() {
     if !can_use(Tool::Valgrind) {
         return;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::time::{sleep, timeout};
-use zk_recipes::{Guard, LockGuard, SemaphoreLease, Term, WriteGuard};
+use zk_recipes::{LockGuard, SemaphoreLease, Term, WriteGuard};
 use zk_tests::lincheck::{Called, Model, Recorder, assert_linearizable};
 
 use crate::offline::histories::ensemble::PATIENCE;
@@ -25,7 +25,7 @@ macro_rules! held {
     ($($name:ident by $release:ident),*) => {$(
         impl Held for $name {
             fn token(&self) -> i64 {
-                Guard::token(self).get()
+                $name::token(self).get()
             }
 
             fn is_held(&self) -> bool {

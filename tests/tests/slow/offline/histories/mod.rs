@@ -78,10 +78,11 @@ async fn all<W: Future<Output = ()> + 'static>(
     }
 }
 
-/// I19, L1, L4: one holder at a time with ever greater tokens, and what holders write is read in
+/// One holder at a time with ever greater tokens, and what holders write is read in
 /// that order.
+/// Guards: I19, L1, L4.
 #[test]
-fn locks_have_one_holder_at_a_time_and_what_they_write_is_read() {
+fn locks_have_one_holder_at_a_time() {
     let tally = Arc::new(Tally::default());
     each_seed(async |seed| drop(locks(seed, &tally).await));
     tally.assert_enough("locks");
@@ -94,7 +95,7 @@ async fn locks(seed: u64, tally: &Arc<Tally>) -> Vec<Operation<Hold, i64>> {
         async move {
             let lock = Lock::new(&zk, "/lock");
             let work = async |held: &LockGuard| {
-                written.write(held).await;
+                written.write(held.as_ref()).await;
                 written.read(&zk).await;
             };
             let acquire = async || lock.acquire().await;
@@ -124,7 +125,8 @@ fn a_seed_replays() {
     }
 }
 
-/// I20, L5: terms do not overlap.
+/// Terms do not overlap.
+/// Guards: I20, L5.
 #[test]
 fn terms_do_not_overlap() {
     let tally = Arc::new(Tally::default());
@@ -148,9 +150,9 @@ async fn lead(_: &impl Held) {
     tokio::task::yield_now().await;
 }
 
-/// L7.
+/// Guards: L7.
 #[test]
-fn a_semaphore_has_no_more_holders_than_it_may() {
+fn semaphore_holders_stay_within_the_limit() {
     let tally = Arc::new(Tally::default());
     each_seed(async |seed| {
         let record = Record::new(&tally);
@@ -169,9 +171,10 @@ fn a_semaphore_has_no_more_holders_than_it_may() {
     tally.assert_enough("semaphores");
 }
 
-/// L8: many readers or one writer, and a writer becomes a reader with nobody in between.
+/// Many readers or one writer, and a writer becomes a reader with nobody in between.
+/// Guards: B93, L8.
 #[test]
-fn b93_readers_and_writers_and_writers_that_become_readers() {
+fn readers_writers_and_downgrades() {
     let tally = Arc::new(Tally::default());
     let downgrades = std::cell::Cell::new(0);
     each_seed(async |seed| {
@@ -200,7 +203,7 @@ async fn read_and_write(zk: &Client, rng: &mut Rng, record: &Record<RwHold>) {
     for _ in rounds() {
         if rng.bool() {
             if let Some((reader, open)) = record.take(rng, READ, readers.acquire()).await {
-                let release = RwHold::Release(reader.token());
+                let release = RwHold::Release(reader.token().get());
                 let open = record.hold(rng, &reader, release, open, lead).await;
                 record.let_go(rng, reader, open).await;
             }
@@ -209,7 +212,7 @@ async fn read_and_write(zk: &Client, rng: &mut Rng, record: &Record<RwHold>) {
         let Some((writer, open)) = record.take(rng, WRITE, writers.acquire()).await else {
             continue;
         };
-        let token = writer.token();
+        let token = writer.token().get();
         let release = RwHold::Release(token);
         let open = record.hold(rng, &writer, release, open, lead).await;
         if rng.bool() {
@@ -219,7 +222,7 @@ async fn read_and_write(zk: &Client, rng: &mut Rng, record: &Record<RwHold>) {
         let called = record.recorder.call(RwHold::Downgrade(token));
         match writer.downgrade().await {
             Ok(reader) => {
-                called.returned(reader.token());
+                called.returned(reader.token().get());
                 let open = record.hold(rng, &reader, release, open, lead).await;
                 record.let_go(rng, reader, open).await;
             }
@@ -229,9 +232,10 @@ async fn read_and_write(zk: &Client, rng: &mut Rng, record: &Record<RwHold>) {
     }
 }
 
-/// L1: versioned writes and linearizable reads of a znode by anybody.
+/// Versioned writes and linearizable reads of a znode by anybody.
+/// Guards: L1.
 #[test]
-fn a_znode_with_versioned_writes_is_a_register() {
+fn versioned_znode_is_a_register() {
     each_seed(async |seed| {
         let server = ensemble().await;
         let admin = client(&server, seed).await.client;

@@ -49,7 +49,7 @@ fn number(variable: &str) -> Option<u64> {
 /// `ZK_SIM_SEED=n` is where to begin, and `ZK_SIM_SEEDS=k` how many to run, for as long as that
 /// takes; `ZK_SIM_SCENE=Split` runs only seeds of this scene; `ZK_SIM_TRACE=1` prints everything. A run is void, and fails, if too little happened in it.
 #[test]
-fn no_promise_is_broken_whatever_goes_wrong() {
+fn no_promise_is_broken() {
     let first = number("ZK_SIM_SEED").unwrap_or(1);
     let trace = number("ZK_SIM_TRACE").is_some();
     let (count, budget) = match number("ZK_SIM_SEEDS") {

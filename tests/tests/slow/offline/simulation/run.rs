@@ -273,7 +273,7 @@ fn calm(world: &World) {
     server.faults().run();
     server.heal();
     for member in 0..world.members {
-        server.set_astray(member, false);
+        server.rejoin_leader(member);
         server.set_lag(member, false);
     }
 }

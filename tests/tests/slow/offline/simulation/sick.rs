@@ -24,9 +24,9 @@ pub(crate) async fn sicken(world: Arc<World>, mut rng: fastrand::Rng, end: Insta
             }
             1 => {
                 recorder.fault("X29 follower without its leader");
-                server.set_astray(follower, true);
+                server.isolate_from_leader(follower);
                 sleep(lasts).await;
-                server.set_astray(follower, false);
+                server.rejoin_leader(follower);
             }
             _ => {
                 if server.depose_leader(&[]) {

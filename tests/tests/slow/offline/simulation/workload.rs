@@ -282,7 +282,7 @@ impl Actor {
                     2 => multi.check(&one, -1).set("/u", &data),
                     _ => multi.set("/u", &data).create(&other, &data),
                 };
-                let pending = multi.submit();
+                let pending = multi.commit();
                 let done = async {
                     answered(pending.await, |results| {
                         let zxid = results.iter().find_map(|result| match result {

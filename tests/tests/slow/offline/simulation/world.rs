@@ -31,8 +31,8 @@ pub(crate) enum Held {
 impl Held {
     pub(crate) fn guard(&self) -> &Guard {
         match self {
-            Held::Lock(guard) => guard,
-            Held::Term(term) => term,
+            Held::Lock(guard) => guard.as_ref(),
+            Held::Term(term) => term.as_ref(),
         }
     }
 }

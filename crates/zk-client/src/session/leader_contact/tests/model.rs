@@ -25,7 +25,7 @@ const STRIKES_WITHIN: u16 = STEPS / 2;
 /// By then, after the fault, the session has ended or is safe.
 const HORIZON: u16 = STEPS + 6;
 const HANDSHAKE_BUDGET: u16 = STEPS / 12;
-/// A server that is silent for longer loses its connections.
+/// A server that sends nothing for longer loses its connections.
 const PAUSE: u16 = STEPS * 2 / 3 - 1;
 
 fn instant(step: u16) -> Instant {
@@ -110,7 +110,7 @@ struct World {
     // The ensemble.
     faulted: Option<u16>,
     stopped: Option<Server>,
-    /// The step at which the follower goes on.
+    /// The step at which the follower continues.
     paused_until: u16,
     /// When the reigning leader ends the session unless it is touched.
     ends_at: u16,
@@ -247,7 +247,7 @@ impl World {
         let Connection::Open(server) = self.connection else {
             return;
         };
-        // What the leader asked during a pause is answered when the server goes on.
+        // Pings that the leader sent during a pause are answered when the server continues.
         let goes_on = server == Server::Follower && self.step == self.paused_until;
         let asked = goes_on || self.step % ASK_EVERY == self.phase;
         let answers = !(self.is_stopped(server) || self.is_paused(server));

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::session::tests::model::vocabulary::{
-    At, BUDGET, CLOSE_TIMEOUT, Grant, REQUESTED, Sent, Step, Told,
+    At, BUDGET, CLOSE_TIMEOUT, Grant, REQUESTED, Reported, Sent, Step,
 };
 
 #[derive(Debug, Clone)]
@@ -31,13 +31,13 @@ pub(super) struct Session {
     timeout: u64,
     /// The least that was granted.
     least: u64,
-    heard: u64,
+    last_received: u64,
     acked: u64,
 }
 
 impl Session {
     pub(super) fn expires(&self) -> u64 {
-        self.heard + self.timeout * 4 / 3
+        self.last_received + self.timeout * 4 / 3
     }
 
     pub(super) fn lease(&self) -> u64 {
@@ -59,13 +59,13 @@ pub(super) struct Model {
     pub(super) parked: usize,
     pub(super) over: bool,
     pub(super) closing: Option<u64>,
-    pub(super) state: Told,
+    pub(super) state: Reported,
     epoch: u64,
-    /// The epoch of the last session that people were told of.
+    /// The epoch of the last session that was reported as connected.
     announced: u64,
-    /// What the last step wrote, told, and which ways it went.
+    /// What the last step wrote and reported, and the transitions it took.
     pub(super) out: Vec<Sent>,
-    pub(super) told: Vec<Told>,
+    pub(super) reported: Vec<Reported>,
     pub(super) edges: Vec<(At, At)>,
 }
 
@@ -83,19 +83,19 @@ impl Model {
             parked: 0,
             over: false,
             closing: None,
-            state: Told::Connecting,
+            state: Reported::Connecting,
             epoch: 0,
             announced: 0,
             out: Vec::new(),
-            told: Vec::new(),
+            reported: Vec::new(),
             edges: Vec::new(),
         }
     }
 
     pub(super) fn at(&self) -> At {
         match (&self.link, self.state) {
-            (_, Told::AuthFailed) => At::AuthFailed,
-            (_, Told::Closed) => At::Closed,
+            (_, Reported::AuthFailed) => At::AuthFailed,
+            (_, Reported::Closed) => At::Closed,
             (Some(link), _) if !link.open => At::Handshaking,
             (Some(link), _) if link.auths > 0 => At::Authenticating,
             (Some(link), _) if link.queue.iter().any(|(sent, _)| *sent == Sent::Rearm) => {
@@ -114,18 +114,18 @@ impl Model {
     }
 
     /// What a request is refused with.
-    pub(super) fn refusal(&self) -> Option<Told> {
+    pub(super) fn refusal(&self) -> Option<Reported> {
         match self.state {
-            Told::AuthFailed => Some(Told::AuthFailed),
-            Told::Expired { epoch } if !self.renews => Some(Told::Expired { epoch }),
-            _ if self.closing.is_some() || self.over => Some(Told::Closed),
+            Reported::AuthFailed => Some(Reported::AuthFailed),
+            Reported::Expired { epoch } if !self.renews => Some(Reported::Expired { epoch }),
+            _ if self.closing.is_some() || self.over => Some(Reported::Closed),
             _ => None,
         }
     }
 
     pub(super) fn step(&mut self, step: &Step) {
         self.out.clear();
-        self.told.clear();
+        self.reported.clear();
         self.edges.clear();
         match *step {
             Step::Pass(ms) => self.pass(ms),
@@ -153,7 +153,7 @@ impl Model {
             Step::Get => self.parked += 1,
             Step::Watch => {
                 self.send(Sent::Watch);
-                self.heard(|link| link.queue.pop_front().map(|(_, at)| at));
+                self.receive(|link| link.queue.pop_front().map(|(_, at)| at));
                 self.watch = true;
             }
             Step::AddAuth if self.refusal().is_some() => {}
@@ -164,16 +164,16 @@ impl Model {
                 }
             }
             Step::AcceptAuth => {
-                self.heard(|link| {
+                self.receive(|link| {
                     link.auths -= 1;
                     None
                 });
                 self.announce();
             }
-            Step::RefuseAuth => self.finish(Told::AuthFailed),
+            Step::RefuseAuth => self.finish(Reported::AuthFailed),
             Step::Answer | Step::Refuse => self.answer(matches!(step, Step::Refuse)),
-            Step::Pong => self.heard(|link| link.pings.pop_front()),
-            Step::Notify => self.heard(|_| None),
+            Step::Pong => self.receive(|link| link.pings.pop_front()),
+            Step::Notify => self.receive(|_| None),
             Step::Pass(_) => {}
         }
     }
@@ -231,7 +231,7 @@ impl Model {
             (Some(kept), true) => Some(Session {
                 timeout: self.timeout,
                 least: self.timeout.min(kept.least),
-                heard: self.now,
+                last_received: self.now,
                 ..kept
             }),
             (kept, false) => {
@@ -243,7 +243,7 @@ impl Model {
                     id: kept.map_or(i64::try_from(self.epoch).unwrap(), |kept| kept.id),
                     epoch: self.epoch,
                     timeout,
-                    heard: self.now,
+                    last_received: self.now,
                     acked: link.begun,
                 })
             }
@@ -281,7 +281,7 @@ impl Model {
     }
 
     /// The server said something: the answer to what was sent then, if to anything.
-    fn heard(&mut self, answered: impl FnOnce(&mut Link) -> Option<u64>) {
+    fn receive(&mut self, answered: impl FnOnce(&mut Link) -> Option<u64>) {
         let Some(link) = &mut self.link else { return };
         link.received = self.now;
         let requests = link.queue.len();
@@ -294,7 +294,7 @@ impl Model {
         let Some(session) = &mut self.session else {
             return;
         };
-        session.heard = self.now;
+        session.last_received = self.now;
         if !link.read_only {
             session.acked = session.acked.max(link.acked);
         }
@@ -302,7 +302,7 @@ impl Model {
 
     fn answer(&mut self, refused: bool) {
         let mut sent = None;
-        self.heard(|link| {
+        self.receive(|link| {
             let (what, at) = link.queue.pop_front()?;
             sent = Some(what);
             Some(at)
@@ -311,7 +311,7 @@ impl Model {
             Some(Sent::Close) if refused && self.link.as_ref().is_some_and(|l| l.read_only) => {
                 self.cut();
             }
-            Some(Sent::Close) => self.finish(Told::Closed),
+            Some(Sent::Close) => self.finish(Reported::Closed),
             Some(Sent::Rearm) if refused => self.cut(),
             _ => {}
         }
@@ -325,17 +325,17 @@ impl Model {
         let epoch = self.epoch;
         self.announced = epoch;
         let session = self.session.as_ref().map_or(0, |session| session.id);
-        self.tell(match (link.read_only, session) {
-            (true, 0) => Told::ReadOnly { epoch: 0 },
-            (true, _) => Told::ReadOnly { epoch },
-            (false, _) => Told::Connected { session, epoch },
+        self.report(match (link.read_only, session) {
+            (true, 0) => Reported::ReadOnly { epoch: 0 },
+            (true, _) => Reported::ReadOnly { epoch },
+            (false, _) => Reported::Connected { session, epoch },
         });
     }
 
-    fn tell(&mut self, state: Told) {
+    fn report(&mut self, state: Reported) {
         if self.state != state {
             self.state = state;
-            self.told.push(state);
+            self.reported.push(state);
         }
     }
 
@@ -348,32 +348,32 @@ impl Model {
         match &self.session {
             Some(session) if self.announced == session.epoch => {
                 let until = session.expires();
-                self.tell(Told::Suspended { until });
+                self.report(Reported::Suspended { until });
             }
             Some(_) => {}
-            None if self.closing.is_none() => self.tell(Told::Connecting),
-            None => self.finish(Told::Closed),
+            None if self.closing.is_none() => self.report(Reported::Connecting),
+            None => self.finish(Reported::Closed),
         }
     }
 
     fn ended(&mut self, epoch: u64) {
         self.watch = false;
         if self.announced == epoch {
-            self.tell(Told::Expired { epoch });
+            self.report(Reported::Expired { epoch });
         }
         if self.closing.is_some() {
-            self.finish(Told::Closed);
+            self.finish(Reported::Closed);
         } else if !self.renews {
-            self.finish(Told::Expired { epoch });
+            self.finish(Reported::Expired { epoch });
         }
     }
 
-    fn finish(&mut self, state: Told) {
+    fn finish(&mut self, state: Reported) {
         self.watch = false;
         self.parked = 0;
         self.link = None;
         self.over = true;
-        self.tell(state);
+        self.report(state);
     }
 
     fn close(&mut self) {
@@ -381,7 +381,7 @@ impl Model {
             return;
         }
         if self.session.is_none() && !self.is_open() {
-            self.finish(Told::Closed);
+            self.finish(Reported::Closed);
         } else {
             self.closing = Some(self.now + CLOSE_TIMEOUT.min(self.timeout));
             if self.is_open() {
@@ -390,7 +390,7 @@ impl Model {
         }
     }
 
-    /// When something happens although nobody does anything.
+    /// When the next timeout is due.
     pub(super) fn due(&self) -> Option<u64> {
         if self.over {
             return None;
@@ -425,7 +425,7 @@ impl Model {
             self.ended(self.epoch);
         }
         if self.closing.is_some_and(|deadline| deadline <= self.now) && !self.over {
-            self.finish(Told::Closed);
+            self.finish(Reported::Closed);
         }
     }
 
@@ -440,8 +440,9 @@ impl Model {
         }
         let timeout = link.timeout;
         let request = link.queue.front().map(|(_, at)| (*at).max(link.answered));
-        let owed = request.into_iter().chain(link.pings.front().copied()).min();
-        if now >= link.received + timeout * 2 / 3 || owed.is_some_and(|at| now >= at + 10 * timeout)
+        let unanswered = request.into_iter().chain(link.pings.front().copied()).min();
+        if now >= link.received + timeout * 2 / 3
+            || unanswered.is_some_and(|at| now >= at + 10 * timeout)
         {
             self.cut();
         } else if now >= link.sent + timeout / 12 {

@@ -22,9 +22,9 @@ pub(super) enum At {
     Closed,
 }
 
-/// A state as people are told of it.
+/// A state, as the client reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Reported {
     Connecting,
     Connected { session: i64, epoch: u64 },
     ReadOnly { epoch: u64 },
@@ -34,9 +34,9 @@ pub(super) enum Told {
     Closed,
 }
 
-impl Told {
+impl Reported {
     pub(super) fn is_connected(self) -> bool {
-        matches!(self, Told::Connected { .. } | Told::ReadOnly { .. })
+        matches!(self, Reported::Connected { .. } | Reported::ReadOnly { .. })
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) enum Step {
     Answer,
     Refuse,
     Pong,
-    /// Something nobody asked for.
+    /// An unexpected message.
     Notify,
     Cut,
     Pass(u64),

@@ -57,7 +57,7 @@ fn violations(attempts: &[Attempt], log: &Log, there: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_write_that_took_effect_too_often_or_not_at_all_is_seen() {
+fn repeated_or_lost_write_is_found() {
     let once = log(vec![vec![created("/p/0/a", "a")]]);
     let twice = log(vec![vec![set("/s/0", "a", 1)], vec![set("/s/0", "a", 2)]]);
     let never = log(Vec::new());
@@ -83,7 +83,7 @@ fn a_write_that_took_effect_too_often_or_not_at_all_is_seen() {
 }
 
 #[test]
-fn a_write_of_one_session_that_took_effect_in_another_is_seen() {
+fn write_in_another_session_is_found() {
     let log = log(vec![vec![created("/p/0/a", "a")]]);
     let mut of_another = attempt(Op::Create, "a", acknowledged("/p/0/a"));
     of_another.session = Some(SessionId(OWN + 1));
@@ -100,7 +100,7 @@ fn half_a_transaction_is_seen() {
 }
 
 #[test]
-fn what_is_logged_and_gone_from_the_tree_is_the_servers_loss() {
+fn logged_but_missing_is_the_servers_loss() {
     let log = log(vec![vec![created("/p/0/a", "a")]]);
     let run = Run::default();
     let mut verdict = Verdict::default();
@@ -223,7 +223,7 @@ fn the_changes_between_two_trees_are_found() {
 }
 
 #[test]
-fn a_protected_znode_that_is_there_twice_is_seen() {
+fn duplicate_protected_znode_is_found() {
     let mut truth = Tree::default();
     let log = log(Vec::new());
     let attempts = [attempt(Op::Sequential, "a", acknowledged("/q/0/n-1"))];
@@ -237,7 +237,7 @@ fn a_protected_znode_that_is_there_twice_is_seen() {
 }
 
 #[test]
-fn a_register_with_a_version_too_many_or_too_few_is_seen() {
+fn wrong_register_version_is_found() {
     let attempts = [
         attempt(Op::Set, "0-1", acknowledged("/s/0")),
         attempt(Op::Set, "0-2", Fate::Unknown),
@@ -254,7 +254,7 @@ fn a_register_with_a_version_too_many_or_too_few_is_seen() {
 }
 
 #[test]
-fn an_event_that_is_missed_without_a_gap_is_seen() {
+fn missed_event_without_gap_is_found() {
     let changes = vec![
         vec![created("/p/0", "")],
         vec![created("/p/0/a", "a")],

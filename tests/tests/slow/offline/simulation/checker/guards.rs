@@ -97,8 +97,9 @@ mod tests {
         })
     }
 
+    /// Guards: I18.
     #[test]
-    fn i18_more_requests_than_allowed_are_found() {
+    fn too_many_requests_are_found() {
         let history = History {
             outstanding: vec![(3, 3), (4, 3)],
             ..History::default()
@@ -106,8 +107,9 @@ mod tests {
         assert_eq!(wrong(&history).len(), 1);
     }
 
+    /// Guards: I24.
     #[test]
-    fn i24_what_was_lost_is_found() {
+    fn lost_guard_is_found() {
         let kept = |lost: Option<&str>| Kept {
             invariant: "I24",
             client: 0,
@@ -122,15 +124,16 @@ mod tests {
         assert!(wrong.len() == 1 && wrong[0].starts_with("I24"), "{wrong:?}");
     }
 
+    /// Guards: I19, I20.
     #[test]
-    fn i19_i20_two_holders_at_a_time_are_found() {
+    fn two_holders_at_a_time_are_found() {
         assert!(with(vec![grant("/l", 1, vec![]), grant("/l", 2, vec![])]).is_empty());
         assert!(with(vec![grant("/l", 2, vec![1])])[0].starts_with("I19"));
         assert!(with(vec![grant("/election", 2, vec![1])])[0].starts_with("I20"));
     }
 
     #[test]
-    fn what_was_ended_before_its_time_could_not_be_known() {
+    fn early_end_excuses_the_holder() {
         let history = History {
             grants: vec![grant("/l", 2, vec![1])],
             ended_early: [7].into(),
@@ -145,8 +148,9 @@ mod tests {
         assert!(wrong(&history).is_empty());
     }
 
+    /// Guards: I19, I20.
     #[test]
-    fn i19_i20_a_token_that_does_not_grow_is_found() {
+    fn token_that_does_not_grow_is_found() {
         let grants = vec![grant("/l", 2, vec![]), grant("/l", 2, vec![])];
         assert_eq!(with(grants).len(), 1);
         let grants = vec![grant("/election", 3, vec![]), grant("/election", 2, vec![])];
@@ -154,8 +158,9 @@ mod tests {
         assert!(with(vec![grant("/a", 3, vec![]), grant("/b", 2, vec![])]).is_empty());
     }
 
+    /// Guards: I19.
     #[test]
-    fn i19_a_write_under_an_old_token_is_found() {
+    fn write_under_an_old_token_is_found() {
         let write = |zxid, token| Commit {
             zxid,
             session: 1,

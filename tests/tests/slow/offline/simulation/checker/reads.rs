@@ -157,22 +157,25 @@ mod tests {
         assert!(verdict(ops).is_empty());
     }
 
+    /// Guards: I10.
     #[test]
-    fn i10_a_read_of_what_was_never_written_is_found() {
+    fn read_of_unwritten_data_is_found() {
         assert!(!verdict(vec![read(0, data(2, 51))]).is_empty());
         assert!(!verdict(vec![read(0, Read::Present { mzxid: 9 })]).is_empty());
         assert!(!verdict(vec![read(0, Read::Children { pzxid: 9 })]).is_empty());
     }
 
+    /// Guards: I10.
     #[test]
-    fn i10_a_read_older_than_what_the_session_has_seen_is_found() {
+    fn read_older_than_the_session_is_found() {
         assert!(!verdict(vec![read(0, data(4, 51)), read(1, data(2, 50))]).is_empty());
         let ops = vec![read(0, data(4, 51)), read(1, Read::Children { pzxid: 1 })];
         assert!(!verdict(ops).is_empty());
     }
 
+    /// Guards: I10.
     #[test]
-    fn i10_a_node_that_was_there_and_is_said_to_be_missing_is_found() {
+    fn wrong_no_node_is_found() {
         let mut there = log();
         there.pop();
         let history = History {

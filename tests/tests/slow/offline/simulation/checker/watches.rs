@@ -280,8 +280,9 @@ mod tests {
 
     const SET: NodeEventKind = NodeEventKind::DataChanged;
 
+    /// Guards: I7.
     #[test]
-    fn i7_a_read_ahead_of_a_watch_is_found() {
+    fn read_ahead_of_a_watch_is_found() {
         let history = History {
             overtaken: vec![Overtaken {
                 client: 0,
@@ -294,8 +295,9 @@ mod tests {
         assert_eq!(wrong(&history).len(), 1);
     }
 
+    /// Guards: I8.
     #[test]
-    fn i8_a_one_shot_that_was_not_told_of_a_change_is_found() {
+    fn missed_one_shot_event_is_found() {
         let known = Read::Present { mzxid: 2 };
         let told = Some(node(SET, "/a", 4));
         assert!(with_one_shot(one_shot(Class::Data, known, told)).is_empty());
@@ -315,8 +317,9 @@ mod tests {
         assert!(with_one_shot(one_shot(Class::Data, Read::Absent, gap)).is_empty());
     }
 
+    /// Guards: I7.
     #[test]
-    fn i7_a_one_shot_that_was_told_of_what_did_not_happen_is_found() {
+    fn invented_one_shot_event_is_found() {
         let known = Read::Present { mzxid: 2 };
         let old = Some(node(SET, "/a", 2));
         assert_eq!(with_one_shot(one_shot(Class::Data, known, old)).len(), 1);
@@ -332,8 +335,9 @@ mod tests {
         assert_eq!(with_one_shot(watch).len(), 1);
     }
 
+    /// Guards: I8.
     #[test]
-    fn i8_a_change_that_a_lasting_watch_leaves_out_is_found() {
+    fn missed_lasting_event_is_found() {
         let all = vec![
             node(SET, "/a", 2),
             node(NodeEventKind::Created, "/a/c", 3),
@@ -350,8 +354,9 @@ mod tests {
         assert!(with_lasting(false, children).is_empty());
     }
 
+    /// Guards: I8.
     #[test]
-    fn i8_a_gap_excuses_what_lies_in_it_and_nothing_else() {
+    fn gap_excuses_only_changes_inside_it() {
         let gap = |since, until| Told::Gap { since, until };
         let last = node(SET, "/a", 4);
         let first = node(SET, "/a", 2);
@@ -364,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_since_the_last_reply_may_be_told_again_after_a_gap() {
+    fn events_since_last_reply_may_repeat() {
         let (first, last) = (node(SET, "/a", 2), node(SET, "/a", 4));
         let between = node(NodeEventKind::Created, "/a/c", 3);
         let gap = Told::Gap { since: 2, until: 3 };
@@ -375,8 +380,9 @@ mod tests {
         assert_eq!(with_lasting(true, too_old).len(), 1);
     }
 
+    /// Guards: I7.
     #[test]
-    fn i7_an_event_out_of_order_or_twice_or_invented_is_found() {
+    fn wrong_event_sequence_is_found() {
         let (first, last) = (node(SET, "/a", 2), node(SET, "/a", 4));
         let between = node(NodeEventKind::Created, "/a/c", 3);
         let twice = vec![first.clone(), first.clone(), between.clone(), last.clone()];
@@ -387,8 +393,9 @@ mod tests {
         assert_eq!(with_lasting(true, invented).len(), 1);
     }
 
+    /// Guards: I8.
     #[test]
-    fn i8_nothing_is_told_after_the_end() {
+    fn events_after_the_end_are_found() {
         let told = vec![node(SET, "/a", 2), Told::Ended, node(SET, "/a", 4)];
         assert_eq!(with_lasting(true, told).len(), 1);
         assert!(with_lasting(true, vec![Told::Ended]).is_empty());

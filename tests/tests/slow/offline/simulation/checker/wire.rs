@@ -426,8 +426,9 @@ mod tests {
         assert!(then(more.clone()).is_empty(), "{:?}", then(more));
     }
 
+    /// Guards: I2.
     #[test]
-    fn i2_a_client_that_goes_on_after_a_foreign_xid_is_found() {
+    fn continuing_after_foreign_xid_is_found() {
         let more = vec![
             (5, 2, connect(7, 10)),
             (6, 2, established()),
@@ -437,8 +438,9 @@ mod tests {
         assert_eq!(then(more).len(), 1);
     }
 
+    /// Guards: I9.
     #[test]
-    fn i9_a_watch_asked_for_from_later_than_it_was_guarded_is_found() {
+    fn watch_rearmed_too_late_is_found() {
         let more = vec![
             (5, 2, connect(7, 10)),
             (6, 2, established()),
@@ -466,8 +468,9 @@ mod tests {
         assert_eq!(then(more).len(), 1);
     }
 
+    /// Guards: I10.
     #[test]
-    fn i10_a_zxid_that_no_reply_told_of_is_found() {
+    fn unseen_zxid_is_found() {
         assert_eq!(then(vec![(5, 2, connect(7, 11))]).len(), 1);
         let mut wire = first();
         wire.insert(4, (3, 1, reply(xid::PING, 30)));
@@ -475,8 +478,9 @@ mod tests {
         assert_eq!(verdict(0, wire).len(), 1);
     }
 
+    /// Guards: I10.
     #[test]
-    fn i10_a_zxid_that_goes_back_is_found() {
+    fn decreasing_zxid_is_found() {
         let more = vec![
             (5, 2, connect(7, 10)),
             (6, 2, Wire::Closed),
@@ -486,8 +490,9 @@ mod tests {
         assert_eq!(then(vec![(5, 2, connect(0, 10))]).len(), 1);
     }
 
+    /// Guards: I13.
     #[test]
-    fn i13_too_much_silence_and_too_many_pings_are_found() {
+    fn too_few_or_too_many_pings_are_found() {
         let ping = || sent(OpCode::Ping, xid::PING);
         let silent = vec![
             (0, 1, connect(0, 0)),
@@ -511,8 +516,9 @@ mod tests {
         assert_eq!(verdict(0, busy).len(), 1);
     }
 
+    /// Guards: I16.
     #[test]
-    fn i16_credentials_watches_and_requests_out_of_turn_are_found() {
+    fn wrong_order_after_reconnect_is_found() {
         let auth = || sent(OpCode::Auth, xid::AUTH);
         let begin = || vec![(0, 1, connect(0, 0)), (1, 1, established())];
         let with = |more: Vec<Wire>| {
@@ -526,8 +532,9 @@ mod tests {
         assert!(!with(vec![auth(), get(1, false), rearm(2, 0)]).is_empty());
     }
 
+    /// Guards: I22.
     #[test]
-    fn i22_a_herd_is_found() {
+    fn herd_is_found() {
         let wire = (0..5).flat_map(|client| {
             let what = [
                 connect(0, 0),

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_log_once_and_in_order_is_right() {
+    fn log_once_and_in_order_is_right() {
         let ops = vec![
             op(0, Kind::Set, ok(1)),
             op(1, Kind::Set, Outcome::Rejected),
@@ -228,43 +228,49 @@ mod tests {
         assert!(wrong(&right).is_empty(), "{:?}", wrong(&right));
     }
 
+    /// Guards: I1.
     #[test]
-    fn i1_a_later_write_that_took_effect_earlier_is_found() {
+    fn reordered_write_is_found() {
         let ops = vec![op(0, Kind::Set, ok(2)), op(1, Kind::Set, ok(1))];
         assert!(found(&history(ops, vec![set(1, 1), set(2, 0)]), "I1"));
     }
 
+    /// Guards: I3.
     #[test]
-    fn i3_an_operation_that_never_completed_is_found() {
+    fn incomplete_operation_is_found() {
         let ops = vec![op(0, Kind::Get, Outcome::Pending)];
         assert!(found(&history(ops, Vec::new()), "I3"));
     }
 
+    /// Guards: I4.
     #[test]
-    fn i4_an_acknowledged_write_that_is_not_in_the_log_is_found() {
+    fn lost_acknowledged_write_is_found() {
         let ops = vec![op(0, Kind::Set, ok(1))];
         assert!(found(&history(ops, Vec::new()), "I4"));
         let ops = vec![op(0, Kind::Set, ok(2))];
         assert!(found(&history(ops, vec![set(1, 0)]), "I4"));
     }
 
+    /// Guards: I4.
     #[test]
-    fn i4_a_write_that_was_said_to_have_no_effect_is_found() {
+    fn applied_rejected_write_is_found() {
         for outcome in [Outcome::NotSent, Outcome::Rejected] {
             let ops = vec![op(0, Kind::Create, outcome)];
             assert!(found(&history(ops, vec![set(1, 0)]), "I4"));
         }
     }
 
+    /// Guards: I4.
     #[test]
-    fn i4_a_write_executed_in_another_session_is_found() {
+    fn write_in_another_session_is_found() {
         let mut late = op(0, Kind::Set, ok(1));
         late.session = 6;
         assert!(found(&history(vec![late], vec![set(1, 0)]), "I4"));
     }
 
+    /// Guards: I4.
     #[test]
-    fn i4_deletions_that_were_not_made_or_made_too_often_are_found() {
+    fn wrong_number_of_deletions_is_found() {
         let delete = Commit {
             changes: vec![Change::Delete {
                 path: "/a".to_owned(),
@@ -291,8 +297,9 @@ mod tests {
         assert!(found(&made, "I4"));
     }
 
+    /// Guards: I5.
     #[test]
-    fn i5_a_second_node_of_a_protected_creation_is_found() {
+    fn second_protected_node_is_found() {
         let create = |zxid, path: &str| Commit {
             changes: vec![Change::Create {
                 path: path.to_owned(),
@@ -314,14 +321,16 @@ mod tests {
         assert!(found(&history(ops, vec![create(1, "/p1")]), "I5"));
     }
 
+    /// Guards: I6.
     #[test]
-    fn i6_a_write_that_was_executed_twice_is_found() {
+    fn write_executed_twice_is_found() {
         let ops = vec![op(0, Kind::Set, Outcome::Unknown)];
         assert!(found(&history(ops, vec![set(1, 0), set(2, 0)]), "I6"));
     }
 
+    /// Guards: I12.
     #[test]
-    fn i12_a_closed_session_that_goes_on_is_found() {
+    fn closed_session_that_continues_is_found() {
         let mut closed = history(Vec::new(), vec![set(1, 0)]);
         closed.closed.push(7);
         assert!(found(&closed, "I12"));

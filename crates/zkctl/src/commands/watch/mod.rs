@@ -1,0 +1,151 @@
+//! `watch`: reports the changes of znodes until interrupted.
+
+mod entry;
+mod format;
+mod one_shot;
+
+use std::pin::pin;
+use std::process::ExitCode;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use zk_client::{Client, ErrorKind, WatchEvent, WatchMode};
+
+use crate::cli::znode::Watch;
+use crate::output::explain::explain;
+use crate::output::failure::Failure;
+use crate::output::notices::Notices;
+use crate::output::session_changes::{Change, Changes};
+use crate::output::{Output, reader_gone, timestamp};
+use entry::{Entry, Report};
+use format::{as_json, as_text};
+use one_shot::End;
+
+/// How many reports the tasks may be ahead of what is written. Beyond that the client's buffers fill,
+/// and events that do not fit are reported as `Lagged`.
+const QUEUE_LENGTH: usize = 64;
+
+pub(super) async fn watch(
+    args: Watch,
+    client: &Client,
+    output: &mut Output,
+    notices: &Notices,
+) -> Result<ExitCode, Failure> {
+    let mode = if args.recursive {
+        WatchMode::PersistentRecursive
+    } else {
+        WatchMode::Persistent
+    };
+    let (sender, mut reports) = mpsc::channel(QUEUE_LENGTH);
+    // Dropping the set aborts the tasks.
+    let mut tasks = JoinSet::new();
+    for path in args.paths {
+        tasks.spawn(watch_path(client.clone(), path, mode, sender.clone()));
+    }
+    drop(sender);
+    let mut states = client.states();
+    let mut changes = Changes::default();
+    let (mut failed, mut one_shot_only) = (false, false);
+    let mut reader = pin!(reader_gone());
+    loop {
+        let entry = tokio::select! {
+            // States first: a gap is shown after the restored connection that caused it.
+            biased;
+            state = states.next() => match state.map(|state| changes.next(state)) {
+                Some(Some(Change::AuthFailed | Change::Closed)) => {
+                    // Fails with the reason.
+                    return Err(match client.connected().await {
+                        Err(error) => error.into(),
+                        Ok(()) => Failure::Failed("the client is closed".to_owned()),
+                    });
+                }
+                Some(Some(change)) => Entry::Session(change),
+                Some(None) => continue,
+                None => return Err(Failure::Failed("the watch has ended".to_owned())),
+            },
+            report = reports.recv() => match report {
+                Some(Report::Entry(entry)) => entry,
+                Some(Report::OneShotOnly(why)) => {
+                    if !std::mem::replace(&mut one_shot_only, true) {
+                        notices.say(format_args!(
+                            "{why}; one-shot watches are set instead, and of changes in quick \
+                             succession only the last may be seen"
+                        ));
+                    }
+                    continue;
+                }
+                Some(Report::Failed(text)) => {
+                    // The other znodes are still watched.
+                    notices.say(text);
+                    failed = true;
+                    continue;
+                }
+                None if failed => return Err(Failure::Reported),
+                None => return Err(Failure::Failed("the watch has ended".to_owned())),
+            },
+            failure = &mut reader => return Err(failure),
+        };
+        if output.is_json() {
+            output.json(&as_json(&entry, args.recursive)).await?;
+        } else {
+            let text = as_text(&entry, args.recursive);
+            output
+                .line(format_args!("{}  {text}", timestamp::now()))
+                .await?;
+        }
+        if reports.is_empty() {
+            output.flush().await?;
+        }
+    }
+}
+
+/// Watches a znode, in every session, until the receiver is dropped or the server refuses.
+async fn watch_path(client: Client, path: String, mode: WatchMode, reports: mpsc::Sender<Report>) {
+    let mut again = false;
+    let mut arming = client.clone();
+    loop {
+        let mut events = match arming.watch(&path, mode).await {
+            Ok(events) => events,
+            Err(error) if error.kind() == ErrorKind::Unimplemented => {
+                let why = Report::OneShotOnly(explain(&error));
+                if reports.send(why).await.is_ok()
+                    && let End::Failed(text) =
+                        one_shot::watch_path(&client, &path, mode, &reports).await
+                {
+                    let _ = reports.send(Report::Failed(text)).await;
+                }
+                return;
+            }
+            Err(error) => {
+                // An error means that the command has ended.
+                let _ = reports.send(Report::Failed(explain(&error))).await;
+                return;
+            }
+        };
+        let path = || path.clone();
+        let armed = Entry::Armed {
+            path: path(),
+            again,
+            one_shot: false,
+        };
+        if reports.send(Report::Entry(armed)).await.is_err() {
+            return;
+        }
+        while let Some(event) = events.next().await {
+            // The end of the session is reported once, from the client's states.
+            if event == WatchEvent::SessionEnded {
+                break;
+            }
+            let event = Entry::Event {
+                path: path(),
+                event,
+            };
+            if reports.send(Report::Entry(event)).await.is_err() {
+                return;
+            }
+        }
+        again = true;
+        // There may be no server for a long time.
+        arming = client.with_deadline(None);
+    }
+}
