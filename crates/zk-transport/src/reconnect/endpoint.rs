@@ -1,4 +1,4 @@
-//! What the loop needs of the machine that it connects.
+//! The interface between the loop and the machine that it connects.
 
 use std::task::Waker;
 use std::time::Duration;
