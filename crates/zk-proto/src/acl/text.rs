@@ -11,7 +11,8 @@ use nom::multi::fold_many0;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Offset, Parser};
 
-use super::{Acl, Permissions};
+use super::entry::Acl;
+use super::permissions::Permissions;
 
 /// The schemes that servers have.
 const SCHEMES: [&str; 8] = [

@@ -8,7 +8,8 @@ use nom::multi::separated_list0;
 use nom::sequence::{delimited, preceded, separated_pair};
 use nom::{IResult, Parser};
 
-use super::{AdminError, Entries, check};
+use super::entries::Entries;
+use super::error::{AdminError, check};
 use crate::ids::SessionId;
 
 /// A connection, as the server reports it.
