@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use zk_tests::Tool;
 
 use crate::report::Suite;
+use crate::suites::BUILD;
 use crate::workspace::{Outcome, cargo, enter_workspace};
 
 /// What makes the test write down what it finds.
@@ -22,7 +23,8 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         tool.find_or_install()?;
     }
     let mut command = cargo();
-    command.args(["test", "--quiet", "--package", "zk-tests", "--test", "slow"]);
+    command.args(["test", "--quiet"]).args(BUILD);
+    command.args(["--test", "slow"]);
     command.args(["--", TEST, "--nocapture", "--test-threads=1"]);
     command.env_remove(RECORD);
     if record {
@@ -35,8 +37,8 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     })
 }
 
-/// Installs what counts, where that may be done. What then is not counted goes into the summary: a
-/// machine that lets nobody trace is no reason to fail.
+/// Installs the programs that count, where that is allowed. The summary says what could not be counted:
+/// a machine that does not allow tracing is no reason to fail.
 pub(crate) fn tools() -> Option<Suite> {
     let missing = Tool::ALL.map(|tool| (tool, tool.find_or_install()));
     let remarks: Vec<_> = missing

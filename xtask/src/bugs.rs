@@ -1,21 +1,23 @@
 //! `cargo xtask bugs`: switches on one seeded bug after another, and demands that a test fails.
 
+mod tree;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use zk_tests::watchdog::GIVEN_UP;
 
 use crate::hang::Watch;
+use crate::programs::{Program, Programs};
 use crate::report::Suite;
-use crate::workspace::{Outcome, cargo, enter_workspace};
+use crate::workspace::{Outcome, enter_workspace};
 
 const LIST: &str = "tests/SEEDED_BUGS.md";
-/// Of its own, so that the flag does not rebuild everything else.
-const TARGET: &str = "target/seeded-bugs";
 const VARIABLE: &str = "ZK_SEEDED_BUG";
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
@@ -44,10 +46,14 @@ pub(crate) fn run(numbers: &[String]) -> Result<Suite, Box<dyn Error>> {
         ..Suite::default()
     };
     println!("\n──── seeded bugs: {} ────", bugs.len());
+    let programs = build(&bugs)?;
     // The proof needs both: that a test passes without its bug, and that it fails with it.
     let mut sound: HashMap<(&str, &str), bool> = HashMap::new();
     for bug in &bugs {
         let place = (&*bug.package, &*bug.target);
+        let Some(program) = programs.test(&bug.package, &bug.target) else {
+            return Err(format!("{LIST}: {} has no target {}", bug.package, bug.target).into());
+        };
         let is_sound = match sound.entry(place) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => {
@@ -55,10 +61,10 @@ pub(crate) fn run(numbers: &[String]) -> Result<Suite, Box<dyn Error>> {
                     .filter(|other| (&*other.package, &*other.target) == place)
                     .map(|other| &*other.filter)
                     .collect();
-                *unknown.insert(test(place, &filters, None)? == Verdict::Passed)
+                *unknown.insert(test(program, &filters, None)? == Verdict::Passed)
             }
         };
-        let verdict = match test(place, &[&bug.filter], Some(&bug.number))? {
+        let verdict = match test(program, &[&bug.filter], Some(&bug.number))? {
             _ if !is_sound => "FAILS WITHOUT IT",
             Verdict::Failed => "caught",
             Verdict::Passed => "NOT CAUGHT",
@@ -119,9 +125,31 @@ fn read(list: &str) -> Result<Vec<Bug>, String> {
     Ok(bugs)
 }
 
-/// Runs the tests of a package's target that the filters select, with a bug or without.
-fn test(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> io::Result<Verdict> {
-    let mut command = command(place, filters, bug);
+/// Builds what the bugs need.
+fn build(bugs: &[Bug]) -> Result<Programs, Box<dyn Error>> {
+    let mut targets: Vec<_> = bugs.iter().map(|bug| &*bug.target).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    let arguments = targets.into_iter().flat_map(|target| match target {
+        "lib" => vec!["--lib".to_owned()],
+        target => vec!["--test".to_owned(), target.to_owned()],
+    });
+    let (tree, target) = (tree::prepare()?, target()?);
+    Programs::build(&arguments.collect::<Vec<_>>(), |command| {
+        command.current_dir(tree).env("CARGO_TARGET_DIR", target);
+    })
+}
+
+/// The directory that cargo builds the copy into: that of the sources, for the dependencies are the same.
+fn target() -> io::Result<PathBuf> {
+    Ok(std::env::current_dir()?.join("target"))
+}
+
+/// Runs the tests of a program that the filters select, with a bug or without.
+fn test(program: &Program, filters: &[&str], bug: Option<&str>) -> io::Result<Verdict> {
+    let mut command = program.command();
+    command.args(filters).env("ZK_TESTS_SERVER", "embedded");
+    select(&mut command, bug);
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -130,7 +158,7 @@ fn test(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> io::Result<
     let output = child.wait_with_output()?;
     drop(watch);
     let said = String::from_utf8_lossy(&output.stdout);
-    // A test that waits in vain has failed, too, wherever it waits.
+    // A test whose wait was given up has failed, too.
     let given_up = String::from_utf8_lossy(&output.stderr).contains(GIVEN_UP);
     let failed = said.contains("test result: FAILED") || given_up;
     let passed = said
@@ -148,27 +176,18 @@ fn test(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> io::Result<
     Ok(verdict)
 }
 
-fn command(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> Command {
-    let (package, target) = place;
-    let mut command = cargo();
+/// Runs `command`, which is cargo's, in a copy of the sources that has all bugs, with this one switched
+/// on or with none.
+pub(crate) fn switch_on(command: &mut Command, bug: Option<&str>) -> Result<(), Box<dyn Error>> {
     command
-        .args(["test", "--quiet", "--package", package])
-        .env("ZK_TESTS_SERVER", "embedded")
-        .stdin(Stdio::null());
-    match target {
-        "lib" => command.arg("--lib"),
-        target => command.args(["--test", target]),
-    };
-    command.arg("--").args(filters);
-    switch_on(&mut command, bug);
-    command
+        .current_dir(tree::prepare()?)
+        .env("CARGO_TARGET_DIR", target()?);
+    select(command, bug);
+    Ok(())
 }
 
-/// Has `command`, which is cargo's, built with all bugs, and run with this one or without.
-pub(crate) fn switch_on(command: &mut Command, bug: Option<&str>) {
-    command
-        .env("CARGO_TARGET_DIR", TARGET)
-        .env("RUSTFLAGS", "--cfg seeded_bugs");
+/// Switches this bug on in the tests that `command` runs, or none.
+fn select(command: &mut Command, bug: Option<&str>) {
     match bug {
         Some(number) => command.env(VARIABLE, number),
         None => command.env_remove(VARIABLE),
@@ -186,6 +205,8 @@ pub(crate) fn check(number: &str) -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -203,8 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn repository_lists_twenty_bugs_at_least() {
-        let list = include_str!("../../tests/SEEDED_BUGS.md");
-        assert!(read(list).unwrap().len() >= 20);
+    fn each_listed_bug_has_a_patch() {
+        enter_workspace().unwrap();
+        let listed = read(&fs::read_to_string(LIST).unwrap()).unwrap();
+        let listed: BTreeSet<_> = listed.into_iter().map(|bug| bug.number).collect();
+        assert_eq!(listed, tree::numbers().unwrap());
+        assert!(listed.len() >= 20);
     }
 }

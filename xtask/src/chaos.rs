@@ -2,6 +2,7 @@
 
 use std::process::{ExitCode, Stdio};
 
+use crate::suites::BUILD;
 use crate::workspace::{Outcome, cargo, enter_workspace};
 
 const TEST: &str = "apache::chaos::acknowledged_writes_and_sessions_last";
@@ -18,7 +19,9 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     enter_workspace()?;
     let mut command = cargo();
     command
-        .args(["test", "--package", "zk-tests", "--test", "slow", "--"])
+        .arg("test")
+        .args(BUILD)
+        .args(["--test", "slow", "--"])
         .args(["--nocapture", "--exact", TEST])
         .stdin(Stdio::null());
     let seconds = options.minutes.unwrap_or(1).saturating_mul(60);

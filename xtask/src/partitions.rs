@@ -5,6 +5,7 @@ use std::process::{ExitCode, Stdio};
 
 use zk_tests::network;
 
+use crate::suites::BUILD;
 use crate::workspace::{Outcome, cargo, enter_workspace};
 use crate::{bugs, chaos};
 
@@ -21,7 +22,9 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     network::find_or_install()?;
     let mut command = cargo();
     command
-        .args(["test", "--package", "zk-tests", "--test", "slow", "--"])
+        .arg("test")
+        .args(BUILD)
+        .args(["--test", "slow", "--"])
         .args(["--nocapture", "--exact", TEST])
         .stdin(Stdio::null());
     let seconds = options.minutes.unwrap_or(2).saturating_mul(60);
@@ -30,7 +33,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         command.env("ZK_PARTITIONS_SEED", seed.to_string());
     }
     if bug.is_some() {
-        bugs::switch_on(&mut command, bug.as_deref());
+        bugs::switch_on(&mut command, bug.as_deref())?;
     }
     Ok(if command.status()?.success() {
         ExitCode::SUCCESS

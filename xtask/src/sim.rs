@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::suites::BUILD;
 use crate::workspace::{Outcome, cargo, enter_workspace};
 
 /// Where the test binary reads its seeds from.
@@ -22,7 +23,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     enter_workspace()?;
     let mut command = cargo();
     command.args(["test", "--quiet", "--profile", "simulation"]);
-    command.args(["--package", "zk-tests", "--test", "slow"]);
+    command.args(BUILD).args(["--test", "slow"]);
     command.args(["--", "--exact", TEST, "--nocapture"]);
     command.env(FIRST, options.first.to_string());
     command.env(COUNT, options.seeds.to_string());

@@ -28,7 +28,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// A connect string, which `Debug` shows only if it is valid: another one may hold a password.
+/// A connect string. `Debug` shows it only if it is valid: an invalid one may contain a password.
 #[derive(Clone)]
 struct GivenHosts(String);
 
@@ -43,15 +43,22 @@ impl std::fmt::Debug for GivenHosts {
 
 impl Client {
     /// Connects to an ensemble with the default options: `host:port,host:port/chroot`. The port is
-    /// 2181 unless given, IPv6 addresses stand in brackets, the chroot is optional. Or the name of a
+    /// 2181 by default, IPv6 addresses are in brackets, the chroot is optional. Or the name of a
     /// service, whose SRV records in the DNS are the servers (ZOOKEEPER-4956):
     /// `dns-srv://_zookeeper._tcp.example.com/chroot`.
+    ///
+    /// All paths of the client are below the chroot. Its znodes need not exist: `ensure_path("/")`
+    /// creates them, and so does [`parents`](crate::Create::parents).
+    ///
+    /// If no server can be reached, this takes 15 s and the error then says why, for each server.
+    /// Meanwhile a `tracing` subscriber shows each failed attempt: see
+    /// [Tracing and metrics](crate#tracing-and-metrics).
     ///
     /// # Errors
     /// See [`ClientBuilder::connect`].
     ///
     /// # Panics
-    /// Outside a tokio runtime; see [`ClientBuilder::start`].
+    /// In a tokio runtime without timers; see [`ClientBuilder::start`].
     ///
     /// # Cancel safety
     /// Dropping the future closes the client.
@@ -65,7 +72,22 @@ impl Client {
     }
 }
 
-/// Makes a [`Client`].
+/// The options of a [`Client`]; [`connect`](Self::connect) makes it. Made by [`Client::builder`].
+///
+/// ```no_run
+/// # async fn run() -> zk_client::Result<()> {
+/// use std::time::Duration;
+/// use zk_client::Client;
+///
+/// let zk = Client::builder("zk1:2181,zk2:2181,zk3:2181/app")
+///     .session_timeout(Duration::from_secs(20))
+///     .deadline(Duration::from_secs(5))
+///     .auth("digest", "user:password")
+///     .connect()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[doc(alias = "CuratorFrameworkFactory")]
 #[derive(Debug, Clone)]
 #[must_use = "call connect() or start()"]
 pub struct ClientBuilder {
@@ -96,7 +118,7 @@ pub struct ClientBuilder {
     suspended: Suspended,
 }
 
-/// Where the time that the machine was suspended comes from, if the caller says.
+/// The source of the time that the machine was suspended, if the caller gives one.
 #[derive(Clone, Default)]
 struct Suspended(Option<SuspendedTime>);
 
@@ -138,46 +160,49 @@ impl ClientBuilder {
         }
     }
 
-    /// The session timeout to ask for; 10 s unless given. Servers allow 2 to 20 of their ticks (4 s
-    /// to 40 s by default) and clamp what is outside; [`Client::session`] tells what was agreed.
+    /// The session timeout to request; 10 s by default. Servers allow 2 to 20 of their ticks (4 s to
+    /// 40 s by default) and clamp values outside; [`Client::session`] has the negotiated one.
     ///
-    /// After this long without contact the ensemble ends the session and releases what it holds.
+    /// After this long without contact the ensemble ends the session and deletes its ephemeral znodes.
     pub fn session_timeout(mut self, timeout: Duration) -> Self {
         self.session_timeout = timeout;
         self
     }
 
-    /// How long [`connect`](Self::connect) waits for the first session; 15 s unless given.
+    /// How long [`connect`](Self::connect) waits for the first session; 15 s by default.
+    ///
+    /// In this time the client tries all servers again and again, also those that refuse connections:
+    /// they may be starting.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long an operation may take, waiting for a connection included; 30 s unless given, `None`
-    /// for no limit. Each operation's own `deadline` takes precedence.
+    /// How long an operation may take, with the wait for a connection; 30 s by default, `None` for no
+    /// limit. Each operation's own `deadline` takes precedence.
     ///
     /// Without a deadline a request waits as long as no server can be reached. But a read, which is
-    /// sent again after each lost connection, fails with [`ErrorKind::ConnectionLost`] when the
+    /// sent again after each lost connection, fails with [`ErrorKind::ConnectionLost`] after the
     /// server has closed ten connections in a row while this read was the next to be answered.
     pub fn deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
         self.deadline = deadline.into();
         self
     }
 
-    /// What follows when the session expires; [`SessionPolicy::Renew`] unless given.
+    /// What follows when the session expires; [`SessionPolicy::Renew`] by default.
     pub fn session_policy(mut self, policy: SessionPolicy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// The ACL of znodes created without one; open to the world unless given.
+    /// The ACL of znodes that are created without one; open to the world by default.
     pub fn default_acl(mut self, acl: impl Into<Vec<Acl>>) -> Self {
         self.acl = acl.into().into();
         self
     }
 
     /// Credentials, sent first on every connection, in the order given. For the scheme `digest`
-    /// they read `user:password`.
+    /// they are `user:password`.
     pub fn auth(mut self, scheme: impl Into<String>, credentials: impl Into<Vec<u8>>) -> Self {
         self.credentials
             .push((scheme.into(), Secret(credentials.into())));
@@ -191,30 +216,30 @@ impl ClientBuilder {
         self.sasl(zk_transport::sasl::Digest::new(user, password))
     }
 
-    /// Logs in with SASL on every connection, before anything else is sent, by the mechanism given
-    /// and no other. A login that fails, on the first connection or a later one, is the end of the
-    /// client: [`ErrorKind::AuthFailed`], which says why.
+    /// Logs in with SASL on every connection, before anything else is sent, with the mechanism of
+    /// `login` only. A login that fails, on the first connection or a later one, ends the client with
+    /// [`ErrorKind::AuthFailed`], and the error says why.
     pub fn sasl(mut self, login: impl Login) -> Self {
         self.login = Some(Arc::new(login));
         self
     }
 
-    /// The largest request to send, in bytes. Set it to the servers' `jute.maxbuffer`, which is
-    /// 1,048,575 by default: a server closes the connection on a larger request without a word, so
-    /// it is refused here.
+    /// The largest request to send, in bytes; 1,048,575 by default, as the servers'
+    /// `jute.maxbuffer`. Set both to the same value: the client refuses a larger request with
+    /// [`ErrorKind::RequestTooLarge`], where a server would close the connection without an answer.
     pub fn max_request_bytes(mut self, bytes: usize) -> Self {
         self.max_request = bytes;
         self
     }
 
-    /// The largest reply to receive, in bytes; 8 MiB unless given. A larger one fails its request
-    /// and costs the connection.
+    /// The largest reply to receive, in bytes; 8 MiB by default. A larger one fails its request and
+    /// costs the connection.
     pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
         self.max_reply = bytes;
         self
     }
 
-    /// How many requests may be outstanding; 131,072 unless given. One more fails with
+    /// How many requests may be outstanding; 131,072 by default. One more fails with
     /// [`ErrorKind::QueueFull`].
     pub fn max_outstanding(mut self, requests: usize) -> Self {
         self.max_outstanding = requests;
@@ -222,133 +247,133 @@ impl ClientBuilder {
     }
 
     /// How many bytes outstanding requests may have together, those that wait for a connection and
-    /// those that have not been answered; 128 MiB unless given. Once they have as many, one more
-    /// request fails with [`ErrorKind::QueueFull`]; so they never have more than this and one
-    /// request of [`max_request_bytes`](Self::max_request_bytes).
+    /// those that have not been answered; 128 MiB by default. Once they have that many, the next
+    /// request fails with [`ErrorKind::QueueFull`]; so the limit is exceeded by at most one request of
+    /// [`max_request_bytes`](Self::max_request_bytes).
     pub fn max_outstanding_bytes(mut self, bytes: usize) -> Self {
         self.max_outstanding_bytes = bytes;
         self
     }
 
     /// How many bytes the paths of the unread events of a recursive watch may have together; 1 MiB
-    /// unless given. Further events are dropped and reported as
+    /// by default. Further events are dropped and reported as
     /// [`WatchEvent::Lagged`](crate::WatchEvent::Lagged).
     pub fn max_watch_bytes(mut self, bytes: usize) -> Self {
         self.max_watch_bytes = bytes;
         self
     }
 
-    /// How many unread events a persistent watch holds; 1,024 unless given. Further ones are
+    /// How many unread events a persistent watch holds; 1,024 by default. Further ones are
     /// dropped and reported as [`WatchEvent::Lagged`](crate::WatchEvent::Lagged).
     pub fn max_watch_events(mut self, events: usize) -> Self {
         self.max_watch_events = events;
         self
     }
 
-    /// How long [`Client::close`] takes at most; 10 s unless given. Three quarters of it are for
-    /// clean-ups, if there are any. What is left, but never more than the session timeout, after
-    /// which the session ends by itself, is for a server to end the session.
+    /// How long [`Client::close`] takes at most; 10 s by default. Clean-ups may take three quarters of
+    /// it. In the rest, but at most the session timeout, after which the session ends by itself, a
+    /// server has to acknowledge the end of the session.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
     }
 
-    /// The delays between attempts to connect once every server has been tried in vain.
+    /// The delays between rounds of attempts to connect, after every server has failed.
     pub fn backoff(mut self, policy: BackoffPolicy) -> Self {
         self.backoff = policy;
         self
     }
 
-    /// Determines the order of servers and the jitter of delays, for tests.
+    /// Makes the order of servers and the jitter of delays deterministic, for tests.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Replaces the source of the time for which the machine has been suspended in all, which is not
-    /// to go back. A [`Lease`](crate::Lease) counts that time although the clock stood still.
+    /// Replaces the source of the total time for which the machine has been suspended, which must not
+    /// decrease. A [`Lease`](crate::Lease) counts that time although the clock stood still.
     ///
-    /// The default is `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC` on Linux and the like on Apple's
-    /// systems; elsewhere, where no clock counts suspensions, it stays at zero. The function runs at
+    /// The default is `CLOCK_BOOTTIME` minus `CLOCK_MONOTONIC` on Linux and the equivalent on Apple's
+    /// systems; on other systems, where no clock counts suspensions, it is zero. The function runs at
     /// every check of a lease and must not block.
     pub fn suspended_time(mut self, source: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.suspended = Suspended(Some(Arc::new(source)));
         self
     }
 
-    /// Whether a server without a quorum will do as long as there is no other; it will not unless
-    /// this is given. Servers have to be configured for it: `readonlymode.enabled`, and
-    /// `localSessionsEnabled`, for without a quorum they can neither give nor renew any other session.
+    /// Whether the client uses a server without a quorum as long as it finds no other; false by
+    /// default. Servers have to be configured for it: `readonlymode.enabled`, and
+    /// `localSessionsEnabled`, as without a quorum they can neither create nor renew other sessions.
     ///
-    /// It serves reads, of data that may be old, and refuses writes and `sync` with
+    /// Such a server serves reads, of data that may be old, and refuses writes and `sync` with
     /// [`ErrorKind::ReadOnly`]. The state is then
-    /// [`ConnectedReadOnly`](crate::State::ConnectedReadOnly), no lease can be trusted, and no lock
-    /// be had. Meanwhile the client asks all other servers, again and again at intervals that grow
-    /// from 0.1 s to a minute, whether they have a quorum, and moves to the first that has. A
-    /// session that it had before goes on there, if it has not expired; otherwise the client gets
-    /// its first one there, and its watches remain.
+    /// [`ConnectedReadOnly`](crate::State::ConnectedReadOnly), no lease is valid, and no lock can be
+    /// acquired. Meanwhile the client checks all other servers for a quorum, at intervals that grow
+    /// from 0.1 s to a minute, and moves to the first that has one. A session that the client had
+    /// before continues there, if it has not expired; otherwise the client gets its first one there,
+    /// and its watches remain.
     ///
-    /// While the session may live, a read-only server that does not know it is not used.
+    /// While the session may still be alive, the client does not use a read-only server that does not
+    /// know it.
     pub fn read_only(mut self, allowed: bool) -> Self {
         self.read_only = allowed;
         self
     }
 
     /// Whether the list of servers follows the ensemble's configuration, as `reconfig` changes it;
-    /// it does not unless this is given.
+    /// false by default.
     ///
     /// The first configuration replaces the servers of the connect string; the chroot stays. With
-    /// every later one clients move as with [`Client::update_hosts`], and so does one whose server
-    /// was removed, with its session. Servers are reached at the client address that the
-    /// configuration gives, or, where that is a wildcard, at the host name the other servers use;
-    /// with TLS, at the secure client port, or at a plain one that the connect string names as well.
+    /// every later one clients move as with [`Client::update_hosts`], and so does a client whose
+    /// server was removed, with its session. The client reaches servers at the client address in the
+    /// configuration, or, where that is a wildcard, at the host name that the other servers use; with
+    /// TLS, at the secure client port, or at a plain one that the connect string names as well.
     ///
-    /// No server is lost by what a configuration leaves out or gets wrong for this client:
+    /// The client keeps servers that a configuration omits, or describes wrongly for this client:
     ///
     /// - The servers of the connect string that no configuration names are tried whenever none of
     ///   the configured ones answers, and a client that is connected to one of them stays there.
     /// - While the configuration does not say where this client reaches each server (no client port,
     ///   nothing but wildcards, a loopback address if the connect string has none, a line that cannot
     ///   be read), those servers of the connect string stay in the list. The log says why.
-    /// - A server alone has no configuration, and that changes nothing.
+    /// - A standalone server has no configuration, and the list stays as it is.
     ///
-    /// A server that a configuration has named and a later one lacks is not tried any more.
+    /// The client stops using a server that one configuration named and a later one omits.
     pub fn follow_config(mut self, follow: bool) -> Self {
         self.follow_config = follow;
         self
     }
 
     /// How often the servers of a `dns-srv://` connect string are looked up again while the client
-    /// lives; every 60 s unless given, zero for once only. On a change clients move as with
-    /// [`Client::update_hosts`]. A lookup that fails, finds no server, or finds what the one before
-    /// did changes nothing, so a list given otherwise stays until the service changes.
+    /// lives; every 60 s by default, zero for a single lookup. On a change clients move as with
+    /// [`Client::update_hosts`]. A lookup changes nothing if it fails, finds no server, or finds the
+    /// same as the one before; so a list from another source stays until the service changes.
     pub fn srv_refresh(mut self, interval: Duration) -> Self {
         self.srv_refresh = interval;
         self
     }
 
-    /// How the servers of a `dns-srv://` connect string are looked up; by the name servers of
-    /// `/etc/resolv.conf` unless given. How the names of servers are resolved is up to
-    /// [`TcpDial::resolver`].
+    /// How the servers of a `dns-srv://` connect string are looked up; by default with the name
+    /// servers of `/etc/resolv.conf`. The names of servers are resolved by [`TcpDial::resolver`].
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
         self.resolver = Arc::new(resolver);
         self
     }
 
-    /// How connections are opened, for tunnels and simulated networks; plain TCP unless given. One that
-    /// wraps [`TcpDial`] should pass on [`Dial::dial_next`], by which all addresses of a name are tried.
-    /// With a `dns-srv://` connect string, one without TLS has to say so by
+    /// How connections are opened, for tunnels and simulated networks; plain TCP by default. A `Dial`
+    /// that wraps [`TcpDial`] should delegate [`Dial::dial_next`], which tries all addresses of a name.
+    /// With a `dns-srv://` connect string, a `Dial` without TLS has to return false from
     /// [`Dial::authenticates_host`].
     pub fn dial(mut self, dial: impl Dial) -> Self {
         self.dial = Arc::new(dial);
         self
     }
 
-    /// Connects with TLS only. The servers' ports for it are their `secureClientPort`s.
+    /// Connects with TLS only, to the servers' `secureClientPort`s.
     ///
-    /// A server is verified by its host in the connect string, in the list given to
-    /// [`Client::update_hosts`], or in the configuration of an ensemble that is followed, which comes
-    /// from a verified server. Names out of the DNS are not authenticated: a `dns-srv://` connect string
+    /// The client verifies a server by its host in the connect string, in the list given to
+    /// [`Client::update_hosts`], or in the followed configuration of the ensemble, which comes from a
+    /// verified server. Names from the DNS are not authenticated: a `dns-srv://` connect string
     /// needs [`TlsConfig::server_name`](zk_transport::TlsConfig::server_name) or
     /// [`TlsConfig::danger_trust_dns_names`](zk_transport::TlsConfig::danger_trust_dns_names).
     #[cfg(feature = "tls")]
@@ -371,6 +396,17 @@ mod tests {
         enable(&mut runtime).build().unwrap().block_on(future)
     }
 
+    #[test]
+    fn to_connect_without_a_runtime_is_an_error() {
+        let connecting = std::pin::pin!(Client::connect("127.0.0.1:1"));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let std::task::Poll::Ready(Err(error)) = connecting.poll(&mut cx) else {
+            panic!("there is no runtime to wait in");
+        };
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.to_string().contains("tokio runtime"), "{error}");
+    }
+
     /// Guards: P67.
     #[test]
     #[should_panic(expected = "timers are disabled")]
@@ -382,7 +418,7 @@ mod tests {
 
     /// Guards: P67.
     #[test]
-    fn a_runtime_without_io_is_named_by_errors() {
+    fn errors_name_a_runtime_without_io() {
         let errors = in_runtime(|it| it.enable_time(), async {
             let connecting = ClientBuilder::new("127.0.0.1:1").connect().await;
             let client = ClientBuilder::new("127.0.0.1:1").start().unwrap();
@@ -395,8 +431,9 @@ mod tests {
         }
     }
 
+    /// Guards: B75.
     #[test]
-    fn b75_credentials_are_not_shown() {
+    fn credentials_are_not_shown() {
         let builder = ClientBuilder::new("localhost").auth("digest", "user:canary");
         let text = format!("{builder:?}");
         assert!(text.contains("digest") && text.contains("[redacted]"));

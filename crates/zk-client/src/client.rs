@@ -1,4 +1,4 @@
-//! The handle people hold.
+//! The handle of a client: what it shares with other handles of the session, and what is its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,16 +20,19 @@ use crate::shared::{Shared, now};
 /// # The end
 ///
 /// A program should end with [`close`](Self::close), which waits until the server has ended the
-/// session: its ephemeral znodes are gone then, and what dropped futures and guards had left
-/// behind.
+/// session. Its ephemeral znodes are gone then, and so are the znodes that dropped futures and guards
+/// had left behind.
 ///
-/// When the last handle is dropped, the same is done in the background, as far as the runtime lives
-/// on. A program whose last act is that drop, as at the end of a `#[tokio::main]`, leaves no time
-/// for it: what is to be sent by then, the end of the session included, is still handed to the
-/// socket when the runtime drops its tasks, if there is a connection and room in its buffers; no
-/// answer is waited for, and a clean-up that needs more than one request is not finished. What did
-/// not get through ends with the session timeout, and a persistent znode stays. A
+/// When the last handle is dropped, the client does the same in the background, as long as the
+/// runtime lives. If the runtime ends right after that drop, as at the end of a `#[tokio::main]`, the
+/// client has no time for it: when the runtime drops its tasks, the client still writes the pending
+/// output and the end of the session to the socket, if there is a connection and room in its buffers.
+/// It waits for no reply, and does not finish a clean-up that needs more than one request. A session
+/// whose end did not reach a server ends with the session timeout, and a persistent znode stays. A
 /// [`blocking`](crate#features) client waits in its drop.
+#[doc(alias = "ZooKeeper")]
+#[doc(alias = "KazooClient")]
+#[doc(alias = "CuratorFramework")]
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -52,16 +55,16 @@ struct CleanupScope {
     only_in: Option<u64>,
 }
 
-/// When a handle's operations must be done, unless told otherwise.
+/// The deadline of a handle's operations that have none of their own.
 #[derive(Clone, Copy)]
 enum Deadline {
-    /// Each so long after it was submitted, if ever.
+    /// For each operation so long after its submission, if ever.
     Each(Option<Duration>),
-    /// All at this time.
+    /// At this time for all operations.
     All(Instant),
 }
 
-/// Closes the session when the last handle that keeps it open is gone.
+/// Closes the session when the last handle that keeps the session open is dropped.
 struct Owner {
     shared: Arc<Shared>,
     keeps_open: bool,
@@ -131,11 +134,12 @@ impl Client {
         &self.shared().runtime
     }
 
-    /// A handle to the same session for which `path` is the root. Paths that it is given and gives
-    /// lack that prefix. The znode need not exist.
+    /// A handle to the same session for which `path` is the root. Paths given to the handle, and paths
+    /// that it returns, lack that prefix. The znode need not exist.
     ///
     /// # Errors
     /// The path is invalid.
+    #[doc(alias = "usingNamespace")]
     pub fn chroot(&self, path: &str) -> Result<Client> {
         let chroot = self.inner.chroot.child(path).map_err(|e| {
             Error::new(ErrorKind::InvalidPath, Outcome::NotSent)
@@ -159,8 +163,8 @@ impl Client {
         self.with_inner(|inner| inner.acl = acl.into())
     }
 
-    /// A handle to the same session whose operations must all be done this long from now, if it is
-    /// given.
+    /// A handle to the same session whose operations must all be done this long from now. Without a
+    /// `deadline`, a clone.
     pub(crate) fn within(&self, deadline: Option<Duration>) -> Client {
         match deadline.and_then(|deadline| now().checked_add(deadline)) {
             Some(due) => self.with_inner(|inner| inner.deadline = Deadline::All(due)),
@@ -168,9 +172,10 @@ impl Client {
         }
     }
 
-    /// A handle to the same session that does not keep it open: when all other handles are
-    /// dropped, the session is closed, and this one's operations fail with [`ErrorKind::Closed`].
-    /// For tasks in the background whose results are of use only to those who have another handle.
+    /// A handle to the same session that does not keep the session open: when all other handles are
+    /// dropped, the session is closed, and the operations of this handle fail with
+    /// [`ErrorKind::Closed`]. For tasks in the background whose results are of no use without another
+    /// handle.
     #[must_use]
     pub fn background(&self) -> Client {
         let owner = Arc::new(Owner {
@@ -180,32 +185,31 @@ impl Client {
         self.with_inner(|inner| inner.owner = owner)
     }
 
-    /// Whether the server of the current connection, or of the last one, is known to lack watches
-    /// that last ([`watch`](Self::watch), version 3.6), or taken to lack them because another server
-    /// of this client does. False before the first such watch was asked for, except of servers that
-    /// say themselves what they have.
+    /// Whether the server of the current connection, or of the last one, lacks persistent watches
+    /// ([`watch`](Self::watch), version 3.6), as far as the client knows. Before the first such request
+    /// that is what another server of this client has answered, or `false`.
     #[doc(hidden)]
     pub fn lacks_lasting_watches(&self) -> bool {
         self.shared().with(|core| core.lacks(OpCode::AddWatch))
     }
 
-    /// The same of containers ([`Create::container`](crate::Create::container), version 3.5.1): where a
-    /// server lacks them, the znode is persistent.
+    /// Whether that server lacks containers ([`Create::container`](crate::Create::container), version
+    /// 3.5.1), which are persistent znodes there.
     #[doc(hidden)]
     pub fn lacks_containers(&self) -> bool {
         self.shared()
             .with(|core| core.lacks(OpCode::CreateContainer))
     }
 
-    /// The same of the removal of watches (version 3.5): where a server lacks it, the server keeps the
-    /// watch until its event, which is dropped.
+    /// Whether that server lacks the removal of watches (version 3.5). It keeps a watch until the
+    /// event, which the client drops.
     #[doc(hidden)]
     pub fn lacks_watch_removal(&self) -> bool {
         self.shared().with(|core| core.lacks(OpCode::RemoveWatches))
     }
 
-    /// A handle in the [`background`](Self::background), without a deadline, for the requests of a
-    /// clean-up: a client that is being closed accepts them until all clean-ups are done.
+    /// A [background](Self::background) handle without a deadline, for the requests of a clean-up,
+    /// which a client that is being closed accepts until all clean-ups are done.
     pub(crate) fn for_cleanup(&self, in_any_session: bool) -> Client {
         let only_in =
             (!in_any_session).then(|| self.shared().with(|core| core.session.epoch_of_requests()));
@@ -244,8 +248,8 @@ impl Client {
         }
     }
 
-    /// The server that serves the session, by the name it has in the list of servers; `None`
-    /// without a connection.
+    /// The server that serves the session, by its name in the list of servers; `None` without a
+    /// connection.
     pub fn server(&self) -> Option<HostPort> {
         self.shared().with(|core| core.server().cloned())
     }
@@ -253,23 +257,24 @@ impl Client {
     /// Replaces the list of servers: `host:port,host:port`, with the chroot of the first connect
     /// string or without any.
     ///
-    /// Whether this client then moves to another server is drawn by lot such that, when all clients
-    /// are given the same list, each server has its equal share of them and no more move than must
-    /// (ZOOKEEPER-1355). One that moves keeps its session. It first waits for what is in flight to
-    /// be answered, a third of the session timeout at most, while new requests wait for the next
-    /// connection; so a write becomes [`Unknown`](Outcome::Unknown) by a move only if a server does
-    /// not answer for that long.
+    /// Whether this client then moves to another server is random, with a probability such that each
+    /// server gets an equal share of the clients with this list, and as few of them move as possible
+    /// (ZOOKEEPER-1355). A client that moves keeps its session. It first waits for the replies to the
+    /// requests in flight, a third of the session timeout at most, while new requests wait for the next
+    /// connection; so a move makes a write [`Unknown`](Outcome::Unknown) only if a server does not
+    /// answer for that long.
     ///
-    /// With TLS, servers are verified by the names in the list, which must therefore come from a source
-    /// that is authenticated.
+    /// With TLS, the client verifies servers by the names in the list, which must therefore come from an
+    /// authenticated source.
     ///
-    /// Returns at once. Servers are compared by the names they have in the lists. A client that
-    /// follows the ensemble's configuration, or a service in the DNS, replaces the list again with
-    /// the next change it learns of there.
+    /// Returns at once. Servers are compared by their names in the lists. A client that follows the
+    /// ensemble's configuration, or a service in the DNS, replaces the list again when that changes.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if it is no connect string or has another chroot; those of a
-    /// client that is over. Nothing has changed then.
+    /// [`ErrorKind::InvalidArgument`] if `hosts` is no connect string or has another chroot; those of a
+    /// client that is over. The list has not changed then.
+    #[doc(alias = "set_hosts")]
+    #[doc(alias = "updateServerList")]
     pub fn update_hosts(&self, hosts: impl AsRef<str>) -> Result<()> {
         let connect: ConnectString = hosts.as_ref().parse().map_err(|e| {
             Error::invalid_argument("the list of servers is no connect string").with_source(e)
@@ -298,21 +303,23 @@ impl Client {
     }
 
     /// The current session.
+    #[doc(alias = "client_id")]
+    #[doc(alias = "getSessionId")]
     pub fn session(&self) -> SessionInfo {
         self.shared().with(|core| core.session_info())
     }
 
-    /// What the client has done and holds, for monitoring and leak tests.
+    /// What the client has done, and the requests and watches it holds: for monitoring and leak tests.
     pub fn statistics(&self) -> Statistics {
         self.shared().with(|core| core.snapshot(now()))
     }
 
-    /// What was last wrong with each server, for people.
+    /// The last failure of each server, as text.
     pub(crate) fn connect_failures(&self) -> String {
         self.shared().with(|core| core.failures())
     }
 
-    /// Whether the end of the client has been asked for, or reached.
+    /// Whether the client is being closed, or is over.
     pub(crate) fn is_closing(&self) -> bool {
         self.shared().with(|core| core.is_closing())
     }
@@ -321,7 +328,7 @@ impl Client {
         self.shared().with(|core| core.is_over())
     }
 
-    /// When an operation that started at `start`, with or without a deadline of its own, must be done.
+    /// When an operation submitted at `start` must be done; `own` is its own deadline.
     pub(crate) fn deadline_from(&self, start: Instant, own: Option<Duration>) -> Option<Instant> {
         match (own, self.inner.deadline) {
             (Some(own), Deadline::All(due)) => {

@@ -11,7 +11,8 @@ use zk_proto::SessionId;
 
 use crate::client::Client;
 use crate::session::Core;
-use crate::session::state::{ReaderId, State};
+use crate::session::state::State;
+use crate::session::state_readers::ReaderId;
 use crate::shared::{Shared, now};
 
 /// One session of a client, the basis of everything that is held only as long as it lives.
@@ -185,10 +186,7 @@ impl Lease {
     /// # Cancel safety
     /// Can be dropped and called again.
     pub async fn lost(&self) -> LeaseLost {
-        let reader = self.shared.with(|core| {
-            let state = core.state();
-            core.readers.add(state)
-        });
+        let reader = self.shared.with(|core| core.add_reader());
         let reader = Reader {
             shared: &self.shared,
             id: reader,

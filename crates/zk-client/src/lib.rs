@@ -142,9 +142,9 @@
 //! - `blocking`: the client for programs without a runtime.
 //! - `observe`: spans and events.
 //! - [`cost`]: a page on where the time of a request goes.
-//! - `core`, `slots`, `shared`: the state behind the lock. `driver`: the one task, with `last_words`,
-//!   what is written when it is dropped, `read_only`,
-//!   the search for a server with a quorum, and `discovery`, the list of servers out of the DNS.
+//! - `session`, `shared`: the state behind the lock. `driver`: the one task, which plugs the session into
+//!   `zk_transport::reconnect`, with `quorum_search`,
+//!   the search for a server with a quorum, and `srv_discovery`, the list of servers from the DNS.
 //!
 //! # What it tells those who look on
 //!
@@ -217,26 +217,28 @@ pub use client::Client;
 pub use error::{Error, ErrorKind, Outcome, Result};
 pub use lease::{Lease, LeaseLost};
 pub use ops::acl::{GetAcl, SetAcl};
+pub use ops::add_auth::AddAuth;
 pub use ops::add_watch::AddWatch;
+pub use ops::children::{Children, ChildrenWatched, GetChildren, GetChildrenStat};
 #[doc(hidden)]
 pub use ops::cleanup::Pledge;
-pub use ops::consistent_read::{Fresh, FreshPending, Read};
-pub use ops::create::{Create, CreateParents, Created};
+pub use ops::consistent_read::{BarrierRead, PendingBarrierRead, ReadOp};
+pub use ops::create::{Create, CreateOrExists, CreateParents, Created, PendingOrExists};
 pub use ops::create_protected::{CreateProtected, Guid};
+pub use ops::delete::Delete;
 pub use ops::descendants::{Count, Ephemerals};
 pub use ops::ensemble::{ConfigWatched, GetConfig, Reconfig};
+pub use ops::exists::{Exists, ExistsWatched};
+pub use ops::get::{Get, GetWatched};
 pub use ops::multi::{Multi, MultiRead, OpResult, ReadResult};
 pub use ops::pending::Pending;
-pub use ops::read::{
-    Children, ChildrenWatched, Exists, ExistsWatched, Get, GetChildren, GetChildrenStat,
-    GetWatched, Sync,
-};
 pub use ops::recursive::{DeleteRecursive, EnsurePath};
 #[doc(hidden)]
 pub use ops::retry::repetition::Repetition;
-pub use ops::retry::{Retried, RetryPolicy};
+pub use ops::retry::{ConditionalRetry, RetryPolicy};
+pub use ops::set::Set;
+pub use ops::sync::SyncOp;
 pub use ops::whoami::{ClientInfo, WhoAmI};
-pub use ops::write::{Delete, Set};
 pub use session::identity::{SessionInfo, SessionPolicy};
 pub use session::state::State;
 pub use session::statistics::{RequestCounts, Statistics};
@@ -253,7 +255,7 @@ pub use zk_proto::{
 pub use zk_transport::sasl::{self, SaslError};
 pub use zk_transport::{
     Backoff, BackoffPolicy, Dial, DialError, Dialing, Disconnect, Resolve, Resolving, Servers,
-    Stream, SystemResolver, TcpDial,
+    SystemResolver, TcpDial, Transport,
 };
 #[cfg(feature = "tls")]
 pub use zk_transport::{TlsConfig, TlsDial, TlsError, tls::rustls};

@@ -9,7 +9,8 @@ use futures_core::Stream;
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::session::state::{ReaderId, State};
+use crate::session::state::State;
+use crate::session::state_readers::ReaderId;
 use crate::shared::Shared;
 
 /// The states of a session, the current one first.
@@ -70,16 +71,17 @@ impl Drop for StateStream {
 }
 
 impl Client {
-    /// The state of the session, now and whenever it changes. To a reader who is more than 16 states
-    /// behind, older ones are not told, but its expiries are, up to that many.
+    /// The state of the session, now and after each change. A reader that is more than 16 states behind
+    /// misses older states, but no expiries, up to that many.
     ///
-    /// Of a session that was lost before the servers had accepted its credentials nothing is told.
+    /// The stream does not report a session that was lost before the servers had accepted its
+    /// credentials.
+    #[doc(alias = "add_listener")]
+    #[doc(alias = "ConnectionStateListener")]
+    #[doc(alias = "getConnectionStateListenable")]
     pub fn states(&self) -> StateStream {
         let shared = self.shared().clone();
-        let id = shared.with(|core| {
-            let state = core.state();
-            core.readers.add(state)
-        });
+        let id = shared.with(|core| core.add_reader());
         StateStream::new(shared, id)
     }
 
@@ -108,8 +110,8 @@ impl Client {
         }))
     }
 
-    /// Waits for the first session as `connected` does, and gives up once every server has failed in
-    /// a way that lasts.
+    /// Waits for the first session as `connected` does, and fails once every server has failed in a way
+    /// that does not pass by itself.
     pub(crate) async fn unless_hopeless(
         &self,
         connected: impl Future<Output = Result<()>>,
@@ -119,7 +121,7 @@ impl Client {
             if let Poll::Ready(result) = connected.as_mut().poll(cx) {
                 return Poll::Ready(result);
             }
-            match self.shared().with(|core| core.poll_hopeless(cx.waker())) {
+            match self.shared().with(|core| core.poll_verdict(cx.waker())) {
                 Some(reason) => {
                     Poll::Ready(Err(self.over(ErrorKind::Untrusted).with_source(reason)))
                 }

@@ -129,7 +129,7 @@ impl Machine {
     pub fn input(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Disconnect> {
         self.frames.extend(bytes);
         let result = self.core.handle_input(now, &mut self.frames);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         result
     }
 
@@ -137,7 +137,7 @@ impl Machine {
     pub fn disconnect(&mut self, now: Instant, reason: &Disconnect) {
         let rest = std::mem::take(&mut self.wire);
         self.core.disconnected(now, reason, self.written, &rest);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         self.connected = false;
     }
 
@@ -153,7 +153,7 @@ impl Machine {
     /// As [`input`](Self::input).
     pub fn tick(&mut self, now: Instant) -> Result<(), Disconnect> {
         self.core.handle_timeout(now);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         if self.connected {
             self.core.handle_link_timeout(now)
         } else {
@@ -257,7 +257,7 @@ impl Machine {
             only_in: None,
         };
         let submitted = self.core.submit(now, &request);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         submitted.map(Ticket).map_err(|failure| (*failure).into())
     }
 
@@ -268,7 +268,7 @@ impl Machine {
     pub fn add_auth(&mut self, secret: &[u8]) -> Result<Ticket, Error> {
         let scheme = "digest".to_owned();
         let added = self.core.add_credential(scheme, secret.to_vec(), None);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         added.map(Ticket).map_err(Error::from)
     }
 
@@ -278,7 +278,7 @@ impl Machine {
     /// The ticket.
     pub fn poll(&mut self, ticket: Ticket) -> Result<Result<Answer, Error>, Ticket> {
         let polled = self.core.poll_reply(ticket.0, Waker::noop());
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         match polled.map(|answer| answer.result) {
             None => Err(ticket),
             Some(Ok(Reply { result, watch, .. })) => Ok(Ok(Answer {
@@ -292,7 +292,7 @@ impl Machine {
     /// The caller drops the future of a request.
     pub fn abandon(&mut self, now: Instant, ticket: Ticket) {
         self.core.abandon(now, ticket.0);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
     }
 
     /// The next event of a watch.
@@ -303,13 +303,13 @@ impl Machine {
     /// The handle of a watch is dropped.
     pub fn unsubscribe(&mut self, now: Instant, watch: &Subscription) {
         self.core.unsubscribe(now, watch.0);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
     }
 
     /// Asks for the end.
     pub fn close(&mut self, now: Instant) {
         self.core.close(now);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
     }
 
     /// Whether the end has been reached.

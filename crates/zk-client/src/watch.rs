@@ -1,4 +1,4 @@
-//! What the owner of a watch holds.
+//! The handles of watches: a future for one event, a stream for all.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -14,22 +14,23 @@ use crate::session::watches::SubId;
 use crate::session::watches::event::WatchEvent;
 use crate::shared::{Shared, now};
 
-/// What a watch set with [`Client::watch`] covers.
+/// The events that a watch set with [`Client::watch`] delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum WatchMode {
-    /// The znode's data and the list of its children.
+    /// Changes of the znode's data and of the list of its children, its creation and deletion.
     Persistent,
-    /// The znode and all below it. Tells of creations, deletions and changes of data; a new child
-    /// is told as its creation, so there is no
-    /// [`ChildrenChanged`](super::NodeEventKind::ChildrenChanged).
+    /// Creations, deletions and changes of data of the znode and of all below it. A new child is
+    /// delivered as its creation, so there is no
+    /// [`ChildrenChanged`](crate::NodeEventKind::ChildrenChanged).
     PersistentRecursive,
 }
 
-/// A subscription, and its end when dropped.
+/// A subscription to a watch; dropped, it ends.
 struct Subscription {
     shared: Arc<Shared>,
     chroot: Arc<Chroot>,
-    /// None for a reply that did not set a watch, which no successful one is.
+    /// None for a reply that did not set a watch; successful replies always do.
     id: Option<SubId>,
     ended: bool,
 }
@@ -44,8 +45,8 @@ impl Subscription {
         }
     }
 
-    /// The next event; `None` after the end of the session has been told, or the watch has ended for
-    /// want of a server that keeps it.
+    /// The next event; `None` after the end of the session has been delivered, or after the watch has
+    /// ended because the server cannot keep it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
         if self.ended {
             return Poll::Ready(None);
@@ -67,7 +68,7 @@ impl Subscription {
         };
         if let WatchEvent::Node(node) = &mut event
             && !self.chroot.is_none()
-            // A watch lies inside the chroot, and so does what it tells of.
+            // The watched path lies inside the chroot, and so do the paths of its events.
             && let Some(path) = self.chroot.strip(&node.path)
         {
             node.path = path.to_owned();
@@ -85,33 +86,36 @@ impl Drop for Subscription {
     }
 }
 
-/// A watch that tells one event. It is a future; after it has told, it tells the same again.
+/// A watch that delivers one event: a future. Polled again after that, it returns the same event.
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
+/// loop {
+///     let (data, _, watch) = zk.get("/config").watch().await?;
+///     println!("{data:?}");
+///     // Whatever the event: read again, and watch again.
+///     watch.await;
+/// }
+/// # }
+/// ```
 ///
 /// # Cancel safety
-/// `(&mut watch).await` can be dropped and tried again, for instance in a `select!`, and no event
-/// is lost. Dropping the `Watch` itself removes the watch on the server, unless another handle
-/// wants it.
+/// `(&mut watch).await` can be dropped and repeated, for instance in a `select!`, and no event is lost.
+/// Dropping the `Watch` itself removes the watch on the server, unless it has another handle.
 #[must_use = "dropping a watch removes it"]
+#[doc(alias = "Watcher")]
 pub struct Watch {
     subscription: Subscription,
-    /// Apart, as a watch waits for long and there may be a million.
-    told: Option<Box<WatchEvent>>,
+    /// Boxed to keep watches small: a program may hold a million, and most of them wait.
+    delivered: Option<Box<WatchEvent>>,
 }
 
 impl Watch {
     pub(crate) fn new(client: &Client, id: Option<SubId>) -> Self {
         Watch {
             subscription: Subscription::new(client, id),
-            told: None,
+            delivered: None,
         }
-    }
-
-    /// Waits for the event.
-    ///
-    /// # Cancel safety
-    /// Can be dropped and called again.
-    pub async fn changed(&mut self) -> WatchEvent {
-        self.await
     }
 }
 
@@ -119,12 +123,12 @@ impl Future for Watch {
     type Output = WatchEvent;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WatchEvent> {
-        if let Some(told) = &self.told {
-            return Poll::Ready(WatchEvent::clone(told));
+        if let Some(delivered) = &self.delivered {
+            return Poll::Ready(WatchEvent::clone(delivered));
         }
         self.subscription.poll(cx).map(|event| {
             let event = event.unwrap_or(WatchEvent::SessionEnded);
-            self.told = Some(Box::new(event.clone()));
+            self.delivered = Some(Box::new(event.clone()));
             event
         })
     }
@@ -133,14 +137,31 @@ impl Future for Watch {
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch")
-            .field("told", &self.told)
+            .field("delivered", &self.delivered)
             .finish_non_exhaustive()
     }
 }
 
-/// A watch that tells every event until it is dropped or the session ends.
+/// A watch that delivers every event until it is dropped or the session ends. Made by
+/// [`Client::watch`].
 ///
-/// What it holds unread is bounded; see [`WatchEvent::Lagged`].
+/// The number of unread events is limited; see [`WatchEvent::Lagged`].
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
+/// use zk_client::{WatchEvent, WatchMode};
+///
+/// let mut events = zk.watch("/jobs", WatchMode::PersistentRecursive).await?;
+/// while let Some(event) = events.next().await {
+///     match event {
+///         WatchEvent::Node(node) => println!("{} {}", node.kind.as_str(), node.path),
+///         // Events are missing: read the subtree again.
+///         WatchEvent::Gap { .. } | WatchEvent::Lagged { .. } => println!("read again"),
+///         WatchEvent::SessionEnded => break,
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[must_use = "dropping a watch removes it"]
 pub struct WatchStream {
     subscription: Subscription,
@@ -153,9 +174,8 @@ impl WatchStream {
         }
     }
 
-    /// The next event; `None` after [`WatchEvent::SessionEnded`], and after the
-    /// [`WatchEvent::Gap`] that comes when the client had to connect to a server older than 3.6,
-    /// which cannot be asked to keep the watch.
+    /// The next event; `None` after [`WatchEvent::SessionEnded`], and after the [`WatchEvent::Gap`] of
+    /// a reconnect to a server older than 3.6, which cannot keep the watch.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

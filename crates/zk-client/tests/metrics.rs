@@ -1,4 +1,4 @@
-//! The values that a recorder of `metrics` gets, with an embedded server.
+//! The metrics that a recorder receives, with an embedded server.
 
 #![cfg(feature = "metrics")]
 #![allow(
@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use zk_client::{
-    BackoffPolicy, Client, Dial, DialError, Dialing, HostPort, State, StateStream, Stream,
+    BackoffPolicy, Client, Dial, DialError, Dialing, HostPort, State, StateStream, Transport,
     WatchEvent, WatchMode,
 };
 use zk_embedded::Server;
 
-/// What has changed since the last time: `name{label=value,…}`, of histograms how many values they
-/// were given.
+/// What has changed since the last call: `name{label=value,…}`, with the number of values for
+/// histograms.
 fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     let mut recorded = BTreeMap::new();
     for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
@@ -52,7 +52,7 @@ struct Memory(Arc<Server>);
 impl Dial for Memory {
     fn dial<'a>(&'a self, _: &'a HostPort) -> Dialing<'a> {
         let stream = self.0.connect_in_memory().map_err(DialError::Other);
-        let stream = stream.map(|stream| Box::new(stream) as Box<dyn Stream>);
+        let stream = stream.map(|stream| Box::new(stream) as Box<dyn Transport>);
         Box::pin(std::future::ready(stream))
     }
 }
@@ -76,10 +76,10 @@ fn requests_sessions_watches_are_counted() {
             let server = Arc::new(server);
             let zk = Client::builder("memory")
                 .dial(Memory(server.clone()))
-                .backoff(BackoffPolicy {
-                    initial: Duration::from_millis(10),
-                    max: Duration::from_millis(10),
-                })
+                .backoff(BackoffPolicy::new(
+                    Duration::from_millis(10),
+                    Duration::from_millis(10),
+                ))
                 .connect()
                 .await
                 .unwrap();

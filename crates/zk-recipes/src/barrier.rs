@@ -38,6 +38,7 @@ use crate::retry::RetryBackoff;
 ///
 /// A wait can be dropped and started again, and leaves no watch. After a dropped `close` or `open`
 /// the barrier may be open or closed; both can be repeated.
+#[doc(alias = "DistributedBarrier")]
 #[derive(Debug, Clone)]
 pub struct Barrier {
     client: Client,

@@ -101,12 +101,12 @@ mod watch;
 #[cfg(feature = "barrier")]
 pub use barrier::Barrier;
 #[cfg(feature = "election")]
-pub use election::{Election, LeaderLatch, LeaderStream, Term};
+pub use election::{Election, LeaderStream, Term, leader_latch::LeaderLatch};
 #[cfg(feature = "tree-cache")]
 pub use error::CacheError;
 pub use error::{Error, GuardLost, Result};
 #[cfg(any(feature = "locks", feature = "election"))]
-pub use guard::{FencedMulti, Guard, LeaseBasis, Token, revoke};
+pub use guard::{Guard, LeaseBasis, Token, fenced::FencedMulti, revoke::revoke};
 #[cfg(feature = "locks")]
 pub use locks::{
     Lock, LockGuard, MultiGuard, MultiLock, ReadLock, Semaphore, SemaphoreLease, WriteGuard,

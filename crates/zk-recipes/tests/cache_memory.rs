@@ -1,7 +1,12 @@
 //! The memory of a node in a cache, measured in a process without other tests.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+// The lints allow this in tests, but not in the helpers of tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic is a failed test"
+)]
 
 mod common;
 

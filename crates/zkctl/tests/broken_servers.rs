@@ -1,5 +1,5 @@
-//! What the command line does where a server is not there, or is no ZooKeeper server, or refuses: a
-//! clear error within its deadline.
+//! zkctl with a server that is unreachable, is not a ZooKeeper server, or refuses: an error with the reason
+//! within the deadline.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,8 +20,8 @@ use common::{assert_fails, fails, fails_with, listener, zkctl};
 use zk_tests::watchdog;
 
 #[test]
-fn a_refused_port_is_named_with_the_reason() {
-    // Reserved, and below those that any program is given.
+fn a_refused_port_is_explained() {
+    // A reserved port, which the system gives to no program.
     let address = "127.0.0.1:1";
     let arguments = ["--server", address, "get", "/a"];
     let (code, stderr, limit) = fails_with(500, &arguments, "refused");
@@ -32,10 +32,10 @@ fn a_refused_port_is_named_with_the_reason() {
 }
 
 #[test]
-fn an_unresolvable_name_is_named_with_the_reason() {
+fn an_unresolvable_name_is_explained() {
     let host = "no-such-host.invalid:2181";
     let (code, stderr) = fails(&["--server", host, "--connect-timeout", "2s", "ls"]);
-    // A resolver that answers says why; one that does not must not delay the end.
+    // If the resolver answers, the error has its reason; if not, the resolver must not delay the end.
     assert_eq!(code, 1, "{stderr}");
     assert!(
         stderr.contains(host) && stderr.contains("2000 ms"),
@@ -44,7 +44,7 @@ fn an_unresolvable_name_is_named_with_the_reason() {
 }
 
 #[test]
-fn a_port_that_accepts_and_never_answers_is_given_up_in_time() {
+fn a_port_that_never_answers_is_given_up() {
     let address = listener(|mut stream| {
         thread::spawn(move || {
             let mut sink = Vec::new();
@@ -75,7 +75,7 @@ fn a_port_that_accepts_and_never_answers_is_given_up_in_time() {
 }
 
 #[test]
-fn a_server_that_is_no_zookeeper_is_told_apart() {
+fn a_server_of_another_protocol_is_named() {
     for (greeting, word) in [
         (
             "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
@@ -85,7 +85,7 @@ fn a_server_that_is_no_zookeeper_is_told_apart() {
         ("\u{1b}[2J\u{7}\u{1b}]0;owned\u{7}", "ZooKeeper"),
     ] {
         let address = listener(move |mut stream| {
-            // The client may be gone already.
+            // An error means that the client has closed the connection.
             let _ = stream.write_all(greeting.as_bytes());
             thread::spawn(move || {
                 let mut sink = Vec::new();
@@ -110,7 +110,7 @@ fn a_server_that_closes_at_once_is_an_error() {
 }
 
 #[test]
-fn a_signal_while_connecting_ends_it_with_the_shells_code() {
+fn a_signal_ends_connecting() {
     let (connected, connection) = mpsc::channel();
     let address = listener(move |stream| connected.send(stream).unwrap());
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
@@ -131,7 +131,7 @@ fn a_signal_while_connecting_ends_it_with_the_shells_code() {
     }
 }
 
-/// Reads a frame; none at the end of the stream.
+/// Reads a frame; `None` at the end of the stream.
 fn frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).ok()?;
@@ -152,7 +152,7 @@ fn granting(answer: fn(&[u8]) -> Vec<u8>) -> String {
         granted.extend([0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 16]);
         granted.extend([1; 16]);
         granted.push(0);
-        // The client may be gone, which the test sees by its words.
+        // An error means that the client has closed the connection; its output shows why.
         let _ = stream.write_all(&granted);
         if let Some(request) = frame(&mut stream) {
             let _ = stream.write_all(&answer(&request));
@@ -160,7 +160,8 @@ fn granting(answer: fn(&[u8]) -> Vec<u8>) -> String {
     })
 }
 
-/// Guards: P31. As a server with `enforce.auth.enabled` answers requests of unauthenticated clients.
+/// The port answers as a server with `enforce.auth.enabled` does to unauthenticated clients.
+/// Guards: P31.
 #[test]
 fn missing_credentials_are_not_refused_ones() {
     let server = granting(|request| {
@@ -189,7 +190,8 @@ fn missing_credentials_are_not_refused_ones() {
     }
 }
 
-/// Guards: P31. A server that is given the name of another ensemble closes the connection.
+/// A server closes the connection of a client that names another ensemble.
+/// Guards: P31.
 #[test]
 fn unanswered_credentials_are_a_cause() {
     let server = granting(|_| Vec::new());
@@ -205,7 +207,8 @@ fn unanswered_credentials_are_a_cause() {
     }
 }
 
-/// Guards: P30. A server at its limit closes the connection, mostly before it has read anything.
+/// A server at its limit of connections closes new ones, usually before it has read from them.
+/// Guards: P30.
 #[test]
 fn a_connection_limit_is_the_first_cause() {
     for reads in [false, true] {

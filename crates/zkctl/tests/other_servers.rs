@@ -1,5 +1,4 @@
-//! The command line on servers that know fewer operations than Apache ZooKeeper 3.9, as the embedded
-//! server poses as them.
+//! zkctl on servers with fewer operations than Apache ZooKeeper 3.9, which the embedded server imitates.
 
 #![allow(
     clippy::unwrap_used,
@@ -95,7 +94,7 @@ fn znodes_are_changed_on_every_server() {
 
 /// Guards: P6.
 #[test]
-fn what_a_server_lacks_is_named() {
+fn a_missing_operation_is_named() {
     for pose in [Pose::V3_4, Pose::KeeperOld, Pose::KeeperNew] {
         let zk = served(pose);
         zk.done(&["create", "/a"]);

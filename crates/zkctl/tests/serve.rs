@@ -1,4 +1,4 @@
-//! `zkctl serve`: its options, and the `zoo.cfg` that it understands.
+//! `zkctl serve`: its options and its `zoo.cfg`.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +43,7 @@ impl Serving {
         answer
     }
 
-    /// What a command prints, which must succeed.
+    /// The output of a command, which must succeed.
     fn done(&self, arguments: &[&str], auth: &str) -> String {
         let mut command = zkctl(arguments);
         command.env("ZK_SERVER", &self.hosts).env("ZK_AUTH", auth);
@@ -52,7 +52,7 @@ impl Serving {
         text(&output.stdout)
     }
 
-    /// Standard error, once it has ended.
+    /// Ends the server, and returns its standard error.
     fn end(mut self) -> String {
         self.child.kill().unwrap();
         let mut stderr = String::new();
@@ -64,13 +64,13 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // It may have ended.
+        // An error means that the server has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A file of this test, with this in it.
+/// Writes a temporary file.
 fn file(name: &str, content: &str) -> PathBuf {
     let path = env::temp_dir().join(format!("zkctl-serve-{}-{name}", process::id()));
     fs::write(&path, content).unwrap();
@@ -170,7 +170,7 @@ fn a_server_shows_no_secret() {
 }
 
 #[test]
-fn clients_must_prove_who_they_are() {
+fn enforced_authentication_is_required() {
     let command = zkctl(&["serve", "--port", "0", "--enforce-auth", "digest"]);
     let serving = Serving::start(command);
     assert_eq!(serving.done(&["exists", "/"], "digest:a:b"), "true\n");
@@ -185,6 +185,6 @@ fn replies_are_held_back() {
     let serving = Serving::start(zkctl(&["serve", "--port", "0", "--delay", "40ms"]));
     let start = Instant::now();
     assert_eq!(serving.done(&["exists", "/"], "digest:a:b"), "true\n");
-    // The handshake and the reply.
+    // One delay for the handshake, one for the reply.
     assert!(start.elapsed() >= delay * 2);
 }

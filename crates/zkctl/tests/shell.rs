@@ -1,5 +1,4 @@
-//! What the command line does for scripts and people where there is a server: exit codes, secrets,
-//! signals, pipes, sizes.
+//! zkctl with a server: exit codes, secrets, signals, pipes, sizes.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +24,7 @@ use zk_tests::watchdog::Wait;
 
 /// Guards: P58.
 #[test]
-fn exists_has_a_code_for_not_known() {
+fn exists_has_a_code_for_failures() {
     let zk = Served::start();
     assert_eq!(zk.run(&["exists", "/a"]).0, Some(1));
     assert_eq!(zk.run(&["exists", "/"]).0, Some(0));
@@ -35,9 +34,9 @@ fn exists_has_a_code_for_not_known() {
     assert_eq!((code, &*stdout), (Some(2), ""), "{stderr}");
 }
 
-/// The code is an answer to scripts, as in `zkctl exists /a | :`.
+/// Scripts use the code without the output, as in `zkctl exists /a | :`.
 #[test]
-fn an_answer_needs_no_reader() {
+fn exit_codes_need_no_reader() {
     let zk = Served::start();
     zk.done(&["create", "/a"]);
     let long = format!("/{}", "x".repeat(50_000));
@@ -59,7 +58,7 @@ fn an_answer_needs_no_reader() {
         let bench = ["-o", format, "bench", "set", "--ops", "5"];
         assert_eq!(unread(&bench), Some(1));
     }
-    // More than is written at once.
+    // More output than the buffer holds.
     zk.fill("/d", (0..1000).map(|n| n.to_string()));
     let paths: Vec<_> = (0..1000).map(|n| format!("/d/{n}")).collect();
     let mut delete = vec!["-o", "json", "delete", "/no-such-znode"];
@@ -85,7 +84,8 @@ fn lock_failures_have_codes_of_their_own() {
     }
 }
 
-/// Guards: P1, P4. A server that closes the connection on what it does not know, each time.
+/// The server closes the connection on each operation that it does not know.
+/// Guards: P1, P4.
 #[test]
 fn a_create_needs_no_new_operation() {
     let zk = Served::start();
@@ -96,19 +96,19 @@ fn a_create_needs_no_new_operation() {
     assert_eq!(zk.done(&["create", "-p", "/b/c/d", "v"]), "/b/c/d\n");
     assert_eq!(zk.done(&["create", "--container", "/e"]), "/e\n");
     assert_eq!(zk.done(&["get", "/b/c/d"]), "v");
-    // Whether a numbered one is there cannot be seen.
+    // zkctl cannot find out whether a sequential znode was created.
     let (code, _, stderr) = zk.run(&["create", "-s", "/n-"]);
     assert_eq!(code, Some(1), "{stderr}");
     assert!(
         stderr.contains("create2") && stderr.contains("3.5"),
         "{stderr}"
     );
-    // A znode that exists is not said to be new.
+    // A znode that existed before is not reported as created.
     let (code, _, stderr) = zk.run(&["create", "/a"]);
     assert_eq!(code, Some(1), "{stderr}");
 }
 
-/// What was created and deleted again is not created a second time, and said to be there.
+/// A znode that was created and deleted by another client meanwhile is not created a second time.
 #[test]
 fn a_create_happens_once() {
     let hour = Duration::from_secs(3600);
@@ -165,7 +165,7 @@ fn a_misspelt_chroot_is_not_created() {
 /// Guards: P61, P58.
 #[test]
 fn a_bounded_wait_ends_without_any_reply() {
-    // Neither the end of the session nor the limit of a request ends the wait.
+    // A long session and a long timeout of requests, so that neither ends the wait.
     let hour = Duration::from_secs(3600);
     let zk = Served::with(move || Server::builder().session_timeouts(hour, hour).start());
     for command in ["lock", "elect"] {
@@ -186,9 +186,9 @@ fn a_bounded_wait_ends_without_any_reply() {
     }
 }
 
-/// Others need what these commands hold and serve.
+/// Other processes need the znode or the server of these commands.
 #[test]
-fn what_lives_on_needs_no_reader() {
+fn running_commands_need_no_reader() {
     let zk = Served::start();
     let unread = |mut command: Command| {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -219,7 +219,7 @@ fn what_lives_on_needs_no_reader() {
     }
 }
 
-/// A contender's znode, which others wait for, outlives a process that could not delete it.
+/// Other contenders wait for the znode of a process that ended without deleting it.
 #[test]
 fn an_abandoned_place_in_line_is_reported() {
     let hour = Duration::from_secs(3600);
@@ -232,7 +232,7 @@ fn an_abandoned_place_in_line_is_reported() {
     ] {
         zk.done(&["create", path]);
         let mut limit = 200;
-        // A slow machine needs a longer limit to get into the line.
+        // A slow machine needs a longer limit to enter the queue.
         let stderr = loop {
             let first = on_connect().after(1);
             zk.faults.rule(first.then(Action::Close).always());
@@ -247,7 +247,7 @@ fn an_abandoned_place_in_line_is_reported() {
                 break stderr;
             }
             limit *= 2;
-            assert!(limit < 500_000, "it never gets into the line: {stderr}");
+            assert!(limit < 500_000, "it never enters the queue: {stderr}");
         };
         assert!(
             stderr.contains("could not be closed") && stderr.contains("3600 s"),
@@ -309,7 +309,8 @@ fn a_command_inherits_no_credentials() {
     }
 }
 
-/// As for `nohup`, and for what a shell starts with `&`. Guards: P56.
+/// As under `nohup`, and for processes that a shell starts with `&`.
+/// Guards: P56.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_ignored_signal_stays_ignored() {
@@ -329,7 +330,7 @@ fn an_ignored_signal_stays_ignored() {
     };
     let mut watch = start("watch /");
     watch.says("watching /");
-    // The lock's command ignores none of them, so that only what zkctl does with them counts.
+    // The lock's command ignores no signal, so that it would end if zkctl forwarded one.
     let mut lock =
         start("lock /l -- env --default-signal sh -c 'echo in; while :; do sleep 1; done'");
     lock.says("in");
@@ -337,7 +338,7 @@ fn an_ignored_signal_stays_ignored() {
         watch.signal(signal);
         lock.signal(signal);
     }
-    // Signals are received lowest number first, so that none of those before is left when this is.
+    // The system delivers the lowest number first, so that SIGTERM arrives after the others.
     for running in [&mut watch, &mut lock] {
         running.signal("TERM");
         assert_eq!(running.child.wait().unwrap().code(), Some(143));
@@ -441,7 +442,7 @@ fn a_larger_request_is_sent_where_allowed() {
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
     assert_eq!(zk.done(&["get", "/a"]).len(), data.len());
-    // What is too large with its path and header only.
+    // The data alone are small enough; with path and header the request is too large.
     let output = finish_with(zk.zkctl(&["set", "/a", "-"]), &data[..0xf_ffff]);
     assert!(text(&output.stderr).contains("--max-request-bytes"));
 }
@@ -471,7 +472,7 @@ fn delete_goes_on_after_a_reset() {
 
 /// Guards: P60.
 #[test]
-fn advice_is_in_the_words_of_the_shell() {
+fn advice_names_options_not_methods() {
     let zk = Served::start();
     zk.done(&[
         "create",
@@ -516,7 +517,7 @@ fn data_are_raw_except_to_a_terminal() {
     zk.done(&["create", "/a", data]);
     assert_eq!(zk.done(&["get", "/a"]), data);
     let zkctl = env!("CARGO_BIN_EXE_zkctl");
-    // It runs its command on a terminal.
+    // `script` runs its command on a terminal.
     let mut script = Command::new("script");
     script
         .args(["-qec", &format!("{zkctl} get /a"), "/dev/null"])

@@ -1,5 +1,4 @@
-//! What the command line does before it needs a ZooKeeper server: every mistake is a clear error,
-//! never a hang and never a panic.
+//! zkctl without a server: every mistake is an error that names it, and neither a hang nor a panic.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +16,7 @@ use std::thread;
 use common::{SECRET, assert_fails, fails, finish, zkctl};
 
 #[test]
-fn mistakes_in_the_command_line_are_usage_errors() {
+fn mistakes_are_usage_errors() {
     for (arguments, words) in [
         (&["ls", "x"][..], &["must start with '/'"][..]),
         (&["get", "/a/"], &["/a/"]),
@@ -51,7 +50,8 @@ fn mistakes_in_the_command_line_are_usage_errors() {
     }
 }
 
-/// Every other code may be the command's own. Guards: P58.
+/// Any code but 125 may be that of the command under the lock.
+/// Guards: P58.
 #[test]
 fn usage_errors_of_lock_have_their_own_code() {
     for (arguments, words) in [
@@ -78,13 +78,13 @@ fn usage_errors_of_lock_have_their_own_code() {
 }
 
 #[test]
-fn a_wrong_server_in_the_environment_is_a_usage_error() {
+fn a_wrong_server_variable_is_a_usage_error() {
     for (server, cause) in [("[::1", "not a host"), ("u:hunter2@zk1", "credentials")] {
         let mut command = zkctl(&["ls"]);
         command.env("ZK_SERVER", server);
         let output = finish(command);
         assert_eq!(output.status.code(), Some(2));
-        // What is in it may be a password.
+        // The value may contain a password.
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(
             stderr.contains(cause) && !stderr.contains(server),
@@ -187,9 +187,10 @@ fn a_secret_in_place_of_a_file_is_not_shown() {
     }
 }
 
-/// As `${X:-}` in the files of service managers. Guards: P53.
+/// `${X:-}` in the files of service managers gives an empty variable.
+/// Guards: P53.
 #[test]
-fn an_empty_variable_is_as_one_not_set() {
+fn an_empty_variable_counts_as_unset() {
     let variables = [
         "ZK_SERVER",
         "ZK_AUTH",
@@ -243,9 +244,10 @@ fn a_wrong_path_is_explained_once() {
     }
 }
 
-/// Nothing is lost by a variable that happens to be empty. Guards: P59.
+/// Data are not replaced by nothing because a shell variable was empty.
+/// Guards: P59.
 #[test]
-fn set_does_not_take_nothing_for_data() {
+fn set_refuses_empty_standard_input() {
     let set = [
         "--server",
         "127.0.0.1:1",
@@ -308,7 +310,7 @@ fn too_few_file_descriptors_are_no_panic() {
                 .stderr(Stdio::piped());
             let mut child = shell.spawn().unwrap();
             if command.starts_with("serve") {
-                // It ends by itself only if it fails.
+                // `serve` ends by itself only if it fails.
                 let mut line = String::new();
                 let stdout = child.stdout.take().unwrap();
                 BufReader::new(stdout).read_line(&mut line).unwrap();
@@ -327,7 +329,7 @@ fn too_few_file_descriptors_are_no_panic() {
 }
 
 #[test]
-fn half_a_security_is_a_usage_error() {
+fn incomplete_security_is_a_usage_error() {
     for (arguments, words) in [
         (&["--tls-cert", "c.pem", "ls"][..], &["--tls-key"][..]),
         (
@@ -363,14 +365,14 @@ fn half_a_security_is_a_usage_error() {
 }
 
 #[test]
-fn more_data_than_a_znode_holds_are_refused_before_anything_is_sent() {
+fn too_much_data_is_refused_before_sending() {
     let mut command = zkctl(&["--server", "127.0.0.1:1", "set", "/a"]);
     command.stdin(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let feeding = thread::spawn(move || {
         let megabyte = vec![b'x'; 1 << 20];
-        // It stops reading when it has seen enough.
+        // An error means that zkctl has stopped reading.
         let _ = stdin.write_all(&megabyte);
     });
     let output = child.wait_with_output().unwrap();

@@ -14,13 +14,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
-use zk_client::{BackoffPolicy, Client, ClientBuilder, Dial, Dialing, HostPort, Stream, Watch};
+use zk_client::{BackoffPolicy, Client, ClientBuilder, Dial, Dialing, HostPort, Transport, Watch};
 use zk_proto::records::{ConnectResponse, GetDataResponse};
 use zk_proto::{Encode, OpCode, ReplyHeader, SessionId, SessionPassword, Stat, Zxid, xid};
 
 /// A frame as it came.
 #[derive(Debug, Clone, Copy)]
-pub struct Heard {
+pub struct Received {
     pub at: Instant,
     pub op: OpCode,
     pub bytes: usize,
@@ -38,7 +38,7 @@ struct Inner {
     /// Whether requests are read and not answered.
     mute: AtomicBool,
     /// What came since [`Canned::record`].
-    heard: Mutex<Option<Vec<Heard>>>,
+    received: Mutex<Option<Vec<Received>>>,
     /// Connections end when it changes.
     cut: watch::Sender<()>,
 }
@@ -55,17 +55,14 @@ impl Canned {
             session,
             rearming,
             mute: AtomicBool::new(false),
-            heard: Mutex::new(None),
+            received: Mutex::new(None),
             cut: watch::Sender::new(()),
         }))
     }
 
-    /// Options for a client of it that comes back soon and waits for ever.
+    /// Options for a client of it that reconnects soon and has no time limits.
     pub fn builder(&self) -> ClientBuilder {
-        let impatient = BackoffPolicy {
-            initial: Duration::from_millis(1),
-            max: Duration::from_millis(1),
-        };
+        let impatient = BackoffPolicy::new(Duration::from_millis(1), Duration::from_millis(1));
         Client::builder("canned")
             .session_timeout(self.0.session)
             .deadline(None)
@@ -98,12 +95,12 @@ impl Canned {
 
     /// Writes down what comes from now on.
     pub fn record(&self) {
-        *self.0.heard.lock().unwrap() = Some(Vec::new());
+        *self.0.received.lock().unwrap() = Some(Vec::new());
     }
 
     /// What has come since, handshakes aside.
-    pub fn heard(&self) -> Vec<Heard> {
-        self.0.heard.lock().unwrap().take().unwrap_or_default()
+    pub fn received(&self) -> Vec<Received> {
+        self.0.received.lock().unwrap().take().unwrap_or_default()
     }
 }
 
@@ -112,7 +109,7 @@ impl Dial for Canned {
         Box::pin(async move {
             let (near, far) = tokio::io::duplex(64 * 1024);
             tokio::spawn(serve(self.0.clone(), far));
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }
@@ -161,9 +158,9 @@ async fn read(
             }
             frame.advance(4);
             let (xid, op) = (frame.get_i32(), OpCode::from_i32(frame.get_i32()).unwrap());
-            if let Some(heard) = &mut *server.heard.lock().unwrap() {
+            if let Some(received) = &mut *server.received.lock().unwrap() {
                 let at = Instant::now();
-                heard.push(Heard { at, op, bytes: len });
+                received.push(Received { at, op, bytes: len });
             }
             if op == OpCode::Ping || !server.mute.load(Ordering::Relaxed) {
                 let _ = asked.send(Some((xid, op)));

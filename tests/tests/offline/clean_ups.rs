@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use zk_client::{
     BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Outcome,
-    State, Stream,
+    State, Transport,
 };
 use zk_embedded::Server;
 use zk_embedded::fault::{Action, on};
@@ -38,7 +38,7 @@ impl Dial for Network {
                 ));
             }
             let stream = self.server.connect_in_memory().map_err(DialError::Other)?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 }
@@ -60,10 +60,7 @@ impl Network {
     }
 
     fn builder(&self) -> ClientBuilder {
-        let backoff = BackoffPolicy {
-            initial: Duration::from_millis(2),
-            max: Duration::from_millis(20),
-        };
+        let backoff = BackoffPolicy::new(Duration::from_millis(2), Duration::from_millis(20));
         Client::builder("memory")
             .session_timeout(Duration::from_secs(10))
             .backoff(backoff)
@@ -114,7 +111,7 @@ async fn close_names_what_it_could_not_clean_up() {
     let error = zk.close().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.outcome()),
-        (ErrorKind::Closed, Outcome::Unknown)
+        (ErrorKind::CleanupFailed, Outcome::Unknown)
     );
     assert!(error.to_string().contains(&path), "{error}");
     assert_eq!(network.server.sessions().len(), 0);
@@ -204,7 +201,7 @@ async fn close_cleans_up_in_the_next_session() {
         let closed = closing.await.unwrap();
         assert_eq!(closed.is_ok(), proven, "{closed:?}");
         if let Err(error) = closed {
-            assert_eq!(error.kind(), ErrorKind::Closed);
+            assert_eq!(error.kind(), ErrorKind::CloseUnacknowledged);
             assert_eq!(error.outcome(), Outcome::Unknown);
         }
         assert_eq!(network.below("/lock"), Vec::<String>::new());
@@ -303,10 +300,13 @@ fn a_blocking_drop_waits_for_clean_ups() {
     for _ in 0..20 {
         let zk = zk_client::blocking::Client::connect_with(network.builder()).unwrap();
         drop(
-            zk.wait(Lock::new(&zk, "/lock").persistent().acquire())
+            zk.wait(Lock::new(zk.as_async(), "/lock").persistent().acquire())
                 .unwrap(),
         );
-        drop(zk.wait(Lock::new(&zk, "/lock").acquire()).unwrap());
+        drop(
+            zk.wait(Lock::new(zk.as_async(), "/lock").acquire())
+                .unwrap(),
+        );
         drop(zk);
         assert_eq!(network.below("/lock"), Vec::<String>::new());
         assert_eq!(network.server.sessions().len(), 0);

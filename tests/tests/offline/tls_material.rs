@@ -28,7 +28,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::time_provider::TimeProvider;
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 use zk_client::{
-    Client, Dial, DialError, Dialing, ErrorKind, HostPort, Stream, TlsConfig, TlsDial, TlsError,
+    Client, Dial, DialError, Dialing, ErrorKind, HostPort, TlsConfig, TlsDial, TlsError, Transport,
 };
 use zk_tests::run_directory::ServerDirectory;
 
@@ -73,7 +73,7 @@ impl Dial for Peer {
                 }
             }
         });
-        Box::pin(async { Ok(Box::new(near) as Box<dyn Stream>) })
+        Box::pin(async { Ok(Box::new(near) as Box<dyn Transport>) })
     }
 }
 

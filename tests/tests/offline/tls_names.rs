@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use zk_client::{
     Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Outcome, Resolve,
-    Resolving, Servers, Stream, TlsConfig, TlsDial,
+    Resolving, Servers, TlsConfig, TlsDial, Transport,
 };
 use zk_embedded::Server;
 
@@ -106,7 +106,7 @@ impl Dial for Network {
                     }
                 }
             });
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 

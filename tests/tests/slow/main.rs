@@ -7,5 +7,6 @@ mod common;
 
 mod apache;
 mod current_server;
+mod mixed_fleets;
 mod offline;
 mod one_apache;

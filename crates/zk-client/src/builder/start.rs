@@ -1,4 +1,4 @@
-//! A client is made of its options, and waits for its first session.
+//! From the options to a client, and the wait for its first session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use zk_proto::ConnectTarget;
 #[cfg(feature = "tls")]
 use zk_transport::Dial;
-use zk_transport::Hosts;
+use zk_transport::{Hosts, ReconnectOptions};
 
 use crate::builder::ClientBuilder;
 use crate::client::Client;
 use crate::driver::srv_discovery::Discovery;
 use crate::driver::suspend_clock;
-use crate::driver::{Gone, Options, drive};
+use crate::driver::{CloseOnDrop, Options, drive};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::session::state::State;
 use crate::session::token::SessionToken;
@@ -20,26 +20,26 @@ use crate::session::{Core, Limits};
 use crate::shared::{Shared, now};
 use crate::telemetry::observed;
 
-/// Why a service in the DNS and TLS do not go together as they are.
+/// Why a service in the DNS cannot be used with these TLS options.
 const NAMES_FROM_DNS: &str = "dns-srv:// cannot be used with TLS like this: servers would be verified by \
      names from the DNS, whose answers are not authenticated, so that a forged answer could have the \
      credentials sent to any holder of a certificate of the CA; set TlsConfig::server_name to a name \
      that all servers' certificates are for, or list the servers in the connect string, or, if forged \
-     answers are no concern, set TlsConfig::danger_trust_dns_names; a Dial of your own is taken to use TLS \
-     unless its method authenticates_host answers false";
+     answers are no concern, set TlsConfig::danger_trust_dns_names; a Dial of your own counts as TLS \
+     unless its method authenticates_host returns false";
 
 impl ClientBuilder {
-    /// Makes the client without waiting for a session; requests wait for one. It keeps trying until
-    /// it is closed, however long there is no server.
+    /// Makes the client without waiting for a session; requests wait for one. The client tries to
+    /// connect until it is closed, however long no server can be reached.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`]: the connect string is invalid; a file that TLS needs cannot be
     /// read or used; or servers would be verified by names from the DNS ([`tls`](Self::tls)).
     ///
     /// # Panics
-    /// Outside a tokio runtime, for the client's driver is a task of the current one; and in a
-    /// runtime without timers (`enable_time`, or `enable_all`). If the runtime has no I/O and sockets
-    /// are needed, all requests fail with [`ErrorKind::Closed`], and the error says so.
+    /// Outside a tokio runtime: the client's driver is a task of the current one. And in a runtime
+    /// without timers (`enable_time`, or `enable_all`). In a runtime without I/O (`enable_io`) all
+    /// requests that need a socket fail with [`ErrorKind::Closed`], and the error says so.
     pub fn start(self) -> Result<Client> {
         self.start_with(None)
     }
@@ -72,7 +72,7 @@ impl ClientBuilder {
             },
             close_timeout: self.close_timeout,
         };
-        // What the wire can say: milliseconds in an i32, almost 25 days.
+        // The protocol has milliseconds in an i32: almost 25 days.
         let timeout = self
             .session_timeout
             .min(Duration::from_millis(i32::MAX.unsigned_abs().into()));
@@ -108,7 +108,7 @@ impl ClientBuilder {
         };
         core.preset_hosts(Hosts::new(hosts, self.backoff, seed));
         let runtime = tokio::runtime::Handle::current();
-        // Panics with the cause in a runtime without timers, and not later in the driver.
+        // Without timers in the runtime, this panics here and says why, instead of later in the driver.
         drop(tokio::time::sleep(Duration::ZERO));
         let suspended = match self.suspended.0 {
             Some(source) => suspend_clock::counted_from_now(source),
@@ -116,51 +116,59 @@ impl ClientBuilder {
         };
         let shared = Arc::new(Shared::new(core, runtime.clone(), suspended));
         let options = Options {
-            dial,
-            login: self.login,
-            frame_limit: self.max_reply,
+            connections: ReconnectOptions::shared(dial)
+                .login(self.login)
+                .frame_limit(self.max_reply),
             read_only: self.read_only,
             discovery,
             seed,
         };
-        let driver = drive(Gone(shared.clone()), options);
+        let driver = drive(CloseOnDrop(shared.clone()), options);
         let root = chroot.as_str().to_owned();
         runtime.spawn(observed(shared.clone(), root, driver));
         Ok(Client::new(shared, chroot, self.deadline, self.acl))
     }
 
-    /// Makes the client and waits for its first session.
-    ///
-    /// # Panics
-    /// As [`start`](Self::start).
+    /// Makes the client and waits for its first session, for
+    /// [`connect_timeout`](Self::connect_timeout) at most.
     ///
     /// # Errors
-    /// The connect string is invalid; the server refused the credentials or the login; or no server could be
-    /// reached in time, and then the error says what was wrong with each. If the reason is one that
-    /// trying again does not mend, and it is so at every server, the error comes as soon as each has
-    /// been tried: [`ErrorKind::Untrusted`], for a server's certificate that is not good, or this
-    /// client's, or TLS on one side only.
+    /// - [`ErrorKind::InvalidArgument`]: those of [`start`](Self::start); or there is no tokio runtime.
+    /// - [`ErrorKind::AuthFailed`]: the server refused the credentials or the login.
+    /// - [`ErrorKind::Untrusted`]: every server has failed for a reason that a retry does not mend: its
+    ///   certificate or this client's is not valid, or only one side uses TLS. This error comes as soon
+    ///   as each server has been tried.
+    /// - [`ErrorKind::ConnectTimeout`]: no server could be reached in time. The error says what was wrong
+    ///   with each. Until then a refused port shows only in the events of `tracing`.
+    ///
+    /// # Panics
+    /// In a runtime without timers; see [`start`](Self::start).
     ///
     /// # Cancel safety
     /// Dropping the future closes the client.
     pub async fn connect(self) -> Result<Client> {
-        let patience = self.connect_timeout;
+        require_runtime()?;
+        let limit = self.connect_timeout;
         let client = self.start()?;
-        within(patience, &client, client.connected()).await?;
+        within(limit, &client, client.connected()).await?;
         Ok(client)
     }
 
-    /// Makes the client and goes on with a session that another has left by
-    /// [`Client::detach`]; its epoch is 1. The session timeout is the one it had.
+    /// Makes the client and continues a session that another client has left by [`Client::detach`];
+    /// its epoch is 1, its timeout the one it had.
     ///
     /// # Errors
-    /// Those of [`connect`](Self::connect); and [`ErrorKind::SessionExpired`] if the session has
-    /// ended, or if the token is wrong, for servers do not tell which.
+    /// Those of [`connect`](Self::connect); and [`ErrorKind::SessionExpired`] if the session has ended
+    /// or the token is wrong: servers answer both alike.
+    ///
+    /// # Panics
+    /// In a runtime without timers; see [`start`](Self::start).
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the session, as it was left before.
+    /// Dropping the future leaves the session as it was.
     pub async fn resume(self, token: SessionToken) -> Result<Client> {
-        let (patience, id) = (self.connect_timeout, token.session());
+        require_runtime()?;
+        let (limit, id) = (self.connect_timeout, token.session());
         let client = self.start_with(Some(token))?;
         let mut resuming = Resuming {
             client: client.clone(),
@@ -174,7 +182,7 @@ impl ClientBuilder {
                         return Err(Error::new(ErrorKind::SessionExpired, Outcome::NotSent)
                             .with_detail(format!(
                                 "session {id} has ended, or the token's password is wrong: servers \
-                                 do not tell which; its ephemeral znodes are gone or will be, \
+                                 answer both alike; its ephemeral znodes are gone or will be, \
                                  connect for a new session"
                             )));
                     }
@@ -184,7 +192,7 @@ impl ClientBuilder {
                 }
             }
         };
-        let result = within(patience, &client, resumed).await;
+        let result = within(limit, &client, resumed).await;
         resuming.done = !matches!(
             result.as_ref().map_err(Error::kind),
             Err(ErrorKind::ConnectTimeout | ErrorKind::Untrusted)
@@ -193,7 +201,7 @@ impl ClientBuilder {
     }
 }
 
-/// A client that has not resumed its session yet. Should it never, the session is left alone.
+/// A client that has not resumed its session yet. Dropped before that, it leaves the session open.
 struct Resuming {
     client: Client,
     done: bool,
@@ -207,23 +215,35 @@ impl Drop for Resuming {
     }
 }
 
-/// Waits for the first session, and no longer.
+/// `connect` and `resume` report what would be a panic in `start`.
+fn require_runtime() -> Result<()> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::invalid_argument(
+            "there is no tokio runtime here for the client's task; connect inside one, or use \
+             zk_client::blocking",
+        )
+        .with_source(error)),
+    }
+}
+
+/// Waits for the first session for at most `limit`.
 async fn within(
-    patience: Duration,
+    limit: Duration,
     client: &Client,
     connected: impl Future<Output = Result<()>>,
 ) -> Result<()> {
-    match tokio::time::timeout(patience, client.unless_hopeless(connected)).await {
+    match tokio::time::timeout(limit, client.unless_hopeless(connected)).await {
         Ok(connected) => connected,
         Err(_elapsed) => {
             let failures = client.connect_failures();
             let detail = if failures.is_empty() {
                 format!(
                     "no session within {} ms: no server has answered or refused",
-                    patience.as_millis()
+                    limit.as_millis()
                 )
             } else {
-                format!("no session within {} ms: {failures}", patience.as_millis())
+                format!("no session within {} ms: {failures}", limit.as_millis())
             };
             Err(Error::new(ErrorKind::ConnectTimeout, Outcome::NotSent).with_detail(detail))
         }
@@ -234,7 +254,7 @@ async fn within(
 fn over_tls(below: Arc<dyn Dial>, config: zk_transport::TlsConfig) -> Result<Arc<dyn Dial>> {
     match zk_transport::TlsDial::over(below, config) {
         Ok(dial) => Ok(Arc::new(dial)),
-        // All there is to say, so not a source as well.
+        // The text is the whole cause, so there is no source.
         Err(error) => Err(Error::invalid_argument(error.to_string())),
     }
 }

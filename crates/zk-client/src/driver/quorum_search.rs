@@ -12,27 +12,25 @@ use zk_proto::HostPort;
 use zk_proto::admin::{AdminError, ServerMode, ServerStatus, isro};
 use zk_transport::{Addresses, Backoff, BackoffPolicy, Dial, four_letter};
 
-use crate::driver::budget;
+use super::endpoint::timing;
 use crate::session::state::State;
 use crate::shared::{Shared, now};
 
 /// The delays between rounds.
-const ROUNDS: BackoffPolicy = BackoffPolicy {
-    initial: Duration::from_millis(100),
-    max: Duration::from_secs(60),
-};
-/// A server with a quorum that kept the client this long was a good one; the next search starts
-/// with short delays again. One that does not keep it cannot make the client go back and forth.
+const ROUNDS: BackoffPolicy =
+    BackoffPolicy::new(Duration::from_millis(100), Duration::from_secs(60));
+/// A connection to a server with a quorum that lasted this long is proven: the next search starts with
+/// short delays again. A server that drops the client earlier cannot make it go back and forth.
 const PROVEN: Duration = Duration::from_secs(10);
-/// No server is given longer to say whether it is read-only.
-const MOST_PATIENCE: Duration = Duration::from_secs(2);
+/// The longest time for a server to answer whether it is read-only.
+const MAX_ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// Moves the client from a read-only server to one with a quorum, whenever it is on one.
 ///
 /// Polled by the driver together with the connection, so that it sees every state.
-pub(crate) async fn seek(shared: &Shared, dial: &dyn Dial, seed: u64) -> Infallible {
+pub(super) async fn search_quorum(shared: &Shared, dial: &dyn Dial, seed: u64) -> Infallible {
     let mut backoff = Backoff::new(ROUNDS, seed);
-    let mut asked = HashMap::new();
+    let mut addresses_of = HashMap::new();
     loop {
         let kept = until_read_only(shared).await;
         if kept.is_some_and(|kept| kept >= PROVEN) {
@@ -40,7 +38,7 @@ pub(crate) async fn seek(shared: &Shared, dial: &dyn Dial, seed: u64) -> Infalli
         }
         while shared.with(|core| core.wants_read_write()) {
             tokio::time::sleep(backoff.next_delay()).await;
-            if let Some((host, address)) = round(shared, dial, &mut asked).await {
+            if let Some((host, address)) = round(shared, dial, &mut addresses_of).await {
                 debug!(server = %host, "found a server with a quorum");
                 shared.with(|core| core.move_to(now(), host, address));
             }
@@ -48,8 +46,7 @@ pub(crate) async fn seek(shared: &Shared, dial: &dyn Dial, seed: u64) -> Infalli
     }
 }
 
-/// Waits until a read-only server serves the client. Returns how long a server with a quorum had served
-/// it before.
+/// Waits for a connection to a read-only server. Returns how long a server with a quorum served before.
 async fn until_read_only(shared: &Shared) -> Option<Duration> {
     let mut since: Option<Instant> = None;
     poll_fn(|_| {
@@ -60,45 +57,49 @@ async fn until_read_only(shared: &Shared) -> Option<Duration> {
         if matches!(state, State::Connected { .. }) {
             since.get_or_insert_with(now);
         }
-        // The driver's task is woken by whatever changes this.
+        // Every change of the state wakes the driver's task.
         Poll::Pending
     })
     .await
 }
 
-/// Asks every other server once, one after the other, each at the next of its addresses; `asked` says
-/// which those are. The server of this connection is asked if it has other addresses.
+/// Queries every other server once, one after the other, each at the next of its addresses, which
+/// `addresses_of` keeps. The server of this connection is queried if it has other addresses. Returns the
+/// first that has a quorum.
 async fn round(
     shared: &Shared,
     dial: &dyn Dial,
-    asked: &mut HashMap<HostPort, Addresses>,
+    addresses_of: &mut HashMap<HostPort, Addresses>,
 ) -> Option<(HostPort, Option<SocketAddr>)> {
-    let (hosts, timeout) = shared.with(|core| {
+    let (hosts, limit) = shared.with(|core| {
         let current = core.server().cloned();
         let several = |host| {
-            core.hosts
+            core.relocation
+                .hosts
                 .addresses_of(host)
                 .is_some_and(|of| of.known().len() > 1)
         };
         let others = core
+            .relocation
             .hosts
             .iter()
             .filter(|host| Some(*host) != current.as_ref() || several(host));
         let hosts: Vec<_> = others.cloned().collect();
-        (hosts, budget(core).min(MOST_PATIENCE))
+        let budget = core.relocation.hosts.budget(timing(core));
+        (hosts, budget.min(MAX_ANSWER_TIME))
     });
-    asked.retain(|host, _| hosts.contains(host));
+    addresses_of.retain(|host, _| hosts.contains(host));
     for host in hosts {
         if !shared.with(|core| core.wants_read_write()) {
             return None;
         }
-        let addresses = asked.entry(host.clone()).or_insert_with(|| {
-            // Where this connection is comes last.
-            let known = shared.with(|core| core.hosts.addresses_of(&host).cloned());
+        let addresses = addresses_of.entry(host.clone()).or_insert_with(|| {
+            // The address of the present connection comes last.
+            let known = shared.with(|core| core.relocation.hosts.addresses_of(&host).cloned());
             known.unwrap_or_default()
         });
-        *addresses = addresses.for_another_attempt().within(timeout);
-        match tokio::time::timeout(timeout, has_quorum(dial, &host, addresses)).await {
+        *addresses = addresses.for_another_attempt().within(limit);
+        match tokio::time::timeout(limit, has_quorum(dial, &host, addresses)).await {
             Ok(Ok(true)) => return Some((host, addresses.current())),
             Ok(Ok(false)) => debug!(server = %host, "is read-only as well"),
             Ok(Err(problem)) => debug!(server = %host, problem, "does not say if it has a quorum"),
@@ -119,8 +120,8 @@ async fn has_quorum(
     let answer = four_letter::ask_next(dial, host, addresses, "isro").await;
     match isro(&answer.map_err(|e| e.to_string())?) {
         Ok(read_only) => Ok(!read_only),
-        // One with read-only mode answers this, whatever it is configured to; but one that has not
-        // may be a member too. Every server answers the other word.
+        // A server with read-only mode answers this word whatever its whitelist is; one without the mode
+        // may be part of a quorum, too. Every server answers `srvr`.
         Err(AdminError::NotAllowed | AdminError::Empty) => {
             if let Some(same) = addresses.current() {
                 addresses.prefer(same);

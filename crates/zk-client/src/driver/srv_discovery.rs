@@ -1,4 +1,4 @@
-//! The list of servers out of the DNS.
+//! The list of servers from the DNS.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -11,7 +11,7 @@ use zk_transport::{Backoff, BackoffPolicy, Resolve};
 
 use crate::shared::{Shared, now};
 
-/// The time limit of a lookup, all its name servers together.
+/// How long a lookup may take, all name servers together.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A service whose SRV records are the list of servers.
@@ -19,12 +19,13 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Discovery {
     pub(crate) service: String,
     pub(crate) resolver: Arc<dyn Resolve>,
-    /// Zero for once only.
+    /// Zero to look them up only once.
     pub(crate) refresh: Duration,
 }
 
-/// Has the list of servers changed whenever the DNS does. A lookup that fails, finds no server, or
-/// finds what the one before did, changes nothing, even if the list was replaced otherwise since.
+/// Updates the list of servers whenever the records change. A lookup that fails, finds no server, or
+/// finds the same servers as the one before changes nothing, even if the program has set another list
+/// since.
 ///
 /// Polled by the driver.
 pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) -> Infallible {
@@ -45,7 +46,7 @@ pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) 
                     debug!(service, "the list of servers is the same");
                 } else {
                     found_before = found;
-                    // They are not none.
+                    // The list is not empty, so it cannot be refused.
                     let _ = shared.with(|core| core.update_hosts(now(), servers));
                     info!(service, "the list of servers has changed");
                 }
@@ -59,7 +60,7 @@ pub(crate) async fn discover(shared: &Shared, discovery: &Discovery, seed: u64) 
         }
         let found = shared.with(|core| {
             core.note_lookup(service, problem);
-            !core.hosts.is_empty()
+            !core.relocation.hosts.is_empty()
         });
         let delay = match found {
             false => backoff.next_delay(),

@@ -1,25 +1,25 @@
-//! The platform's clock of suspensions.
+//! A clock of the time for which the machine was suspended.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::shared::SuspendedTime;
 
-/// What `source` counts from now on.
+/// The clock `source`, counting from now.
 pub(crate) fn counted_from_now(source: SuspendedTime) -> SuspendedTime {
     let before = source();
     Arc::new(move || source().saturating_sub(before))
 }
 
-/// The platform's; always zero where [`Instant`] counts suspensions or no clock does.
+/// The platform's clock; always zero where [`Instant`] counts suspensions or no clock does.
 pub(crate) fn platform() -> SuspendedTime {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     {
         let start = (Instant::now(), counting_clock());
         Arc::new(move || {
             let counted = counting_clock().saturating_sub(start.1);
-            // Read second, so that a thread that is interrupted in between reports too little and
-            // not a suspension that never was; the next reading corrects it.
+            // Read second, so that a thread that is interrupted in between reports too little, and
+            // not a suspension that did not happen; the next reading corrects it.
             counted.saturating_sub(start.0.elapsed())
         })
     }
@@ -35,7 +35,7 @@ fn counting_clock() -> Duration {
 
     #[cfg(not(target_vendor = "apple"))]
     let clock = ClockId::Boottime;
-    // Apple's counts while the machine sleeps, and the standard library uses another.
+    // On Apple's systems this clock counts while the machine sleeps; `Instant` uses another.
     #[cfg(target_vendor = "apple")]
     let clock = ClockId::Monotonic;
     let time = clock_gettime(clock);

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use zk_proto::OpCode;
+use zk_proto::{OpCode, path};
 use zk_transport::Disconnect;
 
 use crate::error::op_class::{is_create, is_read, is_replaced, sets_no_znode};
@@ -25,7 +25,16 @@ impl fmt::Display for Error {
         match (&inner.detail, &inner.source) {
             (Some(detail), _) => f.write_str(detail)?,
             (None, Some(source)) if inner.kind == ErrorKind::Server => write!(f, "{source}")?,
-            (None, _) => f.write_str(what(inner))?,
+            (None, _) if lacks_chroot(inner) => {
+                let chroot = inner.chroot.as_deref().unwrap_or_default();
+                write!(f, "the client's chroot {chroot} does not exist")?;
+            }
+            (None, _) => {
+                f.write_str(what(inner))?;
+                if let Some(chroot) = &inner.chroot {
+                    write!(f, " in the chroot {chroot}")?;
+                }
+            }
         }
         if let Some(effect) = effect(inner) {
             write!(f, "; {effect}")?;
@@ -38,19 +47,19 @@ impl fmt::Display for Error {
 }
 
 impl Error {
-    /// What to do about it, in the words of this library: the end of its text, which has it in
-    /// parentheses. A program with words of its own can put those in its place.
+    /// What to do, in terms of this library: the end of the text, there in parentheses. A program with
+    /// an interface of its own can replace it.
     pub fn advice(&self) -> Option<&'static str> {
         advice(&self.0)
     }
 }
 
-/// An operation as people know it: without the number of its revision.
+/// The operation's name without the number of its revision.
 fn verb(op: OpCode) -> &'static str {
     op.name().trim_end_matches(|c: char| c.is_ascii_digit())
 }
 
-/// That a server does not know the operation.
+/// The text for a server that lacks the operation.
 fn unknown_to_server(op: OpCode) -> Option<&'static str> {
     macro_rules! since {
         ($name:literal, $version:literal) => {
@@ -81,15 +90,15 @@ fn unknown_to_server(op: OpCode) -> Option<&'static str> {
         OpCode::AddWatch => since!("addWatch", "3.6"),
         OpCode::WhoAmI => since!("whoAmI", "3.7"),
         OpCode::Multi => {
-            "the server does not know transactions, which came with version 3.4, or one of this one's \
-             operations: createTTL came with version 3.5.3 and has to be enabled \
+            "the server does not know transactions, which came with version 3.4, or an operation of this \
+             transaction: createTTL came with version 3.5.3 and has to be enabled \
              (extendedTypesEnabled)"
         }
         _ => return None,
     })
 }
 
-/// That a server may not know the operation, for it closed the connection.
+/// The text for a server that closed the connection and may lack the operation.
 fn closed_on(op: OpCode) -> Option<&'static str> {
     macro_rules! since {
         ($name:literal, $version:literal) => {
@@ -128,8 +137,22 @@ fn what(inner: &Inner) -> &'static str {
     }
 }
 
+/// Whether the path that was missing is the handle's chroot.
+fn lacks_chroot(inner: &Inner) -> bool {
+    let path = inner.path.as_deref().unwrap_or_default();
+    let is_create = inner.op.is_some_and(is_create);
+    let parent = path::parent(path).filter(|_| is_create);
+    inner.chroot.is_some() && (path == "/" || parent == Some("/"))
+}
+
 fn effect(inner: &Inner) -> Option<&'static str> {
     let read = inner.op.is_some_and(is_read);
+    if matches!(
+        inner.kind,
+        ErrorKind::CloseUnacknowledged | ErrorKind::CleanupFailed
+    ) {
+        return None;
+    }
     match inner.outcome {
         Outcome::Unknown if inner.op.is_some_and(sets_no_znode) => Some("it changes no znode"),
         Outcome::Unknown if read => Some("a read changes nothing"),
@@ -142,7 +165,7 @@ fn effect(inner: &Inner) -> Option<&'static str> {
     }
 }
 
-/// Whether the server misses credentials, as opposed to refusing those that it was given.
+/// Whether the server requires credentials and got none, as opposed to having refused some.
 fn lacks_credentials(inner: &Inner) -> bool {
     let source = inner.source.as_ref();
     let reason = source.and_then(|source| source.downcast_ref::<Disconnect>());
@@ -150,19 +173,19 @@ fn lacks_credentials(inner: &Inner) -> bool {
 }
 
 fn advice(inner: &Inner) -> Option<&'static str> {
-    const LOOK: &str = "read what it was to change before making it again";
+    const LOOK: &str = "read what it would have changed before making it again";
     let create = inner.op.is_some_and(is_create);
     let write = inner.op.is_some_and(|op| !is_read(op));
     Some(match (inner.kind, inner.outcome) {
         (ErrorKind::SessionExpired, Outcome::Unknown) if write => {
-            "the session's ephemeral znodes and watches are gone; read what it was to change before \
+            "the session's ephemeral znodes and watches are gone; read what it would have changed before \
              making it again in the next session"
         }
         (ErrorKind::Closed, Outcome::Unknown) if write => {
-            "the client is closed; read what it was to change with another"
+            "the client is closed; read what it would have changed with another client"
         }
         (ErrorKind::ConnectionLost, _) if inner.closed_on && inner.op.is_some_and(is_replaced) => {
-            "read what it was to change before making it again; once it is certain that the server does \
+            "read what it would have changed before making it again; once it is certain that the server does \
              not know it, the client sends an older operation"
         }
         (
@@ -170,10 +193,10 @@ fn advice(inner: &Inner) -> Option<&'static str> {
             Outcome::Unknown,
         ) if write => LOOK,
         (ErrorKind::ReplyTooLarge, Outcome::Unknown) if write => {
-            "read what it was to change before making it again, and raise max_reply_bytes"
+            "read what it would have changed before making it again, and raise max_reply_bytes"
         }
         (ErrorKind::MalformedReply, Outcome::Unknown) if write => {
-            "read what it was to change before making it again; the server may be of a version that \
+            "read what it would have changed before making it again; the server may be of a version that \
              this client does not know"
         }
         (ErrorKind::Server, Outcome::Unknown) => "it can be made again",
@@ -189,10 +212,15 @@ fn advice(inner: &Inner) -> Option<&'static str> {
         (ErrorKind::Unimplemented, _) if inner.op.is_some_and(is_replaced) => {
             "make it again: the client sends an older operation from now on"
         }
+        (ErrorKind::NoNode, _) if lacks_chroot(inner) => {
+            "ensure_path(\"/\") creates the chroot, and so does parents()"
+        }
         (ErrorKind::NoNode, _) if create => "create it first, or use parents()",
         (ErrorKind::BadVersion, _) => "read it again, and decide again",
         (ErrorKind::NotEmpty, _) => "delete its children first, or use recursive()",
-        (ErrorKind::NoAuth, _) => "give the credentials that it asks for with auth() or add_auth()",
+        (ErrorKind::NoAuth, _) => {
+            "give the credentials that the ACL names with auth() or add_auth()"
+        }
         (ErrorKind::InvalidAcl, _) => {
             "name a scheme that the servers know; the scheme auth needs credentials given before"
         }
@@ -203,13 +231,13 @@ fn advice(inner: &Inner) -> Option<&'static str> {
             "check the addresses, and that the servers run and have a quorum"
         }
         (ErrorKind::Untrusted, _) => {
-            "trying again will not help; check the certificates, the names, and which ports speak TLS"
+            "a retry will not help; check the certificates, the names, and which ports use TLS"
         }
         (ErrorKind::AuthFailed, _) if lacks_credentials(inner) => {
-            "this client is over; make another with the credentials, by auth() or sasl()"
+            "this client is closed; make another with the credentials, by auth() or sasl()"
         }
         (ErrorKind::AuthFailed, _) => {
-            "this client is over; check the scheme and the credentials, and make another"
+            "this client is closed; check the scheme and the credentials, and make another"
         }
         (ErrorKind::Closed, _) if inner.op.is_some() => "make another client",
         (ErrorKind::QueueFull, _) if inner.detail.is_some() => {
@@ -249,6 +277,11 @@ impl ErrorKind {
             ErrorKind::Untrusted => "no server can be connected to securely",
             ErrorKind::AuthFailed => "authentication failed",
             ErrorKind::Closed => "the client is closed",
+            ErrorKind::CloseUnacknowledged => {
+                "no server acknowledged the end of the session; its ephemeral znodes go when its \
+                 timeout passes"
+            }
+            ErrorKind::CleanupFailed => "a clean-up failed",
             ErrorKind::QueueFull => "too many requests are outstanding",
             ErrorKind::RequestTooLarge => "the request is too large",
             ErrorKind::ReplyTooLarge => "the reply is too large",
@@ -274,13 +307,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_whose_reply_was_lost_says_so_and_what_to_do() {
+    fn a_lost_reply_says_what_to_do() {
         let error = Error::connection_lost(Disconnect::ClosedByServer, Outcome::Unknown)
             .at(OpCode::Create2, "/a");
         assert_eq!(
             error.to_string(),
             "create /a: the connection was lost; whether it took effect is unknown (read what it \
-             was to change before making it again)"
+             would have changed before making it again)"
         );
         assert_eq!(
             error.source().unwrap().to_string(),
@@ -289,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_is_not_said_to_have_effects() {
+    fn a_read_has_no_effects() {
         let error = Error::answered(ErrorCode::NoNode).at(OpCode::GetData, "/b");
         assert_eq!(error.to_string(), "getData /b: the znode does not exist");
         assert_eq!(error.code(), Some(ErrorCode::NoNode));
@@ -311,7 +344,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "create /a: the server closed the connection and may not know create2, which came with \
-             version 3.5; whether it took effect is unknown (read what it was to change before making \
+             version 3.5; whether it took effect is unknown (read what it would have changed before making \
              it again; once it is certain that the server does not know it, the client sends an older \
              operation)"
         );
@@ -333,7 +366,7 @@ mod tests {
 
     /// Guards: M2.
     #[test]
-    fn a_code_that_is_no_refusal_is_not_said_to_be() {
+    fn an_ambiguous_code_is_not_called_a_refusal() {
         let text = |op| {
             let code = ErrorCode::OperationTimeout;
             Error::answered(code).at(op, "/a").to_string()
@@ -341,7 +374,7 @@ mod tests {
         assert_eq!(
             text(OpCode::SetData),
             "setData /a: operation timed out (OperationTimeout, -7); whether it took effect is \
-             unknown (read what it was to change before making it again)"
+             unknown (read what it would have changed before making it again)"
         );
         assert_eq!(
             text(OpCode::GetData),
@@ -355,9 +388,10 @@ mod tests {
         );
     }
 
-    /// Guards: M3. The look that failed is a read, and the creation is none.
+    // The failed look is a read, and the creation is a write.
+    /// Guards: M3.
     #[test]
-    fn a_failed_look_does_not_say_what_it_looks_for() {
+    fn a_failed_look_is_the_cause_of_a_write() {
         let lost = Error::connection_lost(Disconnect::ClosedByServer, Outcome::Unknown);
         let look =
             Error::new(ErrorKind::ReplyTooLarge, Outcome::Unknown).at(OpCode::GetChildren2, "/q");
@@ -365,7 +399,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "create /q/x-: the connection was lost, and looking for its effect failed; whether it \
-             took effect is unknown (read what it was to change before making it again)"
+             took effect is unknown (read what it would have changed before making it again)"
         );
         let look = error.source().unwrap().to_string();
         assert!(
@@ -386,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_only_server_says_when_to_come_back() {
+    fn a_read_only_server_says_when_to_retry() {
         let error = Error::answered(ErrorCode::NotReadOnly).at(OpCode::SetData, "/a");
         assert_eq!(
             error.to_string(),

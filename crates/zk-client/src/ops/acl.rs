@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use zk_proto::records::{GetAclRequest, GetAclResponse, SetAclRequest};
+use zk_proto::records::{GetAclRequest, GetAclResponse, SetAclRequest, StatResponse};
 use zk_proto::{Acl, OpCode, Stat};
 
 use crate::client::Client;
-use crate::ops::pending::{Call, Pending, operation};
-use crate::ops::read::stat;
+use crate::ops::operation::operation;
+use crate::ops::pending::{ANY_VERSION, Call, Pending};
 
-/// Reads a znode's ACL and stat. Without the permission to administer it, servers mask the hashes
-/// of digests.
+/// Reads a znode's ACL and stat. Servers mask the hashes of digests in it unless the client may
+/// administer the znode.
 ///
 /// # Errors
 /// [`NoNode`](crate::ErrorKind::NoNode), [`NoAuth`](crate::ErrorKind::NoAuth).
@@ -75,7 +75,7 @@ impl<'a> SetAcl<'a> {
             client,
             path,
             acl,
-            version: -1,
+            version: ANY_VERSION,
             deadline: None,
         }
     }
@@ -96,7 +96,7 @@ impl<'a> SetAcl<'a> {
         };
         Call::write(self.client, OpCode::SetAcl, self.path)
             .deadline(self.deadline)
-            .submit(&record, |reply, _| stat(reply))
+            .submit(&record, |reply, _| Ok(reply.decode::<StatResponse>()?.stat))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Setting a watch that lasts.
+//! Setting a watch for all further events.
 
 use std::time::Duration;
 
@@ -7,31 +7,33 @@ use zk_proto::records::{AddWatchMode, AddWatchRequest};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::ops::pending::{Call, Pending, Success, operation};
+use crate::ops::operation::operation;
+use crate::ops::pending::{Call, Pending};
+use crate::session::requests::Reply;
 use crate::session::watches::WatchKind;
 use crate::watch::{WatchMode, WatchStream};
 
 /// Watches a znode, or a whole subtree, until the stream is dropped. The znode need not exist.
 /// Needs servers of version 3.6 or newer.
 ///
-/// After a reconnect the watch is armed again and the stream yields a
-/// [`WatchEvent::Gap`](crate::WatchEvent::Gap), for no server reports what happened meanwhile.
+/// After a reconnect the client arms the watch again and the stream yields a
+/// [`WatchEvent::Gap`](crate::WatchEvent::Gap), because no server reports what happened meanwhile.
 ///
 /// # Other servers
-/// Where the server has no such watch, none is imitated: one-shot watches that are set again show the
-/// states of a znode and not each of its changes. What can be done with them on every server is in
-/// `zk-recipes`: `DataWatch` and `ChildrenWatch` follow a znode, `TreeCache` a subtree.
+/// The client does not imitate the watch on servers that lack it: one-shot watches that are set again
+/// show the states of a znode and not each of its changes. `zk-recipes` has what is possible with them
+/// on every server: `DataWatch` and `ChildrenWatch` follow a znode, `TreeCache` a subtree.
 ///
-/// ClickHouse Keeper has [`WatchMode::Persistent`] only. It also sets recursive watches, but their
+/// ClickHouse Keeper has [`WatchMode::Persistent`] only. It also accepts recursive watches, but their
 /// events name the watched znode and not the one that has changed.
 ///
 /// # Errors
-/// [`ErrorKind::Unimplemented`](crate::ErrorKind::Unimplemented) where the server lacks the watch. What
-/// it costs to find that out, a connection or on some servers a session, it costs once for each server;
-/// further calls send nothing.
+/// [`ErrorKind::Unimplemented`](crate::ErrorKind::Unimplemented) where the server lacks the watch. To
+/// find that out costs a connection, on some servers a session, once for each server; further calls
+/// send nothing.
 ///
 /// # Cancel safety
-/// Dropping the future removes the watch, should it be set after all.
+/// Dropping the future removes the watch, if the server sets it.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "operations do nothing unless awaited or submitted"]
 pub struct AddWatch<'a> {
@@ -77,7 +79,8 @@ impl<'a> AddWatch<'a> {
 
 /// The record that Apache ZooKeeper sends says nothing that the header has not said, and ClickHouse
 /// Keeper sends none.
-fn armed(reply: &Success, client: &Client) -> Result<WatchStream> {
+fn armed(reply: &Reply, client: &Client) -> Result<WatchStream> {
+    reply.body()?;
     match reply.watch {
         Some(_) => Ok(WatchStream::new(client, reply.watch)),
         None => Err(nameless_events(Outcome::Rejected)),

@@ -1,39 +1,29 @@
-//! Removing in the background what a dropped future or guard has left on the ensemble.
+//! Clean-ups: deleting, in the background, the znode of a dropped future or guard.
 //!
-//! The first request of a clean-up is submitted before the drop returns, so that it precedes
-//! whatever the caller submits next. [`Client::close`](crate::Client::close) and the drop of the last
-//! handle wait for the rest.
+//! The first request of a clean-up is submitted before the drop returns, so that it precedes all that
+//! the caller submits next. [`Client::close`](crate::Client::close) and the drop of the last handle
+//! wait for the rest.
 
 use std::future::Future;
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
+pub(crate) use crate::session::cleanups::Target;
 use crate::session::requests::SlotKey;
 use crate::shared::now;
 
-/// What a clean-up removes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// A znode that goes with the session that the requests made now belong to.
-    Ephemeral,
-    /// What the caller deletes in that session, ephemeral or not.
-    InSession,
-    /// A znode that outlives sessions, and has a name of its own.
-    Persistent,
-}
-
-/// A clean-up, until it has ended.
+/// A clean-up that has not ended.
 pub(crate) struct Cleanup {
     client: Client,
     target: Target,
     path: String,
-    /// None if the client is over, or its session is being closed.
+    /// `None` if the client is over, or its session is being closed.
     id: Option<u64>,
     done: bool,
 }
 
 impl Cleanup {
-    /// The requests of the clean-up are made by [`client`](Self::client).
+    /// Begins a clean-up; [`client`](Self::client) is the handle for its requests.
     pub(crate) fn begin(client: &Client, path: &str, target: Target) -> Self {
         let outlives_session = target == Target::Persistent;
         let id = client
@@ -49,12 +39,12 @@ impl Cleanup {
     }
 
     /// A handle without a deadline, for the requests of the clean-up. It does not keep the client
-    /// open. Unless the target outlives sessions, its requests fail in every session but this.
+    /// open. Unless the znode outlives sessions, its requests fail in every session but this.
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// There is something to delete only if this request is sent, as long as it is given.
+    /// Sets the request that creates the znode: if it is not sent, there is nothing to delete.
     pub(crate) fn set_creation(&self, creation: Option<SlotKey>) {
         if let Some(id) = self.id {
             let shared = self.client.shared();
@@ -62,7 +52,7 @@ impl Cleanup {
         }
     }
 
-    /// Does the rest in the background, and logs it if that fails.
+    /// Does the rest in the background, and logs a failure.
     pub(crate) fn spawn(self, rest: impl Future<Output = Result<()>> + Send + 'static) {
         let runtime = self.client.runtime().clone();
         runtime.spawn(async move {
@@ -74,7 +64,7 @@ impl Cleanup {
         });
     }
 
-    /// There is nothing to clean up.
+    /// Ends the clean-up: there is nothing to delete.
     pub(crate) fn cancel(mut self) {
         self.done = true;
     }
@@ -103,8 +93,8 @@ impl Drop for Cleanup {
     }
 }
 
-/// Holds up the end of the client while it exists: there may be something to clean up, and it is not
-/// known yet. [`Client::close`] then waits for its drop as for a clean-up.
+/// Delays the end of the client while it exists, because there may be a znode to clean up.
+/// [`Client::close`] waits for its drop as for a clean-up.
 #[derive(Debug)]
 pub struct Pledge(Option<Cleanup>);
 
@@ -115,8 +105,8 @@ impl Pledge {
 }
 
 impl Client {
-    /// Has [`close`](Self::close) wait until what this returns is dropped, for a persistent znode at
-    /// `path` may have to be deleted then.
+    /// Makes [`close`](Self::close) wait until the result is dropped, because a persistent znode at
+    /// `path` may have to be deleted until then.
     #[doc(hidden)]
     pub fn pledge(&self, path: &str) -> Pledge {
         Pledge::new(self, path)

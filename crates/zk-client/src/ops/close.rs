@@ -9,29 +9,31 @@ use crate::session::token::SessionToken;
 use crate::shared::now;
 
 impl Client {
-    /// Closes the session on the server, so that its ephemeral znodes are gone when this returns.
-    /// What was submitted in the session is still executed; later requests fail with [`ErrorKind::Closed`].
-    /// All other handles are closed too.
+    /// Closes the session on the server: its ephemeral znodes are gone when this returns. Requests that
+    /// were submitted before are still executed; later ones fail with [`ErrorKind::Closed`]. All other
+    /// handles are closed, too.
     ///
-    /// Clean-ups come first: what was dropped before the call, such as a guard, a wait for a lock, a
-    /// [`protected`](crate::Create::protected) creation, and every
-    /// [`guaranteed`](crate::Delete::guaranteed) deletion, is gone from the ensemble when this
-    /// returns, also if it is persistent. Waits for persistent locks and protected creations of
-    /// persistent znodes that other tasks have under way end with this call, and are cleaned up,
-    /// too; one that this task holds and has not dropped delays the close and is reported. Clean-ups
-    /// have three quarters of
-    /// [`close_timeout`](crate::ClientBuilder::close_timeout), over lost connections and, for what is persistent, in another
-    /// session if this one expires meanwhile.
+    /// The client finishes its clean-ups first. The znodes of guards, waits for a lock and
+    /// [`protected`](crate::Create::protected) creations that were dropped before the call, and of all
+    /// [`guaranteed`](crate::Delete::guaranteed) deletions, are gone when this returns, persistent ones
+    /// included. In other tasks, waits for persistent locks and protected creations of persistent
+    /// znodes end with this call and are cleaned up, too. One that this task has not dropped delays the
+    /// close and is reported. Clean-ups have three quarters of
+    /// [`close_timeout`](crate::ClientBuilder::close_timeout). They continue after a lost connection
+    /// and, for persistent znodes, in another session if this one expires.
     ///
     /// ClickHouse Keeper acknowledges the end of a session by closing the connection. If it is killed at
-    /// this moment, the client cannot tell the difference, and the session may last until its timeout.
+    /// that moment, the client cannot see the difference, and the session may last until its timeout.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`]: no server acknowledged in time, and the session ends when its timeout
-    /// passes, as it does if it had expired by the client's clock alone; or a clean-up failed, and the text names the path of what may be left.
+    /// [`ErrorKind::CloseUnacknowledged`]: no server acknowledged in time, or the session had expired
+    /// by the client's clock alone; the session ends when its timeout passes.
+    /// [`ErrorKind::CleanupFailed`]: the session has ended, and a clean-up failed. The text names the
+    /// paths that may be left.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the closing.
+    #[doc(alias = "stop")]
     pub async fn close(self) -> Result<()> {
         let shared = self.shared();
         shared.with(|core| core.close(now()));
@@ -41,28 +43,28 @@ impl Client {
                 .map_or(Poll::Pending, Poll::Ready)
         })
         .await;
-        const UNACKNOWLEDGED: &str = "no server acknowledged the end of the session; its ephemeral \
-                                      znodes go when its timeout passes";
         let left = shared.with(|core| core.failed_cleanups());
-        let is_clean = left.is_empty();
-        let left =
-            format!("what was to be cleaned up may be left: {left}; see the log for the cause");
-        let detail = match (acknowledged, is_clean) {
+        let kind = match (acknowledged, left.is_empty()) {
             (true, true) => return Ok(()),
-            (false, true) => UNACKNOWLEDGED.to_owned(),
-            (true, false) => left,
-            (false, false) => format!("{UNACKNOWLEDGED}; {left}"),
+            (true, false) => ErrorKind::CleanupFailed,
+            (false, _) => ErrorKind::CloseUnacknowledged,
         };
-        Err(Error::new(ErrorKind::Closed, Outcome::Unknown).with_detail(detail))
+        let error = Error::new(kind, Outcome::Unknown);
+        Err(match left.is_empty() {
+            true => error,
+            false => error.with_detail(format!(
+                "{kind}; clean-ups may have left {left}; see the log for the cause"
+            )),
+        })
     }
 
-    /// Ends this client and leaves the session to another, with its ephemeral znodes: a process that
-    /// is about to be replaced hands it over. All other handles are closed; what has not been
-    /// answered fails with [`ErrorKind::Closed`], and its outcome is unknown if it was sent.
+    /// Ends this client and leaves its session, with the ephemeral znodes, to another client: for a
+    /// process that is about to be replaced. All other handles are closed. Requests without a reply fail
+    /// with [`ErrorKind::Closed`]; the outcome of those on the wire is unknown.
     ///
-    /// Clean-ups under way, such as those of guards that were just dropped, are not waited for; one
-    /// that is cut off is logged as a warning with its path, and its znode goes with the session to
-    /// the next client. So release guards, and wait for that, before the session is handed over.
+    /// This does not wait for clean-ups, such as those of guards that were just dropped. A clean-up that
+    /// does not finish is logged as a warning with its path, and its znode stays with the session. So
+    /// release guards, and wait for that, before the session is handed over.
     ///
     /// # Errors
     /// [`ErrorKind::SessionExpired`] if there is no session, [`ErrorKind::Closed`] if the client is

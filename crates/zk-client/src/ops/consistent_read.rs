@@ -1,135 +1,176 @@
-//! Reads that see what had been committed before they were made.
+//! Reads that see all that had been committed before they were submitted.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use bytes::BytesMut;
 use zk_proto::records::{CheckVersionRequest, MultiHeader, MultiOp};
 use zk_proto::{Encode, OpCode};
 
 use crate::client::Client;
-use crate::error::{ErrorKind, Outcome, Result};
-use crate::ops::pending::{Call, Pending};
-use crate::ops::read::sync;
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::ops::operation::blocking;
+use crate::ops::pending::{Call, CallOptions, Pending};
+use crate::ops::sync::sync;
+use crate::shared::now;
 
-/// How much a read must know.
+use self::sealed::Submit;
+
+/// Which transactions a read must see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Barrier {
-    /// What the leader had committed.
+    /// Those that the leader had committed.
     Sync,
-    /// What a quorum had committed: an empty transaction goes through it.
+    /// Those that a quorum had committed: it commits an empty transaction.
     Commit,
 }
 
 /// Operations that read: [`Get`](crate::Get), [`Exists`](crate::Exists),
 /// [`GetChildren`](crate::GetChildren), with or without a watch. Only this crate implements it.
-pub trait Read: sealed::InSession<Self::Output> {
-    /// What it gives.
+pub trait ReadOp: Submit<Self::Output> {
+    /// What the read returns.
     type Output;
 }
 
 pub(crate) mod sealed {
-    use super::{Client, Instant, Pending};
+    use crate::ops::pending::{Call, Pending};
 
-    /// A read that can have a barrier before it.
-    pub trait InSession<T>: Copy + Unpin {
-        fn client(&self) -> &Client;
-        fn path(&self) -> &str;
-        fn due(&self) -> Option<Instant>;
+    /// A read that can be submitted behind a barrier, and again.
+    pub trait Submit<T> {
+        /// The request, as the caller has made it.
+        fn call(&self) -> Call<'_>;
 
-        /// Puts it on the wire, to be done by `due`. It is not repeated in another session, where
-        /// nothing would be before it.
-        fn submit_in_session(self, due: Option<Instant>) -> Pending<T>;
+        /// Puts such a request on the wire.
+        fn send(call: Call<'_>) -> Pending<T>;
     }
 }
 
-/// A read with a barrier before it; both are on the wire together and cost one round trip.
+/// A read with a barrier in front of it. Both go out together and cost one round trip.
 ///
-/// Should the connection be lost, both are sent again. A server that knows less than the barrier's
-/// reply promised is not connected to; should the session expire, the read is made again, with a
-/// barrier of its own.
+/// If the connection is lost, the client sends both again, and connects to no server that lags behind
+/// the reply of the barrier. If the session expires, it submits the read again with a new barrier.
 ///
 /// # Errors
 /// Those of the read, and of the barrier: [`ReadOnly`](ErrorKind::ReadOnly) from a server without a
 /// quorum.
 ///
 /// # Cancel safety
-/// Dropping the future has no effect but that the reply is not seen.
+/// Dropping the future discards the reply and has no other effect.
 #[must_use = "operations do nothing unless awaited or submitted"]
-pub struct Fresh<R> {
+pub struct BarrierRead<R> {
     read: R,
     barrier: Barrier,
 }
 
-impl<R> Fresh<R> {
+impl<R> BarrierRead<R> {
     pub(crate) fn synced(read: R) -> Self {
-        Fresh {
+        BarrierRead {
             read,
             barrier: Barrier::Sync,
         }
     }
 
     pub(crate) fn linearizable(read: R) -> Self {
-        Fresh {
+        BarrierRead {
             read,
             barrier: Barrier::Commit,
         }
     }
 }
 
-impl<R: Read> Fresh<R> {
-    /// Puts barrier and read on the wire.
-    pub fn submit(self) -> FreshPending<R> {
-        let due = self.read.due();
-        let (barrier, read) = self.send(due);
-        FreshPending {
-            fresh: self,
-            due,
-            barrier,
+impl<R: ReadOp> BarrierRead<R> {
+    /// Puts barrier and read on the wire. The future borrows nothing.
+    pub fn submit(self) -> PendingBarrierRead<R::Output> {
+        let call = self.read.call();
+        let call = call.in_session(call.due(now()));
+        PendingBarrierRead {
+            client: call.client.clone(),
+            path: call.path.into(),
+            options: call.options,
+            kind: self.barrier,
+            barrier: self.barrier.submit(call),
             barred: None,
-            read,
+            read: R::send(call),
+            send: R::send,
         }
-    }
-
-    fn send(&self, due: Option<Instant>) -> (Pending<()>, Pending<R::Output>) {
-        let (client, path) = (self.read.client(), self.read.path());
-        let call = |op| Call::read(client, op, path).in_session().due(due);
-        let barrier = match self.barrier {
-            Barrier::Sync => sync(client, path, call(OpCode::Sync)),
-            // Its result does not matter: a transaction that fails is committed, too.
-            Barrier::Commit => call(OpCode::Multi).submit(&NoOp, |_, _| Ok(())),
-        };
-        (barrier, self.read.submit_in_session(due))
     }
 }
 
-impl<R: Read> IntoFuture for Fresh<R> {
+impl<R: ReadOp> IntoFuture for BarrierRead<R> {
     type Output = Result<R::Output>;
-    type IntoFuture = FreshPending<R>;
+    type IntoFuture = PendingBarrierRead<R::Output>;
 
-    fn into_future(self) -> FreshPending<R> {
+    fn into_future(self) -> PendingBarrierRead<R::Output> {
         self.submit()
+    }
+}
+
+blocking!([<R: ReadOp>] BarrierRead<R>, R::Output, |op| op.read.call().client);
+
+impl<R: fmt::Debug> fmt::Debug for BarrierRead<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BarrierRead")
+            .field("read", &self.read)
+            .field("barrier", &self.barrier)
+            .finish()
+    }
+}
+
+impl Barrier {
+    /// Submits the barrier of a read.
+    fn submit(self, read: Call<'_>) -> Pending<()> {
+        let call = |op| Call::read(read.client, op, read.path).in_session(read.due(now()));
+        match self {
+            Barrier::Sync => sync(call(OpCode::Sync)),
+            // A transaction that fails is committed, too, so the result makes no difference.
+            Barrier::Commit => call(OpCode::Multi)
+                .without_path_check()
+                .submit(&NoOp, |reply, _| reply.body().map(drop)),
+        }
     }
 }
 
 /// A read and its barrier, both submitted.
 ///
 /// # Cancel safety
-/// Dropping it has no effect but that the reply is not seen.
+/// Dropping it discards the reply and has no other effect.
 #[must_use = "futures do nothing unless awaited; the read itself has been submitted"]
-pub struct FreshPending<R: Read> {
-    fresh: Fresh<R>,
-    due: Option<Instant>,
+pub struct PendingBarrierRead<T> {
+    client: Client,
+    path: Box<str>,
+    options: CallOptions,
+    kind: Barrier,
     barrier: Pending<()>,
+    /// The result of the barrier, while the reply to the read is missing.
     barred: Option<Result<()>>,
-    read: Pending<R::Output>,
+    read: Pending<T>,
+    /// Submits the read again.
+    send: fn(Call<'_>) -> Pending<T>,
 }
 
-impl<R: Read> Future for FreshPending<R> {
-    type Output = Result<R::Output>;
+impl<T> PendingBarrierRead<T> {
+    fn submit_again(&mut self) {
+        let call = Call {
+            client: &self.client,
+            path: &self.path,
+            options: self.options,
+        };
+        self.barrier = self.kind.submit(call);
+        self.read = (self.send)(call);
+    }
+
+    /// Whether both requests can be submitted in another session.
+    fn is_repeatable(&self, failed: &Error) -> bool {
+        failed.kind() == ErrorKind::SessionExpired
+            && failed.outcome() == Outcome::NotSent
+            && !self.client.is_over()
+    }
+}
+
+impl<T> Future for PendingBarrierRead<T> {
+    type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
@@ -141,36 +182,29 @@ impl<R: Read> Future for FreshPending<R> {
                 self.barred = Some(barred);
                 return Poll::Pending;
             };
-            // The barrier's failure is the cause if both fail.
+            // If both fail, the failure of the barrier is the cause.
             let failed = match (barred, read) {
                 (Ok(()), Ok(output)) => return Poll::Ready(Ok(output)),
-                // The transaction of a barrier changes nothing, and its error is a read's.
-                (Err(error), _) => error.at(OpCode::Sync, self.fresh.read.path()),
+                // Named a sync, since the transaction of a barrier changes nothing.
+                (Err(error), _) => error.at(OpCode::Sync, &self.path),
                 (_, Err(error)) => error,
             };
-            let again = failed.kind() == ErrorKind::SessionExpired
-                && failed.outcome() == Outcome::NotSent
-                && !self.fresh.read.client().is_over();
-            if !again {
+            if !self.is_repeatable(&failed) {
                 return Poll::Ready(Err(failed));
             }
-            (self.barrier, self.read) = self.fresh.send(self.due);
+            self.submit_again();
         }
     }
 }
 
-impl<R: Read + fmt::Debug> fmt::Debug for FreshPending<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FreshPending").field(&self.fresh).finish()
-    }
-}
+blocking!([<T>] PendingBarrierRead<T>, T, |op| op.client);
 
-impl<R: fmt::Debug> fmt::Debug for Fresh<R> {
+impl<T> fmt::Debug for PendingBarrierRead<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fresh")
-            .field("read", &self.read)
-            .field("barrier", &self.barrier)
-            .finish()
+        f.debug_struct("PendingBarrierRead")
+            .field("path", &self.path)
+            .field("barrier", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,49 +1,47 @@
 //! Creating a znode exactly once, whatever happens to the reply.
 
 use std::fmt;
-use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::pin::Pin;
 use std::time::Duration;
 
 use zk_proto::{OpCode, SessionId, path};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::ops::children::Children;
 use crate::ops::cleanup::{Cleanup, Target};
-use crate::ops::create::{Create, Created};
-use crate::ops::pending::{Pending, validate};
-use crate::ops::read::Children;
+use crate::ops::create::{Create, CreateParents, Created, OwnedCreate};
+use crate::ops::delete::delete_for_good;
+use crate::ops::pending::{ANY_VERSION, Boxed, Pending, validate};
 use crate::ops::retry::repetition::Repetition;
-use crate::ops::write::{ANY, delete_for_good};
 use crate::session::requests::SlotKey;
 
-/// So many requests of one creation may each be lost with the connection: more than of other requests,
-/// for a creation that is given up leaves its caller in doubt.
+/// How many requests of one creation may each be lost with the connection. More than of other
+/// operations: after a creation that is given up, the outcome is unknown.
 const MAX_LOST_CREATIONS: u32 = 24;
 
-/// A random id that tells one creation from every other. It stands in the znode's name the way
-/// Curator puts it there: `_c_<uuid>-name`.
+/// A random id that distinguishes one creation from every other. It is put before the znode's name as
+/// Curator does: `_c_<uuid>-name`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Guid(u128);
 
 impl Guid {
-    /// A new random id: of 122 bits that the operating system's randomness decides, for two
-    /// contenders with one id would hold one lock.
+    /// A new random id. Its 122 bits come from the operating system's randomness: two contenders with
+    /// the same id would hold the same lock.
     pub fn random() -> Self {
         let half = || u128::from(RandomState::new().build_hasher().finish());
         let random = (half() << 64) | half();
-        // Version 4 and variant 1, as UUIDs made by chance say of themselves.
+        // Version 4 and variant 1: a random UUID.
         let version = (random & !(0xf << 76)) | (0x4 << 76);
         Guid((version & !(0x3 << 62)) | (0x2 << 62))
     }
 
-    /// Its 32 hexadecimal digits, without hyphens.
+    /// The 32 hexadecimal digits, without hyphens.
     pub fn hex(&self) -> String {
         format!("{:032x}", self.0)
     }
 
-    /// `_c_<uuid>-`, what a protected znode's name begins with.
+    /// `_c_<uuid>-`, the beginning of a protected znode's name.
     pub fn prefix(&self) -> String {
         format!("_c_{self}-")
     }
@@ -72,64 +70,102 @@ impl fmt::Debug for Guid {
 }
 
 impl<'a, D: AsRef<[u8]>> Create<'a, D> {
-    /// Puts a random id into the znode's name, so that its creation can be told apart from any
-    /// other's: after a lost connection the znode is looked for, and created if it is not there.
-    /// So it is created once, and its name is known, whatever happens to the reply.
+    /// Creates the znode exactly once, whatever happens to the reply, and returns its name: a random
+    /// id in the name distinguishes this creation from every other. After a lost connection the client
+    /// looks for the znode, and creates it only if it does not exist.
+    ///
+    /// The id comes first in the name, `_c_<uuid>-name`, so such names do not sort by what you
+    /// put in front of the number. To order children by a name of your own, put the order into the
+    /// parent (`/queue/high/job-`), sort by the ten digits at the end of the names, as locks and queues
+    /// do, or choose the whole beginning yourself with [`CreateProtected::prefix`].
+    ///
+    /// ```no_run
+    /// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
+    /// let job = zk.create("/jobs/job-", "payload").sequential().protected().parents().await?;
+    /// # Ok(()) }
+    /// ```
+    #[doc(alias = "withProtection")]
     pub fn protected(self) -> CreateProtected<'a, D> {
-        CreateProtected::new(self)
+        CreateProtected::new(self, false)
     }
 }
 
-/// [`Create`], exactly once.
+impl<'a, D: AsRef<[u8]>> CreateParents<'a, D> {
+    /// As [`Create::protected`].
+    pub fn protected(self) -> CreateProtected<'a, D> {
+        CreateProtected::new(self.create, true)
+    }
+}
+
+/// [`Create`], exactly once. Made by [`Create::protected`].
 ///
-/// When the connection is lost before the reply, or the reply leaves open whether it was executed,
-/// the znode is looked for by its id and created only if it is not there. An ephemeral znode found to belong to an earlier session of this client
-/// is on its way out; it is deleted, and another created in its place (CURATOR-498).
+/// When the connection is lost before the reply, or the reply does not say whether the request was
+/// executed, the client looks for the znode by its id, and creates it only if it does not exist. If it
+/// finds an ephemeral znode of an earlier session of this client, which the servers are about to
+/// delete, it deletes that and creates another (CURATOR-498).
 ///
 /// # Errors
-/// Those of [`Create`]. With an outcome of [`Outcome::Unknown`] the znode may exist, and is looked
-/// for and deleted in the background. So it is with a znode that is not ephemeral if the session
-/// expires before it is known, and no server has said so: the old session's request may yet be
-/// executed. A creation is not
-/// repeated without end: once 24 of its requests have each cost the connection, the error is that
-/// of the last.
+/// Those of [`Create`]. With [`Outcome::Unknown`] the znode may exist; the client looks for it and
+/// deletes it in the background. The outcome of a persistent znode is unknown if the session expires
+/// before it is known and no server has confirmed the expiry: the old session's request may still be
+/// executed. After 24 requests that each ended with the loss of the connection, the error is that of
+/// the last.
 ///
 /// # Cancel safety
-/// Dropping the future deletes the znode in the background, should it come to exist;
-/// [`Client::close`](crate::Client::close) waits for that. A sequential znode is found among its
-/// parent's children, which is impossible, and logged as a warning, if their list is larger than
-/// [`ClientBuilder::max_reply_bytes`](crate::ClientBuilder::max_reply_bytes).
+/// Dropping the future deletes the znode in the background, should it be created;
+/// [`Client::close`](crate::Client::close) waits for that. The client finds a sequential znode in the
+/// list of its parent's children. If that list is larger than
+/// [`ClientBuilder::max_reply_bytes`](crate::ClientBuilder::max_reply_bytes), it cannot, and logs a
+/// warning.
 #[must_use = "operations do nothing unless awaited or submitted"]
 pub struct CreateProtected<'a, D> {
     create: Create<'a, D>,
     guid: Guid,
     prefix: Option<String>,
+    parents: bool,
 }
 
 impl<'a, D: AsRef<[u8]>> CreateProtected<'a, D> {
-    pub(crate) fn new(create: Create<'a, D>) -> Self {
+    fn new(create: Create<'a, D>, parents: bool) -> Self {
         CreateProtected {
             create,
             guid: Guid::random(),
             prefix: None,
+            parents,
         }
     }
 
-    /// How long all of it may take; each of its requests has the client's default unless given.
+    /// As [`Create::parents`].
+    pub fn parents(mut self) -> Self {
+        self.parents = true;
+        self
+    }
+
+    /// How long all requests together may take; by default each has the client's deadline.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.create.deadline = Some(deadline);
         self
     }
 
-    /// Uses this id. It must not have been used before.
+    /// Uses this id, which no other creation may have used.
     pub fn guid(mut self, guid: Guid) -> Self {
         self.guid = guid;
         self
     }
 
     /// What the znode's name begins with, instead of [`Guid::prefix`]: for names that other clients
-    /// must understand. It is what the znode is known by, so it must not have been used before. With
-    /// a path that ends in a slash it is the whole name.
+    /// must understand, or that must sort in your order. With a path that ends in a slash, the prefix
+    /// is the whole name, up to the number of a sequential znode.
+    ///
+    /// The client recognises the znode by this prefix, so no other creation below the same parent may
+    /// have used it. To keep an order of your own, put the id behind it:
+    ///
+    /// ```no_run
+    /// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
+    /// let prefix = format!("{:03}-{}-", 7, zk_client::Guid::random());
+    /// let job = zk.create("/jobs/", "payload").sequential().protected().prefix(prefix).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = Some(prefix.into());
         self
@@ -145,36 +181,33 @@ impl<D> fmt::Debug for CreateProtected<'_, D> {
     }
 }
 
-/// A protected creation under way.
-type Creating<'a> = Pin<Box<dyn Future<Output = Result<Created>> + Send + 'a>>;
-
-impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> CreateProtected<'a, D> {
-    /// Puts the request on the wire: what is submitted next is executed after it, unless the
-    /// connection is lost meanwhile. The future does the rest.
-    pub fn submit(self) -> Creating<'a> {
+impl<'a, D: AsRef<[u8]>> CreateProtected<'a, D> {
+    /// Puts the request on the wire: requests that are submitted next are executed after it, unless the
+    /// connection is lost meanwhile. The future does the rest, and borrows nothing.
+    pub fn submit(self) -> Boxed<Created> {
         let client = self.create.client.within(self.create.deadline);
-        match self.orphan(&client) {
-            Ok(orphan) => {
-                let attempt = self.attempt(&client, &orphan);
+        match Creation::new(self, client) {
+            Ok((creation, orphan)) => {
+                let attempt = creation.attempt(&orphan);
                 orphan.set_creation(attempt.answer.key());
-                Box::pin(self.run(client, orphan, attempt))
+                Box::pin(creation.run(orphan, attempt))
             }
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }
 }
 
-impl<'a, D: AsRef<[u8]> + Send + Sync + 'a> IntoFuture for CreateProtected<'a, D> {
+impl<'a, D: AsRef<[u8]>> IntoFuture for CreateProtected<'a, D> {
     type Output = Result<Created>;
-    type IntoFuture = Creating<'a>;
+    type IntoFuture = Boxed<Created>;
 
-    fn into_future(self) -> Creating<'a> {
+    fn into_future(self) -> Boxed<Created> {
         self.submit()
     }
 }
 
-crate::ops::pending::blocking!(
-    [<'a, D: AsRef<[u8]> + Send + Sync + 'a>] CreateProtected<'a, D>, Created, |op| op.create.client
+crate::ops::operation::blocking!(
+    [<'a, D: AsRef<[u8]>>] CreateProtected<'a, D>, Created, |op| op.create.client
 );
 
 /// One request of a creation.
@@ -186,44 +219,56 @@ struct Attempt {
     answer: Pending<Created>,
 }
 
-impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
-    /// What is left of the creation if nobody waits for it. Fails if there can be no such znode.
-    fn orphan(&self, client: &Client) -> Result<Orphan> {
-        let (parent, name) = split(self.create.path);
-        let prefix = self.prefix.clone().unwrap_or_else(|| self.guid.prefix());
+/// A creation that has been submitted.
+struct Creation {
+    create: OwnedCreate,
+    /// The znodes above are still to be created, should the parent be missing.
+    parents: bool,
+}
+
+impl Creation {
+    /// The creation, and what remains to be deleted if its future is dropped. Fails if there can be no
+    /// such znode.
+    fn new<D: AsRef<[u8]>>(op: CreateProtected<'_, D>, client: Client) -> Result<(Self, Orphan)> {
+        let (parent, name) = split(op.create.path);
+        // The prefix completes an empty name, as the number of a sequential znode does.
+        let may_be_nameless = op.create.is_sequential() || op.prefix.is_some();
+        let prefix = op.prefix.unwrap_or_else(|| op.guid.prefix());
         let path = path::join(parent, &format!("{prefix}{name}"));
-        // What is in front of the name makes an empty one good, as a number behind it does.
-        let nameless = self.create.is_sequential() || self.prefix.is_some();
-        validate(OpCode::Create2, self.create.path, nameless)?;
-        self.create.validate(&path)?;
-        let ephemeral = self.create.options.is_ephemeral();
-        Ok(Orphan {
+        validate(OpCode::Create2, op.create.path, may_be_nameless)?;
+        op.create.validate(&path)?;
+        let ephemeral = op.create.options.is_ephemeral();
+        let orphan = Orphan {
             client: client.background(),
             parent: parent.to_owned(),
             prefix,
-            cleanup: (!ephemeral).then(|| Cleanup::begin(client, &path, Target::Persistent)),
+            cleanup: (!ephemeral).then(|| Cleanup::begin(&client, &path, Target::Persistent)),
             path,
-            sequential: self.create.is_sequential(),
+            sequential: op.create.is_sequential(),
             ephemeral,
             armed: true,
-        })
+        };
+        let creation = Creation {
+            create: op.create.into_owned(client),
+            parents: op.parents,
+        };
+        Ok((creation, orphan))
     }
 
-    fn attempt(&self, client: &Client, orphan: &Orphan) -> Attempt {
-        let session = client.session();
+    fn client(&self) -> &Client {
+        &self.create.client
+    }
+
+    fn attempt(&self, orphan: &Orphan) -> Attempt {
+        let session = self.client().session();
         Attempt {
             session: session.id,
             epoch: session.epoch.max(1),
-            answer: self.create.submit_with(client, &orphan.path, None),
+            answer: self.create.submit(&orphan.path),
         }
     }
 
-    async fn run(
-        self,
-        client: Client,
-        mut orphan: Orphan,
-        mut attempt: Attempt,
-    ) -> Result<Created> {
+    async fn run(mut self, mut orphan: Orphan, mut attempt: Attempt) -> Result<Created> {
         // The sessions in which it may have been created.
         let mut sessions = Vec::new();
         let mut losses = 0;
@@ -238,13 +283,13 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                 Err(error) => error,
             };
             orphan.set_creation(None);
-            sessions.push(client.session().id);
+            sessions.push(self.client().session().id);
             match (failed.kind(), failed.outcome()) {
                 _ if failed.is_unresolved()
                     && failed.kind() != ErrorKind::DeadlineExceeded
                     && !zk_proto::seeded_bug!("B84") =>
                 {
-                    match self.find(&client, &orphan, &sessions).await {
+                    match self.find(&orphan, &sessions).await {
                         Ok(Some(found)) => {
                             orphan.armed = false;
                             return Ok(found);
@@ -262,11 +307,12 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                     if losses >= MAX_LOST_CREATIONS {
                         return Err(failed.with_retries_exhausted());
                     }
-                    // A request of a session that was given up may still be on its way. An ephemeral
-                    // znode of that session goes with it; another would stay beside a second.
+                    // A request of a session that this client gave up may still be executed. An
+                    // ephemeral znode of that session goes with it; a persistent one would stay
+                    // beside a second.
                     if !self.create.options.is_ephemeral()
-                        && client.session().epoch != attempt.epoch
-                        && !is_proven_over(&client, attempt.epoch)
+                        && self.client().session().epoch != attempt.epoch
+                        && !is_proven_over(self.client(), attempt.epoch)
                     {
                         return Err(failed);
                     }
@@ -274,9 +320,9 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                         tokio::time::sleep(pause.next_delay()).await;
                     }
                 }
-                // It waited behind somebody's write when the connection was lost.
+                // Not sent: it waited behind another write when the connection was lost.
                 (ErrorKind::ConnectionLost, _) => {}
-                // The next attempt is one that the server knows.
+                // The next attempt sends an operation that the server knows.
                 (ErrorKind::Unimplemented, _) if failed.is_retryable() => {
                     losses += 1;
                     if losses >= MAX_LOST_CREATIONS {
@@ -285,25 +331,27 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
                     }
                 }
                 (_, Outcome::Unknown) => return Err(failed),
-                _ => {
-                    orphan.armed = false;
-                    return Err(failed);
+                (kind, _) => {
+                    let ensured = match kind == ErrorKind::NoNode && self.parents {
+                        true => self.create.ensure_parent(&orphan.path).await,
+                        false => Ok(false),
+                    };
+                    self.parents = false;
+                    if !matches!(ensured, Ok(true)) {
+                        orphan.armed = false;
+                        return Err(ensured.err().unwrap_or(failed));
+                    }
                 }
             }
-            attempt = self.attempt(&client, &orphan);
+            attempt = self.attempt(&orphan);
         }
     }
 
     /// The znode, if the creation took effect after all.
-    async fn find(
-        &self,
-        client: &Client,
-        orphan: &Orphan,
-        sessions: &[SessionId],
-    ) -> Result<Option<Created>> {
+    async fn find(&self, orphan: &Orphan, sessions: &[SessionId]) -> Result<Option<Created>> {
         let mut repetition = Repetition::default();
         loop {
-            match self.look(client, orphan, sessions).await {
+            match self.look(orphan, sessions).await {
                 Err(error) if repetition.may_go_on(&error) => {
                     tokio::time::sleep(repetition.next_delay()).await;
                 }
@@ -312,12 +360,8 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
         }
     }
 
-    async fn look(
-        &self,
-        client: &Client,
-        orphan: &Orphan,
-        sessions: &[SessionId],
-    ) -> Result<Option<Created>> {
+    async fn look(&self, orphan: &Orphan, sessions: &[SessionId]) -> Result<Option<Created>> {
+        let client = self.client();
         // This connection's server may lag behind the one that executed the creation.
         let paths = match &orphan.sequential {
             false => {
@@ -337,7 +381,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
             if !self.create.options.is_ephemeral() || stat.owner() == Some(client.session().id) {
                 return Ok(Some(Created { path, stat }));
             }
-            // Of an earlier session of ours, it is on its way out.
+            // The servers are about to delete a znode of an earlier session of this client.
             if stat.owner().is_some_and(|owner| sessions.contains(&owner)) {
                 client.delete(&path).guaranteed();
             }
@@ -346,7 +390,7 @@ impl<D: AsRef<[u8]>> CreateProtected<'_, D> {
     }
 }
 
-/// Whether no request of the session of this epoch can be executed any more.
+/// Whether no request of this epoch's session can be executed any more.
 fn is_proven_over(client: &Client, epoch: u64) -> bool {
     client.shared().with(|core| core.is_proven_over(epoch))
 }
@@ -360,10 +404,10 @@ fn split(path: &str) -> (&str, &str) {
     }
 }
 
-/// A creation that may not be awaited to its end. Dropped while armed, it looks for the znode in the
-/// background and deletes it.
+/// The znode of a creation whose future may be dropped. Dropped while armed, an orphan looks for its
+/// znode in the background and deletes it.
 struct Orphan {
-    /// Does not keep the client open.
+    /// A handle that does not keep the client open.
     client: Client,
     parent: String,
     prefix: String,
@@ -371,27 +415,27 @@ struct Orphan {
     path: String,
     sequential: bool,
     ephemeral: bool,
-    /// That of a persistent znode begins with the creation, for the client must not be closed before
-    /// it is known whether there is anything to clean up.
+    /// The clean-up of a persistent znode begins with the creation: the client must not be closed
+    /// before it is known whether there is anything to delete.
     cleanup: Option<Cleanup>,
     armed: bool,
 }
 
 impl Orphan {
-    /// The paths of the children that the creation has made: one at most, by the protocol.
+    /// The paths of the children that the creation has made: at most one, by the protocol.
     fn paths(&self, children: &Children) -> impl Iterator<Item = String> {
         paths_of(&self.parent, &self.prefix, children)
     }
 
-    /// Only this request can have created the znode, if it is given.
+    /// Names the only request that can have created the znode, if there is only one.
     fn set_creation(&self, creation: Option<SlotKey>) {
         if let Some(cleanup) = &self.cleanup {
             cleanup.set_creation(creation);
         }
     }
 
-    /// Looking for the znode has failed. It is not looked for again if that costs the connection
-    /// again.
+    /// Takes the error of a look for the znode. If another look would cost the connection again, there
+    /// is none.
     fn give_up_on(&mut self, look: &Error) {
         self.armed = look.kind() != ErrorKind::ReplyTooLarge;
         if !self.armed {
@@ -418,7 +462,8 @@ impl Drop for Orphan {
         let path = std::mem::take(&mut self.path);
         if !self.sequential {
             let deleting = client.delete(&path).submit();
-            cleanup.spawn(async move { delete_for_good(&client, &path, ANY, deleting).await });
+            cleanup
+                .spawn(async move { delete_for_good(&client, &path, ANY_VERSION, deleting).await });
             return;
         }
         let (parent, prefix) = (
@@ -435,11 +480,11 @@ fn paths_of(parent: &str, prefix: &str, children: &Children) -> impl Iterator<It
     found.map(move |name| path::join(parent, name))
 }
 
-/// A read of a znode's children, after all that has been submitted before.
+/// A read of a znode's children, behind all requests that have been submitted before.
 type Look = (Pending<()>, Pending<Children>);
 
 fn look(client: &Client, parent: &str) -> Look {
-    // A server that is connected to meanwhile may lag behind the one that executed the creation.
+    // The next connection's server may lag behind the one that executed the creation.
     (
         client.sync(parent).submit(),
         client.children(parent).submit(),
@@ -457,12 +502,12 @@ async fn remove(client: &Client, parent: &str, prefix: &str, mut look: Look) -> 
         };
         match read {
             Ok(children) => {
-                // Each of the names is that of this creation, so all can be deleted at once.
+                // All of these names are this creation's, so all can be deleted at once.
                 let deletions: Vec<_> = paths_of(parent, prefix, &children)
                     .map(|path| (client.delete(&path).submit(), path))
                     .collect();
                 for (deleting, path) in deletions {
-                    delete_for_good(client, &path, ANY, deleting).await?;
+                    delete_for_good(client, &path, ANY_VERSION, deleting).await?;
                 }
                 return Ok(());
             }

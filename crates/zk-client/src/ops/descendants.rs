@@ -1,4 +1,4 @@
-//! What is below a znode, without reading it level by level.
+//! Counting the znodes below a znode, and listing the ephemeral ones of the session.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use zk_proto::records::{
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::ops::pending::{Call, Pending, operation};
+use crate::ops::operation::operation;
+use crate::ops::pending::{Call, Pending};
 
 /// Counts all znodes below a znode, itself not included. Needs servers of version 3.6 or newer.
 ///
@@ -46,7 +47,7 @@ impl<'a> Count<'a> {
             .submit(&record, |reply, _| {
                 let response: GetAllChildrenNumberResponse = reply.decode()?;
                 u32::try_from(response.total)
-                    .map_err(|_| Error::unexpected("the server counted less than nothing"))
+                    .map_err(|_| Error::unexpected("negative number of znodes"))
             })
     }
 }
@@ -83,7 +84,7 @@ impl<'a> Ephemerals<'a> {
             .deadline(self.deadline)
             .submit(&record, |reply, client| {
                 let response: GetEphemeralsResponse = reply.decode()?;
-                // To a server the prefix is one of text: asked for /a, it lists /ab as well.
+                // Servers compare the prefix as text: for /a they list /ab as well.
                 let below = |path| client.root().strip(path).map(str::to_owned);
                 Ok(response.paths.iter().filter_map(below).collect())
             })

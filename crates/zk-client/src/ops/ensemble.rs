@@ -8,16 +8,18 @@ use zk_proto::{OpCode, Stat};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::ops::pending::{Call, Pending, Success, operation};
+use crate::ops::operation::operation;
+use crate::ops::pending::{Call, Pending};
 use crate::session::config_znode::{CONFIG, parse, read_config};
+use crate::session::requests::Reply;
 use crate::session::watches::WatchKind;
 use crate::watch::Watch;
 
 /// Any version of the configuration.
 const ANY: i64 = -1;
 
-/// Reads the ensemble's configuration. Lines of it that this crate cannot read are in
-/// [`EnsembleConfig::unreadable`]. A server alone has an empty one.
+/// Reads the ensemble's configuration. Lines that this crate cannot parse are in
+/// [`EnsembleConfig::unreadable`]. The configuration of a standalone server is empty.
 ///
 /// # Errors
 /// [`NoNode`](crate::ErrorKind::NoNode) from servers before 3.5;
@@ -40,8 +42,8 @@ impl<'a> GetConfig<'a> {
         }
     }
 
-    /// Also watches for the next change of it. The event's path is `/zookeeper/config`, whatever
-    /// the chroot (ZOOKEEPER-4565).
+    /// Also watches for the next change of the configuration. The event's path is `/zookeeper/config`,
+    /// without regard to the chroot (ZOOKEEPER-4565).
     pub fn watch(self) -> ConfigWatched<'a> {
         ConfigWatched {
             client: self.client,
@@ -85,28 +87,28 @@ impl ConfigWatched<'_> {
 
 operation!(ConfigWatched -> (EnsembleConfig, Stat, Watch));
 
-fn config(reply: &Success) -> Result<(EnsembleConfig, Stat)> {
+fn config(reply: &Reply) -> Result<(EnsembleConfig, Stat)> {
     let response: GetDataResponse = reply.decode()?;
     let config = parse(&response.data.unwrap_or_default());
     Ok((config, response.stat))
 }
 
 /// Changes the ensemble: either by [`joining`](Self::joining) and [`leaving`](Self::leaving), or
-/// with [`new_members`](Self::new_members) as a whole. It answers with the new configuration.
+/// with [`new_members`](Self::new_members) as a whole. The output is the new configuration.
 ///
-/// The servers must have `reconfigEnabled=true`, and the client the right to do it: the superuser's
+/// The servers must have `reconfigEnabled=true`, and the client the permission: the superuser's
 /// credentials, or an ACL of `/zookeeper/config` that lets it write.
 ///
 /// # Errors
-/// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if nothing or both is asked for, or a
-///   server is not written
+/// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument) without any change, with both kinds of
+///   change, or if a server is not written
 ///   `server.N=host:quorumPort:electionPort[:role][;[address:]clientPort[;[address:]securePort]]`;
 /// - [`BadVersion`](crate::ErrorKind::BadVersion) if the configuration is not
 ///   [`from_version`](Self::from_version);
-/// - [`NoAuth`](crate::ErrorKind::NoAuth) without the right to;
+/// - [`NoAuth`](crate::ErrorKind::NoAuth) without the permission;
 /// - [`Server`](crate::ErrorKind::Server) with a [`code`](Error::code): `NewConfigNoQuorum` if no
 ///   quorum of the new servers is connected and in sync, `ReconfigInProgress` if another change is
-///   under way, `ReconfigDisabled`, or `BadArguments` if the change makes no sense to the server.
+///   under way, `ReconfigDisabled`, or `BadArguments` if the server cannot apply the change.
 ///
 /// # Cancel safety
 /// Dropping the future does not stop a request that is on the wire.

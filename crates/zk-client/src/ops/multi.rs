@@ -1,5 +1,6 @@
 //! Several operations in one request.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -7,13 +8,14 @@ use zk_proto::records::{
     CheckVersionRequest, Children, DeleteRequest, GetChildrenRequest, GetDataRequest, MultiHeader,
     MultiOp, MultiResponse, MultiResult, SetDataRequest,
 };
-use zk_proto::{CreateMode, Decoder, Encode, ErrorCode, OpCode, PathError, Stat, path};
+use zk_proto::{CreateMode, Decoder, Encode, ErrorCode, OpCode, Stat};
 
 use crate::client::Client;
-use crate::error::PATH_SEPARATOR;
 use crate::error::{Error, Outcome, Result};
 use crate::ops::create::{Create, strip};
-use crate::ops::pending::{Call, Pending, Success, invalid_path, operation};
+use crate::ops::operation::operation;
+use crate::ops::pending::{ANY_VERSION, Call, Pending, validate};
+use crate::session::requests::Reply;
 
 /// What an operation of a transaction did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,24 +23,37 @@ use crate::ops::pending::{Call, Pending, Success, invalid_path, operation};
 pub enum OpResult {
     /// A znode was created.
     Created {
-        /// Its path, with the number a sequential one was given.
+        /// Its path, with the number that the server gave to a sequential znode.
         path: String,
-        /// Its stat. Servers before 3.9 do not tell (ZOOKEEPER-4026).
+        /// Its stat; `None` from servers before 3.9 (ZOOKEEPER-4026).
         stat: Option<Stat>,
     },
     /// A znode's data were set.
     Set(Stat),
     /// A znode was deleted.
     Deleted,
-    /// A version was right.
+    /// The znode had the version.
     Checked,
 }
 
 /// Several writes that take effect together or not at all.
 ///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client, version: i32) -> zk_client::Result<()> {
+/// let results = zk
+///     .multi()
+///     .check("/config", version)
+///     .set("/config/a", "1")
+///     .create("/config/b", "2")
+///     .commit()
+///     .await?;
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
-/// That of the first operation that fails, and [`Error::failed_op`] says which it was; none took
-/// effect then. With [`Outcome::Unknown`] either all took effect or none. An empty transaction succeeds without asking a server (ZOOKEEPER-3895).
+/// That of the first operation that fails, of which [`Error::failed_op`] is the index; none of them
+/// took effect then. With [`Outcome::Unknown`] either all took effect or none. An empty transaction
+/// succeeds without a request (ZOOKEEPER-3895).
 ///
 /// # Cancel safety
 /// Dropping the future does not stop a transaction that is on the wire.
@@ -54,36 +69,101 @@ pub struct Multi<'a> {
 #[derive(Debug, Default)]
 struct Ops {
     encoded: BytesMut,
-    kinds: Vec<OpCode>,
-    /// The paths, for errors.
-    paths: String,
-    /// What was wrong with the first operation that was invalid.
+    sent: Sent,
+    /// The error of the first invalid operation.
     invalid: Option<Error>,
 }
 
+/// What is kept of the operations to decode their results.
+#[derive(Debug, Default)]
+struct Sent {
+    kinds: Vec<OpCode>,
+    /// The paths, with commas in between.
+    paths: String,
+    /// Where in `paths` the path of each operation is.
+    spans: Vec<Range<usize>>,
+}
+
 impl Ops {
-    fn push(&mut self, path: &str, valid: Result<(), PathError>, op: &MultiOp<'_>) {
+    fn push(&mut self, path: &str, op: &MultiOp<'_>) {
+        self.push_checked(path, validate(OpCode::Multi, path, false), op);
+    }
+
+    fn push_checked(&mut self, path: &str, valid: Result<()>, op: &MultiOp<'_>) {
         if let Err(error) = valid {
-            self.refuse(invalid_path(OpCode::Multi, path, error));
+            self.refuse(error);
         }
         op.encode(&mut self.encoded);
-        self.kinds.push(op.op_code());
-        if !self.paths.is_empty() {
-            self.paths.push(PATH_SEPARATOR);
-        }
-        self.paths.push_str(path);
+        self.sent.push(op.op_code(), path);
     }
 
     fn refuse(&mut self, error: Error) {
         self.invalid.get_or_insert(error);
     }
 
-    fn finish(mut self) -> Result<(Encoded, String, Box<[OpCode]>)> {
+    /// Puts the operations on the wire as one request; `read` turns their results into its output.
+    fn submit<T: Default + 'static>(
+        mut self,
+        call: Call<'_>,
+        op: OpCode,
+        read: fn(&Sent, MultiResponse, &Client) -> Result<T>,
+    ) -> Pending<T> {
+        let client = call.client;
         if let Some(error) = self.invalid {
-            return Err(error);
+            return Pending::failed(client, op, error, |_, _| Ok(T::default()));
+        }
+        if self.sent.kinds.is_empty() {
+            return Pending::answered(client, op, |_, _| Ok(T::default()));
         }
         MultiHeader::END.encode(&mut self.encoded);
-        Ok((Encoded(self.encoded), self.paths, self.kinds.into()))
+        let (record, sent) = (Encoded(self.encoded), self.sent);
+        let paths = sent.paths.clone();
+        let call = Call {
+            path: &paths,
+            ..call
+        };
+        call.with_ops(&sent.kinds)
+            .submit_with(&record, move |reply, client| {
+                read(&sent, sent.response(reply)?, client)
+            })
+    }
+}
+
+impl Sent {
+    fn push(&mut self, op: OpCode, path: &str) {
+        self.kinds.push(op);
+        if !self.paths.is_empty() {
+            self.paths.push_str(", ");
+        }
+        let start = self.paths.len();
+        self.paths.push_str(path);
+        self.spans.push(start..self.paths.len());
+    }
+
+    fn path(&self, index: usize) -> &str {
+        let span = self.spans.get(index).cloned();
+        span.and_then(|span| self.paths.get(span))
+            .unwrap_or_default()
+    }
+
+    /// The results, each of which must fit its operation.
+    fn response(&self, reply: &Reply) -> Result<MultiResponse> {
+        let (body, kinds) = (reply.body()?, &self.kinds);
+        let response = MultiResponse::decode_at_most(&mut Decoder::new(body), kinds.len())
+            .map_err(Error::malformed)?;
+        if response.results.len() != kinds.len() {
+            return Err(Error::unexpected(
+                "the reply has fewer results than the request had operations",
+            ));
+        }
+        let mut pairs = response.results.iter().zip(kinds);
+        if pairs.all(|(result, op)| answers(result, *op)) {
+            Ok(response)
+        } else {
+            Err(Error::unexpected(
+                "the reply has the result of another operation than the request had in its place",
+            ))
+        }
     }
 }
 
@@ -111,8 +191,7 @@ impl<'a> Multi<'a> {
             path: self.client.root().wire(path),
             version,
         };
-        self.ops
-            .push(path, path::validate(path), &MultiOp::Check(request));
+        self.ops.push(path, &MultiOp::Check(request));
         self
     }
 
@@ -131,13 +210,9 @@ impl<'a> Multi<'a> {
     /// Creates a znode as the builder says: `tx.create_as(zk.create("/a", "x").ttl(day).acl(acl))`.
     /// Its deadline is the transaction's.
     pub fn create_as<D: AsRef<[u8]>>(mut self, create: Create<'_, D>) -> Self {
-        let valid = if create.is_sequential() {
-            path::validate_sequential(create.path)
-        } else {
-            path::validate(create.path)
-        };
+        let valid = validate(OpCode::Multi, create.path, create.is_sequential());
         match create.op(create.path) {
-            Ok(op) => self.ops.push(create.path, valid, &op),
+            Ok(op) => self.ops.push_checked(create.path, valid, &op),
             Err(error) => self.ops.refuse(error.at(OpCode::Multi, create.path)),
         }
         self
@@ -145,7 +220,7 @@ impl<'a> Multi<'a> {
 
     /// Replaces a znode's data, whatever their version.
     pub fn set(self, path: &str, data: impl AsRef<[u8]>) -> Self {
-        self.set_version(path, data, -1)
+        self.set_version(path, data, ANY_VERSION)
     }
 
     /// Replaces a znode's data if they have this version.
@@ -155,14 +230,13 @@ impl<'a> Multi<'a> {
             data: Some(data.as_ref()),
             version,
         };
-        self.ops
-            .push(path, path::validate(path), &MultiOp::SetData(request));
+        self.ops.push(path, &MultiOp::SetData(request));
         self
     }
 
     /// Deletes a znode, whatever its version.
     pub fn delete(self, path: &str) -> Self {
-        self.delete_version(path, -1)
+        self.delete_version(path, ANY_VERSION)
     }
 
     /// Deletes a znode if its data have this version.
@@ -171,57 +245,28 @@ impl<'a> Multi<'a> {
             path: self.client.root().wire(path),
             version,
         };
-        self.ops
-            .push(path, path::validate(path), &MultiOp::Delete(request));
+        self.ops.push(path, &MultiOp::Delete(request));
         self
     }
 
     /// Puts the transaction on the wire. Its results are those of its operations, in order.
+    #[doc(alias = "submit")]
     pub fn commit(self) -> Pending<Vec<OpResult>> {
-        submit(self.client, OpCode::Multi, self.ops, self.deadline, written)
-    }
-
-    /// [`commit`](Self::commit), by the name that other operations have for it.
-    pub fn submit(self) -> Pending<Vec<OpResult>> {
-        self.commit()
+        let call = Call::write(self.client, OpCode::Multi, "")
+            .without_path_check()
+            .deadline(self.deadline);
+        self.ops.submit(call, OpCode::Multi, written)
     }
 }
 
-operation!(Multi -> Vec<OpResult>);
+operation!(Multi -> Vec<OpResult>; commit);
 
-fn submit<T>(
-    client: &Client,
-    op: OpCode,
-    ops: Ops,
-    deadline: Option<Duration>,
-    meaning: fn(&Success, &Client) -> Result<T>,
-) -> Pending<T> {
-    if ops.kinds.is_empty() && ops.invalid.is_none() {
-        return Pending::answered(client, op, end(), meaning);
-    }
-    match ops.finish() {
-        Ok((record, paths, kinds)) => {
-            let call = match op {
-                OpCode::MultiRead => Call::read(client, op, &paths),
-                _ => Call::write(client, op, &paths),
-            };
-            call.ops(kinds).deadline(deadline).submit(&record, meaning)
-        }
-        Err(error) => Pending::failed(client, op, error, meaning),
-    }
-}
-
-/// The answer to nothing.
-fn end() -> Bytes {
-    let mut end = BytesMut::new();
-    MultiHeader::END.encode(&mut end);
-    end.freeze()
-}
-
-fn written(reply: &Success, client: &Client) -> Result<Vec<OpResult>> {
-    let response = response(reply)?;
-    if let Some(failure) = failure(&response) {
-        return Err(failure);
+fn written(sent: &Sent, response: MultiResponse, client: &Client) -> Result<Vec<OpResult>> {
+    if let Some(error) = failure(&response) {
+        return Err(match error.failed_op() {
+            Some(index) => error.at(OpCode::Multi, sent.path(index)),
+            None => error,
+        });
     }
     response
         .results
@@ -236,7 +281,7 @@ fn failure(response: &MultiResponse) -> Option<Error> {
     let is_error = |result: &MultiResult| matches!(result, MultiResult::Error(_));
     if !response.results.iter().all(is_error) {
         return Some(Error::unexpected(
-            "the reply says that some operations of the transaction took effect and others failed",
+            "in the reply, some operations of the transaction took effect and others failed",
         ));
     }
     let error = Error::answered(code);
@@ -244,25 +289,6 @@ fn failure(response: &MultiResponse) -> Option<Error> {
         Outcome::Rejected => error.with_failed_op(index),
         _ => error,
     })
-}
-
-/// The results, as many as there were operations.
-fn response(reply: &Success) -> Result<MultiResponse> {
-    let response = MultiResponse::decode_at_most(&mut Decoder::new(&reply.body), reply.ops.len())
-        .map_err(Error::malformed)?;
-    if response.results.len() != reply.ops.len() {
-        return Err(Error::unexpected(
-            "the reply has fewer results than the request had operations",
-        ));
-    }
-    let mut answered = response.results.iter().zip(&reply.ops);
-    if answered.all(|(result, op)| answers(result, *op)) {
-        Ok(response)
-    } else {
-        Err(Error::unexpected(
-            "the reply has the result of another operation than the request had in its place",
-        ))
-    }
 }
 
 /// Whether this can be the result of that operation.
@@ -344,8 +370,7 @@ impl<'a> MultiRead<'a> {
             path: self.client.root().wire(path),
             watch: false,
         };
-        self.ops
-            .push(path, path::validate(path), &MultiOp::GetData(request));
+        self.ops.push(path, &MultiOp::GetData(request));
         self
     }
 
@@ -355,27 +380,23 @@ impl<'a> MultiRead<'a> {
             path: self.client.root().wire(path),
             watch: false,
         };
-        self.ops
-            .push(path, path::validate(path), &MultiOp::GetChildren(request));
+        self.ops.push(path, &MultiOp::GetChildren(request));
         self
     }
 
     /// Puts the request on the wire. Its results are those of its reads, in order.
     pub fn submit(self) -> Pending<Vec<ReadResult>> {
-        submit(
-            self.client,
-            OpCode::MultiRead,
-            self.ops,
-            self.deadline,
-            read,
-        )
+        let call = Call::read(self.client, OpCode::MultiRead, "")
+            .without_path_check()
+            .deadline(self.deadline);
+        self.ops.submit(call, OpCode::MultiRead, read)
     }
 }
 
 operation!(MultiRead -> Vec<ReadResult>);
 
-fn read(reply: &Success, _: &Client) -> Result<Vec<ReadResult>> {
-    response(reply)?
+fn read(_: &Sent, response: MultiResponse, _: &Client) -> Result<Vec<ReadResult>> {
+    response
         .results
         .into_iter()
         .map(|result| match result {

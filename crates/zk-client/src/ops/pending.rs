@@ -1,5 +1,10 @@
-//! A request's way into the core, and its future.
+//! The way of one request into the session, and the future of its reply.
+//!
+//! Every operation that is one request comes through here: its builder makes a [`Call`],
+//! [`Call::submit`] encodes the record into the output buffer of the connection and returns the
+//! [`Pending`], and the `Pending` decodes the reply with the function that the builder gave.
 
+use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -7,333 +12,371 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use zk_proto::{Decode, Encode, ErrorCode, OpCode, decode_frame};
+use zk_proto::path::WirePath;
+use zk_proto::{Decode, Encode, OpCode, decode_frame};
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Outcome, PATH_SEPARATOR, Result, is_create};
-use crate::session::failure::{Failure, Replay};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::ops::explain::explain;
+use crate::session::failure::Replay;
 use crate::session::requests::{Answer, Reply, SlotKey};
-use crate::session::watches::WatchIntent;
-use crate::session::watches::{SubId, WatchKind};
+use crate::session::watches::{WatchIntent, WatchKind};
 use crate::session::{OpSet, Request};
 use crate::shared::now;
 use crate::telemetry::Observed;
 
-/// A request being put together.
-pub(crate) struct Call<'a> {
-    client: &'a Client,
+/// Matches any version of a znode.
+pub(crate) const ANY_VERSION: i32 = -1;
+
+/// One request: the handle that makes it, the znode it is about, and how it is made.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) path: &'a str,
+    pub(crate) options: CallOptions,
+}
+
+/// How a request is made: all of a [`Call`] that does not borrow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallOptions {
     op: OpCode,
-    path: &'a str,
-    sequential: bool,
+    path_rule: PathRule,
     replay: Replay,
     watch: Option<WatchKind>,
-    due: Due,
-    ops: Box<[OpCode]>,
-    /// The operations it needs that not every server has.
+    deadline: DeadlineSpec,
+    /// The operations that the request needs and not every server has.
     needs: OpSet,
 }
 
+/// What makes the path of a request valid.
+#[derive(Debug, Clone, Copy)]
+enum PathRule {
+    Znode,
+    /// The server appends a number, so the path may end in a slash.
+    Sequential,
+    /// The request has no path, or its paths have been validated.
+    Unchecked,
+}
+
 /// When an operation must be done.
-#[derive(Clone, Copy)]
-enum Due {
+#[derive(Debug, Clone, Copy)]
+enum DeadlineSpec {
     /// After the client's default deadline.
     Default,
-    /// After this long.
+    /// So long after it was submitted.
     After(Duration),
     /// At this time, if ever.
     At(Option<Instant>),
 }
 
-/// A server's successful answer, with the watch it set.
-pub(crate) struct Success {
-    pub(crate) body: Bytes,
-    pub(crate) watch: Option<SubId>,
-    /// The operations that were asked for in one, if it was several.
-    pub(crate) ops: Box<[OpCode]>,
+/// Decodes the server's reply into the output of the operation.
+type DecodeFn<T> = fn(&Reply, &Client) -> Result<T>;
+
+/// The same for an output that depends on the request.
+type DecodeWith<T> = Box<dyn Fn(&Reply, &Client) -> Result<T> + Send + Sync>;
+
+enum Decoder<T> {
+    Fn(DecodeFn<T>),
+    With(DecodeWith<T>),
 }
 
-impl Success {
+impl Reply {
+    /// The record of the reply.
+    ///
+    /// # Errors
+    /// The server answered with an error code, or the record is malformed.
     pub(crate) fn decode<'a, T: Decode<'a>>(&'a self) -> Result<T> {
-        decode_frame(&self.body, 0).map_err(Error::malformed)
+        decode_frame(self.body()?, 0).map_err(Error::malformed)
+    }
+
+    /// The undecoded record of the reply.
+    ///
+    /// # Errors
+    /// The server answered with an error code.
+    pub(crate) fn body(&self) -> Result<&Bytes> {
+        self.result.as_ref().map_err(|code| Error::answered(*code))
     }
 }
 
-/// What a successful answer means to the caller.
-type Meaning<T> = fn(&Success, &Client) -> Result<T>;
-
 impl<'a> Call<'a> {
-    /// A request that can be sent again without harm.
+    /// A request that the session may send again after a lost connection.
     pub(crate) fn read(client: &'a Client, op: OpCode, path: &'a str) -> Self {
-        Call {
-            replay: Replay::Always,
-            ..Call::write(client, op, path)
-        }
+        Call::new(client, op, path, Replay::Always)
     }
 
     /// A request that must not be executed twice.
     pub(crate) fn write(client: &'a Client, op: OpCode, path: &'a str) -> Self {
+        Call::new(client, op, path, Replay::Never)
+    }
+
+    fn new(client: &'a Client, op: OpCode, path: &'a str, replay: Replay) -> Self {
+        let options = CallOptions {
+            op,
+            path_rule: PathRule::Znode,
+            replay,
+            watch: None,
+            deadline: DeadlineSpec::Default,
+            needs: OpSet::of(op),
+        };
         Call {
             client,
-            op,
             path,
-            sequential: false,
-            replay: Replay::Never,
-            watch: None,
-            due: Due::Default,
-            ops: Box::default(),
-            needs: OpSet::of(op),
+            options,
         }
     }
 
-    /// The request belongs to what was submitted before it, and means nothing in another session.
-    pub(crate) fn in_session(self) -> Self {
-        Call {
-            replay: Replay::InSession,
-            ..self
+    /// The request belongs to the one submitted before it and fails in another session. It must be
+    /// done by `due`.
+    pub(crate) fn in_session(mut self, due: Option<Instant>) -> Self {
+        self.options.replay = Replay::InSession;
+        self.options.deadline = DeadlineSpec::At(due);
+        self
+    }
+
+    /// Whether the server appends a number to the path.
+    pub(crate) fn sequential(mut self, sequential: bool) -> Self {
+        if sequential {
+            self.options.path_rule = PathRule::Sequential;
+        }
+        self
+    }
+
+    /// The request has no path, or its paths have been validated.
+    pub(crate) fn without_path_check(mut self) -> Self {
+        self.options.path_rule = PathRule::Unchecked;
+        self
+    }
+
+    /// The request holds other operations, which the server must have, too.
+    pub(crate) fn with_ops(mut self, ops: &[OpCode]) -> Self {
+        self.options.needs = self.options.needs.with(OpSet::of_all(ops));
+        self
+    }
+
+    /// The request sets a watch.
+    pub(crate) fn watch(mut self, kind: WatchKind) -> Self {
+        self.options.watch = Some(kind);
+        self
+    }
+
+    /// How long the request may take; `None` for the client's default.
+    pub(crate) fn deadline(mut self, deadline: Option<Duration>) -> Self {
+        self.options.deadline = deadline.map_or(DeadlineSpec::Default, DeadlineSpec::After);
+        self
+    }
+
+    /// When the request must be done if it is submitted now.
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+        match self.options.deadline {
+            DeadlineSpec::Default => self.client.deadline_from(now, None),
+            DeadlineSpec::After(deadline) => self.client.deadline_from(now, Some(deadline)),
+            DeadlineSpec::At(due) => due,
         }
     }
 
-    /// The path gets a number added, so it may end in a slash.
-    pub(crate) fn sequential(self, sequential: bool) -> Self {
-        Call { sequential, ..self }
-    }
-
-    /// The request holds these operations.
-    pub(crate) fn ops(self, ops: Box<[OpCode]>) -> Self {
-        let needs = self.needs.with(OpSet::of_all(&ops));
-        Call { ops, needs, ..self }
-    }
-
-    pub(crate) fn watch(self, kind: WatchKind) -> Self {
-        Call {
-            watch: Some(kind),
-            ..self
-        }
-    }
-
-    pub(crate) fn deadline(self, deadline: Option<Duration>) -> Self {
-        let due = deadline.map_or(Due::Default, Due::After);
-        Call { due, ..self }
-    }
-
-    pub(crate) fn due(self, due: Option<Instant>) -> Self {
-        Call {
-            due: Due::At(due),
-            ..self
-        }
+    /// The path with the chroot in front, for a record.
+    pub(crate) fn wire_path(&self) -> WirePath<'a> {
+        self.client.root().wire(self.path)
     }
 
     /// Submits the request.
-    pub(crate) fn submit<T>(self, record: &dyn Encode, meaning: Meaning<T>) -> Pending<T> {
-        self.submit_with(record, meaning, None)
+    pub(crate) fn submit<T>(self, record: &dyn Encode, decode: DecodeFn<T>) -> Pending<T> {
+        self.submit_decoding(record, Decoder::Fn(decode))
     }
 
-    /// Submits the request; `missing` is what the absence of the znode means, if not an error.
+    /// Submits a request whose reply `decode` can only decode with what it has kept of the request.
     pub(crate) fn submit_with<T>(
-        mut self,
+        self,
         record: &dyn Encode,
-        meaning: Meaning<T>,
-        missing: Option<Meaning<T>>,
+        decode: impl Fn(&Reply, &Client) -> Result<T> + Send + Sync + 'static,
     ) -> Pending<T> {
-        let client = self.client.clone();
-        let (op, ops) = (self.op, std::mem::take(&mut self.ops));
+        self.submit_decoding(record, Decoder::With(Box::new(decode)))
+    }
+
+    fn submit_decoding<T>(self, record: &dyn Encode, decoder: Decoder<T>) -> Pending<T> {
         let submitted = now();
-        let observed = Observed::submitted(op, self.path);
-        let state = match self.into_core(submitted, record) {
+        let observed = Observed::submitted(self.options.op, self.path);
+        let progress = match self.enqueue(submitted, record) {
             Ok(key) => Progress::Waiting(key),
             Err(error) => Progress::Failed(error),
         };
         Pending {
-            client,
-            op,
-            ops,
+            client: self.client.clone(),
+            op: self.options.op,
             submitted,
             observed,
-            state,
-            meaning,
-            missing,
+            progress,
+            decoder,
             output: PhantomData,
         }
     }
 
-    fn into_core(self, now: Instant, record: &dyn Encode) -> Result<SlotKey> {
-        validate(self.op, self.path, self.sequential)?;
-        let watch = self.watch.map(|kind| WatchIntent {
+    /// Hands the request to the session: the one time that a submission takes the lock.
+    fn enqueue(&self, now: Instant, record: &dyn Encode) -> Result<SlotKey> {
+        let CallOptions { op, needs, .. } = self.options;
+        match self.options.path_rule {
+            PathRule::Znode => validate(op, self.path, false)?,
+            PathRule::Sequential => validate(op, self.path, true)?,
+            PathRule::Unchecked => {}
+        }
+        let watch = self.options.watch.map(|kind| WatchIntent {
             kind,
             path: self.client.root().join(self.path).into(),
             changed: false,
         });
         let request = Request {
-            op: self.op,
-            needs: self.needs,
+            op,
+            needs,
             path: self.path,
             record,
-            replay: self.replay,
+            replay: self.options.replay,
             watch,
-            deadline: match self.due {
-                Due::Default => self.client.deadline_from(now, None),
-                Due::After(deadline) => self.client.deadline_from(now, Some(deadline)),
-                Due::At(due) => due,
-            },
+            deadline: self.due(now),
             cleanup: self.client.is_for_cleanup(),
             only_in: self.client.only_in(),
         };
         self.client
             .shared()
             .with(|core| core.submit(now, &request))
-            .map_err(|failure| explain(*failure, self.client, now).at(self.op, self.path))
+            .map_err(|failure| explain(*failure, self.client, now).at(op, self.path))
     }
 }
 
-pub(crate) fn validate(op: OpCode, path: &str, sequential: bool) -> Result<()> {
-    // The paths of a transaction's operations were validated when they were added.
-    if matches!(op, OpCode::Multi | OpCode::MultiRead | OpCode::WhoAmI) {
-        return Ok(());
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.options.op.name(), self.path)
     }
+}
+
+/// Checks the path of an operation.
+pub(crate) fn validate(op: OpCode, path: &str, sequential: bool) -> Result<()> {
     let valid = if sequential {
         zk_proto::path::validate_sequential(path)
     } else {
         zk_proto::path::validate(path)
     };
-    valid.map_err(|e| invalid_path(op, path, e))
+    valid.map_err(|error| {
+        Error::new(ErrorKind::InvalidPath, Outcome::NotSent)
+            .with_source(error)
+            .at(op, path)
+    })
 }
 
-pub(crate) fn invalid_path(op: OpCode, path: &str, error: zk_proto::PathError) -> Error {
-    Error::new(ErrorKind::InvalidPath, Outcome::NotSent)
-        .with_source(error)
-        .at(op, path)
-}
+/// An operation of several requests that has been submitted.
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// An operation that has been submitted.
+/// An operation that has been submitted: the future of its reply.
+///
+/// It borrows nothing, so it can be given to whatever takes a future. Builders such as
+/// [`Get`](crate::Get) are no futures until `.await` or `submit()` makes one of them:
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client, paths: Vec<String>) -> zk_client::Result<()> {
+/// let task = tokio::spawn(zk.get("/a").submit());
+/// // The requests are on the wire together, and cost one round trip.
+/// let replies: Vec<_> = paths.iter().map(|path| zk.get(path).submit()).collect();
+/// for reply in replies {
+///     let (data, stat) = reply.await?;
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// With the crate `futures` that is `join_all(paths.iter().map(|path| zk.get(path).submit()))`; the
+/// same goes for `FuturesUnordered`, `buffer_unordered`, `select!` and `join!`.
 ///
 /// # Cancel safety
-/// Dropping it discards the reply, not the operation: what is on the wire may be executed. What
-/// still waits for a connection is not sent. A watch that it sets is removed.
+/// Dropping it discards the reply. A request on the wire may still be executed; a request that waits
+/// for a connection is not sent. A watch that the request sets is removed.
 #[must_use = "futures do nothing unless awaited; the operation itself has been submitted"]
 pub struct Pending<T> {
     client: Client,
     op: OpCode,
-    ops: Box<[OpCode]>,
     submitted: Instant,
     observed: Observed,
-    state: Progress,
-    meaning: Meaning<T>,
-    missing: Option<Meaning<T>>,
+    progress: Progress,
+    decoder: Decoder<T>,
     output: PhantomData<fn() -> T>,
 }
 
 enum Progress {
     Waiting(SlotKey),
+    /// The operation failed before it was submitted.
     Failed(Error),
-    Answered(Bytes),
+    /// The operation did not need a server.
+    Answered(Reply),
     Done,
 }
 
-impl Pending<()> {
-    pub(crate) fn auth(client: &Client, scheme: &str, secret: Vec<u8>) -> Self {
-        let submitted = now();
-        let deadline = client.deadline_from(submitted, None);
-        let key = client
-            .shared()
-            .with(|core| core.add_credential(scheme.to_owned(), secret, deadline));
-        let state = match key {
-            Ok(key) => Progress::Waiting(key),
-            Err(failure) => {
-                Progress::Failed(explain(failure, client, submitted).at(OpCode::Auth, ""))
-            }
-        };
+impl<T> Pending<T> {
+    fn new(
+        client: &Client,
+        op: OpCode,
+        path: &str,
+        progress: Progress,
+        decode: DecodeFn<T>,
+    ) -> Self {
         Pending {
             client: client.clone(),
-            op: OpCode::Auth,
-            ops: Box::default(),
-            submitted,
-            observed: Observed::submitted(OpCode::Auth, ""),
-            state,
-            meaning: |_, _| Ok(()),
-            missing: None,
+            op,
+            submitted: now(),
+            observed: Observed::submitted(op, path),
+            progress,
+            decoder: Decoder::Fn(decode),
             output: PhantomData,
         }
     }
-}
 
-impl<T> Pending<T> {
-    /// The request, until it has been answered.
+    /// An operation that failed before it was submitted.
+    pub(crate) fn failed(client: &Client, op: OpCode, error: Error, decode: DecodeFn<T>) -> Self {
+        let path = error.path().unwrap_or_default().to_owned();
+        Pending::new(client, op, &path, Progress::Failed(error), decode)
+    }
+
+    /// An operation that needs no server: `decode` gets an empty reply.
+    pub(crate) fn answered(client: &Client, op: OpCode, decode: DecodeFn<T>) -> Self {
+        let reply = Reply {
+            result: Ok(Bytes::new()),
+            watch: None,
+            seen: None,
+        };
+        Pending::new(client, op, "", Progress::Answered(reply), decode)
+    }
+
+    /// The slot of the request, until its reply has been taken.
     pub(crate) fn key(&self) -> Option<SlotKey> {
-        match self.state {
+        match self.progress {
             Progress::Waiting(key) => Some(key),
             _ => None,
         }
     }
 
-    /// An operation that failed before it was submitted.
-    pub(crate) fn failed(client: &Client, op: OpCode, error: Error, meaning: Meaning<T>) -> Self {
-        Pending {
-            client: client.clone(),
-            op,
-            ops: Box::default(),
-            submitted: now(),
-            observed: Observed::submitted(op, error.path().unwrap_or_default()),
-            state: Progress::Failed(error),
-            meaning,
-            missing: None,
-            output: PhantomData,
-        }
-    }
-
-    /// An operation whose answer needs no server.
-    pub(crate) fn answered(client: &Client, op: OpCode, body: Bytes, meaning: Meaning<T>) -> Self {
-        Pending {
-            client: client.clone(),
-            op,
-            ops: Box::default(),
-            submitted: now(),
-            observed: Observed::submitted(op, ""),
-            state: Progress::Answered(body),
-            meaning,
-            missing: None,
-            output: PhantomData,
-        }
-    }
-
-    /// What the server's answer means.
-    fn interpret(&mut self, answer: Result<Bytes, ErrorCode>, watch: Option<SubId>) -> Result<T> {
-        let (body, meaning) = match (answer, self.missing) {
-            (Ok(body), _) => (body, self.meaning),
-            (Err(ErrorCode::NoNode), Some(missing)) => (Bytes::new(), missing),
-            (Err(code), _) => return Err(Error::answered(code)),
+    fn decode(&self, reply: &Reply, path: &str) -> Result<T> {
+        let decoded = match &self.decoder {
+            Decoder::Fn(decode) => decode(reply, &self.client),
+            Decoder::With(decode) => decode(reply, &self.client),
         };
-        let ops = std::mem::take(&mut self.ops);
-        meaning(&Success { body, watch, ops }, &self.client)
+        decoded.map_err(|error| self.refused(error, reply, path))
     }
 
-    /// The server has answered with an error, or with what makes no sense.
-    fn refused(&self, error: Error, watch: Option<SubId>, path: &str) -> Error {
-        if let Some(sub) = watch {
+    /// The server answered with an error code, or with a malformed reply.
+    #[cold]
+    fn refused(&self, error: Error, reply: &Reply, path: &str) -> Error {
+        if let Some(sub) = reply.watch {
             self.client
                 .shared()
                 .with(|core| core.unsubscribe(now(), sub));
         }
-        let path = match error.failed_op() {
-            Some(index) => path.split(PATH_SEPARATOR).nth(index).unwrap_or_default(),
-            None => path,
+        let error = match error.path() {
+            // That of one operation of a transaction.
+            Some(_) => error,
+            None => error.at(self.op, path),
         };
-        let root = self.client.root();
-        let parent = zk_proto::path::parent(path).filter(|_| is_create(self.op));
-        let is_root = path == "/" || parent == Some("/");
-        match error.kind() {
-            ErrorKind::NoNode if is_root && !root.is_none() => {
-                error.with_detail(format!("the client's chroot {root} does not exist"))
-            }
-            _ => error,
-        }
-        .at(self.op, path)
+        error.in_chroot(self.client.root())
     }
 
-    fn take(&mut self, answer: Answer) -> Result<T> {
+    fn finish(&self, answer: Answer) -> Result<T> {
         match answer.result {
-            Ok(Reply { result, watch, .. }) => self
-                .interpret(result, watch)
-                .map_err(|error| self.refused(error, watch, &answer.path)),
+            Ok(reply) => self.decode(&reply, &answer.path),
             Err(failure) => {
                 let error = explain(*failure, &self.client, self.submitted);
                 Err(error.of_replayed(self.op).at(self.op, &answer.path))
@@ -342,23 +385,47 @@ impl<T> Pending<T> {
     }
 }
 
+impl Pending<()> {
+    /// Submits credentials. They go to every connection, and have a way of their own.
+    pub(crate) fn auth(
+        client: &Client,
+        scheme: String,
+        secret: Vec<u8>,
+        deadline: Option<Duration>,
+    ) -> Self {
+        let submitted = now();
+        let deadline = client.deadline_from(submitted, deadline);
+        let key = client
+            .shared()
+            .with(|core| core.add_credential(scheme, secret, deadline));
+        let progress = match key {
+            Ok(key) => Progress::Waiting(key),
+            Err(failure) => {
+                Progress::Failed(explain(failure, client, submitted).at(OpCode::Auth, ""))
+            }
+        };
+        Pending::new(client, OpCode::Auth, "", progress, |reply, _| {
+            reply.body().map(drop)
+        })
+    }
+}
+
 impl<T> Future for Pending<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let mut seen = None;
-        let result = if let Progress::Waiting(key) = self.state {
+        let result = if let Progress::Waiting(key) = self.progress {
             let shared = self.client.shared();
-            let polled = shared.with(|core| core.poll_reply(key, cx.waker()));
-            let Some(answer) = polled else {
+            let Some(answer) = shared.with(|core| core.poll_reply(key, cx.waker())) else {
                 return Poll::Pending;
             };
-            self.state = Progress::Done;
+            self.progress = Progress::Done;
             seen = answer.result.as_ref().ok().and_then(|reply| reply.seen);
-            self.take(answer)
+            self.finish(answer)
         } else {
-            match std::mem::replace(&mut self.state, Progress::Done) {
-                Progress::Answered(body) => self.interpret(Ok(body), None),
+            match std::mem::replace(&mut self.progress, Progress::Done) {
+                Progress::Answered(reply) => self.decode(&reply, ""),
                 Progress::Failed(error) => Err(error),
                 Progress::Waiting(_) | Progress::Done => return Poll::Pending,
             }
@@ -370,141 +437,34 @@ impl<T> Future for Pending<T> {
     }
 }
 
-blocking!([<T>] Pending<T>, T, |op| op.client);
+#[cfg(feature = "blocking")]
+impl<T> Pending<T> {
+    /// Blocks until the operation is done. With the feature `blocking`.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    ///
+    /// # Panics
+    /// If this thread is running asynchronous tasks; see [`blocking`](crate::blocking).
+    pub fn wait(self) -> Result<T> {
+        let runtime = self.client.runtime().clone();
+        runtime.block_on(self)
+    }
+}
 
 impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
         self.observed.dropped(self.op);
-        if let Progress::Waiting(key) = self.state {
+        if let Progress::Waiting(key) = self.progress {
             self.client.shared().with(|core| core.abandon(now(), key));
         }
     }
 }
 
-impl<T> std::fmt::Debug for Pending<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending")
             .field("op", &self.op)
             .finish_non_exhaustive()
     }
 }
-
-/// The failure of a request, with what the client knows besides.
-fn explain(failure: Failure, client: &Client, submitted: Instant) -> Error {
-    let waited = || now().saturating_duration_since(submitted).as_millis();
-    let detail = match &failure {
-        Failure::DeadlineExceeded(Outcome::NotSent) => {
-            let failures = client.connect_failures();
-            if failures.is_empty() {
-                Some(format!(
-                    "the deadline passed: no server answered within {} ms",
-                    waited()
-                ))
-            } else {
-                Some(format!(
-                    "the deadline passed: no server within {} ms: {failures}",
-                    waited()
-                ))
-            }
-        }
-        Failure::DeadlineExceeded(_) => Some(format!(
-            "the deadline passed: no answer within {} ms",
-            waited()
-        )),
-        Failure::Closed(_) if client.shared().with(|core| core.has_panicked()) => {
-            Some(client.connect_failures())
-        }
-        Failure::AuthFailed(..) => Some(client.connect_failures()).filter(|said| !said.is_empty()),
-        _ => None,
-    };
-    let error = Error::from(failure);
-    match detail {
-        Some(detail) => error.with_detail(detail),
-        None => error,
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::ConnectionLost(reason, outcome) => Error::connection_lost(reason, outcome),
-            Failure::ClosedOn(reason) => {
-                Error::connection_lost(reason, Outcome::Unknown).with_closed_on()
-            }
-            Failure::Unimplemented(outcome) => Error::new(ErrorKind::Unimplemented, outcome),
-            Failure::SessionExpired(outcome) => Error::new(ErrorKind::SessionExpired, outcome),
-            Failure::DeadlineExceeded(outcome) => Error::new(ErrorKind::DeadlineExceeded, outcome),
-            Failure::AuthFailed(reason, outcome) => Error::auth_failed(reason, outcome),
-            Failure::Closed(outcome) => Error::new(ErrorKind::Closed, outcome),
-            Failure::QueueFull => Error::new(ErrorKind::QueueFull, Outcome::NotSent),
-            Failure::QueueBytes { bytes, limit } => {
-                Error::new(ErrorKind::QueueFull, Outcome::NotSent).with_detail(format!(
-                    "the outstanding requests have {bytes} bytes and the limit is {limit}"
-                ))
-            }
-            Failure::RequestTooLarge { size, limit } => {
-                Error::new(ErrorKind::RequestTooLarge, Outcome::NotSent).with_detail(format!(
-                    "the request is {size} bytes long and the limit is {limit}"
-                ))
-            }
-            Failure::ReplyTooLarge { size, limit } => {
-                Error::new(ErrorKind::ReplyTooLarge, Outcome::Unknown).with_detail(format!(
-                    "the reply is {size} bytes long and the limit is {limit}"
-                ))
-            }
-        }
-    }
-}
-
-/// The methods every operation's builder has.
-macro_rules! operation {
-    ($name:ident -> $output:ty) => {
-        operation!(@ [<'a>] [$name<'a>] $output);
-    };
-    ($name:ident<$data:ident> -> $output:ty) => {
-        operation!(@ [<'a, $data: AsRef<[u8]>>] [$name<'a, $data>] $output);
-    };
-    (@ [$($generics:tt)*] [$name:ty] $output:ty) => {
-        impl $($generics)* $name {
-            /// How long the operation may take, waiting for a connection included.
-            pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
-                self.deadline = Some(deadline);
-                self
-            }
-        }
-
-        $crate::ops::pending::blocking!([$($generics)*] $name, $output, |op| op.client);
-
-        impl $($generics)* IntoFuture for $name {
-            type Output = $crate::Result<$output>;
-            type IntoFuture = $crate::Pending<$output>;
-
-            fn into_future(self) -> $crate::Pending<$output> {
-                self.submit()
-            }
-        }
-    };
-}
-pub(crate) use operation;
-
-/// The method that operations have for programs without a runtime.
-macro_rules! blocking {
-    ([$($generics:tt)*] $name:ty, $output:ty, |$op:ident| $client:expr) => {
-        #[cfg(feature = "blocking")]
-        impl $($generics)* $name {
-            /// Makes the operation and blocks until it is done. With the feature `blocking`.
-            ///
-            /// # Errors
-            /// Those of the operation.
-            ///
-            /// # Panics
-            /// If this thread is running asynchronous tasks; see [`blocking`](crate::blocking).
-            pub fn wait(self) -> $crate::Result<$output> {
-                let $op = &self;
-                let runtime = $client.runtime().clone();
-                runtime.block_on(self.into_future())
-            }
-        }
-    };
-}
-pub(crate) use blocking;

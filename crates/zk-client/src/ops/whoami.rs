@@ -1,4 +1,4 @@
-//! Who the server takes this client for.
+//! Reading the identities that the server has accepted for this client.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use zk_proto::{Encode, OpCode};
 pub use zk_proto::records::ClientInfo;
 
 use crate::client::Client;
-use crate::ops::pending::{Call, Pending, operation};
+use crate::ops::operation::operation;
+use crate::ops::pending::{Call, Pending};
 
-/// Asks who the server takes this client for: one identity for each scheme that has accepted it,
-/// without secrets. Needs servers of version 3.7 or newer.
+/// Reads the identities that the server has accepted for this client, one for each scheme, without
+/// secrets. Needs servers of version 3.7 or newer.
 ///
 /// # Errors
 /// [`Unimplemented`](crate::ErrorKind::Unimplemented) and a lost connection from older servers.
@@ -37,6 +38,7 @@ impl<'a> WhoAmI<'a> {
     /// Puts the request on the wire.
     pub fn submit(self) -> Pending<Vec<ClientInfo>> {
         Call::read(self.client, OpCode::WhoAmI, "")
+            .without_path_check()
             .deadline(self.deadline)
             .submit(&Nothing, |reply, _| {
                 Ok(reply.decode::<WhoAmIResponse>()?.clients)
@@ -46,7 +48,7 @@ impl<'a> WhoAmI<'a> {
 
 operation!(WhoAmI -> Vec<ClientInfo>);
 
-/// The record of a request that has none.
+/// The empty record of the request.
 struct Nothing;
 
 impl Encode for Nothing {

@@ -2,26 +2,34 @@
 //! left on the ensemble. The end of the client waits for them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
 
-use crate::ops::cleanup::Target;
 use crate::session::requests::SlotKey;
-use crate::session::{Closing, Core};
 
-/// So many paths are named in the result of a `close()`.
+/// The result of a `close()` names at most so many paths.
 const NAMED: usize = 8;
+
+/// Which znode a clean-up deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// An ephemeral znode of the session to which requests submitted now belong.
+    Ephemeral,
+    /// A znode, ephemeral or not, that is deleted in that session only.
+    InSession,
+    /// A znode that outlives sessions, with a name that no other znode has.
+    Persistent,
+}
 
 /// The clean-ups of a client.
 #[derive(Debug, Default)]
 pub(super) struct Cleanups {
     running: BTreeMap<u64, Running>,
     next_id: u64,
-    /// The paths of those that failed since the end was asked for.
+    /// The paths of those that failed since the client began to close.
     failed: Vec<String>,
 }
 
 #[derive(Debug)]
-pub(super) struct Running {
+struct Running {
     path: String,
     target: Target,
     /// The only request that can create what is to be deleted.
@@ -30,8 +38,8 @@ pub(super) struct Running {
 
 impl Running {
     /// Whether there is nothing to delete although the clean-up is not done. `ended` if the end of
-    /// the session is proven; `unsent` are requests that will not be sent.
-    pub(super) fn is_void(&self, ended: bool, unsent: &VecDeque<SlotKey>) -> bool {
+    /// the session is proven; the requests `unsent` will not be sent.
+    fn is_void(&self, ended: bool, unsent: &VecDeque<SlotKey>) -> bool {
         (ended && self.target == Target::Ephemeral)
             || self.creation.is_some_and(|key| unsent.contains(&key))
     }
@@ -49,68 +57,52 @@ impl Cleanups {
             .any(|it| it.target == Target::Persistent)
     }
 
-    /// Nothing more will be done. Those under way have failed, except those that `is_void` says have
-    /// nothing to delete.
-    pub(super) fn give_up(&mut self, is_void: impl Fn(&Running) -> bool) {
+    /// A clean-up of `path` begins. Returns its id.
+    pub(super) fn begin(&mut self, path: &str, target: Target) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        let running = Running {
+            path: path.to_owned(),
+            target,
+            creation: None,
+        };
+        self.running.insert(id, running);
+        id
+    }
+
+    /// Only the request `creation` can have created what the clean-up deletes; `None` if others can.
+    pub(super) fn set_creation(&mut self, id: u64, creation: Option<SlotKey>) {
+        if let Some(running) = self.running.get_mut(&id) {
+            running.creation = creation;
+        }
+    }
+
+    /// A clean-up has ended. If it has failed, its path is kept. False if it is not under way.
+    pub(super) fn end(&mut self, id: u64, failed: bool) -> bool {
+        let Some(ended) = self.running.remove(&id) else {
+            return false;
+        };
+        if failed {
+            self.failed.push(ended.path);
+        }
+        true
+    }
+
+    /// The client ends. The clean-ups under way have failed, except those that have nothing to delete:
+    /// all of them if the client has never had a session (`unused`).
+    pub(super) fn give_up(&mut self, unused: bool, ended: bool, unsent: &VecDeque<SlotKey>) {
         let running = std::mem::take(&mut self.running);
-        let left = running.into_values().filter(|it| !is_void(it));
+        let left = (running.into_values()).filter(|it| !unused && !it.is_void(ended, unsent));
         self.failed.extend(left.map(|it| it.path));
     }
 
-    /// The paths of those that failed since the end was asked for, as a text; empty if none did.
-    fn failures(&self) -> String {
+    /// The paths of those that failed since the client began to close, as text; empty if none did.
+    pub(super) fn failures(&self) -> String {
         let named = self.failed.iter().take(NAMED);
         let mut text = named.map(String::as_str).collect::<Vec<_>>().join(", ");
         if self.failed.len() > NAMED {
             text.push_str(&format!(" and {} more", self.failed.len() - NAMED));
         }
         text
-    }
-}
-
-impl Core {
-    /// The paths of the clean-ups that failed since the end was asked for; empty if none did.
-    pub(crate) fn failed_cleanups(&self) -> String {
-        self.cleanups.failures()
-    }
-
-    /// A clean-up of `path` begins; its requests are accepted until the session is being closed.
-    /// `None` if it comes too late for that.
-    pub(crate) fn begin_cleanup(&mut self, path: &str, target: Target) -> Option<u64> {
-        if !matches!(self.closing, Closing::No | Closing::Draining { .. }) {
-            return None;
-        }
-        let id = self.cleanups.next_id;
-        self.cleanups.next_id += 1;
-        let path = path.to_owned();
-        let running = Running {
-            path,
-            target,
-            creation: None,
-        };
-        self.cleanups.running.insert(id, running);
-        Some(id)
-    }
-
-    /// What a clean-up is to delete can have been created by this request only, or by others too.
-    pub(crate) fn set_creation(&mut self, id: u64, creation: Option<SlotKey>) {
-        if let Some(running) = self.cleanups.running.get_mut(&id) {
-            running.creation = creation;
-        }
-    }
-
-    /// A clean-up has ended, well or not.
-    pub(crate) fn end_cleanup(&mut self, now: Instant, id: u64, done: bool) {
-        let Some(ended) = self.cleanups.running.remove(&id) else {
-            return;
-        };
-        if !done && self.closing != Closing::No {
-            self.cleanups.failed.push(ended.path);
-        }
-        if let Closing::Draining { deadline, .. } = self.closing
-            && self.cleanups.is_empty()
-        {
-            self.close_session(now, deadline);
-        }
     }
 }

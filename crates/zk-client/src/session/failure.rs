@@ -4,12 +4,17 @@ use zk_transport::Disconnect;
 
 use crate::error::Outcome;
 
-/// Whether a request may be sent again, when it was sent and its reply did not come.
+/// After so many connections that were lost one after the other when this request was to be answered
+/// next, the request counts as their cause. There is no limit while no server can be reached, because
+/// then nothing is sent.
+pub(crate) const MAX_LOSSES: u32 = 10;
+
+/// Whether a request may be sent again when its reply did not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Replay {
     /// It could be executed twice.
     Never,
-    /// On another connection of the same session: it belongs to what was sent before it.
+    /// On another connection of the same session: it depends on what was sent before it.
     InSession,
     /// Whenever there is a connection.
     Always,
@@ -25,7 +30,7 @@ impl Replay {
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
     ConnectionLost(Disconnect, Outcome),
-    /// The server closed the connection when this was to be answered, and may lack the operation.
+    /// The server closed the connection when the request was to be answered, and may lack the operation.
     ClosedOn(Disconnect),
     /// The server lacks the operation.
     Unimplemented(Outcome),

@@ -29,6 +29,8 @@ pub(crate) enum Established {
 
 /// The current session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct SessionInfo {
     /// Its id; none before the first session and between two.
     pub id: SessionId,
@@ -40,6 +42,7 @@ pub struct SessionInfo {
 
 /// What follows when a session expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum SessionPolicy {
     /// A new session is established, with the next epoch.
     #[default]

@@ -1,10 +1,9 @@
 //! Logging in, between the handshake and everything else.
 //!
-//! The mechanism is the user's and does not run in here: the driver asks for the next
+//! The mechanism is the user's and does not run in here: the driver takes the next
 //! [`challenge`](Core::next_challenge), has the mechanism answer it with the lock released, and
-//! brings back the [`step`](Core::handle_login_step).
+//! passes the answer to [`handle_login_step`](Core::handle_login_step).
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,74 +11,39 @@ use zk_proto::ErrorCode;
 use zk_transport::{Disconnect, Link, SaslError, Step};
 
 use crate::error::Outcome;
+use crate::session::Core;
+use crate::session::auth::{Login, LoginAnswer};
+use crate::session::connection::ReplyTarget;
 use crate::session::failure::Failure;
 use crate::session::state::State;
-use crate::session::{Core, Token};
-
-/// A login that every connection has to begin with.
-#[derive(Debug)]
-pub(crate) struct Login {
-    mechanism: Arc<str>,
-    turn: Turn,
-    /// Whether the server has said anything to this connection's login.
-    answered: bool,
-}
-
-/// Whose turn it is.
-#[derive(Debug)]
-enum Turn {
-    /// The mechanism's; with the server's challenge, if there is one.
-    Mechanism(Option<Bytes>),
-    /// The server's, or nobody's. After the last token it only has to accept.
-    Server { last: bool },
-}
 
 impl Core {
     /// Every connection is to begin with a login by this mechanism.
     pub(crate) fn require_login(&mut self, mechanism: &str) {
-        self.login = Some(Login {
-            mechanism: mechanism.into(),
-            turn: Turn::Server { last: false },
-            answered: false,
-        });
-    }
-
-    /// A server has answered the handshake, and is told first who we are.
-    pub(super) fn begin_login(&mut self) {
-        if let Some(login) = &mut self.login {
-            login.turn = Turn::Mechanism(None);
-            login.answered = false;
-        }
+        self.auth.login = Some(Login::new(mechanism));
     }
 
     /// What the mechanism has to answer now; the first time there is no challenge.
     pub(crate) fn next_challenge(&mut self) -> Option<Option<Bytes>> {
-        if !self.link.as_ref()?.is_logging_in() {
+        if !self.connection.is_logging_in() {
             return None;
         }
-        let login = self.login.as_mut()?;
-        match std::mem::replace(&mut login.turn, Turn::Server { last: false }) {
-            Turn::Mechanism(challenge) => Some(challenge),
-            other => {
-                login.turn = other;
-                None
-            }
-        }
+        self.auth.login.as_mut()?.next_challenge()
     }
 
-    /// What the mechanism makes of the challenge.
+    /// The mechanism's answer to the challenge.
     pub(crate) fn handle_login_step(
         &mut self,
         now: Instant,
         step: Result<Step, SaslError>,
     ) -> Result<(), Disconnect> {
-        let (Some(link), Some(login)) = (&mut self.link, &mut self.login) else {
+        let (Some(link), Some(login)) = (&mut self.connection.link, &mut self.auth.login) else {
             return Err(Disconnect::Local);
         };
         match step {
             Ok(Step::Respond(token)) => link.submit_sasl(now, &token),
             Ok(Step::Final(token)) => {
-                login.turn = Turn::Server { last: true };
+                login.sent_last();
                 link.submit_sasl(now, &token);
             }
             Ok(Step::Done) => self.finish_login(now),
@@ -98,58 +62,40 @@ impl Core {
             self.finish_login(now);
             return Ok(());
         }
-        let Some(login) = &mut self.login else {
+        let Some(login) = &mut self.auth.login else {
             return Err(Disconnect::Local);
         };
-        let last = matches!(login.turn, Turn::Server { last: true });
-        let cause = match answer {
-            Ok(_) if last => {
-                self.finish_login(now);
-                return Ok(());
-            }
-            Ok(Some(challenge)) => {
-                login.answered = true;
-                login.turn = Turn::Mechanism(Some(challenge));
-                return Ok(());
-            }
-            Ok(None) if login.answered => SaslError::Unproven,
-            Ok(None) => SaslError::NotOffered,
-            // The next connection begins with another login.
-            Err(code) if code.is_timeout() => return Err(Disconnect::AuthTimedOut(code)),
-            Err(code) => SaslError::Refused(code),
-        };
-        Err(self.handle_login_failed(cause))
+        match login.handle_answer(answer) {
+            LoginAnswer::Done => self.finish_login(now),
+            LoginAnswer::Challenge => {}
+            LoginAnswer::TimedOut(code) => return Err(Disconnect::AuthTimedOut(code)),
+            LoginAnswer::Failed(cause) => return Err(self.handle_login_failed(cause)),
+        }
+        Ok(())
     }
 
-    /// What it means that the server has closed the connection before anything was served.
+    /// Why the server has closed the connection before it served anything.
     pub(crate) fn closed_unserved(&self) -> Disconnect {
-        match &self.login {
-            Some(login) if self.link.as_ref().is_some_and(Link::is_logging_in) => {
-                Disconnect::LoginFailed {
-                    mechanism: login.mechanism.to_string(),
-                    cause: SaslError::Closed,
-                }
-            }
-            _ => match self.link.as_ref().and_then(Link::next_auth) {
-                Some(Token::Credential(index)) => {
-                    let scheme = self
-                        .credentials
-                        .get(*index)
-                        .map(|known| known.scheme.clone());
-                    Disconnect::ClosedInAuth(scheme.unwrap_or_default())
+        match &self.auth.login {
+            Some(login) if self.connection.is_logging_in() => Disconnect::LoginFailed {
+                mechanism: login.mechanism().to_owned(),
+                cause: SaslError::Closed,
+            },
+            _ => match self.connection.link.as_ref().and_then(Link::next_auth) {
+                Some(ReplyTarget::Credential(index)) => {
+                    let scheme = self.auth.scheme(*index).unwrap_or_default();
+                    Disconnect::ClosedInAuth(scheme.to_owned())
                 }
                 _ => Disconnect::ClosedInHandshake,
             },
         }
     }
 
-    /// The login cannot succeed, here or, if it is not temporary, anywhere.
+    /// The login cannot succeed with this server; nor with any other, unless the cause is temporary.
     pub(crate) fn handle_login_failed(&mut self, cause: SaslError) -> Disconnect {
         let temporary = cause.is_temporary();
-        let mechanism = match &self.login {
-            Some(login) => login.mechanism.to_string(),
-            None => String::new(),
-        };
+        let mechanism = self.auth.login.as_ref().map(Login::mechanism);
+        let mechanism = mechanism.unwrap_or_default().to_owned();
         let reason = Disconnect::LoginFailed { mechanism, cause };
         if !temporary {
             self.refuse(reason.clone());
@@ -157,26 +103,24 @@ impl Core {
         reason
     }
 
-    /// A server refuses who we say we are, or that we do not say: the client is over. Going on
-    /// without would have requests executed by nobody in particular; going on trying would lock out
-    /// a user whose password has changed.
+    /// A server refuses the client's identity, or requires one: the client is over. Without it, requests
+    /// would be executed with the rights of an anonymous client; and with more attempts, a user whose
+    /// password has changed could be locked out.
     pub(super) fn refuse(&mut self, reason: Disconnect) {
-        // Before anyone is told, for it is what they are told.
-        if let Some(server) = self.server.clone() {
-            self.note_failure(&server, reason.clone());
-        }
+        // Before the state changes: readers of the state look at the failures.
+        (self.health).note_current_failure(&self.relocation.hosts, reason.clone());
         let failure = Failure::AuthFailed(reason.clone(), Outcome::NotSent);
-        self.refused_for = Some(reason);
+        self.auth.set_refused(reason);
         self.finish(State::AuthFailed, &failure, false);
     }
 
     fn finish_login(&mut self, now: Instant) {
-        if let Some(link) = &mut self.link {
+        if let Some(link) = &mut self.connection.link {
             link.finish_login();
         }
-        self.prime(now);
+        self.begin_requests(now);
         self.announce();
-        self.check_follow(now);
-        self.wake_driver();
+        self.check_config(now);
+        self.wakeups.wake_driver();
     }
 }

@@ -1,40 +1,30 @@
-//! What the driver tells the core about the connection.
+//! What the driver does with the connection: output, input, time.
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use zk_proto::records::ConnectResponse;
+use bytes::BytesMut;
 use zk_proto::{ErrorCode, OpCode};
 use zk_transport::{Disconnect, FrameReader, Link, Notification, Received};
 
 use crate::error::Outcome;
-use crate::session::adapted::LEFT_TO_RESEND;
-use crate::session::again::Again;
+use crate::session::connection::{ReplyTarget, Throttled};
 use crate::session::failure::Failure;
-use crate::session::identity::Established;
 use crate::session::leader_contact::{is_decided_by_quorum, is_refusal_by_quorum};
-use crate::session::requests::{Reply, Seen, SlotKey};
-use crate::session::state::State;
-use crate::session::wakers::KEEP_AT_REST;
-use crate::session::watches::WatchIntent;
-use crate::session::watches::{SubId, WatchKind};
-use crate::session::{Closing, Core, OpSet, Token};
+use crate::session::requests::Seen;
+use crate::session::{Core, OpSet};
 
 impl Core {
-    pub(crate) fn is_connected(&self) -> bool {
-        self.link.as_ref().is_some_and(Link::is_open)
-    }
-
-    /// A stream to a server is open; it has `budget` to answer the handshake.
-    /// False if nobody wants it any more.
+    /// A stream to a server is open; the server has `budget` to answer the handshake. False if the
+    /// client is over.
     pub(crate) fn begin(&mut self, now: Instant, budget: Duration) -> bool {
         if self.is_over() {
             return false;
         }
-        self.again = Again::default();
-        let request = self.session.connect_request(self.read_only);
+        self.connection.throttled = Throttled::default();
+        let read_only = self.connection.accepts_read_only;
+        let request = self.session.connect_request(read_only);
         let link = Link::new(now, &request, budget);
-        self.link = Some(if self.login.is_some() {
+        self.connection.link = Some(if self.auth.login.is_some() {
             link.with_login()
         } else {
             link
@@ -42,48 +32,60 @@ impl Core {
         true
     }
 
-    /// Whether there is something to be sent.
+    /// Whether there is output to be sent.
     pub(crate) fn has_output(&self) -> bool {
-        self.link
-            .as_ref()
-            .is_some_and(|link| link.pending_output() > 0)
+        self.connection.has_output()
     }
 
-    /// Whether the server owes a reply to a request that has been sent.
+    /// Whether a request that has been sent has no reply yet.
     pub(crate) fn awaits_reply(&self) -> bool {
-        self.link.as_ref().is_some_and(Link::awaits_reply)
+        self.connection.awaits_reply()
     }
 
     /// Moves what is to be sent into `out`.
     pub(crate) fn poll_output(&mut self, out: &mut BytesMut) {
-        if let Some(link) = &mut self.link {
+        if let Some(link) = &mut self.connection.link {
             link.poll_output(out);
-            self.volume.sent += out.len() as u64;
+            self.counters.sent(out.len());
         }
     }
 
     /// What a client that is being closed still has to send, the end of its session included, when
-    /// nothing will be waited for any more. Nothing if a part of a frame may be on its way: the
-    /// stream has accepted `written` bytes.
+    /// its driver is dropped. Nothing if a part of a frame may be on its way: the stream has accepted
+    /// `written` bytes.
     pub(crate) fn last_output(&mut self, now: Instant, written: u64) -> BytesMut {
-        if let Closing::Draining { deadline, .. } = self.closing {
+        if let Some(deadline) = self.shutdown.draining() {
             self.close_session(now, deadline);
         }
         let mut out = BytesMut::new();
-        let whole = |link: &&mut Link<Token>| link.is_open() && link.handed_over() == written;
-        if matches!(self.closing, Closing::Requested { .. })
-            && let Some(link) = self.link.as_mut().filter(whole)
+        if self.shutdown.is_requested()
+            && let Some(link) = (self.connection.open_link()).filter(|link| link.taken() == written)
         {
             link.poll_output(&mut out);
         }
         out
     }
 
-    /// When the link wants [`handle_link_timeout`](Self::handle_link_timeout) to be called.
+    /// When [`handle_link_timeout`](Self::handle_link_timeout) is due.
     pub(crate) fn poll_link_timeout(&self) -> Option<Instant> {
-        let link = self.link.as_ref()?.poll_timeout();
-        let others = [self.poll_move(), self.again.due()];
-        others.into_iter().flatten().chain([link]).min()
+        let link = self.connection.poll_timeout()?;
+        let moving = self.relocation.poll(self.connection.link.as_ref());
+        Some(moving.map_or(link, |due| due.min(link)))
+    }
+
+    /// Pings, or finds the server dead.
+    pub(crate) fn handle_link_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
+        self.check_move(now)?;
+        self.send_throttled(now);
+        self.shrink_idle();
+        self.connection.handle_timeout(now)
+    }
+
+    /// Idle: releases room that grew under load.
+    fn shrink_idle(&mut self) {
+        self.requests.shrink_idle();
+        self.registry.rest();
+        self.wakeups.shrink_idle();
     }
 
     /// Leaves a server that has not decided a write in time, as long as another can still prove the
@@ -93,43 +95,31 @@ impl Core {
         if !overdue || self.session.quorum_lease_until() <= now {
             return;
         }
-        if let Some(link) = self.link.as_mut().filter(|link| link.is_open()) {
+        if let Some(link) = self.connection.open_link() {
             link.give_up();
-            self.wake_driver();
+            self.wakeups.wake_driver();
         }
     }
 
-    /// Pings, or finds the server dead.
-    pub(crate) fn handle_link_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
-        self.check_move(now)?;
-        self.check_again(now);
-        self.rest();
-        match &mut self.link {
-            Some(link) => link.handle_timeout(now),
-            None => Err(Disconnect::Local),
-        }
-    }
-
-    /// There is silence: who was busy once holds no more than who never was.
-    fn rest(&mut self) {
-        self.slots.rest();
-        self.registry.rest();
-        self.parked.shrink_to(KEEP_AT_REST);
-        self.wakes.shrink_to(KEEP_AT_REST);
-    }
-
-    /// Bytes arrived.
+    /// Bytes have arrived.
     pub(crate) fn handle_input(
         &mut self,
         now: Instant,
         frames: &mut FrameReader,
     ) -> Result<(), Disconnect> {
-        self.link
+        let result = self.handle_frames(now, frames);
+        self.counters.set_watches(self.registry.told());
+        result
+    }
+
+    fn handle_frames(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
+        self.connection
+            .link
             .as_mut()
             .ok_or(Disconnect::Local)?
             .handle_received(now);
         loop {
-            let Some(link) = &mut self.link else {
+            let Some(link) = &mut self.connection.link else {
                 return Err(Disconnect::Local);
             };
             let frame = match frames.peek() {
@@ -145,27 +135,29 @@ impl Core {
                 Err(reason) if link.is_open() => return Err(reason),
                 Err(reason) => return Err(not_zookeeper(&reason, frames.pending())),
             };
-            self.volume.received += 4 + frame.len() as u64;
-            // Read where it lies: to be cut out costs as much as to be read, and floods are of these.
-            if let Some(told) = link.notification(frame)? {
-                self.handle_notification(now, &told);
+            self.counters.received(4 + frame.len());
+            // Decodes notifications in place: splitting off a `Bytes` costs as much as decoding.
+            if let Some(notification) = link.notification(frame)? {
+                self.handle_notification(now, &notification);
                 frames.skip()?;
             } else if let Some(frame) = frames.next_frame()? {
                 let received = link.handle_frame(frame)?;
                 self.handle_received(now, received)?;
             }
         }
-        let link = self.link.as_ref().ok_or(Disconnect::Local)?;
+        let link = self.connection.link.as_ref().ok_or(Disconnect::Local)?;
         if link.is_open() || link.is_logging_in() {
             let acknowledged = link.acknowledged();
             self.heard(now, acknowledged);
         }
-        self.check_follow(now);
+        self.check_config(now);
         self.check_move(now)
     }
 
+    /// The server has been heard at `at`; `acknowledged` is when the latest answered request was
+    /// submitted.
     pub(super) fn heard(&mut self, at: Instant, acknowledged: Instant) {
-        if self.on_read_only {
+        if self.connection.is_read_only {
             self.session.handle_heard_read_only(at);
         } else {
             self.session.handle_heard(at, acknowledged);
@@ -175,24 +167,24 @@ impl Core {
     fn handle_received(
         &mut self,
         now: Instant,
-        received: Received<Token>,
+        received: Received<ReplyTarget>,
     ) -> Result<(), Disconnect> {
         match received {
-            // It has executed nothing and closes the connection.
+            // The server has executed nothing and closes the connection.
             Received::Reply {
                 token,
                 result: Err(ErrorCode::SessionClosedRequireSaslAuth),
                 ..
             } => {
                 let reason = Disconnect::LoginRequired;
-                if let Token::Call(key) = token {
+                if let ReplyTarget::Call(key) = token {
                     self.fail(key, Failure::AuthFailed(reason.clone(), Outcome::Rejected));
                 }
                 self.refuse(reason.clone());
                 Err(reason)
             }
             Received::Reply {
-                token: Token::Call(key),
+                token: ReplyTarget::Call(key),
                 op,
                 zxid,
                 result,
@@ -203,11 +195,11 @@ impl Core {
                     let decided = result.as_ref().err().is_none_or(is_refusal_by_quorum);
                     self.session.handle_write_reply(submitted, now, decided);
                 }
-                let xid = self.link.as_ref().map_or(0, Link::last_xid);
+                let xid = self.connection.link.as_ref().map_or(0, Link::last_xid);
                 self.handle_reply(now, key, op, result, Seen { xid, zxid })
             }
             Received::Reply {
-                token: Token::Rearm(batch),
+                token: ReplyTarget::Rearm(batch),
                 zxid,
                 mut result,
                 ..
@@ -231,34 +223,13 @@ impl Core {
                 }
                 Ok(())
             }
-            // It is not a read-only server's to end.
             Received::Reply {
-                token: Token::Close,
-                result: Err(_),
-                ..
-            } if self.on_read_only => Err(Disconnect::WithoutQuorum),
-            Received::Reply {
-                token: Token::Close,
-                result: Err(ErrorCode::ThrottledOp),
-                ..
-            } => {
-                // Until the deadline of the closing.
-                self.handle_throttled_close(now);
-                Ok(())
-            }
-            Received::Reply {
-                token: Token::Close,
+                token: ReplyTarget::Close,
                 result,
                 ..
-            } => {
-                // A session that has expired is over, too; any other refusal leaves it as it is.
-                let ended = matches!(result, Ok(_) | Err(ErrorCode::SessionExpired));
-                let ended = ended && self.end_is_proven;
-                self.finish(State::Closed, &Failure::Closed(Outcome::Unknown), ended);
-                Err(Disconnect::Local)
-            }
+            } => self.handle_close_reply(now, &result),
             Received::Reply {
-                token: Token::Config,
+                token: ReplyTarget::Config,
                 zxid,
                 result,
                 ..
@@ -268,27 +239,17 @@ impl Core {
                 Ok(())
             }
             Received::Reply {
-                token: Token::Unwatch(path, lasting),
+                token: ReplyTarget::Unwatch(path, lasting),
                 zxid,
-                mut result,
+                result,
                 ..
             } => {
                 self.session.handle_zxid(zxid);
-                // After any other refusal the server had nothing to remove, or a watch of a mode it
-                // cannot remove alone.
-                let op = OpCode::RemoveWatches;
-                self.note_answer(op, OpSet::of(op), &mut result);
-                match result {
-                    Err(ErrorCode::ThrottledOp) => {
-                        self.handle_throttled_unwatch(now, path, lasting);
-                    }
-                    Err(ErrorCode::Unimplemented) => self.registry.keep(path, lasting),
-                    _ => {}
-                }
+                self.handle_unwatched(now, path, lasting, result);
                 Ok(())
             }
             Received::Reply {
-                token: Token::Features,
+                token: ReplyTarget::Features,
                 zxid,
                 result,
                 ..
@@ -298,13 +259,13 @@ impl Core {
                 Ok(())
             }
             Received::Auth { token, refused } => self.handle_verdict(&token, refused),
-            // Not sent as ordinary requests.
+            // Credentials are not sent as ordinary requests.
             Received::Reply {
-                token: Token::Credential(_),
+                token: ReplyTarget::Credential(_),
                 ..
             } => Ok(()),
             Received::Pong => {
-                self.traffic.pings += 1;
+                self.counters.traffic_mut().pings += 1;
                 Ok(())
             }
             Received::Sasl(answer) => self.handle_sasl(now, answer),
@@ -312,145 +273,22 @@ impl Core {
         }
     }
 
-    #[inline]
-    fn handle_reply(
-        &mut self,
-        now: Instant,
-        key: SlotKey,
-        op: OpCode,
-        result: Result<Bytes, ErrorCode>,
-        seen: Seen,
-    ) -> Result<(), Disconnect> {
-        let mut watch = None;
-        if let Some(slot) = self.slots.get_mut(key) {
-            if !slot.asks.is_empty() || slot.plain.is_some() {
-                return self.handle_optional_reply(now, key, op, result, seen);
-            }
-            if let Some(intent) = slot.watch.take() {
-                let wanted = slot.is_wanted();
-                watch = self.settle_watch(now, intent, wanted, op, &result);
-            }
-        }
-        self.give_answer(key, result, watch, seen);
-        Ok(())
-    }
-
-    /// The reply to a request for an operation that not every server has, or sent in its place.
-    #[cold]
-    fn handle_optional_reply(
-        &mut self,
-        now: Instant,
-        key: SlotKey,
-        op: OpCode,
-        result: Result<Bytes, ErrorCode>,
-        seen: Seen,
-    ) -> Result<(), Disconnect> {
-        let (mut result, mut seen) = (result, seen);
-        let Some(slot) = self.slots.get_mut(key) else {
-            return Ok(());
-        };
-        let (asks, wanted) = (slot.asks, slot.is_wanted());
-        let intent = slot.watch.take();
-        if !asks.is_empty() {
-            self.note_answer(op, asks, &mut result);
-            if result == Err(ErrorCode::Unimplemented) && self.begin_resending(key) {
-                return Err(LEFT_TO_RESEND);
-            }
-        } else {
-            match self.handle_plain(now, key, result, seen) {
-                Some(answer) => (result, seen) = answer,
-                None => return Ok(()),
-            }
-        }
-        let watch = intent.and_then(|intent| self.settle_watch(now, intent, wanted, op, &result));
-        self.give_answer(key, result, watch, seen);
-        Ok(())
-    }
-
-    #[inline]
-    fn give_answer(
-        &mut self,
-        key: SlotKey,
-        result: Result<Bytes, ErrorCode>,
-        watch: Option<SubId>,
-        seen: Seen,
-    ) {
-        let reply = Reply {
-            result,
-            watch,
-            seen: Some(seen),
-        };
-        self.slots.answer(key, reply, &mut self.wakes);
-        self.slots.unqueue(key);
-    }
-
-    /// A request that was to set a watch has been answered. The watch, if it is set and `wanted`.
-    pub(super) fn settle_watch(
-        &mut self,
-        now: Instant,
-        intent: WatchIntent,
-        wanted: bool,
-        op: OpCode,
-        result: &Result<Bytes, ErrorCode>,
-    ) -> Option<SubId> {
-        self.registry.end_arming(&intent);
-        let mut wanted = wanted;
-        let armed = match (result, op) {
-            // The one failure after which a server keeps a watch.
-            (Err(ErrorCode::NoNode), OpCode::Exists) => Some(WatchKind::Exist),
-            // The server may have set it, and the caller gets an error: it is to be removed.
-            (Err(code), _) if !code.is_refusal() => {
-                wanted = false;
-                Some(intent.kind)
-            }
-            (Err(_), _) => zk_proto::seeded_bug!("A43").then_some(intent.kind),
-            // ClickHouse Keeper sends no record, by which it is known.
-            (Ok(record), OpCode::AddWatch)
-                if record.is_empty() && intent.kind == WatchKind::Recursive =>
-            {
-                self.registry.set_nameless();
-                wanted = false;
-                Some(intent.kind)
-            }
-            (Ok(_), _) => Some(intent.kind),
-        };
-        let mut watch = None;
-        let unwatch = match armed {
-            Some(kind) if wanted => {
-                let id = self.registry.subscribe(kind, intent.path.clone());
-                if intent.changed {
-                    let since = self.session.last_zxid();
-                    self.registry
-                        .subscribed_with_precaution(id, since, &mut self.wakes);
-                }
-                watch = Some(id);
-                self.registry.unwatch_owed(&intent.path)
-            }
-            Some(kind) if !self.registry.watches(kind, &intent.path) => {
-                self.registry.unwatch(kind, intent.path)
-            }
-            _ => self.registry.unwatch_owed(&intent.path),
-        };
-        if let Some(unwatch) = unwatch {
-            self.send_unwatch(now, unwatch);
-        }
-        watch
-    }
-
-    fn handle_notification(&mut self, now: Instant, told: &Notification<'_>) {
+    fn handle_notification(&mut self, now: Instant, notification: &Notification<'_>) {
         if zk_proto::seeded_bug!("B55") {
-            self.session.handle_zxid(told.zxid.unwrap_or_default());
+            self.session
+                .handle_zxid(notification.zxid.unwrap_or_default());
         }
-        let event = &told.event;
-        self.registry
-            .fire(event.kind, event.path, told.zxid, &mut self.wakes);
+        let (event, zxid) = (&notification.event, notification.zxid);
+        let wakes = &mut self.wakeups.wakers;
+        self.registry.fire(event.kind, event.path, zxid, wakes);
         if self.registry.owes() {
-            self.pay_what_is_owed(now, event.path);
+            self.send_deferred(now, event.path);
         }
     }
 
-    /// An event has been told at `path`. The end of a child can be told to its parent's watches.
-    fn pay_what_is_owed(&mut self, now: Instant, path: &str) {
+    /// Sends the removals of watches that were deferred and are due after an event at `path`. An event
+    /// of a child may have ended watches of its parent.
+    fn send_deferred(&mut self, now: Instant, path: &str) {
         let ended = [Some(path), zk_proto::path::parent(path)];
         for path in ended.into_iter().flatten() {
             if let Some(unwatch) = self.registry.unwatch_owed(path) {
@@ -458,107 +296,10 @@ impl Core {
             }
         }
     }
-
-    fn handle_verdict(
-        &mut self,
-        token: &Token,
-        refused: Option<ErrorCode>,
-    ) -> Result<(), Disconnect> {
-        let Token::Credential(index) = token else {
-            return Ok(());
-        };
-        let Some(credential) = self.credentials.get_mut(*index) else {
-            return Ok(());
-        };
-        if let Some(code) = refused.filter(|code| code.is_timeout()) {
-            return Err(Disconnect::AuthTimedOut(code));
-        }
-        if refused.is_some() && !zk_proto::seeded_bug!("B72") {
-            let reason = Disconnect::AuthRefused(credential.scheme.clone());
-            self.refuse(reason.clone());
-            return Err(reason);
-        }
-        for key in std::mem::take(&mut credential.waiting) {
-            let reply = Reply {
-                result: Ok(Bytes::new()),
-                watch: None,
-                seen: None,
-            };
-            self.slots.answer(key, reply, &mut self.wakes);
-            self.slots.unqueue(key);
-        }
-        self.announce();
-        Ok(())
-    }
-
-    fn handle_connected(
-        &mut self,
-        now: Instant,
-        response: &ConnectResponse,
-    ) -> Result<(), Disconnect> {
-        let asked = self.link.as_ref().ok_or(Disconnect::Local)?.acknowledged();
-        let (epoch, lease) = (self.session.epoch(), self.session.quorum_lease_until());
-        let established = self.session.handle_connected(now, asked, response);
-        self.note_established(now, lease, established);
-        match established {
-            Established::New => self.traffic.sessions += 1,
-            Established::Resumed => self.traffic.resumptions += 1,
-            Established::WithoutSession => {}
-            Established::NotKnownHere => {
-                self.link = None;
-                return Err(Disconnect::WithoutQuorum);
-            }
-            Established::Refused => {
-                self.link = None;
-                return Err(Disconnect::NotZooKeeper(
-                    "it refused a new session".to_owned(),
-                ));
-            }
-            Established::Expired { replaced } => {
-                // A link that was never open for requests carries none.
-                let link = self.link.take();
-                // A new session in its place proves nothing: Keeper resumes none, and lets the old one
-                // time out.
-                self.after_expiry(epoch, !replaced);
-                if !replaced || self.is_over() {
-                    return Err(Disconnect::SessionExpired);
-                }
-                self.link = link;
-                self.traffic.sessions += 1;
-            }
-        }
-        self.traffic.connections += 1;
-        self.on_read_only = response.read_only;
-        self.begin_abilities();
-        self.recognize(response);
-        if self.login.is_some() {
-            self.begin_login();
-            return Ok(());
-        }
-        self.prime(now);
-        self.announce();
-        Ok(())
-    }
-
-    /// Says that the session is served, once the server has accepted all credentials.
-    pub(super) fn announce(&mut self) {
-        let unanswered = self.link.as_ref().is_none_or(Link::awaits_auth);
-        if unanswered || self.state.is_connected() {
-            return;
-        }
-        self.failures.clear();
-        self.attempts = 0;
-        let (session, epoch) = (self.session.id(), self.session.epoch());
-        self.announced = epoch;
-        self.set_state(match self.on_read_only {
-            false => State::Connected { session, epoch },
-            true if session.is_none() => State::ConnectedReadOnly { epoch: 0 },
-            true => State::ConnectedReadOnly { epoch },
-        });
-    }
 }
 
-/// The stream broke its framing before it answered the handshake: most likely somebody else's port.
+/// The stream broke its framing before it answered the handshake: most likely the port of another
+/// program.
 fn not_zookeeper(reason: &Disconnect, bytes: &[u8]) -> Disconnect {
     // An alert, which is how TLS refuses what is not TLS.
     if let [0x15, 0x03, ..] = bytes {

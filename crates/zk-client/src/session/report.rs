@@ -1,40 +1,43 @@
-//! What is told of the client to people and to monitoring, and what is wrong with its servers.
+//! What people and monitoring see of the client: statistics, events, failures of its servers.
 
 use std::task::Waker;
 use std::time::Instant;
 
 use zk_proto::HostPort;
-use zk_transport::{Addresses, Disconnect, Link};
+use zk_transport::{Disconnect, Link};
 
 use crate::session::Core;
-use crate::session::state::{ReaderId, State};
-use crate::session::statistics::Noticed;
+use crate::session::counters::CounterSnapshot;
+use crate::session::state::State;
+use crate::session::state_readers::ReaderId;
 use crate::session::statistics::Statistics;
 
 impl Core {
     pub(crate) fn snapshot(&self, now: Instant) -> Statistics {
         let (watches, subscribers) = self.registry.counts();
-        let (told, counts, traffic) = (self.registry.told(), &self.slots.counts, &self.traffic);
-        let link = self.link.as_ref().filter(|link| link.is_open());
+        let delivered = self.registry.told();
+        let (counts, traffic) = (&self.requests.slots.counts, self.counters.traffic());
+        let volume = self.counters.volume();
+        let link = self.connection.link.as_ref().filter(|link| link.is_open());
         let heard = link.map_or(self.session.heard(), Link::last_received);
         let pinged = link.and_then(Link::round_trip);
-        let parked = self.parked.iter().filter_map(|key| self.slots.get(*key));
+        let parked = self.requests.parked();
         Statistics {
-            state: self.state,
+            state: self.state(),
             session: self.session_info(),
-            server: self.server.clone().filter(|_| link.is_some()),
+            server: self.health.server().cloned().filter(|_| link.is_some()),
             last_zxid: self.session.last_zxid(),
             last_contact: now.saturating_duration_since(heard),
             ping: pinged.map(|pinged| pinged.last),
             ping_smoothed: pinged.map(|pinged| pinged.smoothed),
-            outstanding: self.slots.len().saturating_sub(self.unwanted),
-            parked: parked.clone().filter(|slot| slot.is_wanted()).count(),
+            outstanding: self.requests.outstanding(),
+            parked: parked.clone().filter(|slot| slot.is_awaited()).count(),
             queue_bytes: parked.map(|slot| slot.record.len()).sum::<usize>()
                 + link.map_or(0, Link::pending_output),
             reads: counts.reads,
             writes: counts.writes,
-            bytes_sent: self.volume.sent,
-            bytes_received: self.volume.received,
+            bytes_sent: volume.sent,
+            bytes_received: volume.received,
             connections: traffic.connections,
             failed_connections: traffic.failed_connections,
             lost_connections: traffic.lost_connections,
@@ -43,9 +46,9 @@ impl Core {
             expiries: traffic.expiries,
             watches,
             subscribers,
-            watch_events: told.events,
-            watch_events_dropped: told.dropped,
-            watch_gaps: told.gaps,
+            watch_events: delivered.events,
+            watch_events_dropped: delivered.dropped,
+            watch_gaps: delivered.gaps,
             rearm_batches: traffic.rearm_batches,
             rearmed_watches: traffic.rearmed_watches,
         }
@@ -53,147 +56,91 @@ impl Core {
 
     /// This server is tried next.
     pub(crate) fn note_server(&mut self, host: &HostPort) {
-        self.server = Some(host.clone());
+        self.health.set_server(host);
     }
 
-    /// This server is tried next. Counts the attempts since the session was last served.
+    /// This server is tried next. Returns the number of attempts since the session was last served.
     pub(crate) fn note_attempt(&mut self, host: &HostPort) -> u64 {
-        self.note_server(host);
-        self.attempts += 1;
-        self.attempts
+        self.health.begin_attempt(host)
     }
 
-    /// The server connected to, or tried last, for people.
+    /// The server connected to, or tried last, as text.
     pub(crate) fn server_name(&self) -> String {
-        self.server
-            .as_ref()
-            .map_or_else(String::new, HostPort::to_string)
+        let server = self.health.server();
+        server.map_or_else(String::new, HostPort::to_string)
     }
 
-    /// What there is to be told since `before`: the next state that the reader has not read, and what
-    /// has happened so far. None, as mostly, if that is nothing new.
-    pub(crate) fn news(
+    /// What has changed since `before`: the next state that the reader has not read, and the counters.
+    /// None if nothing has.
+    pub(crate) fn poll_changes(
         &mut self,
         reader: ReaderId,
-        before: &Noticed,
-    ) -> Option<(Option<State>, Noticed)> {
-        let state = self.readers.read(reader);
-        let same = self.traffic == before.traffic && self.registry.told() == before.told;
+        before: &CounterSnapshot,
+    ) -> Option<(Option<State>, CounterSnapshot)> {
+        let state = self.state.read(reader);
+        let (traffic, watches) = (self.counters.traffic(), self.registry.told());
+        let same = *traffic == before.traffic && watches == before.watches;
         #[cfg(feature = "metrics")]
-        let same = same && self.volume == before.volume;
+        let same = same && self.counters.volume() == before.volume;
         if same && state.is_none() {
             return None;
         }
-        let pinged = self.link.as_ref().and_then(Link::round_trip);
-        let noticed = Noticed {
-            traffic: self.traffic,
+        let pinged = self.connection.link.as_ref().and_then(Link::round_trip);
+        let snapshot = CounterSnapshot {
+            traffic: *traffic,
             #[cfg(feature = "metrics")]
-            volume: self.volume,
-            told: self.registry.told(),
+            volume: self.counters.volume(),
+            watches,
             timeout: self.session.timeout(),
             ping: pinged.map(|pinged| pinged.last),
         };
-        Some((state, noticed))
+        Some((state, snapshot))
     }
 
-    /// An attempt to connect has failed, unless it was given up on this side, or a server has answered
-    /// that the session is over.
+    /// An attempt to connect has failed. Does not count if the client gave it up, or if a server has
+    /// answered that the session is over.
     pub(crate) fn note_failed_connection(&mut self, reason: &Disconnect) {
         if !matches!(
             reason,
             Disconnect::Local | Disconnect::Moving | Disconnect::SessionExpired
         ) {
-            self.traffic.failed_connections += 1;
+            self.counters.traffic_mut().failed_connections += 1;
         }
     }
 
-    /// What was wrong with a server the last time.
+    /// The last attempt at, or connection to, this server has failed.
     pub(crate) fn note_failure(&mut self, host: &HostPort, reason: Disconnect) {
-        // Nothing, if it is this side that has turned away.
-        if matches!(reason, Disconnect::Local | Disconnect::Moving) {
-            return;
-        }
-        let addresses = self.hosts.addresses_of(host);
-        let several = addresses.filter(|addresses| addresses.known().len() > 1);
-        let (name, address) = (host.to_string(), several.and_then(Addresses::current));
-        // A failure to dial is one of all addresses; those of former answers are no more.
-        self.failures.retain(|(of, at), _| {
-            let kept = at.is_some_and(|at| several.is_some_and(|all| all.known().contains(&at)));
-            *of != name || (address.is_some() && kept)
-        });
-        self.failures.insert((name, address), reason);
+        (self.health).note_failure(&self.relocation.hosts, host, reason);
     }
 
     /// Why the servers do not accept this client, if they do not.
     pub(crate) fn refused_for(&self) -> Option<Disconnect> {
-        self.refused_for.clone()
+        self.auth.refused_for()
     }
 
-    /// Judges whether there is hope for a first session with these servers.
-    pub(crate) fn judge(&mut self) {
-        if self.state != State::Connecting {
-            return;
+    /// Before the first session: concludes that none is possible, if every attempt will fail.
+    pub(crate) fn check_unreachable(&mut self) {
+        if self.state() == State::Connecting {
+            let wakes = &mut self.wakeups.wakers;
+            (self.health).check_unreachable(&self.relocation.hosts, wakes);
         }
-        let mut verdict = None;
-        for host in self.hosts.iter() {
-            match self.lasting_failure(host) {
-                Some(reason) => verdict = Some(reason.clone()),
-                None => return,
-            }
-        }
-        self.hopeless = verdict;
-        self.wakes.append(&mut self.hopeless_wakers);
     }
 
-    /// What is wrong with a server, if it will be the same at the next attempt, at whichever of its
-    /// addresses.
-    fn lasting_failure(&self, host: &HostPort) -> Option<&Disconnect> {
-        let name = host.to_string();
-        let mut of_host = self.failures.iter().filter(|((of, _), _)| *of == name);
-        let untried = self.hosts.addresses_of(host).is_some_and(|addresses| {
-            let mut known = addresses.known().iter();
-            known.any(|address| !addresses.is_tried(address))
-        });
-        let (_, first) = of_host.next().filter(|_| !untried)?;
-        let lasting = first.is_lasting() && of_host.all(|(_, reason)| reason.is_lasting());
-        lasting.then_some(first)
+    /// Why there will be no first session, once that is known; `waker` is woken then.
+    pub(crate) fn poll_verdict(&mut self, waker: &Waker) -> Option<Disconnect> {
+        self.health.poll_verdict(waker)
     }
 
-    /// Why there will be no first session, once that is known.
-    pub(crate) fn poll_hopeless(&mut self, waker: &Waker) -> Option<Disconnect> {
-        if self.hopeless.is_none()
-            && !self
-                .hopeless_wakers
-                .iter()
-                .any(|known| known.will_wake(waker))
-        {
-            self.hopeless_wakers.push(waker.clone());
-        }
-        self.hopeless.clone()
-    }
-
-    /// What was wrong with the lookup of a service, if anything was.
+    /// The lookup of a service has failed with this `problem`, or has succeeded if that is empty.
     pub(crate) fn note_lookup(&mut self, service: &str, problem: String) {
-        if problem.is_empty() {
-            self.failures.remove(&(service.to_owned(), None));
-        } else {
-            let reason = Disconnect::Dial(format!("cannot look up the servers: {problem}"));
-            self.failures.insert((service.to_owned(), None), reason);
-        }
+        self.health.note_lookup(service, problem);
     }
 
-    /// What was last wrong with each server, or each of its addresses, for people.
+    /// The last failure of each server, or each of its addresses, as text; or the driver's panic.
     pub(crate) fn failures(&self) -> String {
-        if let Some(panic) = &self.driver_panic {
-            return format!("the client's driver panicked: {panic}");
+        match &self.driver_panic {
+            Some(panic) => format!("the client's driver panicked: {panic}"),
+            None => self.health.describe(),
         }
-        let said = self
-            .failures
-            .iter()
-            .map(|((host, address), reason)| match address {
-                Some(address) => format!("{host} at {address}: {reason}"),
-                None => format!("{host}: {reason}"),
-            });
-        said.collect::<Vec<_>>().join("; ")
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zk_proto::{HostPort, Zxid};
 
 use crate::error::Outcome;
-use crate::session::failure::{Failure, Replay};
+use crate::session::failure::Failure;
 use crate::session::identity::SessionInfo;
 use crate::session::state::State;
 
@@ -14,6 +14,7 @@ use crate::session::state::State;
 /// A snapshot: all of it is true at one time. Taking it costs a lock and the look at what is parked;
 /// what it is made of costs a request no more than additions.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Statistics {
     /// The state of the session.
@@ -83,6 +84,7 @@ pub struct Statistics {
 /// What became of requests of a class: those [`submitted`](Self::submitted) are the others together,
 /// and those still waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct RequestCounts {
     /// Asked for, those refused at once included, those with invalid arguments not.
@@ -107,63 +109,4 @@ impl RequestCounts {
             Outcome::Unknown => self.unknown += 1,
         }
     }
-}
-
-/// [`RequestCounts`] by class.
-#[derive(Debug, Default)]
-pub(crate) struct Classes {
-    pub(crate) reads: RequestCounts,
-    pub(crate) writes: RequestCounts,
-}
-
-impl Classes {
-    pub(crate) fn of(&mut self, replay: Replay) -> &mut RequestCounts {
-        match replay {
-            Replay::InSession | Replay::Always => &mut self.reads,
-            Replay::Never => &mut self.writes,
-        }
-    }
-}
-
-/// How many bytes connections have carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Volume {
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
-}
-
-/// What the core counts about connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Traffic {
-    pub(crate) connections: u64,
-    pub(crate) failed_connections: u64,
-    pub(crate) lost_connections: u64,
-    pub(crate) sessions: u64,
-    pub(crate) resumptions: u64,
-    pub(crate) expiries: u64,
-    pub(crate) rearm_batches: u64,
-    pub(crate) rearmed_watches: u64,
-    /// Pings answered.
-    pub(crate) pings: u64,
-}
-
-/// What has happened since the client was made that is told of afterwards.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Noticed {
-    pub(crate) traffic: Traffic,
-    #[cfg(feature = "metrics")]
-    pub(crate) volume: Volume,
-    pub(crate) told: Told,
-    /// The session's.
-    pub(crate) timeout: Duration,
-    /// How long the last ping took.
-    pub(crate) ping: Option<Duration>,
-}
-
-/// What the registry counts of what it tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Told {
-    pub(crate) events: u64,
-    pub(crate) dropped: u64,
-    pub(crate) gaps: u64,
 }

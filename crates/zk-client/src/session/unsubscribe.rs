@@ -1,19 +1,22 @@
-//! Watches, for their owners.
+//! Subscriptions to watches: their events and their end.
 
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use bytes::Bytes;
 use zk_proto::records::RemoveWatchesRequest;
-use zk_proto::{Encode, OpCode};
+use zk_proto::{Encode, ErrorCode, OpCode};
 
+use crate::session::connection::ReplyTarget;
 use crate::session::watches::event::WatchEvent;
-use crate::session::watches::{SubId, Unwatch};
-use crate::session::{Core, Token};
+use crate::session::watches::{Left, SubId, Unwatch};
+use crate::session::{Core, OpSet};
 
 impl Core {
     /// The next event of a watch; `waker` is woken when there is one.
     pub(crate) fn poll_event(&mut self, sub: SubId, waker: &Waker) -> Option<WatchEvent> {
-        self.registry.poll(sub, waker, &mut self.wakes)
+        self.registry.poll(sub, waker, &mut self.wakeups.wakers)
     }
 
     /// Whether the events of the current server's recursive watches do not name the znode that has
@@ -27,16 +30,16 @@ impl Core {
         self.registry.is_abandoned(sub)
     }
 
-    /// The owner of a watch is gone.
+    /// The subscriber of a watch is gone.
     pub(crate) fn unsubscribe(&mut self, now: Instant, sub: SubId) {
-        if let Some(unwatch) = self.registry.unsubscribe(sub, &mut self.wakes) {
+        if let Some(unwatch) = self.registry.unsubscribe(sub, &mut self.wakeups.wakers) {
             self.send_unwatch(now, unwatch);
         }
     }
 
-    /// Tells the server to forget a watch. Without a connection there is nothing to forget.
+    /// Requests the removal of a watch from the server. Without a connection no server has it.
     pub(super) fn send_unwatch(&mut self, now: Instant, unwatch: Unwatch) {
-        let Some(link) = self.link.as_mut().filter(|link| link.is_open()) else {
+        let Some(link) = self.connection.open_link() else {
             return;
         };
         let request = RemoveWatchesRequest {
@@ -46,12 +49,32 @@ impl Core {
         let sent = link.submit(
             now,
             OpCode::RemoveWatches,
-            Token::Unwatch(unwatch.path.clone(), unwatch.lasting),
+            ReplyTarget::Unwatch(unwatch.path.clone(), unwatch.lasting),
             usize::MAX,
             |out| request.encode(out),
         );
-        // A little longer than the request that set the watch, and without a limit of ours.
+        // It may be longer than the request that set the watch, so the client's limit does not apply.
         debug_assert!(sent.is_ok());
-        self.wake_driver();
+        self.wakeups.wake_driver();
+    }
+
+    /// The server has answered the removal of the watches at `path`.
+    pub(super) fn handle_unwatched(
+        &mut self,
+        now: Instant,
+        path: Arc<str>,
+        lasting: Left,
+        result: Result<Bytes, ErrorCode>,
+    ) {
+        let op = OpCode::RemoveWatches;
+        let mut result = result;
+        self.note_answer(op, OpSet::of(op), &mut result);
+        match result {
+            Err(ErrorCode::ThrottledOp) => self.handle_throttled_unwatch(now, path, lasting),
+            Err(ErrorCode::Unimplemented) => self.registry.keep(path, lasting),
+            // After any other refusal the server had nothing to remove, or has a watch of a mode that
+            // it cannot remove alone.
+            _ => {}
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! What a client tells the recorder of `metrics`.
+//! What a client reports to the recorder of `metrics`.
 //!
-//! A recorder is the user's, so this runs outside the lock, too.
+//! A recorder is the user's, so none of this runs under the core's lock.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 use zk_proto::OpCode;
 
 use crate::error::{Error, Outcome};
-use crate::session::statistics::Noticed;
+use crate::session::counters::CounterSnapshot;
 use crate::shared::now;
 
 const REQUESTS: &str = "zk_requests_total";
@@ -18,9 +18,13 @@ const OUTSTANDING: &str = "zk_outstanding_requests";
 const CONNECTED: &str = "zk_connected_clients";
 const PING_SECONDS: &str = "zk_ping_seconds";
 
-/// The counters that are told by how far they have come: name, unit, description, and where they
-/// stand.
-type Counter = (&'static str, Unit, &'static str, fn(&Noticed) -> u64);
+/// A counter that is reported by how much it has grown: name, unit, description, and its value.
+type Counter = (
+    &'static str,
+    Unit,
+    &'static str,
+    fn(&CounterSnapshot) -> u64,
+);
 
 const COUNTERS: [Counter; 13] = [
     (
@@ -63,19 +67,19 @@ const COUNTERS: [Counter; 13] = [
         "zk_watch_events_total",
         Unit::Count,
         "Events of znodes queued for handles of watches",
-        |n| n.told.events,
+        |n| n.watches.events,
     ),
     (
         "zk_watch_events_dropped_total",
         Unit::Count,
         "Events dropped because their reader was too slow",
-        |n| n.told.dropped,
+        |n| n.watches.dropped,
     ),
     (
         "zk_watch_gaps_total",
         Unit::Count,
-        "Gaps that handles of watches were told of",
-        |n| n.told.gaps,
+        "Gaps that handles of watches were notified of",
+        |n| n.watches.gaps,
     ),
     (
         "zk_rearm_batches_total",
@@ -130,10 +134,10 @@ fn describe() {
     }
 }
 
-/// Tells how far the counters have come.
-pub(super) fn noticed(before: &Noticed, now: &Noticed) {
-    for (name, _, _, stand) in COUNTERS {
-        let more = stand(now).saturating_sub(stand(before));
+/// Reports how much the counters have grown.
+pub(super) fn record(before: &CounterSnapshot, now: &CounterSnapshot) {
+    for (name, _, _, value) in COUNTERS {
+        let more = value(now).saturating_sub(value(before));
         if more > 0 {
             counter!(name).increment(more);
         }

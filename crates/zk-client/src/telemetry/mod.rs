@@ -1,7 +1,7 @@
-//! What a client tells those who look on: events and spans of `tracing`, and `metrics`.
+//! What an operator sees of a client: spans and events of `tracing`, and `metrics`.
 //!
-//! A subscriber is the user's, so nothing here runs under the core's lock. What happens there is
-//! noticed after the driver's task has been polled, by what has changed.
+//! A subscriber is the user's, so nothing here runs under the core's lock. What has happened under the
+//! lock is reported after the driver's task has been polled, from the counters that have changed.
 
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -15,13 +15,14 @@ use std::time::Instant;
 use tracing::{Level, Span, debug, error, field, info, info_span, trace, warn};
 use zk_proto::{HostPort, OpCode, SessionId};
 
-use crate::error::{Error, PATH_SEPARATOR};
+use crate::error::Error;
+use crate::session::counters::CounterSnapshot;
 use crate::session::requests::Seen;
-use crate::session::state::{ReaderId, State};
-use crate::session::statistics::Noticed;
+use crate::session::state::State;
+use crate::session::state_readers::ReaderId;
 use crate::shared::{Shared, now};
 
-/// Runs a client's driver, and tells what it does.
+/// Runs a client's driver, and reports what it does.
 pub(crate) async fn observed(
     shared: Arc<Shared>,
     chroot: String,
@@ -30,24 +31,12 @@ pub(crate) async fn observed(
     static CLIENTS: AtomicU64 = AtomicU64::new(1);
     let id = CLIENTS.fetch_add(1, Ordering::Relaxed);
     let span = info_span!("zk.client", id, session = field::Empty, chroot);
-    let reader = shared.with(|core| {
-        let state = core.state();
-        core.readers.add(state)
-    });
-    let mut narrator = Narrator {
-        shared,
-        reader,
-        session: SessionId::NONE,
-        unreachable: false,
-        noticed: Noticed::default(),
-        #[cfg(feature = "metrics")]
-        connected: metrics::Connected::new(),
-    };
+    let mut emitter = EventEmitter::new(shared);
     let mut driver = pin!(driver);
     poll_fn(|cx| {
         let _entered = span.enter();
         let polled = driver.as_mut().poll(cx);
-        narrator.tell(&span);
+        emitter.emit(&span);
         polled
     })
     .await;
@@ -59,57 +48,86 @@ pub(crate) fn attempt(shared: &Shared, host: &HostPort) -> Span {
     info_span!("zk.connection", server = %host, attempt)
 }
 
-/// Follows the states of a client.
-struct Narrator {
+/// Turns changes of a client's state and counters into events.
+struct EventEmitter {
     shared: Arc<Shared>,
     reader: ReaderId,
-    /// The one that was told last.
+    /// The number of changes that have been reported.
+    changes: u64,
+    counters: CounterSnapshot,
+    /// The session in the last event about one.
     session: SessionId,
-    /// Whether it has been told that no connection could be made.
+    /// Whether it has been reported that no server can be reached.
     unreachable: bool,
-    noticed: Noticed,
     #[cfg(feature = "metrics")]
     connected: metrics::Connected,
 }
 
-impl Drop for Narrator {
+impl Drop for EventEmitter {
     fn drop(&mut self) {
         self.shared.with(|core| core.forget_reader(self.reader));
     }
 }
 
-impl Narrator {
-    fn tell(&mut self, span: &Span) {
-        loop {
-            let news = self
-                .shared
-                .with(|core| core.news(self.reader, &self.noticed));
-            let Some((state, noticed)) = news else { return };
-            let before = std::mem::replace(&mut self.noticed, noticed);
-            self.tell_of_watches(&before);
-            self.tell_of_outage(&before);
+impl EventEmitter {
+    fn new(shared: Arc<Shared>) -> Self {
+        EventEmitter {
+            reader: shared.with(|core| core.add_reader()),
+            shared,
+            changes: u64::MAX,
+            counters: CounterSnapshot::default(),
+            session: SessionId::NONE,
+            unreachable: false,
             #[cfg(feature = "metrics")]
-            metrics::noticed(&before, &self.noticed);
-            let Some(state) = state else { return };
-            #[cfg(feature = "metrics")]
-            self.connected.set(state.is_connected());
-            self.tell_of_state(state, span);
+            connected: metrics::Connected::new(),
         }
     }
 
-    fn tell_of_watches(&self, before: &Noticed) {
-        let now = &self.noticed;
+    /// Reports what has changed. Takes the lock only if something has.
+    #[inline]
+    fn emit(&mut self, span: &Span) {
+        let changes = self.shared.changes();
+        if changes != self.changes {
+            // What changes from here on is reported the next time.
+            self.changes = changes;
+            self.emit_changes(span);
+        }
+    }
+
+    fn emit_changes(&mut self, span: &Span) {
+        loop {
+            let changes = self
+                .shared
+                .with(|core| core.poll_changes(self.reader, &self.counters));
+            let Some((state, counters)) = changes else {
+                return;
+            };
+            let before = std::mem::replace(&mut self.counters, counters);
+            self.emit_watches(&before);
+            self.emit_outage(&before);
+            #[cfg(feature = "metrics")]
+            metrics::record(&before, &self.counters);
+            let Some(state) = state else { return };
+            #[cfg(feature = "metrics")]
+            self.connected.set(state.is_connected());
+            self.emit_state(state, span);
+        }
+    }
+
+    fn emit_watches(&self, before: &CounterSnapshot) {
+        let now = &self.counters;
         let (traffic, was) = (&now.traffic, &before.traffic);
         if traffic.rearm_batches != was.rearm_batches {
             let batches = traffic.rearm_batches - was.rearm_batches;
             let watches = traffic.rearmed_watches - was.rearmed_watches;
             debug!(batches, watches, "arming watches again");
         }
-        if now.told.gaps != before.told.gaps {
-            debug!(gaps = now.told.gaps - before.told.gaps, "watches have gaps");
+        if now.watches.gaps != before.watches.gaps {
+            let gaps = now.watches.gaps - before.watches.gaps;
+            debug!(gaps, "watches have gaps");
         }
-        if now.told.dropped != before.told.dropped {
-            let events = now.told.dropped - before.told.dropped;
+        if now.watches.dropped != before.watches.dropped {
+            let events = now.watches.dropped - before.watches.dropped;
             debug!(events, "events dropped: their reader is too slow");
         }
         if traffic.pings != was.pings
@@ -119,9 +137,9 @@ impl Narrator {
         }
     }
 
-    /// Once for each: an ensemble that is away for a night fills no disk.
-    fn tell_of_outage(&mut self, before: &Noticed) {
-        let (now, was) = (&self.noticed.traffic, &before.traffic);
+    /// Warns once for each outage: an ensemble that cannot be reached for a night fills no disk.
+    fn emit_outage(&mut self, before: &CounterSnapshot) {
+        let (now, was) = (&self.counters.traffic, &before.traffic);
         if now.connections != was.connections {
             self.unreachable = false;
         }
@@ -132,8 +150,8 @@ impl Narrator {
         }
     }
 
-    fn tell_of_state(&mut self, state: State, span: &Span) {
-        let timeout = self.noticed.timeout;
+    fn emit_state(&mut self, state: State, span: &Span) {
+        let timeout = self.counters.timeout;
         match state {
             State::Connecting => debug!("connecting"),
             State::Connected { session, epoch } => {
@@ -168,14 +186,15 @@ impl Narrator {
     }
 }
 
-/// Whether anybody wants to hear of each request. Costs next to nothing if not.
-fn hears_requests() -> bool {
+/// Whether a subscriber takes events of single requests. Costs next to nothing if none does.
+fn traces_requests() -> bool {
     tracing::enabled!(Level::TRACE)
 }
 
-/// A request that is being watched on its way, if anybody wants to hear of it.
+/// The events and metrics of one request.
 #[derive(Debug)]
 pub(crate) struct Observed {
+    /// Only if a subscriber takes events of single requests.
     path: Option<Box<str>>,
     #[cfg(feature = "metrics")]
     outstanding: metrics::Outstanding,
@@ -185,13 +204,13 @@ impl Observed {
     #[inline]
     pub(crate) fn submitted(op: OpCode, path: &str) -> Self {
         Observed {
-            path: hears_requests().then(|| tell_submitted(op, path)),
+            path: traces_requests().then(|| emit_submitted(op, path)),
             #[cfg(feature = "metrics")]
             outstanding: metrics::Outstanding::new(),
         }
     }
 
-    /// It has been answered, or has failed.
+    /// The request has been answered, or has failed.
     #[inline]
     pub(crate) fn done(
         &mut self,
@@ -203,30 +222,29 @@ impl Observed {
         #[cfg(feature = "metrics")]
         self.outstanding.done(op, submitted, failed);
         if let Some(path) = self.path.take() {
-            tell_done(op, &path, submitted, seen, failed);
+            emit_done(op, &path, submitted, seen, failed);
         }
     }
 
-    /// Nobody waits for it any more.
+    /// The caller has dropped the request.
     #[inline]
     pub(crate) fn dropped(&mut self, op: OpCode) {
         #[cfg(feature = "metrics")]
         self.outstanding.dropped(op);
         if let Some(path) = self.path.take() {
-            tell_dropped(op, &path);
+            emit_dropped(op, &path);
         }
     }
 }
 
 #[cold]
-fn tell_submitted(op: OpCode, path: &str) -> Box<str> {
-    let path = path.replace(PATH_SEPARATOR, ", ").into_boxed_str();
+fn emit_submitted(op: OpCode, path: &str) -> Box<str> {
     trace!(op = op.name(), path, "submitted");
-    path
+    path.into()
 }
 
 #[cold]
-fn tell_done(
+fn emit_done(
     op: OpCode,
     path: &str,
     submitted: Instant,
@@ -260,7 +278,7 @@ fn tell_done(
 }
 
 #[cold]
-fn tell_dropped(op: OpCode, path: &str) {
+fn emit_dropped(op: OpCode, path: &str) {
     trace!(op = op.name(), path, "given up by its caller");
 }
 
@@ -269,14 +287,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_that_nobody_hears_of_costs_no_allocation() {
-        let mut heard = true;
+    fn without_a_subscriber_nothing_is_allocated() {
+        let mut traced = true;
         let counted = allocation_counter::measure(|| {
             let observed = Observed::submitted(OpCode::GetData, "/a");
-            heard = observed.path.is_some();
+            traced = observed.path.is_some();
             std::mem::forget(observed);
         });
-        assert!(!heard);
+        assert!(!traced);
         assert_eq!(counted.count_total, 0);
     }
 }

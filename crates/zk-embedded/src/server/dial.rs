@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::io::DuplexStream;
 use tokio::runtime::Handle;
 use zk_proto::HostPort;
-use zk_transport::{Dial, DialError, Dialing, Stream};
+use zk_transport::{Dial, DialError, Dialing, Transport};
 
 use crate::core::Peer;
 use crate::net::connection;
@@ -54,7 +54,7 @@ impl MemoryDial {
 
     pub(crate) fn serve<S>(&self, member: usize, stream: S) -> io::Result<()>
     where
-        S: Stream,
+        S: Transport,
     {
         let gate = self.shared.gates.get(member);
         if !gate.is_some_and(|gate| gate.get().listens()) {
@@ -88,7 +88,7 @@ impl Dial for MemoryDial {
             let member = self.member(&host.host);
             let near = member.and_then(|member| self.connect(member));
             let near = near.map_err(DialError::Other)?;
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 

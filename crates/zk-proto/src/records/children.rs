@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::jute::record::{Field, record};
 use crate::jute::{DecodeError, Decoder, put_count, put_str};
@@ -94,6 +94,23 @@ impl<'a> IntoIterator for &'a Children {
     }
 }
 
+impl IntoIterator for Children {
+    type Item = String;
+    type IntoIter = ChildrenIntoIter;
+    fn into_iter(self) -> ChildrenIntoIter {
+        ChildrenIntoIter {
+            left: self.len,
+            rest: self.body,
+        }
+    }
+}
+
+impl From<Children> for Vec<String> {
+    fn from(children: Children) -> Self {
+        children.into_iter().collect()
+    }
+}
+
 /// The encoding is canonical, so the same names in the same order are the same bytes.
 impl PartialEq for Children {
     fn eq(&self, other: &Self) -> bool {
@@ -127,13 +144,10 @@ impl<'a> Iterator for ChildrenIter<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let (len, rest) = self.rest.split_first_chunk()?;
-        let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
-        let (name, rest) = rest.split_at_checked(len)?;
+        let (name, rest) = split_name(self.rest)?;
         self.rest = rest;
         self.left -= 1;
-        // None of these lines can fail, because the list was checked on construction.
-        std::str::from_utf8(name).ok()
+        Some(name)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -143,6 +157,42 @@ impl<'a> Iterator for ChildrenIter<'a> {
 
 impl ExactSizeIterator for ChildrenIter<'_> {}
 impl std::iter::FusedIterator for ChildrenIter<'_> {}
+
+/// The names of [`Children`] as owned strings, made one at a time.
+#[derive(Debug, Clone)]
+pub struct ChildrenIntoIter {
+    rest: Bytes,
+    left: usize,
+}
+
+impl Iterator for ChildrenIntoIter {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let (name, rest) = split_name(&self.rest)?;
+        let name = name.to_owned();
+        let read = self.rest.len() - rest.len();
+        self.rest.advance(read);
+        self.left -= 1;
+        Some(name)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for ChildrenIntoIter {}
+impl std::iter::FusedIterator for ChildrenIntoIter {}
+
+/// The first name of an encoded list, and the rest. `None` at the end of the list only, since the
+/// list was checked when it was made.
+fn split_name(list: &[u8]) -> Option<(&str, &[u8])> {
+    let (len, rest) = list.split_first_chunk()?;
+    let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
+    let (name, rest) = rest.split_at_checked(len)?;
+    Some((std::str::from_utf8(name).ok()?, rest))
+}
 
 record! {
     /// `getChildren`.
@@ -238,6 +288,9 @@ mod tests {
         assert_eq!((children.len(), children.is_empty()), (4, false));
         assert_eq!(children.to_vec(), names);
         assert_eq!(children.iter().len(), 4);
+        let mut owned = children.clone().into_iter();
+        assert_eq!((owned.next().as_deref(), owned.len()), (Some("a"), 3));
+        assert_eq!(Vec::<String>::from(children.clone()), names);
         assert!(children.contains("日本") && !children.contains("b"));
         assert_eq!(
             format!("{children:?}"),

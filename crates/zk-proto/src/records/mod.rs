@@ -19,9 +19,9 @@ mod watch;
 
 pub use auth::{AuthRequest, ClientInfo, SaslRequest, SaslResponse, WhoAmIResponse};
 pub use children::{
-    Children, ChildrenIter, GetAllChildrenNumberRequest, GetAllChildrenNumberResponse,
-    GetChildren2Request, GetChildren2Response, GetChildrenRequest, GetChildrenResponse,
-    GetEphemeralsRequest, GetEphemeralsResponse,
+    Children, ChildrenIntoIter, ChildrenIter, GetAllChildrenNumberRequest,
+    GetAllChildrenNumberResponse, GetChildren2Request, GetChildren2Response, GetChildrenRequest,
+    GetChildrenResponse, GetEphemeralsRequest, GetEphemeralsResponse,
 };
 pub use connect::{ConnectRequest, ConnectResponse};
 pub use exchange::{Reply, Request, ServerFrame};

@@ -1,6 +1,6 @@
 //! Elections: one leader at a time, and the stream of leaders.
 
-mod leader_latch;
+pub(crate) mod leader_latch;
 mod leader_stream;
 
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use zk_client::Client;
 
-pub use leader_latch::LeaderLatch;
 pub use leader_stream::LeaderStream;
 
 use crate::error::Result;
-use crate::guard::{Guard, delegate_to_guard};
+use crate::guard::Guard;
+use crate::guard::delegate::delegate_to_guard;
 use crate::queue::builders::queue_options;
 use crate::queue::{Contender, ContenderQueue, Role};
 
@@ -38,7 +38,7 @@ use crate::queue::{Contender, ContenderQueue, Role};
 ///
 /// Those of a lock: `_c_<uuid>-lock-<sequence>` under `path`. So kazoo's `Election` interoperates with
 /// [`Layout::Kazoo`](crate::Layout::Kazoo), and Curator's `LeaderSelector` without an option.
-/// Curator's `LeaderLatch` has other names: use [`LeaderLatch`] for these.
+/// Curator's `LeaderLatch` has other names: use [`LeaderLatch`](crate::LeaderLatch) for these.
 ///
 /// # Cost
 ///
@@ -55,6 +55,7 @@ use crate::queue::{Contender, ContenderQueue, Role};
 /// # Cancel safety
 ///
 /// Dropping a campaign withdraws the candidacy. Dropping a term resigns in the background.
+#[doc(alias = "LeaderSelector")]
 #[derive(Debug, Clone)]
 pub struct Election {
     queue: ContenderQueue,

@@ -7,7 +7,7 @@ macro_rules! delegate_to_guard {
     ($name:ident) => {
         impl $name {
             /// The fencing token: see [`Guard::token`](crate::Guard::token).
-            pub fn token(&self) -> $crate::Token {
+            pub fn token(&self) -> $crate::guard::Token {
                 self.guard.token()
             }
 
@@ -27,7 +27,7 @@ macro_rules! delegate_to_guard {
             ///
             /// # Errors
             /// The guard is lost.
-            pub fn check(&self) -> Result<(), $crate::GuardLost> {
+            pub fn check(&self) -> Result<(), $crate::error::GuardLost> {
                 self.guard.check()
             }
 
@@ -35,7 +35,7 @@ macro_rules! delegate_to_guard {
             ///
             /// # Cancel safety
             /// Can be dropped and called again.
-            pub async fn lost(&self) -> $crate::GuardLost {
+            pub async fn lost(&self) -> $crate::error::GuardLost {
                 self.guard.lost().await
             }
 
@@ -47,13 +47,16 @@ macro_rules! delegate_to_guard {
             ///
             /// # Cancel safety
             /// Drops `future`.
-            pub async fn run<F: Future>(&self, future: F) -> Result<F::Output, $crate::GuardLost> {
+            pub async fn run<F: Future>(
+                &self,
+                future: F,
+            ) -> Result<F::Output, $crate::error::GuardLost> {
                 self.guard.run(future).await
             }
 
             /// Writes that take effect only if the guard is still held when the ensemble executes
             /// them: see [`Guard::fenced`](crate::Guard::fenced).
-            pub fn fenced(&self) -> $crate::FencedMulti<'_> {
+            pub fn fenced(&self) -> $crate::guard::fenced::FencedMulti<'_> {
                 self.guard.fenced()
             }
 
@@ -65,13 +68,13 @@ macro_rules! delegate_to_guard {
             ///
             /// # Cancel safety
             /// Can be dropped and called again.
-            pub async fn revoked(&self) -> Result<(), $crate::GuardLost> {
+            pub async fn revoked(&self) -> Result<(), $crate::error::GuardLost> {
                 self.guard.revoked().await
             }
         }
 
-        impl AsRef<$crate::Guard> for $name {
-            fn as_ref(&self) -> &$crate::Guard {
+        impl AsRef<$crate::guard::Guard> for $name {
+            fn as_ref(&self) -> &$crate::guard::Guard {
                 &self.guard
             }
         }

@@ -1,10 +1,10 @@
 //! What a lock, a lease or a leadership is while it is held.
 
-mod delegate;
-mod fenced;
+pub(crate) mod delegate;
+pub(crate) mod fenced;
 mod loss;
 mod renewal;
-mod revoke;
+pub(crate) mod revoke;
 mod token;
 
 use std::fmt;
@@ -18,13 +18,10 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 use zk_client::{Client, Created, ErrorKind, Lease, OpResult, Pending, Pledge, State, Zxid, path};
 
-pub(crate) use delegate::delegate_to_guard;
-pub use fenced::FencedMulti;
 use loss::LossSignal;
 pub use renewal::LeaseBasis;
 pub(crate) use renewal::now;
 use renewal::renew;
-pub use revoke::revoke;
 pub use token::Token;
 
 use crate::error::{GuardLost, Result};
@@ -293,8 +290,8 @@ impl Guard {
         self.lose(lost)
     }
 
-    /// Waits until the znode is deleted. Stays pending if the ensemble refuses to say: the lease
-    /// still ends then.
+    /// Waits until the znode is deleted. Stays pending if the ensemble refuses the read: the
+    /// lease still ends then.
     async fn deleted(&self) -> GuardLost {
         let client = self.client.with_deadline(None);
         let mut backoff = RetryBackoff::new();

@@ -3,7 +3,8 @@
 use zk_client::Client;
 
 use crate::error::Result;
-use crate::guard::{Guard, delegate_to_guard};
+use crate::guard::Guard;
+use crate::guard::delegate::delegate_to_guard;
 use crate::queue::builders::{lock_methods, queue_options};
 use crate::queue::{ContenderQueue, Role};
 
@@ -55,6 +56,7 @@ use crate::queue::{ContenderQueue, Role};
 ///
 /// Dropping a wait at any point leaves the queue: neither a znode nor a watch stays. Dropping a guard
 /// releases the lock in the background.
+#[doc(alias = "InterProcessMutex")]
 #[derive(Debug, Clone)]
 pub struct Lock {
     queue: ContenderQueue,

@@ -61,6 +61,7 @@ use crate::retry::RetryBackoff;
 ///
 /// Dropping a wait releases in the background the locks that it has acquired. Dropping the guard
 /// releases all.
+#[doc(alias = "InterProcessMultiLock")]
 #[derive(Debug, Clone)]
 pub struct MultiLock {
     locks: Vec<Lock>,

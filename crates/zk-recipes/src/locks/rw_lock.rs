@@ -5,7 +5,8 @@ use zk_client::{Client, CreateMode, Created, ErrorKind, Guid, Stat, path};
 
 use super::lock::LockGuard;
 use crate::error::{Error, GuardLost, Result};
-use crate::guard::{Guard, delegate_to_guard};
+use crate::guard::Guard;
+use crate::guard::delegate::delegate_to_guard;
 use crate::queue::builders::{lock_methods, queue_options};
 use crate::queue::{ContenderQueue, Role};
 use crate::retry::RetryBackoff;
@@ -52,6 +53,7 @@ use crate::retry::RetryBackoff;
 ///
 /// Readers hold the lock together, each with a [token](Guard::token) of its own. A writer's token is
 /// greater than that of every reader and writer before it, and smaller than that of all after it.
+#[doc(alias = "InterProcessReadWriteLock")]
 #[derive(Debug, Clone)]
 pub struct ReadLock {
     queue: ContenderQueue,
@@ -100,6 +102,7 @@ lock_methods!(ReadLock -> LockGuard);
 /// # Cancel safety
 ///
 /// As a [`Lock`](crate::Lock).
+#[doc(alias = "InterProcessReadWriteLock")]
 #[derive(Debug, Clone)]
 pub struct WriteLock {
     queue: ContenderQueue,
@@ -159,10 +162,7 @@ impl WriteGuard {
         if stat.owner() != Some(lease.session()) {
             return Err(Error::Lost(writer.lose(GuardLost::SessionEnded)));
         }
-        let created = Created {
-            path: reader.keep(),
-            stat,
-        };
+        let created = Created::new(reader.keep(), stat);
         let guard = Guard::new(writer.client(), Some(lease), writer.lease_basis(), created);
         let guard = guard.with_token(writer.token()).start_renewal();
         writer.forget();

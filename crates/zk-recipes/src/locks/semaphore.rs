@@ -7,7 +7,8 @@ use zk_client::{Client, ErrorKind, Guid, Watch, path};
 use super::lease_count::{LeaseCount, wait_for_change};
 use crate::connections::Connections;
 use crate::error::{Error, Result};
-use crate::guard::{Guard, LeaseBasis, delegate_to_guard};
+use crate::guard::delegate::delegate_to_guard;
+use crate::guard::{Guard, LeaseBasis};
 use crate::paths::{check, check_own};
 use crate::queue::{Contender, ContenderQueue, Layout, LostPlaces, Role, ensure_parent};
 use crate::retry::RetryBackoff;
@@ -60,6 +61,7 @@ use crate::retry::RetryBackoff;
 ///
 /// Dropping a wait at any point leaves the queue and returns the leases taken so far. Dropping a
 /// lease returns it in the background.
+#[doc(alias = "InterProcessSemaphoreV2")]
 #[derive(Debug, Clone)]
 pub struct Semaphore {
     client: Client,

@@ -17,7 +17,7 @@ macro_rules! queue_options {
             /// The naming scheme of its znodes; [`Layout::Default`](crate::Layout::Default) unless
             /// given.
             #[must_use]
-            pub fn layout(mut self, layout: $crate::Layout) -> Self {
+            pub fn layout(mut self, layout: $crate::queue::Layout) -> Self {
                 self.queue.set_layout(layout);
                 self
             }
@@ -33,7 +33,7 @@ macro_rules! queue_options {
             /// What the guard's deadline depends on;
             /// [`LeaseBasis::Quorum`](crate::LeaseBasis::Quorum) unless given.
             #[must_use]
-            pub fn lease_basis(mut self, lease_basis: $crate::LeaseBasis) -> Self {
+            pub fn lease_basis(mut self, lease_basis: $crate::guard::LeaseBasis) -> Self {
                 self.queue.set_lease_basis(lease_basis);
                 self
             }
@@ -57,7 +57,7 @@ macro_rules! lock_methods {
             ///
             /// # Cancel safety
             /// Dropping the future leaves the queue; neither a znode nor a watch stays.
-            pub async fn acquire(&self) -> $crate::Result<$guard> {
+            pub async fn acquire(&self) -> $crate::error::Result<$guard> {
                 Ok($guard::new(self.queue.wait().await?))
             }
 
@@ -69,7 +69,7 @@ macro_rules! lock_methods {
             ///
             /// # Cancel safety
             /// As [`acquire`](Self::acquire).
-            pub async fn try_acquire(&self) -> $crate::Result<Option<$guard>> {
+            pub async fn try_acquire(&self) -> $crate::error::Result<Option<$guard>> {
                 Ok(self.queue.try_enter().await?.map($guard::new))
             }
 
@@ -83,7 +83,7 @@ macro_rules! lock_methods {
             pub async fn acquire_timeout(
                 &self,
                 timeout: std::time::Duration,
-            ) -> $crate::Result<Option<$guard>> {
+            ) -> $crate::error::Result<Option<$guard>> {
                 match tokio::time::timeout(timeout, self.acquire()).await {
                     Ok(acquired) => acquired.map(Some),
                     Err(_elapsed) => Ok(None),
@@ -97,7 +97,7 @@ macro_rules! lock_methods {
             ///
             /// # Cancel safety
             /// Dropping the future has no effect.
-            pub async fn contenders(&self) -> $crate::Result<Vec<$crate::Contender>> {
+            pub async fn contenders(&self) -> $crate::error::Result<Vec<$crate::queue::Contender>> {
                 self.queue.contenders().await
             }
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use zk_client::Stat;
 
-/// A node as a cache knows it.
+/// A node as a cache has read it.
 ///
 /// The node may have changed since: to change it only if it has not, name its version, as in
 /// `zk.set(path, data).version(cached.stat.version)`.

@@ -101,6 +101,7 @@ use crate::error::CacheError;
 /// None. The counterparts are kazoo's `TreeCache`, and Curator's `CuratorCache` and `TreeCache`. In
 /// place of `NodeCache` use a `DataWatch`; in place of `PathChildrenCache` a `ChildrenWatch` if the
 /// names suffice, else this with a [maximum depth](TreeCacheBuilder::max_depth) of 1.
+#[doc(alias = "CuratorCache")]
 #[derive(Debug)]
 pub struct TreeCache {
     shared: Arc<Shared>,

@@ -31,7 +31,7 @@ pub(super) struct Job {
     pub(super) full: bool,
     pub(super) in_flight: bool,
     urgent: bool,
-    /// The initial load is complete only after this job.
+    /// The load is complete only after this job.
     pub(super) loads: bool,
 }
 

@@ -66,6 +66,7 @@ pub enum ChildrenState {
 ///
 /// Dropping a [`next`](Self::next) loses nothing: an unread state stays until it is read or replaced.
 /// Dropping the stream removes the watch.
+#[doc(alias = "PathChildrenCache")]
 #[derive(Debug)]
 pub struct ChildrenWatch {
     latest: Latest<Result<ChildrenState>>,

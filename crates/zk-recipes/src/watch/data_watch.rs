@@ -68,6 +68,7 @@ pub enum DataState<T = Bytes> {
 ///
 /// Dropping a [`next`](Self::next) loses nothing: an unread state stays until it is read or replaced.
 /// Dropping the stream removes the watch.
+#[doc(alias = "NodeCache")]
 pub struct DataWatch<T = Bytes> {
     path: String,
     latest: Latest<Result<DataState>>,

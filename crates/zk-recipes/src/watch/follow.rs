@@ -76,7 +76,7 @@ struct Known<S> {
     /// The session in which it was read, or an earlier one.
     epoch: u64,
     /// The watch that was set with it. The server keeps the watch from one connection to the next
-    /// until it is set anew.
+    /// until it is set again.
     watch: Watch,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use zk_client::{Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;
 use zk_proto::OpCode;
 
@@ -26,7 +26,7 @@ impl Dial for Closing {
         Box::pin(async move {
             let (near, far) = tokio::io::duplex(1 << 16);
             tokio::spawn(relay(far, upstream?));
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }

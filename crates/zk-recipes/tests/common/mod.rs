@@ -1,11 +1,6 @@
 //! An ensemble inside the process, without sockets, so that time can be virtual.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "each test binary uses a part of this, and a panic is a failed test"
-)]
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -16,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{
-    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Stream,
+    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Transport,
     WatchMode,
 };
 use zk_embedded::{Pose, Server, UnknownPose};
@@ -30,7 +25,7 @@ pub(crate) const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout:
 const VIRTUAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// The root of all clients of a test: none, or a chroot in the second run of the tests in
-/// `worlds.rs`.
+/// `variants.rs`.
 pub(crate) fn root() -> &'static str {
     if module_path!().contains("::chrooted::") {
         "/tenants/one"
@@ -56,7 +51,7 @@ pub(crate) fn is_restored() -> bool {
     module_path!().contains("::restored::")
 }
 
-/// Ends a client's session: by expiry, or, in the third run of the tests in `worlds.rs`, by a restore of
+/// Ends a client's session: by expiry, or, in the third run of the tests in `variants.rs`, by a restore of
 /// the ensemble from a backup, which keeps the persistent znodes with smaller zxids, and ends all other
 /// sessions as well.
 pub(crate) fn end_session(server: &Server, zk: &Client) {
@@ -166,10 +161,7 @@ impl Memory {
         options: impl FnOnce(ClientBuilder) -> ClientBuilder,
     ) -> Client {
         let hosts: Vec<_> = members.iter().map(|n| format!("member-{n}:1")).collect();
-        let impatient = BackoffPolicy {
-            initial: Duration::from_millis(2),
-            max: Duration::from_millis(20),
-        };
+        let impatient = BackoffPolicy::new(Duration::from_millis(2), Duration::from_millis(20));
         let hosts = hosts.join(",") + root();
         let zk = options(Client::builder(hosts).backoff(impatient))
             .dial(self.clone())
@@ -190,7 +182,7 @@ impl Dial for Memory {
             let stream = self.server.connect_in_memory_to(member);
             let stream = stream.map_err(DialError::Other)?;
             self.dialled.store(member, Ordering::Relaxed);
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 }
@@ -219,7 +211,7 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
         match tokio::time::timeout(VIRTUAL_LIMIT, &mut future).await {
             Ok(value) => return value,
             // Far less time has passed by the machine's clock, so tokio's clock is paused.
-            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("waited in vain for {what}"),
+            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("timed out: {what}"),
             Err(_) => {}
         }
     }

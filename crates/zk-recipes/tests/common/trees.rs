@@ -1,10 +1,6 @@
 //! The expected contents of a cache.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test binary uses a part of this, and a panic is a failed test"
-)]
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,10 +13,7 @@ use zk_recipes::{Cached, Snapshot};
 use super::common;
 
 pub(crate) async fn client(server: &Server) -> Client {
-    let impatient = BackoffPolicy {
-        initial: Duration::from_millis(2),
-        max: Duration::from_millis(20),
-    };
+    let impatient = BackoffPolicy::new(Duration::from_millis(2), Duration::from_millis(20));
     let zk = common::unhurried(Client::builder(server.connect_string()))
         .backoff(impatient)
         .connect()

@@ -17,10 +17,8 @@ pub(super) const LONG_SESSION: Duration = Duration::from_secs(60);
 /// The connect timeout for the embedded server, which is always reachable.
 pub(super) const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Shorter than the default, so that the demo does not spend its time in pauses.
-const SHORT_BACKOFF: BackoffPolicy = BackoffPolicy {
-    initial: Duration::from_millis(50),
-    max: Duration::from_millis(400),
-};
+const SHORT_BACKOFF: BackoffPolicy =
+    BackoffPolicy::new(Duration::from_millis(50), Duration::from_millis(400));
 
 /// The server, the root znode and the output of the demo.
 pub(super) struct Context {

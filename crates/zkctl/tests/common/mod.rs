@@ -1,4 +1,4 @@
-//! zkctl as a process, and a server for it in this one.
+//! zkctl as a process, and an embedded server in the test's process.
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 #![allow(
@@ -20,8 +20,8 @@ use zk_tests::watchdog;
 
 pub(crate) const SECRET: &str = "hunter2";
 
-/// With none of the variables of this process, and none of the signals that it ignores: a shell starts
-/// what is to run in the background so that it ignores SIGINT.
+/// A command without the variables and the ignored signals of this process: a shell starts background
+/// processes with SIGINT ignored.
 pub(crate) fn zkctl(arguments: &[&str]) -> Command {
     let mut command = Command::new("env");
     if env_resets_signals() {
@@ -42,7 +42,7 @@ pub(crate) fn zkctl(arguments: &[&str]) -> Command {
     command
 }
 
-/// Whether it is that of the GNU coreutils.
+/// Whether `env` is that of the GNU coreutils.
 fn env_resets_signals() -> bool {
     static RESETS: OnceLock<bool> = OnceLock::new();
     *RESETS.get_or_init(|| {
@@ -53,12 +53,12 @@ fn env_resets_signals() -> bool {
     })
 }
 
-/// Runs to the end.
+/// Runs the command to its end.
 pub(crate) fn finish(command: Command) -> Output {
     finish_with(command, b"")
 }
 
-/// The same, with this on standard input unless it is empty.
+/// Runs the command to its end, with `input` on standard input unless it is empty.
 pub(crate) fn finish_with(mut command: Command, input: &[u8]) -> Output {
     if !input.is_empty() {
         command.stdin(Stdio::piped());
@@ -66,7 +66,7 @@ pub(crate) fn finish_with(mut command: Command, input: &[u8]) -> Output {
     let mut child = command.spawn().unwrap();
     if let Some(mut stdin) = child.stdin.take() {
         let input = input.to_owned();
-        // It may stop reading when it has seen enough.
+        // An error means that the command has stopped reading.
         thread::spawn(move || drop(stdin.write_all(&input)));
     }
     let _wait = watchdog::Wait::begin("the command to end");
@@ -77,7 +77,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The exit code and standard error; nothing may be on standard output.
+/// The exit code and standard error of a command, whose standard output must be empty.
 pub(crate) fn fails(arguments: &[&str]) -> (i32, String) {
     let output = finish(zkctl(arguments));
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -86,8 +86,8 @@ pub(crate) fn fails(arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), stderr)
 }
 
-/// As [`fails`], with a limit that is doubled until the reason is known that `word` is part of: a slow
-/// machine takes longer to find out. Returns the limit as well, as zkctl writes it.
+/// [`fails`] with a connect timeout that is doubled until the error contains `word`, because a slow machine
+/// takes longer to find the reason. Returns the timeout as well, as zkctl prints it.
 pub(crate) fn fails_with(
     mut milliseconds: u64,
     arguments: &[&str],
@@ -116,7 +116,7 @@ pub(crate) fn assert_fails(arguments: &[&str], code: i32, words: &[&str]) {
     }
 }
 
-/// A port that does this to every connection.
+/// The address of a port that passes every connection to `serve`.
 pub(crate) fn listener(serve: impl Fn(TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -128,7 +128,7 @@ pub(crate) fn listener(serve: impl Fn(TcpStream) + Send + 'static) -> String {
     address
 }
 
-/// A server of this process, on a runtime of its own, until it is dropped.
+/// An embedded server on a runtime of its own, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Served {
     hosts: String,
@@ -141,7 +141,7 @@ impl Served {
         Self::with(Server::start)
     }
 
-    /// Started in this way.
+    /// Starts the server by `start`.
     pub(crate) fn with<F: Future<Output = io::Result<Server>>>(
         start: impl FnOnce() -> F + Send + 'static,
     ) -> Self {
@@ -157,7 +157,7 @@ impl Served {
                 started
                     .send((server.connect_string(), server.faults()))
                     .unwrap();
-                // An error means that the test is over as well.
+                // An error means that the `Served` was dropped.
                 let _ = ended.await;
             });
         });
@@ -179,7 +179,7 @@ impl Served {
         &self.hosts
     }
 
-    /// Creates children, faster than with a process for each.
+    /// Creates children from this process, which is faster than one zkctl for each.
     pub(crate) fn fill(&self, parent: &str, names: impl Iterator<Item = String>) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -198,7 +198,7 @@ impl Served {
         });
     }
 
-    /// The exit code, standard output and standard error.
+    /// The exit code, standard output and standard error of a command.
     pub(crate) fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = finish(self.zkctl(arguments));
         (
@@ -216,7 +216,7 @@ impl Served {
     }
 }
 
-/// A command that runs on, with the lines of its standard output.
+/// A running command, with the lines of its standard output.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) child: Child,
@@ -230,7 +230,7 @@ impl Running {
         let (send, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // The test may have seen enough.
+                // An error means that the `Running` was dropped.
                 let _ = send.send(line);
             }
         });
@@ -259,7 +259,7 @@ pub(crate) fn send(signal: &str, child: &Child) {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended.
+        // An error means that the command has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

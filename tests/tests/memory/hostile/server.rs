@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use zk_client::{Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;
 use zk_proto::records::ConnectResponse;
 use zk_proto::{Encode, ReplyHeader, SessionId, SessionPassword, Zxid, xid};
@@ -22,10 +22,10 @@ const BUFFER: usize = 16 * 1024;
 #[derive(Debug, Clone)]
 pub enum Act {
     /// Waits for a request; pings are passed over.
-    Hear,
+    Receive,
     /// Sends these bytes.
     Say(Vec<u8>),
-    /// Answers the request heard last.
+    /// Answers the last request received.
     Reply { zxid: i64, err: i32, body: Vec<u8> },
     /// Sends these bytes so often.
     Repeat(Vec<u8>, usize),
@@ -39,13 +39,13 @@ pub enum Act {
 
 /// Plays a script to one connection. How that ends is the client's affair.
 async fn play(script: &[Act], wire: &mut DuplexStream) -> io::Result<()> {
-    let mut heard = 0;
+    let mut received = 0;
     for act in script {
         match act {
-            Act::Hear => heard = hear(wire).await?,
+            Act::Receive => received = receive(wire).await?,
             Act::Say(bytes) => wire.write_all(bytes).await?,
             Act::Reply { zxid, err, body } => {
-                wire.write_all(&reply(heard, *zxid, *err, body)).await?;
+                wire.write_all(&reply(received, *zxid, *err, body)).await?;
             }
             Act::Repeat(bytes, times) => {
                 for _ in 0..*times {
@@ -71,14 +71,14 @@ async fn play(script: &[Act], wire: &mut DuplexStream) -> io::Result<()> {
 }
 
 /// The xid of the next request; of the handshake, which has none, its first integer.
-async fn hear(wire: &mut DuplexStream) -> io::Result<i32> {
+async fn receive(wire: &mut DuplexStream) -> io::Result<i32> {
     loop {
         let len = wire.read_i32().await?;
         let mut frame = vec![0; usize::try_from(len).unwrap()];
         wire.read_exact(&mut frame).await?;
-        let heard = i32::from_be_bytes(*frame.first_chunk().unwrap());
-        if heard != xid::PING {
-            return Ok(heard);
+        let received = i32::from_be_bytes(*frame.first_chunk().unwrap());
+        if received != xid::PING {
+            return Ok(received);
         }
     }
 }
@@ -148,7 +148,7 @@ impl Dial for Network {
         Box::pin(async move {
             if host.host != HOSTILE {
                 let near = self.good.connect_in_memory().map_err(DialError::Other)?;
-                return Ok(Box::new(near) as Box<dyn Stream>);
+                return Ok(Box::new(near) as Box<dyn Transport>);
             }
             let before = self.attempts.fetch_add(1, Ordering::Relaxed);
             let (near, mut far) = tokio::io::duplex(BUFFER);
@@ -156,7 +156,7 @@ impl Dial for Network {
                 let script = self.script.clone();
                 tokio::spawn(async move { play(&script, &mut far).await });
             }
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }

@@ -58,28 +58,28 @@ pub fn entries() -> Vec<Entry> {
 #[rustfmt::skip]
 fn of_requests() -> Vec<Entry> {
     entries! {
-        "a read" ["client/read.rs Get", "client/call.rs Pending"] leaves NONE, |zk, _s| zk.get("/base").await;
+        "a read" ["client/ops/get.rs Get", "client/ops/pending.rs Pending"] leaves NONE, |zk, _s| zk.get("/base").await;
         "a submitted read" [] leaves NONE, |zk, _s| zk.get("/base").submit().await;
-        "a read with a watch" ["client/read.rs GetWatched"] leaves NONE, |zk, _s| zk.get("/base").watch().await;
-        "a watch" ["client/watch/handle.rs Watch"] leaves NONE, |zk, _s| {
+        "a read with a watch" ["client/ops/get.rs GetWatched"] leaves NONE, |zk, _s| zk.get("/base").watch().await;
+        "a watch" ["client/watch.rs Watch"] leaves NONE, |zk, _s| {
             let (_, _, watch) = zk.get("/base").watch().await?;
             watch.await
         };
-        "a watch, borrowed" ["client/watch/handle.rs changed"] leaves NONE, |zk, _s| {
+        "a watch, borrowed" [] leaves NONE, |zk, _s| {
             let (_, _, mut watch) = zk.get("/base").watch().await?;
-            watch.changed().await
+            (&mut watch).await
         };
-        "a look" ["client/read.rs Exists"] leaves NONE, |zk, _s| zk.exists("/base").await;
-        "a look with a watch" ["client/read.rs ExistsWatched"] leaves NONE, |zk, _s| zk.exists("/absent").watch().await;
-        "children" ["client/read.rs GetChildren"] leaves NONE, |zk, _s| zk.children("/base").await;
-        "children and a stat" ["client/read.rs GetChildrenStat"] leaves NONE, |zk, _s| zk.children("/base").stat().await;
-        "children with a watch" ["client/read.rs ChildrenWatched"] leaves NONE, |zk, _s| zk.children("/base").watch().await;
-        "a sync" ["client/read.rs Sync"] leaves NONE, |zk, _s| zk.sync("/").await;
-        "an ACL" ["client/acl.rs GetAcl"] leaves NONE, |zk, _s| zk.acl("/base").await;
-        "a change of an ACL" ["client/acl.rs SetAcl"] leaves NONE, |zk, _s| zk.set_acl("/base", Acl::open()).await;
-        "a creation" ["client/create.rs Create"] leaves ["/new"], |zk, _s| zk.create("/new", "").await;
-        "a creation with parents" ["client/create.rs CreateParents"] leaves ["/new"], |zk, _s| zk.create("/new/a/b/c", "").parents().await;
-        "a protected creation" ["client/protected.rs CreateProtected"] leaves NONE, |zk, _s| {
+        "a look" ["client/ops/exists.rs Exists"] leaves NONE, |zk, _s| zk.exists("/base").await;
+        "a look with a watch" ["client/ops/exists.rs ExistsWatched"] leaves NONE, |zk, _s| zk.exists("/absent").watch().await;
+        "children" ["client/ops/children.rs GetChildren"] leaves NONE, |zk, _s| zk.children("/base").await;
+        "children and a stat" ["client/ops/children.rs GetChildrenStat"] leaves NONE, |zk, _s| zk.children("/base").stat().await;
+        "children with a watch" ["client/ops/children.rs ChildrenWatched"] leaves NONE, |zk, _s| zk.children("/base").watch().await;
+        "a sync" ["client/ops/sync.rs SyncOp"] leaves NONE, |zk, _s| zk.sync("/").await;
+        "an ACL" ["client/ops/acl.rs GetAcl"] leaves NONE, |zk, _s| zk.acl("/base").await;
+        "a change of an ACL" ["client/ops/acl.rs SetAcl"] leaves NONE, |zk, _s| zk.set_acl("/base", Acl::open()).await;
+        "a creation" ["client/ops/create.rs Create"] leaves ["/new"], |zk, _s| zk.create("/new", "").await;
+        "a creation with parents" ["client/ops/create.rs CreateParents"] leaves ["/new"], |zk, _s| zk.create("/new/a/b/c", "").parents().await;
+        "a protected creation" ["client/ops/create_protected.rs CreateProtected"] leaves NONE, |zk, _s| {
             let created = zk.create("/free/n-", "").sequential().protected().await?;
             zk.delete(&created.path).guaranteed()
         };
@@ -95,17 +95,17 @@ fn of_requests() -> Vec<Entry> {
             drop(zk.create("/free/n-", "").sequential().protected().submit());
             drop(zk.create("/free/p", "").protected().submit())
         };
-        "a set" ["client/write.rs Set"] leaves NONE, |zk, _s| zk.set("/base/child", "2").await;
-        "a deletion" ["client/write.rs Delete"] leaves ["/new"], |zk, _s| {
+        "a set" ["client/ops/set.rs Set"] leaves NONE, |zk, _s| zk.set("/base/child", "2").await;
+        "a deletion" ["client/ops/delete.rs Delete"] leaves ["/new"], |zk, _s| {
             let _ = zk.create("/new", "").await;
             zk.delete("/new").await
         };
-        "a deletion of a tree" ["client/tree.rs DeleteRecursive"] leaves ["/new"], |zk, _s| {
+        "a deletion of a tree" ["client/ops/recursive.rs DeleteRecursive"] leaves ["/new"], |zk, _s| {
             let _ = zk.create("/new/a/b", "").parents().await;
             zk.delete("/new").recursive().await
         };
-        "a path" ["client/tree.rs EnsurePath"] leaves ["/new"], |zk, _s| zk.ensure_path("/new/a/b").await;
-        "a set, tried again" ["client/retry/conditional.rs Retried"] leaves NONE, |zk, _s| {
+        "a path" ["client/ops/recursive.rs EnsurePath"] leaves ["/new"], |zk, _s| zk.ensure_path("/new/a/b").await;
+        "a set, tried again" ["client/ops/retry/conditional.rs ConditionalRetry"] leaves NONE, |zk, _s| {
             let policy = RetryPolicy::new().attempts(2);
             zk.set("/base/child", "4").version(0).retry(&policy).await
         };
@@ -114,28 +114,28 @@ fn of_requests() -> Vec<Entry> {
             let _ = zk.create("/new", "").await;
             zk.delete("/new").version(0).retry(&policy).await
         };
-        "requests, tried again" ["client/retry.rs retry", "client/retry.rs retry_read"] leaves NONE, |zk, s| {
+        "requests, tried again" ["client/ops/retry/mod.rs retry", "client/ops/retry/mod.rs retry_read"] leaves NONE, |zk, s| {
             let policy = RetryPolicy::new().attempts(2);
             s.faults().throttle(1);
             let _ = zk.retry(&policy, || zk.set("/base/child", "5")).await;
             s.faults().throttle(1);
             zk.retry_read(&policy, || zk.get("/base")).await
         };
-        "a transaction" ["client/multi.rs Multi"] leaves ["/new"], |zk, _s| zk.multi().check("/base", -1).create("/new", "").commit().await;
-        "several reads" ["client/multi.rs MultiRead"] leaves NONE, |zk, _s| zk.multi_read().get("/base").children("/base").await;
-        "a persistent watch" ["client/watch/add.rs AddWatch"] leaves NONE, |zk, _s| zk.watch("/base", WatchMode::Persistent).await;
-        "a count" ["client/descendants.rs Count"] leaves NONE, |zk, _s| zk.count("/base").await;
-        "ephemeral znodes" ["client/descendants.rs Ephemerals"] leaves NONE, |zk, _s| zk.ephemerals().await;
-        "who it is" ["client/identity.rs WhoAmI"] leaves NONE, |zk, _s| zk.whoami().await;
-        "the configuration" ["client/ensemble.rs GetConfig"] leaves NONE, |zk, _s| zk.config().await;
-        "the configuration with a watch" ["client/ensemble.rs ConfigWatched"] leaves NONE, |zk, _s| zk.config().watch().await;
-        "another configuration" ["client/ensemble.rs Reconfig"] leaves NONE, |zk, _s| zk.reconfig().leaving(9).await;
-        "a synced read" ["client/fresh.rs Fresh"] leaves NONE, |zk, _s| zk.get("/base").synced().await;
-        "a linearizable read, submitted" ["client/fresh.rs FreshPending"] leaves NONE, |zk, _s| zk.get("/base").linearizable().submit().await;
-        "attempts at a set" ["client/retry/conditional.rs Retried"] leaves NONE, |zk, _s| zk.set("/base/child", "4").retry(&RetryPolicy::new()).await;
-        "attempts at a write" ["client/retry.rs retry"] leaves ["/new"], |zk, _s| zk.retry(&RetryPolicy::new(), || zk.create("/new", "")).await;
-        "attempts at a read" ["client/retry.rs retry_read"] leaves NONE, |zk, _s| zk.retry_read(&RetryPolicy::new(), || zk.get("/base")).await;
-        "a recursive watch, read" ["client/watch/handle.rs next"] leaves NONE, |zk, _s| {
+        "a transaction" ["client/ops/multi.rs Multi"] leaves ["/new"], |zk, _s| zk.multi().check("/base", -1).create("/new", "").commit().await;
+        "several reads" ["client/ops/multi.rs MultiRead"] leaves NONE, |zk, _s| zk.multi_read().get("/base").children("/base").await;
+        "a persistent watch" ["client/ops/add_watch.rs AddWatch"] leaves NONE, |zk, _s| zk.watch("/base", WatchMode::Persistent).await;
+        "a count" ["client/ops/descendants.rs Count"] leaves NONE, |zk, _s| zk.count("/base").await;
+        "ephemeral znodes" ["client/ops/descendants.rs Ephemerals"] leaves NONE, |zk, _s| zk.ephemerals().await;
+        "the identities" ["client/ops/whoami.rs WhoAmI"] leaves NONE, |zk, _s| zk.whoami().await;
+        "the configuration" ["client/ops/ensemble.rs GetConfig"] leaves NONE, |zk, _s| zk.config().await;
+        "the configuration with a watch" ["client/ops/ensemble.rs ConfigWatched"] leaves NONE, |zk, _s| zk.config().watch().await;
+        "another configuration" ["client/ops/ensemble.rs Reconfig"] leaves NONE, |zk, _s| zk.reconfig().leaving(9).await;
+        "a synced read" ["client/ops/consistent_read.rs BarrierRead"] leaves NONE, |zk, _s| zk.get("/base").synced().await;
+        "a linearizable read, submitted" ["client/ops/consistent_read.rs PendingBarrierRead"] leaves NONE, |zk, _s| zk.get("/base").linearizable().submit().await;
+        "attempts at a set" ["client/ops/retry/conditional.rs ConditionalRetry"] leaves NONE, |zk, _s| zk.set("/base/child", "4").retry(&RetryPolicy::new()).await;
+        "attempts at a write" ["client/ops/retry/mod.rs retry"] leaves ["/new"], |zk, _s| zk.retry(&RetryPolicy::new(), || zk.create("/new", "")).await;
+        "attempts at a read" ["client/ops/retry/mod.rs retry_read"] leaves NONE, |zk, _s| zk.retry_read(&RetryPolicy::new(), || zk.get("/base")).await;
+        "a recursive watch, read" ["client/watch.rs next"] leaves NONE, |zk, _s| {
             let mut events = zk.watch("/base", WatchMode::PersistentRecursive).await?;
             zk.set("/base/child", "3").await?;
             while events.next().await.is_some() {}
@@ -146,22 +146,22 @@ fn of_requests() -> Vec<Entry> {
 #[rustfmt::skip]
 fn of_clients() -> Vec<Entry> {
     entries! {
-        "a connection" ["client/config/start.rs connect", "client/client.rs connect"] leaves NONE, |_zk, server| crate::cancellation::builder(&server).connect().await;
+        "a connection" ["client/builder/start.rs connect", "client/builder.rs connect"] leaves NONE, |_zk, server| crate::cancellation::builder(&server).connect().await;
         "a connection with credentials" [] leaves NONE, |_zk, server| crate::cancellation::builder(&server).auth("digest", "a:b").connect().await;
-        "a connection, closed" ["client/client.rs close"] leaves NONE, |_zk, server| {
+        "a connection, closed" ["client/ops/close.rs close"] leaves NONE, |_zk, server| {
             let other = crate::cancellation::builder(&server).connect().await?;
             other.close().await
         };
-        "a session handed over" ["client/config/start.rs resume"] leaves NONE, |_zk, server| {
+        "a session handed over" ["client/builder/start.rs resume"] leaves NONE, |_zk, server| {
             let token = crate::cancellation::builder(&server).connect().await?.detach()?;
             crate::cancellation::builder(&server).resume(token).await?.close().await?
         };
-        "being connected" ["client/client.rs connected"] leaves NONE, |zk, _s| zk.connected().await;
+        "being connected" ["client/state_stream.rs connected"] leaves NONE, |zk, _s| zk.connected().await;
         "states" ["client/state_stream.rs next"] leaves NONE, |zk, _s| {
             let mut states = zk.states();
             while states.next().await.is_some() {}
         };
-        "credentials" ["client/client.rs add_auth"] leaves NONE, |zk, _s| zk.add_auth("digest", "u:p").await;
+        "credentials" ["client/ops/add_auth.rs AddAuth"] leaves NONE, |zk, _s| zk.add_auth("digest", "u:p").await;
         "the loss of a lease" ["client/lease.rs lost"] leaves NONE, |zk, _s| zk.lease().lost().await;
     }
 }
@@ -229,7 +229,7 @@ fn of_recipes() -> Vec<Entry> {
             term.resign_shared().await
         };
         "a campaign in time" ["recipes/election/mod.rs campaign_timeout"] leaves NONE, |zk, _s| Election::new(&zk, "/held").campaign_timeout(Duration::from_millis(20)).await;
-        "a campaign if nobody leads" ["recipes/election/mod.rs try_campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/held").try_campaign().await;
+        "a campaign if there is no leader" ["recipes/election/mod.rs try_campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/held").try_campaign().await;
         "work of a leader" ["recipes/election/mod.rs lead"] leaves NONE, |zk, _s| {
             Election::new(&zk, "/free").lead(|term| async move { term.check() }).await
         };

@@ -36,20 +36,13 @@ fn look(crate_name: &str, directory: &Path, at: &str, found: &mut BTreeSet<Strin
             look(crate_name, &path, &format!("{at}{name}/"), found);
         } else if name.ends_with(".rs") {
             let source = fs::read_to_string(&path).unwrap();
-            // What stands in a test module is nobody's.
+            // What stands in a test module is not public.
             let source = source
                 .split("#[cfg(test)]\nmod tests {")
                 .next()
                 .unwrap_or_default();
-            // A macro that makes an operation names it in its first line that is no comment.
-            let mut made = false;
             for line in source.lines() {
-                made |= line.starts_with("read! {");
-                let named = line
-                    .split_once(": ")
-                    .filter(|_| made && line.contains(" -> "));
-                let future = named.map(|(name, _)| name.trim()).or(futures_of(line));
-                made &= named.is_none();
+                let future = futures_of(line);
                 // A line of a macro itself names a parameter, which is no word.
                 if let Some(future) = future.filter(|future| !future.is_empty()) {
                     found.insert(format!("{crate_name}/{at}{name} {future}"));

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use futures::Entry;
 use tokio::time::timeout;
-use zk_client::{Client, ClientBuilder, Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{Client, ClientBuilder, Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;
 use zk_embedded::core::WatchCounts;
 use zk_recipes::{Lock, LockGuard};
@@ -43,7 +43,7 @@ impl Dial for InMemory {
     fn dial<'a>(&'a self, _: &'a HostPort) -> Dialing<'a> {
         Box::pin(async move {
             let near = self.0.connect_in_memory().map_err(DialError::Other)?;
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }
@@ -58,7 +58,7 @@ enum Trouble {
     Cut,
     /// Replies get lost with the connection, once.
     Lost,
-    /// It is left alone before it is dropped, so that an answer is there that nobody has seen.
+    /// The future is not polled for a while before it is dropped, so that an unread answer is there.
     Unseen,
 }
 
@@ -171,7 +171,7 @@ fn builder(server: &Arc<Server>) -> ClientBuilder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Done,
-    /// It was polled so often, and would go on.
+    /// It was polled so often, and is not complete.
     Stopped,
     /// It waits for what will not come.
     Idle,

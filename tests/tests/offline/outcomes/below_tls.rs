@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use zk_client::{BackoffPolicy, Client, Dial, DialError, Dialing, HostPort, Outcome, Stream};
+use zk_client::{BackoffPolicy, Client, Dial, DialError, Dialing, HostPort, Outcome, Transport};
 use zk_embedded::Server;
 use zk_proto::CreateMode;
 
@@ -70,10 +70,10 @@ impl Wire {
 
     async fn client(&self) -> Client {
         Client::builder("localhost:1")
-            .backoff(BackoffPolicy {
-                initial: Duration::from_millis(1),
-                max: Duration::from_millis(20),
-            })
+            .backoff(BackoffPolicy::new(
+                Duration::from_millis(1),
+                Duration::from_millis(20),
+            ))
             .dial(self.clone())
             .connect()
             .await
@@ -107,7 +107,7 @@ impl Dial for Wire {
             };
             let name = ServerName::try_from("localhost").unwrap();
             let stream = self.connector.connect(name, near).await;
-            Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Stream>)
+            Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Transport>)
         })
     }
 }

@@ -37,15 +37,18 @@ async fn an_oversize_notification_fails_no_read() {
     let error = write.await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
     assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
+    let cause = error.disconnect();
     let is_cause = matches!(cause, Some(Disconnect::FrameTooLarge { limit: LIMIT, .. }));
     assert!(is_cause, "{cause:?}");
     assert_eq!(read.await.unwrap().0, "set");
     assert!(listing.await.unwrap().is_empty());
     assert_eq!(zk.statistics().lost_connections, 1);
     // The event of the write was swallowed with its reply.
-    let told = events.next().await;
-    assert!(matches!(told, Some(WatchEvent::Gap { .. })), "{told:?}");
+    let delivered = events.next().await;
+    assert!(
+        matches!(delivered, Some(WatchEvent::Gap { .. })),
+        "{delivered:?}"
+    );
 }
 
 /// Guards: M3. The background look for the znode of a dropped creation ends, and with it the loss of

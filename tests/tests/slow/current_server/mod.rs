@@ -1,4 +1,4 @@
 //! Long runs against the embedded server or Apache ZooKeeper.
 
+mod kazoo_fleets;
 mod lock_under_chaos;
-mod mixed_fleets;

@@ -1,135 +1,196 @@
-//! Writes that only take effect on one version of a znode, made until it is known whether they did.
+//! Retries of writes that depend on a znode's version, until it is known whether they took effect.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::time::Duration;
 
+use bytes::Bytes;
 use zk_proto::{ErrorCode, Stat, Zxid};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::pending::Pending;
-use crate::ops::retry::RetryPolicy;
-use crate::ops::write::{ANY, Delete, Set};
+use crate::ops::delete::Delete;
+use crate::ops::pending::{ANY_VERSION, Boxed, Pending};
+use crate::ops::retry::{Attempts, RetryPolicy};
+use crate::ops::set::Set;
 
-/// [`Set`] or [`Delete`], tried again; made by [`Set::retry`] and [`Delete::retry`].
+/// [`Set`] or [`Delete`] with retries. Made by [`Set::retry`] and [`Delete::retry`].
 #[derive(Debug)]
-#[must_use = "operations do nothing unless awaited"]
-pub struct Retried<'a, Op> {
+#[must_use = "operations do nothing unless awaited or submitted"]
+pub struct ConditionalRetry<'a, Op> {
     op: Op,
     policy: &'a RetryPolicy,
 }
 
 impl<'a, D: AsRef<[u8]>> Set<'a, D> {
-    /// Tries again as `policy` says, and finds out what became of an attempt whose reply was lost or
-    /// leaves open whether it was executed.
+    /// Retries as `policy` says, and finds out what became of an attempt whose reply was lost or does
+    /// not say whether it was executed.
     ///
-    /// With a [`version`](Self::version), the znode is read after such an attempt:
+    /// With a [`version`](Self::version), the client reads the znode after such an attempt:
     ///
     /// | version found | data found | what follows |
     /// |---|---|---|
-    /// | the one asked for | any | the attempt had no effect: another is made |
-    /// | the next | ours | it took effect: the stat found is returned |
-    /// | the next | others | somebody was faster: [`BadVersion`](ErrorKind::BadVersion) |
-    /// | another, or no znode | any | [`Outcome::Unknown`](crate::Outcome::Unknown) it stays |
+    /// | the one given | any | the attempt had no effect: there is another |
+    /// | the next | ours | it took effect: the stat found is the result |
+    /// | the next | others | another writer was faster: [`BadVersion`](ErrorKind::BadVersion) |
+    /// | another, or no znode | any | the outcome stays [`Outcome::Unknown`](crate::Outcome::Unknown) |
     ///
-    /// It also stays unknown if the znode may have been created after the first attempt was made: as
-    /// far as this side can tell, that is each one which is newer than all that the session had been
-    /// answered by then. Without a version, and at the end of the session or of the client, it stays
-    /// unknown in any case.
+    /// The outcome also stays unknown if the znode may have been created after the first attempt, that
+    /// is, if its creation is newer than all transactions that the session had seen by then. Without a
+    /// version, and at the end of the session or of the client, it stays unknown in any case.
     ///
-    /// # What it takes for granted
+    /// # What it relies on
     ///
-    /// That nobody else writes the very same bytes over the same version: their write cannot be told
-    /// from ours. A number that several count up is such a case. Put into the data what no other
-    /// writer writes, or do not retry.
+    /// No other client may write the very same bytes over the same version: its write cannot be
+    /// distinguished from this one. A number that several clients increment is such a case. Put into
+    /// the data what no other writer writes, or do not retry.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop an attempt that is on the wire.
-    pub fn retry(self, policy: &'a RetryPolicy) -> Retried<'a, Self> {
-        Retried { op: self, policy }
+    pub fn retry(self, policy: &'a RetryPolicy) -> ConditionalRetry<'a, Self> {
+        ConditionalRetry { op: self, policy }
     }
 }
 
 impl<'a> Delete<'a> {
-    /// Tries again as `policy` says, and finds out what became of an attempt whose reply was lost or
-    /// leaves open whether it was executed.
+    /// Retries as `policy` says, and finds out what became of an attempt whose reply was lost or does
+    /// not say whether it was executed.
     ///
-    /// With a [`version`](Self::version), the znode is looked for after such an attempt. If it has
-    /// that version, the attempt had no effect, and another is made; if it has another, somebody was
-    /// faster: [`BadVersion`](ErrorKind::BadVersion). If it is gone, or may have been created after
-    /// the first attempt was made, the outcome stays
-    /// [`Outcome::Unknown`](crate::Outcome::Unknown), for somebody else may have deleted it. Who
-    /// only wants it gone calls that a success, or uses [`guaranteed`](Self::guaranteed).
+    /// With a [`version`](Self::version), the client looks for the znode after such an attempt. If it
+    /// has that version, the attempt had no effect, and there is another; if it has another version,
+    /// another client was faster: [`BadVersion`](ErrorKind::BadVersion). If it does not exist, or may
+    /// have been created after the first attempt, the outcome stays
+    /// [`Outcome::Unknown`](crate::Outcome::Unknown), as another client may have deleted it. If any
+    /// deletion will do, treat that as a success, or use [`guaranteed`](Self::guaranteed).
     ///
-    /// Without a version, and at the end of the session or of the client, it stays unknown in any
-    /// case.
+    /// Without a version, and at the end of the session or of the client, the outcome stays unknown in
+    /// any case.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop an attempt that is on the wire.
-    pub fn retry(self, policy: &'a RetryPolicy) -> Retried<'a, Self> {
-        Retried { op: self, policy }
+    pub fn retry(self, policy: &'a RetryPolicy) -> ConditionalRetry<'a, Self> {
+        ConditionalRetry { op: self, policy }
     }
 }
 
-/// What a look at the znode says of a conditional write of which nothing was known.
+impl<D: AsRef<[u8]>> ConditionalRetry<'_, Set<'_, D>> {
+    /// Puts the first attempt on the wire. The future makes the others, and borrows nothing.
+    pub fn submit(self) -> Boxed<Stat> {
+        let set = OwnedSet {
+            client: self.op.client.clone(),
+            path: self.op.path.to_owned(),
+            data: Bytes::copy_from_slice(self.op.data.as_ref()),
+            version: self.op.version,
+            deadline: self.op.deadline,
+            is_unique: true,
+        };
+        submit(set, self.policy)
+    }
+}
+
+/// Sets data that another client may write over the same version, too. Equal data that the client
+/// reads after an attempt of unknown outcome prove nothing then, and the outcome stays unknown.
+pub(crate) fn set_with_retries(
+    client: &Client,
+    path: &str,
+    data: Bytes,
+    version: i32,
+    policy: &RetryPolicy,
+) -> Boxed<Stat> {
+    let set = OwnedSet {
+        client: client.clone(),
+        path: path.to_owned(),
+        data,
+        version,
+        deadline: None,
+        is_unique: false,
+    };
+    submit(set, policy)
+}
+
+impl ConditionalRetry<'_, Delete<'_>> {
+    /// Puts the first attempt on the wire. The future makes the others, and borrows nothing.
+    pub fn submit(self) -> Boxed<()> {
+        let delete = OwnedDelete {
+            client: self.op.client.clone(),
+            path: self.op.path.to_owned(),
+            version: self.op.version,
+            deadline: self.op.deadline,
+        };
+        submit(delete, self.policy)
+    }
+}
+
+/// What a read of the znode says about a conditional write of unknown outcome.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict<T> {
     Applied(T),
     NotApplied,
-    /// It was not, and never can be.
+    /// The write was not executed, and never can be.
     Conflict,
     Unknown,
 }
 
-/// A write that only takes effect on one version of a znode.
-trait Conditional: Sync {
+/// A write that takes effect only on one version of a znode, if any version was given.
+trait ConditionalWrite: Send + Sync + 'static {
     type Output: Send;
 
     fn client(&self) -> &Client;
 
-    /// Whether it is conditional at all.
     fn is_conditional(&self) -> bool;
 
-    fn write(&self) -> Pending<Self::Output>;
+    /// Makes an attempt.
+    fn submit(&self) -> Pending<Self::Output>;
 
-    /// Finds out what became of a write that was made when the session had seen `seen`.
+    /// Finds out what became of an attempt that was made when the session had seen `seen`.
     fn look(&self, seen: Zxid) -> impl Future<Output = Result<Verdict<Self::Output>>> + Send;
 }
 
-impl<D: AsRef<[u8]> + Sync> Conditional for Set<'_, D> {
+/// A [`Set`] without borrows.
+struct OwnedSet {
+    client: Client,
+    path: String,
+    data: Bytes,
+    version: i32,
+    deadline: Option<Duration>,
+    /// Whether no other client writes the same data over the same version.
+    is_unique: bool,
+}
+
+impl ConditionalWrite for OwnedSet {
     type Output = Stat;
 
     fn client(&self) -> &Client {
-        self.client
+        &self.client
     }
 
     fn is_conditional(&self) -> bool {
-        self.version != ANY
+        self.version != ANY_VERSION
     }
 
-    fn write(&self) -> Pending<Stat> {
-        self.put()
+    fn submit(&self) -> Pending<Stat> {
+        let mut set = self.client.set(&self.path, &*self.data);
+        set.deadline = self.deadline;
+        set.version(self.version).submit()
     }
 
     async fn look(&self, seen: Zxid) -> Result<Verdict<Stat>> {
-        // This connection's server may lag behind the one that was asked to write.
-        let (data, stat) = match self.client.get(self.path).synced().await {
+        // This connection's server may lag behind the one that the write was sent to.
+        let (data, stat) = match self.client.get(&self.path).synced().await {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Verdict::Unknown),
             Err(error) => return Err(error),
         };
-        Ok(of_set(
-            self.version,
-            &stat,
-            data == self.data.as_ref(),
-            seen,
-        ))
+        let verdict = of_set(self.version, &stat, data == self.data, seen);
+        Ok(match verdict {
+            Verdict::Applied(_) if !self.is_unique => Verdict::Unknown,
+            verdict => verdict,
+        })
     }
 }
 
 fn of_set(version: i32, found: &Stat, ours: bool, seen: Zxid) -> Verdict<Stat> {
     if found.czxid > seen {
-        // Perhaps of another znode, created after ours was written to and deleted.
+        // This may be another znode, created after the first one was written to and deleted.
         Verdict::Unknown
     } else if found.version == version {
         Verdict::NotApplied
@@ -142,23 +203,33 @@ fn of_set(version: i32, found: &Stat, ours: bool, seen: Zxid) -> Verdict<Stat> {
     }
 }
 
-impl Conditional for Delete<'_> {
+/// A [`Delete`] without borrows.
+struct OwnedDelete {
+    client: Client,
+    path: String,
+    version: i32,
+    deadline: Option<Duration>,
+}
+
+impl ConditionalWrite for OwnedDelete {
     type Output = ();
 
     fn client(&self) -> &Client {
-        self.client
+        &self.client
     }
 
     fn is_conditional(&self) -> bool {
-        self.version != ANY
+        self.version != ANY_VERSION
     }
 
-    fn write(&self) -> Pending<()> {
-        self.put()
+    fn submit(&self) -> Pending<()> {
+        let mut delete = self.client.delete(&self.path);
+        delete.deadline = self.deadline;
+        delete.version(self.version).submit()
     }
 
     async fn look(&self, seen: Zxid) -> Result<Verdict<()>> {
-        let found = self.client.exists(self.path).synced().await?;
+        let found = self.client.exists(&self.path).synced().await?;
         Ok(of_delete(self.version, found.as_ref(), seen))
     }
 }
@@ -167,82 +238,112 @@ fn of_delete(version: i32, found: Option<&Stat>, seen: Zxid) -> Verdict<()> {
     match found {
         Some(stat) if stat.czxid > seen => Verdict::Unknown,
         Some(stat) if stat.version == version => Verdict::NotApplied,
-        // It is the same znode still, and its version does not come back.
+        // It is still the same znode, and versions do not come back.
         Some(_) => Verdict::Conflict,
         None => Verdict::Unknown,
     }
 }
 
-/// Makes a write until its outcome is known, or `policy` gives it up.
-async fn resolve<C: Conditional>(op: C, policy: &RetryPolicy) -> Result<C::Output> {
-    let client = op.client();
-    let seen = client.last_zxid();
-    let epoch = || client.session().epoch.max(1);
-    let begun = epoch();
-    let mut attempts = policy.start();
-    // How the first attempt ended that may have taken effect.
+fn submit<W: ConditionalWrite>(write: W, policy: &RetryPolicy) -> Boxed<W::Output> {
+    let before = Before {
+        seen: write.client().last_zxid(),
+        epoch: epoch(write.client()),
+    };
+    let attempts = policy.start();
+    let first = write.submit();
+    Box::pin(resolve(write, attempts, before, first))
+}
+
+/// What was known before the first attempt.
+struct Before {
+    /// The newest transaction that the session had seen.
+    seen: Zxid,
+    epoch: u64,
+}
+
+/// The epoch of the session in which a request submitted now may be executed.
+fn epoch(client: &Client) -> u64 {
+    client.session().epoch.max(1)
+}
+
+/// Repeats a write until its outcome is known, or the policy of `attempts` gives up.
+async fn resolve<W: ConditionalWrite>(
+    write: W,
+    mut attempts: Attempts,
+    before: Before,
+    mut attempt: Pending<W::Output>,
+) -> Result<W::Output> {
+    let client = write.client();
+    // The error of the first attempt that may have taken effect.
     let mut doubt: Option<Error> = None;
     loop {
-        let failed = match op.write().await {
+        let failed = match attempt.await {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
         let refused = matches!(failed.kind(), ErrorKind::BadVersion | ErrorKind::NoNode);
-        let lost = op.is_conditional() && failed.is_unresolved();
-        // An attempt in doubt may be what makes the next one be refused.
+        let lost = write.is_conditional() && failed.is_unresolved();
+        // A refusal may be the effect of an earlier attempt of unknown outcome.
         if lost || (refused && doubt.is_some()) {
             let error = doubt.take().unwrap_or(failed);
-            let found = match op.look(seen).await {
-                // In another session the znode may be one of another history, with versions and
-                // zxids of its own: the ensemble may have been restored from a backup.
-                Ok(_) if epoch() != begun && !zk_proto::seeded_bug!("M1") => Ok(Verdict::Unknown),
+            let found = match write.look(before.seen).await {
+                // In another session the znode may have another history, with versions and zxids
+                // of its own: the ensemble may have been restored from a backup.
+                Ok(_) if epoch(client) != before.epoch && !zk_proto::seeded_bug!("M1") => {
+                    Ok(Verdict::Unknown)
+                }
                 found => found,
             };
             match found {
                 Ok(Verdict::Applied(done)) => return Ok(done),
                 Ok(Verdict::Conflict) => return Err(error.into_rejected(ErrorCode::BadVersion)),
                 Ok(Verdict::NotApplied) if !refused => doubt = Some(error),
-                // Whatever is wrong with looking, the write's fate is unknown.
+                // If the read fails, the outcome of the write stays unknown.
                 Ok(Verdict::NotApplied | Verdict::Unknown) | Err(_) => return Err(error),
             }
-        } else if failed.is_retryable() {
-            if doubt.is_none() {
-                if !attempts.again(client, &failed).await {
-                    return Err(failed.with_retries_exhausted());
-                }
-                continue;
-            }
-        } else {
+        } else if !failed.is_retryable() {
             return Err(doubt.unwrap_or(failed));
+        } else if doubt.is_none() {
+            if !attempts.again(client, &failed).await {
+                return Err(failed.with_retries_exhausted());
+            }
+            attempt = write.submit();
+            continue;
         }
-        // It had no effect when it was looked for. Were it to have one still, its version would let
-        // only one of all attempts through; but if this is given up, that is not known.
+        // The earlier attempt had no effect when the client looked. Should it have one later, its
+        // version lets only one of all attempts through; but without a further look that is unknown.
         if let Some(error) = doubt.take() {
             if !attempts.again(client, &error).await {
                 return Err(error.with_retries_exhausted());
             }
             doubt = Some(error);
         }
+        attempt = write.submit();
     }
 }
 
-macro_rules! retried {
-    ([$($generics:tt)*] $op:ty, $output:ty) => {
-        impl $($generics)* IntoFuture for Retried<'a, $op> {
-            type Output = Result<$output>;
-            type IntoFuture = Pin<Box<dyn Future<Output = Result<$output>> + Send + 'a>>;
+impl<D: AsRef<[u8]>> IntoFuture for ConditionalRetry<'_, Set<'_, D>> {
+    type Output = Result<Stat>;
+    type IntoFuture = Boxed<Stat>;
 
-            fn into_future(self) -> Self::IntoFuture {
-                Box::pin(resolve(self.op, self.policy))
-            }
-        }
-
-        crate::ops::pending::blocking!([$($generics)*] Retried<'a, $op>, $output, |op| op.op.client);
-    };
+    fn into_future(self) -> Boxed<Stat> {
+        self.submit()
+    }
 }
 
-retried!([<'a, D: AsRef<[u8]> + Send + Sync + 'a>] Set<'a, D>, Stat);
-retried!([<'a>] Delete<'a>, ());
+impl IntoFuture for ConditionalRetry<'_, Delete<'_>> {
+    type Output = Result<()>;
+    type IntoFuture = Boxed<()>;
+
+    fn into_future(self) -> Boxed<()> {
+        self.submit()
+    }
+}
+
+crate::ops::operation::blocking!(
+    [<D: AsRef<[u8]>>] ConditionalRetry<'_, Set<'_, D>>, Stat, |op| op.op.client
+);
+crate::ops::operation::blocking!([] ConditionalRetry<'_, Delete<'_>>, (), |op| op.op.client);
 
 #[cfg(test)]
 mod tests {
@@ -256,8 +357,9 @@ mod tests {
         stat
     }
 
+    /// Guards: A55.
     #[test]
-    fn a55_a_versioned_set_is_known_by_version_data_and_time() {
+    fn version_data_and_age_identify_a_set() {
         let verdict = |found: Stat, ours| of_set(3, &found, ours, SEEN);
         let applied = stat(4, 50, 101);
         assert_eq!(verdict(applied, true), Verdict::Applied(applied));
@@ -266,10 +368,10 @@ mod tests {
         assert_eq!(verdict(stat(4, 50, 100), true), Verdict::Conflict);
         assert_eq!(verdict(stat(3, 50, 90), false), Verdict::NotApplied);
         assert_eq!(verdict(stat(3, 50, 90), true), Verdict::NotApplied);
-        // Ours may have been the fourth, or not.
+        // Ours may have been the write before, or not.
         assert_eq!(verdict(stat(5, 50, 120), true), Verdict::Unknown);
         assert_eq!(verdict(stat(2, 50, 90), true), Verdict::Unknown);
-        // Perhaps another znode.
+        // This may be another znode.
         assert_eq!(verdict(stat(4, 101, 102), true), Verdict::Unknown);
         assert_eq!(verdict(stat(3, 101, 102), true), Verdict::Unknown);
         let wrapped = stat(i32::MIN, 50, 101);
@@ -277,8 +379,9 @@ mod tests {
         assert_eq!(verdict, Verdict::Applied(wrapped));
     }
 
+    /// Guards: A56.
     #[test]
-    fn a56_a_znode_that_is_gone_was_deleted_by_nobody_knows_whom() {
+    fn a_missing_znode_leaves_a_delete_unknown() {
         assert_eq!(of_delete(3, None, SEEN), Verdict::Unknown);
         let found = |version, czxid| of_delete(3, Some(&stat(version, czxid, czxid)), SEEN);
         assert_eq!(found(3, 50), Verdict::NotApplied);

@@ -1,8 +1,8 @@
-//! Trying again, only what can be tried again without harm.
+//! Retries, limited to operations that can be repeated without harm.
 
 #[cfg(feature = "backoff")]
 mod backoff_crate;
-mod conditional;
+pub(crate) mod conditional;
 pub(crate) mod repetition;
 
 use std::fmt;
@@ -14,45 +14,51 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::shared::now;
 
-pub use conditional::Retried;
+pub use conditional::ConditionalRetry;
 
-/// How often, how long and with what pauses to try again.
+/// How often, how long and after which delays an operation is retried.
 ///
-/// By default: ten attempts at most, none begun later than 30 s after the first, with the delays of
-/// [`BackoffPolicy`]. It is used by [`Client::retry`], [`Client::retry_read`],
-/// [`Set::retry`](crate::Set::retry) and [`Delete::retry`](crate::Delete::retry). One policy serves any number of operations, one after another or at once.
+/// By default: at most ten attempts, none of which begins later than 30 s after the first, with the
+/// delays of [`BackoffPolicy`]. [`Client::retry`], [`Client::retry_read`],
+/// [`Set::retry`](crate::Set::retry) and [`Delete::retry`](crate::Delete::retry) take a policy. One
+/// policy serves any number of operations, one after another or at once.
 ///
-/// Policies inside policies do not multiply: an error that one has given up on is not tried again by
-/// another ([`Error::retries_exhausted`]).
+/// The attempts of nested policies do not multiply: an error that one policy has given up on is not
+/// retried by another ([`Error::retries_exhausted`]).
 ///
 /// # Throttled requests
 ///
-/// A server that is overloaded may refuse a request, read or write, without having executed it
-/// ([`ErrorKind::Throttled`](crate::ErrorKind::Throttled), ZOOKEEPER-3243). All of the above try that again. The client does not
-/// do so of its own accord: what was submitted behind the refused request has been executed by then,
-/// and the request would come after it. Who awaits each request before the next loses nothing by a
-/// policy; who relies on the order of requests in flight has to be told.
+/// A server that is overloaded may refuse a read or a write without having executed it
+/// ([`ErrorKind::Throttled`](crate::ErrorKind::Throttled), ZOOKEEPER-3243). All of the methods above
+/// retry that. The client does not do so by itself: the requests that were submitted behind the
+/// refused one have been executed by then, and a retry would come after them. A program that awaits
+/// each request before the next can use a policy without a change of order; a program that relies on
+/// the order of requests in flight needs to see the error.
+#[doc(alias = "KazooRetry")]
+#[doc(alias = "ExponentialBackoffRetry")]
 #[derive(Debug, Clone)]
 pub struct RetryPolicy {
     attempts: Option<u32>,
     deadline: Option<Duration>,
-    source: Source,
+    delays: DelaySource,
 }
 
-/// Where the delays come from.
+/// What makes the delays.
 #[derive(Clone)]
-enum Source {
+enum DelaySource {
     Ours(BackoffPolicy, Option<u64>),
     #[cfg(feature = "backoff")]
     Foreign(backoff_crate::Prototype),
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for DelaySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Ours(policy, seed) => f.debug_tuple("Ours").field(policy).field(seed).finish(),
+            DelaySource::Ours(policy, seed) => {
+                f.debug_tuple("Ours").field(policy).field(seed).finish()
+            }
             #[cfg(feature = "backoff")]
-            Source::Foreign(_) => f.write_str("Foreign"),
+            DelaySource::Foreign(_) => f.write_str("Foreign"),
         }
     }
 }
@@ -62,7 +68,7 @@ impl Default for RetryPolicy {
         RetryPolicy {
             attempts: Some(10),
             deadline: Some(Duration::from_secs(30)),
-            source: Source::Ours(BackoffPolicy::default(), None),
+            delays: DelaySource::Ours(BackoffPolicy::default(), None),
         }
     }
 }
@@ -73,8 +79,8 @@ impl RetryPolicy {
         Self::default()
     }
 
-    /// A policy whose delays, and whose end, are those that `make` makes, anew for each use. Attempts
-    /// and time are not limited otherwise, unless told.
+    /// A policy with the delays, and the end, of the backoffs that `make` makes, a new one for each
+    /// operation. The number of attempts and the time have no other limits by default.
     ///
     /// ```
     /// use backoff::ExponentialBackoff;
@@ -84,7 +90,7 @@ impl RetryPolicy {
     /// ```
     ///
     /// The crate `backoff` is no longer maintained (RUSTSEC-2025-0012) and its jitter cannot be
-    /// seeded. This is for programs that have it; others are better served by
+    /// seeded. This method is for programs that use the crate already; for others there is
     /// [`RetryPolicy::backoff`].
     #[cfg(feature = "backoff")]
     pub fn from_backoff<B: backoff::backoff::Backoff + Send + 'static>(
@@ -93,19 +99,19 @@ impl RetryPolicy {
         RetryPolicy {
             attempts: None,
             deadline: None,
-            source: Source::Foreign(backoff_crate::Prototype::new(make)),
+            delays: DelaySource::Foreign(backoff_crate::Prototype::new(make)),
         }
     }
 
-    /// How many attempts there are at most, the first included; `None` for no limit. 0 is taken as 1.
+    /// The largest number of attempts, the first included; `None` for no limit. 0 counts as 1.
     #[must_use]
     pub fn attempts(mut self, attempts: impl Into<Option<u32>>) -> Self {
         self.attempts = attempts.into();
         self
     }
 
-    /// How long after the first attempt another may begin; `None` for no limit. An attempt that has
-    /// begun takes as long as its operation's own deadline allows.
+    /// How long after the first attempt another may begin; `None` for no limit. The operation's own
+    /// deadline limits how long an attempt takes.
     #[must_use]
     pub fn deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
         self.deadline = deadline.into();
@@ -115,48 +121,51 @@ impl RetryPolicy {
     /// The delays before the second attempt and those after it.
     #[must_use]
     pub fn backoff(mut self, policy: BackoffPolicy) -> Self {
-        let seed = match self.source {
-            Source::Ours(_, seed) => seed,
+        let seed = match self.delays {
+            DelaySource::Ours(_, seed) => seed,
             #[cfg(feature = "backoff")]
-            Source::Foreign(_) => None,
+            DelaySource::Foreign(_) => None,
         };
-        self.source = Source::Ours(policy, seed);
+        self.delays = DelaySource::Ours(policy, seed);
         self
     }
 
-    /// Determines the jitter of our own delays, for tests.
+    /// Makes the jitter of the delays deterministic, for tests. Without effect on delays
+    /// from another crate.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        match &mut self.source {
-            Source::Ours(_, own) => *own = Some(seed),
+        match &mut self.delays {
+            DelaySource::Ours(_, own) => *own = Some(seed),
             #[cfg(feature = "backoff")]
-            Source::Foreign(_) => {}
+            DelaySource::Foreign(_) => {}
         }
         self
     }
 
-    fn start(&self) -> Attempts<'_> {
+    fn start(&self) -> Attempts {
         Attempts {
-            policy: self,
+            most: self.attempts.unwrap_or(u32::MAX),
+            deadline: self.deadline,
             begun: now(),
             made: 1,
-            delays: match &self.source {
-                Source::Ours(policy, seed) => {
+            delays: match &self.delays {
+                DelaySource::Ours(policy, seed) => {
                     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
                     Delays::Ours(Backoff::new(*policy, seed))
                 }
                 #[cfg(feature = "backoff")]
-                Source::Foreign(prototype) => Delays::Foreign(prototype.start()),
+                DelaySource::Foreign(prototype) => Delays::Foreign(prototype.start()),
             },
         }
     }
 }
 
-/// What is left of a policy.
-struct Attempts<'a> {
-    policy: &'a RetryPolicy,
+/// The attempts at one operation.
+struct Attempts {
+    most: u32,
+    deadline: Option<Duration>,
     begun: Instant,
-    /// How many have been made, the one under way included.
+    /// How many have been made, the current one included.
     made: u32,
     delays: Delays,
 }
@@ -167,11 +176,10 @@ enum Delays {
     Foreign(backoff_crate::Delays),
 }
 
-impl Attempts<'_> {
-    /// Whether there is to be another attempt after one that ended with `error`; pauses before it.
+impl Attempts {
+    /// Takes the error of an attempt. Waits and returns true if the policy allows another.
     async fn again(&mut self, client: &Client, error: &Error) -> bool {
-        let most = self.policy.attempts.unwrap_or(u32::MAX);
-        if error.retries_exhausted() || self.made >= most {
+        if error.retries_exhausted() || self.made >= self.most {
             return false;
         }
         let delay = match &mut self.delays {
@@ -182,9 +190,7 @@ impl Attempts<'_> {
         let begun = now().saturating_duration_since(self.begun);
         let in_time = |delay: &Duration| {
             let begins = begun.saturating_add(*delay);
-            self.policy
-                .deadline
-                .is_none_or(|deadline| begins <= deadline)
+            self.deadline.is_none_or(|deadline| begins <= deadline)
         };
         let Some(delay) = delay.filter(in_time) else {
             return false;
@@ -192,20 +198,20 @@ impl Attempts<'_> {
         self.made = self.made.saturating_add(1);
         tracing::debug!(attempt = self.made, ?delay, %error, "trying again");
         let mut states = client.states();
-        // A client that is over lets nobody wait: the next attempt says so at once.
+        // The end of the client ends the wait: the next attempt then fails at once.
         let over = async { while states.next().await.is_some() {} };
         let _ = tokio::time::timeout(delay, over).await;
         true
     }
 }
 
-/// Whether an operation that changes nothing, or the same twice, may be tried again. A policy ends
-/// what an error code that says nothing would let go on.
+/// Whether to retry an operation that may be executed twice. An error code that says nothing about
+/// the reason is retried as well: the policy limits how often.
 fn may_pass(error: &Error) -> bool {
     error.is_transient() || is_unexplained(error)
 }
 
-/// Whether the server's answer says neither that it ran out of time nor whether it executed the
+/// Whether the server's error code says neither that it ran out of time nor whether it executed the
 /// request.
 fn is_unexplained(error: &Error) -> bool {
     let code = error.code();
@@ -213,14 +219,17 @@ fn is_unexplained(error: &Error) -> bool {
 }
 
 impl Client {
-    /// Makes an operation until it succeeds, fails for good, or `policy` gives it up. It is made again
-    /// only after an attempt that had no effect and whose reason may pass
-    /// ([`Error::is_retryable`]): it was not sent, or the server was overloaded. An error of
-    /// [`Outcome::Unknown`](crate::Outcome::Unknown) is returned as it is, so that nothing is done twice; that goes for
-    /// transactions, too.
+    /// Makes an operation until it succeeds, fails for good, or `policy` gives up. Retries only after
+    /// an attempt that had no effect and may succeed later ([`Error::is_retryable`]): the request was
+    /// not sent, or the server was overloaded. An error with
+    /// [`Outcome::Unknown`](crate::Outcome::Unknown) is returned, so that nothing is done twice, also
+    /// of transactions.
     ///
-    /// `op` makes one operation, anew for each attempt. Once the client is closed nothing is tried
-    /// again.
+    /// kazoo's `retry` also retries after a lost connection; that is
+    /// [`retry_read`](Self::retry_read).
+    ///
+    /// `op` makes one operation, and is called for each attempt. Nothing is retried once the client is
+    /// closed. The future borrows neither the client nor the policy.
     ///
     /// ```no_run
     /// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
@@ -235,50 +244,59 @@ impl Client {
     /// That of the last attempt.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the attempt under way.
-    pub async fn retry<T, F: IntoFuture<Output = Result<T>>>(
+    /// Dropping the future drops the current attempt.
+    pub fn retry<T, F, Op>(
         &self,
         policy: &RetryPolicy,
-        op: impl FnMut() -> F,
-    ) -> Result<T> {
-        self.retry_if(policy, Error::is_retryable, op).await
+        op: Op,
+    ) -> impl Future<Output = Result<T>> + use<T, F, Op>
+    where
+        F: IntoFuture<Output = Result<T>>,
+        Op: FnMut() -> F,
+    {
+        retry_if(self.clone(), policy.clone(), Error::is_retryable, op)
     }
 
-    /// As [`retry`](Self::retry), and made again also when it is unknown what became of an attempt:
-    /// for reads, for transactions that only check, and for whatever else may be executed twice.
+    /// As [`retry`](Self::retry), and also retries after an attempt of unknown outcome: for reads, for
+    /// transactions that only check, and for everything else that may be executed twice.
     ///
-    /// The client itself sends reads again after a lost connection, within their deadline; this goes
-    /// on after the deadline.
+    /// The client itself sends reads again after a lost connection, until their deadline; this method
+    /// retries after the deadline, too.
     ///
     /// # Errors
     /// That of the last attempt.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the attempt under way.
-    pub async fn retry_read<T, F: IntoFuture<Output = Result<T>>>(
+    /// Dropping the future drops the current attempt.
+    #[doc(alias = "KazooRetry")]
+    pub fn retry_read<T, F, Op>(
         &self,
         policy: &RetryPolicy,
-        op: impl FnMut() -> F,
-    ) -> Result<T> {
-        self.retry_if(policy, may_pass, op).await
+        op: Op,
+    ) -> impl Future<Output = Result<T>> + use<T, F, Op>
+    where
+        F: IntoFuture<Output = Result<T>>,
+        Op: FnMut() -> F,
+    {
+        retry_if(self.clone(), policy.clone(), may_pass, op)
     }
+}
 
-    async fn retry_if<T, F: IntoFuture<Output = Result<T>>>(
-        &self,
-        policy: &RetryPolicy,
-        may: impl Fn(&Error) -> bool,
-        mut op: impl FnMut() -> F,
-    ) -> Result<T> {
-        let mut attempts = policy.start();
-        loop {
-            match op().await {
-                Err(error) if may(&error) => {
-                    if !attempts.again(self, &error).await {
-                        return Err(error.with_retries_exhausted());
-                    }
+async fn retry_if<T, F: IntoFuture<Output = Result<T>>>(
+    client: Client,
+    policy: RetryPolicy,
+    may: fn(&Error) -> bool,
+    mut op: impl FnMut() -> F,
+) -> Result<T> {
+    let mut attempts = policy.start();
+    loop {
+        match op().await {
+            Err(error) if may(&error) => {
+                if !attempts.again(&client, &error).await {
+                    return Err(error.with_retries_exhausted());
                 }
-                done => return done,
             }
+            done => return done,
         }
     }
 }

@@ -5,11 +5,7 @@ use std::time::Duration;
 use zk_transport::{Backoff, BackoffPolicy};
 
 use crate::error::{Error, ErrorKind, Outcome};
-
-/// After so many lost connections, one after the other, a request that was sent over each of them
-/// counts as their cause. There is no limit while no server can be reached, for then nothing is
-/// sent.
-pub(crate) const MAX_LOSSES: u32 = 10;
+use crate::session::failure::MAX_LOSSES;
 
 /// Decides whether a request that may be executed twice is made again after it failed, and when.
 ///

@@ -1,4 +1,4 @@
-//! What is tried again, how often, and what not, on a paused clock and without a server.
+//! Which operations are retried, and how often, on a paused clock and without a server.
 
 use std::cell::Cell;
 
@@ -10,13 +10,10 @@ use crate::error::ErrorKind;
 use crate::error::Outcome;
 use crate::ops::retry::*;
 
-const PAUSE: BackoffPolicy = BackoffPolicy {
-    initial: Duration::from_secs(1),
-    max: Duration::from_secs(1),
-};
+const DELAY: BackoffPolicy = BackoffPolicy::new(Duration::from_secs(1), Duration::from_secs(1));
 
 fn policy(attempts: u32) -> RetryPolicy {
-    RetryPolicy::new().attempts(attempts).backoff(PAUSE).seed(1)
+    RetryPolicy::new().attempts(attempts).backoff(DELAY).seed(1)
 }
 
 /// A client without a server.
@@ -32,7 +29,7 @@ fn lost(outcome: Outcome) -> Error {
     Error::connection_lost(Disconnect::ClosedByServer, outcome).at(OpCode::SetData, "/a")
 }
 
-/// How often an operation that always fails so is made, and what comes of it.
+/// Retries an operation that always fails with `error`: the number of attempts, and the error.
 async fn made(zk: &Client, policy: &RetryPolicy, error: impl Fn() -> Error) -> (u32, Error) {
     let made = Cell::new(0);
     let failing = || {
@@ -44,9 +41,10 @@ async fn made(zk: &Client, policy: &RetryPolicy, error: impl Fn() -> Error) -> (
     (made.get(), result.unwrap_err())
 }
 
-/// A36, ZOOKEEPER-3243: it was not executed, so a write is as good as a read.
+// ZOOKEEPER-3243: a throttled write was not executed, so it can be retried as a read can.
+/// Guards: A36.
 #[tokio::test(start_paused = true)]
-async fn a36_a_throttled_write_is_made_again_with_pauses() {
+async fn a_throttled_write_is_retried_with_delays() {
     let zk = client();
     let (begun, made) = (Clock::now(), Cell::new(0));
     let done = zk
@@ -64,8 +62,9 @@ async fn a36_a_throttled_write_is_made_again_with_pauses() {
     );
 }
 
+/// Guards: B106.
 #[tokio::test(start_paused = true)]
-async fn b106_attempts_are_calls_the_first_included() {
+async fn attempts_include_the_first_call() {
     let zk = client();
     for (allowed, expected) in [(0, 1), (1, 1), (3, 3)] {
         let (made, error) = made(&zk, &policy(allowed), throttled).await;
@@ -74,9 +73,10 @@ async fn b106_attempts_are_calls_the_first_included() {
     }
 }
 
-/// CURATOR-559: three times three is three.
+// CURATOR-559: a policy of three attempts in another two is three attempts.
+/// Guards: A60, B106.
 #[tokio::test(start_paused = true)]
-async fn a60_b106_policies_inside_policies_do_not_multiply() {
+async fn nested_policies_do_not_multiply() {
     let zk = client();
     let (three, made) = (policy(3), Cell::new(0));
     let innermost = || {
@@ -92,17 +92,18 @@ async fn a60_b106_policies_inside_policies_do_not_multiply() {
     assert_eq!(made.get(), 3);
 }
 
-/// G2, A58: what may have been done is not done again.
+/// Guards: A58, G2.
 #[tokio::test(start_paused = true)]
-async fn a58_what_became_of_an_attempt_is_unknown_and_stays_so() {
+async fn an_unknown_outcome_is_not_retried() {
     let zk = client();
     let (made, error) = made(&zk, &policy(5), || lost(Outcome::Unknown)).await;
     assert_eq!((made, error.outcome()), (1, Outcome::Unknown));
     assert!(!error.retries_exhausted());
 }
 
+/// Guards: A58.
 #[tokio::test(start_paused = true)]
-async fn a58_a_read_is_made_again_after_an_unknown_outcome_but_not_after_a_refusal() {
+async fn a_read_is_retried_unless_refused() {
     let zk = client();
     for (error, expected) in [
         (lost as fn(Outcome) -> Error, 4),
@@ -129,21 +130,18 @@ async fn a58_a_read_is_made_again_after_an_unknown_outcome_but_not_after_a_refus
     }
 }
 
-/// B47: nothing overflows, and no limit is not a small one.
+/// Guards: B47.
 #[tokio::test(start_paused = true)]
-async fn b47_the_longest_durations_and_no_limits() {
+async fn the_longest_durations_do_not_overflow() {
     let zk = client();
-    let forever = BackoffPolicy {
-        initial: Duration::MAX,
-        max: Duration::MAX,
-    };
-    // A pause that does not end before the deadline is not begun.
+    let forever = BackoffPolicy::new(Duration::MAX, Duration::MAX);
+    // A delay that does not end before the deadline is not begun.
     let bounded = RetryPolicy::new().attempts(None).backoff(forever);
     assert_eq!(made(&zk, &bounded, throttled).await.0, 1);
     let unbounded = RetryPolicy::new()
         .attempts(u32::MAX)
         .deadline(Duration::MAX)
-        .backoff(PAUSE);
+        .backoff(DELAY);
     let made = Cell::new(0_u32);
     let done = zk
         .retry(&unbounded, || {
@@ -163,18 +161,16 @@ async fn no_attempt_begins_after_the_deadline() {
     let (made, error) = made(&zk, &policy, throttled).await;
     let took = begun.elapsed();
     assert!(took <= Duration::from_secs(5), "{took:?}");
-    // Pauses are of half a second to one.
+    // Delays are of half a second to one.
     assert!((5..=11).contains(&made), "{made}");
     assert!(error.retries_exhausted());
 }
 
+/// Guards: A84.
 #[tokio::test(start_paused = true)]
-async fn a84_a_client_that_is_closed_meanwhile_ends_the_pause() {
+async fn closing_the_client_ends_the_delay() {
     let zk = client();
-    let hour = BackoffPolicy {
-        initial: Duration::from_secs(3600),
-        max: Duration::from_secs(3600),
-    };
+    let hour = BackoffPolicy::new(Duration::from_secs(3600), Duration::from_secs(3600));
     let policy = RetryPolicy::new().deadline(None).backoff(hour);
     let (begun, made) = (Clock::now(), Cell::new(0));
     let retried = zk.retry(&policy, || {
@@ -200,7 +196,7 @@ async fn a84_a_client_that_is_closed_meanwhile_ends_the_pause() {
 
 #[cfg(feature = "backoff")]
 #[tokio::test(start_paused = true)]
-async fn a_foreign_backoff_says_how_long_and_when_it_is_enough() {
+async fn a_foreign_backoff_sets_delays_and_end() {
     #[derive(Default)]
     struct Twice(u32);
 

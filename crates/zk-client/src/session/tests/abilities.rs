@@ -2,8 +2,8 @@
 
 use zk_proto::records::{Create2Response, MultiOp, MultiRequest};
 
-use crate::ops::retry::repetition::MAX_LOSSES;
-use crate::session::abilities::{Abilities, ServerId};
+use crate::session::abilities::server_history::{ServerHistory, ServerId};
+use crate::session::failure::MAX_LOSSES;
 use crate::session::tests::*;
 
 const ALL: [Unknown; 4] = [
@@ -238,7 +238,7 @@ fn a_missing_op_is_assumed_of_others() {
     let server = |host: &str| ServerId::of(host.parse().ok().as_ref(), None);
     let (create, watch) = (OpSet::of(OpCode::Create2), OpSet::of(OpCode::AddWatch));
     let now = Instant::now();
-    let mut abilities = Abilities::default();
+    let mut abilities = ServerHistory::default();
     abilities.handle_connected(server("zk1:2181"));
     assert!(abilities.handle_refused(create).contains(OpCode::Create2));
     assert_eq!(abilities.handle_refused(create), OpSet::NONE, "no news");
@@ -375,7 +375,7 @@ fn an_idle_session_that_ends_is_one_close() {
 
 #[test]
 fn memory_of_servers_is_bounded() {
-    let mut abilities = Abilities::default();
+    let mut abilities = ServerHistory::default();
     for n in 0..1000 {
         let host = format!("zk{n}:2181").parse().ok();
         abilities.handle_connected(ServerId::of(host.as_ref(), None));
@@ -602,7 +602,7 @@ fn a_refused_multi_does_not_resend_a_create() {
 fn a_multi_convicts_for_one_operation_only() {
     let server = |host: &str| ServerId::of(host.parse().ok().as_ref(), None);
     let both = OpSet::of_all(&[OpCode::Create2, OpCode::CreateContainer]);
-    let mut abilities = Abilities::default();
+    let mut abilities = ServerHistory::default();
     abilities.handle_connected(server("zk1:2181"));
     assert!(!abilities.handle_refused_multi(both).is_empty());
     assert!(abilities.lacking().contains(OpCode::Create2));
@@ -636,7 +636,7 @@ fn refused_multis_are_all_made_in_order() {
 /// Guards: P1. The flags are the first bits of the first byte.
 #[test]
 fn a_keeper_is_asked_what_it_has() {
-    use crate::session::keeper_features::features;
+    use crate::session::abilities::keeper_flags::features;
     assert_eq!(features(&[]), OpSet::NONE);
     let defaults = features(&[0xff, 0x60]);
     assert!(defaults.contains(OpCode::AddWatch) && defaults.contains(OpCode::RemoveWatches));
@@ -754,7 +754,7 @@ fn without_create2_no_watch_is_removed() {
     assert_eq!(world.asked(OpCode::RemoveWatches), 0);
     assert_eq!(world.core.statistics().lost_connections, lost);
     // What a server has shown to have, it has.
-    let mut abilities = Abilities::default();
+    let mut abilities = ServerHistory::default();
     abilities.handle_connected(ServerId::of(None, None));
     abilities.handle_answered(OpSet::of(OpCode::RemoveWatches));
     abilities.handle_refused(OpSet::of(OpCode::Create2));

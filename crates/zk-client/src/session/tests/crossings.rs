@@ -159,7 +159,7 @@ fn a_resumed_session_has_no_lease_at_first() {
 #[test]
 fn a_client_that_is_over_ends_no_other_way() {
     let mut world = World::with_login();
-    let reader = world.core.readers.add(world.core.state());
+    let reader = world.core.add_reader();
     world.core.close(world.now);
     assert_eq!(world.core.state(), State::Closed);
     let refused = SaslError::Unusable("no such principal".to_owned());
@@ -202,7 +202,7 @@ fn a_throttled_config_read_is_repeated() {
     // With the next ping.
     world.timeout().unwrap();
     world.settle();
-    assert_eq!(world.core.hosts.len(), 2);
+    assert_eq!(world.core.relocation.hosts.len(), 2);
     assert!(
         world
             .server
@@ -214,16 +214,16 @@ fn a_throttled_config_read_is_repeated() {
 #[test]
 fn failures_of_removed_servers_are_dropped() {
     let mut world = World::new();
-    let silent = || Disconnect::Silent(TIMEOUT);
+    let timeout = || Disconnect::ReadTimeout(TIMEOUT);
     for n in 0..100 {
         let hosts = list(&[&format!("zk{n}"), &format!("zk{}", n + 1)]);
         world.core.update_hosts(world.now, hosts.clone()).unwrap();
         for host in &hosts {
-            world.core.note_failure(host, silent());
+            world.core.note_failure(host, timeout());
         }
     }
     let said = world.core.failures();
-    assert_eq!(said.matches("silent").count(), 2, "{said}");
+    assert_eq!(said.matches("nothing was received").count(), 2, "{said}");
     // Nothing is wrong with a server that this side has turned away from.
     let host = "zk99".parse().unwrap();
     world.core.note_failure(&host, Disconnect::Local);

@@ -33,7 +33,7 @@ impl World {
 
     /// What it dials in three rounds, each server once, sorted.
     fn dialled(&mut self) -> Vec<String> {
-        let mut hosts = self.dials(3 * self.core.hosts.len());
+        let mut hosts = self.dials(3 * self.core.relocation.hosts.len());
         hosts.sort();
         hosts.dedup();
         hosts
@@ -96,7 +96,7 @@ fn a_client_on_a_given_name_stays_there() {
     assert!(!world.core.is_moving());
     world.cut();
     assert_eq!(world.dials(3)[2], "gateway:2181");
-    assert_eq!(world.core.hosts.len(), 3);
+    assert_eq!(world.core.relocation.hosts.len(), 3);
 }
 
 /// Guards: P20. Servers with static configurations each write a wildcard for themselves.
@@ -117,7 +117,13 @@ fn a_server_that_loses_its_address_stays() {
     for own in [1, 2, 0, 1] {
         world.reconfigure(&of(own));
         assert!(world.core.is_connected());
-        let mut hosts: Vec<_> = world.core.hosts.iter().map(|h| &*h.host).collect();
+        let mut hosts: Vec<_> = world
+            .core
+            .relocation
+            .hosts
+            .iter()
+            .map(|h| &*h.host)
+            .collect();
         hosts.sort_unstable();
         assert_eq!(hosts, ["a", "b", "c"], "{own}");
     }
@@ -231,10 +237,16 @@ fn a_read_that_timed_out_is_made_again() {
         world.timeout().unwrap();
         world.settle();
         assert_eq!(reads(&world), 3, "{code}");
-        let hosts: Vec<_> = world.core.hosts.iter().map(HostPort::to_string).collect();
+        let hosts: Vec<_> = world
+            .core
+            .relocation
+            .hosts
+            .iter()
+            .map(HostPort::to_string)
+            .collect();
         assert_eq!(hosts.len(), 2, "{code}: {hosts:?}");
         world.reconfigure("server.1=a:1:2;2181\nserver.2=b:1:2;2181\nserver.3=c:1:2;2181");
-        assert_eq!(world.core.hosts.len(), 3, "{code}");
+        assert_eq!(world.core.relocation.hosts.len(), 3, "{code}");
     }
 }
 

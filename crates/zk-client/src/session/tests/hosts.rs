@@ -24,7 +24,7 @@ impl World {
     pub(super) fn connect_next(&mut self) -> HostPort {
         let attempt = self.core.next_attempt().unwrap();
         self.connect();
-        self.core.hosts.handle_connected(self.now);
+        self.core.relocation.hosts.handle_connected(self.now);
         attempt.host
     }
 
@@ -198,7 +198,13 @@ fn following(hosts: &[&str]) -> World {
 
 impl World {
     fn known(&self) -> Vec<String> {
-        let mut hosts: Vec<_> = self.core.hosts.iter().map(|h| h.host.clone()).collect();
+        let mut hosts: Vec<_> = self
+            .core
+            .relocation
+            .hosts
+            .iter()
+            .map(|h| h.host.clone())
+            .collect();
         hosts.sort();
         hosts
     }
@@ -209,7 +215,7 @@ impl World {
 fn the_first_configuration_moves_no_client() {
     let mut world = following(&["b", "c"]);
     // The server that was given is the last resort.
-    assert_eq!(world.core.hosts.fallback(), list(&["a"]));
+    assert_eq!(world.core.relocation.hosts.fallback(), list(&["a"]));
     assert_eq!(world.known(), ["a", "b", "c"]);
     assert!(!world.core.is_moving());
     assert!(world.core.is_connected());

@@ -348,7 +348,7 @@ fn a_login_has_its_own_timeout() {
     assert_eq!(due, world.now + TIMEOUT * 2 / 3);
     assert!(matches!(
         world.core.handle_link_timeout(due),
-        Err(Disconnect::Silent(_))
+        Err(Disconnect::ReadTimeout(_))
     ));
 }
 

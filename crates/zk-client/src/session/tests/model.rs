@@ -6,7 +6,7 @@
 mod reference;
 mod vocabulary;
 
-use crate::session::state::ReaderId;
+use crate::session::state_readers::ReaderId;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
@@ -433,7 +433,7 @@ impl StateMachineTest for Real {
         for n in 0..model.credentials {
             core.preset_credential("digest".into(), format!("preset:{n}").into_bytes());
         }
-        let readers = [(); 2].map(|()| core.readers.add(core.state()));
+        let readers = [(); 2].map(|()| core.add_reader());
         let mut real = Real {
             core,
             start,

@@ -242,7 +242,7 @@ impl Run {
             _ => {}
         }
         // An expired session ends its connection.
-        if self.up && self.world.core.link.is_none() {
+        if self.up && self.world.core.connection.link.is_none() {
             self.world.server.cut();
             self.world.wire.clear();
             self.up = false;

@@ -11,7 +11,7 @@ impl World {
         &mut self,
         change: impl FnOnce(&mut ConnectResponse),
     ) -> Result<(), Disconnect> {
-        self.core.read_only = true;
+        self.core.connection.accepts_read_only = true;
         self.begin();
         self.deliver(usize::MAX);
         let answer = self.server.send().unwrap();

@@ -12,7 +12,7 @@ const AT_A_TIME: usize = 4;
 /// Watches that make many batches, and their connection just lost.
 fn cut_off() -> (World, Vec<SubId>) {
     let mut world = World::connected();
-    world.core.limits.request_bytes = usize::MAX;
+    world.core.requests.limits.request_bytes = usize::MAX;
     let watches = (0..IN_BATCH * BATCHES).map(|n| {
         let path = format!("/{n:03}{}", "x".repeat(9_000));
         world.server.change(&path, false);
@@ -61,7 +61,10 @@ fn requests_wait_for_the_last_batch() {
     let statistics = world.core.statistics();
     assert_eq!(statistics.rearm_batches, BATCHES as u64);
     assert_eq!(statistics.rearmed_watches, watches.len() as u64);
-    assert_eq!(world.core.traffic.pings, (BATCHES - AT_A_TIME) as u64);
+    assert_eq!(
+        world.core.counters.traffic().pings,
+        (BATCHES - AT_A_TIME) as u64
+    );
     world.now += TIMEOUT / 3;
     for watch in watches {
         assert_eq!(world.event(watch), None);
@@ -205,7 +208,7 @@ fn a_throttled_batch_is_sent_again_later() {
 #[test]
 fn abandoned_requests_free_their_slots() {
     let (mut world, _watches) = cut_off();
-    let most = world.core.limits.outstanding;
+    let most = world.core.requests.limits.outstanding;
     let before: Vec<_> = (0..most / 2).map(|_| world.get("/0", false)).collect();
     world.begin();
     world.deliver(usize::MAX);

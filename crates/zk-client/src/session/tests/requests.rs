@@ -1,6 +1,6 @@
 //! Requests, answered once, with what is known of them.
 
-use crate::ops::retry::repetition::MAX_LOSSES;
+use crate::session::failure::MAX_LOSSES;
 use crate::session::tests::*;
 
 /// Guards: G3.
@@ -192,7 +192,7 @@ fn the_bytes_of_requests_are_bounded() {
         version: -1,
     };
     let fill = |world: &mut World| {
-        world.core.limits.outstanding_bytes = 10 * size;
+        world.core.requests.limits.outstanding_bytes = 10 * size;
         let keys: Vec<_> = (0..10).map(|_| world.set("/a", &data)).collect();
         let full = world.submit(OpCode::SetData, "/a", &record, false, None);
         assert!(matches!(full, Err(Failure::QueueBytes { bytes, .. }) if bytes == 10 * size));
@@ -516,7 +516,7 @@ fn dropped_requests_hold_bounded_room() {
 #[test]
 fn many_deadlines_are_checked_together() {
     let mut world = World::new();
-    world.core.limits.outstanding = 10_000;
+    world.core.requests.limits.outstanding = 10_000;
     let start = world.now;
     let keys: Vec<_> = (0..2_000u64)
         .map(|n| {
@@ -569,7 +569,7 @@ fn an_expiry_keeps_the_queue_bounded() {
     world.server.expire_next = true;
     world.connect();
     assert_eq!(world.core.state(), State::Expired { epoch: 1 });
-    for n in 0..world.core.limits.outstanding {
+    for n in 0..world.core.requests.limits.outstanding {
         assert_eq!(world.core.snapshot(world.now).outstanding, n);
         world.get("/a", false);
     }

@@ -237,7 +237,7 @@ fn a_replaced_session_expires_and_renews() {
     response.session_id = zk_proto::SessionId(99);
     frame.truncate(4);
     response.encode(&mut frame);
-    let id = world.core.readers.add(State::Connecting);
+    let id = world.core.add_reader();
     world.frames.extend(&frame);
     world
         .core
@@ -345,7 +345,7 @@ fn an_unannounced_session_reports_no_loss() {
     world
         .core
         .preset_credential("digest".into(), b"u:p".to_vec());
-    let id = world.core.readers.add(State::Connecting);
+    let id = world.core.add_reader();
     world.begin();
     world.deliver(usize::MAX);
     world.answer(1);

@@ -49,12 +49,12 @@ fn an_unanswered_batch_keeps_its_zxid() {
                 path: path.as_str().into(),
                 watch: true,
             };
-            let limits = world.core.limits.request_bytes;
-            world.core.limits.request_bytes = usize::MAX;
+            let limits = world.core.requests.limits.request_bytes;
+            world.core.requests.limits.request_bytes = usize::MAX;
             let key = world
                 .submit(OpCode::GetData, path, &record, true, Some(WatchKind::Data))
                 .unwrap();
-            world.core.limits.request_bytes = limits;
+            world.core.requests.limits.request_bytes = limits;
             world.settle();
             world.watch(key)
         })
@@ -396,6 +396,6 @@ fn a_flood_of_events_delays_no_ping() {
     }
     world.answer(usize::MAX);
     assert_eq!(pings, INTERVALS);
-    assert_eq!(world.core.traffic.pings, u64::from(pings));
+    assert_eq!(world.core.counters.traffic().pings, u64::from(pings));
     while world.event(watch).is_some() {}
 }

@@ -7,6 +7,9 @@ use zk_proto::Zxid;
 ///
 /// This enum is exhaustive on purpose, so that a `match` without an arm for gaps does not compile.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[doc(alias = "WatchedEvent")]
 pub enum WatchEvent {
     /// A znode was changed.
     Node(NodeEvent),
@@ -32,6 +35,8 @@ pub enum WatchEvent {
 
 /// A change of a znode.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct NodeEvent {
     /// What happened.
     pub kind: NodeEventKind,
@@ -44,6 +49,9 @@ pub struct NodeEvent {
 
 /// What happened to a znode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[doc(alias = "EventType")]
 pub enum NodeEventKind {
     /// It was created.
     Created,
@@ -55,7 +63,37 @@ pub enum NodeEventKind {
     ChildrenChanged,
 }
 
+impl NodeEvent {
+    /// An event, for tests and for layers that make events of their own.
+    pub fn new(kind: NodeEventKind, path: impl Into<String>, zxid: Option<Zxid>) -> Self {
+        let path = path.into();
+        NodeEvent { kind, path, zxid }
+    }
+}
+
+impl NodeEventKind {
+    /// `created`, `deleted`, `data_changed` or `children_changed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeEventKind::Created => "created",
+            NodeEventKind::Deleted => "deleted",
+            NodeEventKind::DataChanged => "data_changed",
+            NodeEventKind::ChildrenChanged => "children_changed",
+        }
+    }
+}
+
 impl WatchEvent {
+    /// The name of the variant: `node`, `gap`, `lagged` or `session_ended`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            WatchEvent::Node(_) => "node",
+            WatchEvent::Gap { .. } => "gap",
+            WatchEvent::Lagged { .. } => "lagged",
+            WatchEvent::SessionEnded => "session_ended",
+        }
+    }
+
     /// The change, if this is one.
     pub fn node(&self) -> Option<&NodeEvent> {
         match self {

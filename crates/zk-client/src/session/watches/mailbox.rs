@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use zk_proto::Zxid;
 
-use crate::session::wakers::KEEP_AT_REST;
+use crate::session::wakers::IDLE_CAPACITY;
 use crate::session::watches::event::{NodeEvent, NodeEventKind, WatchEvent};
 
 /// An event, without its path if that is the watched one, which most are.
@@ -68,7 +68,7 @@ impl Mailbox {
     /// The next event of a subscriber whose watch is at `path`.
     pub(super) fn pop(&mut self, path: &str) -> Option<WatchEvent> {
         let first = self.notes.pop_front();
-        if self.notes.is_empty() && self.notes.capacity() > KEEP_AT_REST {
+        if self.notes.is_empty() && self.notes.capacity() > IDLE_CAPACITY {
             self.notes = VecDeque::new();
         }
         match first {

@@ -24,8 +24,8 @@ use self::arming::Arming;
 use self::batch::Rearming;
 use self::mailbox::Note;
 use self::table::{Place, Table};
-use crate::session::statistics::Told;
-use crate::session::wakers::{KEEP_AT_REST, register};
+use crate::session::counters::WatchCounters;
+use crate::session::wakers::{IDLE_CAPACITY, register};
 use crate::session::watches::event::{NodeEventKind, WatchEvent};
 pub(crate) use arming::{Left, Unwatch};
 pub(crate) use batch::Batch;
@@ -56,7 +56,7 @@ pub(crate) struct Registry {
     /// The events of the current server's recursive watches name the watched znode instead of the one
     /// that has changed.
     nameless: bool,
-    told: Told,
+    told: WatchCounters,
     /// The subscribers of the event that is being delivered. Empty between events; the buffer is reused.
     due: Vec<SubId>,
 }
@@ -74,7 +74,7 @@ impl Registry {
             orphaned: HashMap::new(),
             cannot_remove: false,
             nameless: false,
-            told: Told::default(),
+            told: WatchCounters::default(),
             due: Vec::new(),
         }
     }
@@ -91,7 +91,7 @@ impl Registry {
     }
 
     /// The numbers of events and gaps so far.
-    pub(crate) fn told(&self) -> Told {
+    pub(crate) fn told(&self) -> WatchCounters {
         self.told
     }
 
@@ -243,9 +243,9 @@ impl Registry {
     /// Idle: releases buffers that grew under load.
     pub(crate) fn rest(&mut self) {
         self.table.rest();
-        self.arming.shrink_to(KEEP_AT_REST);
-        self.orphaned.shrink_to(KEEP_AT_REST);
-        self.due.shrink_to(KEEP_AT_REST);
+        self.arming.shrink_to(IDLE_CAPACITY);
+        self.orphaned.shrink_to(IDLE_CAPACITY);
+        self.due.shrink_to(IDLE_CAPACITY);
     }
 
     /// The next event of a subscriber, with the path as the server sent it, chroot included. If there is

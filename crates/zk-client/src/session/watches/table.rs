@@ -12,7 +12,7 @@ use slab::Slab;
 
 use super::kind::{SubId, WatchKind};
 use super::mailbox::{Mailbox, MailboxLimits, Note};
-use crate::session::wakers::KEEP_AT_REST;
+use crate::session::wakers::IDLE_CAPACITY;
 
 /// To compare this many paths takes less time than to hash one, and most programs have no more
 /// persistent or recursive watches.
@@ -266,7 +266,7 @@ impl Table {
 
     /// Idle: releases a large table that is empty.
     pub(super) fn rest(&mut self) {
-        if self.subs.is_empty() && self.subs.capacity() > KEEP_AT_REST {
+        if self.subs.is_empty() && self.subs.capacity() > IDLE_CAPACITY {
             *self = Table::default();
         }
     }

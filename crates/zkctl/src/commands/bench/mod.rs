@@ -92,7 +92,7 @@ async fn measure(
     let results = tally.results();
     if let Some(error) = &results.first_error {
         notices.say(format_args!(
-            "{} operations failed; the first: {error}",
+            "{} failed; the first: {error}",
             results.errors
         ));
     }

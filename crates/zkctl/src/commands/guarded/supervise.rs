@@ -166,8 +166,8 @@ impl Supervision<'_> {
 
     /// When to take the next step.
     ///
-    /// The guard's deadline is nine tenths of the session's timeout after the last request that is known
-    /// to have reached the leader, and at least four tenths away while the ensemble answers. Reconnecting
+    /// The guard's deadline is nine tenths of the session's timeout after the last message that is known
+    /// to have reached a quorum, and at least four tenths away while the ensemble answers. Reconnecting
     /// extends it; a connection on which no server answers does not.
     fn due(&self, stage: Stage) -> Option<Instant> {
         let before = |margin| {

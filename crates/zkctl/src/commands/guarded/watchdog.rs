@@ -84,8 +84,8 @@ impl Watchdog {
         self.pipe.flush().await
     }
 
-    /// Ends the watchdog, after the command has ended. If sending fails, the watchdog finds no process to
-    /// end.
+    /// Ends the watchdog, after the command has ended. If sending fails, the watchdog has no process left
+    /// to end.
     pub(crate) async fn dismiss(mut self) {
         let _ = self.send(DONE).await;
         drop(self.pipe);

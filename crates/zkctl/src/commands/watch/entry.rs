@@ -1,4 +1,4 @@
-//! What passes from the tasks that watch znodes to the one that writes.
+//! The messages from the tasks that watch znodes to the task that writes.
 
 use zk_client::WatchEvent;
 

@@ -45,7 +45,7 @@ pub(super) async fn watch_path(
     let reporter = Reporter { path, reports };
     let end = match mode {
         WatchMode::Persistent => watch_znode(client, &reporter).await,
-        WatchMode::PersistentRecursive => watch_tree(client, &reporter).await,
+        _ => watch_tree(client, &reporter).await,
     };
     match end {
         Ok(never) => match never {},
@@ -81,8 +81,7 @@ impl Reporter<'_> {
 
     async fn changed(&self, path: &str, change: NodeChange) -> Result<(), End> {
         let (kind, zxid) = change;
-        let path = path.to_owned();
-        self.event(WatchEvent::Node(NodeEvent { kind, path, zxid }))
+        self.event(WatchEvent::Node(NodeEvent::new(kind, path, zxid)))
             .await
     }
 }

@@ -1,11 +1,11 @@
 //! The embedded server against Apache ZooKeeper: random traces of three sessions, step by step on
 //! both, in raw frames, so that no bug of our client can hide one of the server.
 //!
-//! `ZK_DIFF_TRACES=n` runs n traces instead of as many as fit a minute, `ZK_DIFF_SEED=n` begins with
+//! `ZK_DIFF_TRACES=n` runs n traces instead of as many as fit 40 seconds, `ZK_DIFF_SEED=n` begins with
 //! that seed, and runs it alone if no number is given. A difference is reduced to the steps it
 //! needs.
 //!
-//! Not compared, because nobody can rely on it: zxids and times as such (zxids are counted from
+//! Not compared, because no client can rely on it: zxids and times as such (zxids are counted from
 //! the beginning of a trace), session ids, the order of sets other than children (what `auth`
 //! stands for in an ACL is one), and the order in which one ending session's ephemerals go. The
 //! referee is the Apache ZooKeeper that the harness finds; the embedded server behaves as its version.
@@ -39,7 +39,7 @@ use trace::Step;
 use zk_embedded::{Options, Pose};
 use zk_tests::{SUPER_CREDENTIALS, ServerOptions, Standalone};
 
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_secs(40);
 /// A machine on which fewer fit the time is given more of it.
 const FEWEST: u64 = 300;
 /// How many times a trace that differs may be run again to make it shorter.
@@ -148,7 +148,7 @@ fn reduce(servers: [SocketAddr; 2], root: &str, mut steps: Vec<Step>) -> Vec<Ste
                     steps = fewer;
                 }
                 Ok(None) => start += size,
-                // A server that no longer answers is a difference too, but not one to go on with.
+                // A server that no longer answers is a difference too, but the run cannot continue after it.
                 Err(_) => return steps,
             }
         }
@@ -239,7 +239,7 @@ fn embedded_server_answers_as_apache() {
     }
 }
 
-/// What is above would be worth nothing if the traces could not tell servers apart.
+/// The comparison above proves something only if the traces distinguish servers.
 #[test]
 fn the_traces_tell_3_9_from_3_8() {
     let apache = apache();

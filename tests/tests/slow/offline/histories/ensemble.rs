@@ -1,4 +1,4 @@
-//! An ensemble that loses connections, sessions and leaders, and those who are at it.
+//! An ensemble that loses connections, sessions and leaders, and the workers on it.
 
 use std::io;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
-use zk_client::{BackoffPolicy, Client, Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{BackoffPolicy, Client, Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;
 
 pub(crate) const WORKERS: u64 = 6;
 pub(crate) const SESSION: Duration = Duration::from_secs(4);
 /// By a clock that passes over the time in which nothing happens.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3600);
+pub(crate) const NO_LIMIT: Duration = Duration::from_secs(3600);
 
 pub(crate) async fn ensemble() -> Arc<Server> {
     let builder = Server::builder().members(3).in_memory();
@@ -35,7 +35,9 @@ impl Dial for InMemory {
             0 => self.0.connect_in_memory_to(member),
             _ => Err(io::ErrorKind::TimedOut.into()),
         };
-        Box::pin(async move { Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Stream>) })
+        Box::pin(
+            async move { Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Transport>) },
+        )
     }
 }
 
@@ -47,14 +49,11 @@ pub(crate) struct Cut {
 }
 
 pub(crate) async fn client(server: &Arc<Server>, seed: u64) -> Cut {
-    let impatient = BackoffPolicy {
-        initial: Duration::from_millis(20),
-        max: Duration::from_millis(200),
-    };
+    let impatient = BackoffPolicy::new(Duration::from_millis(20), Duration::from_millis(200));
     let off = Arc::new(AtomicUsize::new(0));
     let client = Client::builder("member:1,member:2,member:3")
         .dial(InMemory(server.clone(), off.clone()))
-        .connect_timeout(PATIENCE)
+        .connect_timeout(NO_LIMIT)
         .session_timeout(SESSION)
         .backoff(impatient)
         .seed(seed)
@@ -102,7 +101,7 @@ pub(crate) async fn havoc(server: &Server, clients: &[Cut], rng: &mut Rng, over:
             }
             11 | 12 => depose(server, clients, rng).await,
             _ => {
-                // Its time runs out while the others go on. A session that was ended before its
+                // Its time runs out while the others continue. A session that was ended before its
                 // time would be no lease, and prove nothing.
                 let Cut { client, off } = rng.choice(clients).unwrap().clone();
                 if off.swap(ALL, Ordering::Relaxed) == 0 {
@@ -153,7 +152,7 @@ async fn depose(server: &Server, clients: &[Cut], rng: &mut Rng) {
     server.heal();
 }
 
-/// Those who are at it, all on one thread; their clients are not.
+/// The workers, all on one thread; their clients are on others.
 #[derive(Default)]
 pub(crate) struct Workers {
     local: LocalSet,
@@ -187,12 +186,12 @@ pub(crate) async fn under_havoc(
     };
     let mut rng = Rng::with_seed(seed);
     let both = async { tokio::join!(work, havoc(server, &clients, &mut rng, &over)) };
-    if timeout(PATIENCE, local.run_until(both)).await.is_err() {
+    if timeout(NO_LIMIT, local.run_until(both)).await.is_err() {
         panic!("{what}, seed {seed}: stalled: {:?}", server.paths());
     }
 }
 
-/// Nothing is left of anybody who let go, gave up or lost a session.
+/// Nothing is left of contenders that released, gave up or lost a session.
 pub(crate) async fn line_becomes_empty(server: &Server, path: &str) {
     let below = format!("{path}/");
     let empties = async {
@@ -200,7 +199,7 @@ pub(crate) async fn line_becomes_empty(server: &Server, path: &str) {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    if timeout(PATIENCE, empties).await.is_err() {
+    if timeout(NO_LIMIT, empties).await.is_err() {
         panic!("orphans: {:?}", server.paths());
     }
 }
