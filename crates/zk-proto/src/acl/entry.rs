@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn digest_ids_are_those_of_the_server() {
-        // The first is printed by the server's DigestAuthenticationProvider, the second stands in
+        // The first is printed by the server's DigestAuthenticationProvider, the second is in
         // ZooKeeper's administrator's guide.
         assert_eq!(
             digest_id("bob", "secret"),

@@ -188,7 +188,7 @@ fn up_to_permissions(input: &str) -> IResult<&str, (&str, Permissions)> {
     fail(input)
 }
 
-/// Whether the permissions of an entry are missing, so that its id goes on into the next one.
+/// Whether the permissions of an entry are missing, so that its id extends into the next one.
 fn swallows_another_entry(id: &str) -> bool {
     let mut parts = id.split(',').skip(1);
     parts.any(|part| {

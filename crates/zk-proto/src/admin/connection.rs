@@ -93,7 +93,7 @@ fn connection(input: &str) -> IResult<&str, ClientConnection> {
     ))
 }
 
-/// Up to the interest, or the attributes; an IPv6 address may be in brackets of its own.
+/// The text before the interest or the attributes; an IPv6 address may be in brackets.
 fn address(input: &str) -> IResult<&str, &str> {
     alt((
         recognize((tag("["), take_until("]:"), tag("]:"), digit1)),

@@ -1,7 +1,7 @@
 //! Jute, ZooKeeper's serialization: a cursor for reading, `BytesMut` for writing.
 //!
 //! Integers are big-endian; strings, buffers and vectors carry an `i32` length in which −1 means
-//! null. Null is not empty: `Option` says which. Nothing here allocates before the length has been
+//! null. Null is not empty: it is `None`. Nothing here allocates before the length has been
 //! checked against the bytes that are left, and nothing panics on what a peer sends.
 //!
 //! Files: `codec` is the two traits of records, `decoder` the cursor, `error` why it stops, `put` the writing, `frame` the length in
