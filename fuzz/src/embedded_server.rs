@@ -1,5 +1,5 @@
-//! The body of the target `embedded_server`. It is no part of this package's library, because tests
-//! of `zk-proto` replay that, and nothing there knows the server.
+//! The body of the target `embedded_server`. It is not in this package's library, because tests of
+//! `zk-proto`, which does not depend on the server, replay that library.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -11,15 +11,16 @@ use zk_proto::records::ConnectResponse;
 use zk_proto::{ReplyHeader, decode_frame, path};
 
 const CONNECTIONS: usize = 3;
-/// A request for a new session, as every client sends it.
+/// A request for a new session.
 const HANDSHAKE: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x27\x10\0\0\0\0\0\0\0\0\0\0\0\x10\
 \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-/// Feeds the server's state machine what a few peers send while time passes.
+/// Feeds the server's state machine frames from a few peers, while time passes.
 ///
-/// The data is a list of commands, a byte each: the upper half says which connection, the lower
-/// what: a frame follows, with two bytes of length in front (0 to 9), a proper handshake (10, 11), a
-/// new connection in place of the old (12), a four-letter word (13), seconds pass, a byte (14, 15).
+/// The data is a list of commands of one byte each. The upper half is the number of a connection, the
+/// lower half the command: a frame, preceded by two bytes of length (0 to 9), a valid handshake (10,
+/// 11), a new connection instead of the old one (12), a four-letter word (13), as many seconds as the
+/// next byte says (14, 15).
 ///
 /// Returns the number of transactions.
 pub fn embedded_server(data: &[u8]) -> u32 {
@@ -53,7 +54,7 @@ pub fn embedded_server(data: &[u8]) -> u32 {
             }
             13 => {
                 let word = [(); 4].map(|()| take(&mut input));
-                // Whatever it is: an answer or none.
+                // An answer or none: both are right.
                 let _ = state.four_letter_word(now, 0, Peer::Memory, word);
             }
             _ => {
@@ -70,12 +71,14 @@ pub fn embedded_server(data: &[u8]) -> u32 {
 
 struct Connected {
     id: ConnectionId,
-    /// Whether the answer to the handshake has come.
+    /// Whether the handshake was answered.
     greeted: bool,
 }
 
 fn open(state: &mut State, now: Instant) -> Connected {
-    let id = state.open(now, 0, Peer::Memory).expect("it always serves");
+    let id = state
+        .open(now, 0, Peer::Memory)
+        .expect("the member serves clients");
     Connected { id, greeted: false }
 }
 
@@ -113,7 +116,7 @@ fn deliver(state: &mut State, peers: &mut [Connected]) {
     }
 }
 
-/// A tree is a tree, and an ephemeral's session exists.
+/// Every node has a parent, counts of children are right, and the sessions of ephemerals exist.
 fn assert_sound(state: &State) {
     let paths = state.paths();
     let mut children: HashMap<&str, i32> = HashMap::new();
@@ -125,7 +128,7 @@ fn assert_sound(state: &State) {
     }
     let sessions = state.sessions();
     for path in &paths {
-        let stat = state.node(path).expect("it is listed").stat;
+        let stat = state.node(path).expect("the path is listed").stat;
         let expected = children.get(&**path).copied().unwrap_or_default();
         assert_eq!(stat.num_children, expected, "{path}");
         if let Some(owner) = stat.owner() {

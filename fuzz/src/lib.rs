@@ -1,18 +1,18 @@
 //! The bodies of the fuzz targets, plain functions so that ordinary tests can replay them.
 //!
-//! Each takes any bytes. What it promises is what it asserts; beyond that, it must not panic.
+//! Each takes any bytes and checks its assertions; apart from these it must not panic.
 
 use bytes::{Bytes, BytesMut};
 use zk_proto::admin::{self, ServerStatus};
 use zk_proto::config::{EnsembleConfig, Server};
 use zk_proto::records::*;
 use zk_proto::{
-    Acl, Chroot, ConnectString, ConnectTarget, Encode, HostPort, ReplyHeader, RequestHeader,
-    WatcherEvent, acl, decode_frame, path,
+    Acl, Chroot, ConnectString, ConnectTarget, Decoder, Encode, HostPort, OpCode, ReplyHeader,
+    RequestHeader, WatcherEvent, acl, decode_frame, path,
 };
 
-/// Reads the frame as this record; what can be read must be the same when written and read again,
-/// and may not have grown, but for the last byte that old servers leave out of the handshake.
+/// Reads the frame as this record. A record that was read must be the same when it is written and read
+/// again, and not longer, apart from the last byte of the handshake, which old servers leave out.
 macro_rules! round_trip {
     ($frame:expr, $ty:ty) => {
         if let Ok(record) = decode_frame::<$ty>($frame, 0) {
@@ -37,8 +37,26 @@ macro_rules! pick {
     };
 }
 
-/// What a server sends.
+/// Reads the body of the operation that the first byte selects, as [`round_trip`] does.
+macro_rules! by_operation {
+    ($data:expr, $body:ty) => {
+        if let Some((&choice, rest)) = $data.split_first() {
+            let op = OpCode::ALL[usize::from(choice) % OpCode::ALL.len()];
+            let frame = Bytes::copy_from_slice(rest);
+            if let Ok(body) = <$body>::decode(op, &mut Decoder::new(&frame)) {
+                let written = encode(&body);
+                assert!(written.len() <= frame.len());
+                let again = <$body>::decode(op, &mut Decoder::new(&written));
+                assert_eq!(again.as_ref(), Ok(&body));
+                assert_eq!(body.op_code(), op);
+            }
+        }
+    };
+}
+
+/// Frames from a server.
 pub fn decode_reply(data: &[u8]) {
+    by_operation!(data, Reply);
     pick! { data;
         ReplyHeader,
         ConnectResponse,
@@ -60,8 +78,9 @@ pub fn decode_reply(data: &[u8]) {
     }
 }
 
-/// What a client sends.
+/// Frames from a client.
 pub fn decode_request(data: &[u8]) {
+    by_operation!(data, Request<'_>);
     pick! { data;
         RequestHeader,
         ConnectRequest,
@@ -83,7 +102,7 @@ pub fn decode_request(data: &[u8]) {
     }
 }
 
-/// Everything that is read from text.
+/// Every reader of text.
 pub fn parse_text(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -100,7 +119,7 @@ pub fn parse_text(data: &[u8]) {
     }
     let Ok(config) = text.parse::<EnsembleConfig>();
     let Ok(again) = config.to_string().parse::<EnsembleConfig>();
-    // The numbers of unreadable lines change when comments are left out.
+    // Written without comments, unreadable lines have other numbers.
     assert_eq!(again.to_string(), config.to_string());
     assert_eq!(again.servers, config.servers);
     for hosts in [config.connect_string(), config.secure_connect_string()] {
@@ -116,7 +135,7 @@ pub fn parse_text(data: &[u8]) {
         assert_eq!(acl::parse(&written).as_ref(), Ok::<&Vec<Acl>, _>(&parsed));
     }
     paths(text);
-    // These are read, not written: they only have to survive.
+    // These texts are only read: the readers must not panic.
     let _ = text.parse::<ServerStatus>();
     let _ = admin::connections(text);
     let _ = admin::mntr(text);
@@ -149,15 +168,14 @@ fn paths(text: &str) {
     }
 }
 
-/// Names of znodes in a line, one on each line of the text, the first of which is what stands in
-/// front of their numbers. What is no such name is left out, and the others are in the order of their
-/// numbers.
+/// Names of the znodes of a lock, one on each line of the text. The first line is the mark before their
+/// numbers. Other names are left out, and the rest is in the order of the numbers.
 pub fn lock_names(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
     let (mark, names) = text.split_once('\n').unwrap_or(("", text));
-    let mut line: Vec<(i32, &str)> = names
+    let mut contenders: Vec<(i32, &str)> = names
         .lines()
         .filter_map(|name| {
             Some((
@@ -166,16 +184,16 @@ pub fn lock_names(data: &[u8]) {
             ))
         })
         .collect();
-    line.sort_unstable();
-    for (number, name) in &line {
+    contenders.sort_unstable();
+    for (number, name) in &contenders {
         let prefix = name.len() - format!("{number:010}").len();
         assert_eq!(
             name.get(prefix..),
             Some(&*format!("{number:010}")),
             "{name}"
         );
-        // Without the mark a minus sign may belong to either; with one that ends in another sign,
-        // nothing is ambiguous.
+        // A minus sign may belong to the mark or to the number. After a mark that ends with another
+        // character, nothing is ambiguous.
         if *number >= 0 && !mark.ends_with('-') {
             assert_eq!(path::sequence(name), Some(*number), "{name}");
         }

@@ -1,8 +1,8 @@
-//! Fuzz targets as ordinary tests: every seed, and many small changes to each.
+//! Fuzz targets as ordinary tests: every seed, and many small mutations of each.
 
 use std::path::Path;
 
-/// A small generator of our own, so that a failure is the same everywhere.
+/// A generator of fixed random numbers, so that a failure is the same everywhere.
 struct Random(u64);
 
 impl Random {
@@ -21,7 +21,7 @@ impl Random {
         self.next().to_le_bytes()[0]
     }
 
-    /// Changes, removes, repeats or adds a few bytes, plants a length, or goes on with another seed.
+    /// Changes, removes, repeats or adds a few bytes, plants a length, or appends another seed.
     fn mutate(&mut self, data: &mut Vec<u8>, other: &[u8]) {
         for _ in 0..=self.below(4) {
             let at = self.below(data.len());
@@ -44,8 +44,8 @@ impl Random {
     }
 }
 
-/// Runs a target on all seeds in `folder`, and on so many changed ones. Says what it returned for
-/// each seed.
+/// Runs a target on all seeds in `folder`, and on so many mutated ones. Returns its results for the
+/// seeds.
 pub fn replay<T>(folder: &Path, mutations: usize, run: impl Fn(&[u8]) -> T) -> Vec<T> {
     let mut files: Vec<_> = folder
         .read_dir()

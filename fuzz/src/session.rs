@@ -1,5 +1,5 @@
-//! The bodies of the targets `session` and `server_bytes`: a client's machine and whatever happens
-//! to it.
+//! The bodies of the targets `session` and `server_bytes`: a client's machine, its server and its
+//! network.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(6);
 const BUDGET: Duration = Duration::from_secs(1);
 const OUTSTANDING: usize = 64;
 const PATHS: [&str; 5] = ["/a", "/a/b", "/a/b/c", "/ä", "/"];
-/// A request for a new session, as every client sends it.
+/// A request for a new session.
 const HANDSHAKE: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x27\x10\0\0\0\0\0\0\0\0\0\0\0\x10\
 \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
@@ -28,21 +28,21 @@ fn take(input: &mut &[u8]) -> u8 {
     first
 }
 
-/// What a caller was told of a write.
+/// What the machine reported about a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Report {
     Waiting,
     Applied,
     Refused,
     NotSent,
     Unknown,
-    /// The caller went before it was told.
+    /// The caller dropped the request before a report.
     Abandoned,
 }
 
 struct Write {
-    fate: Fate,
-    /// The session that it was submitted in, 0 for none.
+    report: Report,
+    /// The session in which the write was submitted, 0 for none.
     session: i64,
 }
 
@@ -52,21 +52,21 @@ struct World {
     machine: Machine,
     server: State,
     connection: Option<ConnectionId>,
-    /// Bytes of a frame that the server has not got whole.
+    /// The beginning of a frame, of which the server has not received the rest.
     to_server: BytesMut,
     to_client: BytesMut,
     waiting: Vec<(Ticket, Option<u32>)>,
     watches: Vec<Subscription>,
     writes: HashMap<u32, Write>,
-    /// Whether the client was told something that the server has not said.
-    lied: bool,
+    /// Whether the client received bytes that the server has not sent.
+    forged: bool,
 }
 
-/// The session's machine: operations of two bytes each, what and how; see [`World::step`].
+/// The session's machine: operations of two bytes each, a kind and an argument; see [`World::step`].
 ///
-/// Each request is answered once, and the answer is true; nothing is applied twice, or in another
-/// session than its own; when the client is over, nothing is left. Returns how many writes were
-/// acknowledged.
+/// Each request is answered once and correctly. No write is applied twice, or in another session than
+/// its own. After the client's end no request, watch or subscriber is left. Returns the number of
+/// acknowledged writes.
 pub fn session(data: &[u8]) -> usize {
     let mut input = data;
     let renew = take(&mut input) & 1 == 0;
@@ -81,7 +81,7 @@ pub fn session(data: &[u8]) -> usize {
         waiting: Vec::new(),
         watches: Vec::new(),
         writes: HashMap::new(),
-        lied: false,
+        forged: false,
     };
     while !input.is_empty() {
         let (what, how) = (take(&mut input), take(&mut input));
@@ -120,10 +120,10 @@ impl World {
             21 => self.add_auth(),
             22 => {
                 let len = usize::from(how % 32).min(input.len());
-                let (lie, rest) = input.split_at(len);
+                let (forgery, rest) = input.split_at(len);
                 *input = rest;
-                self.lied = true;
-                self.receive(&Bytes::copy_from_slice(lie));
+                self.forged = true;
+                self.receive(&Bytes::copy_from_slice(forgery));
             }
             _ => self.settle(),
         }
@@ -139,7 +139,7 @@ impl World {
         }
     }
 
-    /// The server gets what the socket takes.
+    /// The server receives up to `max` bytes of the client's output.
     fn write(&mut self, max: usize) {
         if !self.machine.has_connection() {
             return;
@@ -147,7 +147,7 @@ impl World {
         let Some(id) = self.connection else { return };
         self.to_server.extend_from_slice(&self.machine.output(max));
         while let Some(prefix) = self.to_server.first_chunk::<4>() {
-            let len = usize::try_from(i32::from_be_bytes(*prefix)).expect("we wrote it");
+            let len = usize::try_from(i32::from_be_bytes(*prefix)).expect("the client wrote it");
             if self.to_server.len() < 4 + len {
                 break;
             }
@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    /// The client gets so many bytes of what the server has sent.
+    /// The client receives up to `max` bytes of the server's output.
     fn read(&mut self, max: usize) {
         let mut closing = false;
         while let Some(ready) = self.server.poll_ready() {
@@ -176,7 +176,7 @@ impl World {
             self.receive(&bytes);
         }
         if closing {
-            // What was on its way arrives, and then the end.
+            // All bytes arrive before the end of the connection.
             let rest = std::mem::take(&mut self.to_client).freeze();
             self.receive(&rest);
             self.cut(&Disconnect::ClosedByServer);
@@ -229,20 +229,20 @@ impl World {
             .is_multiple_of(3)
             .then(|| Duration::from_millis(u64::from(how) * 30 + 1));
         let data = id.to_be_bytes();
-        let fate = match self.machine.submit(self.now, ask(&data), deadline) {
+        let report = match self.machine.submit(self.now, ask(&data), deadline) {
             Ok(ticket) => {
                 self.waiting.push((ticket, Some(id)));
-                Fate::Waiting
+                Report::Waiting
             }
             Err(error) => {
                 assert_eq!(error.outcome(), Outcome::NotSent, "{error}");
-                Fate::NotSent
+                Report::NotSent
             }
         };
-        self.writes.insert(id, Write { fate, session });
+        self.writes.insert(id, Write { report, session });
     }
 
-    /// Takes whatever answers there are.
+    /// Takes all answers.
     fn poll(&mut self) {
         for (ticket, id) in std::mem::take(&mut self.waiting) {
             let answer = match self.machine.poll(ticket) {
@@ -252,23 +252,23 @@ impl World {
                     continue;
                 }
             };
-            let fate = match answer {
+            let report = match answer {
                 Ok(answer) => {
                     self.watches.extend(answer.watch);
                     match answer.result {
-                        Ok(_) => Fate::Applied,
-                        Err(_) => Fate::Refused,
+                        Ok(_) => Report::Applied,
+                        Err(_) => Report::Refused,
                     }
                 }
                 Err(error) => match error.outcome() {
-                    Outcome::NotSent => Fate::NotSent,
-                    Outcome::Unknown => Fate::Unknown,
-                    Outcome::Rejected => Fate::Refused,
+                    Outcome::NotSent => Report::NotSent,
+                    Outcome::Unknown => Report::Unknown,
+                    Outcome::Rejected => Report::Refused,
                 },
             };
             if let Some(write) = id.and_then(|id| self.writes.get_mut(&id)) {
-                assert_eq!(write.fate, Fate::Waiting, "answered twice");
-                write.fate = fate;
+                assert_eq!(write.report, Report::Waiting, "answered twice");
+                write.report = report;
             }
         }
         for watch in &self.watches {
@@ -280,13 +280,13 @@ impl World {
         }
     }
 
-    /// A caller goes, or the holder of a watch.
+    /// Drops a request or a watch.
     fn forget(&mut self, which: usize) {
         if which.is_multiple_of(2) && !self.waiting.is_empty() {
             let (ticket, id) = self.waiting.swap_remove(which / 2 % self.waiting.len());
             self.machine.abandon(self.now, ticket);
             if let Some(write) = id.and_then(|id| self.writes.get_mut(&id)) {
-                write.fate = Fate::Abandoned;
+                write.report = Report::Abandoned;
             }
         } else if !self.watches.is_empty() {
             let watch = self.watches.swap_remove(which / 2 % self.watches.len());
@@ -295,19 +295,19 @@ impl World {
     }
 
     fn add_auth(&mut self) {
-        if let Ok(ticket) = self.machine.add_auth(b"somebody:secret") {
+        if let Ok(ticket) = self.machine.add_auth(b"user:secret") {
             self.waiting.push((ticket, None));
         }
     }
 
-    /// Somebody else changes a znode.
+    /// Another client changes a znode.
     fn change(&mut self, path: &str, delete: bool) {
         let Some(id) = self.server.open(self.now, 0, Peer::Memory) else {
             return;
         };
         self.server
             .handle_frame(self.now, id, &Bytes::from_static(HANDSHAKE));
-        let data = Some(&b"somebody else's"[..]);
+        let data = Some(&b"another client"[..]);
         let acl = Acl::open();
         let set = SetDataRequest {
             path: path.into(),
@@ -340,7 +340,7 @@ impl World {
         self.server.handle_frame(self.now, id, &frame.freeze());
     }
 
-    /// Everything that is on its way arrives.
+    /// All bytes in both directions arrive.
     fn settle(&mut self) {
         for _ in 0..100 {
             if !self.machine.has_connection() {
@@ -351,18 +351,18 @@ impl World {
         }
     }
 
-    /// The network heals and the client is closed: everything is answered, and truly.
+    /// The network heals and the client is closed: every request is answered, and correctly.
     fn finish(mut self) -> usize {
-        // Bytes that nobody sent may be the beginning of a frame.
+        // Forged bytes may be the beginning of a frame.
         self.cut(&Disconnect::ClosedByServer);
         for _ in 0..4 {
             self.connect();
             self.settle();
         }
         self.poll();
-        // Who was told of a transaction that is yet to come is turned away by every server.
+        // After a forged zxid of the future every server refuses the client.
         assert!(
-            self.lied || self.waiting.is_empty(),
+            self.forged || self.waiting.is_empty(),
             "{} wait for ever",
             self.waiting.len()
         );
@@ -388,10 +388,10 @@ impl World {
         );
         let late = self.machine.submit(self.now, Ask::Sync("/"), None);
         assert!(late.is_err_and(|error| error.outcome() == Outcome::NotSent));
-        self.judge()
+        self.check_writes()
     }
 
-    fn judge(&self) -> usize {
+    fn check_writes(&self) -> usize {
         let mut applied: HashMap<u32, Vec<i64>> = HashMap::new();
         for txn in self.server.log_after(Zxid::ZERO) {
             for change in &txn.changes {
@@ -406,29 +406,31 @@ impl World {
         }
         for (id, write) in &self.writes {
             let sessions = applied.get(id).map_or(&[][..], Vec::as_slice);
-            let right = match write.fate {
-                Fate::Waiting => false,
-                Fate::NotSent => sessions.is_empty(),
-                Fate::Unknown | Fate::Abandoned => sessions.len() <= 1,
-                Fate::Applied => sessions.len() == 1 || self.lied,
-                Fate::Refused => sessions.is_empty() || self.lied,
+            let right = match write.report {
+                Report::Waiting => false,
+                Report::NotSent => sessions.is_empty(),
+                Report::Unknown | Report::Abandoned => sessions.len() <= 1,
+                Report::Applied => sessions.len() == 1 || self.forged,
+                Report::Refused => sessions.is_empty() || self.forged,
             };
-            assert!(right, "{id}: {:?}, applied in {sessions:x?}", write.fate);
+            assert!(right, "{id}: {:?}, applied in {sessions:x?}", write.report);
             let own = write.session;
             assert!(
                 own == 0 || sessions.iter().all(|session| *session == own),
                 "{id} of session {own:x} was applied in {sessions:x?}"
             );
         }
-        let fates = self.writes.values();
-        fates.filter(|write| write.fate == Fate::Applied).count()
+        let writes = self.writes.values();
+        writes
+            .filter(|write| write.report == Report::Applied)
+            .count()
     }
 }
 
-/// Whatever a server can send to a client that waits for up to 64 answers: each request is answered
-/// once, and nothing is left.
+/// Any bytes from a server to a client that waits for up to 64 answers: each request is answered once,
+/// and none is left.
 ///
-/// The first byte says how many requests, the second how large the pieces are that arrive.
+/// The first byte is the number of requests, the second the size of the pieces that arrive.
 pub fn server_bytes(data: &[u8]) {
     let mut input = data;
     let requests = usize::from(take(&mut input)) % (OUTSTANDING + 1);

@@ -1,5 +1,5 @@
-//! The bodies of the targets `frames` and `handshake`. No part of this package's library, because
-//! tests of `zk-proto` replay that, and nothing there knows a connection.
+//! The bodies of the targets `frames` and `handshake`. They are not in this package's library, because
+//! tests of `zk-proto`, which does not depend on the transport, replay that library.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use zk_proto::records::{ConnectRequest, ConnectResponse};
 use zk_proto::{Decode, Decoder, SessionId, SessionPassword, Zxid};
 use zk_transport::{Disconnect, FrameReader, Link, Received};
 
-/// What a reader may hold beyond what has arrived.
+/// The memory that a reader may hold in addition to the bytes received.
 const SLACK: usize = 64 * 1024;
-/// No server answers a handshake with more bytes than this.
+/// The longest handshake of a real server.
 const ORDINARY: usize = 41;
 
-/// Splits what follows the first bytes as those say: how many sizes, and these, which repeat.
+/// Splits the stream into chunks of these sizes, which repeat.
 fn chunks<'a>(sizes: &[u8], mut stream: &'a [u8]) -> Vec<&'a [u8]> {
     let mut chunks = Vec::new();
     let mut sizes = sizes.iter().cycle();
@@ -28,7 +28,7 @@ fn chunks<'a>(sizes: &[u8], mut stream: &'a [u8]) -> Vec<&'a [u8]> {
     chunks
 }
 
-/// The sizes and the stream.
+/// The sizes of chunks and the stream: the first byte is the number of sizes.
 fn parts(data: &[u8]) -> (&[u8], &[u8]) {
     let Some((&count, rest)) = data.split_first() else {
         return (&[], &[]);
@@ -36,15 +36,16 @@ fn parts(data: &[u8]) -> (&[u8], &[u8]) {
     rest.split_at(usize::from(count % 8).min(rest.len()))
 }
 
-/// The frame decoder: the first byte is the limit, in fours; then [`parts`]. However the stream is
-/// split, its frames are the same, and nothing is allocated for what has only been announced.
+/// The frame decoder. The first byte is a quarter of the limit, the rest are [`parts`]. However the
+/// stream is split, its frames are the same, and nothing is allocated for bytes that were only
+/// announced.
 pub fn frames(data: &[u8]) {
     let Some((&limit, data)) = data.split_first() else {
         return;
     };
     let limit = usize::from(limit) * 4;
     let (sizes, stream) = parts(data);
-    let expected = by_hand(limit, stream);
+    let expected = reference(limit, stream);
     assert_eq!(read(limit, &[stream]), expected);
     assert_eq!(read(limit, &chunks(sizes, stream)), expected);
 }
@@ -69,8 +70,8 @@ fn read(limit: usize, chunks: &[&[u8]]) -> (Vec<Bytes>, Result<usize, Disconnect
     (frames, Ok(left))
 }
 
-/// What the format says, in few words.
-fn by_hand(limit: usize, mut stream: &[u8]) -> (Vec<Bytes>, Result<usize, Disconnect>) {
+/// The frames of a stream, by a simpler implementation.
+fn reference(limit: usize, mut stream: &[u8]) -> (Vec<Bytes>, Result<usize, Disconnect>) {
     let mut frames = Vec::new();
     loop {
         let Some((prefix, rest)) = stream.split_first_chunk::<4>() else {
@@ -91,28 +92,28 @@ fn by_hand(limit: usize, mut stream: &[u8]) -> (Vec<Bytes>, Result<usize, Discon
     }
 }
 
-/// The handshake: [`parts`] of what a peer answers to the connect request. One session or one error,
-/// and the frames behind the first are none of its business.
+/// The handshake: [`parts`] of a peer's answer to the connect request. The result is one session or one
+/// error, and does not depend on frames after the first.
 pub fn handshake(data: &[u8]) {
     let (sizes, stream) = parts(data);
-    let alone = by_hand(1 << 16, stream).0.first().cloned();
+    let first = reference(1 << 16, stream).0.first().cloned();
     let answer = shake(&chunks(sizes, stream));
-    let Some(frame) = alone else {
-        assert!(!matches!(answer, Some(Ok(_))), "a session out of nothing");
+    let Some(frame) = first else {
+        assert!(!matches!(answer, Some(Ok(_))), "a session without a frame");
         return;
     };
     let decoded = ConnectResponse::decode(&mut Decoder::new(&frame)).ok();
-    match answer.expect("a whole frame is an answer") {
+    match answer.expect("an answer to a whole frame") {
         Ok(response) => {
             assert_eq!(Some(&response), decoded.as_ref());
-            // Without the last byte, as servers answer old clients, or with it.
+            // With the last byte, or without it as in answers to old clients.
             let password = response.password.as_bytes().len();
             let tail = frame.len().checked_sub(20 + password);
-            assert!(tail.is_some(), "a field out of nothing");
+            assert!(tail.is_some(), "a field without its bytes");
             assert!(tail != Some(0) || !response.read_only);
         }
         Err(reason) => {
-            // What no server grants is refused as well.
+            // Timeouts that no server grants are refused too.
             let ordinary = decoded
                 .as_ref()
                 .is_some_and(|grant| (2_000..=10_000).contains(&grant.timeout_ms));
@@ -126,7 +127,7 @@ pub fn handshake(data: &[u8]) {
     }
 }
 
-/// The answer to the handshake, if it has come.
+/// The result of the handshake, if there is one.
 fn shake(chunks: &[&[u8]]) -> Option<Result<ConnectResponse, Disconnect>> {
     let now = Instant::now();
     let request = ConnectRequest {

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_fails_is_named_with_what_it_said() {
+    fn failed_command_is_named_with_its_output() {
         let error = run(Command::new("sh").args(["-c", "echo no such package >&2; exit 3"]));
         let error = error.unwrap_err().to_string();
         assert!(

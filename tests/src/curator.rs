@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jre_is_told_from_a_jdk_and_what_to_install_is_said() {
+    fn jre_without_compiler_names_the_package() {
         let root = ServerDirectory::create("curator").unwrap();
         runs_sources(Path::new("true"), root.path()).unwrap();
         let refused = runs_sources(Path::new("false"), root.path()).unwrap_err();

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_reads_like_a_message_and_names_the_cause() {
+    fn debug_is_a_message_with_its_cause() {
         let error = Error::io("read a file", io::Error::other("the disk is on fire"));
         assert_eq!(
             format!("{error:?}"),

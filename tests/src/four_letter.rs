@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_missing_or_mangled_field_is_an_error() {
+    fn missing_or_mangled_fields_are_errors() {
         for name in [
             "Zookeeper version",
             "Zxid",

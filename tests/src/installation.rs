@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_machine_is_told_both_things_it_lacks_and_the_command() {
+    fn bare_machine_gets_the_install_command() {
         let root = ServerDirectory::create("installation").unwrap();
         let missing = nothing_installed(root.path()).run().unwrap_err();
         let text = missing.to_string();
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn debian_s_jars_are_found_and_every_one_is_needed() {
+    fn all_of_debians_jars_are_required() {
         let root = ServerDirectory::create("installation").unwrap();
         touch(&root.path().join("bin/java"));
         let search = nothing_installed(root.path());
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_apache_release_goes_before_debian_and_must_hold_a_server() {
+    fn release_directory_precedes_debian() {
         let root = ServerDirectory::create("installation").unwrap();
         touch(&root.path().join("bin/java"));
         for jar in DEBIAN_JARS {
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_java_home_without_java_is_not_replaced_by_another_java() {
+    fn wrong_java_home_is_an_error() {
         let root = ServerDirectory::create("installation").unwrap();
         touch(&root.path().join("bin/java"));
         let mut search = nothing_installed(root.path());

@@ -37,9 +37,9 @@
 //!
 //! # Tests that use it
 //!
-//! Every file in `tests/tests/` is taken to need a real server, and is left out where there is
-//! none, unless its name begins with `offline_`. A test simply starts what it needs and unwraps:
-//! the error says what to install, or ends with the server's log.
+//! The program and the module of a test in `tests/tests/` decide which servers it runs on, if any
+//! (`tests/tests/server/main.rs`). A test simply starts what it needs and unwraps: the error says what
+//! to install, or ends with the server's log.
 //!
 //! # Layout
 //!

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_are_distinct_and_go_with_their_owner() {
+    fn directories_are_distinct_and_removed() {
         let first = ServerDirectory::create("test").unwrap();
         let second = ServerDirectory::create("test").unwrap();
         assert_ne!(first.path(), second.path());

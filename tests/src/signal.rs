@@ -79,14 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_state_is_found_behind_an_awkward_thread_name() {
+    fn awkward_thread_names_do_not_hide_state() {
         assert_eq!(thread_state("12 (a) R (b) T 1 2 3"), Some('T'));
         assert_eq!(thread_state("12 (java) S 1 2 3"), Some('S'));
         assert_eq!(thread_state("rubbish"), None);
     }
 
     #[test]
-    fn a_signal_to_nobody_is_an_error() {
+    fn signal_to_missing_process_is_an_error() {
         let mut child = Command::new("sh").args(["-c", "exit 0"]).spawn().unwrap();
         let pid = child.id();
         child.wait().unwrap();

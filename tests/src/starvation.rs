@@ -308,14 +308,14 @@ mod tests {
     }
 
     #[test]
-    fn load_alone_excuses_no_late_end_of_a_command() {
+    fn load_does_not_excuse_a_late_command() {
         let late = || unless_held_up(false, "two commands run");
         assert_eq!(next(&starvation(100, 9, 60_000), late), None);
         assert!(next(&starvation(125, 9, 3), late).is_some());
     }
 
     #[test]
-    fn a_failure_of_a_run_that_counts_is_passed_on() {
+    fn failure_of_a_sound_run_is_passed_on() {
         let mut runs = 0;
         let scene = AssertUnwindSafe(|| {
             let observer = Observer::start();
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_void_run_is_repeated_with_longer_sessions() {
+    fn void_runs_repeat_with_longer_sessions() {
         let session = Duration::from_secs(2);
         let next =
             |session, found| after(session, &found, Excused::IfStarved).map(|(next, _)| next);

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_finished_is_read_and_what_was_refused_does_nothing() {
+    fn finished_entries_only_are_read() {
         let mut file = MAGIC.to_vec();
         file.extend([0; FILE_HEADER_REST]);
         let mut create = header(1, 15);

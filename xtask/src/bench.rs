@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{Outcome, cargo, enter_workspace};
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
 /// Outside the workspace, for what the others depend on.
 pub(crate) const MANIFEST: &str = "tests/peers/Cargo.toml";

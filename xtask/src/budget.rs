@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use zk_tests::Tool;
 
 use crate::report::Suite;
-use crate::{Outcome, cargo, enter_workspace};
+use crate::suites::BUILD;
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
 /// What makes the test write down what it finds.
 const RECORD: &str = "ZK_BUDGET_RECORD";
-const TEST: &str = "offline_budget";
+const TEST: &str = "offline::budget::";
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     let record = match arguments {
@@ -22,8 +23,9 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         tool.find_or_install()?;
     }
     let mut command = cargo();
-    command.args(["test", "--quiet", "--package", "zk-tests", "--test", TEST]);
-    command.args(["--", "--nocapture", "--test-threads=1"]);
+    command.args(["test", "--quiet"]).args(BUILD);
+    command.args(["--test", "slow"]);
+    command.args(["--", TEST, "--nocapture", "--test-threads=1"]);
     command.env_remove(RECORD);
     if record {
         command.env(RECORD, "1");

@@ -1,5 +1,7 @@
 //! `cargo xtask bugs`: switches on one seeded bug after another, and demands that a test fails.
 
+mod tree;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::error::Error;
@@ -11,11 +13,10 @@ use zk_tests::watchdog::GIVEN_UP;
 
 use crate::hang::Watch;
 use crate::report::Suite;
-use crate::{Outcome, cargo, enter_workspace};
+use crate::suites::BUILD;
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
 const LIST: &str = "tests/SEEDED_BUGS.md";
-/// Of its own, so that the flag does not rebuild everything else.
-const TARGET: &str = "target/seeded-bugs";
 const VARIABLE: &str = "ZK_SEEDED_BUG";
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
@@ -44,10 +45,14 @@ pub(crate) fn run(numbers: &[String]) -> Result<Suite, Box<dyn Error>> {
         ..Suite::default()
     };
     println!("\n──── seeded bugs: {} ────", bugs.len());
+    let programs = build(&bugs)?;
     // The proof needs both: that a test passes without its bug, and that it fails with it.
     let mut sound: HashMap<(&str, &str), bool> = HashMap::new();
     for bug in &bugs {
         let place = (&*bug.package, &*bug.target);
+        let Some(program) = programs.get(&(bug.package.clone(), bug.target.clone())) else {
+            return Err(format!("{LIST}: {} has no target {}", bug.package, bug.target).into());
+        };
         let is_sound = match sound.entry(place) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => {
@@ -55,10 +60,10 @@ pub(crate) fn run(numbers: &[String]) -> Result<Suite, Box<dyn Error>> {
                     .filter(|other| (&*other.package, &*other.target) == place)
                     .map(|other| &*other.filter)
                     .collect();
-                *unknown.insert(test(place, &filters, None)? == Verdict::Passed)
+                *unknown.insert(test(program, &filters, None)? == Verdict::Passed)
             }
         };
-        let verdict = match test(place, &[&bug.filter], Some(&bug.number))? {
+        let verdict = match test(program, &[&bug.filter], Some(&bug.number))? {
             _ if !is_sound => "FAILS WITHOUT IT",
             Verdict::Failed => "caught",
             Verdict::Passed => "NOT CAUGHT",
@@ -119,9 +124,71 @@ fn read(list: &str) -> Result<Vec<Bug>, String> {
     Ok(bugs)
 }
 
-/// Runs the tests of a package's target that the filters select, with a bug or without.
-fn test(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> io::Result<Verdict> {
-    let mut command = command(place, filters, bug);
+/// A program of tests, and the directory of its package, in which cargo would run it.
+#[derive(Debug, PartialEq, Eq)]
+struct Program {
+    path: String,
+    directory: String,
+}
+
+/// Builds what the bugs need at once, and says where it is, by package and target.
+fn build(bugs: &[Bug]) -> Result<HashMap<(String, String), Program>, Box<dyn Error>> {
+    let mut targets: Vec<_> = bugs.iter().map(|bug| &*bug.target).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    let mut command = cargo();
+    command.arg("test").args(BUILD);
+    command.args(["--no-run", "--message-format=json-render-diagnostics"]);
+    for target in targets {
+        match target {
+            "lib" => command.arg("--lib"),
+            target => command.args(["--test", target]),
+        };
+    }
+    switch_on(&mut command, None)?;
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err("the seeded bugs do not build".into());
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    Ok(messages.lines().filter_map(program).collect())
+}
+
+/// The program that a message of cargo is about, with its package and its target.
+fn program(message: &str) -> Option<((String, String), Program)> {
+    let value = |key: &str| {
+        let (_, rest) = message.split_once(&format!("\"{key}\":\""))?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let path = value("executable")?;
+    // `path+file:///directory#1.0.0`, or `…#name@1.0.0` where the directory has another name.
+    let id = value("package_id")?;
+    let (directory, version) = id.split_once('#')?;
+    let directory = directory.split_once("://")?.1.to_owned();
+    let package = match version.split_once('@') {
+        Some((name, _)) => name.to_owned(),
+        None => directory.rsplit('/').next()?.to_owned(),
+    };
+    let target = match message.contains("\"kind\":[\"lib\"]") {
+        true => "lib".to_owned(),
+        false => value("name")?,
+    };
+    Some(((package, target), Program { path, directory }))
+}
+
+/// Runs the tests of a program that the filters select, with a bug or without.
+fn test(program: &Program, filters: &[&str], bug: Option<&str>) -> io::Result<Verdict> {
+    let mut command = Command::new(&program.path);
+    command
+        .args(filters)
+        .current_dir(&program.directory)
+        .env("CARGO_MANIFEST_DIR", &program.directory)
+        .env("ZK_TESTS_SERVER", "embedded")
+        .stdin(Stdio::null());
+    select(&mut command, bug);
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -148,27 +215,19 @@ fn test(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> io::Result<
     Ok(verdict)
 }
 
-fn command(place: (&str, &str), filters: &[&str], bug: Option<&str>) -> Command {
-    let (package, target) = place;
-    let mut command = cargo();
+/// Runs `command`, which is cargo's, in a copy of the sources that has all bugs, with this one switched
+/// on or with none.
+pub(crate) fn switch_on(command: &mut Command, bug: Option<&str>) -> Result<(), Box<dyn Error>> {
     command
-        .args(["test", "--quiet", "--package", package])
-        .env("ZK_TESTS_SERVER", "embedded")
-        .stdin(Stdio::null());
-    match target {
-        "lib" => command.arg("--lib"),
-        target => command.args(["--test", target]),
-    };
-    command.arg("--").args(filters);
-    switch_on(&mut command, bug);
-    command
+        .current_dir(tree::prepare()?)
+        // The dependencies of the copy and of the sources are the same.
+        .env("CARGO_TARGET_DIR", std::env::current_dir()?.join("target"));
+    select(command, bug);
+    Ok(())
 }
 
-/// Has `command`, which is cargo's, built with all bugs, and run with this one or without.
-pub(crate) fn switch_on(command: &mut Command, bug: Option<&str>) {
-    command
-        .env("CARGO_TARGET_DIR", TARGET)
-        .env("RUSTFLAGS", "--cfg seeded_bugs");
+/// Switches this bug on in the tests that `command` runs, or none.
+fn select(command: &mut Command, bug: Option<&str>) {
     match bug {
         Some(number) => command.env(VARIABLE, number),
         None => command.env_remove(VARIABLE),
@@ -186,7 +245,32 @@ pub(crate) fn check(number: &str) -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn programs_are_found_by_package_and_target() {
+        let message = |id: &str, kind: &str, name: &str| {
+            format!(
+                "{{\"reason\":\"compiler-artifact\",\"package_id\":\"path+file:///w/{id}\",\
+                 \"target\":{{\"kind\":[\"{kind}\"],\"name\":\"{name}\"}},\
+                 \"executable\":\"/t/{name}-1\"}}"
+            )
+        };
+        let place = |message: &str| program(message).unwrap().0;
+        let pair = |package: &str, target: &str| (package.to_owned(), target.to_owned());
+        let library = message("crates/zk-client#0.1.0", "lib", "zk_client");
+        assert_eq!(place(&library), pair("zk-client", "lib"));
+        let tests = message("tests#zk-tests@0.1.0", "test", "server");
+        assert_eq!(place(&tests), pair("zk-tests", "server"));
+        let found = program(&tests).unwrap().1;
+        assert_eq!(
+            (&*found.path, &*found.directory),
+            ("/t/server-1", "/w/tests")
+        );
+        assert!(program("{\"reason\":\"build-finished\",\"success\":true}").is_none());
+    }
 
     #[test]
     fn the_list_is_a_table_of_five_columns() {
@@ -203,8 +287,11 @@ mod tests {
     }
 
     #[test]
-    fn the_repository_has_a_list_of_twenty_at_least() {
-        let list = include_str!("../../tests/SEEDED_BUGS.md");
-        assert!(read(list).unwrap().len() >= 20);
+    fn each_listed_bug_has_a_patch() {
+        enter_workspace().unwrap();
+        let listed = read(&fs::read_to_string(LIST).unwrap()).unwrap();
+        let listed: BTreeSet<_> = listed.into_iter().map(|bug| bug.number).collect();
+        assert_eq!(listed, tree::numbers().unwrap());
+        assert!(listed.len() >= 20);
     }
 }

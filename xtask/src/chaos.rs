@@ -2,9 +2,10 @@
 
 use std::process::{ExitCode, Stdio};
 
-use crate::{Outcome, cargo, enter_workspace};
+use crate::suites::BUILD;
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
-const TEST: &str = "every_acknowledged_write_is_there_once_and_no_session_is_lost_early";
+const TEST: &str = "apache::chaos::acknowledged_writes_and_sessions_last";
 
 /// Of a run against servers under faults.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,7 +19,9 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     enter_workspace()?;
     let mut command = cargo();
     command
-        .args(["test", "--package", "zk-tests", "--test", "chaos", "--"])
+        .arg("test")
+        .args(BUILD)
+        .args(["--test", "slow", "--"])
         .args(["--nocapture", "--exact", TEST])
         .stdin(Stdio::null());
     let seconds = options.minutes.unwrap_or(1).saturating_mul(60);
@@ -65,9 +68,13 @@ mod tests {
     /// cargo runs nothing, and is content, if there is no test of that name.
     #[test]
     fn the_test_is_there() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tests/chaos/main.rs");
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../tests/tests/slow/apache/chaos/mod.rs"
+        );
         let source = std::fs::read_to_string(file).unwrap();
-        assert!(source.contains(&format!("async fn {TEST}()")));
+        let (_, name) = TEST.rsplit_once("::").unwrap();
+        assert!(source.contains(&format!("async fn {name}()")));
     }
 
     #[test]

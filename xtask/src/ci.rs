@@ -4,7 +4,8 @@ use std::io;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use crate::{Outcome, bench, cargo, enter_workspace, test};
+use crate::workspace::{Outcome, cargo, enter_workspace};
+use crate::{bench, test};
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     if let Some(argument) = arguments.first() {
@@ -50,7 +51,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     checks.extend(deny()?);
     let checked = began.elapsed();
 
-    let mut report = test::run(&test::Options::default())?;
+    let mut report = test::run(&test::Options::full())?;
     let failed = report.failed() || checks.iter().any(|check| check.verdict == Verdict::Failed);
     report.checks = checks.iter().map(Check::to_string).collect();
     report.times.insert(0, ("checks".to_owned(), checked));

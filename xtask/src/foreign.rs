@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use zk_tests::network::{self, Unavailable};
 use zk_tests::{Curator, Installation, Kazoo};
 
+use crate::suites::Form;
+
 /// What the names of tests have in them that cut real networks: with servers, and without.
 const PARTITIONS: &str = "partitions::locks";
 const NAMESPACES: &str = "network::namespace_tests::";
@@ -56,14 +58,18 @@ impl Missing {
     }
 }
 
-/// Looks for all, and installs what it may.
-pub(crate) fn missing() -> Vec<Missing> {
+/// Looks for all that this form of a run uses, and installs what it may.
+pub(crate) fn missing(form: Form) -> Vec<Missing> {
     let mut found = Vec::new();
     // Without it, the tests look for themselves.
     if let Some(directory) = directory() {
         let kazoo = Kazoo::find_or_install(&directory.join("kazoo")).err();
-        let curator = missing_curator(&directory.join("curator"));
         found.extend(kazoo.map(|error| Missing::foreign("kazoo", "kazoo", &error)));
+        // Curator runs beside tests of the full form only.
+        let curator = match form {
+            Form::Short => None,
+            Form::Full => missing_curator(&directory.join("curator")),
+        };
         found.extend(curator.map(|error| Missing::foreign("Curator", "curator", &error)));
     }
     if let Err(error) = network::find_or_install() {
@@ -114,7 +120,7 @@ mod tests {
     /// A name that no test has leaves out none.
     #[test]
     fn namespace_marks_are_names_of_tests() {
-        let chaos = include_str!("../../tests/tests/chaos/partitions/mod.rs");
+        let chaos = include_str!("../../tests/tests/slow/apache/chaos/partitions/mod.rs");
         let function = PARTITIONS.strip_prefix("partitions::").unwrap();
         assert!(chaos.contains(&format!("fn {function}")));
         let network = include_str!("../../tests/src/network.rs");

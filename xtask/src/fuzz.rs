@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::process::{ExitCode, Stdio};
 
-use crate::{Outcome, cargo, enter_workspace};
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
 const TARGETS: &str = "fuzz/fuzz_targets";
 const CORPUS: &str = "fuzz/corpus";
@@ -31,7 +31,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     if !has_cargo_fuzz()? {
         return Err(
             "cargo-fuzz is not installed: `cargo install --locked cargo-fuzz`, which also \
-                    needs a C++ compiler. The seeds are replayed without it: `cargo xtask test fz`"
+                    needs a C++ compiler. The seeds are replayed without it: `cargo xtask test fuzz_replay`"
                 .into(),
         );
     }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_named_and_seconds_are_a_number() {
+    fn arguments_are_targets_and_seconds() {
         let options = Options {
             seconds: 5,
             targets: vec!["session".to_owned()],

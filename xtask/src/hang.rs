@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_or_a_late_second_starts_the_count_anew() {
+    fn output_or_a_late_second_resets_the_count() {
         let quiet = Second {
             late: Duration::ZERO,
             demand: Some(Demand::default()),

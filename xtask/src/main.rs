@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask test`, `bench`, `budget`, `bugs`, `chaos`, `ci`, `fuzz`,
-//! `partitions`, `servers`, `sim`.
+//! `partitions`, `servers`, `sim`, `structure`.
 
 #![allow(
     clippy::print_stdout,
@@ -21,27 +21,27 @@ mod releases;
 mod report;
 mod servers;
 mod sim;
+mod structure;
 mod suites;
 mod test;
+mod workspace;
 
-use std::error::Error;
-use std::io;
 use std::process::ExitCode;
-
-use zk_tests::cargo;
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
-  test [--no-server] [FILTER…]
-      Runs every test of the workspace and prints one summary. Suites that need a server run on the
-      embedded one first, where they can, then all of them on Debian's Apache ZooKeeper, and then,
-      but for a few, on the release in ZOOKEEPER_HOME. Where a server is missing, and with
-      --no-server, they are skipped, and the summary says why. With FILTERs, only the tests whose
-      names contain one of them. No test has a time limit: it fails when nothing happens
-      in it any more, however slow the machine is, and a run of a test that depends on real time and
-      was starved is void; it is repeated, and the summary counts it.
+  test [--full [--no-server]] [FILTER…]
+      Runs the tests and prints one summary: those of the crates, those that need no server, and those
+      that run on the embedded server. That takes at most ten minutes on two cores, build included;
+      the summary names what is left out. --full runs that too: the long tests, the embedded server
+      as each older server, the seeded bugs, and all tests with a server on Debian's Apache ZooKeeper
+      and, but for a few, on the release in ZOOKEEPER_HOME. Where a server is missing, and with
+      --no-server, its tests are skipped, and the summary says why. With FILTERs, only the tests whose
+      names contain one of them. No test has a time limit: a test fails when nothing happens
+      in it any more, however slow the machine is. A run of a test that depends on real time and
+      was starved is void and is repeated, and the summary counts it.
   bench [--quick] [OPTIONS] [WORKLOAD…]
       Measures our client beside others, in turns, and prints a table with ratios; --write makes
       tests/peers/RESULTS.md and the plot anew. All of it takes about ten minutes, --quick less than
@@ -54,7 +54,7 @@ commands:
       Switches on one bug after another that other clients have had, in a build made for it, and
       demands that a test of ours fails. tests/SEEDED_BUGS.md lists them.
   ci
-      What .ci/run runs: format, clippy, docs, cargo-deny where it is installed, and the tests.
+      What .ci/run runs: format, clippy, docs, cargo-deny where it is installed, and `test --full`.
   chaos [--minutes N] [--seed S]
       Breaks a real ensemble of three for N minutes (1) under sixteen clients, and prints what came
       of it; the test suite has a minute of it. A seed repeats the plan, not the timing.
@@ -74,6 +74,9 @@ commands:
   sim [--seeds N] [--first S] [--trace]
       Runs N seeds of the simulation (1000), from S on (1), and prints what was done, what went
       wrong and what was checked. A seed replays its run; --trace tells everything about it.
+  structure [--verbose] [DIRECTORY]
+      Prints, for each crate of this or another checkout, how its files lie and depend on each other, and counts words in its
+      prose that speak of people. With --verbose, names the files.
 
 environment:
   ZOOKEEPER_HOME   an unpacked Apache ZooKeeper release, or a directory with its jars: `test` and
@@ -86,8 +89,6 @@ environment:
   ZK_TESTS_SERVER  what `cargo test -p zk-tests` starts: apache, embedded or embedded-POSE; `test`
                    sets it itself
   CI=true          a missing ZooKeeper is a failure";
-
-type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -103,6 +104,7 @@ fn main() -> ExitCode {
             "partitions" => partitions::main(rest),
             "servers" => servers::main(rest),
             "sim" => sim::main(rest),
+            "structure" => structure::main(rest),
             "help" | "--help" | "-h" => {
                 println!("{USAGE}");
                 Ok(ExitCode::SUCCESS)
@@ -120,13 +122,4 @@ fn main() -> ExitCode {
         }
         ExitCode::from(2)
     })
-}
-
-/// The repository's root: cargo runs an alias wherever the person stands.
-fn enter_workspace() -> io::Result<()> {
-    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-fn is_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }

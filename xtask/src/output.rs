@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_found_when_its_beginning_is_there() {
+    fn mark_is_found_by_its_beginning() {
         for (bytes, rest) in [
             (&b"one\n<end>two"[..], &b"one\n"[..]),
             (b"one<e", b"one"),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_descendant_does_not_delay_the_end() {
+    fn stopped_descendant_delays_no_end() {
         let (lines, succeeded) = run("sleep 1000 & kill -STOP $!; echo $!");
         let stopped = lines.first().unwrap().parse().unwrap();
         signal::send(stopped, Signal::Kill).unwrap();

@@ -5,9 +5,11 @@ use std::process::{ExitCode, Stdio};
 
 use zk_tests::network;
 
-use crate::{Outcome, bugs, cargo, chaos, enter_workspace};
+use crate::suites::BUILD;
+use crate::workspace::{Outcome, cargo, enter_workspace};
+use crate::{bugs, chaos};
 
-const TEST: &str = "partitions::locks_and_writes_survive_real_partitions";
+const TEST: &str = "apache::chaos::partitions::locks_and_writes_survive_real_partitions";
 const BUG: &str = "--bug";
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
@@ -20,7 +22,9 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     network::find_or_install()?;
     let mut command = cargo();
     command
-        .args(["test", "--package", "zk-tests", "--test", "chaos", "--"])
+        .arg("test")
+        .args(BUILD)
+        .args(["--test", "slow", "--"])
         .args(["--nocapture", "--exact", TEST])
         .stdin(Stdio::null());
     let seconds = options.minutes.unwrap_or(2).saturating_mul(60);
@@ -29,7 +33,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         command.env("ZK_PARTITIONS_SEED", seed.to_string());
     }
     if bug.is_some() {
-        bugs::switch_on(&mut command, bug.as_deref());
+        bugs::switch_on(&mut command, bug.as_deref())?;
     }
     Ok(if command.status()?.success() {
         ExitCode::SUCCESS
@@ -62,8 +66,8 @@ mod tests {
     /// cargo runs nothing, and succeeds, if there is no test of that name.
     #[test]
     fn the_test_is_there() {
-        let source = include_str!("../../tests/tests/chaos/partitions/mod.rs");
-        let (_, name) = TEST.split_once("::").unwrap();
+        let source = include_str!("../../tests/tests/slow/apache/chaos/partitions/mod.rs");
+        let (_, name) = TEST.rsplit_once("::").unwrap();
         assert!(source.contains(&format!("fn {name}()")));
     }
 

@@ -64,10 +64,10 @@ impl Servers {
         releases
     }
 
-    /// The embedded server in each pose that it has not by default, with the name of the pose.
-    pub(crate) fn poses() -> impl Iterator<Item = (&'static str, Self)> {
+    /// The embedded server in each pose that it has not by default.
+    pub(crate) fn poses() -> impl Iterator<Item = Self> {
         let poses = POSES.into_iter();
-        poses.map(|(pose, title)| (pose, Self::Posing { pose, title }))
+        poses.map(|(pose, title)| Self::Posing { pose, title })
     }
 
     fn of(installation: Installation) -> Result<Self, Reason> {
@@ -108,7 +108,7 @@ fn missing(error: impl fmt::Debug) -> Reason {
     Reason {
         servers: "real servers",
         text: format!("{error:?}"),
-        excused: !crate::is_ci(),
+        excused: !crate::workspace::is_ci(),
     }
 }
 

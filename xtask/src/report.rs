@@ -28,6 +28,8 @@ pub(crate) struct Report {
     pub(crate) suites: Vec<Suite>,
     /// Lines about checks other than tests, worst news first.
     pub(crate) checks: Vec<String>,
+    /// What this form of the run leaves out.
+    pub(crate) left_out: Vec<String>,
     /// How long the parts of the run took, builds included.
     pub(crate) times: Vec<(String, Duration)>,
 }
@@ -87,6 +89,9 @@ impl fmt::Display for Report {
         for (part, time) in &self.times {
             let seconds = time.as_secs();
             writeln!(f, "{:>3} min {:>2} s  {part}", seconds / 60, seconds % 60)?;
+        }
+        for tests in &self.left_out {
+            writeln!(f, "not run (`cargo xtask test --full` does): {tests}")?;
         }
         let voids = self.total(|suite| suite.voids);
         if voids > 0 {
@@ -320,7 +325,7 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
     }
 
     #[test]
-    fn a_green_run_is_green_and_empty_suites_are_not_mentioned() {
+    fn green_run_omits_empty_suites() {
         let empty = "     Running unittests src/main.rs (target/debug/deps/zkctl-1)\n\
             test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
         let report = read(empty, true);
@@ -354,7 +359,7 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
     }
 
     #[test]
-    fn output_a_test_prints_does_not_count_twice() {
+    fn printed_results_do_not_count() {
         let twice = format!("{OUTPUT}test result: ok. 100 passed; 0 failed; 0 ignored\n");
         assert_eq!(
             last_line(&read(&twice, false)),

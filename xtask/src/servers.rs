@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use zk_tests::{Ensemble, Installation, SUPER_CREDENTIALS, Server, ServerOptions, Standalone};
 
-use crate::Outcome;
+use crate::workspace::Outcome;
 
 const ENSEMBLE_SIZE: usize = 3;
 

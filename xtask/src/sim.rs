@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use crate::{Outcome, cargo, enter_workspace};
+use crate::suites::BUILD;
+use crate::workspace::{Outcome, cargo, enter_workspace};
 
 /// Where the test binary reads its seeds from.
 const FIRST: &str = "ZK_SIM_SEED";
 const COUNT: &str = "ZK_SIM_SEEDS";
 const TRACE: &str = "ZK_SIM_TRACE";
-const TEST: &str = "no_promise_is_broken_whatever_goes_wrong";
+const TEST: &str = "offline::simulation::no_promise_is_broken";
 
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
@@ -22,7 +23,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     enter_workspace()?;
     let mut command = cargo();
     command.args(["test", "--quiet", "--profile", "simulation"]);
-    command.args(["--package", "zk-tests", "--test", "offline_simulation"]);
+    command.args(BUILD).args(["--test", "slow"]);
     command.args(["--", "--exact", TEST, "--nocapture"]);
     command.env(FIRST, options.first.to_string());
     command.env(COUNT, options.seeds.to_string());

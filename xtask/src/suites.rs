@@ -1,186 +1,169 @@
-//! Which test binaries of `zk-tests` need a real server.
-//!
-//! Those in `tests/tests/` do, unless their name begins with `offline_`: simulations, budgets and
-//! replays live in the same package and run everywhere. Most of those that do run on the embedded
-//! server, too, which needs nothing.
+//! Which tests run on which servers. For those of `zk-tests`, the program and the module of a test
+//! decide; `tests/tests/server/main.rs` describes these modules, which are called *rooms* here.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-const DIRECTORY: &str = "tests/tests";
-const OFFLINE_PREFIX: &str = "offline_";
+/// All features of all packages, always: then every step of a run uses the same build.
+pub(crate) const BUILD: [&str; 2] = ["--workspace", "--all-features"];
 
-/// What these test is the same on every server: they take theirs from `tests/tests/common`, which
-/// starts what the variable `ZK_TESTS_SERVER` asks for.
-const ON_EMBEDDED: [&str; 26] = [
-    "bad_input",
-    "blocking",
-    "cancellation",
-    "chroots",
-    "election",
-    "ensemble_config",
-    "errors_read_aloud",
-    "fresh_reads",
-    "frozen_server",
-    "handover",
-    "kazoo_barrier",
-    "lock_under_chaos",
-    "mixed_fleets",
-    "onlookers",
-    "operations",
-    "read_only",
-    "rearming",
-    "retry",
-    "session",
-    "split_brain",
-    "state_watches",
-    "tree_cache",
-    "watch_modes",
-    "zkctl",
-    "zkctl_bench",
-    "zkctl_lock",
-];
+const CRATES: &str = "crates";
 
-/// Those of [`ON_EMBEDDED`] that run on the embedded server in every pose: what they do uses operations
-/// that some servers do not have, or ends with the session on others. The longer ones would find
-/// nothing more there. The subject of `election` is processes that are killed; the recipes have an
-/// `election` of their own.
-const ON_POSES: [&str; 10] = [
-    "bad_input",
-    "blocking",
-    "chroots",
-    "fresh_reads",
-    "handover",
-    "operations",
-    "retry",
-    "session",
-    "tree_cache",
-    "watch_modes",
-];
+/// The programs of `zk-tests` that need no server.
+const OFFLINE: [&str; 2] = ["offline", "memory"];
+/// The program of the tests on servers.
+const SERVER: &str = "server";
+/// The program of the tests that take long, with servers and without.
+const SLOW: &str = "slow";
 
-/// Of [`ON_POSES`], suites for which these poses are as the embedded server is by default.
-const NOT_IN_POSES: [(&str, &[&str]); 1] = [("session", &["3.6", "3.8"])];
+/// The room of the tests that need no server, in [`SLOW`].
+const NO_SERVER: &str = "offline::";
+/// The rooms of the tests that also run on an embedded server that behaves as it does by default.
+const CURRENT_SERVER: &str = "current_server::";
+/// The rooms of the tests that run on the embedded server and on one release of Apache ZooKeeper.
+const ONE_SERVER: &str = "one_server::";
+/// The rooms of the tests that run on Apache ZooKeeper only. The name of `one_apache` ends with it:
+/// where this one is left out, that one is, too.
+const APACHE: &str = "apache::";
+/// The room of the tests that run on one release of Apache ZooKeeper only.
+const ONE_APACHE: &str = "one_apache::";
 
-/// The test targets of `zk-recipes` that run in every pose. Its target `other_servers` has each recipe in
-/// all poses at once; `round_trips`, `load_trips` and `cache_memory` measure what the default server costs,
-/// and `tree_cache_at_size` and the chaos runs take minutes.
-pub(crate) const RECIPES_ON_POSES: [&str; 11] = [
-    "barrier",
-    "chroots",
-    "contention",
-    "election",
-    "lock",
-    "paths",
-    "rw_lock",
-    "semaphore",
-    "upkeep",
-    "waiting",
-    "watches",
-];
+/// The test target of `zk-recipes` that runs on the embedded server as each older server. Its target
+/// `default_server` chooses the servers itself, or measures what the default server costs.
+const RECIPES: [&str; 1] = ["on_every_server"];
 
-/// Suites that run on one release of Apache ZooKeeper only, and why another would prove nothing new
-/// or not enough for its time.
-const ONCE: [(&str, &str); 3] = [
-    (
-        "errors_read_aloud",
-        "the client makes these texts, from codes that other suites provoke on each release",
-    ),
-    (
-        "zkctl_bench",
-        "its requests are those of other suites, which run on each release",
-    ),
-    (
-        "zkctl_lock",
-        "its subject is processes, signals and exit codes; lock_under_chaos has the locks",
-    ),
-];
+/// Test targets of the crates that the short form leaves out.
+const LONG: [&str; 1] = ["long_runs"];
 
-/// A test of a suite that otherwise runs on each release.
-#[derive(Debug)]
-pub(crate) struct Once {
-    pub(crate) target: &'static str,
-    pub(crate) test: &'static str,
-    pub(crate) why: &'static str,
+/// Test targets, and the rooms of theirs that are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Selection {
+    targets: Vec<String>,
+    left_out: Vec<&'static str>,
 }
 
-/// As [`ONCE`], tests of other suites.
-pub(crate) const ONCE_TESTS: [Once; 1] = [Once {
-    target: "differential",
-    test: "the_embedded_server_answers_pipelined_reads_three_times_as_fast",
-    why: "it compares two speeds, and the embedded server's pose is that of the first release",
-}];
-
-/// Whether a suite of [`ON_POSES`] runs in this pose.
-pub(crate) fn runs_in_pose(target: &str, pose: &str) -> bool {
-    !NOT_IN_POSES
-        .iter()
-        .any(|(name, poses)| *name == target && poses.contains(&pose))
-}
-
-/// The names of the test targets, as `cargo test --test` takes them.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Targets {
-    pub(crate) offline: Vec<String>,
-    pub(crate) with_server: Vec<String>,
-    /// Those of `with_server` that run on each release of Apache ZooKeeper.
-    pub(crate) on_each_release: Vec<String>,
-    /// Those of `with_server` that run on one release only, and why.
-    pub(crate) once: Vec<(String, &'static str)>,
-    /// Those of `with_server` that run on the embedded server as well.
-    pub(crate) on_embedded: Vec<String>,
-    /// Those of `on_embedded` that run in every pose of the embedded server.
-    pub(crate) on_poses: Vec<String>,
-}
-
-impl Targets {
-    /// Those of the workspace in the current directory.
-    pub(crate) fn find() -> io::Result<Self> {
-        let mut targets = Self::default();
-        for entry in fs::read_dir(DIRECTORY)? {
-            if let Some(name) = target_name(&entry?.path()) {
-                targets.add(name);
-            }
-        }
-        targets.offline.sort_unstable();
-        targets.with_server.sort_unstable();
-        targets.on_each_release.sort_unstable();
-        targets.once.sort_unstable();
-        targets.on_embedded.sort_unstable();
-        targets.on_poses.sort_unstable();
-        let once = ONCE.iter().map(|(name, _)| name);
-        let once = once.chain(ONCE_TESTS.iter().map(|once| &once.target));
-        let mut listed = ON_EMBEDDED.iter().chain(&ON_POSES).chain(once);
-        let missing = listed.find(|name| !targets.with_server.iter().any(|found| found == *name));
-        match missing {
-            None => Ok(targets),
-            // A list that has fallen behind would leave out tests and say nothing.
-            Some(name) => Err(io::Error::other(format!(
-                "there is no {DIRECTORY}/{name}.rs, which is in a list of xtask/src/suites.rs"
-            ))),
+impl Selection {
+    fn new(programs: &[&str], left_out: &[&'static str]) -> Self {
+        Selection {
+            targets: programs.iter().map(ToString::to_string).collect(),
+            left_out: left_out.to_vec(),
         }
     }
 
-    fn add(&mut self, name: String) {
-        if name.starts_with(OFFLINE_PREFIX) {
-            self.offline.push(name);
-        } else {
-            if ON_EMBEDDED.contains(&&*name) {
-                self.on_embedded.push(name.clone());
-            }
-            if ON_POSES.contains(&&*name) {
-                self.on_poses.push(name.clone());
-            }
-            match ONCE.iter().find(|(once, _)| *once == name) {
-                Some((_, why)) => self.once.push((name.clone(), why)),
-                None => self.on_each_release.push(name.clone()),
-            }
-            self.with_server.push(name);
+    /// Everything in the crates, and the unit tests of `zk-tests` and of this program.
+    pub(crate) fn crates(form: Form) -> io::Result<Self> {
+        let mut targets = crate_targets(Path::new(CRATES))?;
+        if form == Form::Short {
+            targets.retain(|name| !LONG.contains(&&**name));
         }
+        Ok(Selection {
+            targets,
+            left_out: Vec::new(),
+        })
+    }
+
+    /// What needs no server.
+    pub(crate) fn offline(form: Form) -> Self {
+        match form {
+            Form::Short => Self::new(&OFFLINE, &[]),
+            Form::Full => Self::new(
+                &[OFFLINE.as_slice(), &[SLOW]].concat(),
+                &[CURRENT_SERVER, APACHE],
+            ),
+        }
+    }
+
+    /// What runs on the embedded server as it is by default.
+    pub(crate) fn embedded(form: Form) -> Self {
+        match form {
+            Form::Short => Self::new(&[SERVER], &[APACHE]),
+            Form::Full => Self::new(&[SERVER, SLOW], &[APACHE, NO_SERVER]),
+        }
+    }
+
+    /// What runs on the embedded server as an older server.
+    pub(crate) fn pose() -> Self {
+        Self::new(&[SERVER], &[APACHE, CURRENT_SERVER, ONE_SERVER])
+    }
+
+    /// The recipes' tests that run on the embedded server as an older server.
+    pub(crate) fn recipes() -> Self {
+        Self::new(&RECIPES, &[])
+    }
+
+    /// What runs on the first release of Apache ZooKeeper.
+    pub(crate) fn first_release() -> Self {
+        Self::new(&[SERVER, SLOW], &[NO_SERVER])
+    }
+
+    /// What runs on each further release.
+    pub(crate) fn further_release() -> Self {
+        Self::new(&[SERVER, SLOW], &[NO_SERVER, ONE_SERVER, ONE_APACHE])
+    }
+
+    /// The arguments with which cargo builds these targets.
+    pub(crate) fn to_cargo(&self) -> Vec<String> {
+        let build = BUILD.iter().map(ToString::to_string);
+        let tests = self.targets.iter();
+        build
+            .chain(tests.flat_map(|name| ["--test".to_owned(), name.clone()]))
+            .collect()
+    }
+
+    /// The arguments with which the programs leave out these rooms.
+    pub(crate) fn to_tests(&self) -> Vec<String> {
+        let rooms = self.left_out.iter();
+        rooms
+            .flat_map(|room| ["--skip".to_owned(), (*room).to_owned()])
+            .collect()
     }
 }
 
-/// As cargo discovers them: `name.rs`, or a directory `name` with a `main.rs`.
+/// How much of the tests runs.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// What fits into ten minutes on two cores, the build included.
+    #[default]
+    Short,
+    /// Everything.
+    Full,
+}
+
+/// What the short form leaves out, in words for its summary.
+pub(crate) fn left_out() -> Vec<String> {
+    vec![
+        format!("the test targets {} of the crates", LONG.join(", ")),
+        format!("the program `{SLOW}`: simulation, histories, chaos, partitions, other clients"),
+        "Apache ZooKeeper, and the embedded server as an older server".to_owned(),
+        "the seeded bugs".to_owned(),
+    ]
+}
+
+/// The test targets of the packages in a directory: `tests/name.rs`, or `tests/name/main.rs`.
+fn crate_targets(crates: &Path) -> io::Result<Vec<String>> {
+    let mut targets = Vec::new();
+    for package in fs::read_dir(crates)? {
+        let tests = package?.path().join("tests");
+        if !tests.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(tests)? {
+            targets.extend(target_name(&entry?.path()));
+        }
+    }
+    targets.sort_unstable();
+    targets.dedup();
+    let mut listed = RECIPES.iter().chain(&LONG);
+    match listed.find(|name| !targets.iter().any(|target| target == *name)) {
+        None => Ok(targets),
+        // A list that has fallen behind would leave out tests and say nothing.
+        Some(name) => Err(io::Error::other(format!(
+            "there is no test target {name}, which is in a list of xtask/src/suites.rs"
+        ))),
+    }
+}
+
 fn target_name(path: &Path) -> Option<String> {
     let is_target = match path.extension() {
         Some(extension) => extension == "rs",
@@ -195,55 +178,65 @@ fn target_name(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
+    const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tests");
+
     #[test]
-    fn the_name_says_what_a_suite_needs() {
-        let mut targets = Targets::default();
-        for file in [
-            "harness.rs",
-            "operations.rs",
-            "offline_budget.rs",
-            "notes.md",
-            "no-such-directory",
+    fn targets_are_found_as_cargo_finds_them() {
+        let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates");
+        let targets = crate_targets(Path::new(crates)).unwrap();
+        assert!(targets.iter().any(|name| name == RECIPES[0]), "{targets:?}");
+        assert!(!targets.iter().any(|name| name == "common"), "{targets:?}");
+        let program = Path::new(TESTS).join(SERVER);
+        assert_eq!(target_name(&program).as_deref(), Some(SERVER));
+    }
+
+    /// A name that no module has leaves out nothing.
+    #[test]
+    fn every_room_is_a_module() {
+        for (program, rooms) in [
+            (SERVER, &[CURRENT_SERVER, ONE_SERVER, APACHE][..]),
+            (SLOW, &[NO_SERVER, CURRENT_SERVER, APACHE, ONE_APACHE]),
         ] {
-            target_name(Path::new(file))
-                .into_iter()
-                .for_each(|name| targets.add(name));
-        }
-        assert_eq!(targets.offline, ["offline_budget"]);
-        assert_eq!(targets.with_server, ["harness", "operations"]);
-        assert_eq!(targets.on_embedded, ["operations"]);
-        assert_eq!(targets.on_poses, ["operations"]);
-        assert_eq!(targets.on_each_release, ["harness", "operations"]);
-    }
-
-    /// A name that no test has leaves out none.
-    #[test]
-    fn tests_that_run_once_exist() {
-        let differential = include_str!("../../tests/tests/differential.rs");
-        for Once { target, test, why } in ONCE_TESTS {
-            assert_eq!(target, "differential");
-            assert!(differential.contains(&format!("fn {test}()")));
-            assert!(!why.is_empty());
+            let main = fs::read_to_string(format!("{TESTS}/{program}/main.rs")).unwrap();
+            for room in rooms {
+                let name = room.strip_suffix("::").unwrap();
+                assert!(main.contains(&format!("mod {name};")), "{program} {room}");
+            }
         }
     }
 
+    /// A module in a room must not look like a room of another kind.
     #[test]
-    fn a_suite_runs_in_the_poses_that_change_it() {
-        assert!(!runs_in_pose("session", "3.8"));
-        assert!(runs_in_pose("session", "3.4"));
-        assert!(runs_in_pose("operations", "3.8"));
-        let names: Vec<_> = NOT_IN_POSES.iter().map(|(name, _)| *name).collect();
-        assert!(names.iter().all(|name| ON_POSES.contains(name)));
+    fn no_other_module_is_named_as_a_room() {
+        let rooms = [NO_SERVER, CURRENT_SERVER, ONE_SERVER, APACHE];
+        for program in [SERVER, SLOW] {
+            for room in fs::read_dir(format!("{TESTS}/{program}")).unwrap() {
+                let room = room.unwrap().path();
+                let modules = fs::read_dir(&room).into_iter().flatten().flatten();
+                for module in modules {
+                    let name = format!("{}::", target_or_directory(&module.path()));
+                    let is_room = rooms.iter().any(|room| name.ends_with(room));
+                    assert!(!is_room, "{} in {}", name, room.display());
+                }
+            }
+        }
+    }
+
+    fn target_or_directory(path: &Path) -> String {
+        path.file_stem().unwrap().to_str().unwrap().to_owned()
     }
 
     #[test]
-    fn what_runs_once_has_a_reason() {
-        let mut targets = Targets::default();
-        for (name, _) in ONCE {
-            targets.add(name.to_owned());
-        }
-        assert!(targets.on_each_release.is_empty());
-        assert_eq!(targets.with_server.len(), ONCE.len());
-        assert!(targets.once.iter().all(|(_, why)| !why.is_empty()));
+    fn further_releases_leave_out_two_rooms() {
+        assert_eq!(Selection::first_release().to_tests(), ["--skip", NO_SERVER]);
+        let further = Selection::further_release().to_tests();
+        assert_eq!(
+            further,
+            [
+                "--skip", NO_SERVER, "--skip", ONE_SERVER, "--skip", ONE_APACHE
+            ]
+        );
+        let cargo = Selection::pose().to_cargo();
+        assert_eq!(cargo, [BUILD[0], BUILD[1], "--test", SERVER]);
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test there is, one summary.
+//! `cargo xtask test`: the tests, and one summary.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -10,16 +10,31 @@ use crate::hang::Watch;
 use crate::output::Output;
 use crate::releases::{Reason, Servers};
 use crate::report::{Reader, Report, Suite};
-use crate::suites::{ONCE_TESTS, RECIPES_ON_POSES, Targets, runs_in_pose};
-use crate::{Outcome, budget, bugs, cargo, enter_workspace, is_ci};
+use crate::suites::{BUILD, Form, Selection, left_out};
+use crate::workspace::{Outcome, cargo, enter_workspace, is_ci};
+use crate::{budget, bugs};
+
+/// Gives the tests the command line tool that the tests of the crates have built.
+const TOOL: (&str, &str) = ("ZK_TESTS_ZKCTL", "zkctl");
 
 /// Servers are Java processes; more of them at a time than this starve each other on two cores.
 const SERVER_TEST_THREADS: &str = "--test-threads=2";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
+    form: Form,
     no_server: bool,
     filters: Vec<String>,
+}
+
+impl Options {
+    /// Everything.
+    pub(crate) fn full() -> Self {
+        Options {
+            form: Form::Full,
+            ..Options::default()
+        }
+    }
 }
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
@@ -38,83 +53,94 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
     let mut options = Options::default();
     for argument in arguments {
         match argument.as_str() {
+            "--full" => options.form = Form::Full,
             "--no-server" => options.no_server = true,
             flag if flag.starts_with('-') => {
-                return Err(format!("`test` does not know {flag}; see cargo xtask help"));
+                return Err(format!("`test` has no option {flag}; see cargo xtask help"));
             }
             filter => options.filters.push(filter.to_owned()),
         }
     }
+    if options.no_server && options.form == Form::Short {
+        return Err("--no-server belongs to --full: the short form starts no server".to_owned());
+    }
     Ok(options)
 }
 
-/// Runs the tests and says how they went; the caller prints the summary.
+/// Runs the tests. The caller prints the report.
 pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
-    let targets = Targets::find()?;
+    let Options { form, filters, .. } = options;
     let mut report = Report::default();
 
     let began = Instant::now();
-    report.suites.extend(cargo_test(
-        "workspace",
-        &[
-            "--workspace".into(),
-            "--exclude".into(),
-            "zk-tests".into(),
-            "--all-features".into(),
-        ],
-        &options.filters,
-        None,
-    )?);
-    report.took("the workspace without zk-tests", began);
-
-    let began = Instant::now();
-    report.suites.extend(budget::tools());
-    let foreign = foreign::missing();
-    let without = |on_servers| {
-        let missing = foreign.iter();
+    // On servers, and without.
+    let missing = foreign::missing(*form);
+    let skips = |on_servers| {
+        let missing = missing.iter();
         let missing = missing.filter(move |missing| missing.on_servers == on_servers);
-        let skipped = missing.flat_map(|missing| missing.skipped());
-        let filters = options.filters.iter().cloned();
+        let skipped = missing.flat_map(Missing::skipped);
+        let filters = filters.iter().cloned();
         filters.chain(skipped).collect::<Vec<String>>()
     };
-    let to_servers = without(true);
+    let (on_servers, without) = (skips(true), skips(false));
 
-    let mut offline = selection(&targets.offline);
-    offline.push("--lib".to_owned());
-    report.suites.extend(cargo_test(
-        "zk-tests without a server",
-        &offline,
-        &without(false),
-        None,
-    )?);
+    let crates = Selection::crates(*form)?;
+    let mut programs = vec!["--lib".to_owned(), "--bins".to_owned()];
+    programs.extend(crates.to_cargo());
+    report
+        .suites
+        .extend(cargo_test("crates", &programs, &without, None)?);
+    report.took("crates", began);
+
+    let began = Instant::now();
+    let mut documentation = vec!["--doc".to_owned()];
+    documentation.extend(BUILD.map(str::to_owned));
+    report
+        .suites
+        .extend(cargo_test("documentation", &documentation, filters, None)?);
+    report.took("documentation", began);
+
+    let began = Instant::now();
+    if *form == Form::Full {
+        report.suites.extend(budget::tools());
+    }
+    let offline = Selection::offline(*form);
+    let suites = run_selection("tests without a server", &offline, &without, None)?;
+    report.suites.extend(suites);
     report.took("tests without a server", began);
 
-    if !targets.on_embedded.is_empty() {
-        let began = Instant::now();
-        report.suites.extend(cargo_test(
-            "embedded servers",
-            &selection(&targets.on_embedded),
-            &to_servers,
-            Some(&Servers::Embedded),
-        )?);
-        report.took("embedded servers", began);
-    }
-    on_each_pose(&targets, &options.filters, &mut report)?;
+    let began = Instant::now();
+    let embedded = Selection::embedded(*form);
+    let servers = Some(&Servers::Embedded);
+    let suites = run_selection("embedded servers", &embedded, &on_servers, servers)?;
+    report.suites.extend(suites);
+    report.took("embedded servers", began);
 
+    match form {
+        Form::Short => report.left_out = left_out(),
+        Form::Full => rest(options, &missing, &on_servers, &mut report)?,
+    }
+    Ok(report)
+}
+
+/// What only the full form runs.
+fn rest(
+    options: &Options,
+    missing: &[Missing],
+    on_servers: &[String],
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    on_each_pose(&options.filters, report)?;
     if options.filters.is_empty() {
         let began = Instant::now();
         report.suites.push(bugs::run(&[])?);
         report.took("seeded bugs", began);
     }
-
-    let online = selection(&targets.with_server);
-    for missing in foreign {
-        let suites = if missing.on_servers {
-            &online
-        } else {
-            &offline
-        };
-        report.suites.push(skip_foreign(suites, &missing)?);
+    let all = Selection::first_release();
+    let offline = Selection::offline(Form::Full);
+    for missing in missing {
+        let suites = if missing.on_servers { &all } else { &offline };
+        report.suites.push(skip_foreign(suites, missing)?);
     }
     if options.no_server {
         let asked_for = Reason {
@@ -122,30 +148,20 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
             text: "asked for with --no-server".to_owned(),
             excused: true,
         };
-        report
-            .suites
-            .push(skip(&online, &options.filters, asked_for)?);
+        report.suites.push(skip(&all, &options.filters, asked_for)?);
     } else {
-        on_each_release(&targets, &options.filters, &to_servers, &mut report)?;
+        on_each_release(&options.filters, on_servers, report)?;
     }
-    Ok(report)
+    Ok(())
 }
 
 /// Runs what an operation that is missing could change on the embedded server in each pose.
-fn on_each_pose(targets: &Targets, filters: &[String], report: &mut Report) -> io::Result<()> {
+fn on_each_pose(filters: &[String], report: &mut Report) -> io::Result<()> {
     let began = Instant::now();
-    let mut recipes = vec!["--package".to_owned(), "zk-recipes".to_owned()];
-    let suites = RECIPES_ON_POSES.into_iter();
-    recipes.extend(suites.flat_map(|name| ["--test".to_owned(), name.to_owned()]));
-    for (pose, servers) in Servers::poses() {
-        let on_pose = targets.on_poses.iter();
-        let on_pose: Vec<_> = on_pose
-            .filter(|name| runs_in_pose(name, pose))
-            .cloned()
-            .collect();
-        for selection in [&selection(&on_pose), &recipes] {
+    for servers in Servers::poses() {
+        for selection in [Selection::pose(), Selection::recipes()] {
             let what = servers.to_string();
-            let suites = cargo_test(&what, selection, filters, Some(&servers))?;
+            let suites = run_selection(&what, &selection, filters, Some(&servers))?;
             report.suites.extend(suites);
         }
     }
@@ -155,39 +171,19 @@ fn on_each_pose(targets: &Targets, filters: &[String], report: &mut Report) -> i
 
 /// Runs all suites that need a real server on the first release of Apache ZooKeeper, and on each
 /// further release those that another release can make fail.
-fn on_each_release(
-    targets: &Targets,
-    filters: &[String],
-    to_tests: &[String],
-    report: &mut Report,
-) -> io::Result<()> {
+fn on_each_release(filters: &[String], to_tests: &[String], report: &mut Report) -> io::Result<()> {
     let mut arguments = to_tests.to_vec();
     arguments.push(SERVER_TEST_THREADS.to_owned());
-    let mut is_first = true;
+    let mut selection = Selection::first_release();
     for release in Servers::releases() {
-        let selection = selection(if is_first {
-            &targets.with_server
-        } else {
-            &targets.on_each_release
-        });
         match release {
             Ok(servers) => {
                 let began = Instant::now();
                 let what = format!("real servers, {servers}");
-                let mut arguments = arguments.clone();
-                if !is_first {
-                    let once = ONCE_TESTS.iter();
-                    let once = once.flat_map(|once| ["--skip".to_owned(), once.test.to_owned()]);
-                    arguments.extend(once);
-                }
-                let suites = cargo_test(&what, &selection, &arguments, Some(&servers))?;
+                let suites = run_selection(&what, &selection, &arguments, Some(&servers))?;
                 report.suites.extend(suites);
                 report.took(what, began);
-                if !is_first {
-                    let suites = run_once(&targets.once, &servers, filters)?;
-                    report.suites.extend(suites);
-                }
-                is_first = false;
+                selection = Selection::further_release();
             }
             Err(reason) => report.suites.push(skip(&selection, filters, reason)?),
         }
@@ -195,46 +191,7 @@ fn on_each_release(
     Ok(())
 }
 
-/// These test targets of `zk-tests`, as arguments.
-fn selection(targets: &[String]) -> Vec<String> {
-    let mut arguments = vec!["--package".to_owned(), "zk-tests".to_owned()];
-    let tests = targets
-        .iter()
-        .flat_map(|name| ["--test".to_owned(), name.clone()]);
-    arguments.extend(tests);
-    arguments
-}
-
-/// What has run on another release, and not on these servers.
-fn run_once(
-    once: &[(String, &str)],
-    servers: &Servers,
-    filters: &[String],
-) -> io::Result<Vec<Suite>> {
-    let mut suites = Vec::new();
-    if !once.is_empty() {
-        let targets: Vec<_> = once.iter().map(|(name, _)| name.clone()).collect();
-        let name = format!("suites of one release, not run on {servers}");
-        let mut suite = skipped(&name, &selection(&targets), filters)?;
-        (suite.remarks).extend(once.iter().map(|(name, why)| format!("{name}: {why}")));
-        suites.push(suite);
-    }
-    for once in ONCE_TESTS {
-        // With two filters, a test runs that either is for.
-        if !filters.is_empty() && !filters.iter().any(|filter| once.test.contains(filter)) {
-            continue;
-        }
-        let name = format!("a test of one release, not run on {servers}");
-        let target = [once.target.to_owned()];
-        let mut suite = skipped(&name, &selection(&target), &[once.test.to_owned()])?;
-        suite.remarks.push(format!("{}: {}", once.test, once.why));
-        suites.push(suite);
-    }
-    suites.retain(|suite| suite.skipped > 0 || suite.failed > 0);
-    Ok(suites)
-}
-
-fn skip(selection: &[String], filters: &[String], reason: Reason) -> io::Result<Suite> {
+fn skip(selection: &Selection, filters: &[String], reason: Reason) -> io::Result<Suite> {
     let mut suite = skipped(reason.servers, selection, filters)?;
     let why = format!("SKIPPED these tests: {}", reason.text);
     suite.remarks.insert(0, why);
@@ -244,7 +201,7 @@ fn skip(selection: &[String], filters: &[String], reason: Reason) -> io::Result<
     Ok(suite)
 }
 
-fn skip_foreign(selection: &[String], missing: &Missing) -> io::Result<Suite> {
+fn skip_foreign(selection: &Selection, missing: &Missing) -> io::Result<Suite> {
     let name = format!("with {}", missing.what);
     let mut suite = skipped(&name, selection, &[missing.mark.to_owned()])?;
     let why = format!("SKIPPED all tests with {}: {}", missing.what, missing.why);
@@ -262,12 +219,13 @@ fn count_as_failure(suite: &mut Suite) {
 }
 
 /// A suite of tests that are not run, but built.
-fn skipped(name: &str, selection: &[String], filters: &[String]) -> io::Result<Suite> {
+fn skipped(name: &str, selection: &Selection, filters: &[String]) -> io::Result<Suite> {
     let mut list = vec!["--list".to_owned(), "--format=terse".to_owned()];
+    list.extend(selection.to_tests());
     list.extend(filters.iter().cloned());
     let output = cargo()
         .args(["test", "--quiet"])
-        .args(selection)
+        .args(selection.to_cargo())
         .arg("--")
         .args(list)
         .stderr(Stdio::inherit())
@@ -291,6 +249,18 @@ fn skipped(name: &str, selection: &[String], filters: &[String]) -> io::Result<S
     Ok(suite)
 }
 
+/// Runs these tests but for those that the arguments leave out.
+fn run_selection(
+    what: &str,
+    selection: &Selection,
+    to_tests: &[String],
+    servers: Option<&Servers>,
+) -> io::Result<Vec<Suite>> {
+    let rooms = selection.to_tests();
+    let to_tests = [rooms, to_tests.to_vec()].concat();
+    cargo_test(what, &selection.to_cargo(), &to_tests, servers)
+}
+
 /// Runs `cargo test`, passes its output on as it comes, and reads the results out of it. `servers`
 /// are those its tests start, if they start any.
 fn cargo_test(
@@ -310,6 +280,11 @@ fn cargo_test(
         .stdin(Stdio::null());
     if let Some(servers) = servers {
         servers.select_for(&mut command);
+        let (variable, name) = TOOL;
+        let tool = std::env::current_exe()?.with_file_name(name);
+        if tool.is_file() {
+            command.env(variable, tool);
+        }
     }
     let mut input = Output::of(command)?;
     let watch = Watch::over(input.id());
@@ -352,10 +327,11 @@ mod tests {
 
     #[test]
     fn arguments_are_filters_or_known_flags() {
-        let options = parse(&strings(&["lock", "--no-server", "session"])).unwrap();
+        let options = parse(&strings(&["lock", "--full", "--no-server", "session"])).unwrap();
         assert_eq!(
             options,
             Options {
+                form: Form::Full,
                 no_server: true,
                 filters: strings(&["lock", "session"])
             }
@@ -365,5 +341,7 @@ mod tests {
                 .unwrap_err()
                 .contains("--no-serve")
         );
+        assert!(parse(&strings(&["--no-server"])).is_err());
+        assert_eq!(parse(&[]).unwrap().form, Form::Short);
     }
 }

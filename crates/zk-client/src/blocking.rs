@@ -1,10 +1,11 @@
 //! The client for programs without a runtime.
 //!
-//! [`Client`] is the asynchronous [`Client`](crate::Client) with a thread of its own
-//! to run on, and has all its operations: what is `.await` there is [`wait()`](crate::Get::wait)
-//! here, on every builder and every [`Pending`](crate::Pending). For all other futures, such as
-//! those of recipes, there is [`Client::wait`](self::Client::wait), and for streams
-//! [`Client::iter`](self::Client::iter).
+//! [`Client`] runs the asynchronous [`Client`](crate::Client) on a thread of its own. The operations are
+//! the same, with [`wait()`](crate::Get::wait) in place of `.await` on every builder and every
+//! [`Pending`](crate::Pending). [`Client::wait`](self::Client::wait) blocks on any other future, such as
+//! those of recipes, which take the asynchronous client from
+//! [`Client::as_async`](self::Client::as_async). [`Client::iter`](self::Client::iter) makes an iterator
+//! of a stream.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -35,12 +36,13 @@
 //!
 //! # Panics
 //!
-//! Everything here that blocks panics if the thread is running asynchronous tasks, as tokio does:
-//! "Cannot start a runtime from within a runtime". There, use [`crate::Client`].
+//! Every method that blocks panics on a thread that runs asynchronous tasks, as tokio does: "Cannot
+//! start a runtime from within a runtime". Use [`crate::Client`] there.
+
+mod operations;
 
 use std::fmt;
 use std::future::poll_fn;
-use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
@@ -52,16 +54,16 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use zk_proto::Acl;
 
-use crate::config::Builder;
+use crate::builder::ClientBuilder;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::shared::Shared;
 
 /// A [`crate::Client`] that blocks, with a thread of its own.
 ///
-/// It can be cloned, and used by several threads at once. When the last handle is dropped, the session
-/// is closed, and the drop takes as long as that, [`Builder::close_timeout`] at most; unless it
-/// happens in an asynchronous task, or there are other handles made of the asynchronous client, which
-/// then live on.
+/// Clones share the session, and several threads can use one client at once. The drop of the last
+/// handle closes the session and blocks until that is done, for [`ClientBuilder::close_timeout`] at
+/// most. It does not block in an asynchronous task, nor while clones of the asynchronous client keep the
+/// session open.
 #[derive(Clone)]
 pub struct Client {
     // Dropped before the thread, which ends after it.
@@ -73,7 +75,7 @@ impl Client {
     /// Connects to an ensemble with the default options: `host:port,host:port/chroot`.
     ///
     /// # Errors
-    /// See [`Builder::connect`].
+    /// See [`ClientBuilder::connect`].
     pub fn connect(hosts: impl Into<String>) -> Result<Client> {
         Self::connect_with(crate::Client::builder(hosts))
     }
@@ -81,18 +83,18 @@ impl Client {
     /// Connects to an ensemble with these options.
     ///
     /// # Errors
-    /// See [`Builder::connect`]. [`ErrorKind::Closed`] if no thread could be started.
-    pub fn connect_with(builder: Builder) -> Result<Client> {
+    /// See [`ClientBuilder::connect`]. [`ErrorKind::Closed`] if no thread could be started.
+    pub fn connect_with(builder: ClientBuilder) -> Result<Client> {
         let starting = Starting::new()?;
         let zk = starting.handle.block_on(builder.connect())?;
         starting.run(zk)
     }
 
-    /// Makes the client without waiting for a session; see [`Builder::start`].
+    /// Makes the client without waiting for a session; see [`ClientBuilder::start`].
     ///
     /// # Errors
-    /// See [`Builder::start`]. [`ErrorKind::Closed`] if no thread could be started.
-    pub fn start_with(builder: Builder) -> Result<Client> {
+    /// See [`ClientBuilder::start`]. [`ErrorKind::Closed`] if no thread could be started.
+    pub fn start_with(builder: ClientBuilder) -> Result<Client> {
         let starting = Starting::new()?;
         let zk = {
             let _entered = starting.handle.enter();
@@ -103,15 +105,16 @@ impl Client {
 
     /// Blocks until a future is done.
     pub fn wait<F: IntoFuture>(&self, future: F) -> F::Output {
+        let runtime = self.zk.runtime();
         let future = {
-            let _entered = self.runtime().enter();
+            let _entered = runtime.enter();
             future.into_future()
         };
-        self.runtime().block_on(future)
+        runtime.block_on(future)
     }
 
-    /// Blocks until a future is done, or for as long as `timeout`; then the future is dropped, and
-    /// its `# Cancel safety` says what that means.
+    /// Blocks until a future is done, or until `timeout` has passed: the future is then dropped, and its
+    /// `# Cancel safety` section says what follows.
     pub fn wait_timeout<F: IntoFuture>(&self, future: F, timeout: Duration) -> Option<F::Output> {
         self.wait(async {
             tokio::time::timeout(timeout, future.into_future())
@@ -120,7 +123,13 @@ impl Client {
         })
     }
 
-    /// The items of a stream, such as a [`WatchStream`](crate::WatchStream) or a
+    /// The asynchronous client, for recipes and for tasks on another runtime. Its clones keep the session
+    /// open, as handles of this type do.
+    pub fn as_async(&self) -> &crate::Client {
+        &self.zk
+    }
+
+    /// An iterator of the items of a stream, such as a [`WatchStream`](crate::WatchStream) or a
     /// [`StateStream`](crate::StateStream).
     pub fn iter<S: Stream + Unpin>(&self, stream: S) -> Iter<S> {
         Iter {
@@ -155,23 +164,6 @@ impl Client {
             thread: self.thread.clone(),
         }
     }
-
-    /// See [`crate::Client::close`].
-    ///
-    /// # Errors
-    /// No server acknowledged in time. The session then ends when its timeout passes.
-    pub fn close(self) -> Result<()> {
-        let zk = self.zk.clone();
-        self.wait(zk.close())
-    }
-}
-
-impl Deref for Client {
-    type Target = crate::Client;
-
-    fn deref(&self) -> &crate::Client {
-        &self.zk
-    }
 }
 
 impl fmt::Debug for Client {
@@ -180,7 +172,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The items of a stream, each waited for. Made by [`Client::iter`].
+/// An iterator that blocks for each item of a stream. Made by [`Client::iter`].
 #[derive(Debug)]
 pub struct Iter<S> {
     client: Client,
@@ -188,11 +180,11 @@ pub struct Iter<S> {
 }
 
 impl<S: Stream + Unpin> Iter<S> {
-    /// Blocks until there is an item, or for as long as `timeout`. Nothing is lost by asking again.
+    /// Blocks until there is an item, or until `timeout` has passed. A later call loses no item.
     ///
     /// # Errors
-    /// [`RecvTimeoutError::Timeout`] if there is none yet, [`RecvTimeoutError::Disconnected`] if
-    /// there will be no more.
+    /// [`RecvTimeoutError::Timeout`] if there is no item yet, [`RecvTimeoutError::Disconnected`] if
+    /// the stream has ended.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<S::Item, RecvTimeoutError> {
         let next = poll_fn(|cx| Pin::new(&mut self.stream).poll_next(cx));
         self.client
@@ -211,7 +203,7 @@ impl<S: Stream + Unpin> Iterator for Iter<S> {
     }
 }
 
-/// The thread that runs a client. It ends when the client is over and nobody can wait any more.
+/// The thread that runs a client. It ends when the client is closed and no handle is left.
 struct Thread {
     shared: Arc<Shared>,
     /// Dropped with the last handle.
@@ -228,7 +220,7 @@ impl Drop for Thread {
             && ends
             && !asynchronous
         {
-            // It has nothing to say, not even if the driver panicked.
+            // The client reports a panic of the driver; the thread has no result.
             let _ = thread.join();
         }
     }
@@ -243,7 +235,7 @@ impl fmt::Debug for Thread {
 /// A thread whose client is being made.
 struct Starting {
     handle: Handle,
-    /// Whose end the thread waits for. Without, it ends at once.
+    /// The thread runs until the end of these states, or ends at once if the sender is dropped.
     client: oneshot::Sender<crate::StateStream>,
     alive: oneshot::Sender<()>,
     thread: JoinHandle<()>,
@@ -270,10 +262,10 @@ impl Starting {
                     if let Ok(mut states) = made.await {
                         while states.next().await.is_some() {}
                     }
-                    // Whoever still waits for something needs timers.
+                    // Handles that are left may still wait, which needs timers.
                     let _ = gone.await;
                 });
-                // A name that is still being resolved is nobody's concern any more.
+                // A name that is still being resolved must not delay the end.
                 runtime.shutdown_background();
             })
             .map_err(failed)?;
@@ -307,13 +299,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handle_can_be_shared_by_threads() {
+    fn threads_can_share_a_handle() {
         fn shared<T: Clone + Send + Sync + 'static>() {}
         shared::<Client>();
     }
 
     #[test]
-    fn a_client_without_a_server_fails_in_time_and_ends_with_its_thread() {
+    fn without_a_server_calls_end_in_time() {
         let builder = crate::Client::builder("127.0.0.1:1");
         let zk = Client::start_with(builder.clone()).unwrap();
         let error = zk.get("/a").deadline(Duration::from_millis(50)).wait();
@@ -327,7 +319,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "Cannot start a runtime from within a runtime")]
-    fn blocking_a_thread_that_runs_tasks_panics() {
+    fn blocking_a_task_panics() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();

@@ -1,27 +1,38 @@
 //! What went wrong, with which operation and path, and whether it took effect.
 
-mod text;
-
-pub(crate) use text::is_create;
+mod display;
+mod op_class;
 
 use std::error::Error as StdError;
 use std::fmt;
 
-use zk_proto::{DecodeError, ErrorCode, OpCode};
+use zk_proto::{Chroot, DecodeError, ErrorCode, OpCode};
 use zk_transport::Disconnect;
-
-use crate::call::PATH_SEPARATOR;
 
 /// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation failed. One pointer wide.
 ///
-/// Ask it what you need to know: [`kind`](Self::kind) what happened, [`outcome`](Self::outcome)
-/// whether the operation took effect, [`is_retryable`](Self::is_retryable) whether the same request
-/// can be made again without harm. Its text says what happened, to which operation and path, whether
-/// that took effect, and in parentheses what to do; the cause, if there is one beyond that, is its
-/// source.
+/// [`kind`](Self::kind) is what happened, [`outcome`](Self::outcome) whether the operation took
+/// effect, [`is_retryable`](Self::is_retryable) whether the same request can be made again without
+/// harm.
+///
+/// `Display` says what happened, to which operation and path, whether that took effect, and in
+/// parentheses what to do. The cause is the [`source`](StdError::source), unless the text contains it
+/// already. `Debug` is the same text with its causes behind it, so that a `main` that returns the
+/// error prints a sentence; `{:#?}` shows the fields.
+///
+/// ```
+/// use zk_client::{Client, ErrorKind, Outcome};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let error = Client::connect("no port:x").await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+/// assert_eq!(error.outcome(), Outcome::NotSent);
+/// assert!(format!("{error:?}").starts_with("the connect string is invalid; caused by: "));
+/// # });
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -30,11 +41,13 @@ struct Inner {
     op: Option<OpCode>,
     path: Option<String>,
     detail: Option<String>,
+    /// The chroot of the handle, if the server found no znode below it.
+    chroot: Option<String>,
     /// The operation of a transaction that failed.
     failed_op: Option<usize>,
-    /// A retry policy has given up on it.
+    /// A retry policy has given up on the operation.
     exhausted: bool,
-    /// The server closed the connection, maybe because it does not know the operation.
+    /// The server closed the connection, maybe because it lacks the operation.
     closed_on: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -42,12 +55,13 @@ struct Inner {
 /// Whether a failed operation took effect on the ensemble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It never left this process whole, or was refused before being executed. No effect.
+    /// The request did not leave this process, or not as a whole, or was refused before being
+    /// executed. No effect.
     NotSent,
-    /// The server refused it. No effect.
+    /// The server refused the request. No effect.
     Rejected,
-    /// It may have been sent, and no reply came, or one that does not say whether it was executed: it
-    /// may have taken effect, or still may.
+    /// The request may have been sent, and there was no reply, or one that does not say whether the
+    /// server executed it. It may have taken effect, or still may.
     Unknown,
 }
 
@@ -56,16 +70,22 @@ pub enum Outcome {
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The znode does not exist; for a create, its parent does not.
+    #[doc(alias = "NoNodeException")]
+    #[doc(alias = "NoNodeError")]
     NoNode,
     /// The znode exists already.
+    #[doc(alias = "NodeExistsException")]
     NodeExists,
     /// The version given is not the current one.
+    #[doc(alias = "BadVersionException")]
     BadVersion,
     /// The znode has children.
+    #[doc(alias = "NotEmptyException")]
     NotEmpty,
     /// Ephemeral znodes cannot have children.
     NoChildrenForEphemerals,
     /// The ACL does not allow it.
+    #[doc(alias = "NoAuthException")]
     NoAuth,
     /// The ACL given is empty or malformed, or its scheme is unknown or not authenticated.
     InvalidAcl,
@@ -75,27 +95,38 @@ pub enum ErrorKind {
     QuotaExceeded,
     /// The server throttled the request and did not execute it.
     Throttled,
-    /// The server does not know the operation, or it is not enabled there. The error's text names the
-    /// version that has it. With [`Outcome::NotSent`] the client knew it before it asked.
+    /// The server does not know the operation, or has not enabled it. The error's text names the
+    /// version that has it. With [`Outcome::NotSent`] the client had learnt that from an earlier
+    /// request and sent nothing.
     Unimplemented,
-    /// The server answered with another error; see [`Error::code`]. It is a refusal only if
-    /// [`Error::outcome`] says so.
+    /// The server answered with another error code; see [`Error::code`]. The code is a refusal only
+    /// if [`Error::outcome`] is [`Outcome::Rejected`].
     Server,
     /// The connection was lost.
+    #[doc(alias = "ConnectionLoss")]
+    #[doc(alias = "ConnectionLossException")]
     ConnectionLost,
     /// The session has expired.
+    #[doc(alias = "SessionExpiredException")]
+    #[doc(alias = "SessionExpiredError")]
     SessionExpired,
     /// The operation's deadline passed.
     DeadlineExceeded,
     /// No session could be established in time.
     ConnectTimeout,
-    /// No server can be connected to securely, and trying again would not help: a certificate is
-    /// not good, or only one side speaks TLS.
+    /// No server can be connected to securely, and a retry would not help: a certificate is not
+    /// valid, or only one side uses TLS.
     Untrusted,
     /// The server refused the credentials or the login, or requires one.
     AuthFailed,
     /// The client has been closed.
     Closed,
+    /// [`Client::close`](crate::Client::close) has closed the client, and no server acknowledged the
+    /// end of the session in time. The session and its ephemeral znodes end with the session timeout.
+    CloseUnacknowledged,
+    /// [`Client::close`](crate::Client::close) has ended the session, and a clean-up failed. The text
+    /// names the paths that may be left.
+    CleanupFailed,
     /// As many requests, or as many bytes of requests, are outstanding as the client is configured
     /// to hold.
     QueueFull,
@@ -119,6 +150,7 @@ impl Error {
             op: None,
             path: None,
             detail: None,
+            chroot: None,
             failed_op: None,
             exhausted: false,
             closed_on: false,
@@ -126,14 +158,14 @@ impl Error {
         }))
     }
 
-    /// The server's answer was an error code: a refusal, or one that leaves open whether the request
+    /// The server answered with an error code: a refusal, or one that does not say whether the request
     /// was executed.
     pub(crate) fn answered(code: ErrorCode) -> Self {
         let outcome = outcome_of(code);
         Error::new(kind_of(code), outcome).with_source(Answered(code))
     }
 
-    /// The same operation's failure, now that it is known to have been refused.
+    /// The failure of the same operation, with an outcome that has meanwhile become known: refused.
     pub(crate) fn into_rejected(self, code: ErrorCode) -> Self {
         let mut error = Error::answered(code);
         (error.0.op, error.0.path) = (self.0.op, self.0.path);
@@ -163,8 +195,7 @@ impl Error {
     }
 
     /// An error of the kind [`ErrorKind::InvalidPath`] for a request that was not sent, for layers
-    /// that check a path before they send anything. `text` says which path, and what is wrong with
-    /// it.
+    /// that check a path before they send anything. `text` says which path, and why it is invalid.
     pub fn invalid_path(text: impl Into<String>) -> Self {
         Error::new(ErrorKind::InvalidPath, Outcome::NotSent).with_detail(text)
     }
@@ -179,7 +210,8 @@ impl Error {
         self
     }
 
-    /// The failure of an operation whose effect was looked for, in vain: `look` is why.
+    /// The failure of an operation of unknown outcome, where the read that should have found the
+    /// outcome failed, too, with `look`.
     pub(crate) fn not_found_out(mut self, look: Error) -> Self {
         let what = match self.code() {
             Some(code) => code.to_string(),
@@ -195,13 +227,21 @@ impl Error {
         self
     }
 
-    /// A read has been sent again after each lost connection, and is not to be any more.
+    /// Marks a read that the session has sent again after lost connections as given up.
     pub(crate) fn of_replayed(self, op: OpCode) -> Self {
         let lost = self.kind() == ErrorKind::ConnectionLost && self.outcome() == Outcome::Unknown;
-        match lost && text::is_read(op) {
+        match lost && op_class::is_read(op) {
             true => self.with_retries_exhausted(),
             false => self,
         }
+    }
+
+    /// Says in which chroot the server found no znode.
+    pub(crate) fn in_chroot(mut self, chroot: &Chroot) -> Self {
+        if self.kind() == ErrorKind::NoNode && !chroot.is_none() {
+            self.0.chroot = Some(chroot.as_str().to_owned());
+        }
+        self
     }
 
     pub(crate) fn with_closed_on(mut self) -> Self {
@@ -216,7 +256,7 @@ impl Error {
 
     pub(crate) fn at(mut self, op: OpCode, path: &str) -> Self {
         self.0.op = Some(op);
-        self.0.path = (!path.is_empty()).then(|| path.replace(PATH_SEPARATOR, ", "));
+        self.0.path = (!path.is_empty()).then(|| path.to_owned());
         self
     }
 
@@ -225,7 +265,7 @@ impl Error {
         self.0.kind
     }
 
-    /// Whether the operation took effect. Total: every error has an outcome.
+    /// Whether the operation took effect. Every error has an outcome.
     pub fn outcome(&self) -> Outcome {
         self.0.outcome
     }
@@ -241,54 +281,60 @@ impl Error {
         self.0.path.as_deref()
     }
 
-    /// The error code that the server answered with. Whether the operation took effect is said by
-    /// [`outcome`](Self::outcome) alone.
+    /// The error code that the server answered with. Only [`outcome`](Self::outcome) says whether the
+    /// operation took effect.
     pub fn code(&self) -> Option<ErrorCode> {
-        self.0
-            .source
-            .as_ref()?
-            .downcast_ref::<Answered>()
-            .map(|answered| answered.0)
+        self.cause::<Answered>().map(|answered| answered.0)
+    }
+
+    /// How the connection ended or could not be established, if that is the cause. Of several servers
+    /// that failed, that of one; the text names all.
+    pub fn disconnect(&self) -> Option<&Disconnect> {
+        self.cause()
+    }
+
+    fn cause<T: StdError + 'static>(&self) -> Option<&T> {
+        self.0.source.as_ref()?.downcast_ref()
     }
 
     /// The index of the operation that made a transaction fail; [`kind`](Self::kind) and
-    /// [`path`](Self::path) are that operation's. None of the transaction took effect. `None` if that
-    /// is not known.
+    /// [`path`](Self::path) are that operation's. Nothing of the transaction took effect. `None` if
+    /// the server did not say which operation failed.
     pub fn failed_op(&self) -> Option<usize> {
         self.0.failed_op
     }
 
-    /// Whether a [`RetryPolicy`](crate::RetryPolicy) has given up on it. Another policy does not try
-    /// it again, so that policies inside policies do not multiply.
+    /// Whether a [`RetryPolicy`](crate::RetryPolicy) has given up on the operation. Other policies
+    /// then do not retry it, so that the attempts of nested policies do not multiply.
     pub fn retries_exhausted(&self) -> bool {
         self.0.exhausted
     }
 
-    /// Whether the server does not know the operation, or may not know it: the kind is
-    /// [`Unimplemented`](ErrorKind::Unimplemented), or the server closed the connection when it was to
-    /// answer an operation that no server of this client has answered yet.
+    /// Whether the server lacks the operation, or may lack it: the kind is
+    /// [`Unimplemented`](ErrorKind::Unimplemented), or the server closed the connection instead of
+    /// answering an operation that no server of this client has answered before.
     ///
-    /// Servers that close the connection on what they do not know may end the session as well. The
-    /// client learns from it, and does not ask the same server again: what can be done by another
-    /// operation then is, so that the request can be made again; else it fails with `Unimplemented`
-    /// at once. Where the [`outcome`](Self::outcome) is unknown, it stays so: the connection may have
-    /// been lost for another reason.
+    /// A server that closes the connection on an unknown operation may end the session as well. The
+    /// client remembers the operation and does not send it to that server again: later requests use
+    /// an older operation where there is one, and fail with `Unimplemented` at once where there is
+    /// none. The [`outcome`](Self::outcome) stays unknown, as the connection may have been lost for
+    /// another reason.
     ///
-    /// What was learnt of Apache's servers is kept as long as the client lives: one that outlives an
-    /// upgrade of its servers in place does not use what is new until the program makes another client.
-    /// A Keeper is asked over each connection.
+    /// The client remembers what Apache's servers lack for as long as it lives: after an upgrade of
+    /// its servers in place it does not use their new operations until the program makes another
+    /// client. A ClickHouse Keeper reports its operations on each connection.
     pub fn lacks_operation(&self) -> bool {
         self.kind() == ErrorKind::Unimplemented || self.0.closed_on
     }
 
-    /// Whether the same request can be made again without harm: it had no effect, and what stood in
-    /// its way may pass by itself.
+    /// Whether the same request can be made again without harm: it had no effect, and the reason of
+    /// its failure may pass by itself.
     ///
-    /// So it is after [`Unimplemented`](ErrorKind::Unimplemented) where the client has an older operation
-    /// to send instead, and could not do so at once because another write was on its way.
+    /// That includes [`Unimplemented`](ErrorKind::Unimplemented) where the client has an older
+    /// operation to send instead, and did not send it at once because another write was in flight.
     pub fn is_retryable(&self) -> bool {
         let is_replaced =
-            self.kind() == ErrorKind::Unimplemented && self.0.op.is_some_and(text::is_replaced);
+            self.kind() == ErrorKind::Unimplemented && self.0.op.is_some_and(op_class::is_replaced);
         if is_replaced {
             return self.outcome() != Outcome::Unknown;
         }
@@ -303,10 +349,10 @@ impl Error {
             )
     }
 
-    /// Whether a request that can be executed twice without harm, as a read can, can be made again
-    /// and may succeed then. True of all that [`is_retryable`](Self::is_retryable), and of
-    /// [`Outcome::Unknown`] when the connection was lost, the deadline passed, or the server says that
-    /// it ran out of time ([`ErrorCode::is_timeout`]).
+    /// Whether a request that can be executed twice without harm, such as a read, may succeed if it
+    /// is made again. True of every error that [`is_retryable`](Self::is_retryable), and of
+    /// [`Outcome::Unknown`] when the connection was lost, the deadline passed, or the server answered
+    /// that it ran out of time ([`ErrorCode::is_timeout`]).
     pub fn is_transient(&self) -> bool {
         let timed_out = self.code().is_some_and(ErrorCode::is_timeout);
         let lost = matches!(
@@ -316,8 +362,8 @@ impl Error {
         self.is_retryable() || (self.outcome() == Outcome::Unknown && (lost || timed_out))
     }
 
-    /// Whether the operation may have taken effect, and a later look at the ensemble can tell: the
-    /// session and the client go on.
+    /// Whether the operation may have taken effect, and a read can still find out: neither the session
+    /// nor the client has ended.
     pub(crate) fn is_unresolved(&self) -> bool {
         self.outcome() == Outcome::Unknown
             && matches!(
@@ -358,25 +404,44 @@ fn kind_of(code: ErrorCode) -> ErrorKind {
 }
 
 impl fmt::Debug for Error {
+    /// The text and its causes on one line; `{:#?}` shows the fields.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
-        f.debug_struct("Error")
-            .field("kind", &inner.kind)
-            .field("outcome", &inner.outcome)
-            .field("op", &inner.op)
-            .field("path", &inner.path)
-            .field("detail", &inner.detail)
-            .field("source", &inner.source)
-            .finish()
+        if f.alternate() {
+            return f
+                .debug_struct("Error")
+                .field("kind", &inner.kind)
+                .field("outcome", &inner.outcome)
+                .field("op", &self.op())
+                .field("path", &inner.path)
+                .field("chroot", &inner.chroot)
+                .field("detail", &inner.detail)
+                .field("failed_op", &inner.failed_op)
+                .field("source", &inner.source)
+                .finish_non_exhaustive();
+        }
+        fmt::Display::fmt(self, f)?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, "; caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 
 impl StdError for Error {
+    /// The cause, without causes that the text contains already.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self.0.kind {
-            // Its text is the source's already.
-            ErrorKind::Server if self.0.detail.is_none() => None,
-            _ => self.0.source.as_deref().map(|source| source as _),
+        let source = self.0.source.as_deref()?;
+        // The kind, or the text, says what the code says.
+        if source.is::<Answered>() {
+            return None;
+        }
+        let detail = self.0.detail.as_deref().unwrap_or_default();
+        match detail.contains(&source.to_string()) {
+            true => source.source(),
+            false => Some(source),
         }
     }
 }
@@ -397,6 +462,36 @@ mod tests {
     }
 
     #[test]
+    fn debug_is_the_text_with_its_causes() {
+        let lost = Error::connection_lost(Disconnect::ClosedByServer, Outcome::NotSent);
+        let error = lost.at(OpCode::SetData, "/a");
+        assert_eq!(
+            format!("{error:?}"),
+            "setData /a: the connection was lost; it had no effect (it can be made again); caused \
+             by: the server closed the connection"
+        );
+        let fields = format!("{error:#?}");
+        assert!(fields.contains("kind: ConnectionLost") && fields.contains("path: Some("));
+    }
+
+    #[test]
+    fn a_cause_is_not_repeated() {
+        let refused = Error::auth_failed(Disconnect::LoginRequired, Outcome::NotSent);
+        assert!(
+            refused
+                .to_string()
+                .contains(&Disconnect::LoginRequired.to_string())
+        );
+        assert!(refused.source().is_none());
+        assert_eq!(refused.disconnect(), Some(&Disconnect::LoginRequired));
+        for code in [ErrorCode::NoNode, ErrorCode::OperationTimeout] {
+            let error = Error::answered(code);
+            assert_eq!(error.code(), Some(code));
+            assert!(error.source().is_none());
+        }
+    }
+
+    #[test]
     fn only_what_had_no_effect_is_retryable() {
         let lost = |outcome| Error::connection_lost(Disconnect::ClosedByServer, outcome);
         assert!(lost(Outcome::NotSent).is_retryable());
@@ -407,7 +502,7 @@ mod tests {
 
     /// Guards: M2.
     #[test]
-    fn a_code_that_is_no_refusal_is_unknown() {
+    fn an_ambiguous_code_is_unknown() {
         for code in [-1, -2, -4, -7, -122, -999] {
             let error = Error::answered(ErrorCode::from_i32(code).unwrap());
             assert_eq!(error.outcome(), Outcome::Unknown, "{code}");

@@ -9,9 +9,11 @@ use std::time::Instant;
 
 use zk_proto::SessionId;
 
-use crate::core::Core;
+use crate::client::Client;
+use crate::session::Core;
+use crate::session::state::State;
+use crate::session::state_readers::ReaderId;
 use crate::shared::{Shared, now};
-use crate::state::{ReaderId, State};
 
 /// One session of a client, the basis of everything that is held only as long as it lives.
 ///
@@ -22,7 +24,7 @@ use crate::state::{ReaderId, State};
 /// run since.
 ///
 /// A read-only server never moves it forward, neither by its answers nor by the timeout it grants.
-/// So a session taken over by [`Builder::resume`](crate::Builder::resume) is not trusted before a
+/// So a session taken over by [`ClientBuilder::resume`](crate::ClientBuilder::resume) is not trusted before a
 /// server with a quorum has agreed to it.
 ///
 /// # What it depends on
@@ -33,7 +35,7 @@ use crate::state::{ReaderId, State};
 ///   depend on that.
 /// - On a clock that does not stand still. Where the platform has a clock that counts while the
 ///   machine is suspended, the lease uses it (Linux, Apple's systems; see
-///   [`Builder::suspended_time`](crate::Builder::suspended_time)). A virtual machine that its host
+///   [`ClientBuilder::suspended_time`](crate::ClientBuilder::suspended_time)). A virtual machine that its host
 ///   pauses without telling it can count nothing.
 ///
 /// A write in one transaction with a check of a znode of the session is safe in every case, and so
@@ -184,10 +186,7 @@ impl Lease {
     /// # Cancel safety
     /// Can be dropped and called again.
     pub async fn lost(&self) -> LeaseLost {
-        let reader = self.shared.with(|core| {
-            let state = core.state();
-            core.readers.add(state)
-        });
+        let reader = self.shared.with(|core| core.add_reader());
         let reader = Reader {
             shared: &self.shared,
             id: reader,
@@ -214,6 +213,13 @@ impl Lease {
             }
         })
         .await
+    }
+}
+
+impl Client {
+    /// The current session as something that can be lost: what guards of locks are built on.
+    pub fn lease(&self) -> Lease {
+        Lease::new(self.shared().clone())
     }
 }
 

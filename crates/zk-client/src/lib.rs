@@ -91,11 +91,11 @@
 //! The servers of the connect string are tried in an order shuffled once, and of a name with several
 //! addresses one after the other: an attempt that fails in the handshake, or in that of TLS, is followed
 //! by one to the next address. The list can change while
-//! the client lives: by [`Client::update_hosts`], by the DNS ([`Builder::srv_refresh`]), or by the
-//! ensemble itself, when the client follows its configuration ([`Builder::follow_config`]), which
+//! the client lives: by [`Client::update_hosts`], by the DNS ([`ClientBuilder::srv_refresh`]), or by the
+//! ensemble itself, when the client follows its configuration ([`ClientBuilder::follow_config`]), which
 //! loses none of the servers that the configuration does not name. Clients then move such that every
 //! server has its equal share of them; one that moves keeps its session, and waits for its requests
-//! in flight before. With [`Builder::read_only`] a server without a quorum will do for reads, until
+//! in flight before. With [`ClientBuilder::read_only`] a server without a quorum will do for reads, until
 //! there is one with.
 //!
 //! # TLS and SASL
@@ -142,9 +142,9 @@
 //! - `blocking`: the client for programs without a runtime.
 //! - `observe`: spans and events.
 //! - [`cost`]: a page on where the time of a request goes.
-//! - `core`, `slots`, `shared`: the state behind the lock. `driver`: the one task, with `last_words`,
-//!   what is written when it is dropped, `read_only`,
-//!   the search for a server with a quorum, and `discovery`, the list of servers out of the DNS.
+//! - `session`, `shared`: the state behind the lock. `driver`: the one task, which plugs the session into
+//!   `zk_transport::reconnect`, with `quorum_search`,
+//!   the search for a server with a quorum, and `srv_discovery`, the list of servers from the DNS.
 //!
 //! # What it tells those who look on
 //!
@@ -186,85 +186,66 @@
 //! | `blocking` | no | a client for programs without a runtime: the module `blocking`, and `wait()` on every operation |
 //! | `metrics` | no | counters, gauges and histograms for the facade `metrics`, listed above |
 //! | `serde` | no | `Serialize` and `Deserialize` on the data people see, such as [`Stat`] |
-//! | `sasl` | no | `Builder::sasl_digest`, the mechanism DIGEST-MD5; `Builder::sasl` is always there |
-//! | `tls` | no | `Builder::tls`, on rustls with ring |
+//! | `sasl` | no | `ClientBuilder::sasl_digest`, the mechanism DIGEST-MD5; `ClientBuilder::sasl` is always there |
+//! | `tls` | no | `ClientBuilder::tls`, on rustls with ring |
 //!
 //! There is also `testkit`, for this project's own fuzzing and tests. It is no part of the API
 //! and may change at any time.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod acl;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-mod call;
-mod cleanup;
+mod builder;
 mod client;
-mod config;
-mod core;
 pub mod cost;
-mod create;
-mod descendants;
-mod discovery;
 mod driver;
-mod ensemble;
 mod error;
-mod fresh;
-mod identity;
-mod last_words;
-mod leader_contact;
 mod lease;
-mod multi;
-mod observe;
-mod protected;
-mod read;
-mod read_only;
-mod repetition;
-mod retry;
+mod ops;
 mod session;
 mod shared;
-mod slots;
-mod state;
 mod state_stream;
-mod statistics;
-mod suspension;
+mod telemetry;
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub mod testkit;
-mod token;
-mod tree;
 mod watch;
-mod write;
 
-pub use acl::{GetAcl, SetAcl};
-pub use call::Pending;
-#[doc(hidden)]
-pub use cleanup::Pledge;
-pub use client::{Client, SessionInfo};
-pub use config::{Builder, SessionPolicy};
-pub use create::{Create, CreateParents, Created};
-pub use descendants::{Count, Ephemerals};
-pub use ensemble::{ConfigWatched, GetConfig, Reconfig};
+pub use builder::ClientBuilder;
+pub use client::Client;
 pub use error::{Error, ErrorKind, Outcome, Result};
-pub use fresh::{Fresh, FreshPending, Read};
-pub use identity::{ClientInfo, WhoAmI};
 pub use lease::{Lease, LeaseLost};
-pub use multi::{Multi, MultiRead, OpResult, ReadResult};
-pub use protected::{CreateProtected, Guid};
-pub use read::{
-    Children, ChildrenWatched, Exists, ExistsWatched, Get, GetChildren, GetChildrenStat,
-    GetWatched, Sync,
-};
+pub use ops::acl::{GetAcl, SetAcl};
+pub use ops::add_auth::AddAuth;
+pub use ops::add_watch::AddWatch;
+pub use ops::children::{Children, ChildrenWatched, GetChildren, GetChildrenStat};
 #[doc(hidden)]
-pub use repetition::Repetition;
-pub use retry::{Retried, RetryPolicy};
-pub use state::State;
+pub use ops::cleanup::Pledge;
+pub use ops::consistent_read::{BarrierRead, PendingBarrierRead, ReadOp};
+pub use ops::create::{Create, CreateOrExists, CreateParents, Created, PendingOrExists};
+pub use ops::create_protected::{CreateProtected, Guid};
+pub use ops::delete::Delete;
+pub use ops::descendants::{Count, Ephemerals};
+pub use ops::ensemble::{ConfigWatched, GetConfig, Reconfig};
+pub use ops::exists::{Exists, ExistsWatched};
+pub use ops::get::{Get, GetWatched};
+pub use ops::multi::{Multi, MultiRead, OpResult, ReadResult};
+pub use ops::pending::Pending;
+pub use ops::recursive::{DeleteRecursive, EnsurePath};
+#[doc(hidden)]
+pub use ops::retry::repetition::Repetition;
+pub use ops::retry::{ConditionalRetry, RetryPolicy};
+pub use ops::set::Set;
+pub use ops::sync::SyncOp;
+pub use ops::whoami::{ClientInfo, WhoAmI};
+pub use session::identity::{SessionInfo, SessionPolicy};
+pub use session::state::State;
+pub use session::statistics::{RequestCounts, Statistics};
+pub use session::token::SessionToken;
+pub use session::watches::event::{NodeEvent, NodeEventKind, WatchEvent};
 pub use state_stream::StateStream;
-pub use statistics::{RequestCounts, Statistics};
-pub use token::SessionToken;
-pub use tree::{DeleteRecursive, EnsurePath};
-pub use watch::{AddWatch, NodeEvent, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStream};
-pub use write::{Delete, Set};
+pub use watch::{Watch, WatchMode, WatchStream};
 
 pub use zk_proto::config::EnsembleConfig;
 pub use zk_proto::{
@@ -274,7 +255,7 @@ pub use zk_proto::{
 pub use zk_transport::sasl::{self, SaslError};
 pub use zk_transport::{
     Backoff, BackoffPolicy, Dial, DialError, Dialing, Disconnect, Resolve, Resolving, Servers,
-    Stream, SystemResolver, TcpDial,
+    SystemResolver, TcpDial, Transport,
 };
 #[cfg(feature = "tls")]
 pub use zk_transport::{TlsConfig, TlsDial, TlsError, tls::rustls};

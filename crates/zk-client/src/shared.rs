@@ -1,19 +1,25 @@
 //! The core behind its lock.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use crate::core::Core;
-use crate::suspension::SuspendedTime;
+use crate::session::Core;
+
+/// A source of the time for which the machine has been suspended in all.
+pub(crate) type SuspendedTime = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// What the handles and the driver of a client share.
 pub(crate) struct Shared {
     core: Mutex<Core>,
-    /// Where the driver runs, and what has to be done after its cause is gone.
+    /// Counts the times the lock was held by code that changed something which spans, events or
+    /// metrics report.
+    changes: AtomicU64,
+    /// Where the driver runs, and background work such as clean-ups.
     pub(crate) runtime: Handle,
     suspended: SuspendedTime,
 }
@@ -22,6 +28,7 @@ impl Shared {
     pub(crate) fn new(core: Core, runtime: Handle, suspended: SuspendedTime) -> Self {
         Shared {
             core: Mutex::new(core),
+            changes: AtomicU64::new(0),
             runtime,
             suspended,
         }
@@ -37,25 +44,27 @@ impl Shared {
         })
     }
 
-    /// Runs `f` under the lock, and wakes whom it wants woken after the lock is released.
+    /// Runs `f` under the lock. Wakes the wakers that `f` has collected after the lock is released.
     #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
         self.with_room(&mut Vec::new(), f)
     }
 
-    /// The same, for who wakes many at a time: with an empty `room` that is kept for the next time,
-    /// their wakers have room without an allocation.
+    /// The same for a caller that wakes many wakers at a time: it keeps an empty `room` for the next
+    /// time, so that no allocation is needed.
     #[inline]
     pub(crate) fn with_room<R>(&self, room: &mut Vec<Waker>, f: impl FnOnce(&mut Core) -> R) -> R {
+        #[cfg(test)]
+        LOCKED.set(LOCKED.get() + 1);
         // The core has no invariant that a panic in the middle could break for good: at worst a
         // request stays unanswered until its deadline.
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut core);
-        let driver = core.take_driver();
-        let woken = !core.wakes.is_empty();
-        if woken {
-            std::mem::swap(&mut core.wakes, room);
+        if core.take_changed() {
+            self.changes.fetch_add(1, Ordering::Release);
         }
+        let driver = core.wakeups.take_driver();
+        let woken = core.wakeups.take(room);
         drop(core);
         if woken {
             room.drain(..).for_each(Waker::wake);
@@ -64,6 +73,13 @@ impl Shared {
             driver.wake();
         }
         result
+    }
+
+    /// A number that grows with every change of something that spans, events or metrics report. Does
+    /// not take the lock.
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 }
 
@@ -83,6 +99,12 @@ pub(crate) fn now() -> Instant {
 }
 
 #[cfg(test)]
+thread_local! {
+    /// How often this thread has taken the lock.
+    pub(crate) static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,42 +112,43 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::SessionPolicy;
-    use crate::core::Limits;
+    use crate::session::Limits;
+    use crate::session::identity::SessionPolicy;
 
-    /// As a task that holds a handle: when it is dropped, it wants the lock.
-    struct Nosy {
+    /// Like a task that holds a handle: when it is dropped, it takes the lock.
+    struct LockOnDrop {
         shared: Arc<Shared>,
         refused: Arc<AtomicUsize>,
     }
 
-    impl Nosy {
-        fn look(&self) {
+    impl LockOnDrop {
+        fn try_lock(&self) {
             let locked = self.shared.core.try_lock().is_err();
             self.refused
                 .fetch_add(usize::from(locked), Ordering::Relaxed);
         }
     }
 
-    impl Wake for Nosy {
+    impl Wake for LockOnDrop {
         fn wake(self: Arc<Self>) {
-            self.look();
+            self.try_lock();
         }
     }
 
-    impl Drop for Nosy {
+    impl Drop for LockOnDrop {
         fn drop(&mut self) {
-            self.look();
+            self.try_lock();
         }
     }
 
+    /// Guards: B70.
     #[tokio::test]
-    async fn b70_no_waker_is_woken_or_dropped_under_the_lock() {
+    async fn no_waker_runs_under_the_lock() {
         let limits = Limits {
             outstanding: 8,
             request_bytes: 1024,
             outstanding_bytes: usize::MAX,
-            mailbox: crate::watch::MailboxLimits {
+            mailbox: crate::session::watches::MailboxLimits {
                 events: 8,
                 bytes: 1024,
             },
@@ -136,18 +159,18 @@ mod tests {
         let shared = Arc::new(Shared::new(
             core,
             Handle::current(),
-            crate::suspension::platform(),
+            crate::driver::suspend_clock::platform(),
         ));
         let refused = Arc::new(AtomicUsize::new(0));
         let waker = || {
-            Waker::from(Arc::new(Nosy {
+            Waker::from(Arc::new(LockOnDrop {
                 shared: shared.clone(),
                 refused: refused.clone(),
             }))
         };
-        let reader = shared.with(|core| core.readers.add(core.state()));
+        let reader = shared.with(|core| core.add_reader());
         let sub = shared.with(|core| {
-            let kind = crate::watch::WatchKind::Persistent;
+            let kind = crate::session::watches::WatchKind::Persistent;
             core.registry.subscribe(kind, "/a".into())
         });
         for _ in 0..3 {

@@ -1,5 +1,5 @@
-//! A client's machine without sockets, tasks or a clock, for fuzzing: whoever holds it is the
-//! network, the time and the callers. No part of the API, and not behind any promise of stability.
+//! A client's machine without sockets, tasks or a clock, for fuzzing: the fuzzer plays the network, the
+//! clock and the callers. No part of the API; no stability is promised.
 
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -12,9 +12,11 @@ use zk_proto::records::{
 use zk_proto::{Acl, Encode, ErrorCode, OpCode};
 use zk_transport::{Disconnect, FrameReader};
 
-use crate::core::{Core, Limits, OpSet, Request};
-use crate::slots::{Replay, Reply, SlotKey, WatchIntent};
-use crate::watch::{SubId, WatchKind};
+use crate::session::failure::Replay;
+use crate::session::requests::{Reply, SlotKey};
+use crate::session::watches::WatchIntent;
+use crate::session::watches::{SubId, WatchKind};
+use crate::session::{Core, Limits, OpSet, Request};
 use crate::{Error, SessionPolicy, State, Statistics, WatchEvent};
 
 /// A request, as a caller makes it.
@@ -75,7 +77,7 @@ impl Machine {
             outstanding,
             request_bytes: 1024,
             outstanding_bytes: usize::MAX,
-            mailbox: crate::watch::MailboxLimits {
+            mailbox: crate::session::watches::MailboxLimits {
                 events: 8,
                 bytes: 1024,
             },
@@ -101,7 +103,7 @@ impl Machine {
         self.connected
     }
 
-    /// A connection is there. Returns false if nobody wants one any more.
+    /// A connection is open. Returns false if the client needs none any more.
     pub fn connect(&mut self, now: Instant, budget: Duration) -> bool {
         self.frames = FrameReader::new(self.frame_limit);
         self.wire.clear();
@@ -127,7 +129,7 @@ impl Machine {
     pub fn input(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Disconnect> {
         self.frames.extend(bytes);
         let result = self.core.handle_input(now, &mut self.frames);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         result
     }
 
@@ -135,7 +137,7 @@ impl Machine {
     pub fn disconnect(&mut self, now: Instant, reason: &Disconnect) {
         let rest = std::mem::take(&mut self.wire);
         self.core.disconnected(now, reason, self.written, &rest);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         self.connected = false;
     }
 
@@ -151,7 +153,7 @@ impl Machine {
     /// As [`input`](Self::input).
     pub fn tick(&mut self, now: Instant) -> Result<(), Disconnect> {
         self.core.handle_timeout(now);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         if self.connected {
             self.core.handle_link_timeout(now)
         } else {
@@ -255,7 +257,7 @@ impl Machine {
             only_in: None,
         };
         let submitted = self.core.submit(now, &request);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         submitted.map(Ticket).map_err(|failure| (*failure).into())
     }
 
@@ -266,7 +268,7 @@ impl Machine {
     pub fn add_auth(&mut self, secret: &[u8]) -> Result<Ticket, Error> {
         let scheme = "digest".to_owned();
         let added = self.core.add_credential(scheme, secret.to_vec(), None);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         added.map(Ticket).map_err(Error::from)
     }
 
@@ -276,7 +278,7 @@ impl Machine {
     /// The ticket.
     pub fn poll(&mut self, ticket: Ticket) -> Result<Result<Answer, Error>, Ticket> {
         let polled = self.core.poll_reply(ticket.0, Waker::noop());
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
         match polled.map(|answer| answer.result) {
             None => Err(ticket),
             Some(Ok(Reply { result, watch, .. })) => Ok(Ok(Answer {
@@ -287,10 +289,10 @@ impl Machine {
         }
     }
 
-    /// Nobody waits for the answer any more.
+    /// The caller drops the future of a request.
     pub fn abandon(&mut self, now: Instant, ticket: Ticket) {
         self.core.abandon(now, ticket.0);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
     }
 
     /// The next event of a watch.
@@ -298,16 +300,16 @@ impl Machine {
         self.core.poll_event(watch.0, Waker::noop())
     }
 
-    /// Nobody wants to be told any more.
+    /// The handle of a watch is dropped.
     pub fn unsubscribe(&mut self, now: Instant, watch: &Subscription) {
         self.core.unsubscribe(now, watch.0);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
     }
 
     /// Asks for the end.
     pub fn close(&mut self, now: Instant) {
         self.core.close(now);
-        self.core.wakes.clear();
+        self.core.wakeups.clear();
     }
 
     /// Whether the end has been reached.

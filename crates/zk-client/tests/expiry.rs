@@ -1,13 +1,13 @@
-//! What an operator is told of a session that a server says is over, with an embedded server.
+//! The statistics of a session that a server has ended, with an embedded server.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 use zk_client::{Client, State};
 use zk_embedded::Server;
 
-/// The server could be connected to, and has answered: nothing is wrong with it.
+// The client connected to the server, which answered: that is no failure of the server.
 #[tokio::test]
-async fn a_server_that_says_that_the_session_is_over_is_no_failed_connection() {
+async fn an_expiry_is_no_failed_connection() {
     let server = Server::start().await.unwrap();
     let zk = Client::connect(server.connect_string()).await.unwrap();
     let mut states = zk.states();

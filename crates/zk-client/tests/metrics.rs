@@ -1,4 +1,4 @@
-//! What a recorder of `metrics` is told, with an embedded server.
+//! The metrics that a recorder receives, with an embedded server.
 
 #![cfg(feature = "metrics")]
 #![allow(
@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use zk_client::{
-    BackoffPolicy, Client, Dial, DialError, Dialing, HostPort, State, StateStream, Stream,
+    BackoffPolicy, Client, Dial, DialError, Dialing, HostPort, State, StateStream, Transport,
     WatchEvent, WatchMode,
 };
 use zk_embedded::Server;
 
-/// What has changed since the last time: `name{label=value,…}`, of histograms how many values they
-/// were given.
-fn told(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
-    let mut told = BTreeMap::new();
+/// What has changed since the last call: `name{label=value,…}`, with the number of values for
+/// histograms.
+fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
+    let mut recorded = BTreeMap::new();
     for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
         let key = key.key();
         assert!(unit.is_some() && description.is_some(), "{key}");
@@ -40,9 +40,9 @@ fn told(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
                 u32::try_from(values.len()).unwrap().into()
             }
         };
-        told.insert(name, value);
+        recorded.insert(name, value);
     }
-    told
+    recorded
 }
 
 /// The way to a server in this process, on whose connections the clock can be paused.
@@ -52,7 +52,7 @@ struct Memory(Arc<Server>);
 impl Dial for Memory {
     fn dial<'a>(&'a self, _: &'a HostPort) -> Dialing<'a> {
         let stream = self.0.connect_in_memory().map_err(DialError::Other);
-        let stream = stream.map(|stream| Box::new(stream) as Box<dyn Stream>);
+        let stream = stream.map(|stream| Box::new(stream) as Box<dyn Transport>);
         Box::pin(std::future::ready(stream))
     }
 }
@@ -62,7 +62,7 @@ async fn until(states: &mut StateStream, wanted: impl Fn(State) -> bool) {
 }
 
 #[test]
-fn requests_connections_sessions_and_watches_are_counted() {
+fn requests_sessions_watches_are_counted() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -76,10 +76,10 @@ fn requests_connections_sessions_and_watches_are_counted() {
             let server = Arc::new(server);
             let zk = Client::builder("memory")
                 .dial(Memory(server.clone()))
-                .backoff(BackoffPolicy {
-                    initial: Duration::from_millis(10),
-                    max: Duration::from_millis(10),
-                })
+                .backoff(BackoffPolicy::new(
+                    Duration::from_millis(10),
+                    Duration::from_millis(10),
+                ))
                 .connect()
                 .await
                 .unwrap();
@@ -107,14 +107,14 @@ fn requests_connections_sessions_and_watches_are_counted() {
             let gap = events.next().await.unwrap();
             assert!(matches!(gap, WatchEvent::Gap { .. }), "{gap:?}");
             let waiting = zk.get("/a").submit();
-            let midway = told(&snapshotter);
+            let midway = recorded(&snapshotter);
             waiting.await.unwrap();
             assert!(server.expire_session(zk.session().id));
             until(&mut states, |state| matches!(state, State::Expired { .. })).await;
             until(&mut states, State::is_connected).await;
             zk.close().await.unwrap();
             tokio::task::yield_now().await;
-            (midway, told(&snapshotter))
+            (midway, recorded(&snapshotter))
         })
     });
     for (name, value) in [

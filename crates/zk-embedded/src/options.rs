@@ -1,4 +1,4 @@
-//! What a server can be told before it starts.
+//! The options of a server.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,29 +9,29 @@ use zk_proto::config::Server;
 use crate::core::Pose;
 use crate::core::pose::Behaviour;
 
-/// Where the times in stats come from.
+/// The source of the times in stats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WallClock {
     /// The system's clock.
     #[default]
     System,
-    /// A clock that reads this many milliseconds since the Unix epoch when the server starts, and
-    /// goes on with the time the server is driven by: with a paused tokio clock every stat of a
-    /// test is the same in every run.
+    /// A clock that shows this many milliseconds since the Unix epoch when the server starts, and runs
+    /// with the clock that drives the server: with a paused tokio clock, stats are the same in every
+    /// run.
     From(i64),
 }
 
-/// What a server can be told before it starts. The defaults are those of Apache ZooKeeper, except
-/// that every four-letter word is allowed and nodes with a time to live are.
+/// The options of a server. The defaults are those of Apache ZooKeeper, except that all four-letter words
+/// and nodes with a time to live are allowed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// The server that it imitates.
+    /// The server that is imitated.
     pub pose: Pose,
     /// The unit of session timeouts. Sessions end at a multiple of it, as on a real server.
     pub tick: Duration,
-    /// After how many ticks a deposed leader and its followers notice (`syncLimit`, 5 in the
+    /// Number of ticks after which a deposed leader and its followers notice (`syncLimit`, 5 in the
     /// configuration that Apache ships).
     pub sync_limit: u32,
     /// The shortest session timeout granted; if `None`, two ticks, and 10 s by ClickHouse Keeper.
@@ -40,58 +40,58 @@ pub struct Options {
     pub max_session_timeout: Option<Duration>,
     /// The longest frame accepted, in bytes (`jute.maxbuffer`).
     pub max_frame: usize,
-    /// A connection with more bytes than this not yet taken by its client is closed.
+    /// Limit of the bytes that wait for a client to read them; beyond it the connection is closed.
     pub max_pending_output: usize,
     /// Whether nodes can have a time to live (`extendedTypesEnabled`).
     pub extended_types: bool,
-    /// How often containers and nodes with a time to live are looked at.
+    /// How often the server looks for containers and expired nodes to delete.
     pub container_check_interval: Duration,
-    /// How long a container may stay without ever having had a child; for ever if `None`.
+    /// How long a container that never had a child is kept; for ever if `None`.
     pub container_max_never_used: Option<Duration>,
-    /// The digest id with all rights, `user:base64(sha1(user:password))`, as
+    /// The digest id of the superuser, which has all permissions: `user:base64(sha1(user:password))`, as
     /// [`zk_proto::digest_id`] makes it.
     pub super_digest: Option<String>,
-    /// The names of this ensemble, to a client that proves with the scheme `ensemble` which one it means
-    /// to reach (`ensembleAuthName`); any will do if there are none. The scheme is unknown if `None`.
+    /// The names of this ensemble (`ensembleAuthName`), for clients that name the ensemble they expect
+    /// with the scheme `ensemble`. An empty list accepts every name. The scheme is unknown if `None`.
     pub ensemble_names: Option<Vec<String>>,
-    /// The users who can log in with SASL's DIGEST-MD5, and their passwords. Without SASL if `None`:
-    /// logins are answered, in vain, and the scheme `sasl` is unknown to ACLs.
+    /// The users of SASL's DIGEST-MD5, and their passwords. `None` is a server without SASL: a login is
+    /// answered with a null token and has no effect, and ACLs do not know the scheme `sasl`.
     pub sasl_users: Option<SaslUsers>,
-    /// The schemes of which a client must have proven one before it is served
-    /// (`enforce.auth.schemes`); none if empty. `sasl` among them is what
-    /// `sessionRequireClientSASLAuth` means.
+    /// The schemes of which a client must have proven one before its requests are executed
+    /// (`enforce.auth.schemes`); none if empty. With `sasl` in the list the server behaves as with
+    /// `sessionRequireClientSASLAuth`.
     pub enforce_auth: Vec<String>,
-    /// Whether every client may do everything (`skipACL`). ACLs are kept, and must be valid.
+    /// Whether permissions are not checked (`skipACL`). ACLs are stored, and must be valid.
     pub skip_acl: bool,
     /// Whether a member without a quorum serves reads (`readonlymode.enabled`).
     pub read_only_mode: bool,
-    /// Whether `reconfig` is enabled (`reconfigEnabled`). A server alone refuses it either way, with
-    /// another code.
+    /// Whether `reconfig` is enabled (`reconfigEnabled`). A server without other members refuses it in
+    /// both cases, with different codes.
     pub reconfig_enabled: bool,
     /// Whether a configuration needs two members with a vote (`standaloneEnabled`).
     pub standalone_enabled: bool,
     /// Whether hard quotas are enforced (`enforceQuota`).
     pub enforce_quota: bool,
-    /// How many connections a member takes from one address (`maxClientCnxns`); any number if 0, as by
-    /// default.
+    /// Limit of the connections from one address to a member (`maxClientCnxns`); 0, the default, is no
+    /// limit.
     pub max_client_connections: usize,
     /// The four-letter words that are answered; all of them if `None`.
     pub four_letter_words: Option<Vec<String>>,
     /// The number of members.
     pub members: usize,
-    /// How many of them, the last ones, are observers: they follow without a vote.
+    /// How many of the members, the last ones, are observers, which follow without a vote.
     pub observers: usize,
-    /// The members as the lines of a configuration name them, instead of by their number; with one
-    /// line or none there is one server alone.
+    /// The members as lines of a configuration, instead of a number of members. With one line or none
+    /// there is one server.
     pub servers: Vec<Server>,
-    /// How many of the last transactions are kept for inspection.
+    /// Number of the last transactions that are kept for inspection.
     pub log_limit: usize,
-    /// Where the times in stats come from.
+    /// The source of the times in stats.
     pub wall_clock: WallClock,
-    /// Whether the deletion of a child leaves its parent's `pzxid` as it was, in any pose; ClickHouse
-    /// Keeper always does that.
+    /// Whether the deletion of a child leaves its parent's `pzxid` unchanged in any pose; ClickHouse
+    /// Keeper never changes it.
     pub keeps_pzxid: bool,
-    /// What session ids are made from, in milliseconds; a real server takes its uptime clock.
+    /// The seed of session ids, in milliseconds; a real server takes its uptime clock.
     pub session_seed: u64,
 }
 
@@ -183,13 +183,13 @@ impl Options {
         self.observers.min(self.member_count() - 1)
     }
 
-    /// The timeout granted to a client that asks for `asked` milliseconds.
-    pub(crate) fn negotiate(&self, asked: i32) -> i32 {
+    /// The timeout granted to a client that requests `requested` milliseconds.
+    pub(crate) fn negotiate(&self, requested: i32) -> i32 {
         let usual = (self.tick * 2, self.tick * 20);
         let (min, max) = self.behaviour().session_timeouts.unwrap_or(usual);
         let min = millis_i32(self.min_session_timeout.unwrap_or(min));
         let max = millis_i32(self.max_session_timeout.unwrap_or(max));
-        asked.max(min).min(max)
+        requested.max(min).min(max)
     }
 
     pub(crate) fn allows(&self, word: &str) -> bool {

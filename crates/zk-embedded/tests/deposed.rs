@@ -1,11 +1,11 @@
-//! Two leaders: one that has been deposed and does not know it, and the one that took its place.
+//! Two leaders: one that was deposed and has not noticed, and its successor.
 
-// What the lints let tests do they do not let their helpers do.
+// Clippy exempts `#[test]` functions from these lints, but not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a test fails by a panic"
 )]
 
 mod raw;
@@ -17,7 +17,7 @@ use zk_embedded::Server;
 use zk_proto::records::*;
 use zk_proto::*;
 
-/// Long for an answer in memory, short for a session.
+/// Long for a reply in memory, short for a session.
 const NO_ANSWER: Duration = Duration::from_secs(1);
 
 async fn answers(raw: &mut Raw) -> bool {
@@ -31,7 +31,7 @@ async fn hangs(raw: &mut Raw, op: OpCode, body: &dyn Encode) -> bool {
 }
 
 /// Three members of which the last leads and, once deposed, does not notice within any test.
-async fn oblivious() -> Server {
+async fn server() -> Server {
     let server = Server::builder().in_memory().members(3);
     server.sync_limit(1_000_000).start().await.unwrap()
 }
@@ -39,7 +39,7 @@ async fn oblivious() -> Server {
 /// Guards: H1.
 #[tokio::test(start_paused = true)]
 async fn deposed_leader_resumes_sessions_alone() {
-    let server = oblivious().await;
+    let server = server().await;
     let mut client = Raw::on(&server, 2).await;
     client.make("/e", CreateMode::Ephemeral).await;
     assert!(server.depose_leader(&[]));
@@ -48,7 +48,10 @@ async fn deposed_leader_resumes_sessions_alone() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(client.ping().await.is_some());
     }
-    assert!(server.node("/e").is_none(), "the other side has ended it");
+    assert!(
+        server.node("/e").is_none(),
+        "the other side has ended the session"
+    );
     let mut again = Raw::with(&server, 2, &client.resume()).await.unwrap();
     assert_eq!(again.id(), client.id());
     assert_eq!(again.exists("/e", false).await.err, 0);
@@ -59,8 +62,8 @@ async fn deposed_leader_resumes_sessions_alone() {
 
 /// Guards: H1.
 #[tokio::test(start_paused = true)]
-async fn new_leader_gives_sessions_a_whole_timeout() {
-    let server = oblivious().await;
+async fn a_new_leader_restarts_session_timeouts() {
+    let server = server().await;
     let client = Raw::on(&server, 2).await;
     tokio::time::sleep(Duration::from_secs(9)).await;
     assert!(server.depose_leader(&[]));
@@ -73,7 +76,7 @@ async fn new_leader_gives_sessions_a_whole_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn deposed_side_commits_nothing() {
-    let server = oblivious().await;
+    let server = server().await;
     let mut of_leader = Raw::on(&server, 2).await;
     let mut of_follower = Raw::on(&server, 1).await;
     let mut reader = Raw::on(&server, 1).await;
@@ -82,7 +85,10 @@ async fn deposed_side_commits_nothing() {
     // Of three members two are a majority, with the leader or without it.
     assert!(!server.depose_leader(&[1]));
     assert!(server.depose_leader(&[]));
-    assert!(!server.depose_leader(&[]), "one at a time");
+    assert!(
+        !server.depose_leader(&[]),
+        "there is one deposed leader at a time"
+    );
     assert!(
         of_follower.closed().await,
         "the new leader's side reconnects"
@@ -92,7 +98,7 @@ async fn deposed_side_commits_nothing() {
     assert_eq!(of_leader.call(OpCode::Sync, &sync).await.err, 0);
     let refused = raw::create("/a", CreateMode::Persistent);
     assert!(hangs(&mut of_leader, OpCode::Create, &refused).await);
-    assert!(!answers(&mut of_leader).await, "what follows waits");
+    assert!(!answers(&mut of_leader).await, "a later request waits");
     assert_eq!(of_leader.auth("digest", b"a:b").await.err, 0);
     let mut again = Raw::with(&server, 2, &of_leader.resume()).await.unwrap();
     assert!(!answers(&mut again).await, "on the next connection too");
@@ -105,7 +111,7 @@ async fn deposed_side_commits_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deposed_follower_asks_its_leader() {
+async fn a_deposed_follower_syncs_with_its_leader() {
     let server = Server::builder().in_memory().members(5);
     let server = server.sync_limit(1_000_000).start().await.unwrap();
     let mut client = Raw::on(&server, 3).await;
@@ -122,7 +128,7 @@ async fn deposed_follower_asks_its_leader() {
     assert!(hangs(&mut again, OpCode::Create, &write).await);
     assert_eq!(other.get("/a", false).await.err, 0);
     assert!(hangs(&mut other, OpCode::Sync, &sync).await);
-    // Its tracker has not seen the session for its timeout; the session lives on the other side.
+    // Its tracker has not seen the session for its timeout; the session is alive on the other side.
     let mut moved = Raw::with(&server, 0, &idle.resume()).await.unwrap();
     for _ in 0..12 {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -135,7 +141,7 @@ async fn deposed_follower_asks_its_leader() {
 
 #[tokio::test(start_paused = true)]
 async fn deposed_side_refuses_a_later_zxid() {
-    let server = oblivious().await;
+    let server = server().await;
     let client = Raw::on(&server, 2).await;
     assert!(server.depose_leader(&[]));
     let mut moved = Raw::with(&server, 0, &client.resume()).await.unwrap();
@@ -171,8 +177,8 @@ async fn deposed_leader_notices_after_sync_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn healing_discards_what_was_proposed() {
-    let server = oblivious().await;
+async fn healing_discards_proposals() {
+    let server = server().await;
     let mut client = Raw::on(&server, 2).await;
     assert!(server.depose_leader(&[]));
     let write = raw::create("/lost", CreateMode::Persistent);

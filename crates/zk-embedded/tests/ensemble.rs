@@ -1,11 +1,11 @@
 //! What a client can observe of an ensemble.
 
-// What the lints let tests do they do not let their helpers do.
+// Clippy exempts `#[test]` functions from these lints, but not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a test fails by a panic"
 )]
 
 mod raw;
@@ -27,7 +27,7 @@ async fn three() -> Server {
 }
 
 #[tokio::test]
-async fn a_write_is_seen_on_every_member_and_watches_fire_there() {
+async fn writes_and_events_reach_every_member() {
     let server = three().await;
     let mut one = Raw::on(&server, 0).await;
     let mut two = Raw::on(&server, 1).await;
@@ -42,7 +42,7 @@ async fn a_write_is_seen_on_every_member_and_watches_fire_there() {
 }
 
 #[tokio::test]
-async fn a_lagging_member_is_stale_and_behind_until_a_sync() {
+async fn a_lagging_member_is_stale_until_a_sync() {
     let server = three().await;
     let mut ahead = Raw::on(&server, 2).await;
     let mut behind = Raw::on(&server, 0).await;
@@ -65,9 +65,9 @@ async fn a_lagging_member_is_stale_and_behind_until_a_sync() {
     assert_eq!(behind.exists("/b", false).await.err, 0);
 }
 
-/// Failure 9.
+/// Guards: A9, B37.
 #[tokio::test]
-async fn a9_b37_a_late_write_on_the_connection_a_session_has_left_is_not_done() {
+async fn late_writes_of_a_moved_session_are_lost() {
     let server = three().await;
     let mut old = Raw::on(&server, 0).await;
     let mut new = Raw::with(&server, 1, &old.resume()).await.unwrap();
@@ -80,7 +80,7 @@ async fn a9_b37_a_late_write_on_the_connection_a_session_has_left_is_not_done() 
 }
 
 #[tokio::test]
-async fn a_new_leader_closes_connections_and_begins_an_epoch() {
+async fn a_new_leader_begins_an_epoch() {
     let server = three().await;
     let mut raw = Raw::on(&server, 0).await;
     raw.make("/e", CreateMode::Ephemeral).await;
@@ -95,7 +95,7 @@ async fn a_new_leader_closes_connections_and_begins_an_epoch() {
 }
 
 #[tokio::test]
-async fn a_minority_is_read_only_with_sessions_of_its_own() {
+async fn a_minority_has_local_read_only_sessions() {
     let server = three().await;
     let mut raw = Raw::on(&server, 2).await;
     raw.make("/a", CreateMode::Persistent).await;
@@ -156,7 +156,7 @@ async fn a_minority_is_read_only_with_sessions_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_server_alone_can_be_read_only_too() {
+async fn a_standalone_server_can_be_read_only() {
     let server = Server::builder().in_memory().start().await.unwrap();
     server.partition(&[0]);
     let read_only = ConnectRequest {
@@ -173,9 +173,9 @@ async fn a_server_alone_can_be_read_only_too() {
         .await;
 }
 
-/// Without a leader nobody can agree on the end of a session, and the time does not count.
+/// Without a leader the end of a session cannot be committed, and its timeout does not run.
 #[tokio::test(start_paused = true)]
-async fn no_session_ends_without_a_quorum_and_its_ephemerals_go_with_it_afterwards() {
+async fn no_session_ends_without_a_quorum() {
     for members in [1, 2] {
         let server = Server::builder().in_memory().members(members);
         let server = server.start().await.unwrap();
@@ -196,7 +196,7 @@ async fn no_session_ends_without_a_quorum_and_its_ephemerals_go_with_it_afterwar
 }
 
 #[tokio::test]
-async fn a_wiped_ensemble_turns_its_old_clients_away() {
+async fn a_wiped_ensemble_refuses_old_clients() {
     let server = three().await;
     let mut raw = Raw::on(&server, 0).await;
     for path in ["/a", "/b"] {
@@ -217,7 +217,7 @@ async fn a_wiped_ensemble_turns_its_old_clients_away() {
 }
 
 #[tokio::test]
-async fn the_others_go_on_without_a_member_that_stops() {
+async fn an_ensemble_survives_a_stopped_member() {
     let server = three().await;
     let mut raw = Raw::on(&server, 2).await;
     raw.make("/e", CreateMode::Ephemeral).await;
@@ -236,15 +236,15 @@ async fn the_others_go_on_without_a_member_that_stops() {
     assert_eq!(back.exists("/e", false).await.err, 0);
 }
 
-/// What G6 guards against: the member does not know yet that it has lost its leader.
+/// Guarantee G6 covers this: a member that has not noticed that it lost its leader.
 #[tokio::test(start_paused = true)]
-async fn a_member_that_is_astray_answers_while_the_leader_ends_its_clients_sessions() {
+async fn an_isolated_member_answers_reads() {
     let server = three().await;
     assert_eq!(server.leader(), 2);
     let mut client = Raw::on(&server, 0).await;
     let mut other = Raw::on(&server, 1).await;
     client.make("/e", CreateMode::Ephemeral).await;
-    server.set_astray(0, true);
+    server.isolate_from_leader(0);
     for _ in 0..60 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(client.ping().await.is_some());
@@ -253,21 +253,24 @@ async fn a_member_that_is_astray_answers_while_the_leader_ends_its_clients_sessi
     }
     assert_eq!(other.exists("/e", false).await.err, -101);
     assert_eq!(server.sessions().len(), 1);
-    server.set_astray(0, false);
-    assert!(client.ping().await.is_none(), "it closes its connections");
+    server.rejoin_leader(0);
+    assert!(
+        client.ping().await.is_none(),
+        "the member closes its connections"
+    );
     assert!(other.ping().await.is_some());
 
-    // A write is not answered, and neither is what follows it.
+    // Neither a write nor a request after it is answered.
     let mut client = Raw::on(&server, 0).await;
-    server.set_astray(0, true);
-    let patience = Duration::from_secs(60);
+    server.isolate_from_leader(0);
+    let limit = Duration::from_secs(60);
     let request = raw::create("/late", CreateMode::Persistent);
     let write = client.try_call(OpCode::Create, &request);
-    assert!(tokio::time::timeout(patience, write).await.is_err());
-    assert!(tokio::time::timeout(patience, client.ping()).await.is_err());
+    assert!(tokio::time::timeout(limit, write).await.is_err());
+    assert!(tokio::time::timeout(limit, client.ping()).await.is_err());
     assert!(server.node("/late").is_none());
-    // Nor can the leader lose itself.
-    server.set_astray(2, true);
+    // The leader cannot be isolated from itself.
+    server.isolate_from_leader(2);
     let mut leader = Raw::on(&server, 2).await;
     leader.make("/ok", CreateMode::Persistent).await;
 }
@@ -289,8 +292,8 @@ async fn stopped_members_are_on_no_side() {
 #[tokio::test(start_paused = true)]
 async fn leader_keeps_a_quorum_of_followers() {
     let server = three().await;
-    server.set_astray(0, true);
-    server.set_astray(1, true);
+    server.isolate_from_leader(0);
+    server.isolate_from_leader(1);
     let mut client = Raw::on(&server, 1).await;
     client.make("/a", CreateMode::Persistent).await;
 }

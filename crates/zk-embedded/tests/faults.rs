@@ -1,11 +1,11 @@
-//! Every fault does what it says, and only that.
+//! Faults do what their documentation says, and nothing else.
 
-// What the lints let tests do they do not let their helpers do.
+// Clippy exempts `#[test]` functions from these lints, but not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a test fails by a panic"
 )]
 
 mod raw;
@@ -38,7 +38,7 @@ async fn a_reply_dropped_after_apply() {
 }
 
 #[tokio::test]
-async fn close_before_apply_swallow_refuse_and_repeat() {
+async fn a_script_of_several_actions() {
     let (server, faults) = server().await;
     faults.script([
         on(OpCode::Create).path("/closed").then(Action::Close),
@@ -99,7 +99,7 @@ async fn a_misreported_write_is_executed() {
 }
 
 #[tokio::test]
-async fn cuts_at_every_byte_of_a_frame_in_either_direction() {
+async fn cuts_at_every_byte_of_a_frame() {
     let (server, faults) = server().await;
     for byte in 0..=41 {
         faults.cut(Cut::new(Direction::ToClient, 0, byte));
@@ -126,7 +126,7 @@ async fn cuts_at_every_byte_of_a_frame_in_either_direction() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn delays_keep_the_order_and_dribbles_arrive() {
+async fn delays_keep_the_order_of_replies() {
     let (server, faults) = server().await;
     let mut raw = Raw::new(&server).await;
     faults.delay_replies(Duration::from_secs(3));
@@ -152,13 +152,13 @@ async fn delays_keep_the_order_and_dribbles_arrive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_open_connections_are_dead_and_the_client_is_not_told() {
+async fn half_open_connections_stay_open() {
     let (server, faults) = server().await;
     let mut raw = Raw::new(&server).await;
     assert_eq!(faults.half_open(raw.id()), 1);
     raw.send(xid::PING, OpCode::Ping.code(), &Nothing).await;
     tokio::select! {
-        _ = raw.frame() => panic!("the client was told"),
+        _ = raw.frame() => panic!("a half-open connection sent a frame"),
         () = tokio::time::sleep(Duration::from_secs(60)) => {}
     }
     assert!(server.sessions().is_empty());
@@ -184,7 +184,7 @@ async fn mute_and_slammed_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_frozen_server_has_not_read_is_not_executed_when_it_is_stopped() {
+async fn a_stopped_frozen_server_executes_nothing() {
     let (server, faults) = server().await;
     let request = raw::create("/a", CreateMode::Persistent);
     for _ in 0..100 {
@@ -194,7 +194,7 @@ async fn what_a_frozen_server_has_not_read_is_not_executed_when_it_is_stopped() 
         raw.send(1, OpCode::Create.code(), &request).await;
         let ask = ask();
         let (late, ()) = tokio::join!(Raw::with(&server, 0, &ask), server.stop());
-        assert!(late.is_none(), "a stopped server greets nobody");
+        assert!(late.is_none(), "a stopped server answered a handshake");
         assert!(raw.reply().await.is_none());
         assert_eq!(server.sessions().len(), sessions);
         assert!(server.node("/a").is_none());

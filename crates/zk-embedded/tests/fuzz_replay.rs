@@ -1,4 +1,4 @@
-//! The fuzz target as an ordinary test: every seed, and many small changes to each.
+//! The fuzz target as an ordinary test: every seed, and many small mutations of each.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,9 +18,9 @@ mod target;
 const MUTATIONS: usize = 20_000;
 
 #[test]
-fn fz8_embedded_server() {
+fn seeds_of_the_embedded_server() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/embedded_server");
     let handshakes = replaying::replay(&seeds, MUTATIONS, target::embedded_server);
-    // A seed that is not understood is none.
+    // Every seed must get at least through three handshakes.
     assert!(handshakes.iter().all(|made| *made >= 3), "{handshakes:?}");
 }

@@ -1,11 +1,11 @@
-//! Proving who one is: the scheme `ensemble`, SASL, and servers that insist.
+//! Authentication: the scheme `ensemble`, SASL, and servers with enforced schemes.
 
-// What the lints let tests do they do not let their helpers do.
+// Clippy exempts `#[test]` functions from these lints, but not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a test fails by a panic"
 )]
 
 mod raw;
@@ -23,7 +23,8 @@ async fn server(change: impl FnOnce(&mut Options)) -> Server {
     builder.start().await.unwrap()
 }
 
-/// Logs in with DIGEST-MD5; the code of the server's last answer, and whether that was its proof.
+/// Logs in with DIGEST-MD5. Returns the code of the server's last reply, and whether the reply was its
+/// proof.
 async fn login(raw: &mut Raw, user: &str, password: &str) -> (i32, bool) {
     let mut client = DigestMd5::new(&Digest::new(user, password), "cnonce");
     let mut challenge = None;
@@ -53,7 +54,7 @@ async fn another_ensembles_name_closes() {
     for (server, name) in [(&named, "a"), (&named, "b"), (&named, ""), (&any, "c")] {
         let mut raw = Raw::new(server).await;
         assert_eq!(raw.auth("ensemble", name.as_bytes()).await.err, 0, "{name}");
-        // It proves nothing that an ACL could name.
+        // It adds no identity.
         let who: WhoAmIResponse = raw.call(OpCode::WhoAmI, &raw::Nothing).await.body();
         assert_eq!(who.clients.len(), 1);
     }
@@ -117,7 +118,7 @@ async fn a_failed_login_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn a_server_that_insists_serves_no_other() {
+async fn enforced_schemes_refuse_other_clients() {
     for scheme in ["sasl", "digest"] {
         let server = server(|options| {
             options.sasl_users = bob();
@@ -157,7 +158,7 @@ async fn without_sasl_its_acls_are_invalid() {
 }
 
 #[tokio::test]
-async fn acls_can_be_kept_and_not_checked() {
+async fn acls_can_be_stored_unchecked() {
     for skip_acl in [false, true] {
         let server = server(|options| options.skip_acl = skip_acl).await;
         let mut bob = Raw::new(&server).await;
@@ -174,14 +175,14 @@ async fn acls_can_be_kept_and_not_checked() {
         assert_eq!(server.node("/bobs").unwrap().acl.len(), 1);
         let who: WhoAmIResponse = anyone.call(OpCode::WhoAmI, &raw::Nothing).await.body();
         assert_eq!(who.clients.len(), 1);
-        // `auth` stands for nothing that was proven.
+        // `auth` stands for no proven identity.
         let reply = anyone.call(OpCode::Create, &request).await;
         assert_eq!(reply.err, ErrorCode::InvalidAcl.code());
     }
 }
 
 #[tokio::test]
-async fn a_keeper_proves_nothing_by_not_checking() {
+async fn skip_acl_proves_nothing_on_keeper() {
     for pose in [Pose::KeeperOld, Pose::KeeperNew] {
         let server = server(|options| {
             options.skip_acl = true;

@@ -1,11 +1,11 @@
-//! Every pose, frame by frame: what the servers that are imitated do by their sources.
+//! Every pose, frame by frame, by the sources of the servers.
 
-// What the lints let tests do they do not let their helpers do.
+// Clippy exempts `#[test]` functions from these lints, but not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a test fails by a panic"
 )]
 
 mod raw;
@@ -37,7 +37,7 @@ async fn provoke(raw: &mut Raw, op: OpCode) -> Option<i32> {
     Some(raw.try_call(op, &Literal(vec![0])).await?.err)
 }
 
-/// Every operation by itself on every pose: executed as far as its body can be read, or unknown.
+/// Every operation outside a multi on every pose: executed if its body is readable, or unknown.
 #[tokio::test]
 async fn unknown_operations_end_the_connection() {
     for &pose in Pose::ALL {
@@ -146,7 +146,7 @@ async fn keeper_does_not_answer_a_close() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_by_pose() {
+async fn unreadable_requests_by_pose() {
     for &pose in Pose::ALL {
         let server = server(pose).await;
         for op in [OpCode::Create, OpCode::GetData, OpCode::Multi] {
@@ -158,7 +158,7 @@ async fn what_cannot_be_read_by_pose() {
 }
 
 #[tokio::test]
-async fn a_multi_takes_what_its_server_knows() {
+async fn a_multi_takes_the_operations_of_its_pose() {
     for &pose in Pose::ALL {
         let server = server(pose).await;
         let node = |path, mode| create(path, mode);
@@ -238,7 +238,7 @@ async fn the_servers_own_nodes_by_pose() {
         version.body::<GetDataResponse>().data.as_deref(),
         Some(&b"2"[..])
     );
-    // No client may write there, nor set the root.
+    // No client may write there, or set the root.
     let below = create("/keeper/x", CreateMode::Persistent);
     assert_eq!(raw.call(OpCode::Create, &below).await.err, -8);
     for path in ["/keeper/api_version", "/"] {
@@ -312,7 +312,7 @@ async fn keeper_acls_and_identities() {
         let get_acl = |path: &'static str| GetAclRequest { path: path.into() };
         let reply = raw.call(OpCode::GetAcl, &get_acl("/open")).await;
         assert_eq!(reply.body::<GetAclResponse>().acl, []);
-        // A failure is answered, and what is not a digest of two parts is one.
+        // A failure is answered. Any proof that is not a digest of two parts is one.
         assert_eq!(raw.auth("ip", b"127.0.0.1").await.err, -115);
         assert_eq!(raw.auth("digest", b"no colon").await.err, -115);
         assert_eq!(raw.auth("digest", b"bob:pw").await.err, 0);
@@ -359,11 +359,11 @@ async fn keeper_sends_an_event_for_each_watch() {
     assert_eq!(
         raw.take_events(),
         [
-            // Of the recursive watch, which names its own node.
+            // The recursive watch; its event names the watched node.
             event(EventType::NodeDeleted, "/a"),
             event(EventType::NodeDeleted, "/a/b"),
             event(EventType::NodeChildrenChanged, "/a"),
-            // Of the persistent one, for its data and for its children.
+            // The persistent watch, for data and for children.
             event(EventType::NodeDeleted, "/a/b"),
             event(EventType::NodeDeleted, "/a/b"),
         ]
@@ -469,7 +469,7 @@ async fn four_letter_words_by_pose() {
             "Zookeeper version: "
         };
         assert!(srvr.starts_with(begins), "{srvr}");
-        // The parser of operators reads every server's.
+        // zk-proto parses the texts of every server.
         let status: admin::ServerStatus = srvr.parse().unwrap();
         assert_eq!(status.mode, Some(admin::ServerMode::Standalone), "{pose}");
         assert_eq!(status.unreadable, [], "{pose}");
@@ -488,7 +488,7 @@ async fn four_letter_words_by_pose() {
             assert!(word(list).await.contains(&session), "{list} of {pose}");
         }
         let hash = word("hash").await;
-        assert!(hash.is_empty(), "known or not, it says nothing: {hash}");
+        assert!(hash.is_empty(), "empty, known or not: {hash}");
     }
     let server = Server::builder()
         .pose(Pose::KeeperNew)

@@ -1,11 +1,11 @@
-//! What protocol.md says was seen on live servers, seen here.
+//! Replies, errors and closes as observed on live Apache servers.
 
-// What the lints let tests do they do not let their helpers do.
+// Clippy exempts `#[test]` functions from these lints, but not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a test fails by a panic"
 )]
 
 mod raw;
@@ -25,7 +25,7 @@ async fn server_3_8() -> Server {
 }
 
 #[tokio::test]
-async fn the_handshake_answers_as_long_as_it_was_asked() {
+async fn handshakes_are_as_long_as_requested() {
     let server = server().await;
     let new = Raw::new(&server).await;
     assert_eq!((new.handshake_len, new.session.timeout_ms), (37, 10_000));
@@ -45,7 +45,7 @@ async fn the_handshake_answers_as_long_as_it_was_asked() {
 }
 
 #[tokio::test]
-async fn an_unknown_session_and_a_wrong_password_are_expired_and_closed() {
+async fn a_wrong_password_is_an_expired_session() {
     let server = server().await;
     let mut live = Raw::new(&server).await;
     let wrong = ConnectRequest {
@@ -63,7 +63,7 @@ async fn an_unknown_session_and_a_wrong_password_are_expired_and_closed() {
         assert_eq!(refused.session.password.as_bytes(), [0; 16]);
         assert!(refused.closed().await);
     }
-    // The wrong password has cost the live connection; the session has survived.
+    // The wrong password closes the live connection; the session survives.
     assert!(live.closed().await);
     let mut again = Raw::with(&server, 0, &live.resume()).await.unwrap();
     assert_eq!(again.id(), live.id());
@@ -83,7 +83,7 @@ async fn resuming_closes_the_older_connection() {
 }
 
 #[tokio::test]
-async fn a_client_that_has_seen_more_is_turned_away_without_a_word() {
+async fn a_client_with_a_later_zxid_is_closed() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     let seen = raw.ping().await.unwrap().zxid;
@@ -96,7 +96,7 @@ async fn a_client_that_has_seen_more_is_turned_away_without_a_word() {
 }
 
 #[tokio::test]
-async fn unknown_operations_are_refused_with_zxid_minus_1_and_closed() {
+async fn unknown_operations_close_the_connection() {
     let server = server().await;
     for op in [13, 999, 0, -1, 10, i32::MIN] {
         let mut raw = Raw::new(&server).await;
@@ -108,7 +108,7 @@ async fn unknown_operations_are_refused_with_zxid_minus_1_and_closed() {
 }
 
 #[tokio::test]
-async fn frames_over_the_limit_or_negative_close_without_a_reply() {
+async fn a_bad_frame_length_closes_without_reply() {
     let server = server().await;
     for len in [0x10_0000_i32, i32::MAX, -1, i32::MIN] {
         let mut raw = Raw::new(&server).await;
@@ -131,7 +131,7 @@ async fn frames_over_the_limit_or_negative_close_without_a_reply() {
 }
 
 #[tokio::test]
-async fn replies_without_a_record_have_none_and_null_is_not_empty() {
+async fn empty_replies_and_null_data() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     let null = CreateRequest {
@@ -156,7 +156,7 @@ async fn replies_without_a_record_have_none_and_null_is_not_empty() {
 }
 
 #[tokio::test]
-async fn auth_is_answered_with_zxid_0_and_a_failure_closes() {
+async fn auth_is_answered_with_zxid_0() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     let reply = raw.auth("digest", b"u:p").await;
@@ -186,7 +186,7 @@ async fn sasl_without_sasl_is_success_and_null() {
 }
 
 #[tokio::test]
-async fn bad_flags_acls_and_paths_have_their_codes() {
+async fn codes_of_bad_flags_acls_and_paths() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     let bad_flags = CreateRequest {
@@ -216,7 +216,7 @@ async fn bad_flags_acls_and_paths_have_their_codes() {
 }
 
 #[tokio::test]
-async fn a_write_that_is_refused_takes_a_zxid_and_a_read_does_not() {
+async fn a_refused_write_takes_a_zxid() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     let start = raw.ping().await.unwrap().zxid;
@@ -232,7 +232,7 @@ fn multi<'a>(ops: impl Into<Vec<MultiOp<'a>>>) -> MultiRequest<'a> {
 }
 
 #[tokio::test]
-async fn a_failed_multi_is_success_with_errors_and_does_nothing() {
+async fn a_failed_multi_is_a_success_with_errors() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     let start = raw.ping().await.unwrap().zxid;
@@ -288,9 +288,11 @@ async fn a_multi_sees_its_own_changes() {
     assert_eq!((stat.num_children, stat.cversion), (2, 4));
 }
 
-/// B9, ZOOKEEPER-4026.
+/// ZOOKEEPER-4026.
+///
+/// Guards: B9.
 #[tokio::test]
-async fn b9_create2_in_a_multi_is_answered_by_version() {
+async fn create2_in_a_multi_depends_on_the_pose() {
     for (server, has_stat) in [(server().await, true), (server_3_8().await, false)] {
         let mut raw = Raw::new(&server).await;
         let op = MultiOp::Create2(create("/a", CreateMode::Persistent));
@@ -303,7 +305,7 @@ async fn b9_create2_in_a_multi_is_answered_by_version() {
 }
 
 #[tokio::test]
-async fn what_3_8_does_not_know() {
+async fn operations_unknown_to_3_8() {
     let server = server_3_8().await;
     let mut raw = Raw::new(&server).await;
     for kind in [WatcherType::Persistent, WatcherType::PersistentRecursive] {
@@ -323,7 +325,7 @@ async fn what_3_8_does_not_know() {
     assert_eq!(raw.events[0].0, -1);
 }
 
-/// 3.8 fails when it comes to the operation; 3.9 reads all of them before it executes any.
+/// 3.8 fails when it executes the operation; 3.9 reads all operations before it executes any.
 #[tokio::test]
 async fn a_multi_with_a_ttl_left_out_is_unread() {
     let undone = vec![MultiResult::Error(-101), MultiResult::Error(-2)];
@@ -348,7 +350,7 @@ async fn a_multi_with_a_ttl_left_out_is_unread() {
 }
 
 #[tokio::test]
-async fn a_multi_read_reports_each_and_mixes_nothing() {
+async fn a_multi_read_refuses_writes() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     let get = |path: &'static str| {
@@ -371,7 +373,7 @@ async fn a_multi_read_reports_each_and_mixes_nothing() {
 }
 
 #[tokio::test]
-async fn in_a_multi_the_flags_decide_what_a_creation_is() {
+async fn flags_of_a_create_ttl_in_a_multi_decide() {
     for server in [server().await, server_3_8().await] {
         let mut raw = Raw::new(&server).await;
         let timed = |path: &'static str, flags| {
@@ -398,7 +400,7 @@ async fn in_a_multi_the_flags_decide_what_a_creation_is() {
 }
 
 #[tokio::test]
-async fn reconfig_and_delete_container_as_a_standalone_answers() {
+async fn reconfig_and_delete_container_standalone() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     let request = ReconfigRequest {
@@ -424,7 +426,7 @@ async fn reconfig_and_delete_container_as_a_standalone_answers() {
 }
 
 #[tokio::test]
-async fn close_session_is_answered_and_its_ephemerals_are_gone() {
+async fn close_session_deletes_ephemerals() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     raw.make("/e", CreateMode::Ephemeral).await;
@@ -436,7 +438,7 @@ async fn close_session_is_answered_and_its_ephemerals_are_gone() {
 }
 
 #[tokio::test]
-async fn sequences_come_from_creations_and_overflow_into_negative_numbers() {
+async fn sequence_numbers_overflow_to_negative() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     raw.make("/p", CreateMode::Persistent).await;
@@ -477,7 +479,7 @@ async fn what_a_connection_may_do() {
     assert_eq!(eve.set("/mine", b"", -1).await.err, -102);
     let below = create("/mine/x", CreateMode::Persistent);
     assert_eq!(eve.call(OpCode::Create, &below).await.err, -102);
-    // Deleting asks the parent.
+    // The permission to delete is that of the parent.
     eve.add_watch("/mine", AddWatchMode::Persistent).await;
     bob.set("/mine", b"", -1).await;
     eve.ping().await.unwrap();
@@ -493,7 +495,7 @@ async fn what_a_connection_may_do() {
 }
 
 #[tokio::test]
-async fn ephemerals_and_descendants_are_told() {
+async fn ephemerals_and_descendants_are_counted() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     for path in ["/a", "/ab"] {
@@ -517,7 +519,7 @@ async fn ephemerals_and_descendants_are_told() {
 }
 
 #[tokio::test]
-async fn what_is_used_is_counted_and_a_hard_quota_enforced() {
+async fn a_hard_quota_is_counted_and_enforced() {
     let server = Server::builder().in_memory().enforce_quota(true);
     let server = server.start().await.unwrap();
     let mut raw = Raw::new(&server).await;

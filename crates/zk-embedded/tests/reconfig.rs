@@ -1,32 +1,32 @@
 //! `reconfig` in an ensemble, as Apache ZooKeeper executes it.
 
-// What the lints let tests do they do not let their helpers do.
+// Clippy exempts `#[test]` functions from these lints, but not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a test fails by a panic"
 )]
 
 mod raw;
 
 use raw::{Raw, Reply};
 use zk_embedded::fault::on;
-use zk_embedded::{Builder, Server};
+use zk_embedded::{Server, ServerBuilder};
 use zk_proto::config::{EnsembleConfig, Role};
 use zk_proto::records::*;
 use zk_proto::*;
 
 const CONFIG: &str = "/zookeeper/config";
 
-fn builder() -> Builder {
+fn builder() -> ServerBuilder {
     Server::builder()
         .in_memory()
         .reconfig_enabled(true)
         .super_digest(digest_id("super", "secret"))
 }
 
-/// A client of a member, with all rights.
+/// A client of a member, with all permissions.
 async fn admin(server: &Server, member: usize) -> Raw {
     let mut admin = Raw::on(server, member).await;
     assert_eq!(admin.auth("digest", b"super:secret").await.err, 0);
@@ -79,7 +79,7 @@ async fn a_member_leaves_and_joins_again() {
     let mut other = Raw::on(&server, 0).await;
     let before = other.get(CONFIG, true).await;
     let before: GetDataResponse = before.body();
-    // What a real ensemble shows of a node that no transaction has made.
+    // The stat in a real ensemble of this node, which no transaction created.
     let stat = before.stat;
     assert_eq!((stat.version, stat.mzxid), (-1, Zxid(1 << 32)));
     let first = config(before.data);
@@ -93,13 +93,13 @@ async fn a_member_leaves_and_joins_again() {
     assert_eq!(changed.version, Some(reply.zxid));
     let voter = Role::Participant;
     assert_eq!(roles(&changed), [(2, voter), (3, voter)]);
-    // The member that was removed goes on serving, and sees the change.
+    // The member that was removed continues to serve clients, and sees the change.
     let seen: GetDataResponse = other.get(CONFIG, false).await.body();
     assert_eq!(config(seen.data), changed);
     let event = (EventType::NodeDataChanged, CONFIG.to_owned());
     assert_eq!(other.take_events(), [event]);
     other.make("/a", CreateMode::Persistent).await;
-    // It has no vote: two of three are no quorum, and both of the others are needed.
+    // It has no vote: a quorum needs both other members.
     server.partition(&[0, 1]);
     assert!(Raw::with(&server, 2, &raw::ask()).await.is_none());
     server.heal();
@@ -149,7 +149,7 @@ async fn refusals_are_those_of_apache() {
         let reply = reconfig(&mut admin, &request).await;
         assert_eq!(reply.err, code.code(), "{request:?}");
     }
-    // The permission is checked last: a client without it learns what is wrong with the rest.
+    // The permission is checked last, so a client without it gets the other errors first.
     let mut anyone = Raw::on(&server, 0).await;
     let reply = reconfig(&mut anyone, &leaving("x")).await;
     assert_eq!(reply.err, MarshallingError.code());
@@ -166,7 +166,7 @@ async fn refusals_are_those_of_apache() {
 }
 
 #[tokio::test]
-async fn it_has_to_be_enabled_and_an_ensemble() {
+async fn reconfig_needs_an_enabled_ensemble() {
     for (members, enabled, code) in [
         (3, false, ErrorCode::ReconfigDisabled),
         (1, true, ErrorCode::Unimplemented),
@@ -180,7 +180,7 @@ async fn it_has_to_be_enabled_and_an_ensemble() {
 }
 
 #[tokio::test]
-async fn another_member_leads_after_the_leader_left() {
+async fn a_leader_that_leaves_is_replaced() {
     let server = builder().members(3).start().await.unwrap();
     assert_eq!(server.leader(), 2);
     let mut admin = admin(&server, 2).await;
@@ -190,7 +190,7 @@ async fn another_member_leads_after_the_leader_left() {
     assert_eq!((reply.err, server.leader()), (0, 0));
     assert!(server.zxid().epoch() > epoch);
     assert!(admin.closed().await && other.closed().await);
-    // The sessions live on.
+    // The sessions survive.
     let resumed = Raw::with(&server, 1, &other.resume()).await.unwrap();
     assert_eq!(resumed.id(), other.id());
     server.change_leader();
@@ -219,7 +219,7 @@ async fn observers_follow_without_a_vote() {
         .replace("observer", "participant");
     let reply = reconfig(&mut admin, &joining(&voter)).await;
     assert_eq!(reply.err, 0);
-    assert!(at_observer.closed().await, "its part has changed");
+    assert!(at_observer.closed().await, "its role has changed");
     assert!(admin.ping().await.is_some());
     let all = [&seen.servers[0], &seen.servers[1]];
     let all = all.map(ToString::to_string).join(",");
@@ -250,7 +250,7 @@ async fn a_misreported_reconfig_is_executed() {
 }
 
 #[tokio::test]
-async fn what_was_lost_comes_back_with_the_configuration() {
+async fn the_configuration_survives_a_wipe() {
     let server = builder().members(3).start().await.unwrap();
     let mut admin = admin(&server, 0).await;
     let snapshot = server.snapshot();
@@ -279,7 +279,7 @@ async fn members_can_be_named_by_a_configuration() {
     assert_eq!(
         raw.id().0 >> 56,
         7,
-        "the number of the first is in session ids"
+        "session ids have the number of the first member"
     );
     let seen = config(server.node(CONFIG).unwrap().data);
     let (voter, observer) = (Role::Participant, Role::Observer);

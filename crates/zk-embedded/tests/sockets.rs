@@ -1,11 +1,11 @@
 //! Real sockets: ports, four-letter words, garbage.
 
-// What the lints let tests do they do not let their helpers do.
+// Clippy exempts `#[test]` functions from these lints, but not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a test fails by a panic"
 )]
 
 mod raw;
@@ -47,7 +47,7 @@ async fn a_server_answers_on_the_port_it_names() {
 }
 
 #[tokio::test]
-async fn four_letter_words_are_read_by_the_parsers_made_for_the_real_ones() {
+async fn four_letter_words_are_parsed_by_zk_proto() {
     let server = Server::start().await.unwrap();
     let mut raw = connect(&server).await;
     raw.make("/e", CreateMode::Ephemeral).await;
@@ -85,7 +85,7 @@ async fn four_letter_words_are_read_by_the_parsers_made_for_the_real_ones() {
 }
 
 #[tokio::test]
-async fn words_that_are_not_allowed_say_so() {
+async fn words_outside_the_whitelist_are_refused() {
     let mut options = Options::default();
     options.four_letter_words = Some(vec!["srvr".to_owned()]);
     let server = Server::builder().options(options).start().await.unwrap();
@@ -112,7 +112,7 @@ async fn a_refused_port_is_closed_and_comes_back() {
 }
 
 #[tokio::test]
-async fn garbage_costs_the_connection_and_nothing_else() {
+async fn garbage_closes_only_its_connection() {
     let server = Server::start().await.unwrap();
     let long = [b'z'; 5_000];
     let garbage: [&[u8]; 6] = [
@@ -127,7 +127,7 @@ async fn garbage_costs_the_connection_and_nothing_else() {
         let mut wire = TcpStream::connect(server.addresses()[0]).await.unwrap();
         wire.write_all(bytes).await.unwrap();
         let mut rest = Vec::new();
-        // A reset is an end too: what the server has not read is lost.
+        // A reset counts as the end: the server has not read all bytes.
         drop(wire.read_to_end(&mut rest).await);
         assert!(rest.is_empty());
     }
@@ -150,7 +150,7 @@ async fn a_cut_can_be_a_reset() {
 }
 
 #[tokio::test]
-async fn a_flood_of_large_replies_waits_for_the_client_instead_of_ending_it() {
+async fn large_replies_wait_for_the_client() {
     let mut options = Options::default();
     options.max_pending_output = 4 << 20;
     let server = Server::builder().options(options).start().await.unwrap();
@@ -172,9 +172,9 @@ async fn a_flood_of_large_replies_waits_for_the_client_instead_of_ending_it() {
     }
 }
 
-/// What it costs is processor time, of which a test does not judge a machine; it waits for no timer.
+/// The start waits for no timer: the clock is paused and does not advance.
 #[tokio::test(start_paused = true)]
-async fn a_server_is_up_without_waiting() {
+async fn a_server_starts_without_waiting() {
     let start = tokio::time::Instant::now();
     let server = Server::builder().in_memory().start().await.unwrap();
     drop(server.connect_in_memory().unwrap());
@@ -194,7 +194,7 @@ async fn traffic_is_counted_since_the_start() {
     raw.send(9, OpCode::CloseSession.code(), &raw::Nothing)
         .await;
     assert!(raw.reply().await.is_some() && raw.closed().await);
-    // The handshake, two requests, and the words themselves, which are answered when they are counted.
+    // The handshake, two requests, and the words themselves, which count before they are answered.
     assert_eq!(traffic(&server).await, (Some(4), Some(3)));
     assert_eq!(traffic(&server).await, (Some(5), Some(4)));
     assert_eq!(word(&server, "srst").await, "Server stats reset.\n");
@@ -214,7 +214,7 @@ async fn stats_of_a_connection_can_be_reset() {
         (cons[0].get("recved"), cons[0].get("sent")),
         (Some("2"), Some("2"))
     );
-    // The connection that asks is listed too.
+    // The connection of the word itself is listed too.
     assert_eq!((cons.len(), cons[1].session()), (2, None));
     assert_eq!(
         (cons[1].get("recved"), cons[1].get("sent")),

@@ -1,11 +1,11 @@
-//! Time is tokio's: paused and advanced, half a minute takes no time at all.
+//! Timeouts on tokio's clock, paused and advanced.
 
-// What the lints let tests do they do not let their helpers do.
+// Clippy exempts `#[test]` functions from these lints, but not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a test fails by a panic"
 )]
 
 mod raw;
@@ -29,7 +29,7 @@ async fn server() -> Server {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_session_expires_with_the_tick_after_its_timeout() {
+async fn an_idle_session_expires_at_the_next_tick() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     raw.make("/e", CreateMode::Ephemeral).await;
@@ -42,7 +42,7 @@ async fn a_silent_session_expires_with_the_tick_after_its_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pings_keep_a_session_and_a_disconnect_does_not_end_it() {
+async fn pings_keep_a_session_alive() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     for _ in 0..20 {
@@ -57,7 +57,7 @@ async fn pings_keep_a_session_and_a_disconnect_does_not_end_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_says_nothing_is_closed_after_10_seconds() {
+async fn no_handshake_closes_after_10_seconds() {
     use tokio::io::AsyncReadExt;
     let server = server().await;
     for wire in [true, false] {
@@ -96,7 +96,7 @@ async fn containers_and_old_nodes_are_reaped() {
     };
     for (path, ttl_ms) in [("/short", 1_000), ("/long", 1_000_000)] {
         let made = raw.call(OpCode::CreateTtl, &ttl(path, ttl_ms)).await;
-        // Neither shows in a stat.
+        // A stat shows neither containers nor times to live.
         assert_eq!(made.body::<Create2Response>().stat.ephemeral_owner, 0);
     }
     let info = server.node("/short").unwrap();
@@ -133,7 +133,7 @@ async fn stats_carry_the_injected_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_stands_still_while_frozen_or_stopped() {
+async fn timeouts_do_not_run_while_frozen() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     server.faults().freeze();

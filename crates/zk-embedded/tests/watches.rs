@@ -1,11 +1,11 @@
-//! Which events a server sends, in which order, and what it tells after a reconnect.
+//! Events and their order, and the events for missed changes after a reconnect.
 
-// What the lints let tests do they do not let their helpers do.
+// Clippy exempts `#[test]` functions from these lints, but not their helpers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed, which is what it is for"
+    reason = "a test fails by a panic"
 )]
 
 mod raw;
@@ -27,7 +27,7 @@ fn event(kind: EventType, path: &str) -> (EventType, String) {
 }
 
 #[tokio::test]
-async fn one_shot_watches_fire_once_before_the_reply_with_the_zxid_of_the_change() {
+async fn one_shot_watches_fire_before_the_reply() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     assert_eq!(raw.exists("/a", true).await.err, -101);
@@ -54,14 +54,14 @@ async fn one_shot_watches_fire_once_before_the_reply_with_the_zxid_of_the_change
     assert_eq!(raw.take_events(), [event(NodeChildrenChanged, "/a")]);
     raw.children("/a", true).await;
     raw.delete("/a").await;
-    // One event although data and children were watched.
+    // One event, although data and children are watched.
     let expected = [event(NodeDeleted, "/a"), event(NodeChildrenChanged, "/")];
     assert_eq!(raw.take_events(), expected);
     assert_eq!(server.watch_counts(), Default::default());
 }
 
 #[tokio::test]
-async fn persistent_watches_stay_and_recursive_ones_see_below() {
+async fn persistent_and_recursive_watches_stay() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     raw.add_watch("/p", AddWatchMode::Persistent).await;
@@ -83,7 +83,7 @@ async fn persistent_watches_stay_and_recursive_ones_see_below() {
     raw.make("/r", Persistent).await;
     raw.make("/r/c", Persistent).await;
     raw.set("/r/c", b"", -1).await;
-    // One event for two watches that match; and the child watch of 4475 gets its own.
+    // One event for two watches that match. The child watch gets its own event (ZOOKEEPER-4475).
     raw.get("/r/c", true).await;
     raw.children("/r", true).await;
     raw.delete("/r/c").await;
@@ -131,7 +131,7 @@ async fn watches_are_checked_and_removed_by_kind() {
 }
 
 #[tokio::test]
-async fn set_watches_tells_what_was_missed_and_sets_the_rest() {
+async fn set_watches_sends_missed_events_first() {
     let server = server().await;
     let mut raw = Raw::new(&server).await;
     for path in ["/changed", "/same", "/kids", "/quiet"] {
@@ -186,7 +186,7 @@ async fn set_watches_tells_what_was_missed_and_sets_the_rest() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_fires_the_watches_on_its_ephemerals() {
+async fn expiry_fires_watches_on_ephemerals() {
     let server = server().await;
     let mut owner = Raw::new(&server).await;
     owner.make("/e", Ephemeral).await;

@@ -34,7 +34,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// What it means, in a few words.
+            /// A short text, without the code.
             pub fn text(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*
@@ -119,11 +119,11 @@ error_codes! {
 }
 
 impl ErrorCode {
-    /// Whether a request that was answered with this code has not been executed, and never will be.
+    /// Whether a request that was answered with this code was not executed, and never will be.
     ///
-    /// These are the codes with which Apache's server answers from its checks before the transaction,
-    /// and those of its administration. All others leave it open: servers send them when their own
-    /// attempt to have a transaction committed has failed or taken too long (ClickHouse Keeper answers
+    /// These are the codes of the checks that Apache's server makes before a transaction, and of its
+    /// administration. After any other code the request may have been executed: servers send them when
+    /// the commit of a transaction failed or took too long (ClickHouse Keeper answers
     /// [`OperationTimeout`](Self::OperationTimeout) and [`ConnectionLoss`](Self::ConnectionLoss) then),
     /// or they belong to client libraries, or they are new.
     ///
@@ -173,9 +173,8 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the server ran out of time or lost its way to the ensemble, so that the same request
-    /// may be answered differently the next time. Such a code [leaves open](Self::is_refusal) whether
-    /// the request was executed.
+    /// Whether the server ran into a timeout or lost its connection to the ensemble, so that a retry may
+    /// succeed. The request may have been executed ([`is_refusal`](Self::is_refusal) is false).
     pub fn is_timeout(self) -> bool {
         matches!(
             self,
@@ -184,7 +183,7 @@ impl ErrorCode {
     }
 }
 
-/// What it means, and the code: `node does not exist (NoNode, -101)`.
+/// The text and the code: `node does not exist (NoNode, -101)`.
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

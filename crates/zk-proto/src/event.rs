@@ -1,8 +1,8 @@
 //! Watch events as the server sends them.
 
-use crate::record::record;
+use crate::jute::record::record;
 
-/// An enum of numbers in which unknown ones survive.
+/// An enum of numbers that keeps unknown ones.
 macro_rules! wire_enum {
     (
         $(#[$meta:meta])*
@@ -35,7 +35,7 @@ macro_rules! wire_enum {
             }
         }
 
-        impl<'a> $crate::record::Field<'a> for $name {
+        impl<'a> $crate::jute::record::Field<'a> for $name {
             fn get(
                 input: &mut $crate::jute::Decoder<'a>,
                 name: &'static str,
@@ -43,7 +43,7 @@ macro_rules! wire_enum {
                 input.i32(name).map(Self::from_i32)
             }
             fn put(&self, out: &mut bytes::BytesMut) {
-                $crate::record::Field::put(&self.code(), out);
+                $crate::jute::record::Field::put(&self.code(), out);
             }
         }
     };
@@ -73,8 +73,8 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// The state of the connection an event carries. On the wire it is always
-    /// [`KeeperState::SyncConnected`]; the others are made by clients.
+    /// The state of the connection in an event. Servers always send [`KeeperState::SyncConnected`];
+    /// the other states are made by clients.
     pub enum KeeperState {
         /// Not connected.
         Disconnected = 0,
@@ -103,7 +103,7 @@ record! {
         pub kind: EventType,
         /// The state of the connection.
         pub state: KeeperState,
-        /// The node, by its full path: a chroot is the client's affair.
+        /// The full path of the node; servers do not know the client's chroot.
         pub path: &'a str,
     }
 }

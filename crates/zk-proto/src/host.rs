@@ -29,7 +29,7 @@ pub(crate) fn whole_port(text: &str) -> Option<u16> {
     Some(port)
 }
 
-/// Whether it is a wildcard, which means all addresses of the machine that it is used on.
+/// Whether the host is a wildcard, which means all addresses of the machine that uses it.
 pub(crate) fn is_unspecified(host: &str) -> bool {
     let address = host.split('%').next().unwrap_or_default();
     address
@@ -68,8 +68,8 @@ fn ipv6(input: &str) -> IResult<&str, &str> {
     verify(take_till(|c| c == ']'), is_ipv6).parse(input)
 }
 
-/// Loose on purpose: what a name may be is for the resolver to say. But it may not hold anything
-/// that is part of the grammars it stands in.
+/// Loose on purpose, because the resolver decides which names are valid. But a name has no character
+/// that is part of the grammars around it.
 fn name(input: &str) -> IResult<&str, &str> {
     take_while1(|c: char| {
         let is_quote = matches!(c, '\u{2018}'..='\u{201f}');

@@ -4,19 +4,26 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::jute::record::Field;
 use crate::jute::{self, DecodeError, DecodeProblem, Decoder};
-use crate::record::Field;
 
 /// The id of a transaction; the order of zxids is the order of all changes in the ensemble.
 ///
 /// The upper half is the epoch (one leader's term), the lower half counts inside it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
     serde(transparent)
 )]
 pub struct Zxid(pub i64);
+
+/// Hexadecimal, as `Display`.
+impl fmt::Debug for Zxid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Zxid({self})")
+    }
+}
 
 impl Zxid {
     /// Before every transaction.
@@ -52,7 +59,7 @@ impl<'a> Field<'a> for Zxid {
 }
 
 /// The id of a session; 0 is none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -60,8 +67,15 @@ impl<'a> Field<'a> for Zxid {
 )]
 pub struct SessionId(pub i64);
 
+/// Hexadecimal, as `Display`.
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
 impl SessionId {
-    /// No session: what a client sends to ask for a new one.
+    /// No session; a client sends it to request a new one.
     pub const NONE: Self = Self(0);
 
     /// Whether this is [`SessionId::NONE`].
@@ -96,12 +110,12 @@ impl SessionPassword {
     /// Length of every password a ZooKeeper server makes.
     pub const LEN: usize = 16;
 
-    /// Takes the bytes a server gave.
+    /// A password with the bytes that a server sent.
     pub fn new(password: Bytes) -> Self {
         Self(password)
     }
 
-    /// Sixteen zero bytes: what a client sends to ask for a new session.
+    /// Sixteen zero bytes; a client sends them to request a new session.
     pub fn zero() -> Self {
         Self(Bytes::from_static(&[0; Self::LEN]))
     }
@@ -128,7 +142,8 @@ impl<'a> Field<'a> for SessionPassword {
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
         let start = input.position();
         match input.slice(name)? {
-            // Always copied: it lives as long as the session, the frame should not.
+            // Copied, because the password is kept as long as the session and must not keep the
+            // frame.
             Some(raw) => Ok(Self(Bytes::copy_from_slice(raw))),
             None => Err(input.error(name, start, DecodeProblem::Null)),
         }
@@ -138,7 +153,7 @@ impl<'a> Field<'a> for SessionPassword {
     }
 }
 
-/// The id of a request on its connection; its reply carries the same.
+/// The id of a request on its connection; its reply has the same id.
 pub type Xid = i32;
 
 /// The xids that are not request numbers.
@@ -164,6 +179,11 @@ mod tests {
         assert_eq!(Zxid(-1).to_string(), "0xffffffffffffffff");
         assert_eq!(SessionId(i64::MIN).to_string(), "0x8000000000000000");
         assert_eq!(SessionId::default().to_string(), "0x0");
+        assert_eq!(format!("{:?}", Zxid(-1)), "Zxid(0xffffffffffffffff)");
+        assert_eq!(
+            format!("{:?}", Some(SessionId(255))),
+            "Some(SessionId(0xff))"
+        );
     }
 
     #[test]

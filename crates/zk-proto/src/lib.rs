@@ -2,20 +2,24 @@
 //!
 //! This crate turns bytes into values and back, in both directions: a client encodes requests and
 //! decodes replies, a server the opposite. It has no runtime, clock or source of randomness, and
-//! nothing in it panics, or allocates ahead of the bytes it has, on what a peer sends. The layer
+//! nothing in it panics on what a peer sends, or allocates more than the bytes that it has. The layer
 //! above, `zk-transport`, moves the bytes.
 //!
 //! # Layout
 //!
-//! - [`jute`]: the serialization, a cursor for reading and helpers for writing
-//! - [`header`], [`op`], [`error_code`]: what stands in front of every request and reply
-//! - [`records`]: the bodies, one module for each family of operations
-//! - [`ids`], [`stat`], [`acl`], [`mode`], [`event`]: the data model
+//! The module list is a map of the code:
+//!
+//! - [`jute`]: the serialization: a cursor for reading, functions for writing, frames
+//! - [`records`]: what is in a frame: headers, bodies by family of operations, and
+//!   [`Request`] and [`Reply`], which choose the body by the operation
+//! - [`op`], [`error_code`]: the numbers of operations and errors
+//! - [`ids`], [`stat`], [`mode`], [`event`], [`acl`]: the data model
 //! - [`path`]: validation, chroots, sequence numbers
 //! - [`connect_string`]: hosts and chroot, `zk1:2181,[::1]:2182/chroot`
 //! - [`config`], [`admin`]: the ensemble's dynamic configuration and the four-letter words
+//! - `host`, `unreadable`: what the readers of texts share
 //!
-//! # Example
+//! # Example: one request
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -39,11 +43,59 @@
 //! # Ok::<(), zk_proto::jute::DecodeError>(())
 //! ```
 //!
+//! # Example: a captured conversation
+//!
+//! Both directions of a connection, as a packet capture has them. The reply does not name its
+//! operation, so the reader keeps the operation of every xid.
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use bytes::BytesMut;
+//! use zk_proto::records::{ConnectRequest, ConnectResponse};
+//! use zk_proto::{OpCode, ReplyHeader, Request, ServerFrame, decode_frame, split_frame};
+//!
+//! // Handshake, then getData of "/a" with xid 1.
+//! let client: &[u8] = b"\0\0\0\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x75\x30\0\0\0\0\0\0\0\0\0\0\0\x10\
+//!     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0f\0\0\0\x01\0\0\0\x04\0\0\0\x02/a\0";
+//! // Handshake, then the reply: the node does not exist.
+//! let server: &[u8] = b"\0\0\0\x25\0\0\0\0\0\0\x75\x30\x01\0\0\0\0\0\0\x02\0\0\0\x10secret-password!\0\
+//!     \0\0\0\x10\0\0\0\x01\0\0\0\x01\0\0\0\x03\xff\xff\xff\x9b";
+//! let (mut client, mut server) = (BytesMut::from(client), BytesMut::from(server));
+//! let limit = 1 << 20;
+//! let mut log = Vec::new();
+//!
+//! let frame = split_frame(&mut client, limit)?.expect("a whole frame");
+//! log.push(format!("{:?}", decode_frame::<ConnectRequest>(&frame, 0)?.session_id));
+//! let frame = split_frame(&mut server, limit)?.expect("a whole frame");
+//! log.push(format!("{:?}", decode_frame::<ConnectResponse>(&frame, 0)?.session_id));
+//!
+//! let mut ops = HashMap::new();
+//! while let Some(frame) = split_frame(&mut client, limit)? {
+//!     let (header, request) = Request::decode_frame(&frame)?;
+//!     ops.insert(header.xid, request.op_code());
+//!     log.push(format!("{} {request:?}", header.xid));
+//! }
+//! while let Some(frame) = split_frame(&mut server, limit)? {
+//!     let header: ReplyHeader = decode_frame(&frame, 0)?;
+//!     // An event answers no request, so its operation is of no importance.
+//!     let op = ops.remove(&header.xid).unwrap_or(OpCode::Notification);
+//!     let (header, reply) = ServerFrame::decode(&frame, op)?;
+//!     log.push(format!("{} {:?} {reply:?}", header.xid, header.zxid));
+//! }
+//! assert_eq!(log, [
+//!     "SessionId(0x0)",
+//!     "SessionId(0x100000000000002)",
+//!     r#"1 GetData(GetDataRequest { path: "/a", watch: false })"#,
+//!     "1 Zxid(0x100000003) Error(NoNode)",
+//! ]);
+//! # Ok::<(), zk_proto::DecodeError>(())
+//! ```
+//!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `serde` | `Serialize` and `Deserialize` on what people see: [`Stat`], [`Acl`], [`CreateMode`], [`Zxid`], connect strings, configurations |
+//! | `serde` | `Serialize` and `Deserialize` on the values that a program shows or stores: [`Stat`], [`Acl`], [`CreateMode`], [`Zxid`], connect strings, configurations |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -53,21 +105,19 @@ pub mod config;
 pub mod connect_string;
 pub mod error_code;
 pub mod event;
-pub mod header;
 mod host;
 pub mod ids;
 pub mod jute;
 pub mod mode;
 pub mod op;
 pub mod path;
-mod record;
 pub mod records;
 #[doc(hidden)]
 pub mod seeded;
 pub mod stat;
 mod unreadable;
 
-/// Makes types that are written with `Display` and read with `FromStr` text for serde as well.
+/// Serializes with `Display` and deserializes with `FromStr`.
 #[cfg(feature = "serde")]
 macro_rules! text_serde {
     ($($name:ty),*) => {$(
@@ -92,12 +142,12 @@ pub use acl::{Acl, Id, Permissions, digest_id};
 pub use connect_string::{ConnectString, ConnectTarget, HostPort};
 pub use error_code::ErrorCode;
 pub use event::{EventType, KeeperState, WatcherEvent};
-pub use header::{ReplyHeader, RequestHeader};
 pub use ids::{SessionId, SessionPassword, Xid, Zxid, xid};
-pub use jute::{Decode, DecodeError, DecodeProblem, Decoder, Encode, decode_frame};
+pub use jute::{Decode, DecodeError, DecodeProblem, Decoder, Encode, decode_frame, split_frame};
 pub use mode::{CreateMode, MAX_TTL_MS};
 pub use op::OpCode;
 pub use path::{Chroot, PathError, WirePath};
+pub use records::{Reply, ReplyHeader, Request, RequestHeader, ServerFrame};
 pub use stat::Stat;
 pub use unreadable::UnreadableLine;
 

@@ -7,6 +7,7 @@ pub const MAX_TTL_MS: i64 = 0xff_ffff_ffff;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum CreateMode {
     /// Lives until it is deleted.
     #[default]
@@ -19,8 +20,8 @@ pub enum CreateMode {
     EphemeralSequential,
     /// Deleted by the server some time after its last child is gone.
     Container,
-    /// Deleted by the server when it has had no children and no change for its time to live. The
-    /// server must have extended types enabled.
+    /// Deleted by the server when it has had no children and no change for its time to live. Only on
+    /// servers with extended types enabled.
     PersistentWithTtl,
     /// [`CreateMode::PersistentWithTtl`], with a number added to its name.
     PersistentSequentialWithTtl,
@@ -28,7 +29,7 @@ pub enum CreateMode {
 
 impl CreateMode {
     /// Every mode.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: &[Self] = &[
         Self::Persistent,
         Self::Ephemeral,
         Self::PersistentSequential,
@@ -40,7 +41,7 @@ impl CreateMode {
 
     /// The mode with this number on the wire.
     pub fn from_flags(flags: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.flags() == flags)
+        Self::ALL.iter().copied().find(|mode| mode.flags() == flags)
     }
 
     /// The number on the wire.
@@ -90,8 +91,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_map_both_ways_and_others_to_nothing() {
-        for mode in CreateMode::ALL {
+    fn flags_map_both_ways() {
+        for &mode in CreateMode::ALL {
             assert_eq!(CreateMode::from_flags(mode.flags()), Some(mode));
         }
         for flags in [-1, 7, 8, i32::MIN, i32::MAX] {
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn properties_of_each_mode() {
         let table: Vec<_> = CreateMode::ALL
-            .into_iter()
+            .iter()
             .map(|m| {
                 (
                     m.flags(),

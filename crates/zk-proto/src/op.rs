@@ -4,7 +4,7 @@ use std::fmt;
 
 macro_rules! op_codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
-        /// What a request asks, by the numbers of the protocol.
+        /// The operation of a request, by the numbers of the protocol.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(i32)]
         #[non_exhaustive]
@@ -67,7 +67,7 @@ op_codes! {
     Create2 = 15, "create2";
     /// Change the ensemble.
     Reconfig = 16, "reconfig";
-    /// Ask whether the server holds a watch.
+    /// Check whether the server holds a watch.
     CheckWatches = 17, "checkWatches";
     /// Remove a watch from the server.
     RemoveWatches = 18, "removeWatches";
@@ -108,6 +108,51 @@ impl OpCode {
     pub fn code(self) -> i32 {
         self as i32
     }
+
+    /// Whether the operation only reads, from the tree of the server that it is sent to or from that
+    /// server's connection.
+    pub fn is_read(self) -> bool {
+        matches!(
+            self,
+            Self::Exists
+                | Self::GetData
+                | Self::GetAcl
+                | Self::GetChildren
+                | Self::GetChildren2
+                | Self::GetEphemerals
+                | Self::GetAllChildrenNumber
+                | Self::MultiRead
+                | Self::WhoAmI
+        )
+    }
+
+    /// Whether the leader proposes a transaction for the operation, and a quorum commits it, before
+    /// the reply. Of the operations that end a session or begin one this is false: servers decide on
+    /// local sessions alone.
+    pub fn is_write(self) -> bool {
+        matches!(
+            self,
+            Self::Create
+                | Self::Create2
+                | Self::CreateContainer
+                | Self::CreateTtl
+                | Self::Delete
+                | Self::DeleteContainer
+                | Self::SetData
+                | Self::SetAcl
+                | Self::Check
+                | Self::Multi
+                | Self::Reconfig
+        )
+    }
+
+    /// Whether a follower passes the operation on to the leader: the [writes](Self::is_write), the end
+    /// of a session, and `sync`, which the leader answers without a quorum ([ZOOKEEPER-2136]).
+    ///
+    /// [ZOOKEEPER-2136]: https://issues.apache.org/jira/browse/ZOOKEEPER-2136
+    pub fn needs_leader(self) -> bool {
+        self.is_write() || matches!(self, Self::CloseSession | Self::Sync)
+    }
 }
 
 impl fmt::Display for OpCode {
@@ -121,7 +166,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_maps_back_and_unknown_ones_to_nothing() {
+    fn no_operation_is_read_and_write() {
+        let count = |is: fn(OpCode) -> bool| OpCode::ALL.iter().filter(|op| is(**op)).count();
+        assert_eq!(count(OpCode::is_read), 9);
+        assert_eq!(count(OpCode::is_write), 11);
+        assert_eq!(count(OpCode::needs_leader), 13);
+        assert_eq!(count(|op| op.is_read() && op.needs_leader()), 0);
+    }
+
+    #[test]
+    fn every_op_code_maps_back() {
         for &op in OpCode::ALL {
             assert_eq!(OpCode::from_i32(op.code()), Some(op));
         }

@@ -1,8 +1,8 @@
-//! Bugs that other clients have had, to prove that our tests would find them here.
+//! Bugs of other clients, to prove that the tests of this workspace find them.
 //!
-//! They exist in builds with `--cfg seeded_bugs` only, and there the variable `ZK_SEEDED_BUG` says
-//! which one is on. `cargo xtask bugs` switches on each that `tests/SEEDED_BUGS.md` lists and
-//! demands that the test named there fails.
+//! They exist in builds with `--cfg seeded_bugs` only. The variable `ZK_SEEDED_BUG` says which one is
+//! on. `cargo xtask bugs` switches on each bug in `tests/SEEDED_BUGS.md` and checks that the test
+//! named there fails.
 
 /// Whether the bug of this number is on; the constant `false` in every other build.
 #[cfg(not(seeded_bugs))]

@@ -1,18 +1,21 @@
 //! A node's metadata.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 
 use crate::ids::{SessionId, Zxid};
+use crate::jute::record::{Field, record};
 use crate::jute::{Decode, DecodeError, Decoder, Encode};
 use crate::mode::MAX_TTL_MS;
-use crate::record::{Field, record};
 
 record! {
     /// A node's metadata. Times are the leader's wall clock: use zxids and versions for order.
+    ///
+    /// Other crates make one from [`Stat::default`] and set its fields.
     #[derive(Copy, Default, Hash)]
     #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    #[non_exhaustive]
     pub struct Stat {
         /// The transaction that created the node.
         pub czxid: Zxid,
@@ -28,9 +31,9 @@ record! {
         pub cversion: i32,
         /// How often its ACL was set.
         pub aversion: i32,
-        /// The session an ephemeral node ends with; otherwise 0. Inside a server, containers and
-        /// nodes with a time to live have a mark here; Apache servers (seen with 3.8) show clients
-        /// a 0 instead, so a client cannot tell them from persistent nodes.
+        /// The session that an ephemeral node ends with; otherwise 0. Inside a server, containers and
+        /// nodes with a time to live have a mark here. Apache servers (observed with 3.8) send
+        /// clients a 0 instead, so a client cannot distinguish them from persistent nodes.
         pub ephemeral_owner: i64,
         /// Length of its data in bytes.
         pub data_length: i32,
@@ -44,7 +47,7 @@ record! {
 impl<'a> Field<'a> for Stat {
     #[inline]
     fn get(input: &mut Decoder<'a>, name: &'static str) -> Result<Self, DecodeError> {
-        // Asked once, not for each of eleven fields.
+        // Checked once instead of for each of eleven fields.
         input.need(name, Stat::LEN)?;
         Stat::decode(input)
     }
@@ -55,9 +58,10 @@ impl<'a> Field<'a> for Stat {
 
 /// The owner of a container.
 const CONTAINER: i64 = i64::MIN;
-/// The bits that must be set in the owner of a node with a time to live …
+/// The owner of a node with a time to live, without that time: eight bits set, then 16 bits with the
+/// kind of extension, which is 0.
 const TTL_MARK: i64 = 0xff00_0000_0000_0000_u64.cast_signed();
-/// … and those that are looked at to say so: the 16 between hold the kind of extension, 0 for TTL.
+/// All bits of the owner except those of the time to live.
 const TTL_MASK: i64 = !MAX_TTL_MS;
 
 impl Stat {
@@ -69,19 +73,30 @@ impl Stat {
         self.owner().is_some()
     }
 
-    /// The session an ephemeral node ends with.
+    /// The session an ephemeral node ends with; `None` for every other node.
     pub fn owner(&self) -> Option<SessionId> {
         let other = self.ephemeral_owner == 0 || self.is_container() || self.ttl().is_some();
         (!other).then_some(SessionId(self.ephemeral_owner))
     }
 
-    /// Whether the node is marked as a container, which [`Stat::ephemeral_owner`] says who can see.
+    /// When the node was created, by the wall clock of the leader of that time.
+    pub fn created(&self) -> SystemTime {
+        system_time(self.ctime)
+    }
+
+    /// When the node's data was last set, by the wall clock of the leader of that time.
+    pub fn modified(&self) -> SystemTime {
+        system_time(self.mtime)
+    }
+
+    /// Whether the node is marked as a container. Apache servers do not show clients the mark
+    /// ([`Stat::ephemeral_owner`]).
     pub fn is_container(&self) -> bool {
         self.ephemeral_owner == CONTAINER
     }
 
-    /// The node's time to live, if it is marked with one, which [`Stat::ephemeral_owner`] says who
-    /// can see.
+    /// The node's time to live, if it is marked with one. Apache servers do not show clients the mark
+    /// ([`Stat::ephemeral_owner`]).
     pub fn ttl(&self) -> Option<Duration> {
         let marked = self.ephemeral_owner & TTL_MASK == TTL_MARK;
         let ms = (self.ephemeral_owner & MAX_TTL_MS).cast_unsigned();
@@ -102,6 +117,16 @@ impl Stat {
     }
 }
 
+/// The Unix epoch for a time that the platform cannot represent.
+fn system_time(ms: i64) -> SystemTime {
+    let distance = Duration::from_millis(ms.unsigned_abs());
+    let time = match ms {
+        0.. => UNIX_EPOCH.checked_add(distance),
+        _ => UNIX_EPOCH.checked_sub(distance),
+    };
+    time.unwrap_or(UNIX_EPOCH)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_tells_the_kind_of_node() {
+    fn the_owner_shows_the_kind_of_node() {
         let kinds = |stat: Stat| (stat.owner(), stat.is_container(), stat.ttl());
         assert_eq!(kinds(owned(0)), (None, false, None));
         assert_eq!(
@@ -141,7 +166,21 @@ mod tests {
     }
 
     #[test]
-    fn a_ttl_outside_its_40_bits_has_no_owner_value() {
+    fn times_are_milliseconds_since_the_epoch() {
+        let stat = Stat {
+            ctime: 1_500,
+            mtime: -1,
+            ..Stat::default()
+        };
+        assert_eq!(stat.created(), UNIX_EPOCH + Duration::from_millis(1_500));
+        assert_eq!(stat.modified(), UNIX_EPOCH - Duration::from_millis(1));
+        for ms in [i64::MIN, i64::MAX] {
+            system_time(ms);
+        }
+    }
+
+    #[test]
+    fn a_ttl_of_more_than_40_bits_is_refused() {
         assert_eq!(Stat::ttl_owner(0), None);
         assert_eq!(Stat::ttl_owner(-1), None);
         assert_eq!(Stat::ttl_owner(MAX_TTL_MS + 1), None);

@@ -1,7 +1,6 @@
 use std::fmt;
 
-/// A line of a server's text that could not be read. The other lines of the text were read without
-/// it.
+/// A line of a server's text that could not be read. It does not affect the other lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnreadableLine {
@@ -9,7 +8,7 @@ pub struct UnreadableLine {
     pub line: usize,
     /// The line, without white space at its ends.
     pub text: String,
-    /// What such a line should be.
+    /// The expected form of the line.
     pub expected: &'static str,
 }
 

@@ -27,21 +27,21 @@ fn replay(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
-fn fz1_decode_reply() {
+fn seeds_of_decode_reply() {
     replay("decode_reply", targets::decode_reply);
 }
 
 #[test]
-fn fz1_decode_request() {
+fn seeds_of_decode_request() {
     replay("decode_request", targets::decode_request);
 }
 
 #[test]
-fn fz6_parse_text() {
+fn seeds_of_parse_text() {
     replay("parse_text", targets::parse_text);
 }
 
 #[test]
-fn fz9_lock_names() {
+fn seeds_of_lock_names() {
     replay("lock_names", targets::lock_names);
 }

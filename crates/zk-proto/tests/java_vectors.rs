@@ -200,7 +200,7 @@ fn vectors(name: &str) -> Vec<(&'static str, Bytes)> {
 }
 
 #[test]
-fn every_record_reads_and_writes_javas_bytes() {
+fn records_read_and_write_javas_bytes() {
     let mut checks: HashMap<_, _> = records().into_iter().collect();
     // These are the same record on our side.
     let same = checks["ExistsResponse stat"];
@@ -225,7 +225,7 @@ fn every_record_reads_and_writes_javas_bytes() {
 }
 
 #[test]
-fn records_of_fixed_size_are_as_long_as_they_say() {
+fn fixed_sizes_are_right() {
     for (name, len) in [
         ("RequestHeader", RequestHeader::LEN),
         ("ReplyHeader", ReplyHeader::LEN),
@@ -240,7 +240,7 @@ fn records_of_fixed_size_are_as_long_as_they_say() {
 }
 
 #[test]
-fn the_handshake_with_and_without_its_last_byte() {
+fn handshakes_without_the_last_byte() {
     let requests = vectors("ConnectRequest");
     let full_requests = vectors("ConnectRequest+readOnly");
     assert_eq!((requests.len(), full_requests.len()), (20, 20));
@@ -298,7 +298,7 @@ fn the_handshake_with_and_without_its_last_byte() {
             *values
         );
         assert_eq!(encode(&response), frame);
-        // B4, B5: bytes after the response are somebody else's.
+        // Bytes after the response are left to the next record (B4, B5).
         let longer = [frame, &[7, 7, 7][..]].concat().into();
         assert_eq!(
             decode_frame::<ConnectResponse>(&longer, 0).unwrap(),
@@ -381,8 +381,10 @@ fn multis_read_and_write_javas_bytes() {
 
 /// B14: Java writes what lies outside the BMP as CESU-8. It is read, and written as UTF-8, which
 /// Java reads.
+///
+/// Guards: B14.
 #[test]
-fn b14_characters_outside_the_bmp_are_read_as_java_writes_them() {
+fn javas_cesu_8_is_read() {
     fn check<T>(name: &str)
     where
         T: for<'a> Decode<'a> + Encode + Text + PartialEq + Debug,

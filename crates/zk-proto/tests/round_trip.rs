@@ -34,19 +34,12 @@ fn stat() -> impl Strategy<Value = Stat> {
     (any::<[i64; 6]>(), any::<[i32; 5]>()).prop_map(|(longs, ints)| {
         let [czxid, mzxid, ctime, mtime, ephemeral_owner, pzxid] = longs;
         let [version, cversion, aversion, data_length, num_children] = ints;
-        Stat {
-            czxid: Zxid(czxid),
-            mzxid: Zxid(mzxid),
-            ctime,
-            mtime,
-            version,
-            cversion,
-            aversion,
-            ephemeral_owner,
-            data_length,
-            num_children,
-            pzxid: Zxid(pzxid),
-        }
+        let mut stat = Stat::default();
+        (stat.czxid, stat.mzxid, stat.pzxid) = (Zxid(czxid), Zxid(mzxid), Zxid(pzxid));
+        (stat.ctime, stat.mtime, stat.ephemeral_owner) = (ctime, mtime, ephemeral_owner);
+        (stat.version, stat.cversion, stat.aversion) = (version, cversion, aversion);
+        (stat.data_length, stat.num_children) = (data_length, num_children);
+        stat
     })
 }
 

@@ -1,13 +1,13 @@
-//! A barrier that holds everybody back until it is opened.
+//! A barrier that blocks its waiters until it is opened.
 
-use zk_client::{Client, Error, ErrorKind, Repetition, Zxid};
+use zk_client::{Client, ErrorKind, Zxid};
 
 use crate::error::Result;
 use crate::paths::check_own;
-use crate::pause::pause;
+use crate::retry::RetryBackoff;
 
-/// A barrier: while its znode exists, it is closed, and who [waits](Self::wait) waits. kazoo's
-/// `Barrier` and Curator's `DistributedBarrier` are the same.
+/// A barrier: while its znode exists, it is closed, and [`wait`](Self::wait) does not return. The
+/// counterpart of kazoo's `Barrier` and Curator's `DistributedBarrier`.
 ///
 /// ```no_run
 /// # async fn run(zk: zk_client::Client) -> Result<(), zk_recipes::Error> {
@@ -15,30 +15,30 @@ use crate::pause::pause;
 ///
 /// let barrier = Barrier::new(&zk, "/migration");
 /// barrier.close().await?;
-/// // … elsewhere, workers are at barrier.wait().await? …
+/// // … in other programs, workers are in barrier.wait().await? …
 /// barrier.open().await?;
 /// # Ok(()) }
 /// ```
 ///
 /// # Znodes
 ///
-/// That at `path`, persistent, with nothing in it: to kazoo and Curator it is one of their own.
+/// The znode at `path`, persistent and empty, which kazoo and Curator recognize as their own.
 ///
 /// # Cost
 ///
-/// One znode. A read and a watch for each caller that waits, and all are woken at once, which is what
-/// the barrier is for; they read once more. In each session, the first read of a wait goes out together
-/// with a sync. One request to close it; to open it, a sync and a read that go out together, and a
-/// deletion.
+/// One znode. A read and a watch for each waiter; the opening wakes all of them at once, and each
+/// reads once more. In each session, the first read of a wait is sent together with a sync. One
+/// request to close it; to open it, a sync and a read that are sent together, and a deletion.
 ///
 /// # Losing the session
 ///
-/// Nothing is lost: the znode belongs to no session, and who waits goes on waiting in the next one.
+/// Nothing is lost: the znode belongs to no session, and a wait continues in the next session.
 ///
 /// # Cancel safety
 ///
-/// A wait can be dropped and begun again, and leaves no watch. Whether closing or opening has
-/// happened is not known when it is dropped; to do it again does no harm.
+/// A wait can be dropped and started again, and leaves no watch. After a dropped `close` or `open`
+/// the barrier may be open or closed; both can be repeated.
+#[doc(alias = "DistributedBarrier")]
 #[derive(Debug, Clone)]
 pub struct Barrier {
     client: Client,
@@ -46,64 +46,62 @@ pub struct Barrier {
 }
 
 impl Barrier {
-    /// The barrier that `path` stands for.
+    /// The barrier at `path`.
     pub fn new(client: &Client, path: &str) -> Self {
         Barrier {
-            // What is asked of it is done, however long that takes.
+            // Closing and opening are retried until they are done.
             client: client.with_deadline(None),
             path: path.to_owned(),
         }
     }
 
-    /// Closes it, if it is open. Tries until it is done.
+    /// Closes the barrier if it is open. Retries until that is done.
     ///
     /// # Errors
-    /// The client is over, or the ensemble refuses. An invalid path, or the root of the ensemble, is
+    /// The client is closed, or the ensemble refuses. An invalid path, or the root of the ensemble, is
     /// an error before anything is sent ([`InvalidPath`](ErrorKind::InvalidPath)), also from the
     /// other methods.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves it open or closed.
+    /// Dropping the future leaves the barrier open or closed.
     pub async fn close(&self) -> Result<()> {
         check_own(&self.client, &self.path)?;
-        let mut pause = pause();
+        let mut backoff = RetryBackoff::of_repeatable();
         loop {
             match self.client.create(&self.path, "").parents().await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::NodeExists => return Ok(()),
-                // Servers look at the parent's ACL first.
+                // Servers check the parent's ACL first.
                 Err(error)
                     if error.kind() == ErrorKind::NoAuth
                         && self.client.exists(&self.path).await?.is_some() =>
                 {
                     return Ok(());
                 }
-                Err(error) if passes(&mut pause, &error) => {
-                    tokio::time::sleep(pause.next_delay()).await
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => backoff.sleep_after(error).await?,
             }
         }
     }
 
-    /// Opens it, if it is closed. Tries until it is done; one that is closed again meanwhile stays
-    /// closed.
+    /// Opens the barrier if it is closed. Retries until that is done; a barrier that another client
+    /// closes again meanwhile stays closed.
     ///
     /// # Errors
-    /// The client is over, or the ensemble refuses: a znode with children is none of a barrier.
+    /// The client is closed, or the ensemble refuses: a znode with children is not a barrier.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves it open or closed.
+    /// Dropping the future leaves the barrier open or closed.
     pub async fn open(&self) -> Result<()> {
         check_own(&self.client, &self.path)?;
-        let mut pause = pause();
+        let mut backoff = RetryBackoff::of_repeatable();
         let mut tried: Option<Zxid> = None;
         loop {
-            // The server may lag behind the one that closed it, or was asked to delete it.
+            // The server may lag behind the one that executed the creation, or an earlier deletion.
             let error = match self.client.exists(&self.path).synced().await {
                 Ok(None) => return Ok(()),
-                // The one that was to be opened is, although its deletion was not answered. A
-                // smaller zxid is that of a restored ensemble, in which nothing was deleted.
+                // An earlier deletion, whose reply was lost, has opened the barrier, and this znode is
+                // from a later closing. A smaller zxid is that of a restored ensemble, in which
+                // nothing was deleted.
                 Ok(Some(stat)) if tried.is_some_and(|tried| tried < stat.czxid) => return Ok(()),
                 Ok(Some(stat)) => {
                     tried = Some(stat.czxid);
@@ -115,25 +113,22 @@ impl Barrier {
                 }
                 Err(error) => error,
             };
-            if !passes(&mut pause, &error) {
-                return Err(error.into());
-            }
-            tokio::time::sleep(pause.next_delay()).await;
+            backoff.sleep_after(error).await?;
         }
     }
 
-    /// Waits until it is open. A barrier that was closed before the call counts as closed, also if the
-    /// client's server lags behind the one that closed it. While the client is connected to a server
-    /// without a quorum, the wait goes on.
+    /// Waits until the barrier is open. A barrier that was closed before the call counts as closed, also
+    /// if the client's server lags behind the one that closed it. While the client is connected to a
+    /// server without a quorum, the wait continues.
     ///
     /// # Errors
-    /// The client is over, or the ensemble refuses the read.
+    /// The client is closed, or the ensemble refuses the read.
     ///
     /// # Cancel safety
     /// Can be dropped and called again. No watch is left.
     pub async fn wait(&self) -> Result<()> {
         check_own(&self.client, &self.path)?;
-        let mut pause = pause();
+        let mut backoff = RetryBackoff::of_repeatable();
         // The latest session in which the server has caught up with the leader.
         let mut synced = None;
         loop {
@@ -144,29 +139,19 @@ impl Barrier {
                 false => exists.synced().await,
             };
             match found {
-                // Reads go on into the next session, whose server may lag behind the last one.
+                // The client resends reads in the next session, whose server may lag behind the last one.
                 Ok((None, _)) if synced == Some(epoch) && self.client.session().epoch != epoch => {}
                 Ok((None, _)) => return Ok(()),
-                // Whatever the event is, look again: a change of data and a lost session are no
+                // Reads again after every event: a change of data and a lost session are not an
                 // opening.
                 Ok((Some(_), watch)) => {
-                    pause.reset();
+                    backoff.reset();
                     synced = Some(epoch);
                     watch.await;
                 }
-                Err(error) if error.kind() == ErrorKind::ReadOnly => {
-                    tokio::time::sleep(pause.next_delay()).await
-                }
-                Err(error) if passes(&mut pause, &error) => {
-                    tokio::time::sleep(pause.next_delay()).await
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) if error.kind() == ErrorKind::ReadOnly => backoff.sleep().await,
+                Err(error) => backoff.sleep_after(error).await?,
             }
         }
     }
-}
-
-/// Whether it may go better the next time, for what can be done twice.
-fn passes(pause: &mut Repetition, error: &Error) -> bool {
-    error.is_retryable() || pause.may_go_on(error)
 }

@@ -1,17 +1,18 @@
-//! The connections of a client, one after the other.
+//! Notice of the connections of a client.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use zk_client::{Client, State, StateStream, Watch};
+#[cfg(any(feature = "election", feature = "watches"))]
+use zk_client::Watch;
+use zk_client::{Client, State, StateStream};
 
-/// Reports when the client is connected again in a session that goes on.
+/// Reports when the client is connected again in a session that resumes.
 ///
-/// A server that arms the watches of such a session again compares the zxid that the client has seen
-/// last with those of the znodes. If the ensemble was restored from a backup meanwhile, what has
-/// become of the znodes has smaller zxids, and the server reports no change.
+/// A server that arms the watches of such a session again compares the last zxid that the client has
+/// seen with those of the znodes. If the ensemble was restored from a backup meanwhile, the znodes
+/// have smaller zxids, and the server reports no change.
 #[derive(Debug)]
 pub(crate) struct Connections {
     states: StateStream,
@@ -27,13 +28,14 @@ impl Connections {
         }
     }
 
-    /// Waits for the event of a watch, or until the client is connected again; returns whether that
-    /// came first. The watch must be held until another is set in its place.
+    /// Waits for the event of a watch, or until the client is connected again; true for the latter.
+    /// The watch must be held until another is set in its place.
     ///
     /// # Cancel safety
     /// Can be dropped and called again.
+    #[cfg(any(feature = "election", feature = "watches"))]
     pub(crate) async fn restored_before(&mut self, watch: &mut Watch) -> bool {
-        poll_fn(|cx| {
+        std::future::poll_fn(|cx| {
             if self.poll_restored(cx).is_ready() {
                 return Poll::Ready(true);
             }
@@ -42,8 +44,8 @@ impl Connections {
         .await
     }
 
-    /// Ready once for each connection by which a session goes on. A session that ends ends its
-    /// watches, so the first connection of the next one is not reported.
+    /// Ready once for each connection by which a session resumes. The end of a session ends its
+    /// watches, so the first connection of the next session is not reported.
     pub(crate) fn poll_restored(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Poll::Ready(Some(state)) = Pin::new(&mut self.states).poll_next(cx) {
             let (State::Connected { epoch, .. } | State::ConnectedReadOnly { epoch }) = state
@@ -51,8 +53,8 @@ impl Connections {
                 continue;
             };
             // A connection without a session has the epoch 0.
-            let goes_on = |before| before == epoch || before == 0;
-            if self.epoch.replace(epoch).is_some_and(goes_on) {
+            let resumes = |before| before == epoch || before == 0;
+            if self.epoch.replace(epoch).is_some_and(resumes) {
                 return Poll::Ready(());
             }
         }

@@ -1,4 +1,7 @@
-//! A place for the latest of something: written by one task, read by one owner.
+//! A slot for the latest value: written by one task, read by one owner.
+//!
+//! Not `tokio::sync::watch`: its receiver borrows the value, which stays in memory after it is read
+//! and has to be cloned (errors cannot be), and it has no `poll` method for a `Stream`.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,41 +12,41 @@ use tokio::task::AbortHandle;
 use zk_client::Client;
 
 #[derive(Debug)]
-struct Place<T> {
+struct Slot<T> {
     unread: Option<T>,
     over: bool,
     waker: Option<Waker>,
 }
 
-/// Writes. Dropping it ends the reader's stream.
+/// Writes the slot. Dropping it ends the reader's stream.
 #[derive(Debug)]
-pub(crate) struct Writer<T>(Arc<Mutex<Place<T>>>);
+pub(crate) struct Writer<T>(Arc<Mutex<Slot<T>>>);
 
-/// Reads the latest value, each at most once; one that is overwritten before it is read is skipped.
+/// Reads the slot, each value at most once; a value that is overwritten before it is read is skipped.
 /// Dropping it ends the task that writes.
 #[derive(Debug)]
 pub(crate) struct Latest<T> {
-    place: Arc<Mutex<Place<T>>>,
+    slot: Arc<Mutex<Slot<T>>>,
     task: AbortHandle,
-    /// Keeps the client open. The task does not, for it ends some time after the reader.
+    /// Keeps the client open. The task does not, since it ends some time after the reader.
     _client: Client,
 }
 
 impl<T: Send + 'static> Latest<T> {
-    /// Starts the task that writes, on the client's runtime. It must use only handles of the client
-    /// that are in the background.
+    /// Starts the task that writes, on the client's runtime. The task must use only background handles
+    /// of the client.
     pub(crate) fn written_by<F>(client: &Client, task: impl FnOnce(Writer<T>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let place = Arc::new(Mutex::new(Place {
+        let slot = Arc::new(Mutex::new(Slot {
             unread: None,
             over: false,
             waker: None,
         }));
-        let task = client.runtime().spawn(task(Writer(place.clone())));
+        let task = client.runtime().spawn(task(Writer(slot.clone())));
         Latest {
-            place,
+            slot,
             task: task.abort_handle(),
             _client: client.clone(),
         }
@@ -53,9 +56,9 @@ impl<T: Send + 'static> Latest<T> {
 impl<T> Writer<T> {
     pub(crate) fn write(&self, value: T) {
         let waker = {
-            let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            place.unread = Some(value);
-            place.waker.take()
+            let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.unread = Some(value);
+            slot.waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -66,9 +69,9 @@ impl<T> Writer<T> {
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
         let waker = {
-            let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            place.over = true;
-            place.waker.take()
+            let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.over = true;
+            slot.waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -80,12 +83,12 @@ impl<T> Stream for Latest<T> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        match (place.unread.take(), place.over) {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match (slot.unread.take(), slot.over) {
             (Some(value), _) => Poll::Ready(Some(value)),
             (None, true) => Poll::Ready(None),
             (None, false) => {
-                place.waker = Some(cx.waker().clone());
+                slot.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }

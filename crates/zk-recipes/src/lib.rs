@@ -1,8 +1,10 @@
-//! Locks, leader election and watches that stay, on top of [`zk_client`].
+//! Locks, leader election and watches that survive reconnects and session expiry, on top of
+//! [`zk_client`].
 //!
-//! Everything here uses only what `zk_client` offers to everybody. The layer above is yours.
+//! The recipes use only the public API of `zk_client`. The layer above is your program.
 //!
 //! ```no_run
+//! # #[cfg(feature = "locks")]
 //! # async fn run(zk: zk_client::Client) -> Result<(), zk_recipes::Error> {
 //! use zk_recipes::Lock;
 //!
@@ -15,90 +17,109 @@
 //!
 //! # Locks are leases
 //!
-//! No lock service can stop a process that was paused while it held a lock and has not noticed that
-//! the lock is somebody else's now. So a lock here is not a boolean but a [`Guard`], which knows
-//! until when it can be trusted. The page [`fencing`] says how to live with that.
+//! No lock service can stop a process that was suspended while it held a lock and has not noticed
+//! that the lock has another holder now. So a lock here is not a boolean but a `Guard` with a
+//! deadline and a fencing token. The page [`fencing`] says how to use them.
 //!
 //! # Modules
-//! - [`Lock`]: one holder at a time, first come, first served. [`ReadLock`], [`WriteLock`]: many
-//!   readers or one writer. [`Semaphore`]: so many at a time. [`MultiLock`]: several locks, all or
-//!   none.
-//! - [`Election`]: one leader at a time, and who it is. [`LeaderLatch`]: the same in Curator's names.
-//! - [`Guard`]: what they give, and how it is lost. [`Trust`]: what it rests on. [`revoke`]: asking a
-//!   holder to let go.
-//! - [`Layout`]: names that kazoo and Curator understand.
-//! - [`DataWatch`], [`ChildrenWatch`]: the latest state of a znode, for ever.
-//! - [`PatientChildrenWatch`]: children that have come to rest.
-//! - [`Barrier`]: holds everybody back until it is opened.
-//! - [`TreeCache`]: a copy of a subtree, kept up to date.
-//! - [`fencing`]: a page on locks that are lost.
-//! - `line`, `names`: the queue of znodes that locks and elections are made of, and its order.
-//!   `options`: what all who stand in it can be told. `permits`: how many a semaphore lets in.
-//! - `fate`, `renewal`, `fenced`: parts of the guard. `leaders`: following an election.
-//! - `follow`, `latest`: how watches keep up. `pause`: between attempts. `paths`: which paths recipes
-//!   accept.
+//!
+//! The modules are private except [`fencing`]; their types are exported here. This list is the map
+//! of the code.
+//!
+//! | module | types | what it holds |
+//! |---|---|---|
+//! | `locks` | `Lock`, `ReadLock`, `WriteLock`, `MultiLock`, `Semaphore` | one holder at a time; readers and writers; several locks, all or none; a limited number of leases |
+//! | `election` | `Election`, `LeaderLatch`, `LeaderStream` | one leader at a time; the same with Curator's znodes; a stream of the leaders |
+//! | `queue` | `Contender`, `Layout` | the queue of sequential znodes behind locks and elections, its order, its names, and the options that its users share |
+//! | `guard` | `Guard`, `Token`, `FencedMulti`, `LeaseBasis`, `revoke` | what a lock or an election returns: its deadline, its renewal, its loss, fenced writes, revocation |
+//! | `watch` | `DataWatch`, `ChildrenWatch`, `PatientChildrenWatch` | streams of the latest state of a znode |
+//! | `tree_cache` | `TreeCache`, `Snapshot`, `Cached`, `CacheEvent`, `CacheEvents` | a copy of a subtree, kept up to date |
+//! | `barrier` | `Barrier` | blocks its waiters until it is opened |
+//! | `error` | [`Error`], `GuardLost`, `CacheError` | what can go wrong |
+//! | [`fencing`] | | a page on locks that are lost |
+//! | `retry`, `connections`, `latest`, `paths` | | backoff between attempts, notice of reconnects, a slot for the latest value, checks of paths |
 //!
 //! # Features
 //!
+//! Each family of recipes has a feature, so that a program compiles only what it uses. The families
+//! do not depend on each other. `Guard`, `Layout` and `Contender` come with `locks` and with
+//! `election`.
+//!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `serde` | no | [`DataWatch`] of types that are JSON in ZooKeeper |
+//! | `locks` | yes | `Lock`, `ReadLock`, `WriteLock`, `MultiLock`, `Semaphore` |
+//! | `election` | yes | `Election`, `LeaderLatch`, `LeaderStream` |
+//! | `barrier` | yes | `Barrier` |
+//! | `watches` | yes | `DataWatch`, `ChildrenWatch`, `PatientChildrenWatch` |
+//! | `tree-cache` | yes | `TreeCache` |
+//! | `serde` | no | `DataWatch::json` for znodes that contain JSON; `Token` can be serialized, as a number |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "barrier")]
 mod barrier;
-mod children_watch;
+#[cfg(any(
+    feature = "locks",
+    feature = "election",
+    feature = "watches",
+    feature = "tree-cache"
+))]
 mod connections;
-mod data_watch;
+#[cfg(feature = "election")]
 mod election;
 mod error;
-mod fate;
-mod fenced;
 pub mod fencing;
-mod follow;
+#[cfg(any(feature = "locks", feature = "election"))]
 mod guard;
-mod latch;
+#[cfg(any(feature = "election", feature = "watches"))]
 mod latest;
-mod layout;
-mod leaders;
-mod line;
-mod lock;
-mod multi_lock;
-mod names;
-mod options;
+#[cfg(feature = "locks")]
+mod locks;
+#[cfg(any(
+    feature = "locks",
+    feature = "election",
+    feature = "barrier",
+    feature = "watches",
+    feature = "tree-cache"
+))]
 mod paths;
-mod patient;
-mod pause;
-mod permits;
-mod renewal;
-mod revoke;
-mod rw_lock;
-mod semaphore;
+#[cfg(any(feature = "locks", feature = "election"))]
+mod queue;
+#[cfg(any(
+    feature = "locks",
+    feature = "election",
+    feature = "barrier",
+    feature = "watches",
+    feature = "tree-cache"
+))]
+mod retry;
+#[cfg(feature = "tree-cache")]
 mod tree_cache;
+#[cfg(feature = "watches")]
+mod watch;
 
+#[cfg(feature = "barrier")]
 pub use barrier::Barrier;
-pub use children_watch::{ChildrenState, ChildrenWatch};
-pub use data_watch::{DataState, DataWatch};
-pub use election::{Election, Term};
-pub use error::{Error, Lost, Result};
-pub use fenced::Fenced;
-pub use guard::{Guard, Token};
-pub use latch::LeaderLatch;
-pub use layout::Layout;
-pub use leaders::Leaders;
-pub use line::Contender;
-pub use lock::{Lock, LockGuard};
-pub use multi_lock::{MultiGuard, MultiLock};
-pub use patient::PatientChildrenWatch;
-pub use renewal::Trust;
-pub use revoke::revoke;
-pub use rw_lock::{ReadLock, WriteGuard, WriteLock};
-pub use semaphore::{Semaphore, SemaphoreLease};
-pub use tree_cache::{
-    CacheError, CacheEvent, CacheEvents, Cached, Snapshot, TreeCache, TreeCacheBuilder,
+#[cfg(feature = "election")]
+pub use election::{Election, LeaderStream, Term, leader_latch::LeaderLatch};
+#[cfg(feature = "tree-cache")]
+pub use error::CacheError;
+pub use error::{Error, GuardLost, Result};
+#[cfg(any(feature = "locks", feature = "election"))]
+pub use guard::{Guard, LeaseBasis, Token, fenced::FencedMulti, revoke::revoke};
+#[cfg(feature = "locks")]
+pub use locks::{
+    Lock, LockGuard, MultiGuard, MultiLock, ReadLock, Semaphore, SemaphoreLease, WriteGuard,
+    WriteLock,
 };
+#[cfg(any(feature = "locks", feature = "election"))]
+pub use queue::{Contender, Layout};
+#[cfg(feature = "tree-cache")]
+pub use tree_cache::{CacheEvent, CacheEvents, Cached, Snapshot, TreeCache, TreeCacheBuilder};
+#[cfg(feature = "watches")]
+pub use watch::{ChildrenState, ChildrenWatch, DataState, DataWatch, PatientChildrenWatch};
 
 // Compiles the examples of the README.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "locks"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,9 +1,11 @@
-//! What a node in a cache takes, in a process of its own, so that nothing else is measured.
+//! The memory of a node in a cache, measured in a process without other tests.
 
 #![cfg(target_os = "linux")]
+// The lints allow this in tests, but not in the helpers of tests.
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that panics has failed, which is what it is for"
+    clippy::panic,
+    reason = "a panic is a failed test"
 )]
 
 mod common;
@@ -15,7 +17,7 @@ use zk_recipes::TreeCache;
 const NODES: usize = 100_000;
 const PAGE: usize = 4096;
 
-/// What this process takes, in bytes.
+/// The memory of this process, in bytes.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// How delays grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BackoffPolicy {
     /// Upper bound of the first delay.
     pub initial: Duration,
@@ -11,18 +12,22 @@ pub struct BackoffPolicy {
     pub max: Duration,
 }
 
-impl Default for BackoffPolicy {
-    /// From 100 ms, doubling, to 5 s.
-    fn default() -> Self {
-        BackoffPolicy {
-            initial: Duration::from_millis(100),
-            max: Duration::from_secs(5),
-        }
+impl BackoffPolicy {
+    /// Delays that double from `initial` to `max`, both of them upper bounds.
+    pub const fn new(initial: Duration, max: Duration) -> Self {
+        BackoffPolicy { initial, max }
     }
 }
 
-/// A sequence of delays. Each lies uniformly between half its bound and the bound, so that many
-/// clients of one dead server come back spread out, and none comes back at once.
+impl Default for BackoffPolicy {
+    /// From 100 ms, doubling, to 5 s.
+    fn default() -> Self {
+        BackoffPolicy::new(Duration::from_millis(100), Duration::from_secs(5))
+    }
+}
+
+/// A sequence of delays. Each lies uniformly between half its bound and the bound, so that the clients
+/// of a dead server are spread out when they return, and none of them returns at once.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     policy: BackoffPolicy,
@@ -33,7 +38,7 @@ pub struct Backoff {
 impl Backoff {
     /// A sequence that `seed` determines.
     ///
-    /// No bound is less than a millisecond, so that nothing spins.
+    /// A bound of less than a millisecond counts as one, so that no caller spins.
     pub fn new(policy: BackoffPolicy, seed: u64) -> Self {
         let least = Duration::from_millis(1);
         let policy = BackoffPolicy {
@@ -59,7 +64,7 @@ impl Backoff {
         bound / 2 + self.jitter(bound / 2)
     }
 
-    /// A delay between nothing and `bound`, uniformly; it does not advance the sequence.
+    /// A delay between zero and `bound`, uniformly; it does not advance the sequence.
     pub fn jitter(&mut self, bound: Duration) -> Duration {
         let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(self.rng.u64(0..=nanos))
@@ -77,9 +82,10 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// P8, B47: any configuration, any number of attempts.
+        /// Any configuration, any number of attempts.
+        /// Guards: B47.
         #[test]
-        fn b47_delays_stay_within_the_bound_and_never_overflow(
+        fn delays_stay_within_the_bound(
             initial in any::<u64>(), max in any::<u64>(), seed in any::<u64>(), skip in any::<u32>(),
         ) {
             let policy = BackoffPolicy {

@@ -26,12 +26,12 @@ pub enum Disconnect {
     /// The server answered the connect request, and closed the connection without answering the
     /// credentials of this scheme.
     #[error(
-        "the server closed the connection when it was given the credentials of scheme {0:?}; they are \
+        "the server closed the connection when it received the credentials of scheme {0:?}; they are \
          likely to be wrong (for the scheme \"ensemble\": it is not the name of this ensemble), unless \
          the server has just shut down"
     )]
     ClosedInAuth(String),
-    /// The connection was reset: the server is gone, or closed it without reading all it was sent.
+    /// The connection was reset: the server is gone, or closed it without reading all that was sent.
     #[error("{0}")]
     Reset(String),
     /// The operating system reported a failure.
@@ -40,22 +40,22 @@ pub enum Disconnect {
     /// The connection could not be opened.
     #[error("{0}")]
     Dial(String),
-    /// TLS could not be had, or ended with an alert.
+    /// The TLS handshake failed, or TLS ended with an alert.
     #[cfg(feature = "tls")]
     #[error(transparent)]
-    Tls(#[from] crate::tls::TlsError),
-    /// The connection was opened in the clear to a port for TLS.
+    Tls(#[from] crate::tls::error::TlsError),
+    /// The connection was opened without TLS to a port for TLS.
     #[error("the server speaks TLS on this port; connect with TLS, or to its port for plaintext")]
     ServerSpeaksTls,
-    /// Nothing was received for two thirds of the session's timeout, pings notwithstanding.
-    #[error("the server was silent for {} ms", .0.as_millis())]
-    Silent(Duration),
-    /// The client looks for a server that answers sooner.
+    /// Nothing was received for two thirds of the session's timeout, although the client pinged.
+    #[error("nothing was received from the server for {} ms", .0.as_millis())]
+    ReadTimeout(Duration),
+    /// The client leaves for a server that answers sooner.
     #[error("the server did not answer soon enough")]
     GivenUp,
-    /// Something was received all the time, but for ten times the session's timeout no answer to
-    /// what had been waiting for one.
-    #[error("the server talked, and answered nothing for {} ms", .0.as_millis())]
+    /// Bytes were received all the time, but for ten times the session's timeout no answer to the
+    /// oldest request or ping.
+    #[error("the server sent data, but answered no request for {} ms", .0.as_millis())]
     Unanswered(Duration),
     /// The connection was accepted, but the connect request was not answered in time.
     #[error(
@@ -67,8 +67,8 @@ pub enum Disconnect {
     /// The first bytes were not a ZooKeeper connect response.
     #[error("the peer does not speak the ZooKeeper protocol: {0}")]
     NotZooKeeper(String),
-    /// A frame announced more bytes than the configured limit. It is not the reply that was due, or
-    /// that is not known: a watch notification, for one.
+    /// A frame announced more bytes than the configured limit, and is not, or not known to be, the reply
+    /// that was due: a watch notification, for example.
     #[error("the server sent a frame of {len} bytes, more than the limit of {limit}")]
     FrameTooLarge {
         /// Announced length in bytes.
@@ -87,7 +87,7 @@ pub enum Disconnect {
     /// A frame announced a negative length.
     #[error("the server sent a frame of negative length {0}")]
     NegativeLength(i32),
-    /// A reply arrived for another request than the one it is the turn of.
+    /// A reply arrived for another request than the oldest in flight.
     #[error("reply for xid {got} when {expected} was due")]
     XidMismatch {
         /// The reply's xid.
@@ -104,15 +104,15 @@ pub enum Disconnect {
     /// The server refused to re-establish a watch, so the connection cannot be trusted to deliver.
     #[error("the server refused to re-arm watches: {0}")]
     RearmRefused(zk_proto::ErrorCode),
-    /// The server ran out of time over credentials or a step of the login, which is no refusal. They
-    /// are sent again on the next connection.
+    /// The server ran out of time over credentials or a step of the login, which is no refusal; the
+    /// client sends them again on the next connection.
     #[error("the server did not verify the credentials: {0}")]
     AuthTimedOut(zk_proto::ErrorCode),
     /// The server refused the credentials.
     #[error("the server refused the credentials of scheme {0:?}")]
     AuthRefused(String),
-    /// A read-only server does not know the session, which may live on where there is a quorum; or
-    /// it was asked for a new one, and may not give any.
+    /// A read-only server does not know the session, which may live on where there is a quorum; or the
+    /// client requested a new session, which this server may not grant.
     #[error(
         "the server has no quorum and cannot serve this session; without one, servers serve only \
          local sessions (localSessionsEnabled)"
@@ -121,30 +121,30 @@ pub enum Disconnect {
     /// The login with SASL failed.
     #[error("the login with {mechanism} failed: {cause}")]
     LoginFailed {
-        /// The mechanism, as the login calls it.
+        /// The name of the mechanism.
         mechanism: String,
         /// Why.
-        cause: crate::SaslError,
+        cause: crate::sasl::SaslError,
     },
-    /// The server serves only clients that have authenticated, and this one has not, or not by a scheme
-    /// that counts.
+    /// The server serves only clients that have authenticated, and this client has not, or not by a
+    /// scheme that the server requires.
     #[error(
         "the server requires clients to authenticate, with SASL or the schemes of its \
-         `enforce.auth.schemes`, and this client has not been given what it takes"
+         `enforce.auth.schemes`, and this client has no such credentials"
     )]
     LoginRequired,
-    /// The server says that the session has expired.
+    /// The server answered that the session has expired.
     #[error("the session has expired")]
     SessionExpired,
-    /// This side leaves the server for another one.
+    /// The client leaves the server for another one.
     #[error("the client moves to another server")]
     Moving,
-    /// This side is done with the connection.
+    /// The client closed the connection.
     #[error("closed by this client")]
     Local,
 }
 
-// Not `#[from]`, which would make what the text says a source as well.
+// Not `#[from]`, which would make the error a source although the text contains it.
 impl From<DecodeError> for Disconnect {
     fn from(error: DecodeError) -> Self {
         Disconnect::Malformed(error)
@@ -152,8 +152,7 @@ impl From<DecodeError> for Disconnect {
 }
 
 impl Disconnect {
-    /// Whether the next attempt will fail in the same way unless somebody changes a certificate or
-    /// a setting.
+    /// Whether the next attempt will fail in the same way unless a certificate or a setting is changed.
     pub fn is_lasting(&self) -> bool {
         match self {
             #[cfg(feature = "tls")]
@@ -169,7 +168,7 @@ impl Disconnect {
         #[cfg(feature = "tls")]
         if let Some(error) = error
             .get_ref()
-            .and_then(|inner| inner.downcast_ref::<crate::tls::TlsError>())
+            .and_then(|inner| inner.downcast_ref::<crate::tls::error::TlsError>())
         {
             return Disconnect::Tls(error.clone());
         }
@@ -182,7 +181,7 @@ impl Disconnect {
         }
     }
 
-    /// Whether the peer broke the protocol, as opposed to being away.
+    /// Whether the peer broke the protocol, as opposed to being unreachable.
     pub fn is_protocol_violation(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! Asking a server one of its four-letter words.
+//! Four-letter words: a server's plain-text commands.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -10,13 +10,14 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_proto::HostPort;
 
-use crate::{Addresses, Dial, DialError, Stream};
+use crate::dial::{Dial, DialError, Transport};
+use crate::hosts::Addresses;
 
-/// The longest answer in bytes, 64 MiB: the connections or watches of some 300,000 clients.
+/// The longest answer in bytes, 64 MiB: the list of some 300,000 clients' connections or watches.
 pub const MAX_ANSWER: usize = 64 << 20;
 
-/// How long the first byte of the answer may take before the word is sent once more. Servers answer
-/// the short words within milliseconds.
+/// How long the first byte of the answer may take before the word is sent once more. Servers begin to
+/// answer within milliseconds.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The answer to a four-letter word.
@@ -25,8 +26,8 @@ const FIRST_BYTE_TIMEOUT: Duration = Duration::from_millis(500);
 pub struct Answer {
     /// What the server wrote, up to the end of the connection.
     pub text: String,
-    /// The failure that ended the connection, if the server did not close it in order. Some servers
-    /// reset it after a whole answer, so `text` may have its end or not.
+    /// The failure that ended the connection, if the server did not close it properly. Some servers reset
+    /// it after a whole answer, so `text` may be complete or not.
     pub interrupted: Option<io::Error>,
 }
 
@@ -38,24 +39,24 @@ impl Deref for Answer {
     }
 }
 
-/// Opens a connection for it, as for a session, asks, and returns the answer.
+/// Opens a connection, as for a session, sends the word, and returns the answer.
 ///
-/// The server ends the answer by closing the connection. If no byte of it comes within half a second,
-/// the word is sent with a line feed as well, over a second connection: proxies that pass on whole
-/// lines only need one, and servers that do not expect one may reset the connection because of it.
-/// The answer that comes first counts. The caller limits how long it takes.
+/// The server ends the answer by closing the connection. If no byte arrives within half a second, the
+/// word is also sent with a line feed, over a second connection: proxies that pass on only whole lines
+/// need it, and servers that do not expect it may reset the connection because of it. The first answer
+/// counts. The caller limits how long it takes.
 ///
 /// # Errors
 /// The connection could not be opened, or was lost before a byte of the answer was read; or the
 /// answer is longer than [`MAX_ANSWER`].
 ///
 /// # Cancel safety
-/// Dropping the future abandons the question and leaves nothing behind.
+/// Dropping the future closes the connections and leaves nothing behind.
 pub async fn ask(dial: &dyn Dial, host: &HostPort, word: &str) -> Result<Answer, DialError> {
     ask_next(dial, host, &mut Addresses::default(), word).await
 }
 
-/// Asks the next of the addresses of `host`; otherwise as [`ask`].
+/// Queries the next of the addresses of `host`; otherwise as [`ask`].
 ///
 /// # Errors
 /// As [`ask`].
@@ -94,7 +95,7 @@ async fn open(
     host: &HostPort,
     addresses: &mut Addresses,
     text: &str,
-) -> Result<Box<dyn Stream>, DialError> {
+) -> Result<Box<dyn Transport>, DialError> {
     let mut stream = dial.dial_next(host, addresses).await?;
     let written = async {
         stream.write_all(text.as_bytes()).await?;
@@ -105,7 +106,7 @@ async fn open(
 }
 
 /// The rest of the answer.
-async fn read(mut stream: Box<dyn Stream>, mut answer: Vec<u8>) -> Result<Answer, DialError> {
+async fn read(mut stream: Box<dyn Transport>, mut answer: Vec<u8>) -> Result<Answer, DialError> {
     loop {
         match stream.read_buf(&mut answer).await {
             Ok(0) => return finish(answer, None),
@@ -131,8 +132,8 @@ fn finish(answer: Vec<u8>, interrupted: Option<io::Error>) -> Result<Answer, Dia
 
 type Asked = Result<Answer, DialError>;
 
-/// The first answer that is not empty; if there is none, what the first connection came to, unless
-/// only that one failed.
+/// The first answer that is not empty. If there is none, the result of the first connection, or of the
+/// second if only the first one failed.
 async fn first_answer(
     first: impl Future<Output = Asked>,
     second: impl Future<Output = Asked>,
@@ -157,7 +158,7 @@ async fn first_answer(
     .await
 }
 
-/// Polls a question until it has `ended`, and returns its answer if that is not empty.
+/// Polls one connection until it has `ended`, and returns its answer if that is not empty.
 fn poll_answer(
     asked: Pin<&mut impl Future<Output = Asked>>,
     ended: &mut Option<Asked>,
@@ -184,7 +185,7 @@ mod tests {
     use tokio::io::{AsyncRead, DuplexStream, ReadBuf, duplex};
 
     use super::*;
-    use crate::Dialing;
+    use crate::dial::Dialing;
 
     const SRVR: &str = "Zookeeper version: 3.8.0\nMode: standalone\n";
 
@@ -206,7 +207,7 @@ mod tests {
             let (near, far) = duplex(1 << 16);
             let number = self.1.fetch_add(1, Ordering::Relaxed);
             tokio::spawn((self.0)(number, far));
-            Box::pin(async move { Ok(Box::new(near) as Box<dyn Stream>) })
+            Box::pin(async move { Ok(Box::new(near) as Box<dyn Transport>) })
         }
     }
 
@@ -223,7 +224,7 @@ mod tests {
         (answer, connections.load(Ordering::Relaxed))
     }
 
-    /// A server that answers what comes, be it a word or a word and a line feed.
+    /// A server that answers with and without a line feed.
     async fn answer_words(_: usize, mut stream: DuplexStream) {
         let mut word = [0; 4];
         stream.read_exact(&mut word).await.unwrap();
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_is_asked_once() {
+    async fn one_connection_is_enough() {
         let (answer, connections) = ask_rig("srvr", answer_words).await;
         let answer = answer.unwrap();
         assert_eq!((&*answer.text, connections), (SRVR, 1));
@@ -305,7 +306,7 @@ mod tests {
         }
     }
 
-    /// Ends with a reset behind `answer`.
+    /// A stream that is reset after `answer`.
     struct Reset {
         answer: &'static [u8],
         write: tokio::io::Sink,
@@ -352,7 +353,7 @@ mod tests {
                 answer: self.0,
                 write: tokio::io::sink(),
             };
-            Box::pin(async move { Ok(Box::new(stream) as Box<dyn Stream>) })
+            Box::pin(async move { Ok(Box::new(stream) as Box<dyn Transport>) })
         }
     }
 

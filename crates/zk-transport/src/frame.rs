@@ -2,25 +2,25 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::Disconnect;
+use crate::error::Disconnect;
 
-/// Bytes asked for when the size of what comes next is unknown.
+/// How many bytes to read at once when the size of the next frame is unknown.
 const READ_CHUNK: usize = 16 * 1024;
 
-/// The same after a silence, which is mostly followed by the answer to a ping: there may be thousands
-/// of connections that hear nothing else.
-const FIRST_CHUNK: usize = 512;
+/// The same on an idle connection, which mostly receives the answer to a ping: a process may have
+/// thousands of connections that receive nothing else.
+const IDLE_CHUNK: usize = 512;
 
-/// A frame that has brought this part of itself is given all its room.
+/// A frame of which an eighth has arrived gets all the room it needs.
 const GROWTH: usize = 8;
 
-/// Room for a whole frame is made before it comes, if the last one was as large, up to this size.
-const MOST_EXPECTED: usize = 256 * 1024;
+/// The largest frame in bytes that room is made for before it arrives, if the last frame was as large.
+const MAX_EXPECTED: usize = 256 * 1024;
 
 /// Collects received bytes and yields whole frames, without their length prefix.
 ///
-/// Memory follows what was received, not what was announced: a peer that announces a large frame
-/// and sends little of it makes us hold little. All in all a frame of the limit costs an eighth
+/// Memory grows with what was received, not with what was announced: a peer that announces a large
+/// frame and sends little of it causes a small allocation. A frame of the limit costs at most an eighth
 /// more than the limit.
 #[derive(Debug)]
 pub struct FrameReader {
@@ -28,10 +28,10 @@ pub struct FrameReader {
     /// Whole frames that were received together and have not been returned, prefixes included.
     whole: Bytes,
     limit: usize,
-    /// Whether the buffer is the first after a silence, or there is none yet.
-    at_rest: bool,
-    /// Size of the last frame, prefix included: the next is often as large, and not copied if it has
-    /// its room from the first byte on.
+    /// Whether the buffer is the first since the connection was idle, or there is none yet.
+    is_idle: bool,
+    /// Size of the last frame, prefix included: the next is often as large, and is not copied if there
+    /// is room for all of it from its first byte on.
     last: usize,
 }
 
@@ -42,39 +42,39 @@ impl FrameReader {
             buffer: BytesMut::new(),
             whole: Bytes::new(),
             limit,
-            at_rest: true,
+            is_idle: true,
             last: 0,
         }
     }
 
-    /// Where received bytes go. Room for at least one more read has been made.
+    /// The buffer to append received bytes to. It has room for at least one read.
     pub fn space(&mut self) -> &mut BytesMut {
         let held = self.buffer.len();
         let frame = self.announced().map_or(0, |len| len.saturating_add(4));
-        if held == 0 && (2 * READ_CHUNK..=MOST_EXPECTED).contains(&self.last) {
+        if held == 0 && (2 * READ_CHUNK..=MAX_EXPECTED).contains(&self.last) {
             if self.buffer.capacity() < self.last {
                 self.buffer = BytesMut::with_capacity(self.last);
             }
         } else if frame <= 2 * READ_CHUNK {
             let wanted = frame.saturating_sub(held).max(self.chunk() / 4);
             if self.buffer.capacity() - held < wanted {
-                self.at_rest &= self.buffer.capacity() == 0;
+                self.is_idle &= self.buffer.capacity() == 0;
                 let room = wanted.max(self.chunk());
                 if !self.buffer.try_reclaim(room) {
-                    // Not by `reserve`, which makes it as large as any before.
+                    // Not by `reserve`, which would make it as large as any before.
                     let mut next = BytesMut::with_capacity(held + room);
                     next.extend_from_slice(&self.buffer);
                     self.buffer = next;
                 }
             }
         } else if self.buffer.capacity() == held || held < READ_CHUNK / 4 {
-            // To the byte, which `reserve` does not do, and so that memory is paid for by bytes
-            // that arrived. The last buffer but one is an eighth of the frame.
-            let paid = held.saturating_mul(GROWTH);
-            let room = if paid >= frame {
+            // To the byte, which `reserve` does not do, and no more than a multiple of the bytes that
+            // arrived. The last buffer but one is an eighth of the frame.
+            let earned = held.saturating_mul(GROWTH);
+            let room = if earned >= frame {
                 frame
             } else {
-                paid.min(frame.div_ceil(GROWTH)).max(READ_CHUNK)
+                earned.min(frame.div_ceil(GROWTH)).max(READ_CHUNK)
             };
             if self.buffer.capacity() < room.max(held + 1) {
                 let mut grown = BytesMut::with_capacity(room.max(held + READ_CHUNK / 4));
@@ -86,19 +86,14 @@ impl FrameReader {
     }
 
     fn chunk(&self) -> usize {
-        if self.at_rest {
-            FIRST_CHUNK
-        } else {
-            READ_CHUNK
-        }
+        if self.is_idle { IDLE_CHUNK } else { READ_CHUNK }
     }
 
-    /// Nothing has been received for a while, and little may come next.
-    #[cfg(any(feature = "io", test))]
-    pub(crate) fn rest(&mut self) {
+    /// Releases the buffer that grew under load. To be called when the connection is idle.
+    pub fn shrink_idle(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
-            self.at_rest = true;
+            self.is_idle = true;
             self.last = 0;
         }
     }
@@ -108,7 +103,7 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The bytes received that are no whole frame, once [`peek`](Self::peek) has found none.
+    /// The received bytes of an incomplete frame, once [`peek`](Self::peek) has found no whole one.
     pub fn pending(&self) -> &[u8] {
         &self.buffer
     }
@@ -134,7 +129,7 @@ impl FrameReader {
         Ok(Some(frame))
     }
 
-    /// The next whole frame, which stays where it is until it is skipped or returned.
+    /// The next whole frame, which stays in the reader until it is skipped or returned.
     ///
     /// # Errors
     /// As of [`next_frame`](Self::next_frame).
@@ -158,14 +153,14 @@ impl FrameReader {
         if let Some(len) = self.peek()?.map(<[u8]>::len) {
             self.whole.advance(4 + len);
             if self.whole.is_empty() {
-                // It would keep the buffer, which could not be used again.
+                // An empty `Bytes` would keep its buffer from being reused.
                 self.whole = Bytes::new();
             }
         }
         Ok(())
     }
 
-    /// Takes all whole frames out of the buffer, up to one that must not be.
+    /// Takes all whole frames out of the buffer, up to one whose length is invalid.
     fn split_off_whole(&mut self) -> Result<(), Disconnect> {
         let mut end = 0;
         while let Some((prefix, rest)) = self.buffer.get(end..).and_then(<[u8]>::split_first_chunk)
@@ -216,9 +211,10 @@ mod tests {
         Ok(frames)
     }
 
-    /// ZOOKEEPER-4281 (B2): exactly the limit must pass.
+    /// ZOOKEEPER-4281: exactly the limit must pass.
+    /// Guards: B2.
     #[test]
-    fn b2_a_frame_of_exactly_the_limit_passes_and_one_more_byte_does_not() {
+    fn a_frame_of_exactly_the_limit_passes() {
         let mut stream = 8i32.to_be_bytes().to_vec();
         stream.extend([7; 8]);
         assert_eq!(
@@ -233,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_before_a_frame_that_must_not_be_is_read() {
+    fn frames_before_an_invalid_length_are_read() {
         let mut reader = FrameReader::new(8);
         reader.extend(&[0, 0, 0, 1, 7, 0, 0, 0, 9]);
         assert_eq!(reader.next_frame(), Ok(Some(Bytes::from_static(&[7]))));
@@ -244,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_room_of_frames_that_are_gone_is_used_again() {
+    fn room_of_consumed_frames_is_reused() {
         let take: [fn(&mut FrameReader); 2] = [
             |reader| drop(reader.next_frame().unwrap()),
             |reader| reader.skip().unwrap(),
@@ -268,32 +264,33 @@ mod tests {
         }
     }
 
+    /// Guards: C21.
     #[test]
-    fn c21_a_negative_length_is_refused() {
+    fn a_negative_length_is_refused() {
         assert_eq!(
             frames_of(9, &[&(-2i32).to_be_bytes()]),
             Err(Disconnect::NegativeLength(-2))
         );
     }
 
+    /// Guards: B3.
     #[test]
-    fn b3_an_announced_length_alone_allocates_no_more_than_a_chunk() {
+    fn an_announced_length_allocates_a_chunk() {
         let mut reader = FrameReader::new(usize::MAX >> 1);
         reader.extend(&i32::MAX.to_be_bytes());
         assert_eq!(reader.next_frame(), Ok(None));
         assert!(reader.space().capacity() <= 2 * READ_CHUNK);
     }
 
-    /// Pongs need little room; whoever says more gets it, until the next silence.
+    /// Answers to pings need little room. A connection that receives more gets larger buffers, until it
+    /// is idle again.
+    /// Guards: R1.
     #[test]
-    fn r1_a_connection_at_rest_holds_little() {
+    fn an_idle_connection_holds_little() {
         let mut reader = FrameReader::new(1 << 20);
         for round in 0..3 {
             for _ in 0..3 {
-                assert!(
-                    reader.space().capacity() <= 2 * FIRST_CHUNK,
-                    "round {round}"
-                );
+                assert!(reader.space().capacity() <= 2 * IDLE_CHUNK, "round {round}");
                 reader.extend(&[0, 0, 0, 2, 1, 1]);
                 assert!(reader.next_frame().unwrap().is_some());
             }
@@ -303,18 +300,18 @@ mod tests {
             reader.extend(&vec![0; room / 4 * 4]);
             while reader.next_frame().unwrap().is_some() {}
             assert!(reader.space().capacity() >= READ_CHUNK);
-            // What has come of the next frame is not forgotten.
+            // The begun frame is kept.
             reader.extend(&[0, 0, 0, 1]);
-            reader.rest();
+            reader.shrink_idle();
             reader.extend(&[7]);
             assert_eq!(reader.next_frame().unwrap().unwrap(), [7][..]);
-            reader.rest();
+            reader.shrink_idle();
         }
     }
 
-    /// What a frame costs while it comes: no more than an eighth above its size.
+    /// A frame costs no more than an eighth above its size while it arrives.
     #[test]
-    fn a_frame_of_the_limit_costs_little_more_than_the_limit() {
+    fn a_frame_costs_little_more_than_its_size() {
         for limit in [100_000, 1 << 20, 8 << 20] {
             let mut reader = FrameReader::new(limit);
             let announced = i32::try_from(limit).unwrap();
@@ -346,9 +343,9 @@ mod tests {
         }
     }
 
-    /// It would be copied if the room for it were made when a part of it has come.
+    /// Room made after a part of the frame has arrived would cost a copy.
     #[test]
-    fn a_frame_as_large_as_the_last_is_read_in_place() {
+    fn a_frame_of_the_last_size_is_not_copied() {
         let mut reader = FrameReader::new(1 << 20);
         let mut stream = 100_000i32.to_be_bytes().to_vec();
         stream.resize(100_004, 7);
@@ -371,7 +368,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_split_of_the_stream_yields_the_same_frames(
+        fn frames_do_not_depend_on_how_bytes_arrive(
             bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8),
             cuts in prop::collection::vec(0usize..400, 0..12),
             skipped in any::<u8>(),
@@ -388,7 +385,7 @@ mod tests {
             let frames = frames_of(64, &chunks).unwrap();
             let bodies: Vec<_> = bodies.into_iter().map(Bytes::from).collect();
             prop_assert_eq!(&frames, &bodies);
-            // Some are only looked at.
+            // Some frames are skipped.
             let (mut reader, mut seen) = (FrameReader::new(64), Vec::new());
             for chunk in chunks {
                 reader.extend(chunk);

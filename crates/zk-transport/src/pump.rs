@@ -9,29 +9,29 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::task::yield_now;
 
-use crate::{Disconnect, FrameReader};
+use crate::error::Disconnect;
+use crate::frame::FrameReader;
 
-/// What is read before those who are told of it have their turn, in bytes: several hundred small
-/// frames, of which nobody keeps more unread than he has room for, or one large one, which is read
-/// while it is near.
+/// How many bytes are read before the tasks that get them run: several hundred small frames, which fit
+/// the buffers of watches, or one large frame, which is decoded while it is in the cache.
 const READ_AT_ONCE: usize = 32 * 1024;
 
-/// How much is offered to the stream at once, in bytes: what is offered and then fails counts as
-/// possibly sent, so this bounds how much of a long burst becomes unknown. As much as the TLS layer
-/// encrypts before it writes.
-const MOST_OFFERED: usize = 64 * 1024;
+/// How many bytes are offered to the stream at once: what is offered and then fails counts as possibly
+/// sent, so this bounds how much of a long burst becomes unknown. As much as the TLS layer encrypts
+/// before it writes.
+const MAX_OFFERED: usize = 64 * 1024;
 
-/// Output buffers that grew beyond this are given back once they are written.
-const KEEP_OUTPUT: usize = 256 * 1024;
+/// Output buffers that grew beyond this many bytes are freed once they are written.
+const MAX_KEPT_OUTPUT: usize = 256 * 1024;
 
 /// The machine at this end of a connection, as the pump sees it.
 ///
-/// Methods are called from one task and take `now` from tokio's clock, so that a paused clock in
-/// tests is obeyed.
+/// All methods are called from one task. `now` is the time of tokio's clock, which tests can pause.
 pub trait Endpoint {
-    /// Moves what is to be sent into `out`, if that is empty, and says when
-    /// [`handle_timeout`](Self::handle_timeout) wants to be called. From before it looks, `waker` is
-    /// to be woken when there is more to send, and when that time comes nearer.
+    /// Moves output into `out`, if that is empty, and returns when
+    /// [`handle_timeout`](Self::handle_timeout) has to be called. The endpoint wakes `waker` when it has
+    /// more output, and when that time comes nearer; it registers the waker before it looks for output,
+    /// so that output of another thread cannot be missed.
     fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant;
 
     /// Bytes arrived. Takes all whole frames from `frames`.
@@ -40,7 +40,7 @@ pub trait Endpoint {
     /// The connection must be dropped.
     fn handle_input(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect>;
 
-    /// The time that [`poll_output`](Self::poll_output) has named may have come.
+    /// The time that [`poll_output`](Self::poll_output) returned may have come.
     ///
     /// # Errors
     /// The connection must be dropped.
@@ -49,19 +49,24 @@ pub trait Endpoint {
 
 /// How a connection ended, and which output certainly did not leave.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Ended {
     /// Why.
     pub reason: Disconnect,
-    /// Bytes that were offered to the stream, acknowledged or not. Any of them may have reached the
-    /// server: a stream with a buffer, TLS for one, reports an error for a whole write of which it has
-    /// already passed on a part.
+    /// The number of bytes that were offered to the stream, acknowledged or not. Any of them may have
+    /// reached the server: a stream with a buffer, as TLS has, reports an error for a whole write of
+    /// which it has already passed on a part.
     pub offered: u64,
     /// Output that was taken from the endpoint and never offered to the stream.
     pub rest: BytesMut,
 }
 
 /// Runs a connection until it ends. Reads before it looks at the clock, so that a process that was
-/// stopped and continued hears what had arrived before it judges the silence.
+/// stopped and continued handles what had arrived before it finds a read timeout.
+///
+/// # Cancel safety
+/// Dropping the future leaves `stream` as it is, mostly in the middle of a frame: it cannot be used
+/// again. Which output was sent is then not known.
 pub async fn pump<S, E>(stream: S, endpoint: &mut E, frame_limit: usize) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -78,27 +83,27 @@ where
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
     let reason = poll_fn(|cx| {
         loop {
-            let heard = match pump.poll_reads(cx, endpoint) {
-                Ok(heard) => heard,
+            let received = match pump.poll_reads(cx, endpoint) {
+                Ok(received) => received,
                 Err(reason) => return Poll::Ready(reason),
             };
             let due = match pump.poll_write(cx, endpoint) {
                 Ok(due) => due,
                 Err(reason) => return Poll::Ready(reason),
             };
-            let now = match heard {
+            let now = match received {
                 // A busy connection does not touch the timer.
                 Some(now) if now < due && !zk_proto::seeded_bug!("R4") => {
-                    // Those who have been told have their turn before they are told more, or they
-                    // would be late through no fault of theirs. A wake would not do: a runtime of one
-                    // thread looks at its main future every sixty turns.
+                    // The tasks that were woken run before more is read for them, so that none of them
+                    // falls behind through no fault of its own. Waking this task would not do: a runtime
+                    // of one thread polls its main future only every sixty turns.
                     let _ = pin!(yield_now()).poll(cx);
                     return Poll::Pending;
                 }
                 Some(now) => now,
                 None => {
-                    // Deadlines mostly move away; the timer is moved only when it has fired or one
-                    // comes nearer.
+                    // Deadlines mostly move away; the timer is reset only when it has fired or the
+                    // deadline comes nearer.
                     if timer.is_elapsed() || timer.deadline().into_std() > due {
                         timer.as_mut().reset(due.into());
                     }
@@ -110,7 +115,7 @@ where
                 if let Err(reason) = endpoint.handle_timeout(now) {
                     return Poll::Ready(reason);
                 }
-                pump.rest();
+                pump.shrink_idle();
             }
         }
     })
@@ -135,30 +140,32 @@ struct Pump<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
-    /// A time has come, mostly that of a ping: there was silence, and buffers are for those who talk.
-    fn rest(&mut self) {
-        self.frames.rest();
+    /// Frees buffers that grew under load. Called when a deadline has come, mostly that of a ping, and
+    /// so when the connection is idle.
+    fn shrink_idle(&mut self) {
+        self.frames.shrink_idle();
         if self.out.is_empty() {
             self.out = BytesMut::new();
         }
     }
 
-    /// Writes what the endpoint has to say, or as much of it as the stream takes. What comes later
-    /// wakes the task. Returns when the endpoint wants to be called.
+    /// Writes the endpoint's output, or as much of it as the stream takes; later output wakes the task.
+    /// Returns when the endpoint's `handle_timeout` has to be called.
     fn poll_write<E: Endpoint>(
         &mut self,
         cx: &mut Context<'_>,
         endpoint: &mut E,
     ) -> Result<Instant, Disconnect> {
-        if self.out.is_empty() && self.out.capacity() > KEEP_OUTPUT {
+        if self.out.is_empty() && self.out.capacity() > MAX_KEPT_OUTPUT {
             self.out = BytesMut::new();
         }
         let due = loop {
-            // Of what came up behind a rest, the task has been told while the rest was in the way.
-            let is_rest = !self.out.is_empty();
+            // Output that came while earlier output was blocked has already woken the task, so it is
+            // looked for as soon as the earlier output is written.
+            let was_blocked = !self.out.is_empty();
             let due = endpoint.poll_output(cx.waker(), &mut self.out);
             self.poll_write_out(cx, endpoint)?;
-            if !(is_rest && self.out.is_empty()) {
+            if !(was_blocked && self.out.is_empty()) {
                 break due;
             }
         };
@@ -179,14 +186,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         endpoint: &mut E,
     ) -> Result<(), Disconnect> {
         while !self.out.is_empty() {
-            let offer = self.out.get(..MOST_OFFERED).unwrap_or(&self.out);
+            let offer = self.out.get(..MAX_OFFERED).unwrap_or(&self.out);
             if !zk_proto::seeded_bug!("H2") {
                 self.offered = self.offered.max(offer.len());
             }
             match std::pin::Pin::new(&mut self.stream).poll_write(cx, offer) {
                 Poll::Ready(Ok(0)) => return Err(Disconnect::ClosedByServer),
                 Poll::Ready(Ok(n)) => {
-                    // A stream of the user's may count wrongly.
+                    // A stream of the program's own may count wrongly.
                     let n = n.min(offer.len());
                     self.out.advance(n);
                     self.accepted += n as u64;
@@ -200,8 +207,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         Ok(())
     }
 
-    /// A failed write must not hide what the server said before it closed: an expired session's
-    /// answer, or replies that make writes known (ZOOKEEPER-1702).
+    /// A write failed. Reads what the server sent before it closed the connection: the answer for an
+    /// expired session, or replies without which the outcome of writes would be unknown
+    /// (ZOOKEEPER-1702).
     fn failed<E: Endpoint>(
         &mut self,
         cx: &mut Context<'_>,
@@ -224,8 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         }
     }
 
-    /// Reads what there is. Returns the time if that was as much as is read at once, and there may be
-    /// more.
+    /// Reads what has arrived. Returns the time if it stopped at [`READ_AT_ONCE`], and there may be more.
     fn poll_reads<E: Endpoint>(
         &mut self,
         cx: &mut Context<'_>,
@@ -242,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         Ok(None)
     }
 
-    /// Reads once. Ready with the time and how much it was, if there was anything.
+    /// Reads once. Ready with the time and the number of bytes, if there were any.
     fn poll_read<E: Endpoint>(
         &mut self,
         cx: &mut Context<'_>,
@@ -270,10 +277,10 @@ mod tests {
 
     use super::*;
 
-    /// Has one thing to say after another, and wakes whoever asks as long as there are more.
-    struct Talker(VecDeque<&'static [u8]>);
+    /// Sends one buffer after the other, and wakes the pump as long as there are more.
+    struct Sender(VecDeque<&'static [u8]>);
 
-    impl Endpoint for Talker {
+    impl Endpoint for Sender {
         fn poll_output(&mut self, waker: &Waker, out: &mut BytesMut) -> Instant {
             if out.is_empty()
                 && let Some(next) = self.0.pop_front()
@@ -295,34 +302,36 @@ mod tests {
         }
     }
 
-    /// What arrives over a stream that takes 64 bytes at a time.
-    async fn said<const N: usize>(output: [&'static [u8]; 2]) -> [u8; N] {
+    /// The first bytes that arrive over a stream which takes 64 bytes at a time.
+    async fn arrived<const N: usize>(output: [&'static [u8]; 2]) -> [u8; N] {
         let (near, mut far) = tokio::io::duplex(64);
-        let mut talker = Talker(output.into());
-        let pumping = tokio::spawn(async move { pump(near, &mut talker, 64).await });
-        let mut said = [0; N];
-        let read = tokio::time::timeout(Duration::from_secs(60), far.read_exact(&mut said)).await;
+        let mut sender = Sender(output.into());
+        let pumping = tokio::spawn(async move { pump(near, &mut sender, 64).await });
+        let mut arrived = [0; N];
+        let read =
+            tokio::time::timeout(Duration::from_secs(60), far.read_exact(&mut arrived)).await;
         assert_eq!(read.expect("it was not sent").unwrap(), N);
         drop(far);
         assert_eq!(pumping.await.unwrap().reason, Disconnect::ClosedByServer);
-        said
+        arrived
+    }
+
+    /// Guards: B39.
+    #[tokio::test(start_paused = true)]
+    async fn output_that_comes_late_is_sent() {
+        assert_eq!(arrived(["".as_bytes(), b"late"]).await, *b"late");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn b39_output_that_comes_while_the_pump_looks_elsewhere_is_sent() {
-        assert_eq!(said(["".as_bytes(), b"late"]).await, *b"late");
+    async fn output_behind_a_blocked_write_is_sent() {
+        let bytes: [u8; 200] = arrived([&[1; 100], &[2; 100]]).await;
+        assert_eq!((bytes[99], bytes[100]), (1, 2));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn output_that_came_behind_a_blocked_write_is_sent_when_that_is_done() {
-        let said: [u8; 200] = said([&[1; 100], &[2; 100]]).await;
-        assert_eq!((said[99], said[100]), (1, 2));
-    }
-
-    /// Wants to be called at a time that has come, and hears something all the time.
+    /// Its deadline has come, and bytes arrive all the time.
     struct Flooded {
         due: Instant,
-        heard: u32,
+        reads: u32,
     }
 
     impl Endpoint for Flooded {
@@ -331,9 +340,9 @@ mod tests {
         }
 
         fn handle_input(&mut self, _: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
-            self.heard += 1;
+            self.reads += 1;
             while frames.next_frame()?.is_some() {}
-            match self.heard {
+            match self.reads {
                 1000 => Err(Disconnect::ClosedByServer),
                 _ => Ok(()),
             }
@@ -345,11 +354,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deadline_is_met_although_there_is_always_more_to_read() {
+    async fn a_deadline_is_met_under_a_flood() {
         let flood = tokio::io::join(tokio::io::repeat(0), tokio::io::sink());
         let mut flooded = Flooded {
             due: tokio::time::Instant::now().into_std(),
-            heard: 0,
+            reads: 0,
         };
         let ended = pump(flood, &mut flooded, 64).await;
         assert_eq!(ended.reason, Disconnect::GivenUp);
@@ -366,7 +375,7 @@ mod tests {
         Flush,
     }
 
-    /// A stream with a buffer: passes `left` bytes on, and acknowledges none of a write that fails.
+    /// A stream with a buffer: it passes on `left` bytes, and acknowledges no byte of a failed write.
     struct Layer {
         left: usize,
         passed: Vec<u8>,
@@ -424,7 +433,7 @@ mod tests {
     /// Guards: H2.
     #[tokio::test(start_paused = true)]
     async fn what_was_offered_may_have_been_sent() {
-        static OUTPUT: [u8; 3 * MOST_OFFERED] = [7; 3 * MOST_OFFERED];
+        static OUTPUT: [u8; 3 * MAX_OFFERED] = [7; 3 * MAX_OFFERED];
         let failures = [
             Failure::Error,
             Failure::Nothing,
@@ -439,15 +448,15 @@ mod tests {
                     failure,
                     blocked: false,
                 };
-                let mut talker = Talker([&OUTPUT[..]].into());
-                let ended = pump(&mut layer, &mut talker, 64).await;
+                let mut sender = Sender([&OUTPUT[..]].into());
+                let ended = pump(&mut layer, &mut sender, 64).await;
                 let (offered, rest) = (usize::try_from(ended.offered).unwrap(), ended.rest.len());
                 assert_eq!(offered + rest, OUTPUT.len(), "{failure:?} at {left}");
                 assert!(layer.passed.len() <= offered, "{failure:?} at {left}");
-                // Of the rest it is known that it was not sent.
+                // What was never offered was certainly not sent.
                 let least = match failure {
                     Failure::Flush => 0,
-                    _ => OUTPUT.len().saturating_sub(left + MOST_OFFERED),
+                    _ => OUTPUT.len().saturating_sub(left + MAX_OFFERED),
                 };
                 assert!(rest >= least, "{failure:?} at {left}: {rest}");
             }

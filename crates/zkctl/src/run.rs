@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use zk_client::{Builder, Client, path};
+use zk_client::{Client, ClientBuilder, path};
 use zk_proto::ConnectTarget;
 use zk_proto::connect_string::ConnectStringProblem;
 
@@ -210,7 +210,7 @@ fn builder(
     credentials: Vec<Credential>,
     command: &Command,
     wait: Wait,
-) -> Result<Builder, Failure> {
+) -> Result<ClientBuilder, Failure> {
     let connect_timeout = wait.connect_timeout(global.connect_timeout, CONNECT_TIMEOUT);
     let mut builder = Client::builder(&global.server)
         .session_timeout(global.session_timeout)

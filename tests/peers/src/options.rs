@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workloads_are_named_and_all_are_meant_otherwise() {
+    fn no_name_selects_every_workload() {
         let all = Options::parse(&[]).unwrap().unwrap();
         assert_eq!(all.workloads.len(), WORKLOADS.len());
         let some = Options::parse(&["get64", "--quick", "lock"])

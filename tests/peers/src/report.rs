@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_to_the_fastest_peer_and_to_the_best_run_of_any() {
+    fn ratios_are_to_the_fastest_peer() {
         let rows = vec![
             row(
                 "get64",

@@ -38,7 +38,7 @@ fn xid(frame: &[u8]) -> i32 {
 }
 
 #[test]
-fn every_get_is_answered_with_its_xid_and_the_data() {
+fn get_reply_has_its_xid_and_data() {
     let server = Constant::start(100).unwrap();
     let mut stream = connect(&server);
     for n in 1..=3 {
@@ -55,7 +55,7 @@ fn every_get_is_answered_with_its_xid_and_the_data() {
 }
 
 #[test]
-fn a_get_with_a_watch_is_followed_by_the_event() {
+fn get_with_watch_is_followed_by_its_event() {
     let server = Constant::start(0).unwrap();
     let mut stream = connect(&server);
     write(
@@ -69,7 +69,7 @@ fn a_get_with_a_watch_is_followed_by_the_event() {
 }
 
 #[test]
-fn a_flood_is_as_large_as_was_asked_for_and_what_was_asked_behind_it_is_answered() {
+fn flood_has_its_size_later_replies_come() {
     let server = Constant::start(0).unwrap();
     let mut stream = connect(&server);
     let asked = 100_000;
@@ -84,7 +84,7 @@ fn a_flood_is_as_large_as_was_asked_for_and_what_was_asked_behind_it_is_answered
 }
 
 #[test]
-fn a_request_larger_than_what_is_read_at_once_is_answered() {
+fn request_larger_than_a_read_is_answered() {
     let server = Constant::start(0).unwrap();
     let mut stream = connect(&server);
     let large = "x".repeat(3 * READ);
@@ -94,7 +94,7 @@ fn a_request_larger_than_what_is_read_at_once_is_answered() {
 }
 
 #[test]
-fn the_end_of_a_session_is_answered_and_ends_the_connection() {
+fn close_is_answered_and_ends_connection() {
     let server = Constant::start(0).unwrap();
     let mut stream = connect(&server);
     assert_eq!(server.open(), 1);

@@ -11,7 +11,7 @@
 //! - The search is given a number of steps, and a history that takes more is no success:
 //!   [`Verdict::GaveUp`]. Some eight processes and two hundred operations are well within reach.
 //!
-//! The checker is checked in `tests/offline_lincheck.rs`, against histories that are right or wrong
+//! The checker is checked in `tests/offline/lincheck.rs`, against histories that are right or wrong
 //! by construction and against a search that remembers nothing.
 
 mod bits;

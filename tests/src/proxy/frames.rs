@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_is_where_it_was_asked_for_however_the_bytes_arrive() {
+    fn cut_is_exact_however_bytes_arrive() {
         for chunk in 1..=STREAM.len() {
             assert_eq!(passed(0, Place::Before, chunk), Some(0));
             assert_eq!(passed(0, Place::Within(1), chunk), Some(1));

@@ -67,7 +67,7 @@ fn bytes_pass_both_ways_and_are_counted() {
 }
 
 #[test]
-fn a_half_closed_connection_still_carries_the_answer() {
+fn half_closed_connection_carries_replies() {
     let proxy = Proxy::start(echo_server()).unwrap();
     let stream = connect(&proxy);
     say(&stream, b"last words");
@@ -79,7 +79,7 @@ fn a_half_closed_connection_still_carries_the_answer() {
 }
 
 #[test]
-fn cut_all_ends_every_connection_and_welcomes_new_ones() {
+fn cut_all_ends_open_connections_only() {
     let proxy = Proxy::start(echo_server()).unwrap();
     let streams = [connect(&proxy), connect(&proxy)];
     for stream in &streams {
@@ -96,7 +96,7 @@ fn cut_all_ends_every_connection_and_welcomes_new_ones() {
 }
 
 #[test]
-fn a_refusing_proxy_refuses_and_keeps_what_is_open() {
+fn refusing_keeps_open_connections() {
     let proxy = Proxy::start(echo_server()).unwrap();
     let stream = connect(&proxy);
     say(&stream, b"x");
@@ -115,7 +115,7 @@ fn a_refusing_proxy_refuses_and_keeps_what_is_open() {
 }
 
 #[test]
-fn a_port_taken_while_refusing_is_an_error_and_can_be_tried_again() {
+fn port_taken_while_refusing_can_be_retried() {
     let proxy = Proxy::start(echo_server()).unwrap();
     proxy.refuse(true).unwrap();
     let thief = TcpListener::bind(proxy.address()).unwrap();
@@ -128,7 +128,7 @@ fn a_port_taken_while_refusing_is_an_error_and_can_be_tried_again() {
 }
 
 #[test]
-fn a_stalled_proxy_holds_bytes_and_then_delivers_them() {
+fn stalled_bytes_are_delivered_later() {
     let proxy = Proxy::start(echo_server()).unwrap();
     let stream = connect(&proxy);
     say(&stream, b"x");
@@ -158,7 +158,7 @@ fn a_stalled_connection_can_be_cut() {
 }
 
 #[test]
-fn the_cut_comes_after_exactly_so_many_bytes_and_once() {
+fn cut_comes_once_after_exact_bytes() {
     for direction in [Direction::ToServer, Direction::ToClient] {
         for bytes in [0_usize, 1, 7, 10] {
             let proxy = Proxy::start(echo_server()).unwrap();
@@ -185,7 +185,7 @@ fn the_cut_comes_after_exactly_so_many_bytes_and_once() {
 }
 
 #[test]
-fn a_dropped_proxy_leaves_neither_port_nor_connection() {
+fn dropped_proxy_leaves_no_port() {
     let proxy = Proxy::start(echo_server()).unwrap();
     let stream = connect(&proxy);
     say(&stream, b"x");
@@ -200,7 +200,7 @@ fn a_dropped_proxy_leaves_neither_port_nor_connection() {
 }
 
 #[test]
-fn a_server_that_is_down_shows_as_a_closed_connection() {
+fn stopped_server_closes_the_connection() {
     let [nobody] = free_ports().unwrap();
     let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, nobody))).unwrap();
     assert_eq!(hear_to_the_end(&connect(&proxy)), b"");
@@ -208,7 +208,7 @@ fn a_server_that_is_down_shows_as_a_closed_connection() {
 }
 
 #[test]
-fn a_frame_is_cut_once_and_the_next_connection_is_whole() {
+fn frame_is_cut_once() {
     let proxy = Proxy::start(echo_server()).unwrap();
     proxy.cut_frame(Direction::ToClient, 1, Place::Within(6));
     let stream = connect(&proxy);

@@ -22,13 +22,13 @@ fn seconds_until_given_up(second: &Second, most: u32) -> Option<u32> {
 }
 
 #[test]
-fn a_wait_in_which_nothing_happens_is_given_up() {
+fn idle_wait_is_given_up() {
     let idle = second(1, 30, 10);
     assert_eq!(seconds_until_given_up(&idle, 10_000), Some(QUIET_LIMIT));
 }
 
 #[test]
-fn a_starved_or_suspended_machine_fails_no_wait() {
+fn starvation_or_suspend_fails_no_wait() {
     let day = 24 * 60 * 60;
     // Runnable all the time, and hardly ever running.
     assert_eq!(seconds_until_given_up(&second(1, 5, 900), day), None);
@@ -39,7 +39,7 @@ fn a_starved_or_suspended_machine_fails_no_wait() {
 }
 
 #[test]
-fn work_without_end_is_given_up_by_processor_time() {
+fn endless_work_ends_by_processor_time() {
     let used = |milliseconds| seconds_until_given_up(&second(1, milliseconds, 0), u32::MAX);
     let limit = u32::try_from(WORK_LIMIT.as_secs()).unwrap();
     assert_eq!((used(1_000), used(500)), (Some(limit), Some(2 * limit)));
@@ -75,7 +75,7 @@ fn without_figures_the_limit_is_longer() {
 /// What one second of a process is judged as, for processes of both kinds.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_busy_child_is_seen_and_an_idle_one_is_not() {
+fn busy_child_counts_as_progress() {
     let judged = |script: &str| {
         let mut command = Command::new("sh");
         let mut child = command
@@ -97,7 +97,7 @@ fn a_busy_child_is_seen_and_an_idle_one_is_not() {
 }
 
 #[test]
-fn a_wait_that_is_given_up_fails_where_it_is() {
+fn given_up_wait_panics_at_its_place() {
     let give_up = |wait: &Wait| {
         let mut state = state();
         let pending = state.pending.get_mut(&wait.id).unwrap();
@@ -144,7 +144,7 @@ fn a_wait_that_is_given_up_fails_where_it_is() {
 }
 
 #[test]
-fn a_message_is_waited_for_until_no_sender_is_left() {
+fn receive_waits_while_a_sender_is_left() {
     let (send, messages) = mpsc::channel();
     send.send(7).unwrap();
     drop(send);

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
-use zk_client::{BackoffPolicy, Builder, Client, Dial, Dialing, HostPort, Stream, Watch};
+use zk_client::{BackoffPolicy, Client, ClientBuilder, Dial, Dialing, HostPort, Transport, Watch};
 use zk_proto::records::{ConnectResponse, GetDataResponse};
 use zk_proto::{Encode, OpCode, ReplyHeader, SessionId, SessionPassword, Stat, Zxid, xid};
 
@@ -61,11 +61,8 @@ impl Canned {
     }
 
     /// Options for a client of it that comes back soon and waits for ever.
-    pub fn builder(&self) -> Builder {
-        let impatient = BackoffPolicy {
-            initial: Duration::from_millis(1),
-            max: Duration::from_millis(1),
-        };
+    pub fn builder(&self) -> ClientBuilder {
+        let impatient = BackoffPolicy::new(Duration::from_millis(1), Duration::from_millis(1));
         Client::builder("canned")
             .session_timeout(self.0.session)
             .deadline(None)
@@ -112,7 +109,7 @@ impl Dial for Canned {
         Box::pin(async move {
             let (near, far) = tokio::io::duplex(64 * 1024);
             tokio::spawn(serve(self.0.clone(), far));
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }

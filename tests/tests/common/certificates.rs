@@ -7,7 +7,6 @@
     reason = "each suite uses a part of this"
 )]
 
-use std::error::Error as _;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -208,7 +207,7 @@ fn builder()
 /// What is wrong with the certificates, by an error of a client that has connected to nobody.
 pub fn cause(error: &Error) -> TlsError {
     assert_eq!(error.kind(), ErrorKind::Untrusted, "{error}");
-    let cause = error.source().unwrap().downcast_ref::<Disconnect>();
+    let cause = error.disconnect();
     match cause.unwrap() {
         Disconnect::Tls(cause) => cause.clone(),
         other => panic!("not about TLS: {other:?}"),

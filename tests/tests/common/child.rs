@@ -4,7 +4,7 @@
 //! if let Some(orders) = child::orders() {
 //!     return work(orders); // we are the child
 //! }
-//! let mut child = Child::start("the_tests_name", "orders");
+//! let mut child = Child::start(module_path!(), "the_tests_name", "orders");
 //! ```
 
 use std::env;
@@ -71,6 +71,35 @@ pub struct Child {
     reader: Option<JoinHandle<()>>,
 }
 
+/// This binary, for one test. Its first module is the crate, which is no part of a test's name.
+fn again(module: &str, test: &str, orders: &str) -> Command {
+    let (_, module) = module.split_once("::").unwrap();
+    let test = format!("{module}::{test}");
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["--exact", &test, "--nocapture", "--test-threads=1"])
+        .env(ORDERS, orders)
+        .stdin(Stdio::piped());
+    command
+}
+
+/// Whether this process was started for the one test that asks. Otherwise it runs that test in a
+/// process of its own, and fails if the test fails there.
+pub fn is_alone(module: &str, test: &str) -> bool {
+    if orders().is_some() {
+        return true;
+    }
+    let mut process = again(module, test, "alone").spawn().unwrap();
+    let input = process.stdin.take();
+    let status = process.wait().unwrap();
+    drop(input);
+    assert!(
+        status.success(),
+        "{test} has failed in a process of its own: {status}"
+    );
+    false
+}
+
 /// What a child has said, which outlives it. All of it is there once the [`Child`] is dropped.
 #[derive(Clone, Debug, Default)]
 pub struct Said(Arc<Mutex<Vec<String>>>);
@@ -86,12 +115,9 @@ impl Said {
 }
 
 impl Child {
-    /// Starts this binary again for this one test, which finds `orders`.
-    pub fn start(test: &str, orders: &str) -> Self {
-        let mut process = Command::new(env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture", "--test-threads=1"])
-            .env(ORDERS, orders)
-            .stdin(Stdio::piped())
+    /// Starts this binary again for this one test of a module, which finds `orders`.
+    pub fn start(module: &str, test: &str, orders: &str) -> Self {
+        let mut process = again(module, test, orders)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

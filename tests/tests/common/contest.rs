@@ -58,9 +58,9 @@ impl Deref for Held {
 
     fn deref(&self) -> &Guard {
         match self {
-            Held::Lock(guard) => guard,
-            Held::Term(term) => term,
-            Held::Lease(lease) => lease,
+            Held::Lock(guard) => guard.as_ref(),
+            Held::Term(term) => term.as_ref(),
+            Held::Lease(lease) => lease.as_ref(),
         }
     }
 }

@@ -2,10 +2,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// While this lives, no other test of this program runs.
+#[must_use]
+pub(crate) struct Alone(#[expect(dead_code, reason = "it is held")] MutexGuard<'static, ()>);
+
 /// One test counts at a time.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> Alone {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    Alone(ALONE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Runs it on a clock that passes over what is waited for.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::DuplexStream;
-use zk_client::{Builder, Client, Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{Client, ClientBuilder, Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;
 
 /// The ensemble.
@@ -28,7 +28,7 @@ impl Members {
     }
 
     /// A client that finds the members by their names.
-    pub fn client(&self, hosts: &str) -> Builder {
+    pub fn client(&self, hosts: &str) -> ClientBuilder {
         Client::builder(hosts)
             .dial(self.clone())
             .seed(1)
@@ -72,7 +72,7 @@ impl Dial for Members {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
         Box::pin(async move {
             match self.connect(host) {
-                Ok(stream) => Ok(Box::new(stream) as Box<dyn Stream>),
+                Ok(stream) => Ok(Box::new(stream) as Box<dyn Transport>),
                 Err(error) => Err(DialError::Other(error)),
             }
         })

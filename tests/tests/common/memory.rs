@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use zk_client::{
-    BackoffPolicy, Builder, Client, Dial, DialError, Dialing, HostPort, State, Stream,
+    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, HostPort, State, Transport,
 };
 use zk_embedded::Server;
 
@@ -49,14 +49,11 @@ impl Wire {
     }
 
     /// Options for a client that comes back soon. Its hosts are `member:N`.
-    pub fn builder(&self) -> Builder {
+    pub fn builder(&self) -> ClientBuilder {
         let hosts: Vec<_> = (0..self.server.member_count())
             .map(|member| format!("member:{}", member + 1))
             .collect();
-        let impatient = BackoffPolicy {
-            initial: Duration::from_millis(1),
-            max: Duration::from_millis(50),
-        };
+        let impatient = BackoffPolicy::new(Duration::from_millis(1), Duration::from_millis(50));
         Client::builder(hosts.join(","))
             .session_timeout(Duration::from_secs(30))
             .backoff(impatient)
@@ -104,7 +101,7 @@ impl Dial for Wire {
             }
             let member = usize::from(host.port) - 1;
             let stream = self.server.connect_in_memory_to(member);
-            Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Stream>)
+            Ok(Box::new(stream.map_err(DialError::Other)?) as Box<dyn Transport>)
         })
     }
 }

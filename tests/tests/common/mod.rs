@@ -3,7 +3,7 @@
 //! No test has a limit by the clock. [`until`] and [`soon`] wait for as long as anything happens, by
 //! the rule of [`zk_tests::watchdog`]; a session that a test means to keep has the length of
 //! [`LONG_SESSION`]; and a time that something must not exceed is measured on tokio's paused clock, in
-//! a test whose name begins with `offline_`, and never against a real server.
+//! a test of the program `offline` or `memory`, and never against a real server.
 
 #![allow(
     dead_code,
@@ -15,13 +15,19 @@
     reason = "each test binary uses a part of this, and a failed expectation is a failed test"
 )]
 
+pub mod canned;
+pub mod certificates;
 pub mod child;
 pub mod contest;
+pub mod counting;
 pub mod divergence;
+pub mod embedded;
 pub mod members;
+pub mod memory;
 pub mod program;
 pub mod server;
 pub mod status;
+pub mod wire;
 pub mod zkctl;
 
 use std::future::Future;
@@ -33,7 +39,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
-use zk_client::{BackoffPolicy, Builder, Client, State, StateStream};
+use zk_client::{BackoffPolicy, Client, ClientBuilder, State, StateStream};
 use zk_tests::starvation::{Runs, always};
 use zk_tests::{Proxy, Wait};
 
@@ -80,7 +86,7 @@ pub async fn client_of(hosts: &str) -> Client {
     connect(hosts, |builder| builder).await
 }
 
-pub async fn connect(hosts: &str, options: impl FnOnce(Builder) -> Builder) -> Client {
+pub async fn connect(hosts: &str, options: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Client {
     let root = unused_root();
     let zk = soon("a session", options(builder(hosts)).connect())
         .await
@@ -107,7 +113,7 @@ impl ClosedPort {
 }
 
 /// Options without a limit that a busy machine could reach.
-pub fn builder(hosts: impl Into<String>) -> Builder {
+pub fn builder(hosts: impl Into<String>) -> ClientBuilder {
     Client::builder(hosts)
         .session_timeout(LONG_SESSION)
         .connect_timeout(PATIENCE)
@@ -129,10 +135,7 @@ pub async fn beside(zk: &Client, hosts: &str) -> Client {
 
 /// Comes back soon: for tests in which the network heals.
 pub fn impatient() -> BackoffPolicy {
-    BackoffPolicy {
-        initial: Duration::from_millis(20),
-        max: Duration::from_millis(200),
-    }
+    BackoffPolicy::new(Duration::from_millis(20), Duration::from_millis(200))
 }
 
 /// Waits until `fact` is true, for as long as anything happens.

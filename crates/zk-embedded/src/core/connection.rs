@@ -1,4 +1,4 @@
-//! A client's connection as the state machine sees it.
+//! The state of a client's connection.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -6,19 +6,19 @@ use std::time::Instant;
 use zk_proto::{Id, Xid};
 use zk_transport::sasl::DigestMd5Server;
 
-use super::output::Output;
+use crate::core::output::Output;
 
 /// A connection, numbered in the order in which they were opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// Where a connection comes from.
+/// The origin of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {
     /// A socket.
     Socket(SocketAddr),
-    /// This process. To the `ip` scheme it is 127.0.0.1.
+    /// This process. For the scheme `ip` its address is 127.0.0.1.
     Memory,
 }
 
@@ -46,12 +46,12 @@ pub(crate) struct Connection {
     /// `None` until the handshake.
     pub(crate) session: Option<i64>,
     pub(crate) auth: Vec<Id>,
-    /// How far its client has got with SASL.
+    /// The SASL exchange that is under way.
     pub(crate) login: Option<DigestMd5Server>,
     pub(crate) output: Output,
-    /// Nothing more is read; what waits is sent, then the connection closes.
+    /// No more requests are executed; waiting output is sent, then the connection closes.
     pub(crate) closing: bool,
-    /// Whether it stands in the list of connections to look at.
+    /// Whether the connection is in the queue of [`Connections`](super::connections::Connections).
     pub(crate) ready: bool,
     pub(crate) stats: ConnectionStats,
 }
@@ -112,7 +112,7 @@ impl Connection {
         }
     }
 
-    /// Forgets what was counted.
+    /// Sets the counters to zero.
     pub(crate) fn reset_stats(&mut self) {
         self.stats = ConnectionStats {
             traffic: Traffic::default(),

@@ -1,11 +1,11 @@
-//! Looking at a server from outside, without a client.
+//! Reading the state without a client.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use zk_proto::{Acl, SessionId, Stat, Zxid};
 
-use super::state::State;
+use crate::core::state::State;
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +15,11 @@ pub struct NodeInfo {
     pub path: String,
     /// Its data; null is not empty.
     pub data: Option<Bytes>,
-    /// Its metadata, as clients see it.
+    /// Its metadata, as clients get it.
     pub stat: Stat,
-    /// Whether it is a container, which its metadata does not say.
+    /// Whether it is a container, which its metadata does not show.
     pub is_container: bool,
-    /// Its time to live, which its metadata does not say.
+    /// Its time to live, which its metadata does not show.
     pub ttl: Option<Duration>,
     /// Its ACL.
     pub acl: Vec<Acl>,
@@ -39,7 +39,7 @@ pub struct SessionInfo {
     pub ephemerals: Vec<String>,
 }
 
-/// How many watches there are; as `wchs` counts, watches on data and on children.
+/// Numbers of watches, on data and on children as `wchs` counts them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WatchCounts {
@@ -50,7 +50,7 @@ pub struct WatchCounts {
 }
 
 impl State {
-    /// A node, as the leader has it.
+    /// A node of the leader's tree.
     pub fn node(&self, path: &str) -> Option<NodeInfo> {
         let node = self.members.get(self.leader)?.tree.get(path)?;
         Some(NodeInfo {
@@ -63,7 +63,7 @@ impl State {
         })
     }
 
-    /// The paths of all nodes, sorted, as the leader has them.
+    /// The paths of all nodes of the leader's tree, sorted.
     pub fn paths(&self) -> Vec<String> {
         let tree = self.members.get(self.leader).map(|leader| &leader.tree);
         let paths = tree.into_iter().flat_map(|tree| tree.paths());
@@ -90,7 +90,9 @@ impl State {
 
     /// Watches of all members.
     pub fn watch_counts(&self) -> WatchCounts {
-        let sum = |count: fn(&super::member::Member) -> usize| self.members.iter().map(count).sum();
+        let sum = |count: fn(&crate::core::ensemble::member::Member) -> usize| {
+            self.members.iter().map(count).sum()
+        };
         WatchCounts {
             data: sum(|member| member.data.len()),
             child: sum(|member| member.child.len()),
@@ -112,7 +114,7 @@ impl State {
         self.connections.all.len()
     }
 
-    /// The last transaction, refused ones included.
+    /// The zxid of the last transaction. A refused write counts as one.
     pub fn zxid(&self) -> Zxid {
         Zxid(self.zxid)
     }

@@ -1,51 +1,41 @@
-//! The server as a state machine: it knows no socket, task or clock. Frames and the time go in,
-//! frames come out.
+//! The server as a state machine without sockets, tasks or a clock. Frames and the time go in, frames
+//! come out.
 //!
-//! Files: `state` ties everything together; `handshake`, `login`, `request`, `read`, `write`, `watches` are
-//! what it does with a frame, which `lenient` helps to read; `four_letter` answers in text, with `host_facts`; `prepare` checks a write; `member`
-//! applies transactions; `tree`, `children`, `watch`, `session`, `snapshot`, `acl`, `quota`, `txn` are the nouns;
-//! `ensemble` and `deposed` are what befalls members, `reconfig` is which of them vote; `pose` is what
-//! differs between the servers imitated, `four_letter_keeper` and `keeper_events` what only ClickHouse
-//! Keeper does.
+//! The module list is a map of the code:
+//!
+//! - `state`: [`State`], its interface to the outside, and the commit of a transaction
+//! - `connection`, `connections`, `output`: clients, and the frames and events for them
+//! - `requests`: what is done with a frame: `handshake`, `login`, `read`, `write`, `multi`, `watches`;
+//!   `prepare` checks writes
+//! - `ensemble`: `member` applies transactions and fires watches; elections, partitions, deposed
+//!   leaders, `reconfig`
+//! - `tree`: nodes, ACLs, quotas, transactions, snapshots
+//! - `session`, `watch`: the tables of sessions and watches
+//! - `four_letter`: the answers to four-letter words
+//! - `pose`: what differs between the servers imitated
+//! - `inspect`: what a test reads without a client
 
-mod acl;
-mod children;
 mod connection;
-mod deposed;
+mod connections;
 mod ensemble;
 mod four_letter;
-mod four_letter_keeper;
-mod handshake;
-mod host_facts;
 mod inspect;
-mod keeper_events;
-mod lenient;
-mod login;
-mod member;
 mod output;
 pub(crate) mod pose;
-mod prepare;
-mod quota;
-mod read;
-mod reconfig;
-mod request;
+mod requests;
 mod session;
 mod shrink;
-mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod txn;
 mod watch;
-mod watches;
-mod write;
 
 pub use connection::{ConnectionId, Peer};
 pub use inspect::{NodeInfo, SessionInfo, WatchCounts};
 pub use output::Output;
 pub use pose::{Pose, UnknownPose};
 pub(crate) use shrink::shrink_map;
-pub use snapshot::Snapshot;
 pub use state::State;
-pub use txn::{Change, Txn};
+pub use tree::snapshot::Snapshot;
+pub use tree::txn::{Change, Txn};

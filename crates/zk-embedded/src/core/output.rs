@@ -1,5 +1,5 @@
-//! What waits to be sent on a connection: frames, small ones together in one buffer, large payloads
-//! as the tree's own bytes.
+//! The frames that wait to be sent on a connection: small ones share a buffer, large payloads are the
+//! tree's own bytes.
 
 use std::collections::VecDeque;
 
@@ -44,7 +44,7 @@ impl Output {
         self.chunks
     }
 
-    /// The same frames, but the reply to the request `xid` says that it failed with `code`.
+    /// The same frames, with the reply to the request `xid` replaced by the error `code`.
     pub(crate) fn misreported(self, xid: Xid, code: ErrorCode) -> Self {
         let lens = self.frames.clone();
         let mut bytes = BytesMut::with_capacity(self.len);
@@ -108,8 +108,7 @@ impl Output {
     }
 
     fn end(&mut self, start: usize, len: usize) {
-        // A frame is bounded by the tree's own memory; one of 2 GiB cannot be written as a length,
-        // and no client would take it.
+        // The length of a frame of 2 GiB or more does not fit; no client accepts such a frame.
         let prefix = i32::try_from(len).unwrap_or(i32::MAX).to_be_bytes();
         if let Some(place) = self.tail.get_mut(start..start + 4) {
             place.copy_from_slice(&prefix);

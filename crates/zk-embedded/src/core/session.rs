@@ -1,25 +1,26 @@
-//! Sessions: who has one, and when it ends.
+//! Sessions and their timeouts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use zk_proto::SessionPassword;
 
-use super::connection::ConnectionId;
-use super::shrink::shrink_map;
+use crate::core::connection::ConnectionId;
+use crate::core::shrink::shrink_map;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) timeout_ms: i32,
-    /// The connection whose writes are accepted: the one that opened or resumed it last.
+    /// The connection that opened or resumed the session last. Only its writes are accepted.
     pub(crate) owner: Option<ConnectionId>,
-    /// The read-only member it is known to; `None` for the whole ensemble.
+    /// The read-only member that made the session; `None` for a session of the whole ensemble.
     pub(crate) local: Option<usize>,
     /// When it ends, in milliseconds since the server's start: a multiple of the tick.
     expires: u64,
-    /// When its client was last heard, and when last before the leader last asked its followers.
+    /// When the last frame of its client arrived.
     touched: u64,
-    told: u64,
+    /// `touched` as the leader's last poll of its followers reported it.
+    reported: u64,
 }
 
 /// Sessions in buckets of one tick, as a real server has them: a session ends with the first tick
@@ -44,7 +45,7 @@ impl SessionTable {
     }
 
     pub(crate) fn create(&mut self, now: u64, timeout_ms: i32, local: Option<usize>) -> i64 {
-        // 0 is no session, and the container's mark no owner.
+        // 0 means no session, and i64::MIN marks containers.
         while matches!(self.next_id, 0 | i64::MIN) || self.sessions.contains_key(&self.next_id) {
             self.next_id = self.next_id.wrapping_add(1);
         }
@@ -56,7 +57,7 @@ impl SessionTable {
             local,
             expires: 0,
             touched: now,
-            told: now,
+            reported: now,
         };
         self.sessions.insert(id, session);
         self.touch(now, id);
@@ -71,57 +72,57 @@ impl SessionTable {
         self.sessions.get_mut(&id)
     }
 
-    /// Counts the session's time from now on; whether there is such a session.
+    /// Restarts the session's timeout. False if there is no such session.
     pub(crate) fn touch(&mut self, now: u64, id: i64) -> bool {
-        let asked = self.last_asked(now);
+        let polled = self.last_poll(now);
         let Some(session) = self.sessions.get_mut(&id) else {
             return false;
         };
-        if session.touched <= asked {
-            session.told = session.touched;
+        if session.touched <= polled {
+            session.reported = session.touched;
         }
         session.touched = now;
         self.count_from(now, id);
         true
     }
 
-    /// As [`touch`](Self::touch), by the leader itself, which every server asks before it takes a
-    /// session over.
+    /// As [`touch`](Self::touch), known to the leader at once, because a server validates a session
+    /// with the leader before it resumes it.
     pub(crate) fn revalidate(&mut self, now: u64, id: i64) {
         self.touch(now, id);
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.told = now;
+            session.reported = now;
         }
     }
 
-    /// Forgets that the session's client was heard since the leader last asked its followers.
+    /// Discards the frames of the session's client since the leader's last poll of its followers.
     pub(crate) fn untouch(&mut self, now: u64, id: i64) {
-        let asked = self.last_asked(now);
+        let polled = self.last_poll(now);
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        if session.touched > asked {
-            session.touched = session.told;
+        if session.touched > polled {
+            session.touched = session.reported;
         }
         let touched = session.touched;
         self.count_from(touched, id);
     }
 
-    /// A leader asks its followers every half tick whom they have heard.
-    fn last_asked(&self, now: u64) -> u64 {
+    /// A leader polls its followers every half tick for the sessions whose clients sent something.
+    fn last_poll(&self, now: u64) -> u64 {
         let period = (self.tick / 2).max(1);
         now / period * period
     }
 
-    fn count_from(&mut self, heard: u64, id: i64) {
+    fn count_from(&mut self, since: u64, id: i64) {
         if let Some(session) = self.sessions.get(&id) {
             let timeout = u64::try_from(session.timeout_ms).unwrap_or_default();
-            self.end_after(heard + timeout, id);
+            self.end_after(since + timeout, id);
         }
     }
 
-    /// As if the session's client had been silent for `by` milliseconds longer; whether there is such
-    /// a session.
+    /// As if the session's client had sent nothing for `by` milliseconds longer. False if there is no
+    /// such session.
     pub(crate) fn age(&mut self, id: i64, by: u64) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else {
             return false;
@@ -129,12 +130,12 @@ impl SessionTable {
         let timeout = u64::try_from(session.timeout_ms).unwrap_or_default();
         let end = (session.touched + timeout).saturating_sub(by);
         session.touched = session.touched.saturating_sub(by);
-        session.told = session.told.min(session.touched);
+        session.reported = session.reported.min(session.touched);
         self.end_after(end, id);
         true
     }
 
-    /// Lets a session end with the first tick after a time.
+    /// Lets a session end with the first tick after `end`.
     fn end_after(&mut self, end: u64, id: i64) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -164,13 +165,13 @@ impl SessionTable {
         Some(session)
     }
 
-    /// A session whose time is over. Those of the whole ensemble end only while it has a leader.
+    /// A session whose timeout is over. Sessions of the whole ensemble end only while it has a leader.
     pub(crate) fn expired(&self, now: u64, led: bool) -> Option<i64> {
         self.first_to_end(led)
             .and_then(|(expires, id)| (expires <= now).then_some(id))
     }
 
-    /// When the next session ends, if it is not touched.
+    /// When the next session ends unless it is touched.
     pub(crate) fn next_expiry(&self, led: bool) -> Option<u64> {
         self.first_to_end(led).map(|(expires, _)| expires)
     }
@@ -202,15 +203,14 @@ impl SessionTable {
         self.buckets.iter().map(|(&expires, ids)| (expires, ids))
     }
 
-    /// The sessions of the whole ensemble, as a snapshot has them.
+    /// The sessions of the whole ensemble, for a snapshot.
     pub(crate) fn saved(&self) -> Vec<(i64, Session)> {
         let known = |id: i64| Some((id, self.sessions.get(&id)?.clone()));
         let all = self.ids().into_iter().filter_map(known);
         all.filter(|(_, session)| session.local.is_none()).collect()
     }
 
-    /// Has the sessions of a snapshot and no others, each with its whole timeout. No id is given out
-    /// twice.
+    /// Replaces all sessions by those of a snapshot, each with its whole timeout. No id is used twice.
     pub(crate) fn restore(&mut self, now: u64, saved: &[(i64, Session)]) {
         self.sessions = saved.iter().cloned().collect();
         self.buckets.clear();
@@ -220,7 +220,7 @@ impl SessionTable {
         self.renew_all(now);
     }
 
-    /// Gives every session its whole time again, as a server that has just started does.
+    /// Restarts every session's timeout, as a server does when it starts.
     pub(crate) fn renew_all(&mut self, now: u64) {
         for id in self.ids() {
             if let Some(session) = self.sessions.get_mut(&id) {
@@ -231,8 +231,8 @@ impl SessionTable {
     }
 }
 
-/// The password a real server gives a session: sixteen bytes of `java.util.Random`, seeded with the
-/// id and a constant.
+/// The password that a real server gives to a session: sixteen bytes of `java.util.Random`, seeded with
+/// the id and a constant.
 pub(crate) fn password(id: i64) -> SessionPassword {
     const SECRET: i64 = 0xB341_5C00;
     const MULTIPLIER: u64 = 0x5_DEEC_E66D;
@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_ends_with_the_first_tick_after_its_timeout() {
+    fn a_session_ends_at_the_next_tick() {
         let mut table = SessionTable::new(2_000, 1, 0);
         let id = table.create(100, 4_000, None);
         assert_eq!(table.next_expiry(true), Some(6_000));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_resumed_with_a_shorter_timeout_ends_sooner() {
+    fn a_resumed_session_may_end_sooner() {
         let mut table = SessionTable::new(2_000, 1, 0);
         let id = table.create(100, 30_000, None);
         table.get_mut(id).unwrap().timeout_ms = 4_000;
@@ -296,17 +296,17 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_knows_what_it_has_asked_for_and_whom_it_has_let_move() {
+    fn the_leader_knows_polled_sessions_only() {
         let mut table = SessionTable::new(2_000, 1, 0);
         let id = table.create(0, 4_000, None);
         table.touch(900, id);
         table.touch(3_900, id);
         table.untouch(3_950, id);
-        assert_eq!(table.next_expiry(true), Some(6_000), "heard at 900");
+        assert_eq!(table.next_expiry(true), Some(6_000), "touched at 900");
         table.revalidate(4_500, id);
         table.touch(4_700, id);
         table.untouch(4_800, id);
-        assert_eq!(table.next_expiry(true), Some(10_000), "heard at 4,500");
+        assert_eq!(table.next_expiry(true), Some(10_000), "touched at 4,500");
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Hash tables that give back what they have grown to.
+//! Hash tables that release memory when they shrink.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
-/// Tables with fewer places stay as they are.
+/// Tables with at most this capacity are not shrunk.
 const SMALL: usize = 64;
 
-/// After a removal: halves a table of which less than a quarter is used. It takes as many removals as
-/// entries that are moved, so a removal costs the same on average.
+/// After a removal: halves a table of which less than a quarter is used. As many entries were removed
+/// since the last time as are moved now, so a removal costs the same on average.
 pub(crate) fn shrink_map<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
     if is_sparse(map.len(), map.capacity()) {
         map.shrink_to(map.len() * 2);

@@ -1,4 +1,4 @@
-//! Everything a server knows, and what time does to it.
+//! The state of a server, and its changes with time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -6,17 +6,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use zk_proto::config::EnsembleConfig;
 use zk_proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
-use super::acl;
-use super::connection::{Connection, ConnectionId, Peer};
-use super::deposed::Deposed;
-use super::member::{Connections, Contact, Member};
-use super::output::Output;
-use super::pose::{AclRules, Handshake};
-use super::prepare::Preparation;
-use super::reconfig::initial_config;
-use super::session::SessionTable;
-use super::tree::Applied;
-use super::txn::{Change, Log, Txn};
+use crate::core::connection::{Connection, ConnectionId, Peer};
+use crate::core::connections::Connections;
+use crate::core::ensemble::deposed_side::DeposedSide;
+use crate::core::ensemble::initial_config::initial_config;
+use crate::core::ensemble::member::{Contact, Member};
+use crate::core::output::Output;
+use crate::core::pose::{AclRules, Handshake};
+use crate::core::requests::prepare::Preparation;
+use crate::core::session::SessionTable;
+use crate::core::tree::Applied;
+use crate::core::tree::acl;
+use crate::core::tree::txn::{Change, Log, Txn};
 use crate::options::{Options, WallClock, millis_u64};
 
 /// A server, or an ensemble of them, without its sockets and its clock.
@@ -31,21 +32,21 @@ pub struct State {
     pub(super) start: Instant,
     pub(super) members: Vec<Member>,
     pub(super) leader: usize,
-    /// Who votes; empty for a server alone.
+    /// The servers with their roles; empty for a server without other members.
     pub(super) config: EnsembleConfig,
-    pub(super) deposed: Option<Deposed>,
+    pub(super) deposed: Option<DeposedSide>,
     /// The last transaction, refused ones included.
     pub(super) zxid: i64,
     pub(super) sessions: SessionTable,
     pub(super) connections: Connections,
     pub(super) next_connection: u64,
     pub(super) log: Log,
-    /// When containers and times to live are looked at next, in milliseconds since the start.
+    /// When containers and expired nodes are deleted next, in milliseconds since the start.
     next_reap: u64,
     pub(super) throttled: u32,
 }
 
-/// An empty table, whose ids are made as the server makes them.
+/// An empty table. Its session ids are made as the imitated server makes them.
 pub(super) fn new_sessions(options: &Options, seed: u64, server_id: u8) -> SessionTable {
     let (seed, server_id) = match options.behaviour().handshake {
         Handshake::Apache => (seed, server_id),
@@ -86,8 +87,8 @@ impl State {
         state
     }
 
-    /// Opens a connection to a member (counted from 0). `None` if there is no such member, it serves no
-    /// client, or the peer's address has as many connections as it may have.
+    /// Opens a connection to a member, counted from 0. `None` if there is no such member, if it serves
+    /// no clients, or if the peer's address has reached its limit of connections.
     pub fn open(&mut self, now: Instant, member: usize, peer: Peer) -> Option<ConnectionId> {
         let serving = !self.members.get(member)?.is_read_only() || self.options.read_only_mode;
         if !serving || self.has_too_many(member, peer) {
@@ -136,7 +137,7 @@ impl State {
         }
     }
 
-    /// Forgets a connection that is gone. Its session lives on.
+    /// Removes a connection that was closed. Its session stays.
     pub fn handle_disconnect(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.all.remove(&id) {
             if let Some(member) = self.members.get_mut(connection.member) {
@@ -152,7 +153,8 @@ impl State {
         }
     }
 
-    /// Lets the time pass: sessions expire, containers and nodes with a time to live are reaped.
+    /// Does what is due at `now`: sessions expire, containers and nodes past their time to live are
+    /// deleted.
     pub fn handle_timeout(&mut self, now: Instant) {
         let elapsed = self.elapsed(now);
         let led = self.has_quorum(self.leader);
@@ -175,13 +177,13 @@ impl State {
         self.start + Duration::from_millis(next)
     }
 
-    /// A connection with something to send, or one to be closed; each is named once.
+    /// The next connection that has output or must be closed. A connection is returned once per change.
     pub fn poll_ready(&mut self) -> Option<ConnectionId> {
         self.connections.next_ready()
     }
 
-    /// What a connection has to send, and whether it is to be closed after that. A connection that
-    /// is not known is to be closed.
+    /// Takes the output of a connection, and whether to close it afterwards. An unknown connection must
+    /// be closed.
     pub fn take_output(&mut self, id: ConnectionId) -> (Output, bool) {
         match self.connections.all.get_mut(&id) {
             Some(connection) => (std::mem::take(&mut connection.output), connection.closing),
@@ -189,7 +191,7 @@ impl State {
         }
     }
 
-    /// Bytes a connection has to send.
+    /// Bytes of output that wait on a connection.
     pub fn pending_output(&self, id: ConnectionId) -> usize {
         let connection = self.connections.all.get(&id);
         connection.map_or(0, |connection| connection.output.len())
@@ -212,13 +214,13 @@ impl State {
         self.connections.close(id);
     }
 
-    /// The transactions after `zxid`, as far as the log still has them, in order.
+    /// The transactions after `zxid` that the log still has, in order.
     pub fn log_after(&self, zxid: Zxid) -> Vec<Arc<Txn>> {
         self.log.after(zxid)
     }
 
-    /// Ends a session as if its time were over; whether there was one. Without a quorum only the
-    /// sessions of read-only members can end.
+    /// Ends a session as if its timeout were over. False if there is no such session. Without a quorum
+    /// only the sessions of read-only members can end.
     pub fn expire_session(&mut self, now: Instant, session: SessionId) -> bool {
         let led = self.has_quorum(self.leader);
         let known = self.sessions.get(session.0);
@@ -229,15 +231,16 @@ impl State {
         ends
     }
 
-    /// Counts a session's client as silent for `by` longer than it was; whether there is such a
-    /// session.
+    /// Lets time pass for one session, as if its client had sent nothing for `by` longer. Returns whether
+    /// there is such a session.
     pub fn age_session(&mut self, now: Instant, session: SessionId, by: Duration) -> bool {
         let aged = self.sessions.age(session.0, millis_u64(by));
         self.handle_timeout(now);
         aged
     }
 
-    /// Refuses the next `requests` requests with `ThrottledOp`, unexecuted; pings are let through.
+    /// Refuses the next `requests` requests with `ThrottledOp`, without executing them. Pings, logins and the end
+    /// of a session pass.
     pub fn throttle(&mut self, requests: u32) {
         self.throttled = requests;
     }
@@ -258,8 +261,9 @@ impl State {
         i64::try_from(millis).unwrap_or(i64::MAX)
     }
 
-    /// Ends a session: its ephemerals go, and so do its connections, except `keep`, which is still
-    /// to be answered.
+    /// Ends a session: deletes its ephemeral nodes and closes its connections. `xid` is that of its
+    /// `closeSession`, 0 if the session ends otherwise. Returns the zxid of the transaction, if the end
+    /// needs one.
     pub(super) fn end_session(&mut self, now: Instant, session: i64, xid: Xid) -> Option<Zxid> {
         let ended = self.sessions.remove(session)?;
         let zxid = if ended.local.is_none() {
@@ -269,7 +273,7 @@ impl State {
                 let paths = tree.ephemerals(session);
                 let mut all: Vec<(i64, Box<str>)> =
                     paths.map(|path| (created(path), path.into())).collect();
-                // Names made by chance must not decide: a seeded run is the same every time.
+                // By creation and not by name: random names must not change a seeded run.
                 all.sort_unstable();
                 all
             });
@@ -291,7 +295,7 @@ impl State {
         let connections = connections.filter(|(_, c)| !out_of_contact(c.member));
         let ids: Vec<_> = connections.map(|(&id, _)| id).collect();
         for id in ids {
-            // A client that closes its session is answered first, and closed after that.
+            // A connection that waits for the reply to its `closeSession` is closed after the reply.
             if xid == 0
                 || self
                     .connections
@@ -330,8 +334,8 @@ impl State {
         }
     }
 
-    /// Applies a transaction on every member that can; what it did on member `origin`, which is
-    /// brought up to date first.
+    /// Applies a transaction on every member that can apply it. Member `origin` catches up first; the
+    /// results are those of this member.
     pub(super) fn commit(&mut self, txn: Txn, origin: Option<usize>) -> Vec<Applied> {
         let txn = Arc::new(txn);
         let mut results = Vec::new();
@@ -340,7 +344,7 @@ impl State {
                 member.catch_up(&mut self.connections);
                 results = member.apply(&txn, &mut self.connections);
             } else if matches!(member.contact, Contact::None | Contact::Deposed) {
-                // It takes the leader's whole tree when it is back.
+                // Such a member copies the leader's whole tree when it rejoins.
             } else if let Some(backlog) = member.backlog.as_mut() {
                 backlog.push_back(txn.clone());
             } else {
@@ -351,7 +355,7 @@ impl State {
         results
     }
 
-    /// Deletes the containers and the nodes with a time to live whose time has come.
+    /// Deletes empty containers and nodes past their time to live.
     fn reap(&mut self, now: Instant) {
         let wall = self.wall(now);
         let Some(leader) = self.members.get(self.leader) else {

@@ -1,4 +1,4 @@
-//! The state machine on its own: no runtime, and time is whatever we say it is.
+//! The state machine without a runtime, on a virtual clock.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use zk_proto::records::{ConnectRequest, CreateRequest};
 use zk_proto::{Acl, Encode, OpCode, RequestHeader, SessionId, SessionPassword, Zxid};
 
-use super::{ConnectionId, Peer, State};
 use crate::Options;
+use crate::core::{ConnectionId, Peer, State};
 
 fn connect() -> Bytes {
     let mut out = BytesMut::new();
@@ -49,7 +49,7 @@ fn open(state: &mut State, now: Instant) -> ConnectionId {
 }
 
 #[test]
-fn a_session_ends_when_the_time_it_is_told_says_so() {
+fn a_session_ends_by_the_time_passed_in() {
     let start = Instant::now();
     let mut state = State::new(Options::default(), start);
     let id = open(&mut state, start);
@@ -64,7 +64,7 @@ fn a_session_ends_when_the_time_it_is_told_says_so() {
 }
 
 #[test]
-fn the_log_has_every_transaction_in_order_and_no_more_than_its_limit() {
+fn the_log_keeps_the_last_transactions() {
     let now = Instant::now();
     let options = Options {
         log_limit: 3,
@@ -87,7 +87,7 @@ fn the_log_has_every_transaction_in_order_and_no_more_than_its_limit() {
 }
 
 #[test]
-fn a_client_that_takes_nothing_is_closed_at_the_limit() {
+fn a_client_that_does_not_read_is_closed() {
     let now = Instant::now();
     let options = Options {
         max_pending_output: 1_000,
@@ -104,7 +104,7 @@ fn a_client_that_takes_nothing_is_closed_at_the_limit() {
 }
 
 #[test]
-fn what_goes_away_takes_its_watches_along() {
+fn a_disconnect_removes_watches() {
     let now = Instant::now();
     let mut state = State::new(Options::default(), now);
     let id = open(&mut state, now);
@@ -119,7 +119,7 @@ fn what_goes_away_takes_its_watches_along() {
     assert_eq!((state.connection_count(), state.sessions().len()), (0, 1));
 }
 
-/// Frames with a known operation and anything at all behind it.
+/// Frames with a known operation and random bytes after it.
 fn frame() -> impl Strategy<Value = Bytes> {
     let ops = prop::sample::select(OpCode::ALL.to_vec());
     let path = prop::sample::select(vec!["/", "", "/a", "/a/b", "nope", "/a/", "/zookeeper"]);
@@ -193,7 +193,7 @@ fn a_parents_pzxid_can_be_kept() {
 
 proptest! {
     #[test]
-    fn nothing_a_client_sends_panics(
+    fn no_frame_panics(
         first in prop::collection::vec(any::<u8>(), 0..60),
         frames in prop::collection::vec(frame(), 0..40),
         raw in prop::collection::vec(any::<u8>(), 0..60),
@@ -218,7 +218,7 @@ proptest! {
         prop_assert_eq!(state.watch_counts(), Default::default());
     }
 
-    /// Every member has the same tree, whatever was asked of which.
+    /// Every member has the same tree, whichever member executed a write.
     #[test]
     fn members_agree(writes in prop::collection::vec(
         (0_usize..3, 0_i32..4, prop::sample::select(vec!["/a", "/b", "/a/b", "/a/c"])), 0..40,

@@ -1,13 +1,13 @@
-//! The watches of one member: which connection is told when a node, or one below it, changes.
+//! The watches of one member: which connections get an event when a node, or one below it, changes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use zk_proto::path;
 
-use super::connection::ConnectionId;
-use super::pose::WatchKinds;
-use super::shrink::{shrink_map, shrink_set};
+use crate::core::connection::ConnectionId;
+use crate::core::pose::WatchKinds;
+use crate::core::shrink::{shrink_map, shrink_set};
 
 /// The kinds of watch one connection has on one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,14 +68,15 @@ impl WatchTable {
         paths.insert(path);
     }
 
-    /// Whether the connection has any of `modes` on `path`.
+    /// Whether there is a watch with any of `modes` on `path`, of this connection or, as the imitated
+    /// server looks for it, of any.
     pub(crate) fn contains(&self, path: &str, connection: ConnectionId, modes: Modes) -> bool {
         let Some(watchers) = self.by_path.get(path) else {
             return false;
         };
         match self.kinds {
             WatchKinds::OneEvent => watchers.get(&connection).is_some_and(|has| has.has(modes)),
-            // These servers look for a watch of any connection.
+            // Servers before 3.9 look for a watch of any connection.
             WatchKinds::LastSet => modes != Modes::NONE,
             WatchKinds::EventEach => watchers.values().any(|has| has.has(modes)),
         }
@@ -88,7 +89,7 @@ impl WatchTable {
         having.map(|(&connection, _)| connection).collect()
     }
 
-    /// The connections with a one-shot watch on `path`, which is used up.
+    /// Removes the one-shot watches on `path`, and returns their connections.
     pub(crate) fn take_standard(&mut self, path: &str) -> Vec<ConnectionId> {
         let having = self.having(path, Modes::STANDARD);
         for &connection in &having {
@@ -101,7 +102,7 @@ impl WatchTable {
         self.recursive > 0
     }
 
-    /// Takes `modes` away; whether any was there.
+    /// Removes `modes`. Returns whether the connection had any of them.
     pub(crate) fn remove(&mut self, path: &str, connection: ConnectionId, modes: Modes) -> bool {
         let Some(watchers) = self.by_path.get_mut(path) else {
             return false;
@@ -138,28 +139,28 @@ impl WatchTable {
         }
     }
 
-    /// The connections to tell that something happened to `path`, each once; their one-shot watches
-    /// are used up.
+    /// The connections that get an event for a change of `path`, each once. Their one-shot watches are
+    /// removed.
     pub(crate) fn trigger(&mut self, path: &str) -> Vec<ConnectionId> {
         self.fire(path, Modes::NONE)
     }
 
-    /// As [`trigger`](Self::trigger), for a change of the children, of which recursive watches are
-    /// not told.
+    /// As [`trigger`](Self::trigger), for a change of the children, for which recursive watches get no
+    /// event.
     pub(crate) fn trigger_children(&mut self, path: &str) -> Vec<ConnectionId> {
-        // Only before 3.9 do recursive watches stand among those on children at all.
+        // Only before 3.9 are there recursive watches in the table of children.
         self.fire(path, Modes::RECURSIVE)
     }
 
     fn fire(&mut self, path: &str, except: Modes) -> Vec<ConnectionId> {
-        let mut told = Vec::new();
+        let mut notified = Vec::new();
         let mut spent = Vec::new();
         if let Some(watchers) = self.by_path.get_mut(path) {
             watchers.retain(|&connection, modes| {
                 if modes.without(except) == Modes::NONE {
                     return true;
                 }
-                told.push(connection);
+                notified.push(connection);
                 *modes = modes.without(Modes::STANDARD);
                 if *modes == Modes::NONE {
                     spent.push(connection);
@@ -179,17 +180,17 @@ impl WatchTable {
             while let Some(path) = above {
                 if let Some(watchers) = self.by_path.get(path) {
                     let recursive = watchers.iter().filter(|(_, m)| m.has(Modes::RECURSIVE));
-                    told.extend(recursive.map(|(&connection, _)| connection));
+                    notified.extend(recursive.map(|(&connection, _)| connection));
                 }
                 above = path::parent(path);
             }
-            told.sort_unstable();
-            told.dedup();
+            notified.sort_unstable();
+            notified.dedup();
         }
-        told
+        notified
     }
 
-    /// Watches: one for each path and connection.
+    /// Number of watches, one for each path and connection.
     pub(crate) fn len(&self) -> usize {
         self.by_path.values().map(BTreeMap::len).sum()
     }
@@ -247,7 +248,7 @@ mod tests {
     const B: ConnectionId = ConnectionId(2);
 
     #[test]
-    fn a_standard_watch_fires_once_and_a_persistent_one_again() {
+    fn a_persistent_watch_fires_again() {
         let mut table = WatchTable::new(WatchKinds::OneEvent);
         table.add("/a", A, Modes::STANDARD);
         table.add("/a", B, Modes::PERSISTENT);
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn recursive_watches_see_below_and_not_above_or_beside() {
+    fn recursive_watches_fire_for_paths_below() {
         let mut table = WatchTable::new(WatchKinds::OneEvent);
         table.add("/a", A, Modes::RECURSIVE);
         assert_eq!(table.trigger("/a/b/c"), [A]);
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn removal_takes_what_is_named_and_says_whether_it_was_there() {
+    fn removal_reports_whether_a_watch_existed() {
         let mut table = WatchTable::new(WatchKinds::OneEvent);
         table.add("/a", A, Modes::STANDARD);
         table.add("/a", A, Modes::RECURSIVE);
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn before_3_9_anybodys_watch_is_found() {
+    fn before_3_9_any_clients_watch_is_found() {
         let mut table = WatchTable::new(WatchKinds::LastSet);
         table.add("/a", A, Modes::STANDARD);
         assert!(table.contains("/a", B, Modes::ANY));
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn before_3_9_recursive_watches_on_children_hear_of_deletions_only() {
+    fn before_3_9_recursive_watches_on_children() {
         let mut table = WatchTable::new(WatchKinds::LastSet);
         table.add("/a", A, Modes::RECURSIVE);
         assert!(table.trigger_children("/a").is_empty());
@@ -318,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn before_3_9_the_last_kind_set_is_the_only_one() {
+    fn before_3_9_the_last_kind_replaces_others() {
         let mut table = WatchTable::new(WatchKinds::LastSet);
         table.add("/a", A, Modes::RECURSIVE);
         table.add("/a", A, Modes::STANDARD);

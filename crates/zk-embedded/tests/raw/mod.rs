@@ -1,4 +1,4 @@
-//! A client that knows nothing but frames, to see what a server really sends.
+//! A client of frames only, to check every byte that a server sends.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -49,7 +49,7 @@ pub(crate) fn ask() -> ConnectRequest {
     }
 }
 
-/// A watch or path argument for the records that take them.
+/// A request for a node with four bytes of data.
 pub(crate) fn create(path: &str, mode: CreateMode) -> CreateRequest<'_> {
     CreateRequest {
         path: path.into(),
@@ -76,7 +76,7 @@ impl Raw {
         Self::with(server, member, &ask()).await.expect("a session")
     }
 
-    /// Shakes hands in memory; `None` if the server closes instead of answering.
+    /// Does the handshake in memory; `None` if the server closes instead of answering.
     pub(crate) async fn with(server: &Server, member: usize, ask: &ConnectRequest) -> Option<Self> {
         let wire = server.connect_in_memory_to(member).unwrap();
         Self::over(wire, ask).await
@@ -144,7 +144,7 @@ impl Raw {
         body.encode(&mut out);
         let mut framed = i32::try_from(out.len()).unwrap().to_be_bytes().to_vec();
         framed.extend(&out);
-        // A server that has enough closes while this is under way; that there is no reply tells.
+        // The server may close the connection during this write; then there is no reply.
         drop(self.wire.write_all(&framed).await);
     }
 
@@ -169,7 +169,7 @@ impl Raw {
         }
     }
 
-    /// Asks and waits; `None` if the connection closes without a reply.
+    /// Sends a request and waits for the reply; `None` if the connection closes without one.
     pub(crate) async fn try_call(&mut self, op: OpCode, body: &dyn Encode) -> Option<Reply> {
         self.xid += 1;
         let xid = self.xid;

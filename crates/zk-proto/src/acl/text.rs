@@ -40,7 +40,7 @@ pub enum AclTextProblem {
     #[error("no entry")]
     Empty,
     /// It does not begin with a scheme.
-    #[error("no scheme with a colon behind it")]
+    #[error("no scheme with a colon after it")]
     NoScheme,
     /// Its id has no end.
     #[error("a quotation mark without another")]
@@ -65,9 +65,9 @@ pub fn parse(text: &str) -> Result<Vec<Acl>, AclTextError> {
     let mut rest = text.trim_start();
     loop {
         match entry(rest) {
-            Ok((behind, entry)) => {
+            Ok((rest_after, entry)) => {
                 acl.push(entry);
-                rest = behind.trim_start();
+                rest = rest_after.trim_start();
             }
             Err(_) => {
                 return Err(AclTextError {
@@ -160,7 +160,7 @@ fn shell_scheme(input: &str) -> IResult<&str, &str> {
     delimited(char('\''), take_until(",'"), tag(",'")).parse(input)
 }
 
-/// With the colon behind it.
+/// With the colon after it.
 fn scheme(input: &str) -> IResult<&str, String> {
     let is_plain = |c: char| !c.is_whitespace() && !":,'\"".contains(c);
     let plain = take_while1(is_plain).map(str::to_owned);
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_with_colons_and_commas_in_their_ids() {
+    fn ids_may_have_colons_and_commas() {
         let text = "world:anyone:cdrwa,digest:bob:ha/sh=:r,ip:2001:db8::1:rw,\
                     x509:CN=a,O=b:ca,auth::cdrwa";
         let acl = parse(text).unwrap();

@@ -11,13 +11,13 @@ use nom::{IResult, Parser};
 use super::{AdminError, Entries, check};
 use crate::ids::SessionId;
 
-/// A connection, as the server sees it.
+/// A connection, as the server reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientConnection {
     /// The client's address and port.
     pub address: String,
-    /// Everything the server says of it, in its order: `queued`, `recved`, `sent`, and with `cons`
+    /// All attributes, in the server's order: `queued`, `recved`, `sent`, and with `cons`
     /// `sid`, `lop`, `est`, `to`, `lzxid`, latencies, ….
     pub attributes: Vec<(String, String)>,
 }
@@ -35,7 +35,7 @@ impl ClientConnection {
     pub fn session(&self) -> Option<SessionId> {
         let digits = self.get("sid")?.strip_prefix("0x")?;
         let id = u64::from_str_radix(digits, 16).ok()?.cast_signed();
-        // Some servers write -1 for none.
+        // Some servers write -1 for no session.
         Some(SessionId(id)).filter(|_| id != 0 && id != -1)
     }
 

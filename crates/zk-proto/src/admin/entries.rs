@@ -3,7 +3,7 @@ use std::ops::Deref;
 use super::{AdminError, unexpected};
 use crate::unreadable::UnreadableLine;
 
-/// What could be read of a reply that has one entry a line, in the server's order.
+/// The readable entries of a reply with one entry per line, in the server's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entries<T> {
     entries: Vec<T>,
@@ -51,7 +51,7 @@ impl<T> Entries<T> {
         &self.unreadable
     }
 
-    /// The entries alone.
+    /// The entries without the unreadable lines.
     pub fn into_vec(self) -> Vec<T> {
         self.entries
     }

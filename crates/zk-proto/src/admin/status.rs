@@ -18,19 +18,19 @@ pub struct ServerStatus {
     pub version: Option<String>,
     /// Its clients, in the reply to `stat`; empty in that to `srvr`.
     pub clients: Vec<ClientConnection>,
-    /// How long requests took.
+    /// The latency of requests.
     pub latency: Option<Latency>,
     /// Packets received.
     pub received: Option<u64>,
     /// Packets sent.
     pub sent: Option<u64>,
-    /// Open connections; servers before 3.4 do not say.
+    /// Open connections; servers before 3.4 do not report them.
     pub connections: Option<u64>,
     /// Requests received and not yet answered.
     pub outstanding: Option<u64>,
-    /// The last transaction it has applied.
+    /// The last transaction that it applied.
     pub zxid: Option<Zxid>,
-    /// Its part in the ensemble.
+    /// Its role in the ensemble.
     pub mode: Option<ServerMode>,
     /// Number of nodes.
     pub node_count: Option<u64>,
@@ -40,7 +40,7 @@ pub struct ServerStatus {
     pub unreadable: Vec<UnreadableLine>,
 }
 
-/// Latency of requests in milliseconds. Where the server's clock was set back, it is negative.
+/// Latency of requests in milliseconds. Negative if the server's clock was set back.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Latency {
@@ -52,11 +52,11 @@ pub struct Latency {
     pub max: i64,
 }
 
-/// A server's part in the ensemble.
+/// A server's role in the ensemble.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerMode {
-    /// It is alone.
+    /// It has no ensemble.
     Standalone,
     /// It leads.
     Leader,
@@ -66,7 +66,7 @@ pub enum ServerMode {
     Observer,
     /// It has no quorum and serves reads only.
     ReadOnly,
-    /// What this crate does not know.
+    /// A mode that this crate does not know.
     Other(String),
 }
 
@@ -109,8 +109,8 @@ impl FromStr for ServerStatus {
 }
 
 impl ServerStatus {
-    /// Takes what the line says, or returns what it should be. Of two lines with the same key the
-    /// first counts.
+    /// Reads a line, or returns the form that it should have. Of two lines with the same key the first
+    /// counts.
     fn read_line(&mut self, line: &str) -> Result<(), &'static str> {
         let text = line.trim();
         let Some((key, value)) = text.split_once(':') else {

@@ -16,7 +16,7 @@ fn short_answers() {
     assert_eq!(isro(refused), Err(AdminError::NotAllowed));
 }
 
-/// What the readers of all commands make of a reply that is an error.
+/// The errors of all readers for one reply.
 fn errors(reply: &str) -> [Option<AdminError>; 6] {
     [
         ruok(reply).err(),
@@ -57,7 +57,7 @@ fn replies_of_every_command() {
             .to_string()
             .contains("4lw.commands.whitelist")
     );
-    // What a line further down says is not the server's state.
+    // The same text on a later line is not the server's state.
     let conf = "a=1\nnote=This instance is not currently serving requests\n";
     assert_eq!(properties(conf).unwrap().len(), 2);
 }

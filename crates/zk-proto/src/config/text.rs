@@ -22,7 +22,7 @@ use crate::unreadable::UnreadableLine;
 pub struct ConfigError {
     /// Offset in bytes of the part that cannot be read.
     pub position: usize,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: ConfigProblem,
 }
 
@@ -37,9 +37,9 @@ pub enum ConfigProblem {
     #[error("not a host and two ports, with \"participant\", \"observer\" or no role")]
     BadAddress,
     /// Not where clients reach it.
-    #[error("not a client port, alone or behind an address")]
+    #[error("not a client port, with or without an address before it")]
     BadClientAddress,
-    /// There is more behind the secure client port.
+    /// There is text after the secure client port.
     #[error("nothing may follow the secure client port")]
     TooManyParts,
     /// The addresses of one server have different roles.
@@ -64,7 +64,7 @@ impl FromStr for EnsembleConfig {
 }
 
 impl EnsembleConfig {
-    /// Takes what the line says, or returns what it should be.
+    /// Reads a line, or returns the form that it should have.
     fn read_line(&mut self, line: &str) -> Result<(), &'static str> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());

@@ -29,8 +29,9 @@ fn what_is_read_and_how_it_is_written() {
     assert_eq!(parse("[::1]").hosts[0].host, "::1");
 }
 
+/// Guards: B13.
 #[test]
-fn b13_what_is_wrong_and_where() {
+fn errors_name_problem_and_position() {
     use ConnectStringProblem::*;
     for (text, position, problem) in [
         ("", 0, NoHost),
@@ -108,7 +109,7 @@ fn errors_name_the_true_cause() {
             "2001:db8::1:2181",
             "write [2001:db8::1]:2181, or [2001:db8::1:2181]:2181 if",
         ),
-        ("zk1:", "no port behind the colon"),
+        ("zk1:", "no port after the colon"),
         ("\"zk1:2181\"", "quotation mark"),
     ] {
         let error = text.parse::<ConnectTarget>().unwrap_err().to_string();
@@ -117,7 +118,7 @@ fn errors_name_the_true_cause() {
 }
 
 #[test]
-fn what_other_clients_take_is_taken() {
+fn forms_of_other_clients_are_accepted() {
     for (text, hosts, chroot) in [
         ("zk1:2181,zk2:2181,zk3:2181/app", 3, "/app"),
         ("zk1:2181, zk2:2181 , zk3:2181", 3, ""),
@@ -176,7 +177,9 @@ fn a_service_stands_for_its_servers() {
 }
 
 proptest! {
-    /// Guards: B75, P27. Whatever is typed around a password, no error repeats the password.
+    /// Whichever text surrounds a password, no error repeats the password.
+    ///
+    /// Guards: B75, P27.
     #[test]
     fn no_error_repeats_a_password(
         before in "(zk|zk\\+x|dns-srv)?(:|://)?(zk0:2181,)?(/app,)?\"?",
@@ -199,7 +202,7 @@ proptest! {
 
 /// Guards: P27.
 #[test]
-fn b75_credentials_are_refused() {
+fn credentials_are_refused() {
     use ConnectStringProblem::*;
     for (text, position) in [
         ("bob:hunter2@zk1:2181", 0),

@@ -1,3 +1,5 @@
+use bytes::Bytes;
+
 use super::*;
 
 fn frame(parts: &[&[u8]]) -> Bytes {
@@ -68,7 +70,7 @@ fn an_error_names_record_field_and_offset() {
 }
 
 #[test]
-fn a_nested_record_does_not_take_over_the_names() {
+fn errors_name_the_outer_record() {
     use crate::records::GetAclResponse;
     // One entry, whole, and then a stat that is cut.
     let bytes = frame(&[&[0, 0, 0, 1], &[0; 12], &[0; 3]]);
@@ -88,9 +90,11 @@ fn a_nested_record_does_not_take_over_the_names() {
     assert_eq!(crate::Id::decode(&mut input).unwrap().id.len(), 0);
 }
 
-/// B1: a length is believed only as far as there are bytes.
+/// A length is trusted only as far as there are bytes.
+///
+/// Guards: B1, D11.
 #[test]
-fn d11_b1_hostile_lengths_are_refused_before_anything_is_allocated() {
+fn hostile_lengths_allocate_nothing() {
     for (length, problem) in [
         (-2, DecodeProblem::BadLength(-2)),
         (i32::MIN, DecodeProblem::BadLength(i32::MIN)),
@@ -139,7 +143,7 @@ fn d11_b1_hostile_lengths_are_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn large_payloads_share_the_frame_and_small_ones_do_not() {
+fn only_large_payloads_share_the_frame() {
     for (len, shared) in [(COPY_LIMIT, false), (COPY_LIMIT + 1, true)] {
         let bytes = written(|out| put_buffer(out, Some(&vec![7; len])));
         let data = Decoder::new(&bytes).bytes("data").unwrap().unwrap();
@@ -153,7 +157,7 @@ fn large_payloads_share_the_frame_and_small_ones_do_not() {
 }
 
 #[test]
-fn trailing_bytes_are_an_error_only_for_those_who_ask() {
+fn finish_refuses_trailing_bytes() {
     let bytes = frame(&[&[0, 0, 0, 0], &[1, 2, 3]]);
     let read: crate::records::ErrorResponse = decode_frame(&bytes, 0).unwrap();
     assert_eq!(read.err, 0);
@@ -167,7 +171,7 @@ fn trailing_bytes_are_an_error_only_for_those_who_ask() {
 }
 
 #[test]
-fn an_offset_beyond_the_frame_is_an_empty_frame() {
+fn an_offset_beyond_the_frame_has_no_bytes() {
     let bytes = frame(&[&[0; 4]]);
     let mut input = Decoder::at(&bytes, 5);
     assert_eq!((input.remaining(), input.position()), (0, 4));
@@ -178,7 +182,7 @@ fn an_offset_beyond_the_frame_is_an_empty_frame() {
 }
 
 #[test]
-fn text_that_is_neither_utf_8_nor_cesu_8_is_an_error() {
+fn text_is_utf_8_or_cesu_8() {
     let string = |raw: &[u8]| {
         let bytes = written(|out| put_buffer(out, Some(raw)));
         Decoder::new(&bytes)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{PathError, WirePath, join, validate};
 
-/// The node that a client sees as its root; none by default.
+/// The node that is a client's root; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Chroot(String);
 
@@ -87,8 +87,9 @@ impl fmt::Display for Chroot {
 mod tests {
     use super::*;
 
+    /// Guards: A81, B60.
     #[test]
-    fn a81_b60_strips_whole_names_only() {
+    fn strips_whole_names_only() {
         let app = Chroot::new("/app").unwrap();
         assert_eq!(app.strip("/app"), Some("/"));
         assert_eq!(app.strip("/app/a/b"), Some("/a/b"));

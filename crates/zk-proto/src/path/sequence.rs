@@ -14,7 +14,7 @@ pub fn sequence(name: &str) -> Option<i32> {
         return format!("-{run}").parse().ok();
     }
     let number = run.get(digits.checked_sub(10)?..)?;
-    // Ten digits that start with 0 are never negative: `%010d` gives a negative nine of those.
+    // Ten digits that start with 0 are never negative: `%010d` pads negative numbers to nine digits.
     if negative && digits == 10 && prefix.ends_with("--") && !number.starts_with('0') {
         return format!("-{number}").parse().ok();
     }
@@ -26,12 +26,12 @@ pub fn sequence(name: &str) -> Option<i32> {
         .flatten()
 }
 
-/// The number that follows `prefix` in a sequential node's name; `None` for a name that is not
-/// `prefix` and a number as the server writes it. With the prefix known, nothing is ambiguous.
+/// The number after `prefix` in a sequential node's name; `None` for a name that is not `prefix` and a
+/// number as the server writes it. With a known prefix no name is ambiguous.
 pub fn sequence_after(name: &str, prefix: &str) -> Option<i32> {
     let digits = name.strip_prefix(prefix)?;
     let number: i32 = digits.parse().ok()?;
-    // Whatever else parses, a plus sign or too few digits, was not written by `%010d`.
+    // `%010d` writes neither a plus sign nor fewer digits, which `parse` accepts.
     (format!("{number:010}") == digits).then_some(number)
 }
 
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_that_ends_in_a_letter_is_read_back_over_the_whole_range() {
+    fn every_i32_after_a_letter_is_read_back() {
         for n in [
             0,
             1,
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn with_the_prefix_known_every_number_is_read_back() {
+    fn a_known_prefix_leaves_no_ambiguity() {
         for n in [
             0,
             1,

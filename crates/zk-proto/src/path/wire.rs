@@ -1,14 +1,14 @@
-//! A path on its way to the server, chroot in front, without a copy.
+//! A path with its chroot in front, encoded without a copy.
 
 use std::fmt;
 
 use bytes::BytesMut;
 
+use crate::jute::record::Field;
 use crate::jute::{DecodeError, Decoder, put_count};
-use crate::record::Field;
 
 /// A path in two parts: a chroot and the path below it, written as one string.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct WirePath<'a> {
     /// The chroot without a trailing slash; empty for none.
     pub prefix: &'a str,
@@ -25,8 +25,8 @@ impl<'a> WirePath<'a> {
         Self { prefix, rest }
     }
 
-    /// As [`new`](Self::new), of a path that the server appends a number to: that of a child of the
-    /// chroot, if it is the root.
+    /// As [`new`](Self::new), for a path to which the server appends a number: the root becomes the
+    /// prefix of a child of the chroot.
     pub fn numbered(prefix: &'a str, rest: &'a str) -> Self {
         Self { prefix, rest }
     }
@@ -36,7 +36,7 @@ impl<'a> WirePath<'a> {
         self.prefix.len() + self.rest.len()
     }
 
-    /// Whether there is nothing, which is not a valid path.
+    /// Whether the path is empty, and so not valid.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -61,7 +61,7 @@ impl<'a> From<&'a String> for WirePath<'a> {
     }
 }
 
-/// Two paths are equal if they are written as the same string, wherever it is parted.
+/// Two paths are equal if they are the same string, wherever it is divided.
 impl PartialEq for WirePath<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.bytes().eq(other.bytes())
@@ -86,6 +86,13 @@ impl fmt::Display for WirePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.prefix)?;
         f.write_str(self.rest)
+    }
+}
+
+/// As one string.
+impl fmt::Debug for WirePath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
     }
 }
 

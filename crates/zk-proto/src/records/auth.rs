@@ -4,8 +4,8 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::jute::record::{Field, get_vec, put_vec, record, record_field};
 use crate::jute::{self, DecodeError, Decoder, Encode};
-use crate::record::{Field, get_vec, put_vec, record, record_field};
 
 /// `auth`: adds an identity to the connection. Its reply has no body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct AuthRequest<'a> {
     pub auth: Option<&'a [u8]>,
 }
 
-/// Leaves the proof out.
+/// Without the proof.
 impl fmt::Debug for AuthRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthRequest")

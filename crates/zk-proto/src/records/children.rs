@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::jute::record::{Field, record};
 use crate::jute::{DecodeError, Decoder, put_count, put_str};
 use crate::path::WirePath;
-use crate::record::{Field, record};
 use crate::stat::Stat;
 
-/// A list of names as it came from the server: kept as the frame's bytes and handed out as `&str`,
-/// so that a thousand names cost no allocation.
+/// A list of names as received from the server: kept as the frame's bytes and returned as `&str`, so
+/// that a thousand names cost no allocation.
 #[derive(Clone, Default)]
 pub struct Children {
-    /// Each name as in jute, its length in front. Checked when it was made.
+    /// The names as in jute, each with its length in front. Checked on construction.
     body: Bytes,
     len: usize,
 }
@@ -29,7 +29,7 @@ impl Children {
         self.len == 0
     }
 
-    /// The names, in the server's order, which is none in particular.
+    /// The names, in the order of the server, which is not specified.
     pub fn iter(&self) -> ChildrenIter<'_> {
         ChildrenIter {
             rest: &self.body,
@@ -94,6 +94,23 @@ impl<'a> IntoIterator for &'a Children {
     }
 }
 
+impl IntoIterator for Children {
+    type Item = String;
+    type IntoIter = ChildrenIntoIter;
+    fn into_iter(self) -> ChildrenIntoIter {
+        ChildrenIntoIter {
+            left: self.len,
+            rest: self.body,
+        }
+    }
+}
+
+impl From<Children> for Vec<String> {
+    fn from(children: Children) -> Self {
+        children.into_iter().collect()
+    }
+}
+
 /// The encoding is canonical, so the same names in the same order are the same bytes.
 impl PartialEq for Children {
     fn eq(&self, other: &Self) -> bool {
@@ -127,13 +144,10 @@ impl<'a> Iterator for ChildrenIter<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let (len, rest) = self.rest.split_first_chunk()?;
-        let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
-        let (name, rest) = rest.split_at_checked(len)?;
+        let (name, rest) = split_name(self.rest)?;
         self.rest = rest;
         self.left -= 1;
-        // Neither this nor the lines above can fail: the list was checked when it was made.
-        std::str::from_utf8(name).ok()
+        Some(name)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -143,6 +157,42 @@ impl<'a> Iterator for ChildrenIter<'a> {
 
 impl ExactSizeIterator for ChildrenIter<'_> {}
 impl std::iter::FusedIterator for ChildrenIter<'_> {}
+
+/// The names of [`Children`] as owned strings, made one at a time.
+#[derive(Debug, Clone)]
+pub struct ChildrenIntoIter {
+    rest: Bytes,
+    left: usize,
+}
+
+impl Iterator for ChildrenIntoIter {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let (name, rest) = split_name(&self.rest)?;
+        let name = name.to_owned();
+        let read = self.rest.len() - rest.len();
+        self.rest.advance(read);
+        self.left -= 1;
+        Some(name)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for ChildrenIntoIter {}
+impl std::iter::FusedIterator for ChildrenIntoIter {}
+
+/// The first name of an encoded list, and the rest. `None` at the end of the list only, since the
+/// list was checked when it was made.
+fn split_name(list: &[u8]) -> Option<(&str, &[u8])> {
+    let (len, rest) = list.split_first_chunk()?;
+    let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
+    let (name, rest) = rest.split_at_checked(len)?;
+    Some((std::str::from_utf8(name).ok()?, rest))
+}
 
 record! {
     /// `getChildren`.
@@ -188,7 +238,7 @@ record! {
     /// `getEphemerals`.
     #[derive(Copy)]
     pub struct GetEphemeralsRequest<'a> {
-        /// What the paths must begin with, as text: `/a` also finds `/ab`. Null, empty and `/` find
+        /// The text that the paths must begin with: `/a` also matches `/ab`. Null, empty and `/` match
         /// all.
         pub prefix: Option<&'a str>,
     }
@@ -238,6 +288,9 @@ mod tests {
         assert_eq!((children.len(), children.is_empty()), (4, false));
         assert_eq!(children.to_vec(), names);
         assert_eq!(children.iter().len(), 4);
+        let mut owned = children.clone().into_iter();
+        assert_eq!((owned.next().as_deref(), owned.len()), (Some("a"), 3));
+        assert_eq!(Vec::<String>::from(children.clone()), names);
         assert!(children.contains("日本") && !children.contains("b"));
         assert_eq!(
             format!("{children:?}"),
@@ -248,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_shares_the_frame_and_a_short_one_does_not() {
+    fn only_long_lists_share_the_frame() {
         let inside = |frame: &Bytes, children: &Children| {
             frame.as_ptr_range().contains(&children.body.as_ptr())
         };
@@ -262,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_null_or_not_text_is_an_error() {
+    fn a_null_name_is_an_error() {
         for (body, problem) in [
             (&[0, 0, 0, 1, 255, 255, 255, 255][..], DecodeProblem::Null),
             (&[0, 0, 0, 1, 0, 0, 0, 1, 0xff][..], DecodeProblem::NotUtf8),

@@ -3,24 +3,25 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::ids::{SessionId, SessionPassword, Zxid};
+use crate::jute::record::Field;
 use crate::jute::{Decode, DecodeError, Decoder, Encode, put_bool};
-use crate::record::Field;
 
-/// Asks for a session, or for one to be resumed.
+/// Requests a new session, or to resume one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectRequest {
     /// Always 0.
     pub protocol_version: i32,
-    /// The last transaction the client has seen; a server that is behind it closes the connection.
+    /// The last transaction that the client has seen. A server with an older state closes the
+    /// connection.
     pub last_zxid_seen: Zxid,
-    /// The session timeout asked for, in milliseconds.
+    /// The requested session timeout, in milliseconds.
     pub timeout_ms: i32,
     /// The session to resume; [`SessionId::NONE`] for a new one.
     pub session_id: SessionId,
     /// Its password.
     pub password: SessionPassword,
-    /// Whether a read-only server will do. `None` is a client of before 3.4, which leaves it out
-    /// and must be answered without it as well.
+    /// Whether the client accepts a read-only server. `None` is a client of before 3.4, which leaves
+    /// the byte out and must be answered without it as well.
     pub read_only: Option<bool>,
 }
 
@@ -58,20 +59,20 @@ impl<'a> Decode<'a> for ConnectRequest {
 pub struct ConnectResponse {
     /// Always 0.
     pub protocol_version: i32,
-    /// The session timeout granted, in milliseconds. Not positive if the session asked for does not
-    /// exist any more, or the password is wrong.
+    /// The session timeout granted, in milliseconds. Not positive if the requested session does not
+    /// exist any more, or if the password is wrong.
     pub timeout_ms: i32,
     /// The session.
     pub session_id: SessionId,
     /// Its password.
     pub password: SessionPassword,
-    /// Whether the server is read-only. Servers leave it out towards clients that did; then it is
-    /// read as false.
+    /// Whether the server is read-only. Servers leave the byte out for clients that left it out; it
+    /// is read as false then.
     pub read_only: bool,
 }
 
 impl ConnectResponse {
-    /// Whether the server says that the session is gone.
+    /// Whether the response reports that the session has ended.
     pub fn is_expired(&self) -> bool {
         self.timeout_ms <= 0
     }

@@ -8,9 +8,9 @@ use super::{
     GetDataRequest, GetDataResponse, SetDataRequest, StatResponse,
 };
 use crate::error_code::ErrorCode;
+use crate::jute::record::record;
 use crate::jute::{Decode, DecodeError, DecodeProblem, Decoder, Encode};
 use crate::op::OpCode;
-use crate::record::record;
 use crate::stat::Stat;
 
 record! {
@@ -61,7 +61,30 @@ pub enum MultiOp<'a> {
     GetChildren(GetChildrenRequest<'a>),
 }
 
-impl MultiOp<'_> {
+impl<'a> MultiOp<'a> {
+    /// Reads the operation that follows its header.
+    ///
+    /// # Errors
+    /// Those of the operation's record; [`DecodeProblem::BadValue`] for an operation that no multi
+    /// has.
+    pub fn decode(header: MultiHeader, input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
+        Ok(match OpCode::from_i32(header.op) {
+            Some(OpCode::Create) => Self::Create(Decode::decode(input)?),
+            Some(OpCode::Create2) => Self::Create2(Decode::decode(input)?),
+            Some(OpCode::CreateContainer) => Self::CreateContainer(Decode::decode(input)?),
+            Some(OpCode::CreateTtl) => Self::CreateTtl(Decode::decode(input)?),
+            Some(OpCode::Delete) => Self::Delete(Decode::decode(input)?),
+            Some(OpCode::SetData) => Self::SetData(Decode::decode(input)?),
+            Some(OpCode::Check) => Self::Check(Decode::decode(input)?),
+            Some(OpCode::GetData) => Self::GetData(Decode::decode(input)?),
+            Some(OpCode::GetChildren) => Self::GetChildren(Decode::decode(input)?),
+            _ => {
+                let offset = input.position().saturating_sub(MultiHeader::LEN);
+                return Err(unexpected(input, header.op, offset));
+            }
+        })
+    }
+
     /// The operation's code.
     pub fn op_code(&self) -> OpCode {
         match self {
@@ -122,19 +145,8 @@ impl Encode for MultiRequest<'_> {
 impl<'a> Decode<'a> for MultiRequest<'a> {
     fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
         let mut ops = Vec::new();
-        while let Some((header, offset)) = next_header(input)? {
-            ops.push(match OpCode::from_i32(header.op) {
-                Some(OpCode::Create) => MultiOp::Create(Decode::decode(input)?),
-                Some(OpCode::Create2) => MultiOp::Create2(Decode::decode(input)?),
-                Some(OpCode::CreateContainer) => MultiOp::CreateContainer(Decode::decode(input)?),
-                Some(OpCode::CreateTtl) => MultiOp::CreateTtl(Decode::decode(input)?),
-                Some(OpCode::Delete) => MultiOp::Delete(Decode::decode(input)?),
-                Some(OpCode::SetData) => MultiOp::SetData(Decode::decode(input)?),
-                Some(OpCode::Check) => MultiOp::Check(Decode::decode(input)?),
-                Some(OpCode::GetData) => MultiOp::GetData(Decode::decode(input)?),
-                Some(OpCode::GetChildren) => MultiOp::GetChildren(Decode::decode(input)?),
-                _ => return Err(unexpected(input, header.op, offset)),
-            });
+        while let Some((header, _)) = next_header(input)? {
+            ops.push(MultiOp::decode(header, input)?);
         }
         Ok(Self { ops })
     }
@@ -153,7 +165,7 @@ pub enum MultiResult {
         /// Its path.
         path: String,
     },
-    /// A node was created, and the server says how.
+    /// A node was created, with its metadata.
     Create2 {
         /// Its path.
         path: String,
@@ -167,7 +179,7 @@ pub enum MultiResult {
     },
     /// A node was deleted.
     Delete,
-    /// A version was right.
+    /// A version matched.
     Check,
     /// A node's data.
     GetData {
@@ -226,7 +238,7 @@ impl Encode for MultiResult {
                 crate::jute::put_buffer(out, data.as_deref());
                 stat.encode(out);
             }
-            Self::Children { children } => crate::record::Field::put(children, out),
+            Self::Children { children } => crate::jute::record::Field::put(children, out),
             Self::Error(err) => ErrorResponse { err: *err }.encode(out),
         }
     }
@@ -234,7 +246,7 @@ impl Encode for MultiResult {
 
 /// Answers `multi` and `multiRead`: one result for each operation.
 ///
-/// A `multi` that failed is still a success in its reply header; [`MultiResponse::failure`] tells.
+/// The reply header of a `multi` that failed is a success; see [`MultiResponse::failure`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MultiResponse {
     /// The results, in the order of the operations.
@@ -242,10 +254,10 @@ pub struct MultiResponse {
 }
 
 impl MultiResponse {
-    /// Of a `multi` that failed, which operation failed and why. The operations before it have the 0
+    /// The index and the error of the operation that failed in a `multi`. The operations before it have the 0
     /// of [`MultiResult::Error`], those after it have −2
-    /// ([`RuntimeInconsistency`](ErrorCode::RuntimeInconsistency)), which names no cause and is
-    /// returned only if there is no other error.
+    /// ([`RuntimeInconsistency`](ErrorCode::RuntimeInconsistency)), which is returned only if there is
+    /// no other error.
     pub fn failure(&self) -> Option<(usize, ErrorCode)> {
         let numbered = self.results.iter().enumerate();
         let failures = numbered.filter_map(|(index, result)| Some((index, result.error()?)));
@@ -259,7 +271,7 @@ impl MultiResponse {
         first
     }
 
-    /// Reads a response with at most `limit` results, the number of operations asked for.
+    /// Reads a response with at most `limit` results, the number of operations in the request.
     ///
     /// # Errors
     /// [`DecodeProblem::BadLength`] at the first result too many, and those of the results.
@@ -352,7 +364,9 @@ mod tests {
         out.freeze()
     }
 
-    /// B9: a create2 answered as 3.8 does and as 3.9 does.
+    /// A create2 as 3.8 answers it, and as 3.9 does.
+    ///
+    /// Guards: B9.
     #[test]
     fn the_result_is_of_the_responses_kind() {
         let old = MultiResult::Create {
@@ -373,9 +387,9 @@ mod tests {
         }
     }
 
-    /// B10: whichever operation fails, it is the one that is named.
+    /// Guards: B10.
     #[test]
-    fn b10_a_failure_names_the_operation_and_the_code() {
+    fn a_failure_names_operation_and_code() {
         for failing in 0..5 {
             let results = (0..5).map(|index| match index {
                 _ if index < failing => MultiResult::Error(0),
@@ -399,9 +413,9 @@ mod tests {
         assert_eq!(all.failure(), Some((1, ErrorCode::RuntimeInconsistency)));
     }
 
-    /// B8.
+    /// Guards: B8.
     #[test]
-    fn b8_an_empty_multi_is_its_end() {
+    fn an_empty_multi_is_only_its_end() {
         let end = [255, 255, 255, 255, 1, 255, 255, 255, 255];
         assert_eq!(encode(&MultiRequest::default())[..], end);
         assert_eq!(encode(&MultiResponse::default())[..], end);
@@ -424,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_and_a_missing_end_are_errors() {
+    fn a_multi_needs_known_kinds_and_an_end() {
         for op in [0, 6, 99, -2, i32::MIN] {
             let frame = encode(&MultiHeader {
                 op,

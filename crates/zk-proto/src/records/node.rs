@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::acl::Acl;
+use crate::jute::record::record;
 use crate::path::WirePath;
-use crate::record::record;
 use crate::stat::Stat;
 
 record! {
@@ -141,7 +141,7 @@ record! {
 record! {
     /// Answers `getACL`.
     pub struct GetAclResponse {
-        /// The ACL. Digest hashes are masked as `x` for those who may not set it.
+        /// The ACL. Digest hashes are masked as `x` for clients that may not set the ACL.
         pub acl: Vec<Acl>,
         /// The node's metadata.
         pub stat: Stat,
@@ -164,7 +164,7 @@ record! {
     /// `sync`.
     #[derive(Copy)]
     pub struct SyncRequest<'a> {
-        /// A path. Servers sync as a whole and send it back as it is.
+        /// A path. Servers sync all nodes, and return the path unchanged.
         pub path: WirePath<'a>,
     }
 }
@@ -178,7 +178,7 @@ record! {
 }
 
 record! {
-    /// `check`; only inside a multi.
+    /// `check`, normally in a multi.
     #[derive(Copy)]
     pub struct CheckVersionRequest<'a> {
         /// The node.
@@ -198,7 +198,7 @@ record! {
 }
 
 record! {
-    /// A code as a body: answers `addWatch`, and stands for a failed operation in a multi.
+    /// An error code as a body: the result of an operation in a multi that failed.
     #[derive(Copy)]
     pub struct ErrorResponse {
         /// 0 for success.

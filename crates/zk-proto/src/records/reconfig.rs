@@ -1,7 +1,7 @@
 //! Changing the ensemble.
 
 use super::GetDataResponse;
-use crate::record::record;
+use crate::jute::record::record;
 
 record! {
     /// `reconfig`: either `joining` and `leaving`, or `new_members`.

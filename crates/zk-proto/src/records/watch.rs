@@ -5,9 +5,9 @@ use bytes::BytesMut;
 use super::Children;
 use crate::event::wire_enum;
 use crate::ids::Zxid;
+use crate::jute::record::{Field, record};
 use crate::jute::{Decode, DecodeError, Decoder, Encode, put_count};
 use crate::path::WirePath;
-use crate::record::{Field, record};
 
 wire_enum! {
     /// The kind of a watch on the server, for `checkWatches` and `removeWatches`.
@@ -58,7 +58,7 @@ record! {
 }
 
 record! {
-    /// `addWatch`, answered with an [`ErrorResponse`](super::ErrorResponse).
+    /// `addWatch`.
     #[derive(Copy)]
     pub struct AddWatchRequest<'a> {
         /// The node, which need not exist.
@@ -68,11 +68,38 @@ record! {
     }
 }
 
-/// A list of paths that can be written: a slice of [`WirePath`], or [`Children`] made from anything.
+/// Answers `addWatch`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AddWatchResponse {
+    /// 0 for success. `None` from ClickHouse Keeper, which sends no body.
+    pub err: Option<i32>,
+}
+
+impl Encode for AddWatchResponse {
+    fn encode(&self, out: &mut BytesMut) {
+        if let Some(err) = self.err {
+            err.put(out);
+        }
+    }
+}
+
+impl<'a> Decode<'a> for AddWatchResponse {
+    fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
+        let outer = input.record("AddWatchResponse");
+        let err = match input.remaining() {
+            0 => None,
+            _ => Some(input.i32("err")?),
+        };
+        input.record(outer);
+        Ok(Self { err })
+    }
+}
+
+/// A list of paths that can be written: a slice of [`WirePath`], or [`Children`].
 pub trait PathList {
     /// Appends the list as a vector of strings.
     fn put_list(&self, out: &mut BytesMut);
-    /// How many bytes [`put_list`](Self::put_list) appends.
+    /// The number of bytes that [`put_list`](Self::put_list) appends.
     fn encoded_len(&self) -> usize;
 }
 
@@ -120,7 +147,7 @@ impl PathList for Children {
 /// The lists can be anything that is a [`PathList`]; read from the wire they are [`Children`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetWatchesRequest<L = Children> {
-    /// The last transaction the client has seen; what changed after it is sent as events at once.
+    /// The last transaction the client has seen; the server sends events for later changes at once.
     pub relative_zxid: Zxid,
     /// Nodes with a watch on the data.
     pub data: L,
@@ -153,11 +180,11 @@ impl<'a> Decode<'a> for SetWatchesRequest {
     }
 }
 
-/// `setWatches2`: [`SetWatchesRequest`] with persistent watches, which get no events for what
-/// happened in between. Servers before 3.6 do not know it.
+/// `setWatches2`: [`SetWatchesRequest`] with persistent watches, which get no events for
+/// missed changes. Servers before 3.6 do not know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetWatches2Request<L = Children> {
-    /// The last transaction the client has seen; what changed after it is sent as events at once.
+    /// The last transaction the client has seen; the server sends events for later changes at once.
     pub relative_zxid: Zxid,
     /// Nodes with a watch on the data.
     pub data: L,
@@ -208,7 +235,7 @@ mod tests {
     use crate::jute::decode_frame;
 
     #[test]
-    fn a_list_says_how_long_it_is_encoded() {
+    fn encoded_len_is_right() {
         let paths = [
             WirePath::new("/app", "/a"),
             WirePath::new("/app", "/"),

@@ -1,64 +1,89 @@
-//! The children of a node, by name: a sorted map of which a copy costs little, and a change to a
-//! copy little more.
+//! The children of a node, by name: a sorted map that is cheap to copy, and cheap to change after
+//! a copy.
 //!
-//! It is kept in chunks. A chunk that is shared with a snapshot is copied when it is changed, and
-//! one that is not is changed in place.
+//! The map consists of chunks. A chunk that is shared with a snapshot is copied when it is changed;
+//! a chunk that is not shared is changed in place.
 
 use std::sync::Arc;
 
-use super::tree::Entry;
-
 /// A chunk with more children than this is split.
 const CHUNK_MAX: usize = 256;
-/// Two neighbours with fewer than this together become one.
+/// Two neighbours with fewer children than this together become one.
 const CHUNK_MIN: usize = 64;
 
-#[derive(Debug, Clone)]
-struct Slot {
+#[derive(Debug)]
+struct Slot<E> {
     name: Arc<str>,
-    entry: Arc<Entry>,
+    entry: Arc<E>,
 }
 
-#[derive(Debug, Clone, Default)]
-pub(super) struct Directory {
+impl<E> Clone for Slot<E> {
+    fn clone(&self) -> Self {
+        Slot {
+            name: self.name.clone(),
+            entry: self.entry.clone(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Directory<E> {
     /// None of them is empty.
-    chunks: Vec<Arc<Vec<Slot>>>,
+    chunks: Vec<Arc<Vec<Slot<E>>>>,
     len: usize,
 }
 
-impl Directory {
+impl<E> Clone for Directory<E> {
+    fn clone(&self) -> Self {
+        Directory {
+            chunks: self.chunks.clone(),
+            len: self.len,
+        }
+    }
+}
+
+impl<E> Default for Directory<E> {
+    fn default() -> Self {
+        Directory {
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<E> Directory<E> {
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// The chunk that has the name, if any has.
+    /// The chunk that can contain the name.
     fn chunk_of(&self, name: &str) -> usize {
         self.chunks
             .partition_point(|chunk| chunk.last().is_some_and(|slot| *slot.name < *name))
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Arc<Entry>> {
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<E>> {
         let chunk = self.chunks.get(self.chunk_of(name))?;
         let at = position(chunk, name).ok()?;
         chunk.get(at).map(|slot| &slot.entry)
     }
 
-    /// The name of a child that is there.
+    /// The shared name of a child that exists.
     pub(super) fn name(&self, name: &str) -> Option<&Arc<str>> {
         let chunk = self.chunks.get(self.chunk_of(name))?;
         let at = position(chunk, name).ok()?;
         chunk.get(at).map(|slot| &slot.name)
     }
 
-    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Arc<Entry>> {
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Arc<E>> {
         let index = self.chunk_of(name);
         let chunk = self.chunks.get_mut(index)?;
         let at = position(chunk, name).ok()?;
         Arc::make_mut(chunk).get_mut(at).map(|slot| &mut slot.entry)
     }
 
-    /// Adds a child that is not there.
-    pub(super) fn insert(&mut self, name: &str, entry: Arc<Entry>) {
+    /// Adds a child that does not exist yet.
+    pub(super) fn insert(&mut self, name: &str, entry: Arc<E>) {
         let slot = Slot {
             name: name.into(),
             entry,
@@ -80,7 +105,7 @@ impl Directory {
         }
     }
 
-    pub(super) fn remove(&mut self, name: &str) -> Option<Arc<Entry>> {
+    pub(super) fn remove(&mut self, name: &str) -> Option<Arc<E>> {
         let index = self.chunk_of(name);
         let chunk = self.chunks.get_mut(index)?;
         let at = position(chunk, name).ok()?;
@@ -107,13 +132,13 @@ impl Directory {
     }
 
     /// The children, sorted by name.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Arc<Entry>)> + Clone {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Arc<E>)> + Clone {
         let slots = self.chunks.iter().flat_map(|chunk| chunk.iter());
         slots.map(|slot| (&*slot.name, &slot.entry))
     }
 }
 
-fn position(chunk: &[Slot], name: &str) -> Result<usize, usize> {
+fn position<E>(chunk: &[Slot<E>], name: &str) -> Result<usize, usize> {
     chunk.binary_search_by(|slot| (*slot.name).cmp(name))
 }
 
@@ -122,25 +147,16 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::tree_cache::snapshot::Cached;
 
-    fn entry(generation: u64) -> Arc<Entry> {
-        Arc::new(Entry::new(Cached {
-            data: bytes::Bytes::new(),
-            stat: zk_client::Stat::default(),
-            generation,
-        }))
-    }
-
-    fn contents(directory: &Directory) -> Vec<(String, u64)> {
+    fn contents(directory: &Directory<u64>) -> Vec<(String, u64)> {
         directory
             .iter()
-            .map(|(name, entry)| (name.to_owned(), entry.cached.generation))
+            .map(|(name, entry)| (name.to_owned(), **entry))
             .collect()
     }
 
     #[test]
-    fn it_is_what_a_sorted_map_is_and_copies_stay_as_they_were() {
+    fn it_equals_a_sorted_map_and_copies_stay() {
         for seed in 0..20 {
             let mut rng = fastrand::Rng::with_seed(seed);
             let names = rng.u32(1..2000);
@@ -152,16 +168,16 @@ mod tests {
                 // Grows and shrinks by turns, so that chunks are split and joined.
                 let grows = (step / 1000) % 2 == 0;
                 if rng.u8(0..4) > 0 && !grows {
-                    let removed = directory.remove(&name).map(|entry| entry.cached.generation);
+                    let removed = directory.remove(&name).map(|entry| *entry);
                     assert_eq!(removed, model.remove(&name));
                 } else if let Some(old) = directory.get_mut(&name) {
-                    *old = entry(step);
+                    *old = Arc::new(step);
                     model.insert(name.clone(), step);
                 } else {
-                    directory.insert(&name, entry(step));
+                    directory.insert(&name, Arc::new(step));
                     assert_eq!(model.insert(name.clone(), step), None);
                 }
-                let got = directory.get(&name).map(|entry| entry.cached.generation);
+                let got = directory.get(&name).map(|entry| **entry);
                 assert_eq!(got, model.get(&name).copied());
                 assert_eq!(directory.len(), model.len());
                 if rng.u16(..) < 100 {

@@ -1,4 +1,5 @@
-//! The task behind a cache: watches, asks what the machine wants to know, and publishes.
+//! The task of a cache: sets the watches, submits the reads that the machine requests, and publishes
+//! the changes.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -10,53 +11,52 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::Sleep;
 use zk_client::{
-    Client, ErrorCode, ErrorKind, NodeEventKind, Repetition, Watch, WatchEvent, WatchMode,
-    WatchStream,
+    Client, ErrorCode, ErrorKind, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStream,
 };
 
-use super::event::CacheError;
-use super::machine::{Answer, Ask, Machine, Read};
-use super::one_shots::OneShots;
+use super::machine::{Answer, Machine, Query, Read};
+use super::one_shot_watches::OneShotWatches;
 use super::shared::Shared;
-use super::work::Facet;
+use super::worklist::Facet;
 use crate::connections::Connections;
+use crate::error::CacheError;
 use crate::paths::check;
-use crate::pause::pause;
+use crate::retry::RetryBackoff;
 
-/// After this many events and answers what has changed is published, even if more are there.
+/// The changes are published at the latest after this many events and answers.
 const BATCH: usize = 256;
 
-/// What a server answered, and the watch that it set.
+/// The answer of a server, and the watch that it set.
 type Reply = zk_client::Result<(Answer, Option<Watch>)>;
 
 type Replying = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 enum Watches {
     Recursive(WatchStream),
-    OneShot(OneShots),
+    OneShot(OneShotWatches),
 }
 
 enum Step {
     Event(WatchEvent),
     Fired(Arc<str>, Facet, WatchEvent),
-    Answered(Ask, Reply),
-    /// The session goes on by another connection.
+    Answered(Query, Reply),
+    /// The session resumed on another connection.
     Reconnected,
-    /// A pause is over.
-    Rested,
+    /// The backoff is over.
+    BackoffOver,
 }
 
-/// What became of the watches.
+/// Whether the session of the watches has ended.
 enum Watching {
-    Goes,
-    Ended,
+    Continues,
+    SessionEnded,
 }
 
 pub(super) struct Driver {
     pub(super) client: Client,
     pub(super) shared: Arc<Shared>,
     pub(super) machine: Machine,
-    /// How many reads are on the wire at once.
+    /// The number of reads in flight at once.
     pub(super) window: usize,
     pub(super) one_shot: bool,
 }
@@ -65,15 +65,15 @@ struct Running {
     driver: Driver,
     connections: Connections,
     /// In the order of submission, which is that of the answers.
-    in_flight: VecDeque<(Ask, Replying)>,
-    delays: Repetition,
-    rest: Option<Pin<Box<Sleep>>>,
+    in_flight: VecDeque<(Query, Replying)>,
+    backoff: RetryBackoff,
+    backoff_timer: Option<Pin<Box<Sleep>>>,
     /// The session in which the watches are set; 0 before the first.
     epoch: u64,
 }
 
 impl Driver {
-    /// Keeps the cache up to date until it cannot be.
+    /// Keeps the cache up to date until that fails.
     pub(super) async fn run(self) -> CacheError {
         if let Err(error) = check(self.machine.snapshot().tree.base()) {
             return end(error);
@@ -82,8 +82,8 @@ impl Driver {
             connections: Connections::of(&self.client),
             driver: self,
             in_flight: VecDeque::new(),
-            delays: pause(),
-            rest: None,
+            backoff: RetryBackoff::new(),
+            backoff_timer: None,
             epoch: 0,
         };
         loop {
@@ -95,15 +95,15 @@ impl Driver {
 }
 
 impl Running {
-    /// One session's time.
+    /// Runs until the end of the session.
     async fn session(&mut self) -> Result<(), CacheError> {
         let mut watches = self.watch().await?;
         self.epoch = self.driver.client.session().epoch;
         let one_shot = matches!(watches, Watches::OneShot(_));
         self.driver.machine.load(one_shot);
         loop {
-            self.ask(one_shot);
-            if let Watching::Ended = poll_fn(|cx| self.poll_batch(&mut watches, cx)).await? {
+            self.submit_reads(one_shot);
+            if let Watching::SessionEnded = poll_fn(|cx| self.poll_batch(&mut watches, cx)).await? {
                 self.driver.machine.session_ended();
                 self.publish();
                 return Ok(());
@@ -114,7 +114,7 @@ impl Running {
 
     async fn watch(&mut self) -> Result<Watches, CacheError> {
         let client = &self.driver.client;
-        let one_shot = || Watches::OneShot(OneShots::new(client.runtime().clone()));
+        let one_shot = || Watches::OneShot(OneShotWatches::new(client.runtime().clone()));
         if self.driver.one_shot {
             return Ok(one_shot());
         }
@@ -122,26 +122,23 @@ impl Running {
         loop {
             match client.watch(&base, WatchMode::PersistentRecursive).await {
                 Ok(stream) => return Ok(Watches::Recursive(stream)),
-                Err(error) if is_unknown(&error) => {
-                    tracing::info!(%error, "a cache goes on by one-shot watches");
+                Err(error) if lacks_recursive_watches(&error) => {
+                    tracing::info!(%error, "the server has no usable recursive watches, the cache uses one-shot watches");
                     return Ok(one_shot());
                 }
-                Err(error) if self.delays.may_go_on(&error) => {
-                    tokio::time::sleep(self.delays.next_delay()).await;
-                }
-                Err(error) => return Err(end(error)),
+                Err(error) => self.backoff.sleep_after(error).await.map_err(end)?,
             }
         }
     }
 
-    /// Puts on the wire what the window has room for.
-    fn ask(&mut self, one_shot: bool) {
-        while self.rest.is_none() && self.in_flight.len() < self.driver.window {
-            let Some(ask) = self.driver.machine.next_ask() else {
+    /// Submits reads until the window is full.
+    fn submit_reads(&mut self, one_shot: bool) {
+        while self.backoff_timer.is_none() && self.in_flight.len() < self.driver.window {
+            let Some(query) = self.driver.machine.next_query() else {
                 return;
             };
-            let reply = submit(&self.driver.client, &ask, one_shot);
-            self.in_flight.push_back((ask, reply));
+            let reply = submit(&self.driver.client, &query, one_shot);
+            self.in_flight.push_back((query, reply));
         }
     }
 
@@ -151,29 +148,29 @@ impl Running {
         }
     }
 
-    /// Takes what has come, and waits if nothing has.
+    /// Handles the steps that are ready; pending if none is.
     fn poll_batch(
         &mut self,
         watches: &mut Watches,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Watching, CacheError>> {
-        for taken in 0..BATCH {
+        for handled in 0..BATCH {
             let Poll::Ready(step) = self.poll_step(watches, cx) else {
-                return if taken > 0 {
-                    Poll::Ready(Ok(Watching::Goes))
+                return if handled > 0 {
+                    Poll::Ready(Ok(Watching::Continues))
                 } else {
                     Poll::Pending
                 };
             };
             match self.handle(step, watches) {
-                Ok(Watching::Goes) => {}
+                Ok(Watching::Continues) => {}
                 ended => return Poll::Ready(ended),
             }
         }
-        Poll::Ready(Ok(Watching::Goes))
+        Poll::Ready(Ok(Watching::Continues))
     }
 
-    /// Events first: what they are about need be read only once.
+    /// Events come before answers, so that a path with several events is read only once.
     fn poll_step(&mut self, watches: &mut Watches, cx: &mut Context<'_>) -> Poll<Step> {
         match watches {
             Watches::Recursive(stream) => {
@@ -192,15 +189,15 @@ impl Running {
         }
         if let Some((_, reply)) = self.in_flight.front_mut()
             && let Poll::Ready(reply) = reply.as_mut().poll(cx)
-            && let Some((ask, _)) = self.in_flight.pop_front()
+            && let Some((query, _)) = self.in_flight.pop_front()
         {
-            return Poll::Ready(Step::Answered(ask, reply));
+            return Poll::Ready(Step::Answered(query, reply));
         }
-        if let Some(rest) = &mut self.rest
-            && rest.as_mut().poll(cx).is_ready()
+        if let Some(timer) = &mut self.backoff_timer
+            && timer.as_mut().poll(cx).is_ready()
         {
-            self.rest = None;
-            return Poll::Ready(Step::Rested);
+            self.backoff_timer = None;
+            return Poll::Ready(Step::BackoffOver);
         }
         Poll::Pending
     }
@@ -213,7 +210,7 @@ impl Running {
                     machine.touch(&event.path, Facet::Node);
                 }
                 NodeEventKind::Deleted => machine.touch_deleted(&event.path),
-                // No recursive watch tells that.
+                // Recursive watches do not report this.
                 NodeEventKind::ChildrenChanged => {}
             },
             Step::Event(WatchEvent::Gap { .. } | WatchEvent::Lagged { .. }) => {
@@ -221,25 +218,25 @@ impl Running {
                 machine.load(false);
             }
             Step::Event(WatchEvent::SessionEnded) | Step::Fired(_, _, WatchEvent::SessionEnded) => {
-                return Ok(Watching::Ended);
+                return Ok(Watching::SessionEnded);
             }
-            // What a server reports when one-shot watches are armed again is not all of it, if the
-            // ensemble was restored from a backup.
+            // If the ensemble was restored from a backup, the server does not report every change when
+            // one-shot watches are armed again.
             Step::Reconnected => {
                 machine.gap();
                 machine.load(true);
             }
-            // Whatever it tells, look again.
+            // Reads again after every event.
             Step::Fired(path, facet, _) => machine.touch(&path, facet),
-            Step::Answered(ask, reply) => return self.answered(&ask, reply, watches),
-            Step::Rested => {}
+            Step::Answered(query, reply) => return self.answered(&query, reply, watches),
+            Step::BackoffOver => {}
         }
-        Ok(Watching::Goes)
+        Ok(Watching::Continues)
     }
 
     fn answered(
         &mut self,
-        ask: &Ask,
+        query: &Query,
         reply: Reply,
         watches: &mut Watches,
     ) -> Result<Watching, CacheError> {
@@ -248,39 +245,39 @@ impl Running {
             self.epoch = epoch;
         }
         if self.epoch != epoch {
-            // Reads go on into the next session, in which there was no sync yet.
-            self.driver.machine.answered(ask, Answer::Failed)?;
-            return Ok(Watching::Ended);
+            // The client resends reads in the next session, where there was no sync yet.
+            self.driver.machine.answered(query, Answer::Failed)?;
+            return Ok(Watching::SessionEnded);
         }
         let answer = match reply {
             Ok((answer, watch)) => {
                 if let (Watches::OneShot(watches), Some(watch)) = (watches, watch) {
-                    let facet = match ask.read {
+                    let facet = match query.read {
                         Read::Names => Facet::Children,
                         _ => Facet::Node,
                     };
-                    watches.add(ask.path.clone(), facet, watch);
+                    watches.add(query.path.clone(), facet, watch);
                 }
-                self.delays.reset();
+                self.backoff.reset();
                 answer
             }
-            Err(error) if self.delays.may_go_on(&error) => {
-                let delay = self.delays.next_delay();
-                self.rest = Some(Box::pin(tokio::time::sleep(delay)));
+            Err(error) if self.backoff.allows(&error) => {
+                let delay = self.backoff.next_delay();
+                self.backoff_timer = Some(Box::pin(tokio::time::sleep(delay)));
                 Answer::Failed
             }
             Err(error) => match error.kind() {
-                // There is no znode whose path does not fit into a request.
+                // A znode whose path does not fit into a request cannot exist.
                 ErrorKind::NoNode | ErrorKind::RequestTooLarge => Answer::Absent,
                 ErrorKind::NoAuth => Answer::Refused(error.code().unwrap_or(ErrorCode::NoAuth)),
-                ErrorKind::ReadOnly if ask.read == Read::Sync => {
+                ErrorKind::ReadOnly if query.read == Read::Sync => {
                     Answer::Refused(error.code().unwrap_or(ErrorCode::NotReadOnly))
                 }
                 _ => return Err(end(error)),
             },
         };
-        self.driver.machine.answered(ask, answer)?;
-        Ok(Watching::Goes)
+        self.driver.machine.answered(query, answer)?;
+        Ok(Watching::Continues)
     }
 }
 
@@ -291,15 +288,15 @@ fn end(error: zk_client::Error) -> CacheError {
     }
 }
 
-/// Whether the server has no recursive watches, or none that report which node has changed.
-fn is_unknown(error: &zk_client::Error) -> bool {
+/// Whether the server has no recursive watches, or only ones that do not report which node changed.
+fn lacks_recursive_watches(error: &zk_client::Error) -> bool {
     error.kind() == ErrorKind::Unimplemented || error.code() == Some(ErrorCode::MarshallingError)
 }
 
-/// Puts a read on the wire.
-fn submit(client: &Client, ask: &Ask, watched: bool) -> Replying {
-    let path = &*ask.path;
-    match (ask.read, watched) {
+/// Submits a read.
+fn submit(client: &Client, query: &Query, watched: bool) -> Replying {
+    let path = &*query.path;
+    match (query.read, watched) {
         (Read::Sync, _) => {
             let sync = client.sync(path).submit();
             Box::pin(async move { sync.await.map(|()| (Answer::Synced, None)) })
@@ -350,7 +347,7 @@ fn exists(stat: Option<zk_client::Stat>) -> Answer {
     stat.map_or(Answer::Absent, Answer::Stat)
 }
 
-/// Data of their own: a slice of what was received would keep all of that in memory.
+/// A copy: a slice of the received bytes would keep all of them in memory.
 fn owned(data: &Bytes) -> Bytes {
     if data.is_empty() {
         Bytes::new()

@@ -1,48 +1,47 @@
-//! What a cache tells of.
-
-use std::sync::Arc;
+//! The events of a cache.
 
 use zk_client::ErrorCode;
 
-use super::snapshot::Cached;
+use super::cached::Cached;
 
-/// What has changed in a [`TreeCache`](super::TreeCache).
+/// A change in a [`TreeCache`](super::TreeCache).
 ///
-/// These are differences between what the cache knew and what it knows; what came and went faster
-/// than it could be read is not told. A node is told as added after its parent, and as removed
-/// before it.
+/// Events are the differences between two states of the cache: a change that was undone before it
+/// could be read has no event. A node is reported as added after its parent, and as removed before
+/// its parent.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum CacheEvent {
-    /// A node that was not known.
+    /// A node was added.
     Added {
         /// Its path.
         path: String,
-        /// What it is.
+        /// The node.
         node: Cached,
     },
     /// A node's data were set.
     Changed {
         /// Its path.
         path: String,
-        /// What it was known as.
+        /// The node before.
         before: Cached,
-        /// What it is.
+        /// The node.
         node: Cached,
     },
-    /// A node was deleted. One that was deleted and created again is told as removed, with all that
-    /// was below it, and as added.
+    /// A node was deleted. A node that was deleted and created again is reported as removed, with
+    /// everything below it, and then as added.
     Removed {
         /// Its path.
         path: String,
-        /// What it was known as last.
+        /// The node when it was last read.
         before: Cached,
     },
-    /// The server refuses to let a node be read. It is left out, with all below it, until
-    /// something happens to it or everything is read again.
+    /// The server refuses the read of a node. The node is left out, with everything below it, until
+    /// it changes or everything is read again.
     Refused {
         /// Its path.
         path: String,
-        /// Why.
+        /// The server's error code.
         code: ErrorCode,
     },
     /// Changes may have been missed: everything is read again, in this generation.
@@ -55,16 +54,16 @@ pub enum CacheEvent {
         /// The generation.
         generation: u64,
     },
-    /// This reader did not keep up, and this many events were dropped. What they would have told
-    /// is in the snapshot of [`CacheEvents::resume`](super::CacheEvents::resume).
+    /// The subscriber read too slowly, and events were dropped. The changes are in the snapshot of
+    /// [`CacheEvents::resume`](super::CacheEvents::resume).
     Lagged {
-        /// How many.
+        /// The number of dropped events.
         dropped: u64,
     },
 }
 
 impl CacheEvent {
-    /// What it takes in memory, with the data that it holds.
+    /// Its memory in bytes, with the data that it holds.
     pub(super) fn bytes(&self) -> usize {
         let held = match self {
             CacheEvent::Added { path, node } => path.len() + node.data.len(),
@@ -79,42 +78,4 @@ impl CacheEvent {
         };
         size_of::<CacheEvent>() + held
     }
-}
-
-/// Why a [`TreeCache`](super::TreeCache) has ended. What it knew is gone with it, for nobody would
-/// keep it up to date.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum CacheError {
-    /// There are more nodes than the cache may hold.
-    #[error("the tree has more than the {limit} nodes that the cache may hold")]
-    TooManyNodes {
-        /// How many it may hold.
-        limit: usize,
-    },
-    /// The nodes, or their names before they are read, take more memory than the cache may.
-    #[error("the tree takes more than the {limit} bytes that the cache may hold")]
-    TooManyBytes {
-        /// How much it may take, in bytes.
-        limit: usize,
-    },
-    /// The tree is deeper than any cache can hold. Set a
-    /// [maximum depth](super::TreeCacheBuilder::max_depth).
-    #[error("the tree is deeper than {limit} levels")]
-    TooDeep {
-        /// How deep it can be.
-        limit: usize,
-    },
-    /// The server refuses to let the root be read.
-    #[error("the server refuses to let the root be read: {code}")]
-    Refused {
-        /// Why.
-        code: ErrorCode,
-    },
-    /// A read failed for a reason that does not pass, or the path of the cache is invalid.
-    #[error(transparent)]
-    Client(Arc<zk_client::Error>),
-    /// The client was closed, or the cache was dropped.
-    #[error("the client was closed, or the cache was dropped")]
-    Closed,
 }

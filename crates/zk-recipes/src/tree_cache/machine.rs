@@ -1,24 +1,27 @@
-//! What to read, and what the answers mean. No sockets, no clock.
+//! The state machine of a cache: which paths to read, and the meaning of the answers. No sockets, no
+//! clock.
 //!
-//! Only a read of a node decides what the node is and whether it is. Events and lists of children
-//! say what to read. There is one read under way for a path at most, so the answers about a node
-//! come in the order of what happened to it, and the cache never goes back; and whatever is heard
-//! of a node while a read is under way has it read once more.
+//! Only a read of a node decides whether the node exists and what it contains. Events and lists of
+//! children decide what to read. At most one read of a path is in flight, so the answers about a node
+//! come in the order of its changes, and the cache never goes back. An event for a node whose read
+//! is in flight schedules another read.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use zk_client::{ErrorCode, Stat, path};
 
-use super::event::{CacheError, CacheEvent};
-use super::snapshot::{Cached, Snapshot};
-use super::tree::{DEPTH_LIMIT, Put, Tree, join};
-use super::work::{Facet, Named, Work};
+use super::cached::Cached;
+use super::event::CacheEvent;
+use super::snapshot::Snapshot;
+use super::tree::{DEPTH_LIMIT, Put, Tree};
+use super::worklist::{Facet, Named, Worklist};
+use crate::error::CacheError;
 
-/// What is still to be read may take as many bytes, however little the cache may hold.
-const LEAST_ROOM: usize = 1 << 16;
+/// The paths to be read may always take this many bytes, whatever the limit of the cache.
+const MIN_WORKLIST_BYTES: usize = 1 << 16;
 
-/// What a cache covers, and how much it may hold.
+/// The coverage and the size limits of a cache.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) depth: usize,
@@ -29,9 +32,9 @@ pub(super) struct Limits {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
-    /// Has the server catch up with the leader.
+    /// A sync, after which the server has caught up with the leader.
     Sync,
-    /// The stat, or that there is no node.
+    /// The stat, or that the node does not exist.
     Stat,
     /// The data and the stat.
     Data,
@@ -40,7 +43,7 @@ pub(super) enum Read {
 }
 
 impl Read {
-    /// What it says something of.
+    /// The part of the node that it reads.
     pub(super) fn facet(self) -> Facet {
         match self {
             Read::Names => Facet::Children,
@@ -50,10 +53,10 @@ impl Read {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ask {
+pub(super) struct Query {
     pub(super) path: Arc<str>,
     pub(super) read: Read,
-    /// The generation in which it is asked; its answer says nothing of a later one.
+    /// The generation in which it was submitted. Its answer does not count in a later one.
     generation: u64,
 }
 
@@ -66,15 +69,15 @@ pub(super) enum Answer {
     Names(Vec<String>, Stat),
     /// The server refuses this read.
     Refused(ErrorCode),
-    /// There was none, and there may be one the next time.
+    /// No answer came. The read is repeated.
     Failed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// No watch is set: what is read now would not be kept up to date.
+    /// No watch is set: a node that is read now would not be kept up to date.
     Unwatched,
-    /// The server is to catch up with what has been seen, before anything is read.
+    /// A sync is in flight, before anything is read.
     Syncing,
     Reading,
 }
@@ -82,17 +85,17 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Machine {
     limits: Limits,
-    /// Whether one-shot watches are set, so that children are to be listed to hear of new ones.
+    /// Whether the watches are one-shot, so that new children are noticed only where they are listed.
     one_shot: bool,
     tree: Tree,
     generation: u64,
-    /// The first generation of the session. What is known from before is read again in full.
+    /// The first generation of the session. Nodes from earlier generations are read again in full.
     session: u64,
     complete: bool,
     phase: Phase,
     sync_wanted: bool,
     syncs_in_flight: usize,
-    work: Work,
+    worklist: Worklist,
     events: Vec<CacheEvent>,
     changed: bool,
 }
@@ -109,7 +112,7 @@ impl Machine {
             phase: Phase::Unwatched,
             sync_wanted: false,
             syncs_in_flight: 0,
-            work: Work::default(),
+            worklist: Worklist::default(),
             events: Vec::new(),
             changed: false,
         }
@@ -123,26 +126,26 @@ impl Machine {
         }
     }
 
-    /// What has changed since this was asked last, if anything has.
+    /// The changes since the last call, if there are any.
     pub(super) fn take_changes(&mut self) -> Option<(Snapshot, Vec<CacheEvent>)> {
         std::mem::take(&mut self.changed)
             .then(|| (self.snapshot(), std::mem::take(&mut self.events)))
     }
 
-    /// Begins to read everything that is in doubt, with watches of this kind set.
+    /// Starts to read everything that is unconfirmed, with watches of this kind set.
     pub(super) fn load(&mut self, one_shot: bool) {
         self.one_shot = one_shot;
         self.phase = Phase::Syncing;
         self.sync_wanted = true;
         let base = self.tree.base().clone();
-        self.work.want(&base, Facet::Node, true);
+        self.worklist.schedule(&base, Facet::Node, true);
     }
 
-    /// Something may have been missed: all that is known is in doubt until it is
-    /// [loaded](Self::load) again.
+    /// Changes may have been missed: all nodes are unconfirmed until they are [loaded](Self::load)
+    /// again.
     pub(super) fn gap(&mut self) {
         self.phase = Phase::Unwatched;
-        self.work.forget_names();
+        self.worklist.forget_names();
         self.complete = false;
         self.changed = true;
         self.generation += 1;
@@ -151,130 +154,130 @@ impl Machine {
         });
     }
 
-    /// A [gap](Self::gap) from one session to the next.
+    /// A [gap](Self::gap) between two sessions.
     pub(super) fn session_ended(&mut self) {
         self.gap();
         self.session = self.generation;
     }
 
-    /// Something has happened to a path.
+    /// Handles an event for a path.
     pub(super) fn touch(&mut self, path: &str, facet: Facet) {
         let Some(depth) = self.tree.depth(path) else {
             return;
         };
-        // What is no path of a znode comes from no server that could be asked about it.
+        // A server that sends an invalid path cannot answer a read of it.
         if depth > self.limits.depth || path::validate(path).is_err() {
             return;
         }
-        self.work.want_soon(path.into(), facet);
-        if self.work.bytes() > self.room() {
+        self.worklist.schedule_urgent(path.into(), facet);
+        if self.worklist.bytes() > self.max_worklist_bytes() {
             self.start_over();
         }
     }
 
-    /// A path is said to be gone.
+    /// Handles an event for the deletion of a path.
     pub(super) fn touch_deleted(&mut self, path: &str) {
-        let in_flight = self.work.job(path).is_some_and(|job| job.in_flight);
+        let in_flight = self.worklist.job(path).is_some_and(|job| job.in_flight);
         if in_flight || self.tree.get(path).is_some() {
             self.touch(path, Facet::Node);
         }
     }
 
-    /// How much memory what is still to be read may take.
-    fn room(&self) -> usize {
+    /// The memory that the worklist may take.
+    fn max_worklist_bytes(&self) -> usize {
         let limit = self.limits.bytes;
         let rest = limit.saturating_sub(self.tree.bytes());
-        // A tree that just fits is kept up to date all the same.
-        rest.max(limit / 8).max(LEAST_ROOM)
+        // A tree that just fits still has to be kept up to date.
+        rest.max(limit / 8).max(MIN_WORKLIST_BYTES)
     }
 
-    /// More has happened than may be remembered: forgets what, and reads everything again.
+    /// Too many paths have events: drops the worklist, and reads everything again.
     fn start_over(&mut self) {
         self.gap();
-        self.work.forget();
+        self.worklist.clear();
         self.load(self.one_shot);
     }
 
-    /// The next read to be made; its answer is to be given to [`answered`](Self::answered).
-    pub(super) fn next_ask(&mut self) -> Option<Ask> {
+    /// The next read to submit. Its answer has to be passed to [`answered`](Self::answered).
+    pub(super) fn next_query(&mut self) -> Option<Query> {
         match self.phase {
             Phase::Unwatched => return None,
             Phase::Syncing => {
                 let wanted = std::mem::take(&mut self.sync_wanted);
                 self.syncs_in_flight += usize::from(wanted);
                 let base = self.tree.base().clone();
-                return wanted.then(|| self.ask(base, Read::Sync));
+                return wanted.then(|| self.query(base, Read::Sync));
             }
             Phase::Reading => {}
         }
         loop {
-            let path = self.work.next()?;
+            let path = self.worklist.next()?;
             if let Some(read) = self.begin(&path) {
-                return Some(self.ask(path, read));
+                return Some(self.query(path, read));
             }
         }
     }
 
-    fn ask(&self, path: Arc<str>, read: Read) -> Ask {
-        Ask {
+    fn query(&self, path: Arc<str>, read: Read) -> Query {
+        Query {
             path,
             read,
             generation: self.generation,
         }
     }
 
-    /// The read that a job begins with, unless it has begun already.
+    /// The first read of a job, unless the job is in flight.
     fn begin(&mut self, path: &Arc<str>) -> Option<Read> {
         let probes = !self.limits.data
             || match self.tree.get(path) {
-                // What has not changed while contact was lost need not be sent again.
+                // If the stat has not changed while contact was lost, the data need not be read.
                 Some(entry) => {
                     let known = entry.cached.generation;
                     let is_of_session = known >= self.session || zk_proto::seeded_bug!("M1");
                     known < self.generation && is_of_session
                 }
-                // Only a watch of this kind tells when it is created.
+                // Only the watch of an `exists` reports its creation.
                 None => self.one_shot && **path == **self.tree.base(),
             };
-        let job = self.work.begin(path)?;
+        let job = self.worklist.begin(path)?;
         if !job.node {
             job.children = false;
             return Some(Read::Names);
         }
         job.node = false;
         let full = std::mem::take(&mut job.full);
-        // Without data there is nothing more to be had.
+        // A cache without data never reads them.
         let stat = probes && (!full || !self.limits.data);
         Some(if stat { Read::Stat } else { Read::Data })
     }
 
-    /// An answer has come.
+    /// Handles the answer to a query.
     ///
     /// # Errors
-    /// The tree is more than the cache may hold, or it cannot be read at all.
-    pub(super) fn answered(&mut self, ask: &Ask, answer: Answer) -> Result<(), CacheError> {
-        if ask.read == Read::Sync {
+    /// The tree exceeds the limits of the cache, or its root cannot be read.
+    pub(super) fn answered(&mut self, query: &Query, answer: Answer) -> Result<(), CacheError> {
+        if query.read == Read::Sync {
             self.synced(&answer);
             return Ok(());
         }
-        let path = &ask.path;
-        let loads = self.work.job(path).is_some_and(|job| job.loads);
-        // What was asked before the last gap may have been read in another session, of a server that
-        // lags. Everything is read again in this generation, so that answer is not needed.
-        let answer = match ask.generation == self.generation {
+        let path = &query.path;
+        let loads = self.worklist.job(path).is_some_and(|job| job.loads);
+        // A query from before the last gap may have been answered in another session, by a server that
+        // lags. Everything is read again in this generation, so that answer is ignored.
+        let answer = match query.generation == self.generation {
             true => answer,
             false => Answer::Synced,
         };
         match answer {
             Answer::Synced => {}
-            Answer::Failed => self.work.want(path, ask.read.facet(), false),
-            Answer::Absent => self.absent(path, ask.read),
+            Answer::Failed => self.worklist.schedule(path, query.read.facet(), false),
+            Answer::Absent => self.absent(path, query.read),
             Answer::Refused(code) => self.refused(path, code)?,
-            Answer::Stat(stat) => self.probed(ask, stat)?,
-            Answer::Data(data, stat) => self.present(ask, data, stat)?,
+            Answer::Stat(stat) => self.probed(query, stat)?,
+            Answer::Data(data, stat) => self.present(query, data, stat)?,
             Answer::Names(names, stat) => self.listed(path, names, &stat, loads)?,
         }
-        self.work.finish(path);
+        self.worklist.finish(path);
         self.settle();
         self.changed = true;
         Ok(())
@@ -282,32 +285,32 @@ impl Machine {
 
     fn synced(&mut self, answer: &Answer) {
         self.syncs_in_flight -= 1;
-        // Only the last one is younger than the last gap.
+        // Only the last sync is later than the last gap.
         if self.phase != Phase::Syncing || self.syncs_in_flight > 0 || self.sync_wanted {
             return;
         }
         match answer {
-            // A server without a quorum has no leader to catch up with.
+            // A server without a quorum has no leader to sync with.
             Answer::Synced | Answer::Refused(_) => self.phase = Phase::Reading,
             _ => self.sync_wanted = true,
         }
     }
 
     fn settle(&mut self) {
-        if self.phase == Phase::Reading && self.work.is_loaded() && !self.complete {
+        if self.phase == Phase::Reading && self.worklist.is_loaded() && !self.complete {
             self.complete = true;
             self.events.push(CacheEvent::Initialized {
                 generation: self.generation,
             });
-            self.work.shrink_to_fit();
+            self.worklist.shrink_to_fit();
         }
     }
 
     fn absent(&mut self, path: &Arc<str>, read: Read) {
-        self.forget(path);
+        self.remove(path);
         let root_unwatched = self.one_shot && **path == **self.tree.base() && read != Read::Stat;
-        if let Some(job) = self.work.job_mut(path) {
-            // Nobody else tells when the root is created.
+        if let Some(job) = self.worklist.job_mut(path) {
+            // Only a watch set by an `exists` reports the creation of the root.
             job.node |= root_unwatched;
             job.children &= job.node;
         }
@@ -317,8 +320,8 @@ impl Machine {
         if **path == **self.tree.base() {
             return Err(CacheError::Refused { code });
         }
-        self.forget(path);
-        if let Some(job) = self.work.job_mut(path) {
+        self.remove(path);
+        if let Some(job) = self.worklist.job_mut(path) {
             job.children &= job.node;
         }
         self.events.push(CacheEvent::Refused {
@@ -328,8 +331,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Takes a node out, with all below it.
-    fn forget(&mut self, path: &str) {
+    /// Removes a node and everything below it.
+    fn remove(&mut self, path: &str) {
         let events = &mut self.events;
         self.tree.remove(path, &mut |path, before| {
             events.push(CacheEvent::Removed {
@@ -339,8 +342,8 @@ impl Machine {
         });
     }
 
-    fn probed(&mut self, ask: &Ask, stat: Stat) -> Result<(), CacheError> {
-        let path = &ask.path;
+    fn probed(&mut self, query: &Query, stat: Stat) -> Result<(), CacheError> {
+        let path = &query.path;
         let written = |stat: &Stat| {
             let time = (stat.czxid, stat.mzxid, stat.mtime);
             (time, stat.version, stat.data_length)
@@ -349,11 +352,11 @@ impl Machine {
         match known {
             Some(known) if written(&known.stat) == written(&stat) => {
                 let data = known.data.clone();
-                self.present(ask, data, stat)
+                self.present(query, data, stat)
             }
-            _ if !self.limits.data => self.present(ask, Bytes::new(), stat),
+            _ if !self.limits.data => self.present(query, Bytes::new(), stat),
             _ => {
-                if let Some(job) = self.work.job_mut(path) {
+                if let Some(job) = self.worklist.job_mut(path) {
                     job.node = true;
                     job.full = true;
                 }
@@ -362,36 +365,36 @@ impl Machine {
         }
     }
 
-    /// A node is like this.
-    fn present(&mut self, ask: &Ask, data: Bytes, stat: Stat) -> Result<(), CacheError> {
-        let path = &ask.path;
+    /// Handles the data and the stat of a node.
+    fn present(&mut self, query: &Query, data: Bytes, stat: Stat) -> Result<(), CacheError> {
+        let path = &query.path;
         let depth = self.tree.depth(path).unwrap_or_default();
         if depth > DEPTH_LIMIT {
             return Err(CacheError::TooDeep { limit: DEPTH_LIMIT });
         }
-        // In each generation a node's children are listed once: when it is first known to be there.
+        // In each generation a node's children are listed once: when the node is first confirmed.
         let mut lists = true;
         if let Some(known) = self.tree.get(path).map(|entry| &entry.cached) {
-            let comparable = known.generation == ask.generation || zk_proto::seeded_bug!("M1");
+            let comparable = known.generation == query.generation || zk_proto::seeded_bug!("M1");
             if comparable
                 && (stat.czxid, stat.mzxid) < (known.stat.czxid, known.stat.mzxid)
                 && !zk_proto::seeded_bug!("A74")
             {
-                // On a connection no server goes back: an older answer is a server's error. On the
-                // next one the zxids may be those of another history, also in the same session.
+                // On one connection the answers never go back: an older one is a server's fault. On the
+                // next connection the zxids may be from another history, also in the same session.
                 return Ok(());
             }
             if stat.czxid == known.stat.czxid {
-                lists = known.generation < ask.generation;
+                lists = known.generation < query.generation;
             } else {
-                // Another node: nothing that is known of what is below the old one is of it.
-                self.forget(path);
+                // Another node: the known children were those of the old one.
+                self.remove(path);
             }
         }
         let node = Cached {
             data,
             stat,
-            generation: ask.generation,
+            generation: query.generation,
         };
         let is_other = |before: &Cached| before.data != node.data;
         match self.tree.put(path, node.clone()) {
@@ -399,7 +402,7 @@ impl Machine {
                 path: path.to_string(),
                 node,
             }),
-            // In another history the zxid can be the same by chance.
+            // In another history a zxid can be equal by chance.
             Put::Replaced(before) if before.stat.mzxid != stat.mzxid || is_other(&before) => {
                 self.events.push(CacheEvent::Changed {
                     path: path.to_string(),
@@ -408,11 +411,11 @@ impl Machine {
                 });
             }
             Put::Replaced(_) => {}
-            // When the parent is read, which it will be if it is there, this one is listed.
+            // If the parent exists, it will be read, and its list contains this node.
             Put::Orphan => return Ok(()),
         }
-        // A recursive watch tells of children that are created from now on, a one-shot watch only
-        // if it is set.
+        // A recursive watch reports children that are created from now on; one-shot watches do only
+        // after a list has set one.
         let below = (self.one_shot && !stat.is_ephemeral())
             || stat.num_children > 0
             || self
@@ -420,7 +423,8 @@ impl Machine {
                 .get(path)
                 .is_some_and(|entry| entry.child_count() > 0);
         if lists && below && depth < self.limits.depth {
-            self.work.want(path, Facet::Children, !self.complete);
+            self.worklist
+                .schedule(path, Facet::Children, !self.complete);
         }
         self.check_size()
     }
@@ -437,8 +441,8 @@ impl Machine {
         Ok(())
     }
 
-    /// A node's children have these names. Of those that are new or in doubt, and of those that are
-    /// known and not listed, a read says what is the case.
+    /// Handles the names of a node's children. Schedules reads of the children that are new or
+    /// unconfirmed, and of the known children that are not listed.
     fn listed(
         &mut self,
         path: &Arc<str>,
@@ -451,29 +455,33 @@ impl Machine {
             return Err(CacheError::TooManyNodes { limit });
         }
         let Some(entry) = self.tree.get(path) else {
-            // Its own read decides whether it is there, and lists again.
-            self.work.want(path, Facet::Node, loads);
+            // Its own read decides whether it exists, and schedules another list.
+            self.worklist.schedule(path, Facet::Node, loads);
             return Ok(());
         };
         if entry.cached.stat.czxid != stat.czxid {
-            // Another node is there now.
-            self.work.want(path, Facet::Node, loads);
+            // The path has another node now.
+            self.worklist.schedule(path, Facet::Node, loads);
             return Ok(());
         }
         names.sort_unstable();
         let listed = |name: &str| names.binary_search_by(|other| (**other).cmp(name)).is_ok();
         let gone = entry.children().filter(|(name, _)| !listed(name));
-        let gone = gone.filter_map(|(name, _)| entry.known_name(name));
+        let named = |name: &str| {
+            let name = entry.shared_name(name)?;
+            Some(Named { name, known: true })
+        };
+        let gone = gone.filter_map(|(name, _)| named(name));
         let generation = self.generation;
-        let in_doubt = names.iter().filter_map(|name| match entry.child(name) {
-            Some(known) if known.cached.generation < generation => entry.known_name(name),
+        let unconfirmed = names.iter().filter_map(|name| match entry.child(name) {
+            Some(known) if known.cached.generation < generation => named(name),
             Some(_) => None,
             None => is_name(name).then(|| Named {
                 name: name.as_str().into(),
                 known: false,
             }),
         });
-        let wanted: Vec<Named> = gone.chain(in_doubt).collect();
+        let unread: Vec<Named> = gone.chain(unconfirmed).collect();
         let newer = entry.cached.stat.mzxid == stat.mzxid && entry.cached.stat != *stat;
         let refreshed = newer.then(|| Cached {
             stat: *stat,
@@ -482,12 +490,12 @@ impl Machine {
         if let Some(refreshed) = refreshed {
             self.tree.put(path, refreshed);
         }
-        self.work.want_children(path.clone(), wanted, loads);
-        if self.tree.len() + self.work.new_names() > self.limits.nodes {
+        self.worklist.schedule_children(path.clone(), unread, loads);
+        if self.tree.len() + self.worklist.new_names() > self.limits.nodes {
             let limit = self.limits.nodes;
             return Err(CacheError::TooManyNodes { limit });
         }
-        if self.work.bytes() > self.room() {
+        if self.worklist.bytes() > self.max_worklist_bytes() {
             let limit = self.limits.bytes;
             return Err(CacheError::TooManyBytes { limit });
         }
@@ -495,12 +503,12 @@ impl Machine {
     }
 }
 
-/// Whether a child can be called so.
+/// Whether a child can have this name.
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains('/') && path::validate(&join("/", name)).is_ok()
+    !name.is_empty() && !name.contains('/') && path::validate(&path::join("/", name)).is_ok()
 }
 
 #[cfg(test)]
-mod tests;
+mod simulation;
 #[cfg(test)]
-mod world;
+mod tests;

@@ -1,14 +1,15 @@
 //! A copy of a subtree, kept up to date.
 
+mod cached;
 mod directory;
 mod driver;
 mod event;
 mod machine;
-mod one_shots;
+mod one_shot_watches;
 mod shared;
 mod snapshot;
 mod tree;
-mod work;
+mod worklist;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -16,14 +17,17 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 use zk_client::Client;
 
+pub use cached::Cached;
 use driver::Driver;
-pub use event::{CacheError, CacheEvent};
+pub use event::CacheEvent;
 use machine::{Limits, Machine};
 pub use shared::CacheEvents;
-use shared::{Shared, Unread};
-pub use snapshot::{Cached, Snapshot};
+use shared::{Shared, UnreadLimits};
+pub use snapshot::Snapshot;
 
-/// A copy of a znode and all below it, kept up to date for as long as this lives.
+use crate::error::CacheError;
+
+/// A copy of a znode and everything below it, kept up to date until this is dropped.
 ///
 /// ```no_run
 /// # async fn run(zk: zk_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -37,81 +41,83 @@ pub use snapshot::{Cached, Snapshot};
 /// let (tree, mut events) = cache.subscribe()?;
 /// while let Some(event) = events.next().await {
 ///     match event? {
-///         CacheEvent::Added { path, .. } => println!("{path} is new"),
-///         CacheEvent::Removed { path, .. } => println!("{path} is gone"),
+///         CacheEvent::Added { path, .. } => println!("added {path}"),
+///         CacheEvent::Removed { path, .. } => println!("removed {path}"),
 ///         _ => {}
 ///     }
 /// }
 /// # Ok(()) }
 /// ```
 ///
-/// The znode need not exist: it may come, go, and come again.
+/// The znode need not exist: it may be created, deleted, and created again.
 ///
-/// # What it promises
+/// # Consistency
 ///
-/// - Reading a [`Snapshot`] asks nobody and waits for nothing.
-/// - What a snapshot says of a node is what the node was at some zxid, and never goes back, unless
-///   the ensemble is restored from a backup. Two nodes may be as they were at different times.
-/// - When nothing changes any more, and there is a connection, the snapshot becomes what the
-///   ensemble has.
-/// - Once [`initialized`](Self::initialized), it has everything that had been committed before the
-///   cache was made, and what happened since as far as it was heard of.
+/// - Reading a [`Snapshot`] sends nothing and waits for nothing.
+/// - A node in a snapshot is what the node was at some zxid. It never goes back, unless the ensemble
+///   is restored from a backup. Two nodes may be from different times.
+/// - When nothing changes any more, and there is a connection, the snapshot becomes equal to the
+///   subtree in the ensemble.
+/// - Once [`initialized`](Self::initialized), the snapshot contains everything that had been
+///   committed before the cache was started, and the later changes that have been received.
 ///
-/// # Losing the connection, losing the session
+/// # Losing the connection or the session
 ///
-/// No server tells what happened under a recursive watch while there was no connection
+/// No server reports the changes under a recursive watch while there was no connection
 /// ([ZOOKEEPER-4698](https://issues.apache.org/jira/browse/ZOOKEEPER-4698)), so after each reconnect
-/// and in each new session everything is read again: the
-/// [generation](Snapshot::generation) goes up, a [`CacheEvent::Gap`] is told, then what has changed,
-/// and [`CacheEvent::Initialized`] when that is all. Meanwhile snapshots hold what was known, and
+/// and in each new session everything is read again: the [generation](Snapshot::generation)
+/// increases, a [`CacheEvent::Gap`] is delivered, then the changes, and at the end
+/// [`CacheEvent::Initialized`]. Meanwhile snapshots keep the earlier nodes, and
 /// [`Snapshot::is_complete`] is false. The answers after a sync count whatever their zxids are, so
 /// the cache follows an ensemble that was restored from a backup, in a new session and in one that
-/// goes on. While there is no connection a cache does not change; [`Client::states`] reports that.
+/// resumes. While there is no connection a cache does not change; [`Client::states`] reports the
+/// connection.
 ///
 /// # Cancel safety
 ///
-/// Nothing that is awaited here does anything: [`initialized`](Self::initialized) and
-/// [`CacheEvents::next`] can be dropped and called again. Dropping the cache removes its watch.
+/// The async methods only wait: [`initialized`](Self::initialized) and [`CacheEvents::next`] can be
+/// dropped and called again. Dropping the cache removes its watch.
 ///
 /// # Cost
 ///
-/// One task. One recursive watch for all of it. To begin with, a read for each node and a list for each that
-/// has children; then a read for each change. After a gap, a read of the stat of each node, of the
-/// data that have changed, and the lists; in a new session, everything as to begin with. Reads are [pipelined](TreeCacheBuilder::window).
+/// One task and one recursive watch for the whole subtree. At the start, a read for each node and a
+/// list for each node with children; then a read for each change. After a gap, a read of the stat of
+/// each node, of the changed data, and the lists; in a new session, everything as at the start. Reads
+/// are [pipelined](TreeCacheBuilder::window).
 ///
 /// In memory, 275 bytes for each node (measured with 100,000 of them on a 64-bit machine; 320 are
-/// [counted](Snapshot::bytes)), its name and its data; and as much again of what changes while an
-/// older snapshot is held. It is limited: see [`TreeCacheBuilder::max_nodes`] and
+/// [counted](Snapshot::bytes)), its name and its data; and the same again for nodes that change while
+/// an older snapshot is held. The memory is limited: see [`TreeCacheBuilder::max_nodes`] and
 /// [`TreeCacheBuilder::max_bytes`].
 ///
-/// With servers that have no recursive watches (Apache ZooKeeper before 3.6), or whose recursive watches
-/// do not report which node has changed (ClickHouse Keeper), there are two one-shot watches on each
-/// node instead, which are set again after a gap, and two reads for each change, one of them with a
-/// new watch; and about 1 kB more of memory for each node. Each session begins with a request for a
-/// recursive watch; a server that is known to lack them is not asked again.
+/// With servers that have no recursive watches (Apache ZooKeeper before 3.6), or whose recursive
+/// watches do not report which node has changed (ClickHouse Keeper), there are two one-shot watches
+/// on each node instead, which are set again after a gap, and two reads for each change, one of them
+/// with a new watch; and about 1 kB more of memory for each node. Each session begins with a request
+/// for a recursive watch, unless the server is known to lack them.
 ///
 /// # Znodes
 ///
-/// None, so nothing of it is seen by others. It is kazoo's `TreeCache`, and Curator's `CuratorCache`
-/// and `TreeCache`. For `NodeCache` take a [`DataWatch`](crate::DataWatch),
-/// for `PathChildrenCache` a [`ChildrenWatch`](crate::ChildrenWatch) if names will do, or this with a
-/// [maximum depth](TreeCacheBuilder::max_depth) of 1 if not.
+/// None. The counterparts are kazoo's `TreeCache`, and Curator's `CuratorCache` and `TreeCache`. In
+/// place of `NodeCache` use a `DataWatch`; in place of `PathChildrenCache` a `ChildrenWatch` if the
+/// names suffice, else this with a [maximum depth](TreeCacheBuilder::max_depth) of 1.
+#[doc(alias = "CuratorCache")]
 #[derive(Debug)]
 pub struct TreeCache {
     shared: Arc<Shared>,
     task: AbortHandle,
     empty: Snapshot,
-    /// Keeps the client open. The task does not, for it ends some time after the cache.
+    /// Keeps the client open. The task does not, since it ends some time after the cache.
     _client: Client,
 }
 
 impl TreeCache {
-    /// A cache of `path` and all below it, with the default options.
+    /// A cache of `path` and everything below it, with the default options.
     pub fn new(client: &Client, path: &str) -> Self {
         Self::builder(client, path).start()
     }
 
-    /// Options first.
+    /// A builder of a cache of `path` and everything below it.
     pub fn builder<'a>(client: &'a Client, path: &'a str) -> TreeCacheBuilder<'a> {
         TreeCacheBuilder {
             client,
@@ -128,15 +134,15 @@ impl TreeCache {
         }
     }
 
-    /// What is known now. Takes no time: nothing is asked.
+    /// The present contents. Sends nothing and does not wait.
     ///
     /// # Errors
-    /// The cache has ended: [`CacheError`] says why.
+    /// The cache has ended, for the reason in the [`CacheError`].
     pub fn snapshot(&self) -> Result<Snapshot, CacheError> {
         self.shared.snapshot()
     }
 
-    /// Waits until everything has been read once, and returns what is known then.
+    /// Waits until everything has been read once, and returns the contents.
     ///
     /// # Errors
     /// The cache has ended.
@@ -147,7 +153,7 @@ impl TreeCache {
         poll_fn(|cx| self.shared.poll_initialized(cx)).await
     }
 
-    /// What is known now, and a stream of all that changes from there on. There can be several.
+    /// The present contents, and a stream of all later changes. There can be several subscribers.
     ///
     /// # Errors
     /// The cache has ended.
@@ -163,7 +169,7 @@ impl Drop for TreeCache {
     }
 }
 
-/// Makes a [`TreeCache`].
+/// Builds a [`TreeCache`].
 #[derive(Debug, Clone)]
 #[must_use = "call start()"]
 pub struct TreeCacheBuilder<'a> {
@@ -176,56 +182,54 @@ pub struct TreeCacheBuilder<'a> {
 }
 
 impl TreeCacheBuilder<'_> {
-    /// How many levels below the znode are covered: 0 for only itself, 1 for its children, too. All
-    /// of them unless given, and then a tree of more than 512 ends the cache.
+    /// The number of levels below the znode that are covered: 0 for only the znode, 1 for its children,
+    /// too. Unless given, all levels are covered, and a tree with more than 512 ends the cache.
     pub fn max_depth(mut self, levels: usize) -> Self {
         self.limits.depth = levels;
         self
     }
 
-    /// How many nodes it may hold, those included that lists have named and that are still to be
-    /// read; 1,000,000 unless given. More of them end the cache with
-    /// [`CacheError::TooManyNodes`], and what it held is let go.
+    /// The maximum number of nodes, including listed nodes that are still to be read; 1,000,000 unless
+    /// given. More end the cache with [`CacheError::TooManyNodes`] and drop its contents.
     pub fn max_nodes(mut self, nodes: usize) -> Self {
         self.limits.nodes = nodes;
         self
     }
 
-    /// How much memory the nodes may take, in bytes and as [`Snapshot::bytes`] counts; 1 GiB unless
-    /// given. More ends the cache with [`CacheError::TooManyBytes`], and what it held is let go.
+    /// The maximum memory of the nodes, in bytes as [`Snapshot::bytes`] counts; 1 GiB unless given.
+    /// More ends the cache with [`CacheError::TooManyBytes`] and drops its contents.
     ///
-    /// What is still to be read counts as well: the names in lists, and the paths of events. Beside a
-    /// tree that nearly fills the cache it may take an eighth of the limit, and 64 KiB in any case.
-    /// When more happens than that holds, the cache starts over: a [`CacheEvent::Gap`] is delivered,
-    /// and everything is read again.
+    /// The names and paths that are still to be read count as well. Beside a tree that nearly fills
+    /// the cache they may take an eighth of the limit, and at least 64 KiB. If more paths have events
+    /// than that holds, the cache starts over: a [`CacheEvent::Gap`] is delivered, and everything is
+    /// read again.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
     }
 
-    /// Whether data are read, or only stats and names; they are unless told otherwise.
+    /// Whether data are read, or only stats and names; true unless given.
     pub fn data(mut self, data: bool) -> Self {
         self.limits.data = data;
         self
     }
 
-    /// How many reads are under way at once; 128 unless given. More load faster over long
-    /// distances; replies not taken yet are memory, too, up to a megabyte each.
+    /// The number of reads in flight at once; 128 unless given. A larger window loads faster over long
+    /// distances, but unprocessed replies take memory, up to a megabyte each.
     pub fn window(mut self, reads: usize) -> Self {
         self.window = reads.max(1);
         self
     }
 
-    /// How many events are held for each reader that does not keep up; 16,384 unless given, and no
-    /// more bytes than the [nodes may take](Self::max_bytes), but always one event. See
-    /// [`CacheEvent::Lagged`].
+    /// The number of unread events that are held for each subscriber; 16,384 unless given, and no more
+    /// bytes than [`max_bytes`](Self::max_bytes), but always one event. See [`CacheEvent::Lagged`].
     pub fn max_events(mut self, events: usize) -> Self {
         self.event_limit = events;
         self
     }
 
-    /// Sets one-shot watches on each node even if the server has recursive ones. Without this they
-    /// are what is done when a server says that it has not.
+    /// Sets one-shot watches on each node even if the server has recursive ones. Without this option
+    /// they are used only if the server has none.
     pub fn one_shot_watches(mut self) -> Self {
         self.one_shot = true;
         self
@@ -235,13 +239,13 @@ impl TreeCacheBuilder<'_> {
     pub fn start(self) -> TreeCache {
         let machine = Machine::new(self.path, self.limits);
         let empty = machine.snapshot();
-        let unread = Unread {
+        let unread = UnreadLimits {
             events: self.event_limit,
             bytes: self.limits.bytes,
         };
         let shared = Arc::new(Shared::new(empty.clone(), unread));
         let driver = Driver {
-            // What is read is waited for as long as it takes.
+            // The reads have no deadline.
             client: self.client.with_deadline(None).background(),
             shared: shared.clone(),
             machine,

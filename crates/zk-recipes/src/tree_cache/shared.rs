@@ -1,4 +1,4 @@
-//! What a cache and its task share: the latest snapshot, and who is told of events.
+//! The state that a cache shares with its task: the latest snapshot, and the subscribers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -7,42 +7,43 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
-use super::event::{CacheError, CacheEvent};
+use super::event::CacheEvent;
 use super::snapshot::Snapshot;
+use crate::error::CacheError;
 
 #[derive(Debug)]
 struct Published {
     snapshot: Snapshot,
     /// Whether everything has been read once.
     initialized: bool,
-    /// Who waits for that.
+    /// The wakers of `initialized` calls.
     waiting: Vec<Waker>,
     over: Option<CacheError>,
-    readers: BTreeMap<u64, Reader>,
-    next_reader: u64,
-    limits: Unread,
+    subscribers: BTreeMap<u64, Subscriber>,
+    next_subscriber: u64,
+    limits: UnreadLimits,
 }
 
-/// How much a reader may have unread.
+/// The limits of the unread events of a subscriber.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Unread {
+pub(super) struct UnreadLimits {
     pub(super) events: usize,
     pub(super) bytes: usize,
 }
 
 #[derive(Debug, Default)]
-struct Reader {
+struct Subscriber {
     unread: VecDeque<CacheEvent>,
-    /// What the unread events take.
+    /// The memory of the unread events.
     bytes: usize,
     dropped: u64,
     waker: Option<Waker>,
 }
 
-impl Reader {
-    fn push(&mut self, event: &CacheEvent, limits: Unread) {
+impl Subscriber {
+    fn push(&mut self, event: &CacheEvent, limits: UnreadLimits) {
         let bytes = self.bytes.saturating_add(event.bytes());
-        // One event is always held, however large.
+        // One event is always held, whatever its size.
         let is_full = self.unread.len() >= limits.events || bytes > limits.bytes;
         if self.dropped > 0 || (is_full && !self.unread.is_empty()) {
             self.dropped += 1;
@@ -63,45 +64,45 @@ impl Reader {
 pub(super) struct Shared(Mutex<Published>);
 
 impl Shared {
-    pub(super) fn new(snapshot: Snapshot, limits: Unread) -> Self {
+    pub(super) fn new(snapshot: Snapshot, limits: UnreadLimits) -> Self {
         Shared(Mutex::new(Published {
             snapshot,
             initialized: false,
             waiting: Vec::new(),
             over: None,
-            readers: BTreeMap::new(),
-            next_reader: 0,
-            limits: Unread {
+            subscribers: BTreeMap::new(),
+            next_subscriber: 0,
+            limits: UnreadLimits {
                 events: limits.events.max(1),
                 ..limits
             },
         }))
     }
 
-    /// Held for as long as it takes to copy a few pointers.
+    /// Held only while a few pointers are copied.
     fn lock(&self) -> MutexGuard<'_, Published> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new snapshot, and what it differs in from the last.
+    /// Publishes a new snapshot and its differences from the last one.
     pub(super) fn publish(&self, snapshot: Snapshot, events: Vec<CacheEvent>) {
         let mut published = self.lock();
         published.initialized |= snapshot.complete;
         let old = std::mem::replace(&mut published.snapshot, snapshot);
         let limits = published.limits;
-        for reader in published.readers.values_mut() {
+        for subscriber in published.subscribers.values_mut() {
             for event in &events {
-                reader.push(event, limits);
+                subscriber.push(event, limits);
             }
         }
         let wakes = wakes(&mut published);
-        // Neither is anything large freed nor anybody woken under the lock.
+        // The old snapshot is freed and the tasks are woken without the lock.
         drop(published);
         drop(old);
         wakes.into_iter().for_each(Waker::wake);
     }
 
-    /// The end: what was known is let go.
+    /// Ends the cache and drops its contents.
     pub(super) fn end(&self, empty: Snapshot, error: CacheError) {
         let mut published = self.lock();
         let old = std::mem::replace(&mut published.snapshot, empty);
@@ -112,7 +113,7 @@ impl Shared {
         wakes.into_iter().for_each(Waker::wake);
     }
 
-    /// The snapshot, once everything has been read.
+    /// The snapshot, once the load is complete.
     pub(super) fn poll_initialized(
         &self,
         cx: &mut Context<'_>,
@@ -124,8 +125,8 @@ impl Shared {
         if published.initialized {
             return Poll::Ready(Ok(published.snapshot.clone()));
         }
-        let waits = |waker: &Waker| waker.will_wake(cx.waker());
-        if !published.waiting.iter().any(waits) {
+        let is_same = |waker: &Waker| waker.will_wake(cx.waker());
+        if !published.waiting.iter().any(is_same) {
             published.waiting.push(cx.waker().clone());
         }
         Poll::Pending
@@ -139,15 +140,15 @@ impl Shared {
         }
     }
 
-    /// A reader of all events after the snapshot that it comes with.
+    /// A subscription to all events after the returned snapshot.
     pub(super) fn subscribe(self: &Arc<Self>) -> Result<(Snapshot, CacheEvents), CacheError> {
         let mut published = self.lock();
         if let Some(error) = &published.over {
             return Err(error.clone());
         }
-        let id = published.next_reader;
-        published.next_reader += 1;
-        published.readers.insert(id, Reader::default());
+        let id = published.next_subscriber;
+        published.next_subscriber += 1;
+        published.subscribers.insert(id, Subscriber::default());
         let events = CacheEvents {
             shared: self.clone(),
             id,
@@ -162,17 +163,17 @@ fn wakes(published: &mut Published) -> Vec<Waker> {
     if published.initialized || published.over.is_some() {
         wakes.append(&mut published.waiting);
     }
-    let readers = published.readers.values_mut();
-    wakes.extend(readers.filter_map(|reader| reader.waker.take()));
+    let subscribers = published.subscribers.values_mut();
+    wakes.extend(subscribers.filter_map(|subscriber| subscriber.waker.take()));
     wakes
 }
 
-/// What changes in a [`TreeCache`](super::TreeCache), from the snapshot on that it was made with.
+/// The changes of a [`TreeCache`](super::TreeCache) after the snapshot that came with it.
 ///
-/// It is a stream. It ends with the error that the cache has ended with, and without one when the
-/// client is closed or the cache is dropped.
+/// A stream. It ends with the error of the cache, and without an error when the client is closed or
+/// the cache is dropped.
 ///
-/// What it holds unread is bounded: see [`CacheEvent::Lagged`].
+/// The unread events are limited: see [`CacheEvent::Lagged`].
 #[derive(Debug)]
 #[must_use = "events are held for as long as this lives"]
 pub struct CacheEvents {
@@ -185,7 +186,7 @@ impl CacheEvents {
     /// The next event; `None` at the end.
     ///
     /// # Errors
-    /// The cache has ended. Nothing follows.
+    /// The cache has ended. The stream ends after an error.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -193,8 +194,8 @@ impl CacheEvents {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// Lets go of all that is unread, and goes on from the snapshot that this returns: what to do
-    /// when events were [dropped](CacheEvent::Lagged).
+    /// Drops the unread events, and continues from the returned snapshot. Use after events were
+    /// [dropped](CacheEvent::Lagged).
     ///
     /// # Errors
     /// The cache has ended.
@@ -203,9 +204,9 @@ impl CacheEvents {
         if let Some(error) = &published.over {
             return Err(error.clone());
         }
-        if let Some(reader) = published.readers.get_mut(&self.id) {
-            reader.unread.clear();
-            (reader.bytes, reader.dropped) = (0, 0);
+        if let Some(subscriber) = published.subscribers.get_mut(&self.id) {
+            subscriber.unread.clear();
+            (subscriber.bytes, subscriber.dropped) = (0, 0);
         }
         Ok(published.snapshot.clone())
     }
@@ -216,14 +217,14 @@ impl CacheEvents {
         }
         let mut published = self.shared.lock();
         let over = published.over.clone();
-        let Some(reader) = published.readers.get_mut(&self.id) else {
+        let Some(subscriber) = published.subscribers.get_mut(&self.id) else {
             return Poll::Ready(None);
         };
-        if let Some(event) = reader.pop() {
+        if let Some(event) = subscriber.pop() {
             return Poll::Ready(Some(Ok(event)));
         }
-        if reader.dropped > 0 {
-            let dropped = std::mem::take(&mut reader.dropped);
+        if subscriber.dropped > 0 {
+            let dropped = std::mem::take(&mut subscriber.dropped);
             return Poll::Ready(Some(Ok(CacheEvent::Lagged { dropped })));
         }
         match over {
@@ -235,7 +236,7 @@ impl CacheEvents {
                 })
             }
             None => {
-                reader.waker = Some(cx.waker().clone());
+                subscriber.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
@@ -252,14 +253,14 @@ impl Stream for CacheEvents {
 
 impl Drop for CacheEvents {
     fn drop(&mut self) {
-        self.shared.lock().readers.remove(&self.id);
+        self.shared.lock().subscribers.remove(&self.id);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree_cache::snapshot::Cached;
+    use crate::tree_cache::cached::Cached;
 
     fn added(size: usize) -> CacheEvent {
         CacheEvent::Added {
@@ -275,21 +276,25 @@ mod tests {
     /// Guards: M4.
     #[test]
     fn unread_events_are_limited_by_bytes() {
-        let limits = Unread {
+        let limits = UnreadLimits {
             events: 1000,
             bytes: 10_000,
         };
-        let mut reader = Reader::default();
-        reader.push(&added(20_000), limits);
-        assert_eq!((reader.unread.len(), reader.dropped), (1, 0), "one is held");
-        assert!(reader.pop().is_some() && reader.bytes == 0);
+        let mut subscriber = Subscriber::default();
+        subscriber.push(&added(20_000), limits);
+        assert_eq!(
+            (subscriber.unread.len(), subscriber.dropped),
+            (1, 0),
+            "one is held"
+        );
+        assert!(subscriber.pop().is_some() && subscriber.bytes == 0);
         for _ in 0..20 {
-            reader.push(&added(1000), limits);
+            subscriber.push(&added(1000), limits);
         }
-        assert!(reader.bytes <= limits.bytes && reader.unread.len() > 5);
-        let held = u64::try_from(reader.unread.len()).unwrap();
-        assert_eq!(held + reader.dropped, 20);
-        while reader.pop().is_some() {}
-        assert_eq!(reader.bytes, 0);
+        assert!(subscriber.bytes <= limits.bytes && subscriber.unread.len() > 5);
+        let held = u64::try_from(subscriber.unread.len()).unwrap();
+        assert_eq!(held + subscriber.dropped, 20);
+        while subscriber.pop().is_some() {}
+        assert_eq!(subscriber.bytes, 0);
     }
 }

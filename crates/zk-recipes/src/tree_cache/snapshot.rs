@@ -1,45 +1,14 @@
-//! What a cache knew at some time.
+//! The contents of a cache at one time.
 
 use std::fmt;
 
-use bytes::Bytes;
-use zk_client::Stat;
+use zk_client::path::join;
 
-use super::tree::{Entry, Tree, join};
+use super::cached::Cached;
+use super::tree::{Entry, Tree};
 
-/// A node as a cache knows it.
-///
-/// It is the past: to change the node only if it is still like this, name its version, as in
-/// `zk.set(path, data).version(cached.stat.version)`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cached<T = Bytes> {
-    /// Its data; empty if the cache was told to leave data out.
-    pub data: T,
-    /// Its stat. The zxids of its creation and of its data, and their version, belong to the data.
-    /// What changes without the node's being written to is as it was when the node was last read:
-    /// `cversion`, `num_children` and `pzxid` of a node whose children come and go, and `aversion`.
-    pub stat: Stat,
-    /// The [generation](Snapshot::generation) in which the node was last read. One lower than the
-    /// snapshot's has not been confirmed since contact was lost.
-    pub generation: u64,
-}
-
-impl<T> Cached<T> {
-    /// The same with its data turned into something else.
-    ///
-    /// # Errors
-    /// Those of `f`.
-    pub fn try_map<U, E>(self, f: impl FnOnce(T) -> Result<U, E>) -> Result<Cached<U>, E> {
-        Ok(Cached {
-            data: f(self.data)?,
-            stat: self.stat,
-            generation: self.generation,
-        })
-    }
-}
-
-/// What a [`TreeCache`](super::TreeCache) knew at some time. It never changes, takes no lock to
-/// read, and cloning it is cheap.
+/// The contents of a [`TreeCache`](super::TreeCache) at one time. A snapshot never changes, is read
+/// without a lock, and is cheap to clone.
 ///
 /// Each node in it is as it was at some zxid, not all at the same: a cache reads nodes one by one.
 #[derive(Clone)]
@@ -50,23 +19,24 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A node, by its path as the client has it. `None` if it does not exist, or is not covered.
+    /// A node, by its path below the root of the client's handle. `None` if it does not exist, or is
+    /// not covered.
     pub fn get(&self, path: &str) -> Option<&Cached> {
         self.tree.get(path).map(|entry| &entry.cached)
     }
 
-    /// The names of a node's children and what they are, sorted; none if the node does not exist.
+    /// A node's children and their names, sorted; none if the node does not exist.
     pub fn children(&self, path: &str) -> impl Iterator<Item = (&str, &Cached)> {
         let children = self.tree.get(path).into_iter().flat_map(Entry::children);
         children.map(|(name, entry)| (name, &entry.cached))
     }
 
-    /// The number of a node's children, as far as they are covered; 0 if it does not exist.
+    /// The number of a node's children that are covered; 0 if the node does not exist.
     pub fn child_count(&self, path: &str) -> usize {
         self.tree.get(path).map_or(0, Entry::child_count)
     }
 
-    /// All nodes with their paths: each before its children, and those sorted by name.
+    /// All nodes with their paths: each node before its children, the children sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (String, &Cached)> {
         let root = self
             .tree
@@ -95,20 +65,19 @@ impl Snapshot {
         self.len() == 0
     }
 
-    /// What the nodes take, in bytes, as far as that can be said: their names, their data, and 320
-    /// for each.
+    /// An estimate of the nodes' memory, in bytes: their names, their data, and 320 for each.
     pub fn bytes(&self) -> usize {
         self.tree.bytes()
     }
 
-    /// Goes up each time the cache may have missed something and reads everything again; 1 at
-    /// first.
+    /// Starts at 1, and increases each time the cache may have missed a change and reads everything
+    /// again.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Whether everything has been read in this generation. If not, some of it may be older than
-    /// the time at which contact was lost, or not be there yet.
+    /// Whether everything has been read in this generation. If not, some nodes may be older than the
+    /// loss of contact, or missing.
     pub fn is_complete(&self) -> bool {
         self.complete
     }

@@ -1,22 +1,23 @@
-//! The nodes that are known, and how much memory they take.
+//! The nodes of a cache, and their memory.
 
 use std::sync::Arc;
 
+use zk_client::path::join;
+
+use super::cached::Cached;
 use super::directory::Directory;
-use super::snapshot::Cached;
-use super::work::Named;
 
-/// What a node takes beside its name and its data, in bytes: what was measured (275, on a 64-bit
-/// machine with glibc's allocator), and some more for what others waste.
-pub(super) const NODE_BYTES: usize = 320;
+/// The memory of a node beside its name and its data, in bytes: 275 as measured on a 64-bit machine
+/// with glibc's allocator, and a margin for other allocators.
+const NODE_BYTES: usize = 320;
 
-/// How deep a tree can be. A deeper one would overflow the stack when it is dropped.
+/// The maximum depth of a tree. The drop of a deeper one would overflow the stack.
 pub(super) const DEPTH_LIMIT: usize = 512;
 
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) cached: Cached,
-    children: Option<Arc<Directory>>,
+    children: Option<Arc<Directory<Entry>>>,
 }
 
 impl Entry {
@@ -31,10 +32,9 @@ impl Entry {
         self.children.as_ref()?.get(name)
     }
 
-    /// The name of a child that is there, without a copy.
-    pub(super) fn known_name(&self, name: &str) -> Option<Named> {
-        let name = self.children.as_ref()?.name(name)?.clone();
-        Some(Named { name, known: true })
+    /// The name of a child that exists, without a copy.
+    pub(super) fn shared_name(&self, name: &str) -> Option<Arc<str>> {
+        self.children.as_ref()?.name(name).cloned()
     }
 
     /// The children, sorted by name.
@@ -51,16 +51,16 @@ impl Entry {
     }
 }
 
-/// What became of a node that was put into the tree.
+/// The result of putting a node into the tree.
 #[derive(Debug)]
 pub(super) enum Put {
     Added,
     Replaced(Cached),
-    /// Its parent is not there, so it cannot be either.
+    /// The tree has no parent for it, so it was not added.
     Orphan,
 }
 
-/// A copy costs as much as a pointer.
+/// Cheap to clone: nodes are shared until they are changed.
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
     /// The path of its root.
@@ -92,13 +92,13 @@ impl Tree {
         self.len
     }
 
-    /// What the nodes take, by the rule of [`NODE_BYTES`].
+    /// The estimated memory of the nodes: see [`NODE_BYTES`].
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The names on the way from the root to a path; `None` outside of the tree. Not every path that
-    /// begins like the root's is below it.
+    /// The names from the root to a path; `None` outside of the tree: not every path with the root's
+    /// path as a prefix is below the root.
     pub(super) fn names<'p>(
         &self,
         path: &'p str,
@@ -135,7 +135,7 @@ impl Tree {
         Some(at)
     }
 
-    /// Adds a node, or replaces what is known of it. What is below it stays.
+    /// Adds a node, or replaces it and keeps its children.
     pub(super) fn put(&mut self, path: &str, cached: Cached) -> Put {
         let size = cached.data.len();
         if let Some(known) = self.get_mut(path) {
@@ -161,7 +161,7 @@ impl Tree {
         Put::Added
     }
 
-    /// Takes away a node and all below it, which `gone` is told of, children first.
+    /// Removes a node and all nodes below it, and calls `gone` for each of them, children first.
     pub(super) fn remove(&mut self, path: &str, gone: &mut impl FnMut(String, &Cached)) {
         let removed = if path == &*self.base {
             self.root.take()
@@ -205,11 +205,6 @@ fn visit(path: &str, name: &str, entry: &Entry, visitor: &mut impl FnMut(&str, &
     visitor(path, name, entry);
 }
 
-pub(super) fn join(parent: &str, name: &str) -> String {
-    let parent = parent.trim_end_matches('/');
-    format!("{parent}/{name}")
-}
-
 /// The path of the parent, and the name.
 pub(super) fn split(path: &str) -> (&str, &str) {
     match path.rsplit_once('/') {
@@ -231,8 +226,9 @@ mod tests {
         }
     }
 
+    /// Guards: C18.
     #[test]
-    fn c18_a_path_that_begins_like_the_root_is_not_below_it() {
+    fn a_shared_prefix_is_not_below_the_root() {
         let tree = Tree::new("/a".into());
         assert_eq!(tree.depth("/a"), Some(0));
         assert_eq!(tree.depth("/a/b/c"), Some(2));
@@ -244,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_is_told_of_children_first_and_no_longer_counted() {
+    fn a_removal_reports_children_first() {
         for base in ["/", "/app"] {
             let mut tree = Tree::new(base.into());
             let at = |names: &str| join(base, names);

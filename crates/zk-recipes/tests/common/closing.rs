@@ -1,14 +1,14 @@
-//! A server that ends the session on what it does not know.
+//! A server that ends the session on operations that it lacks.
 
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use zk_client::{Dial, DialError, Dialing, HostPort, Stream};
+use zk_client::{Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;
 use zk_proto::OpCode;
 
-/// The way to a server that ends the session on an operation which it does not know, as ClickHouse
-/// Keeper does, but has the handshake of Apache ZooKeeper.
+/// A dial to a server that ends the session on an operation that it lacks, as ClickHouse Keeper does,
+/// but with the handshake of Apache ZooKeeper.
 #[derive(Debug)]
 pub(crate) struct Closing(pub(crate) Arc<Server>);
 
@@ -26,7 +26,7 @@ impl Dial for Closing {
         Box::pin(async move {
             let (near, far) = tokio::io::duplex(1 << 16);
             tokio::spawn(relay(far, upstream?));
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }
@@ -36,7 +36,7 @@ async fn relay(client: DuplexStream, server: DuplexStream) {
     let (mut answers, mut asked) = tokio::io::split(server);
     let down = tokio::spawn(async move { tokio::io::copy(&mut answers, &mut replies).await });
     let mut greeted = false;
-    // Until the client leaves.
+    // Until the client disconnects.
     while let Ok(length) = requests.read_u32().await {
         let mut body = vec![0; length as usize];
         requests.read_exact(&mut body).await.unwrap();
@@ -47,7 +47,7 @@ async fn relay(client: DuplexStream, server: DuplexStream) {
         greeted = true;
         let ends = op.is_some_and(|op| UNKNOWN.contains(&op));
         if ends {
-            // The answer to what is sent instead is not for the client.
+            // The client does not expect the answer to the substitute.
             down.abort();
             body.truncate(4);
             body.extend_from_slice(&OpCode::CloseSession.code().to_be_bytes());

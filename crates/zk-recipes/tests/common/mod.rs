@@ -1,11 +1,6 @@
 //! An ensemble inside the process, without sockets, so that time can be virtual.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "each test binary uses a part of this, and a test that panics has failed"
-)]
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -16,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{
-    BackoffPolicy, Builder, Client, Dial, DialError, Dialing, ErrorKind, HostPort, Stream,
+    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Transport,
     WatchMode,
 };
 use zk_embedded::{Pose, Server, UnknownPose};
@@ -26,11 +21,11 @@ use zk_tests::Wait;
 
 pub(crate) const LAYOUTS: [Layout; 3] = [Layout::Default, Layout::Kazoo, Layout::Curator];
 
-/// How long [`soon`] waits by tokio's clock where that is paused.
+/// The limit of [`soon`] by tokio's clock where that is paused.
 const VIRTUAL_LIMIT: Duration = Duration::from_secs(60);
 
-/// The root that all clients of a test have: none, or a chroot in the second run that `worlds.rs`
-/// gives each test.
+/// The root of all clients of a test: none, or a chroot in the second run of the tests in
+/// `variants.rs`.
 pub(crate) fn root() -> &'static str {
     if module_path!().contains("::chrooted::") {
         "/tenants/one"
@@ -39,7 +34,7 @@ pub(crate) fn root() -> &'static str {
     }
 }
 
-/// The path that a server has for what clients see as this one.
+/// The path on the server of a path that clients see.
 pub(crate) fn at(path: &str) -> String {
     format!("{}{path}", root())
 }
@@ -56,9 +51,9 @@ pub(crate) fn is_restored() -> bool {
     module_path!().contains("::restored::")
 }
 
-/// Ends a client's session. It expires, or in the third run that `worlds.rs` gives each test, the
-/// ensemble is restored from a backup: what persists is there again, with smaller zxids, and every
-/// other session is over as well.
+/// Ends a client's session: by expiry, or, in the third run of the tests in `variants.rs`, by a restore of
+/// the ensemble from a backup, which keeps the persistent znodes with smaller zxids, and ends all other
+/// sessions as well.
 pub(crate) fn end_session(server: &Server, zk: &Client) {
     if is_restored() {
         server.restore(|_| {});
@@ -67,7 +62,7 @@ pub(crate) fn end_session(server: &Server, zk: &Client) {
     }
 }
 
-/// The way to a server with sockets.
+/// The address of a server with sockets.
 pub(crate) fn address(server: &Server) -> String {
     server.connect_string() + root()
 }
@@ -79,18 +74,18 @@ pub(crate) async fn has_root(zk: &Client) {
     }
 }
 
-/// An ensemble, and the way to it.
+/// An ensemble, and the dial to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
     pub(crate) server: Arc<Server>,
     /// The member that was last connected to.
     dialled: Arc<AtomicUsize>,
-    /// How many four-letter words it was asked by [`received`].
+    /// The number of four-letter words that [`received`] has sent.
     asked: Arc<AtomicU64>,
 }
 
-/// The server that `ZK_TESTS_SERVER` asks the embedded one to imitate, by the names that the tests of
-/// `zk-tests` have for them: Apache ZooKeeper 3.9 if it is not set.
+/// The server that the embedded one imitates, from `ZK_TESTS_SERVER`, with the names of `zk-tests`:
+/// Apache ZooKeeper 3.9 if the variable is not set.
 pub(crate) fn pose() -> Pose {
     const PARAMETER: &str = "ZK_TESTS_SERVER";
     let wanted = std::env::var(PARAMETER).unwrap_or_default();
@@ -101,14 +96,14 @@ pub(crate) fn pose() -> Pose {
     }
 }
 
-/// A server in the pose that is asked for, with the session timeouts that Apache ZooKeeper grants.
-pub(crate) fn server() -> zk_embedded::Builder {
+/// A server in the requested pose, with the session timeouts of Apache ZooKeeper.
+pub(crate) fn server() -> zk_embedded::ServerBuilder {
     Server::builder()
         .pose(pose())
         .session_timeouts(Duration::from_secs(4), Duration::from_secs(40))
 }
 
-/// The operation by which a client creates znodes there, once it knows the server.
+/// The operation with which a client creates znodes, once it has found out what the server lacks.
 pub(crate) fn create_op() -> OpCode {
     match pose().knows(OpCode::Create2) {
         true => OpCode::Create2,
@@ -116,8 +111,8 @@ pub(crate) fn create_op() -> OpCode {
     }
 }
 
-/// Lets a client find out what an old server of Apache's lacks, for which it closes the connection: what
-/// that costs in the middle of a recipe is for `other_servers.rs` to say.
+/// Lets a client find out what an old Apache server lacks, which costs a connection for each operation.
+/// `other_servers.rs` tests this in the middle of a recipe.
 pub(crate) async fn acquaint(zk: &Client) {
     if pose() == Pose::V3_4 {
         zk.create("/known", "").await.unwrap();
@@ -134,7 +129,7 @@ pub(crate) async fn acquaint(zk: &Client) {
     }
 }
 
-/// Waits until the server holds none of the watches that are counted, if it can be asked to forget one.
+/// Waits until the server holds none of the counted watches, if it has a request to remove one.
 pub(crate) async fn until_unwatched(count: impl Fn() -> usize) {
     if pose().knows(OpCode::RemoveWatches) {
         until("no watch stays", || count() == 0).await;
@@ -145,7 +140,7 @@ pub(crate) async fn memory(members: usize) -> Memory {
     memory_with(server().members(members)).await
 }
 
-pub(crate) async fn memory_with(options: zk_embedded::Builder) -> Memory {
+pub(crate) async fn memory_with(options: zk_embedded::ServerBuilder) -> Memory {
     Memory {
         server: Arc::new(options.in_memory().start().await.unwrap()),
         dialled: Arc::default(),
@@ -159,17 +154,14 @@ impl Memory {
         self.dialled.load(Ordering::Relaxed)
     }
 
-    /// A client that knows only these members.
+    /// A client of only these members.
     pub(crate) async fn client(
         &self,
         members: &[usize],
-        options: impl FnOnce(Builder) -> Builder,
+        options: impl FnOnce(ClientBuilder) -> ClientBuilder,
     ) -> Client {
         let hosts: Vec<_> = members.iter().map(|n| format!("member-{n}:1")).collect();
-        let impatient = BackoffPolicy {
-            initial: Duration::from_millis(2),
-            max: Duration::from_millis(20),
-        };
+        let impatient = BackoffPolicy::new(Duration::from_millis(2), Duration::from_millis(20));
         let hosts = hosts.join(",") + root();
         let zk = options(Client::builder(hosts).backoff(impatient))
             .dial(self.clone())
@@ -190,7 +182,7 @@ impl Dial for Memory {
             let stream = self.server.connect_in_memory_to(member);
             let stream = stream.map_err(DialError::Other)?;
             self.dialled.store(member, Ordering::Relaxed);
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }
 }
@@ -200,26 +192,26 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// With limits that a busy machine does not reach, for clients on the machine's own clock.
-pub(crate) fn unhurried(builder: Builder) -> Builder {
+/// Adds timeouts that a busy machine does not reach, for clients on the machine's clock.
+pub(crate) fn unhurried(builder: ClientBuilder) -> ClientBuilder {
     builder
         .session_timeout(Duration::from_secs(40))
         .connect_timeout(Duration::from_secs(24 * 60 * 60))
         .deadline(None)
 }
 
-/// Waits for as long as anything happens, by the rule of [`zk_tests::watchdog`]; no test has a limit by
-/// the clock.
+/// Waits while there is progress, as defined by [`zk_tests::watchdog`]; no test has a limit by the
+/// clock.
 ///
-/// On a paused clock that is [`VIRTUAL_LIMIT`]: virtual time passes only when nothing is left to do.
+/// On a paused clock the limit is [`VIRTUAL_LIMIT`]: virtual time advances only when all tasks wait.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     let mut future = pin!(Wait::begin(what).on(future));
     loop {
         let began = Instant::now();
         match tokio::time::timeout(VIRTUAL_LIMIT, &mut future).await {
             Ok(value) => return value,
-            // By the machine's clock far less has passed, so the clock is paused.
-            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("waited in vain for {what}"),
+            // Far less time has passed by the machine's clock, so tokio's clock is paused.
+            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("timed out: {what}"),
             Err(_) => {}
         }
     }
@@ -235,8 +227,8 @@ pub(crate) async fn until(what: &str, mut fact: impl FnMut() -> bool) {
     .await;
 }
 
-/// Polls a future so often, woken or not, and drops it then, at whichever await that is. Says whether
-/// it was through before.
+/// Polls a future this many times, woken or not, and then drops it, at whichever await that is. Returns
+/// whether it was ready before.
 pub(crate) async fn dropped_after<T>(polls: u32, future: impl Future<Output = T>) -> bool {
     let mut future = pin!(future);
     let mut polled = 0;
@@ -264,7 +256,7 @@ pub(crate) async fn fill(zk: &Client, count: usize, path: impl Fn(usize) -> Stri
     }
 }
 
-/// Requests that the server has received so far, pings included, and the words that ask for it not.
+/// The number of requests that the server has received, with pings, without the four-letter words.
 pub(crate) async fn received(memory: &Memory) -> u64 {
     let mut wire = memory.server.connect_in_memory().unwrap();
     wire.write_all(b"srvr").await.unwrap();
@@ -283,7 +275,7 @@ pub(crate) async fn received(memory: &Memory) -> u64 {
     }
 }
 
-/// A handle that is polled in the background until it is asked for.
+/// A task that runs in the background until it is joined.
 pub(crate) fn start<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
@@ -307,7 +299,7 @@ impl Memory {
             .collect()
     }
 
-    /// Waits until so many znodes are directly under `parent`.
+    /// Waits until this many znodes are directly under `parent`.
     pub(crate) async fn until_names(&self, parent: &str, count: usize) {
         until(&format!("{count} under {parent}"), || {
             self.names(parent).len() == count

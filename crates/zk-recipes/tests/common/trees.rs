@@ -1,10 +1,6 @@
-//! What a cache of a tree is compared with.
+//! The expected contents of a cache.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test binary uses a part of this, and a test that panics has failed"
-)]
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,10 +13,7 @@ use zk_recipes::{Cached, Snapshot};
 use super::common;
 
 pub(crate) async fn client(server: &Server) -> Client {
-    let impatient = BackoffPolicy {
-        initial: Duration::from_millis(2),
-        max: Duration::from_millis(20),
-    };
+    let impatient = BackoffPolicy::new(Duration::from_millis(2), Duration::from_millis(20));
     let zk = common::unhurried(Client::builder(server.connect_string()))
         .backoff(impatient)
         .connect()
@@ -30,8 +23,8 @@ pub(crate) async fn client(server: &Server) -> Client {
     zk
 }
 
-/// What two copies of a node have to agree on. The rest of a stat changes without the node's being
-/// written to.
+/// The parts of a node that have to be equal in two copies. The rest of a stat changes without a write
+/// to the node.
 type Written = (Bytes, Zxid, Zxid, i32, Option<SessionId>);
 pub(crate) type Contents = BTreeMap<String, Written>;
 
@@ -43,7 +36,7 @@ pub(crate) fn copy(node: &Cached) -> Written {
     written(node.data.clone(), node.stat)
 }
 
-/// The tree as the server has it, at and below a path.
+/// The tree of the server, at and below a path.
 pub(crate) fn tree(server: &Server, base: &str) -> Contents {
     let mut tree = Contents::new();
     for path in server.paths() {

@@ -1,36 +1,36 @@
-//! Another list of servers, and who moves because of it.
+//! Changes of the list of servers, and which clients leave their server because of one.
 
 use std::collections::{HashSet, VecDeque};
 
 use zk_proto::HostPort;
 
-use super::{Hosts, NoHosts};
+use super::list::{Hosts, NoHosts, distinct};
 
 impl Hosts {
-    /// Replaces the servers and leaves the connection alone, whatever it is to.
+    /// Replaces the servers. The connection stays, even if its server is not in the new list.
     ///
     /// # Errors
-    /// There are none; nothing has changed.
+    /// `hosts` is empty; nothing has changed.
     pub fn replace(&mut self, hosts: Vec<HostPort>) -> Result<(), NoHosts> {
         self.set(distinct(hosts))?;
         self.preferred.clear();
         Ok(())
     }
 
-    /// Replaces the servers, and says whether to leave the server connected to, for one of those
-    /// that [`next_attempt`](Self::next_attempt) then gives.
+    /// Replaces the servers, and returns whether the caller has to leave the server it is connected to,
+    /// for one of those that [`next_attempt`](Self::next_attempt) then returns.
     ///
-    /// If every client does as it is told, each server has its equal share of them afterwards, and
-    /// no more of them move than must (ZOOKEEPER-1355). A client without a connection counts for
-    /// the server it was to try next, so that it, too, comes out evenly distributed
+    /// If every client follows the result, each server has its equal share of the clients afterwards,
+    /// and no more clients move than necessary (ZOOKEEPER-1355). A client without a connection counts
+    /// for the server it would have tried next, so that such clients are evenly distributed as well
     /// (ZOOKEEPER-1683).
     ///
     /// # Errors
-    /// There are none; nothing has changed.
+    /// `hosts` is empty; nothing has changed.
     pub fn update(&mut self, hosts: Vec<HostPort>) -> Result<bool, NoHosts> {
         let hosts = distinct(hosts);
         let previous: HashSet<HostPort> = self.hosts.iter().cloned().collect();
-        // One that is on its way is where it is going.
+        // A client that is moving counts for the server it moves to.
         let on_its_way = self.preferred.front().cloned();
         let mine = on_its_way.clone().or_else(|| self.mine());
         self.set(hosts)?;
@@ -42,7 +42,7 @@ impl Hosts {
             .partition(|host| previous.contains(host));
         let to_new = self.chance_of_new(previous.len(), old.len(), new.len(), kept);
         let Some(to_new) = to_new else {
-            // Where it is going is still right.
+            // A move that is under way goes on.
             self.preferred = on_its_way.into_iter().collect();
             return Ok(!self.preferred.is_empty());
         };
@@ -64,7 +64,7 @@ impl Hosts {
         self.fallback.clear();
         let mine = self.mine();
         let at = hosts.iter().position(|host| Some(host) == mine.as_ref());
-        // After the one that was tried last, the others come first.
+        // The server that was tried last comes after the others.
         let step = usize::from(self.current.is_some());
         self.next = at.map_or(0, |at| (at + step) % hosts.len());
         let current = self.current.as_ref();
@@ -74,7 +74,7 @@ impl Hosts {
         Ok(())
     }
 
-    /// With which probability to move to a server that was not in the list before, rather than to
+    /// The probability with which to move to a server that was not in the list before, rather than to
     /// one that was; `None` to stay.
     fn chance_of_new(
         &mut self,
@@ -85,16 +85,16 @@ impl Hosts {
     ) -> Option<f64> {
         let total = old + new;
         if total > previous {
-            // Each server shall have fewer clients than before: those that leave, leave for a new
-            // one.
+            // Each server has to end up with fewer clients than before, so the clients that leave move
+            // to the new servers.
             let leaves = !kept || self.rng.f64() < 1.0 - ratio(previous, total);
             return leaves.then_some(1.0);
         }
         if kept {
-            // Each server that stays shall have as many clients as before, or more.
+            // Each server that stays has to end up with as many clients as before, or more.
             return None;
         }
-        // The clients of the servers that went make up for what those that stay lack.
+        // The clients of the removed servers fill up those that stay.
         let gone = previous.saturating_sub(old);
         let lacking = old * (previous - total);
         let to_old = if gone == 0 {
@@ -105,8 +105,8 @@ impl Hosts {
         Some(1.0 - to_old)
     }
 
-    /// All of both in the order they are to be tried, each time one of the new ones with the
-    /// probability `to_new`, as long as there are both.
+    /// All servers in the order to try them: as long as there are old and new ones, the next is a new
+    /// one with the probability `to_new`.
     fn ordered(
         &mut self,
         old: Vec<HostPort>,
@@ -129,13 +129,6 @@ impl Hosts {
     }
 }
 
-/// Each server once, however often it is named.
-pub(super) fn distinct(mut hosts: Vec<HostPort>) -> Vec<HostPort> {
-    let mut seen = HashSet::new();
-    hosts.retain(|host| seen.insert(host.clone()));
-    hosts
-}
-
 fn ratio(a: usize, b: usize) -> f64 {
     // Numbers of servers are small.
     let float = |n: usize| u32::try_from(n).map_or(f64::from(u32::MAX), f64::from);
@@ -150,7 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::BackoffPolicy;
+    use crate::backoff::BackoffPolicy;
 
     fn list(ids: impl IntoIterator<Item = u16>) -> Vec<HostPort> {
         let host = |id| HostPort {
@@ -177,7 +170,7 @@ mod tests {
             Clients((0..CLIENTS).map(client).collect())
         }
 
-        /// All learn of another list, and those that are told to move do. How many did.
+        /// All clients update their list, and those that have to move do. Returns how many did.
         fn update(&mut self, ids: impl IntoIterator<Item = u16>) -> usize {
             let servers = list(ids);
             let mut moved = 0;
@@ -191,7 +184,7 @@ mod tests {
             moved
         }
 
-        /// How many are on each server, every one of which has its share within a tenth.
+        /// Asserts that each server has its share of the clients, within a tenth.
         fn are_even_over(&self, servers: u64) {
             let mut load = BTreeMap::new();
             for hosts in &self.0 {
@@ -209,8 +202,9 @@ mod tests {
     }
 
     /// ZOOKEEPER-1355; the lists of its own test.
+    /// Guards: A29.
     #[test]
-    fn a29_clients_are_evenly_distributed_after_every_change_of_the_list() {
+    fn every_update_leaves_the_load_even() {
         let mut clients = Clients::of(0..9);
         clients.are_even_over(9);
         for (ids, servers) in [
@@ -228,20 +222,22 @@ mod tests {
         }
     }
 
+    /// Guards: A29.
     #[test]
-    fn a29_no_more_clients_move_than_must() {
+    fn no_more_clients_move_than_necessary() {
         let mut clients = Clients::of(0..4);
         assert_eq!(clients.update(0..4), 0);
-        // A fifth of each server's clients go to the fifth.
+        // A fifth of each server's clients move to the fifth server.
         let moved = clients.update(0..5);
         assert!((1_600..2_000).contains(&moved), "{moved}");
-        // Those of the server that goes.
+        // The clients of the removed server move.
         let moved = clients.update(1..5);
         assert!((1_600..2_000).contains(&moved), "{moved}");
     }
 
+    /// Guards: A28.
     #[test]
-    fn a28_without_a_connection_the_clients_come_out_even_as_well() {
+    fn unconnected_clients_are_spread_evenly() {
         let servers = list(0..3);
         let client = |seed| {
             let mut hosts = Hosts::new(servers.clone(), BackoffPolicy::default(), seed);
@@ -252,8 +248,9 @@ mod tests {
         Clients((0..CLIENTS).map(client).collect()).are_even_over(6);
     }
 
+    /// Guards: A28.
     #[test]
-    fn a28_a_list_that_comes_while_on_the_way_to_another_server_is_as_good() {
+    fn an_update_during_a_move_is_even() {
         let mut clients = Clients::of(0..3);
         for hosts in &mut clients.0 {
             hosts.update(list(0..6)).unwrap();
@@ -262,8 +259,9 @@ mod tests {
         clients.are_even_over(9);
     }
 
+    /// Guards: A28.
     #[test]
-    fn a28_one_on_its_way_goes_where_it_was_going() {
+    fn a_repeated_update_keeps_the_move() {
         let mut hosts = Hosts::new(list(0..1), BackoffPolicy::default(), 1);
         hosts.next_attempt().unwrap();
         hosts.handle_connected(Instant::now());
@@ -273,16 +271,18 @@ mod tests {
         assert_eq!(hosts.next_attempt().map(|attempt| attempt.host), going_to);
     }
 
+    /// Guards: A28.
     #[test]
-    fn a28_an_empty_list_is_refused_and_changes_nothing() {
+    fn an_empty_list_is_refused() {
         let mut hosts = Hosts::new(list(0..2), BackoffPolicy::default(), 1);
         assert_eq!(hosts.update(Vec::new()), Err(NoHosts));
         assert_eq!(hosts.replace(Vec::new()), Err(NoHosts));
         assert_eq!(hosts.len(), 2);
     }
 
+    /// Guards: A28.
     #[test]
-    fn a28_a_replaced_list_moves_nobody() {
+    fn a_replaced_list_moves_no_client() {
         let mut hosts = Hosts::new(list(0..1), BackoffPolicy::default(), 1);
         hosts.next_attempt().unwrap();
         hosts.replace(list(5..7)).unwrap();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_of_a_move_is_tried_without_delay_and_then_all_the_others() {
+    fn a_move_tries_all_servers_without_delay() {
         let mut hosts = Hosts::new(list(0..3), BackoffPolicy::default(), 1);
         let now = Instant::now();
         hosts.next_attempt().unwrap();
@@ -307,10 +307,11 @@ mod tests {
     }
 
     proptest! {
-        /// A28: whatever lists follow one another, in whatever state, every server is tried, and so
-        /// is every server of the fallback.
+        /// Whatever lists follow one another, in whatever state, every server is tried, and so is every
+        /// server of the fallback.
+        /// Guards: A28.
         #[test]
-        fn a28_any_sequence_of_lists(
+        fn any_sequence_of_lists(
             seed in any::<u64>(),
             lists in prop::collection::vec(
                 (

@@ -1,6 +1,15 @@
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use zk_proto::records::{ConnectRequest, ConnectResponse};
+use zk_proto::{
+    Encode, ErrorCode, EventType, KeeperState, OpCode, ReplyHeader, SessionId, SessionPassword,
+    WatcherEvent, Xid, Zxid, xid,
+};
+
+use super::wire::PREAMBLE;
 use super::*;
-use bytes::BufMut;
-use zk_proto::{EventType, KeeperState, SessionId, SessionPassword};
+use crate::error::Disconnect;
 
 const BUDGET: Duration = Duration::from_secs(1);
 
@@ -52,8 +61,10 @@ fn written(link: &Link<u32>) -> u64 {
     link.taken
 }
 
+/// The requests in flight are not lost.
+/// Guards: A12, B17.
 #[test]
-fn a12_b17_a_reply_to_another_xid_ends_the_connection_and_loses_no_request() {
+fn a_reply_to_another_xid_ends_the_link() {
     let now = Instant::now();
     let mut link = open(now);
     for token in 0..3 {
@@ -71,8 +82,9 @@ fn a12_b17_a_reply_to_another_xid_ends_the_connection_and_loses_no_request() {
     assert_eq!(tokens, [0, 1, 2]);
 }
 
+/// Guards: A16, B19.
 #[test]
-fn a16_b19_unasked_ping_replies_are_tolerated() {
+fn unsolicited_ping_replies_are_tolerated() {
     let mut link = open(Instant::now());
     for _ in 0..3 {
         assert!(matches!(
@@ -82,8 +94,9 @@ fn a16_b19_unasked_ping_replies_are_tolerated() {
     }
 }
 
+/// Guards: A13, B16.
 #[test]
-fn a13_b16_xids_wrap_to_one() {
+fn xids_wrap_to_one() {
     let now = Instant::now();
     let mut link = open(now);
     link.next_xid = i32::MAX - 1;
@@ -94,8 +107,9 @@ fn a13_b16_xids_wrap_to_one() {
     }
 }
 
+/// Guards: A17.
 #[test]
-fn a17_an_oversize_request_leaves_no_trace() {
+fn an_oversize_request_leaves_no_trace() {
     let now = Instant::now();
     let mut link = open(now);
     let record = |out: &mut BytesMut| out.put_bytes(1, 100);
@@ -106,7 +120,7 @@ fn a17_an_oversize_request_leaves_no_trace() {
 }
 
 #[test]
-fn replies_carry_the_token_the_op_and_the_refusal() {
+fn replies_carry_token_op_and_refusal() {
     let now = Instant::now();
     let mut link = open(now);
     link.submit(now, OpCode::GetData, 4, usize::MAX, |_| {})
@@ -137,8 +151,9 @@ fn replies_carry_the_token_the_op_and_the_refusal() {
 }
 
 /// kazoo's C1: the auth reply must not be taken for the oldest request's.
+/// Guards: C1.
 #[test]
-fn c1_an_auth_reply_may_overtake_other_replies() {
+fn an_auth_reply_may_overtake_other_replies() {
     let now = Instant::now();
     let mut link = open(now);
     link.submit(now, OpCode::GetData, 1, usize::MAX, |_| {})
@@ -171,13 +186,14 @@ fn an_idle_link_pings_then_gives_up() {
     assert_eq!(link.poll_timeout(), start + Duration::from_secs(1));
     assert_eq!(
         link.handle_timeout(start + Duration::from_secs(4)),
-        Err(Disconnect::Silent(Duration::from_secs(4)))
+        Err(Disconnect::ReadTimeout(Duration::from_secs(4)))
     );
 }
 
-/// B23: a socket that takes nothing gets one ping, not one per interval.
+/// A socket that takes nothing gets one ping, not one per interval.
+/// Guards: D10, B23.
 #[test]
-fn d10_b23_a_stalled_output_buffer_holds_one_ping() {
+fn a_stalled_output_buffer_holds_one_ping() {
     let start = Instant::now();
     let mut link = open(start);
     for second in 2..60 {
@@ -188,9 +204,10 @@ fn d10_b23_a_stalled_output_buffer_holds_one_ping() {
     assert_eq!(link.pending_output(), 12);
 }
 
-/// kazoo's C2: sending does not prove that the peer is there.
+/// kazoo's C2: sending does not prove that the peer is alive.
+/// Guards: C2.
 #[test]
-fn c2_a_busy_sender_still_notices_a_silent_peer() {
+fn a_busy_sender_notices_a_dead_peer() {
     let start = Instant::now();
     let mut link = open(start);
     for ms in (0..4000).step_by(100) {
@@ -228,7 +245,7 @@ fn a_handshake_has_a_deadline_of_its_own() {
 }
 
 #[test]
-fn a_disconnect_tells_sent_from_unsent_at_every_byte() {
+fn sent_and_unsent_differ_at_every_byte() {
     let now = Instant::now();
     let mut whole = 0;
     let frames = 3 * (PREAMBLE + 5) as u64;
@@ -253,10 +270,10 @@ fn a_disconnect_tells_sent_from_unsent_at_every_byte() {
         taken.advance(usize::try_from(accepted).unwrap());
         for (lost, n) in link.into_lost(base + accepted, &taken).zip(0u64..) {
             let (start, end) = (n * 17, (n + 1) * 17);
-            match lost.unsent {
-                Unsent::Nothing => assert!(accepted >= end),
-                Unsent::Tail => assert!(start < accepted && accepted < end),
-                Unsent::Whole(record) => {
+            match lost.sent {
+                Sent::All => assert!(accepted >= end),
+                Sent::Part => assert!(start < accepted && accepted < end),
+                Sent::Nothing(record) => {
                     assert!(accepted <= start);
                     assert_eq!(&record[..], if n == 2 { b"abcde" } else { b"01234" });
                     whole += 1;
@@ -267,8 +284,9 @@ fn a_disconnect_tells_sent_from_unsent_at_every_byte() {
     assert!(whole > 0);
 }
 
+/// Answers that have arrived still count.
 #[test]
-fn a_link_that_is_given_up_ends_at_once_and_answers_that_are_there_still_count() {
+fn a_link_that_is_given_up_ends_at_once() {
     let now = Instant::now();
     let mut link = open(now);
     link.submit(now, OpCode::Delete, 5, usize::MAX, |_| {})
@@ -280,8 +298,8 @@ fn a_link_that_is_given_up_ends_at_once_and_answers_that_are_there_still_count()
     assert!(matches!(link.handle_timeout(now), Err(Disconnect::GivenUp)));
 }
 
-/// Apache's server touches a session for requests and pings only (`ZooKeeperServer.processPacket`):
-/// a program that adds credentials all the time must still ping, and learns nothing of its lease.
+/// Apache's server prolongs a session for requests and pings only (`ZooKeeperServer.processPacket`):
+/// a link that only sends credentials must still ping, and their replies do not extend the lease.
 #[test]
 fn credentials_are_no_sign_of_life() {
     let now = Instant::now();
@@ -295,9 +313,10 @@ fn credentials_are_no_sign_of_life() {
     assert_eq!(link.acknowledged(), now);
 }
 
-/// A server answers without the read-only byte whom it takes for an old client.
+/// Servers omit the read-only byte for clients that they take for old ones.
+/// Guards: B5.
 #[test]
-fn b5_a_handshake_is_answered_with_or_without_its_last_byte() {
+fn the_read_only_byte_may_be_missing() {
     let now = Instant::now();
     let whole = connect_response(6000);
     for answer in [whole.clone(), whole.slice(..whole.len() - 1)] {
@@ -310,8 +329,10 @@ fn b5_a_handshake_is_answered_with_or_without_its_last_byte() {
     assert!(link.handle_frame(whole.slice(..whole.len() - 2)).is_err());
 }
 
+/// Unless they are refusals.
+/// Guards: B19.
 #[test]
-fn b19_an_unasked_verdict_on_credentials_is_tolerated_unless_it_is_a_refusal() {
+fn unsolicited_auth_replies_are_tolerated() {
     let mut link = open(Instant::now());
     let verdict = |err| reply(xid::AUTH, 0, err, b"");
     assert!(matches!(link.handle_frame(verdict(0)), Ok(Received::Pong)));
@@ -322,7 +343,7 @@ fn b19_an_unasked_verdict_on_credentials_is_tolerated_unless_it_is_a_refusal() {
 }
 
 #[test]
-fn an_absurd_session_is_refused_unless_asked_for() {
+fn an_absurd_session_is_refused() {
     let granted = |requested, granted| {
         let request = ConnectRequest {
             timeout_ms: requested,
@@ -333,18 +354,18 @@ fn an_absurd_session_is_refused_unless_asked_for() {
     };
     for absurd in [1, 9, 24 * 3600 * 1000 + 1, i32::MAX] {
         let refused = granted(6000, absurd).unwrap_err();
-        let asked = format!("a session of {absurd} ms where 6000 ms were asked for");
+        let asked = format!("a session of {absurd} ms where 6000 ms were requested");
         assert!(refused.to_string().contains(&asked), "{refused}");
         assert_eq!(granted(absurd, absurd), Ok(()));
     }
-    // The last two say that a session has expired.
-    for said in [10, 24 * 3600 * 1000, 0, -1] {
-        assert_eq!(granted(6000, said), Ok(()));
+    // The last two mean that a session has expired.
+    for timeout in [10, 24 * 3600 * 1000, 0, -1] {
+        assert_eq!(granted(6000, timeout), Ok(()));
     }
 }
 
 #[test]
-fn a_handshake_of_a_mebibyte_is_none() {
+fn a_handshake_of_a_mebibyte_is_refused() {
     let mut link: Link<u32> = Link::new(Instant::now(), &connect_request(), BUDGET);
     let mut response = BytesMut::new();
     ConnectResponse {
@@ -361,10 +382,10 @@ fn a_handshake_of_a_mebibyte_is_none() {
     ));
 }
 
-/// What is said without answering holds neither the connection nor memory for ever.
+/// Frames that answer nothing hold neither the connection nor memory for ever.
 #[test]
-fn a_server_that_talks_and_answers_nothing_is_left() {
-    // It answers no ping, then pings and no request.
+fn a_server_that_answers_nothing_is_left() {
+    // The server answers no ping; then it answers pings and no request.
     for pongs in [false, true] {
         let start = Instant::now();
         let mut link = open(start);
@@ -391,9 +412,10 @@ fn a_server_that_talks_and_answers_nothing_is_left() {
     }
 }
 
-/// B25: replies that keep coming are answers, however long the last of them is waited for.
+/// Replies that keep coming are answers, however long the last of them takes.
+/// Guards: B25.
 #[test]
-fn b25_a_server_that_is_slow_and_answers_is_not_left() {
+fn a_slow_server_is_not_left() {
     let mut now = Instant::now();
     let mut link = open(now);
     for token in 0..100 {
@@ -411,7 +433,7 @@ fn b25_a_server_that_is_slow_and_answers_is_not_left() {
 }
 
 #[test]
-fn a_read_only_session_is_refused_unless_asked_for() {
+fn an_unrequested_read_only_is_refused() {
     for (asked, accepted) in [(None, false), (Some(false), false), (Some(true), true)] {
         let request = ConnectRequest {
             read_only: asked,
@@ -424,10 +446,11 @@ fn a_read_only_session_is_refused_unless_asked_for() {
     }
 }
 
-/// As Apache ZooKeeper 3.8 answers without a quorum and without `localSessionsEnabled`: with an
+/// Apache ZooKeeper 3.8 answers like this without a quorum and without `localSessionsEnabled`: with an
 /// ordinary reply's header, and the connection stays open.
+/// Guards: A30.
 #[test]
-fn a30_a_read_only_server_that_may_not_give_a_session_is_told_from_a_stranger() {
+fn a_server_without_quorum_is_recognised() {
     let now = Instant::now();
     let refused = |err| {
         Link::<u32>::new(now, &connect_request(), BUDGET)
@@ -439,8 +462,9 @@ fn a30_a_read_only_server_that_may_not_give_a_session_is_told_from_a_stranger() 
     assert!(matches!(refused(-5), Disconnect::NotZooKeeper(_)));
 }
 
+/// And only an open link decodes one.
 #[test]
-fn a_notification_is_told_only_by_an_open_link_and_changes_nothing() {
+fn a_notification_changes_nothing() {
     let now = Instant::now();
     let mut event = BytesMut::new();
     WatcherEvent {
@@ -454,19 +478,19 @@ fn a_notification_is_told_only_by_an_open_link_and_changes_nothing() {
         let mut link = open(now);
         link.submit(now, OpCode::GetData, 1, usize::MAX, |_| {})
             .unwrap();
-        let told = link.notification(&frame).unwrap().expect("a notification");
+        let fired = link.notification(&frame).unwrap().expect("a notification");
         assert_eq!(
-            (told.zxid, told.event.kind),
+            (fired.zxid, fired.event.kind),
             (known, EventType::NodeDeleted)
         );
-        assert_eq!(told.event.path, "/a");
+        assert_eq!(fired.event.path, "/a");
         assert_eq!(link.in_flight(), 1);
-        // Cut anywhere, it is a breach of the protocol and no panic.
+        // Truncated anywhere, the frame is a protocol error and no panic.
         for end in 4..frame.len() {
             assert!(link.notification(&frame[..end]).is_err(), "{end}");
         }
-        let shaking: Link<u32> = Link::new(now, &connect_request(), Duration::from_secs(1));
-        assert!(shaking.notification(&frame).unwrap().is_none());
+        let opening: Link<u32> = Link::new(now, &connect_request(), Duration::from_secs(1));
+        assert!(opening.notification(&frame).unwrap().is_none());
     }
     let answer = reply(1, 7, 0, &event);
     assert!(open(now).notification(&answer).unwrap().is_none());

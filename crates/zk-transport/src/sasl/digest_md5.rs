@@ -1,8 +1,9 @@
-//! DIGEST-MD5 (RFC 2831), as ZooKeeper's servers speak it: authentication only, no layer for
-//! integrity or confidentiality. TLS is for that.
+//! DIGEST-MD5 (RFC 2831) in the form of ZooKeeper's servers: authentication only, without a layer for
+//! integrity or confidentiality, which TLS provides.
 //!
-//! The password never crosses the wire, and the server has to know it, too. But MD5 is old, and
-//! whoever records an exchange can try passwords at leisure; RFC 6331 calls it historic.
+//! The password is never sent, and the server has to prove that it knows the password, too. But MD5 is
+//! weak: with a recorded exchange an attacker can try passwords offline. RFC 6331 calls the mechanism
+//! historic.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,13 +12,14 @@ use md5::{Digest as _, Md5};
 use zeroize::Zeroizing;
 use zk_proto::HostPort;
 
-use super::{Beginning, Login, Mechanism, SaslError, Step};
+use super::directives::{directives, quoted};
+use super::mechanism::{Beginning, Login, Mechanism, SaslError, Step};
 
-/// What ZooKeeper's servers call themselves, whatever their host (`zookeeper.sasl.serverName` of the
-/// Java client's sources).
+/// The name of ZooKeeper's servers, whatever their host (`zookeeper.sasl.serverName` in the sources of
+/// the Java client).
 pub(super) const DIGEST_URI: &str = "zookeeper/zk-sasl-md5";
 /// RFC 2831, 2.1.1: "The size of a digest-challenge MUST be less than 2048 bytes."
-const LONGEST_CHALLENGE: usize = 2048;
+const MAX_CHALLENGE: usize = 2048;
 
 /// A user and a password, for the mechanism DIGEST-MD5.
 ///
@@ -56,7 +58,7 @@ impl Digest {
     }
 }
 
-/// Shows neither of the two.
+/// Shows neither user nor password.
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest([redacted])")
@@ -85,13 +87,13 @@ pub struct DigestMd5 {
 enum State {
     Begin,
     Challenged,
-    /// What the server must answer if it knows the password.
+    /// With the proof of a server that knows the password.
     Proving(String),
     Over,
 }
 
 impl DigestMd5 {
-    /// `cnonce` must be different each time and not guessable: printable ASCII without quotes or
+    /// `cnonce` has to be different and unpredictable each time: printable ASCII without quotes or
     /// backslashes.
     pub fn new(digest: &Digest, cnonce: impl Into<String>) -> Self {
         DigestMd5 {
@@ -109,11 +111,11 @@ impl DigestMd5 {
             user.as_bytes().to_vec()
         } else {
             latin1(user).ok_or_else(|| {
-                SaslError::Unusable("the server takes no user names beyond Latin-1".to_owned())
+                SaslError::Unusable("the server accepts only user names in Latin-1".to_owned())
             })?
         };
         let secret = Secret::new(user, &challenge, password, &self.cnonce);
-        let proof = |who: &str| secret.proof(who, &challenge.nonce, &self.cnonce, self.uri);
+        let proof = |method: &str| secret.proof(method, &challenge.nonce, &self.cnonce, self.uri);
         let response = proof("AUTHENTICATE:");
         let expected = proof(":");
 
@@ -156,7 +158,7 @@ impl Mechanism for DigestMd5 {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Begin => {
                 self.state = State::Challenged;
-                // The server speaks first; this asks it to.
+                // The server sends the first challenge in answer to an empty token.
                 Ok(Step::Respond(Vec::new()))
             }
             State::Challenged => self.respond(token).map(Step::Respond),
@@ -173,12 +175,12 @@ impl Mechanism for DigestMd5 {
     }
 }
 
-/// The server's challenge, as far as it matters.
+/// The parts of the server's challenge that the exchange depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
     /// The first of the realms offered.
     pub realm: Option<Vec<u8>>,
-    /// What makes this exchange different from others.
+    /// The server's nonce.
     pub nonce: Vec<u8>,
     /// Whether names are in UTF-8; else they are in ISO 8859-1.
     pub utf8: bool,
@@ -188,11 +190,11 @@ impl Challenge {
     /// Reads a challenge.
     ///
     /// # Errors
-    /// It is not one, or asks for what this client does not do: another algorithm, another quality
-    /// of protection than plain authentication.
+    /// It is malformed, or demands what is not implemented: another algorithm, or a quality of protection
+    /// other than plain authentication.
     pub fn parse(challenge: &[u8]) -> Result<Self, SaslError> {
         let bad = |why: &str| SaslError::Challenge(why.to_owned());
-        if challenge.len() >= LONGEST_CHALLENGE {
+        if challenge.len() >= MAX_CHALLENGE {
             return Err(bad("it is longer than RFC 2831 allows"));
         }
         let directives = directives(challenge)?;
@@ -232,12 +234,12 @@ impl Challenge {
     }
 }
 
-/// `H(user:realm:password)`, and what it becomes with the two nonces: `HEX(H(A1))`.
+/// `HEX(H(A1))`: the hash of `H(user:realm:password)` and the two nonces.
 pub(super) struct Secret(Zeroizing<String>);
 
 impl Secret {
     pub(super) fn new(user: &str, challenge: &Challenge, password: &str, cnonce: &str) -> Self {
-        // Names that fit into ISO 8859-1 are hashed in it, whatever they are sent in.
+        // Names that fit into ISO 8859-1 are hashed in it, even if they are sent in UTF-8.
         let hashed = |text: &str| Zeroizing::new(latin1(text).unwrap_or_else(|| text.into()));
         let realm = challenge.realm.clone().unwrap_or_default();
         let realm = match std::str::from_utf8(&realm) {
@@ -261,8 +263,10 @@ impl Secret {
         Secret(Zeroizing::new(hex(&secret)))
     }
 
-    pub(super) fn proof(&self, who: &str, nonce: &[u8], cnonce: &str, uri: &str) -> String {
-        let what = Md5::new().chain_update(who).chain_update(uri).finalize();
+    /// The client's proof, with the method `AUTHENTICATE:`, or the server's, with `:`.
+    pub(super) fn proof(&self, method: &str, nonce: &[u8], cnonce: &str, uri: &str) -> String {
+        let a2 = Md5::new().chain_update(method).chain_update(uri);
+        let a2 = a2.finalize();
         let proof = Md5::new()
             .chain_update(self.0.as_bytes())
             .chain_update(b":")
@@ -270,90 +274,13 @@ impl Secret {
             .chain_update(b":00000001:")
             .chain_update(cnonce)
             .chain_update(b":auth:")
-            .chain_update(hex(&what))
+            .chain_update(hex(&a2))
             .finalize();
         hex(&proof)
     }
 }
 
-/// `name=value` or `name="quoted"`, with commas between.
-pub(super) fn directives(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, SaslError> {
-    let bad = |why: &str| SaslError::Challenge(why.to_owned());
-    let mut found = Vec::new();
-    let mut rest = text;
-    loop {
-        rest = rest.trim_ascii_start();
-        let Some((&first, after)) = rest.split_first() else {
-            return Ok(found);
-        };
-        if first == b',' {
-            rest = after;
-            continue;
-        }
-        let equals = rest
-            .iter()
-            .position(|&byte| byte == b'=')
-            .ok_or_else(|| bad("it is not a list of name=value"))?;
-        let (name, value) = rest.split_at(equals);
-        let name = std::str::from_utf8(name.trim_ascii_end())
-            .ok()
-            .filter(|name| {
-                !name.is_empty()
-                    && name
-                        .bytes()
-                        .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b',')
-            })
-            .ok_or_else(|| bad("it is not a list of name=value"))?
-            .to_ascii_lowercase();
-        let value = value.get(1..).unwrap_or_default().trim_ascii_start();
-        let (value, after) = match value.split_first() {
-            Some((b'"', quoted)) => unquoted(quoted).ok_or_else(|| bad("a quote is not closed"))?,
-            _ => {
-                let end = value.iter().position(|&byte| byte == b',');
-                let (token, after) = value.split_at(end.unwrap_or(value.len()));
-                (token.trim_ascii().to_vec(), after)
-            }
-        };
-        rest = after.trim_ascii_start();
-        if !rest.is_empty() && rest.first() != Some(&b',') {
-            return Err(bad("there is no comma after a value"));
-        }
-        found.push((name, value));
-    }
-}
-
-/// The text up to the closing quote, and what follows it.
-fn unquoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut value = Vec::new();
-    let mut rest = text;
-    loop {
-        let (&byte, after) = rest.split_first()?;
-        rest = after;
-        match byte {
-            b'"' => return Some((value, rest)),
-            b'\\' => {
-                let (&escaped, after) = rest.split_first()?;
-                value.push(escaped);
-                rest = after;
-            }
-            _ => value.push(byte),
-        }
-    }
-}
-
-pub(super) fn quoted(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"=\"");
-    for &byte in value {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(byte);
-    }
-    out.extend_from_slice(b"\",");
-}
-
-/// The text in ISO 8859-1, if it can be.
+/// The text in ISO 8859-1, if all its characters exist there.
 fn latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|c| u8::try_from(c).ok()).collect()
 }
@@ -399,11 +326,12 @@ mod tests {
         );
         let proof = b"rspauth=ea40f60335c427b5527b84dbabcdfffd";
         assert_eq!(exchange.step(Some(proof)), Ok(Step::Done));
-        assert!(exchange.step(Some(proof)).is_err(), "it is over");
+        assert!(exchange.step(Some(proof)).is_err());
     }
 
+    /// Guards: T5.
     #[test]
-    fn t5_a_server_that_does_not_know_the_password_is_found_out() {
+    fn a_server_without_the_password_is_refused() {
         for proof in [
             &b""[..],
             b"rspauth=",
@@ -417,8 +345,9 @@ mod tests {
         }
     }
 
+    /// Guards: T5.
     #[test]
-    fn t5_a_challenge_cannot_talk_us_into_less() {
+    fn a_challenge_cannot_weaken_the_exchange() {
         let nonce = "nonce=\"n\",algorithm=md5-sess";
         for (challenge, why) in [
             (String::new(), "no nonce"),
@@ -448,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn names_beyond_latin_1_need_a_server_with_utf_8() {
+    fn names_beyond_latin_1_need_utf_8() {
         let begun = || {
             let mut exchange = DigestMd5::new(&Digest::new("\u{17c}", "p"), "c");
             exchange.step(None).unwrap();
@@ -459,8 +388,9 @@ mod tests {
         assert!(response.contains("username=\"\u{17c}\""), "{response}");
     }
 
+    /// Guards: B75.
     #[test]
-    fn b75_neither_user_nor_password_is_shown() {
+    fn neither_user_nor_password_is_shown() {
         let digest = Digest::new("canary-user", "canary-password");
         let mut exchange = Digest::begin(&digest).unwrap();
         exchange.step(None).unwrap();
@@ -501,9 +431,9 @@ mod tests {
             }
         }
 
-        /// A proof that was cut short or changed anywhere is no proof.
+        /// A proof that was truncated or changed anywhere is refused.
         #[test]
-        fn no_byte_of_the_proof_can_be_missing_or_wrong(at in 0..40usize, byte: u8) {
+        fn every_byte_of_the_proof_is_checked(at in 0..40usize, byte: u8) {
             let proof = *b"rspauth=ea40f60335c427b5527b84dbabcdfffd";
             let mut changed = proof;
             changed[at] = byte;

@@ -1,9 +1,9 @@
-//! The server's side of DIGEST-MD5, as ZooKeeper's servers have it from the JDK; for servers made for
-//! tests.
+//! The server's side of DIGEST-MD5, like the JDK's, which ZooKeeper's servers use; for test servers.
 
 use std::fmt;
 
-use super::digest_md5::{Challenge, DIGEST_URI, Secret, directives, quoted};
+use super::digest_md5::{Challenge, DIGEST_URI, Secret};
+use super::directives::{directives, quoted};
 
 /// The realm of ZooKeeper's servers, whatever their host.
 const REALM: &[u8] = b"zk-sasl-md5";
@@ -21,24 +21,24 @@ enum State {
     Over,
 }
 
-/// What a server answers in an exchange.
+/// A server's answer in an exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerStep {
     /// The challenge.
     Challenge(Vec<u8>),
-    /// The client has proven that it knows the password; `proof` proves the same of the server.
+    /// The client has proved that it knows the password; `proof` is the server's own proof.
     Done {
         /// The user's name.
         user: String,
-        /// What the server answers.
+        /// The server's answer.
         proof: Vec<u8>,
     },
 }
 
 impl DigestMd5Server {
-    /// `nonce` must be different each time: printable ASCII without quotes or backslashes. Whether an
-    /// exchange that was recorded can be repeated depends on it.
+    /// `nonce` has to be different each time, or recorded exchanges could be replayed: printable ASCII
+    /// without quotes or backslashes.
     pub fn new(nonce: impl Into<String>) -> Self {
         Self {
             nonce: nonce.into(),
@@ -47,7 +47,7 @@ impl DigestMd5Server {
     }
 
     /// Answers a token of the client; `None` if the exchange has failed. The first token must be empty.
-    /// `password_of` gives a user's password, if there is such a user.
+    /// `password_of` returns a user's password, if the user exists.
     pub fn step(
         &mut self,
         token: &[u8],
@@ -98,7 +98,7 @@ impl DigestMd5Server {
             utf8,
         };
         let secret = Secret::new(&user, &challenge, &password_of(&user)?, cnonce);
-        let proof = |of: &str| secret.proof(of, &challenge.nonce, cnonce, DIGEST_URI);
+        let proof = |method: &str| secret.proof(method, &challenge.nonce, cnonce, DIGEST_URI);
         if once("response")? != proof("AUTHENTICATE:").as_bytes() {
             return None;
         }
@@ -140,7 +140,7 @@ mod tests {
         let verdict = server.step(&response, |name| {
             (name == user && name != "eve").then(|| password.to_owned())
         });
-        assert_eq!(server.step(&response, |_| None), None, "it is over");
+        assert_eq!(server.step(&response, |_| None), None);
         (client, verdict)
     }
 
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_does_not_know_the_password_is_found_out() {
+    fn a_server_without_the_password_is_refused() {
         let (mut client, _) = exchange("bob", "other");
         let proof = b"rspauth=0123456789abcdef0123456789abcdef";
         assert_eq!(client.step(Some(proof)), Err(SaslError::Unproven));

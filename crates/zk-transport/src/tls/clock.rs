@@ -1,4 +1,4 @@
-//! The wall clock, by which certificates are valid or not. Nothing else looks at it.
+//! The wall clock, which decides whether certificates are valid. Nothing else uses it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio_rustls::rustls::pki_types::UnixTime;
 use tokio_rustls::rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
-/// A clock that has no time before 1970, where that of rustls panics: machines without a battery start
+/// A clock that returns no time before 1970, where rustls panics: machines without a battery start
 /// there.
 pub(super) struct AfterEpoch {
     inner: Arc<dyn TimeProvider>,
-    /// The time since 1970 by the system's clock; none before that.
+    /// The time since 1970 by the system's clock; `None` before 1970.
     elapsed: fn() -> Option<Duration>,
 }
 
 impl AfterEpoch {
-    /// The time of `inner`, if the system's clock is one to be believed.
+    /// The time of `inner`, if the system's clock is plausible.
     pub(super) fn over(inner: Arc<dyn TimeProvider>) -> Self {
         AfterEpoch {
             inner,

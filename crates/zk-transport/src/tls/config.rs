@@ -1,4 +1,4 @@
-//! What a TLS client trusts, and who it says it is.
+//! The CAs that a TLS client trusts, and its own certificate.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,21 +9,20 @@ use tokio_rustls::rustls::crypto::ring::sign::any_supported_type;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::TlsError;
 use super::clock::AfterEpoch;
-use super::error::{USABLE_KEYS, unusable_identity};
+use super::error::{TlsError, USABLE_KEYS, unusable_identity};
 use super::pem::{Pem, Purpose, Source};
 use super::verify::Verifier;
 
 /// How to connect with TLS.
 ///
-/// Nothing is trusted unless it is given: no CA of the system, no CA of the web. TLS is 1.2 or 1.3,
-/// and a server's certificate must be for the host that the connect string names; a name or address
-/// in its subject alternative names, not its common name. Names are never looked up backwards
-/// (ZOOKEEPER-4986).
+/// Only the given CAs are trusted: no CA of the system, no CA of the web. TLS is 1.2 or 1.3, and a
+/// server's certificate has to be for the host of the connect string; a name or address in its subject
+/// alternative names, not its common name. There are no reverse lookups of names (ZOOKEEPER-4986).
 ///
 /// Files are read again for every connection, so that renewed certificates are used from the next
-/// one on; one that cannot be read or used fails that attempt to connect, and the next tries again.
+/// connection on. A file that cannot be read or used fails that attempt to connect; the next attempt
+/// reads it again.
 ///
 /// ```no_run
 /// use zk_transport::tls::TlsConfig;
@@ -44,7 +43,7 @@ pub struct TlsConfig {
     given: Option<Given>,
 }
 
-/// A configuration that is the user's own.
+/// A configuration that the program has made itself.
 #[derive(Clone)]
 struct Given(Arc<ClientConfig>);
 
@@ -61,7 +60,7 @@ impl Default for TlsConfig {
 }
 
 impl TlsConfig {
-    /// Trusts nobody yet, and has no certificate of its own.
+    /// No trusted CA yet, and no certificate of this client.
     pub fn new() -> Self {
         TlsConfig {
             roots: Vec::new(),
@@ -74,10 +73,10 @@ impl TlsConfig {
         }
     }
 
-    /// Uses rustls as it is configured there; of what is set here only
-    /// [`server_name`](Self::server_name) and
-    /// [`danger_trust_dns_names`](Self::danger_trust_dns_names) count. The way to hardware keys, other crypto providers
-    /// and the system's CAs (with the crate `rustls-platform-verifier` or `rustls-native-certs`).
+    /// Uses a configuration of rustls. Of the methods here, only [`server_name`](Self::server_name) and
+    /// [`danger_trust_dns_names`](Self::danger_trust_dns_names) have an effect on it. For hardware keys,
+    /// other crypto providers and the system's CAs (with the crate `rustls-platform-verifier` or
+    /// `rustls-native-certs`).
     pub fn from_rustls(config: Arc<ClientConfig>) -> Self {
         TlsConfig {
             given: Some(Given(config)),
@@ -86,12 +85,12 @@ impl TlsConfig {
     }
 
     /// Trusts the CAs in a PEM file; also a server's own certificate, such as a self-signed one, which is
-    /// then good for the hosts that it names, unless it has an extended key usage without `serverAuth`.
-    /// Can be given several times. The system's CAs are in such a file on most systems:
+    /// then valid for the hosts that it names, unless it has an extended key usage without `serverAuth`.
+    /// Can be called several times. The system's CAs are in such a file on most systems:
     /// `/etc/ssl/certs/ca-certificates.crt` on Debian.
     ///
-    /// A certificate in it that cannot be used is skipped, with a warning ([`check`](Self::check)); that
-    /// none is left is an error.
+    /// A certificate in the file that cannot be used is skipped, with a warning ([`check`](Self::check)).
+    /// If none is left, connecting fails.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.roots.push(Source::File(path.into()));
         self
@@ -103,8 +102,8 @@ impl TlsConfig {
         self
     }
 
-    /// Refuses certificates that a PEM file of revocation lists names. Once a list is given, every
-    /// certificate of a chain must be covered by one that has not run out.
+    /// Refuses certificates that a PEM file of revocation lists names. Once there is a list, every
+    /// certificate of a chain has to be covered by a list that has not expired.
     pub fn crl_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.revocation_lists.push(Source::File(path.into()));
         self
@@ -117,8 +116,8 @@ impl TlsConfig {
         self
     }
 
-    /// The certificate of this client, followed by those between it and its CA, and its private key,
-    /// as PEM files; they may be one file. The key must not be encrypted. A malformed certificate is
+    /// The certificate of this client, followed by those between it and its CA, and its private key, as
+    /// PEM files, or as one file. The key must not be encrypted. A malformed certificate is
     /// skipped, with a warning ([`check`](Self::check)).
     pub fn identity_files(
         mut self,
@@ -138,7 +137,7 @@ impl TlsConfig {
         self
     }
 
-    /// The name that every server's certificate must be for, in place of the host in the connect
+    /// The name that every server's certificate has to be for, in place of the host in the connect
     /// string: for servers that share one certificate, are reached through a tunnel, or are listed in
     /// the DNS (`dns-srv://`).
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
@@ -148,15 +147,15 @@ impl TlsConfig {
 
     /// Accepts a server that presents the certificate of any other host, if a trusted CA issued it.
     ///
-    /// Whoever holds a certificate of that CA can then read and change everything, passwords
+    /// A holder of any certificate of that CA can then read and change everything, passwords
     /// included. [`server_name`](Self::server_name) is nearly always the better choice.
     pub fn danger_accept_any_host_name(mut self) -> Self {
         self.any_name = true;
         self
     }
 
-    /// Verifies servers by the names that the DNS gives for a `dns-srv://` connect string, although
-    /// those answers are not authenticated; without this, or a [`server_name`](Self::server_name), a
+    /// Verifies servers by the names that the DNS returns for a `dns-srv://` connect string, although its
+    /// answers are not authenticated; without this, or a [`server_name`](Self::server_name), a
     /// client with TLS refuses such a connect string.
     ///
     /// An attacker who can forge a DNS answer and has any certificate of a trusted CA can then read and
@@ -173,7 +172,7 @@ impl TlsConfig {
         self.server_name.is_none() && !unchecked && !self.trusts_dns
     }
 
-    /// Reads all it is made of. Blocks.
+    /// Reads all files. Blocks.
     pub(super) fn read(&self) -> Result<Material, TlsError> {
         let all = |sources: &[Source], what| {
             sources
@@ -194,10 +193,10 @@ impl TlsConfig {
         })
     }
 
-    /// Reads all files and judges whether they can be used, as a client does for each connection. Blocks.
+    /// Reads all files and checks whether they can be used, as a client does for each connection. Blocks.
     ///
-    /// Returns what is wrong with certificates that are skipped, a sentence for each; programs that do not
-    /// collect the warnings of `tracing` can show them.
+    /// Returns a sentence for each certificate that is skipped; programs that do not collect the warnings
+    /// of `tracing` can show them.
     ///
     /// # Errors
     /// No CA is given; or a certificate, key or revocation list cannot be read or used.
@@ -205,7 +204,7 @@ impl TlsConfig {
         self.build(&self.read()?).map(|made| made.skipped)
     }
 
-    /// The configuration made of what was read.
+    /// The configuration of rustls, made from the contents of the files.
     pub(super) fn build(&self, material: &Material) -> Result<Made, TlsError> {
         if let Some(Given(config)) = &self.given {
             let mut config = ClientConfig::clone(config);
@@ -239,7 +238,7 @@ impl TlsConfig {
                 let config = builder.with_client_auth_cert(chain, private);
                 let config = config.map_err(|error| {
                     let why = unusable_identity(&error);
-                    // The key's own certificate may be the one that was left out.
+                    // The certificate of the key may be one that was skipped.
                     certificates.refused(match left_out.first() {
                         Some(problem) => format!("{why}; {problem}"),
                         None => why,
@@ -299,7 +298,8 @@ impl TlsConfig {
         })
     }
 
-    /// Whether there is a certificate of this client's own, as far as can be told.
+    /// Whether this client has a certificate. In a configuration of the program's own, a resolver may
+    /// decide that later.
     pub(super) fn is_identified(&self) -> bool {
         self.identity.is_some()
             || self
@@ -309,13 +309,13 @@ impl TlsConfig {
     }
 }
 
-/// A configuration of rustls, and what was left out of it.
+/// A configuration of rustls, and a sentence for each certificate that was skipped.
 pub(super) struct Made {
     pub(super) config: Arc<ClientConfig>,
     skipped: Vec<String>,
 }
 
-/// What the files and texts held when they were read.
+/// The contents of the files and texts when they were read.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Material {
     roots: Vec<Pem>,

@@ -1,4 +1,4 @@
-//! As much of DER as it takes to tell one kind of file from another.
+//! The part of DER that is needed to tell kinds of files apart.
 
 /// The tag of an object identifier.
 const OID: u8 = 0x06;
@@ -16,7 +16,7 @@ pub(super) struct Element<'a> {
     pub(super) content: &'a [u8],
     /// With its tag and length.
     pub(super) whole: &'a [u8],
-    /// The bytes behind it.
+    /// The bytes after it.
     pub(super) rest: &'a [u8],
 }
 
@@ -55,7 +55,7 @@ pub(super) fn element(input: &[u8]) -> Option<Element<'_>> {
     })
 }
 
-/// The elements of `input`, up to the first that is not whole.
+/// The elements of `input`, up to the first incomplete one.
 pub(super) fn elements(mut input: &[u8]) -> impl Iterator<Item = Element<'_>> {
     std::iter::from_fn(move || {
         let next = element(input)?;
@@ -64,8 +64,8 @@ pub(super) fn elements(mut input: &[u8]) -> impl Iterator<Item = Element<'_>> {
     })
 }
 
-/// Whether the settings that OpenSSL keeps behind a certificate (`openssl x509 -trustout`) let it
-/// authenticate servers. Without settings a certificate is good for every purpose.
+/// Whether the settings that OpenSSL appends to a certificate (`openssl x509 -trustout`) let it
+/// authenticate servers. Without settings a certificate may serve every purpose.
 pub(super) fn trusts_servers(settings: &[u8]) -> bool {
     let Some(settings) = element(settings).filter(|all| all.tag == Element::SEQUENCE) else {
         return settings.is_empty();
@@ -84,7 +84,7 @@ pub(super) fn trusts_servers(settings: &[u8]) -> bool {
 }
 
 /// Whether the extended key usage of a certificate, if it has one, lets it authenticate servers.
-/// webpki's rule: that it is good for any purpose does not count.
+/// As for webpki, `anyExtendedKeyUsage` does not count.
 pub(super) fn is_for_servers(certificate: &[u8]) -> bool {
     let inside = |bytes| element(bytes).map(|all| all.content);
     let of_certificate = inside(certificate).and_then(inside).unwrap_or_default();
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_element_ends_where_it_says() {
+    fn an_element_ends_at_its_length() {
         let short = element(b"\x30\x03abcd").unwrap();
         assert_eq!((short.content, short.rest), (&b"abc"[..], &b"d"[..]));
         assert_eq!(short.whole, b"\x30\x03abc");

@@ -1,4 +1,4 @@
-//! Why TLS could not be had, in words.
+//! Why TLS failed, in words.
 
 use std::fmt;
 use std::io;
@@ -9,16 +9,16 @@ use tokio_rustls::rustls::{
 };
 
 const MALFORMED: &str = "it is malformed";
-const CRITICAL_EXTENSION: &str = "it has a critical extension that this client does not know";
+const CRITICAL_EXTENSION: &str = "it has a critical extension that this client does not support";
 pub(super) const USABLE_KEYS: &str =
     "use keys on P-256 or P-384, of Ed25519, or of RSA with 2048 bits and more";
-/// A cause that TLS has no alert for.
+/// A cause for which TLS has no alert of its own.
 const UNVERIFIABLE_KEY: &str = "a certificate with a key that this client cannot verify, as one on the \
      curve P-521 (use P-256, P-384, Ed25519, or RSA of 2048 bits and more)";
 
 /// Why a TLS connection could not be made, or ended.
 ///
-/// It holds no secret and no rustls type, so that it can be compared, cloned and shown.
+/// It contains no secret and no rustls type, so that it can be compared, cloned and logged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
@@ -30,7 +30,7 @@ pub enum TlsError {
         /// What is wrong with it.
         why: String,
     },
-    /// The server's certificate was issued by none of the CAs given.
+    /// The server's certificate was issued by none of the trusted CAs.
     #[error(
         "the server's certificate was not issued by any CA that this client was given; give it the \
          CA that issued it, or the certificate itself, as for one that is self-signed"
@@ -39,19 +39,19 @@ pub enum TlsError {
     /// The server's certificate, or one between it and the CA, has expired.
     #[error("the server's certificate has expired{}", Ago(.0, " ago"))]
     Expired(
-        /// How long ago, if that is known.
+        /// How long ago, if known.
         Option<Duration>,
     ),
     /// The server's certificate, or one between it and the CA, is not valid yet.
     #[error("the server's certificate is not valid yet{}; is this machine's clock right?", Ago(.0, " to go"))]
     NotYetValid(
-        /// How long it takes until then, if that is known.
+        /// How long until then, if known.
         Option<Duration>,
     ),
     /// The server's certificate is for other hosts.
     #[error("the server's certificate is not for {expected:?} but for {}", Names(.presented))]
     WrongName {
-        /// The name connected to, or the one set in its place.
+        /// The name connected to, or the configured one in its place.
         expected: String,
         /// The names in the certificate's subject alternative names.
         presented: Vec<String>,
@@ -59,13 +59,13 @@ pub enum TlsError {
     /// The server's certificate has been revoked.
     #[error("the server's certificate has been revoked")]
     Revoked,
-    /// Revocation lists were given, and none says whether the server's certificate is revoked.
+    /// There are revocation lists, and none of them covers the server's certificate.
     #[error("no valid revocation list covers the server's certificate: {0}")]
     RevocationUnknown(String),
-    /// The server's certificate is no good for another reason.
+    /// The server's certificate is refused for another reason.
     #[error("the server's certificate is refused: {0}")]
     BadCertificate(String),
-    /// The server wants a certificate of this client, which has none.
+    /// The server requires a certificate of this client, which has none.
     #[error("the server wants a client certificate, and this client was given none (alert: {0})")]
     ClientCertificateRequired(String),
     /// The server does not accept this client's certificate.
@@ -74,13 +74,13 @@ pub enum TlsError {
          issued by a CA that the server does not trust"
     )]
     ClientCertificateRefused(String),
-    /// The two have no protocol version or cipher suite in common.
+    /// Server and client have no protocol version or cipher suite in common.
     #[error("the server and this client have no TLS version or cipher in common: {0}")]
     Incompatible(String),
     /// What the server sent is not TLS.
     #[error("the server does not speak TLS on this port; it may be the port for plaintext")]
     NotTls,
-    /// The server closed the connection before the handshake was done.
+    /// The server closed the connection during the handshake.
     #[error(
         "the server closed the connection during the TLS handshake; it may not speak TLS on this \
          port, have as many connections from this address as it allows (maxClientCnxns), be starting, \
@@ -90,7 +90,7 @@ pub enum TlsError {
     /// The server ended the connection with another alert.
     #[error("the server ended TLS with the alert {0}")]
     Alert(String),
-    /// Certificates cannot be judged without the time.
+    /// Without the time, certificates cannot be verified.
     #[error(
         "this machine's clock is before 1970, so that no certificate can be judged; set the clock"
     )]
@@ -104,8 +104,8 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    /// Whether it will be the same at the next attempt unless somebody changes a certificate or a
-    /// setting, as opposed to a server that is just not there.
+    /// Whether the next attempt will fail in the same way unless a certificate or a setting is changed,
+    /// as opposed to a server that is unreachable.
     pub fn is_lasting(&self) -> bool {
         !matches!(
             self,
@@ -123,8 +123,8 @@ impl TlsError {
         }
     }
 
-    /// What an error of the TLS stream means to a client that has a certificate of its own, or has
-    /// not. The error itself if it is not about TLS.
+    /// The meaning of an error of the TLS stream. `identified` if this client has a certificate. An error
+    /// that is not TLS's is returned as it is.
     pub(super) fn explain(error: io::Error, identified: bool) -> Result<TlsError, io::Error> {
         let known = error
             .get_ref()
@@ -152,7 +152,7 @@ impl TlsError {
         use AlertDescription as A;
         let name = format!("{alert:?}");
         match alert {
-            // Java's servers say that a certificate is bad when there is none.
+            // Java's servers send `bad_certificate` when there is no certificate.
             A::CertificateRequired | A::BadCertificate if !identified => {
                 TlsError::ClientCertificateRequired(name)
             }
@@ -211,7 +211,7 @@ impl TlsError {
     }
 }
 
-/// What is wrong with a certificate, for people.
+/// Why a certificate cannot be used.
 fn unusable(error: &CertificateError) -> String {
     use CertificateError as C;
     if let Some(error) = webpki_error(error) {
@@ -237,7 +237,7 @@ fn unusable(error: &CertificateError) -> String {
     }
 }
 
-/// What is wrong with a client certificate and its key.
+/// Why a client certificate and its key cannot be used.
 pub(super) fn unusable_identity(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) => unusable(error),
@@ -248,7 +248,7 @@ pub(super) fn unusable_identity(error: &rustls::Error) -> String {
     }
 }
 
-/// What webpki found, where rustls has no name for it.
+/// The error of webpki, where rustls has no variant for it.
 pub(super) fn webpki_error(error: &CertificateError) -> Option<&webpki::Error> {
     match error {
         CertificateError::Other(OtherError(error)) => error.downcast_ref(),
@@ -256,7 +256,7 @@ pub(super) fn webpki_error(error: &CertificateError) -> Option<&webpki::Error> {
     }
 }
 
-/// Why webpki refuses a certificate, for people.
+/// Why webpki refuses a certificate.
 pub(super) fn refusal(error: &webpki::Error) -> String {
     use webpki::Error as E;
     let text = match error {
@@ -281,7 +281,7 @@ pub(super) fn refusal(error: &webpki::Error) -> String {
         }
         E::UnsupportedCriticalExtension => CRITICAL_EXTENSION,
         E::BadDer | E::BadDerTime | E::TrailingData(_) => MALFORMED,
-        E::InvalidCertValidity => "it ends to be valid before it begins",
+        E::InvalidCertValidity => "its validity ends before it begins",
         E::InvalidSerialNumber => "its serial number is longer than 20 bytes, or empty",
         E::SignatureAlgorithmMismatch => "it names two different algorithms of its signature",
         E::MalformedExtensions | E::ExtensionValueInvalid | E::EmptyEkuExtension => {
@@ -309,7 +309,7 @@ impl fmt::Display for Ago<'_> {
     }
 }
 
-/// The names in a certificate, which may be none and are the server's to choose.
+/// The names in a certificate: chosen by the server, so escaped, and possibly none.
 struct Names<'a>(&'a [String]);
 
 impl fmt::Display for Names<'_> {
@@ -337,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_of_time_are_for_people() {
+    fn durations_are_in_their_largest_unit() {
         let text = |seconds| TlsError::Expired(Some(Duration::from_secs(seconds))).to_string();
         assert_eq!(text(5), "the server's certificate has expired, 5 s ago");
         assert!(text(86_400).ends_with("24 h ago"));
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_the_servers_choice_cannot_forge_a_line_of_the_log() {
+    fn a_name_cannot_forge_a_line_of_the_log() {
         let error = TlsError::WrongName {
             expected: "zk1".into(),
             presented: vec!["a\nb".into()],
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_alert_means_depends_on_having_a_certificate() {
+    fn an_alert_depends_on_the_certificate() {
         let alert = |identified| {
             let error = rustls::Error::AlertReceived(AlertDescription::BadCertificate);
             TlsError::explain(io::Error::other(error), identified).unwrap()

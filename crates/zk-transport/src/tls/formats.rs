@@ -1,10 +1,9 @@
-//! What a file is that was to be a certificate, a key or a revocation list in PEM, and how to make one
-//! of it.
+//! Recognises the format of a file without the expected PEM section, and says how to convert it.
 
 use super::der::{Element, element, elements};
 use super::sections::Section;
 
-/// What was looked for.
+/// The kind of section that is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Certificate,
@@ -12,7 +11,7 @@ pub(super) enum Wanted {
     Key,
 }
 
-/// What a file is, as far as its first bytes tell.
+/// The format of a file, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Empty,
@@ -30,7 +29,7 @@ enum Format {
 
 const JKS: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 const JCEKS: [u8; 4] = [0xce, 0xce, 0xce, 0xce];
-/// 1.2.840.113549.1.7.2, signed data, as certificates in PKCS#7 are.
+/// 1.2.840.113549.1.7.2, signed data, the form of certificates in PKCS#7.
 const SIGNED_DATA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2];
 
 impl Wanted {
@@ -42,8 +41,8 @@ impl Wanted {
         }
     }
 
-    /// Why there is none in a file with these bytes and sections, and what to do. `file` is what a
-    /// command would call the file.
+    /// Why a file with these bytes and sections has none of this kind, and what to do. `file` is its name
+    /// in a command.
     pub(super) fn missing_in(self, bytes: &[u8], sections: &[Section], file: &str) -> String {
         let name = self.name();
         let other = sections
@@ -58,12 +57,13 @@ impl Wanted {
         }
     }
 
-    /// What a section of another kind is. Only words of this program: the file may be full of secrets.
+    /// Describes a section of another kind. The description quotes nothing of the file, which may contain
+    /// secrets.
     fn instead(self, section: &Section, file: &str) -> Option<String> {
         Some(match &*section.label {
             _ if !section.whole => {
                 return (self.takes(section))
-                    .then(|| "one that is cut off: its line -----END is missing".to_owned());
+                    .then(|| "one that is truncated: its line -----END is missing".to_owned());
             }
             "PKCS7" | "CMS" => format!(
                 "certificates in PKCS#7; convert it with `openssl pkcs7 -print_certs -in {file} -out \
@@ -153,8 +153,8 @@ impl Format {
         if bytes.starts_with(b"MI") && bytes.iter().all(is_base64) {
             return Format::Base64;
         }
-        // A file that is cut off is known by its start as well.
-        let Some(outer) = element(bytes).or_else(|| cut_off(bytes)) else {
+        // A truncated file is recognised by its start as well.
+        let Some(outer) = element(bytes).or_else(|| truncated(bytes)) else {
             return Format::Unknown;
         };
         if outer.tag != Element::SEQUENCE {
@@ -164,7 +164,7 @@ impl Format {
     }
 
     fn of_sequence(content: &[u8]) -> Self {
-        let first = element(content).or_else(|| cut_off(content));
+        let first = element(content).or_else(|| truncated(content));
         let Some(first) = first else {
             return Format::Unknown;
         };
@@ -174,7 +174,7 @@ impl Format {
             (Element::INTEGER, [0 | 1]) => Format::DerKey,
             (6, id) if id == SIGNED_DATA => Format::Pkcs7,
             (Element::SEQUENCE, inner) => match element(inner).map(|inner| inner.tag) {
-                // An algorithm, and behind it the octets of the key.
+                // An algorithm, followed by the octets of the key.
                 Some(6) => Format::DerEncryptedKey,
                 // The version, or the serial number of a certificate of version 1; a revocation list
                 // begins with its version and an algorithm, or with that alone.
@@ -197,8 +197,8 @@ impl Format {
     }
 }
 
-/// The element at the start of bytes that end before it does.
-fn cut_off(bytes: &[u8]) -> Option<Element<'_>> {
+/// The element at the start of truncated bytes.
+fn truncated(bytes: &[u8]) -> Option<Element<'_>> {
     let (&tag, after) = bytes.split_first()?;
     let (&length, _) = after.split_first()?;
     let digits = match length {

@@ -1,4 +1,4 @@
-//! Where certificates and keys come from.
+//! Certificates, keys and revocation lists from PEM text.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,9 +11,8 @@ use tokio_rustls::rustls::pki_types::{
 
 use webpki::anchor_from_trusted_cert;
 
-use super::TlsError;
 use super::der::element;
-use super::error::refusal;
+use super::error::{TlsError, refusal};
 use super::formats::Wanted;
 use super::sections::{Section, sections};
 
@@ -34,26 +33,26 @@ impl fmt::Debug for Source {
     }
 }
 
-/// PEM text that was read, and what to call it in errors.
+/// PEM text that was read, and its name in errors.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Pem {
     what: String,
-    /// What a command would call it.
+    /// Its name in a command.
     file: String,
     bytes: Arc<[u8]>,
 }
 
-/// What certificates are given for.
+/// The use of certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To be trusted.
+    /// As trusted CAs.
     Trust,
-    /// To be presented.
+    /// As this client's own.
     Identity,
 }
 
 impl Source {
-    /// Reads it. Blocks.
+    /// Reads the text. Blocks.
     pub(super) fn read(&self, what: &str) -> Result<Pem, TlsError> {
         match self {
             Source::Bytes(bytes) => Ok(Pem {
@@ -77,15 +76,15 @@ impl Source {
 }
 
 impl Pem {
-    /// Says what is wrong with it.
+    /// The error for this reason.
     pub(super) fn refused(&self, why: impl fmt::Display) -> TlsError {
         TlsError::configuration(&self.what, why)
     }
 
-    /// Its certificates. Those that cannot be used are left out, and named in `skipped`.
+    /// Its certificates. Those that cannot be used are skipped, with a sentence each in `skipped`.
     ///
     /// # Errors
-    /// None is left.
+    /// No certificate can be used.
     pub(super) fn certificates(
         &self,
         purpose: Purpose,
@@ -113,7 +112,7 @@ impl Pem {
         }
     }
 
-    /// Its revocation lists. None is left out: what it revokes would count as good.
+    /// Its revocation lists. None is skipped: the certificates that it revokes would be accepted.
     pub(super) fn revocation_lists(
         &self,
     ) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
@@ -143,7 +142,7 @@ impl Pem {
             }
             return Err(self.missing(Wanted::Key, &sections));
         };
-        // The parser's own words may quote what it read.
+        // The parser's error may quote the key.
         PrivateKeyDer::from_pem_slice(section.text.as_bytes())
             .map_err(|_| self.refused("it is not valid PEM"))
     }

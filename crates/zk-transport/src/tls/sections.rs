@@ -1,7 +1,7 @@
-//! The sections of PEM text, however the text has come about.
+//! The sections of PEM text.
 //!
-//! What editors, shells and concatenation do to PEM files is undone here: marks of the byte order, text
-//! in UTF-16, indented lines, a missing end of line between two files.
+//! The reader accepts what editors, shells and concatenation do to PEM files: byte order marks, UTF-16,
+//! indented lines, a missing line end between two files.
 
 use std::borrow::Cow;
 
@@ -12,19 +12,19 @@ const END: &str = "-----END ";
 const DASHES: &str = "-----";
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What is between a line `-----BEGIN …` and its `-----END …`, with these lines.
+/// The lines from `-----BEGIN …` to its `-----END …`.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Section {
     pub(super) label: String,
     pub(super) text: String,
-    /// Whether its end is there.
+    /// Whether it has an end.
     pub(super) whole: bool,
 }
 
 /// All sections of a file.
 pub(super) fn sections(bytes: &[u8]) -> Vec<Section> {
     let text = as_text(bytes).replace(BYTE_ORDER_MARK, "");
-    // One file behind another whose last line has no end.
+    // Two concatenated files, the first without a line end.
     let text = text.replace("----------BEGIN ", "-----\n-----BEGIN ");
     let mut found = Vec::new();
     let mut open: Option<Section> = None;
@@ -53,7 +53,7 @@ pub(super) fn sections(bytes: &[u8]) -> Vec<Section> {
     found
 }
 
-/// The text of a file. What is no text has no sections.
+/// The text of a file. Other bytes are replaced, and lead to no section.
 fn as_text(bytes: &[u8]) -> Cow<'_, str> {
     let decode = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes
@@ -77,7 +77,7 @@ impl Section {
         matches!(&*self.label, "CERTIFICATE" | "X509 CERTIFICATE") || self.is_trusted_certificate()
     }
 
-    /// Whether OpenSSL's settings for a certificate are behind it.
+    /// Whether OpenSSL's settings follow the certificate.
     fn is_trusted_certificate(&self) -> bool {
         self.label == "TRUSTED CERTIFICATE"
     }
@@ -98,8 +98,8 @@ impl Section {
         self.text.replace(&self.label, label)
     }
 
-    /// Of what a certificate's section holds, the certificate; `None` if OpenSSL's settings do not let it
-    /// authenticate servers, which matters for a CA.
+    /// The certificate in a section's bytes, without OpenSSL's settings; `None` if it is a CA's and the
+    /// settings do not let it authenticate servers.
     pub(super) fn certificate<'a>(&self, der: &'a [u8], is_ca: bool) -> Option<&'a [u8]> {
         match element(der).filter(|_| self.is_trusted_certificate()) {
             Some(certificate) if is_ca && !trusts_servers(certificate.rest) => None,
@@ -123,14 +123,14 @@ mod tests {
 
     /// Guards: P46.
     #[test]
-    fn what_tools_do_to_pem_is_undone() {
+    fn changes_by_tools_are_accepted() {
         let lines: Vec<_> = PLAIN.lines().collect();
         let text = |text: &str| text.as_bytes().to_vec();
         let expected = sections(PLAIN.as_bytes());
         assert_eq!(expected.len(), 2);
         for changed in [
             text(&format!("{BYTE_ORDER_MARK}{PLAIN}")),
-            // Two files with a mark each, put together.
+            // Two concatenated files with a mark each.
             text(&PLAIN.replace("-----BEGIN", &format!("{BYTE_ORDER_MARK}-----BEGIN"))),
             utf16(u16::to_le_bytes),
             utf16(u16::to_be_bytes),
@@ -149,13 +149,16 @@ mod tests {
     }
 
     #[test]
-    fn a_section_that_is_cut_off_harms_no_other() {
+    fn a_truncated_section_harms_no_other() {
         let found =
             sections(format!("-----BEGIN C-----\nYw==\n{PLAIN}-----BEGIN D-----\n").as_bytes());
-        let said: Vec<_> = found
+        let found: Vec<_> = found
             .iter()
             .map(|found| (&*found.label, found.whole))
             .collect();
-        assert_eq!(said, [("C", false), ("A", true), ("B", true), ("D", false)]);
+        assert_eq!(
+            found,
+            [("C", false), ("A", true), ("B", true), ("D", false)]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Checking a server's certificate: as webpki does it, and where that is too narrow.
+//! Verification of a server's certificate: by webpki, and for trusted certificates that webpki refuses.
 
 use std::sync::Arc;
 
@@ -14,22 +14,22 @@ use webpki::EndEntityCert;
 use super::der::is_for_servers;
 use super::error::webpki_error;
 
-/// Checks what webpki checks, and accepts a certificate that is itself among those trusted, a CA's too:
-/// that is what `openssl req -x509` makes.
+/// Verifies as webpki does, and also accepts a certificate that is itself trusted, even a CA's:
+/// `openssl req -x509` makes such certificates.
 #[derive(Debug)]
 pub(super) struct Verifier {
     pub(super) webpki: Arc<WebPkiServerVerifier>,
     pub(super) trusted: Vec<CertificateDer<'static>>,
-    /// Whether revocation lists were given, by which every certificate must be covered.
+    /// Whether there are revocation lists, which then have to cover every certificate.
     pub(super) needs_revocation_lists: bool,
-    /// Whether a certificate may be for another host than the one connected to.
+    /// Whether a certificate may be for a host other than the one connected to.
     pub(super) any_name: bool,
 }
 
 impl Verifier {
-    /// A certificate that is trusted as it is, and so needs no issuer. webpki has found that it is well
-    /// formed and valid now: it checks that before it looks at who issued it. It has not come to the
-    /// purposes of a CA's certificate.
+    /// Verifies a certificate that is trusted itself, and so needs no issuer. webpki has found that it is
+    /// well formed and valid now, because it checks the issuer last. It has not checked the purposes of a
+    /// CA's certificate.
     fn verify_trusted(
         &self,
         certificate: &CertificateDer<'_>,
@@ -45,8 +45,8 @@ impl Verifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    /// Whether the certificate's chain leads to a trusted CA, by the names of issuers. For an error text
-    /// only: no signature is checked.
+    /// Whether the certificate's chain leads to a trusted CA, by the names of issuers. Only for an error
+    /// text: no signature is verified.
     fn names_trusted_issuer(
         &self,
         certificate: &CertificateDer<'_>,
@@ -104,7 +104,7 @@ impl ServerCertVerifier for Verifier {
             verdict => verdict,
         };
         match verdict {
-            // The name is looked at last, when all else has been found good.
+            // webpki checks the name last, so everything else is in order.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.any_name => Ok(ServerCertVerified::assertion()),
@@ -135,7 +135,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether webpki found nothing wrong with the certificate but that no trusted CA issued it for a server.
+/// Whether the only fault webpki found is that no trusted CA issued the certificate for a server.
 fn lacks_issuer(problem: &CertificateError) -> bool {
     matches!(problem, CertificateError::UnknownIssuer)
         || matches!(

@@ -4,7 +4,7 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
-use zk_client::Builder;
+use zk_client::ClientBuilder;
 
 #[cfg(feature = "sasl")]
 use super::credentials::sasl_password;
@@ -58,7 +58,11 @@ pub(crate) struct Security {
 
 impl Security {
     /// Configures the client with these options.
-    pub(crate) fn apply(&self, builder: Builder, server: &str) -> Result<Builder, Failure> {
+    pub(crate) fn apply(
+        &self,
+        builder: ClientBuilder,
+        server: &str,
+    ) -> Result<ClientBuilder, Failure> {
         #[cfg(feature = "tls")]
         let builder = self.tls(builder, server)?;
         #[cfg(not(feature = "tls"))]
@@ -69,7 +73,7 @@ impl Security {
     }
 
     #[cfg(feature = "tls")]
-    fn tls(&self, builder: Builder, server: &str) -> Result<Builder, Failure> {
+    fn tls(&self, builder: ClientBuilder, server: &str) -> Result<ClientBuilder, Failure> {
         let usage = |text: &str| Err(Failure::Usage(text.to_owned()));
         let identity = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -118,7 +122,7 @@ impl Security {
     }
 
     #[cfg(feature = "sasl")]
-    fn sasl(&self, builder: Builder) -> Result<Builder, Failure> {
+    fn sasl(&self, builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
         let Some(user) = &self.sasl_user else {
             if self.sasl_password_file.is_some() {
                 return Err(Failure::Usage(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zk_client::{BackoffPolicy, Builder, Client};
+use zk_client::{BackoffPolicy, Client, ClientBuilder};
 
 use super::narration::Narration;
 use super::unpluggable_dial::UnpluggableDial;
@@ -17,10 +17,8 @@ pub(super) const LONG_SESSION: Duration = Duration::from_secs(60);
 /// The connect timeout for the embedded server, which is always reachable.
 pub(super) const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Shorter than the default, so that the demo does not spend its time in pauses.
-const SHORT_BACKOFF: BackoffPolicy = BackoffPolicy {
-    initial: Duration::from_millis(50),
-    max: Duration::from_millis(400),
-};
+const SHORT_BACKOFF: BackoffPolicy =
+    BackoffPolicy::new(Duration::from_millis(50), Duration::from_millis(400));
 
 /// The server, the root znode and the output of the demo.
 pub(super) struct Context {
@@ -35,7 +33,7 @@ pub(super) struct Context {
 
 impl Context {
     /// The configuration of clients, without limits that a busy machine could reach.
-    pub(super) fn builder(&self) -> Builder {
+    pub(super) fn builder(&self) -> ClientBuilder {
         let builder = Client::builder(&self.hosts)
             .session_timeout(LONG_SESSION)
             .deadline(None)

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use zk_client::{Dial, DialError, Dialing, Stream, TcpDial};
+use zk_client::{Dial, DialError, Dialing, TcpDial, Transport};
 use zk_proto::HostPort;
 
 /// Dials TCP while it is plugged in. Unplugging it ends its connections.
@@ -46,7 +46,7 @@ impl Dial for UnpluggableDial {
                     _ = plugged.wait_for(|plugged| !plugged) => {}
                 }
             });
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
 }

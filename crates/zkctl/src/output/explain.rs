@@ -13,10 +13,7 @@ pub(crate) fn explain(error: &zk_client::Error) -> String {
     if let Some(library) = &library {
         text.truncate(text.strip_suffix(library).map_or(text.len(), str::len));
     }
-    // The cause of a server's error code repeats the kind.
-    if error.code().is_none() {
-        add_causes(&mut text, error.source());
-    }
+    add_causes(&mut text, error.source());
     match (advice(error), library) {
         (Some(advice), _) => {
             // Writing to a String does not fail.
@@ -53,8 +50,7 @@ fn add_causes(text: &mut String, mut cause: Option<&(dyn StdError + 'static)>) {
 
 /// Whether the server requires credentials and got none, as opposed to having refused some.
 fn lacks_credentials(error: &zk_client::Error) -> bool {
-    let reason = error.source().and_then(|source| source.downcast_ref());
-    reason == Some(&Disconnect::LoginRequired)
+    error.disconnect() == Some(&Disconnect::LoginRequired)
 }
 
 /// Advice in place of the library's, which names methods.

@@ -122,9 +122,10 @@ mod tests {
     /// Guards: P41.
     #[test]
     fn a_kind_is_shown_where_the_stat_has_it() {
-        let owned = |ephemeral_owner| Stat {
-            ephemeral_owner,
-            ..Stat::default()
+        let owned = |ephemeral_owner| {
+            let mut stat = Stat::default();
+            stat.ephemeral_owner = ephemeral_owner;
+            stat
         };
         for (owner, letter, line, ttl) in [
             (0, '-', UNKNOWN_KIND, Value::Null),

@@ -28,7 +28,7 @@ impl OpSet {
         self.0 & Self::bit(op) != 0
     }
 
-    /// Numbers of operations lie between -11 and 107; the negative ones are counted from the other end.
+    /// Numbers of operations lie between -11 and 107; the negative ones take the highest bits.
     const fn bit(op: OpCode) -> u128 {
         1 << (op as i32 & 127)
     }

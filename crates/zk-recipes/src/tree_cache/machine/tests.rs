@@ -2,30 +2,28 @@
 
 use zk_client::Zxid;
 
-use super::world::LIMITS;
+use super::simulation::LIMITS;
 use super::*;
 
-fn ask(machine: &mut Machine) -> (String, Read) {
-    let ask = machine.next_ask().unwrap();
-    (ask.path.to_string(), ask.read)
+fn query(machine: &mut Machine) -> (String, Read) {
+    let query = machine.next_query().unwrap();
+    (query.path.to_string(), query.read)
 }
 
 fn stat(czxid: i64, children: i32) -> Stat {
-    Stat {
-        czxid: Zxid(czxid),
-        mzxid: Zxid(czxid),
-        num_children: children,
-        ..Stat::default()
-    }
+    let mut stat = Stat::default();
+    (stat.czxid, stat.mzxid) = (Zxid(czxid), Zxid(czxid));
+    stat.num_children = children;
+    stat
 }
 
 fn answer(machine: &mut Machine, path: &str, read: Read, answer: Answer) -> Result<(), CacheError> {
-    let ask = machine.next_ask().unwrap();
-    assert_eq!((&*ask.path, ask.read), (path, read));
-    machine.answered(&ask, answer)
+    let query = machine.next_query().unwrap();
+    assert_eq!((&*query.path, query.read), (path, read));
+    machine.answered(&query, answer)
 }
 
-/// A machine that has read a root with this many children announced.
+/// A machine that has read a root whose stat has this many children.
 fn with_root(limits: Limits, children: i32) -> Machine {
     let mut machine = Machine::new("/", limits);
     machine.load(false);
@@ -35,10 +33,12 @@ fn with_root(limits: Limits, children: i32) -> Machine {
     machine
 }
 
-/// B103: a name counts like its node, so that a tree that is too large ends the cache before it fills
-/// the memory.
+/// A name counts like its node, so that a tree that is too large ends the cache before it fills the
+/// memory.
+///
+/// Guards: B103.
 #[test]
-fn b103_more_nodes_than_allowed_are_an_error_before_they_are_held() {
+fn too_many_nodes_fail_before_they_are_held() {
     let limits = Limits {
         nodes: 10,
         ..LIMITS
@@ -92,7 +92,7 @@ fn more_bytes_than_allowed_are_an_error() {
 
 /// Guards: M4.
 #[test]
-fn what_is_to_be_read_counts_and_starts_over() {
+fn unread_paths_count_and_start_over() {
     let limits = Limits {
         bytes: 1 << 20,
         ..LIMITS
@@ -101,7 +101,7 @@ fn what_is_to_be_read_counts_and_starts_over() {
     let (mut most, mut gaps) = (0, 0);
     for n in 0..100_000 {
         machine.touch(&format!("/some-path/{n:010}"), Facet::Node);
-        most = most.max(machine.work.bytes());
+        most = most.max(machine.worklist.bytes());
         if let Some((_, events)) = machine.take_changes() {
             let is_gap = |event: &&CacheEvent| matches!(event, CacheEvent::Gap { .. });
             gaps += events.iter().filter(is_gap).count();
@@ -109,20 +109,20 @@ fn what_is_to_be_read_counts_and_starts_over() {
     }
     assert!(gaps > 10, "{gaps}");
     assert!(most <= limits.bytes, "{most}");
-    // What is known stays, in doubt until it has been read again.
+    // The known nodes stay, unconfirmed until they have been read again.
     assert_eq!(machine.snapshot().len(), 1);
     assert!(!machine.snapshot().is_complete());
     answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
-    while let Some(ask) = machine.next_ask() {
-        let found = match (&*ask.path, ask.read) {
+    while let Some(query) = machine.next_query() {
+        let found = match (&*query.path, query.read) {
             ("/", Read::Stat) => Answer::Stat(stat(1, 0)),
             ("/", _) => Answer::Data("again".into(), stat(1, 0)),
             _ => Answer::Absent,
         };
-        machine.answered(&ask, found).unwrap();
+        machine.answered(&query, found).unwrap();
     }
     assert!(machine.snapshot().is_complete());
-    assert_eq!(machine.work.bytes(), 0);
+    assert_eq!(machine.worklist.bytes(), 0);
 }
 
 /// Guards: M4.
@@ -151,7 +151,7 @@ fn a_list_replaces_the_one_before() {
         let mut machine = with_root(limits, 8);
         machine.one_shot = one_shot;
         for round in 0..20 {
-            // Changes of a parent are faster than its children can be read.
+            // The parent changes faster than its children can be read.
             if round > 0 && one_shot {
                 machine.touch("/", Facet::Children);
             } else if round > 0 {
@@ -163,17 +163,21 @@ fn a_list_replaces_the_one_before() {
             let names = (0..8).map(|n| n.to_string()).collect();
             let names = Answer::Names(names, stat(1, 8));
             answer(&mut machine, "/", Read::Names, names).unwrap();
-            assert_eq!(machine.work.new_names(), 8);
+            assert_eq!(machine.worklist.new_names(), 8);
         }
-        while let Some(ask) = machine.next_ask() {
+        while let Some(query) = machine.next_query() {
             let node = Answer::Data(Bytes::new(), stat(2, 0));
             let names = Answer::Names(Vec::new(), stat(2, 0));
-            let found = if ask.read == Read::Names { names } else { node };
-            machine.answered(&ask, found).unwrap();
+            let found = if query.read == Read::Names {
+                names
+            } else {
+                node
+            };
+            machine.answered(&query, found).unwrap();
         }
         assert!(machine.snapshot().is_complete());
         assert_eq!(machine.snapshot().len(), 9);
-        assert!(machine.work.is_empty());
+        assert!(machine.worklist.is_empty());
     }
 }
 
@@ -187,12 +191,12 @@ fn impossible_names_and_paths_are_not_read() {
     for path in ["//", "/a//b", "/a/", "/a/../b", "/\u{1}"] {
         machine.touch(path, Facet::Node);
     }
-    assert_eq!(ask(&mut machine), ("/fine".to_owned(), Read::Data));
-    assert_eq!(machine.next_ask(), None);
+    assert_eq!(query(&mut machine), ("/fine".to_owned(), Read::Data));
+    assert_eq!(machine.next_query(), None);
 }
 
 #[test]
-fn a_tree_too_deep_for_the_stack_is_an_error() {
+fn a_tree_too_deep_is_an_error() {
     let mut machine = with_root(LIMITS, 0);
     let mut path = String::new();
     for depth in 1.. {
@@ -212,8 +216,9 @@ fn a_tree_too_deep_for_the_stack_is_an_error() {
     }
 }
 
+/// A refused root ends the cache.
 #[test]
-fn what_may_not_be_read_is_told_and_left_out_and_a_root_ends_the_cache() {
+fn refused_nodes_are_reported_and_left_out() {
     let mut machine = with_root(LIMITS, 1);
     let names = Answer::Names(vec!["secret".to_owned()], stat(1, 1));
     answer(&mut machine, "/", Read::Names, names).unwrap();
@@ -236,9 +241,9 @@ fn what_may_not_be_read_is_told_and_left_out_and_a_root_ends_the_cache() {
     ));
 }
 
-/// Events come first, and a branch is read before the next one is begun.
+/// And a branch is read before the next one begins.
 #[test]
-fn what_something_has_happened_to_is_read_before_what_is_only_loaded() {
+fn paths_with_events_are_read_first() {
     let mut machine = with_root(LIMITS, 2);
     let names = vec!["a".to_owned(), "b".to_owned()];
     answer(
@@ -249,65 +254,65 @@ fn what_something_has_happened_to_is_read_before_what_is_only_loaded() {
     )
     .unwrap();
     machine.touch("/new", Facet::Node);
-    assert_eq!(ask(&mut machine), ("/new".to_owned(), Read::Data));
-    let a = machine.next_ask().unwrap();
+    assert_eq!(query(&mut machine), ("/new".to_owned(), Read::Data));
+    let a = machine.next_query().unwrap();
     machine
         .answered(&a, Answer::Data(Bytes::new(), stat(2, 7)))
         .unwrap();
-    assert_eq!(ask(&mut machine), ("/a".to_owned(), Read::Names));
-    assert_eq!(ask(&mut machine), ("/b".to_owned(), Read::Data));
-    assert_eq!(machine.next_ask(), None);
+    assert_eq!(query(&mut machine), ("/a".to_owned(), Read::Names));
+    assert_eq!(query(&mut machine), ("/b".to_owned(), Read::Data));
+    assert_eq!(machine.next_query(), None);
 }
 
-/// A node that is written to more often than it can be read is still seen to change.
+/// It is written more often than it can be read.
 #[test]
-fn a_node_that_never_rests_is_published_all_the_same() {
+fn a_node_that_always_changes_is_published() {
     let mut machine = with_root(LIMITS, 0);
     for zxid in 2..10 {
         machine.touch("/", Facet::Node);
-        let ask = machine.next_ask().unwrap();
+        let query = machine.next_query().unwrap();
         machine.touch("/", Facet::Node);
-        assert_eq!(machine.next_ask(), None, "one read under way for a path");
-        let now = Stat {
-            mzxid: Zxid(zxid),
-            ..stat(1, 0)
-        };
+        assert_eq!(machine.next_query(), None, "one read under way for a path");
+        let mut now = stat(1, 0);
+        now.mzxid = Zxid(zxid);
         machine
-            .answered(&ask, Answer::Data(zxid.to_string().into(), now))
+            .answered(&query, Answer::Data(zxid.to_string().into(), now))
             .unwrap();
         assert_eq!(machine.snapshot().get("/").unwrap().data, zxid.to_string());
     }
 }
 
-/// A74: a read that is on its way when its node is deleted is not the last word.
+/// The answer that was on its way at the deletion is not the last one.
+///
+/// Guards: A74.
 #[test]
-fn a74_a_node_deleted_while_it_is_read_does_not_stay() {
+fn a_node_deleted_while_read_does_not_stay() {
     let mut machine = with_root(LIMITS, 0);
     machine.touch("/a", Facet::Node);
-    let ask = machine.next_ask().unwrap();
+    let query = machine.next_query().unwrap();
     machine.touch_deleted("/a");
     let read = Answer::Data(Bytes::new(), stat(2, 0));
-    machine.answered(&ask, read).unwrap();
+    machine.answered(&query, read).unwrap();
     answer(&mut machine, "/a", Read::Data, Answer::Absent).unwrap();
     assert_eq!(machine.snapshot().len(), 1);
     machine.touch_deleted("/a");
     assert_eq!(
-        machine.next_ask(),
+        machine.next_query(),
         None,
         "nothing is known that could be gone"
     );
 }
 
-/// I23: what a server says that lags is not believed of a node that is known to be younger.
+/// An older answer of a server that lags is ignored.
+///
+/// Guards: I23.
 #[test]
 fn a_node_never_goes_back() {
     let mut machine = with_root(LIMITS, 0);
     for (mzxid, data) in [(5, "new"), (4, "old")] {
         machine.touch("/", Facet::Node);
-        let now = Stat {
-            mzxid: Zxid(mzxid),
-            ..stat(1, 0)
-        };
+        let mut now = stat(1, 0);
+        now.mzxid = Zxid(mzxid);
         answer(
             &mut machine,
             "/",
@@ -327,7 +332,7 @@ fn another_session_may_have_another_history() {
         machine.session_ended();
         machine.load(false);
         answer(&mut machine, "/", Read::Sync, Answer::Synced).unwrap();
-        // Not the stat alone, which may be the same by chance.
+        // Reads the data, since the stat may be equal by chance.
         let root = Answer::Data(data.into(), stat(zxid, 0));
         answer(&mut machine, "/", Read::Data, root).unwrap();
         let (snapshot, _) = machine.take_changes().unwrap();
@@ -341,7 +346,7 @@ fn another_session_may_have_another_history() {
 fn an_answer_from_before_a_gap_is_not_kept() {
     let mut machine = with_root(LIMITS, 0);
     machine.touch("/", Facet::Node);
-    let asked = machine.next_ask().unwrap();
+    let asked = machine.next_query().unwrap();
     machine.session_ended();
     machine.load(false);
     let late = Answer::Data("late".into(), stat(7, 0));
@@ -354,11 +359,13 @@ fn an_answer_from_before_a_gap_is_not_kept() {
     assert_eq!(machine.snapshot().get("/").unwrap().data, "true");
 }
 
-/// B104: what was found by an event is not left out of what is to be loaded.
+/// The children of a node that was found by an event belong to the load.
+///
+/// Guards: B104.
 #[test]
-fn b104_it_is_complete_only_when_what_is_below_a_node_found_by_an_event_is_read() {
+fn it_is_complete_only_with_event_nodes() {
     let mut machine = with_root(LIMITS, 1);
-    let listing = machine.next_ask().unwrap();
+    let listing = machine.next_query().unwrap();
     machine.touch("/a", Facet::Node);
     let found = Answer::Data(Bytes::new(), stat(2, 1));
     answer(&mut machine, "/a", Read::Data, found).unwrap();

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use tokio::task::JoinSet;
-use zk_client::{Builder, Client, ErrorKind};
+use zk_client::{Client, ClientBuilder, ErrorKind};
 
 use super::chroot::check_root;
 use crate::cli::bench::Bench;
@@ -33,7 +33,7 @@ const DELETIONS: usize = 1_000;
 pub(crate) async fn bench(
     args: &Bench,
     client: &Client,
-    sessions: Builder,
+    sessions: ClientBuilder,
     output: &mut Output,
     notices: &Notices,
     signals: &mut Signals,
@@ -58,7 +58,7 @@ pub(crate) async fn bench(
 async fn measure(
     args: &Bench,
     client: &Client,
-    sessions: Builder,
+    sessions: ClientBuilder,
     root: &str,
     output: &mut Output,
     notices: &Notices,

@@ -1,6 +1,6 @@
 //! The operation that a task repeats.
 
-use zk_client::{Builder, Client, Watch};
+use zk_client::{Client, ClientBuilder, Watch};
 use zk_recipes::Lock;
 
 use crate::cli::bench::{Bench, Workload};
@@ -14,7 +14,7 @@ pub(super) enum Operation {
     /// Arms a watch, sets the data, and waits for the event.
     Watch(Client, String, Vec<u8>),
     Lock(Lock),
-    Connect(Box<Builder>),
+    Connect(Box<ClientBuilder>),
 }
 
 impl Operation {
@@ -22,7 +22,7 @@ impl Operation {
     pub(super) async fn prepare(
         args: &Bench,
         client: &Client,
-        sessions: &Builder,
+        sessions: &ClientBuilder,
         root: &str,
         number: u64,
     ) -> zk_client::Result<Self> {
@@ -80,7 +80,10 @@ impl Operation {
                     .map_err(|error| explain_recipe(&error))
             }
             Operation::Connect(sessions) => {
-                let client = Builder::clone(sessions).connect().await.map_err(text)?;
+                let client = ClientBuilder::clone(sessions)
+                    .connect()
+                    .await
+                    .map_err(text)?;
                 client.close().await.map_err(text)
             }
         }

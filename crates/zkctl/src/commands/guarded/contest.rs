@@ -80,8 +80,8 @@ impl Deref for Held {
 
     fn deref(&self) -> &Guard {
         match self {
-            Held::Lock(guard) => guard,
-            Held::Term(term) => term,
+            Held::Lock(guard) => guard.as_ref(),
+            Held::Term(term) => term.as_ref(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Raw;
 use tokio::signal::unix;
-use zk_recipes::{Guard, Lost};
+use zk_recipes::{Guard, GuardLost};
 
 use super::child::{Child, POLL};
 use super::watchdog::Watchdog;
@@ -113,7 +113,7 @@ impl Supervision<'_> {
                     }
                     stage = match stage {
                         Stage::Killed => Stage::Killed,
-                        _ if reason == Lost::OutOfContact => Stage::Terminating(Some(Instant::now())),
+                        _ if reason == GuardLost::OutOfContact => Stage::Terminating(Some(Instant::now())),
                         _ => Stage::Terminating(Some(Instant::now() + GRACE)),
                     };
                 }

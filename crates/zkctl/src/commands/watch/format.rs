@@ -144,11 +144,8 @@ mod tests {
 
     #[test]
     fn a_missing_zxid_is_null_in_json() {
-        let created = event(WatchEvent::Node(NodeEvent {
-            kind: NodeEventKind::Created,
-            path: "/a\u{7}".to_owned(),
-            zxid: None,
-        }));
+        let created = NodeEvent::new(NodeEventKind::Created, "/a\u{7}", None);
+        let created = event(WatchEvent::Node(created));
         assert_eq!(as_text(&created, false), "created           /a\\u{7}");
         assert_eq!(as_json(&created, false)["zxid"], Value::Null);
     }

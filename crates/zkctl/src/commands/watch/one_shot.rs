@@ -45,7 +45,7 @@ pub(super) async fn watch_path(
     let reporter = Reporter { path, reports };
     let end = match mode {
         WatchMode::Persistent => watch_znode(client, &reporter).await,
-        WatchMode::PersistentRecursive => watch_tree(client, &reporter).await,
+        _ => watch_tree(client, &reporter).await,
     };
     match end {
         Ok(never) => match never {},
@@ -81,8 +81,7 @@ impl Reporter<'_> {
 
     async fn changed(&self, path: &str, change: NodeChange) -> Result<(), End> {
         let (kind, zxid) = change;
-        let path = path.to_owned();
-        self.event(WatchEvent::Node(NodeEvent { kind, path, zxid }))
+        self.event(WatchEvent::Node(NodeEvent::new(kind, path, zxid)))
             .await
     }
 }
@@ -173,11 +172,7 @@ async fn watch_tree(client: &Client, reporter: &Reporter<'_>) -> Result<Infallib
             }
             // After a gap the cache reads everything again, and reports what has changed like any
             // other change. No server reports the changes of a znode that may not be read.
-            CacheEvent::Gap { .. }
-            | CacheEvent::Initialized { .. }
-            | CacheEvent::Refused { .. } => {
-                continue;
-            }
+            _ => continue,
         };
         reporter.changed(&path, change).await?;
     }
@@ -190,11 +185,8 @@ mod tests {
     use super::*;
 
     fn data(czxid: i64, mzxid: i64) -> DataState {
-        let stat = Stat {
-            czxid: Zxid(czxid),
-            mzxid: Zxid(mzxid),
-            ..Stat::default()
-        };
+        let mut stat = Stat::default();
+        (stat.czxid, stat.mzxid) = (Zxid(czxid), Zxid(mzxid));
         DataState::Present {
             data: Default::default(),
             stat,
@@ -202,11 +194,8 @@ mod tests {
     }
 
     fn children(czxid: i64, pzxid: i64, names: &[&str]) -> ChildrenState {
-        let stat = Stat {
-            czxid: Zxid(czxid),
-            pzxid: Zxid(pzxid),
-            ..Stat::default()
-        };
+        let mut stat = Stat::default();
+        (stat.czxid, stat.pzxid) = (Zxid(czxid), Zxid(pzxid));
         ChildrenState::Present {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             stat,

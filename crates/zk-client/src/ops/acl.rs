@@ -1,0 +1,103 @@
+//! Reading and replacing ACLs.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use zk_proto::records::{GetAclRequest, GetAclResponse, SetAclRequest, StatResponse};
+use zk_proto::{Acl, OpCode, Stat};
+
+use crate::client::Client;
+use crate::ops::operation::operation;
+use crate::ops::pending::{ANY_VERSION, Call, Pending};
+
+/// Reads a znode's ACL and stat. Servers mask the hashes of digests in it unless the client may
+/// administer the znode.
+///
+/// # Errors
+/// [`NoNode`](crate::ErrorKind::NoNode), [`NoAuth`](crate::ErrorKind::NoAuth).
+///
+/// # Cancel safety
+/// Dropping the future has no effect but that the reply is not seen.
+#[derive(Debug)]
+#[must_use = "operations do nothing unless awaited or submitted"]
+pub struct GetAcl<'a> {
+    client: &'a Client,
+    path: &'a str,
+    deadline: Option<Duration>,
+}
+
+impl<'a> GetAcl<'a> {
+    pub(crate) fn new(client: &'a Client, path: &'a str) -> Self {
+        GetAcl {
+            client,
+            path,
+            deadline: None,
+        }
+    }
+
+    /// Puts the request on the wire.
+    pub fn submit(self) -> Pending<(Vec<Acl>, Stat)> {
+        let record = GetAclRequest {
+            path: self.client.root().wire(self.path),
+        };
+        Call::read(self.client, OpCode::GetAcl, self.path)
+            .deadline(self.deadline)
+            .submit(&record, |reply, _| {
+                let response: GetAclResponse = reply.decode()?;
+                Ok((response.acl, response.stat))
+            })
+    }
+}
+
+operation!(GetAcl -> (Vec<Acl>, Stat));
+
+/// Replaces a znode's ACL and returns its new stat.
+///
+/// # Errors
+/// [`NoNode`](crate::ErrorKind::NoNode), [`NoAuth`](crate::ErrorKind::NoAuth),
+/// [`InvalidAcl`](crate::ErrorKind::InvalidAcl), [`BadVersion`](crate::ErrorKind::BadVersion).
+///
+/// # Cancel safety
+/// Dropping the future does not stop a request that is on the wire.
+#[derive(Debug)]
+#[must_use = "operations do nothing unless awaited or submitted"]
+pub struct SetAcl<'a> {
+    client: &'a Client,
+    path: &'a str,
+    acl: Vec<Acl>,
+    version: i32,
+    deadline: Option<Duration>,
+}
+
+impl<'a> SetAcl<'a> {
+    pub(crate) fn new(client: &'a Client, path: &'a str, acl: Vec<Acl>) -> Self {
+        SetAcl {
+            client,
+            path,
+            acl,
+            version: ANY_VERSION,
+            deadline: None,
+        }
+    }
+
+    /// Only if the znode's ACL has this version (`aversion`); otherwise
+    /// [`BadVersion`](crate::ErrorKind::BadVersion).
+    pub fn version(mut self, version: i32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Puts the request on the wire.
+    pub fn submit(self) -> Pending<Stat> {
+        let record = SetAclRequest {
+            path: self.client.root().wire(self.path),
+            acl: Cow::Borrowed(&self.acl),
+            version: self.version,
+        };
+        Call::write(self.client, OpCode::SetAcl, self.path)
+            .deadline(self.deadline)
+            .submit(&record, |reply, _| Ok(reply.decode::<StatResponse>()?.stat))
+    }
+}
+
+operation!(SetAcl -> Stat);

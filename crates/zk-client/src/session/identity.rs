@@ -1,0 +1,423 @@
+//! The identity of a session, and when it counts as over.
+
+use std::time::{Duration, Instant};
+
+use zk_proto::records::{ConnectRequest, ConnectResponse};
+use zk_proto::{SessionId, SessionPassword, Zxid};
+
+use crate::session::leader_contact::{LeaderContact, reserve};
+use crate::session::suspension::Suspension;
+use crate::session::token::SessionToken;
+
+/// What the answer to a connect request means for the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Established {
+    /// The session lives on over the new connection.
+    Resumed,
+    /// A session that did not exist before.
+    New,
+    /// The session is over. If a new one was handed out in its place, as ClickHouse Keeper does, it
+    /// is established.
+    Expired { replaced: bool },
+    /// A new session was asked for and refused.
+    Refused,
+    /// A read-only server serves this connection, which asked for no session, and no other.
+    WithoutSession,
+    /// A read-only server does not know the session. It cannot know that it is over.
+    NotKnownHere,
+}
+
+/// The current session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// Its id; none before the first session and between two.
+    pub id: SessionId,
+    /// Counts this client's sessions, from 1; 0 before the first.
+    pub epoch: u64,
+    /// The timeout agreed with the server; before that, the one asked for.
+    pub timeout: Duration,
+}
+
+/// What follows when a session expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SessionPolicy {
+    /// A new session is established, with the next epoch.
+    #[default]
+    Renew,
+    /// The client is over; every later request fails.
+    Close,
+}
+
+/// The session, as the ensemble and this client know it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    id: SessionId,
+    password: SessionPassword,
+    requested: Duration,
+    /// As negotiated; as requested before that.
+    timeout: Duration,
+    /// The least that any server has granted in this session. A server counts with what it granted
+    /// itself, and a later leader with what was granted first.
+    lease_timeout: Duration,
+    /// Counts this client's sessions, from 1.
+    epoch: u64,
+    last_zxid: Zxid,
+    /// When a server was last heard.
+    heard: Instant,
+    /// When the latest request was submitted that has been answered by a server with a quorum. None
+    /// of a session taken over from another client: it may have been left long ago.
+    acknowledged: Option<Instant>,
+    leader: LeaderContact,
+    suspension: Suspension,
+}
+
+impl Session {
+    pub(crate) fn new(now: Instant, requested: Duration) -> Self {
+        Session {
+            id: SessionId::NONE,
+            password: SessionPassword::zero(),
+            requested,
+            timeout: requested,
+            lease_timeout: requested,
+            epoch: 0,
+            last_zxid: Zxid::ZERO,
+            heard: now,
+            acknowledged: None,
+            leader: LeaderContact::new(now),
+            suspension: Suspension::new(now),
+        }
+    }
+
+    /// A session that another client has left. It may have expired; a server will say.
+    pub(crate) fn resume(now: Instant, token: SessionToken) -> Self {
+        Session {
+            id: token.id,
+            password: token.password,
+            epoch: 1,
+            last_zxid: token.last_zxid,
+            ..Session::new(now, token.timeout)
+        }
+    }
+
+    /// What another client needs to go on with the session, if there is one.
+    pub(crate) fn token(&self) -> Option<SessionToken> {
+        self.exists().then(|| SessionToken {
+            id: self.id,
+            password: self.password.clone(),
+            timeout: self.timeout,
+            last_zxid: self.last_zxid,
+        })
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        !self.id.is_none()
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The epoch of the session in which a request made now is executed: the current one, or the
+    /// next if there is none.
+    pub(crate) fn epoch_of_requests(&self) -> u64 {
+        self.epoch + u64::from(!self.exists())
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    pub(crate) fn last_zxid(&self) -> Zxid {
+        self.last_zxid
+    }
+
+    /// The request that asks a server for this session, or for a new one.
+    pub(crate) fn connect_request(&self, read_only: bool) -> ConnectRequest {
+        ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: self.last_zxid,
+            timeout_ms: i32::try_from(self.requested.as_millis()).unwrap_or(i32::MAX),
+            session_id: self.id,
+            password: self.password.clone(),
+            read_only: Some(read_only),
+        }
+    }
+
+    /// A server has answered the connect request that was sent at `asked`.
+    pub(crate) fn handle_connected(
+        &mut self,
+        now: Instant,
+        asked: Instant,
+        response: &ConnectResponse,
+    ) -> Established {
+        let had = self.id;
+        let refused = response.timeout_ms <= 0 || response.session_id.is_none();
+        if response.read_only && !had.is_none() && had != response.session_id {
+            return Established::NotKnownHere;
+        }
+        if refused {
+            return if had.is_none() {
+                Established::Refused
+            } else {
+                self.handle_expired();
+                Established::Expired { replaced: false }
+            };
+        }
+        let granted = Duration::from_millis(u64::try_from(response.timeout_ms).unwrap_or_default());
+        if response.read_only {
+            // What it was given is no session of the ensemble's, and is not to be asked for again.
+            // Nor has the ensemble agreed to a longer timeout of one that it knows.
+            self.timeout = match had.is_none() {
+                true => granted,
+                false => granted.min(self.timeout),
+            };
+            self.lease_timeout = self.lease_timeout.min(self.timeout);
+            self.heard = now;
+            self.leader.handle_cut_off();
+            if zk_proto::seeded_bug!("A30") {
+                self.id = response.session_id;
+            }
+            return if had.is_none() {
+                Established::WithoutSession
+            } else {
+                Established::Resumed
+            };
+        }
+        self.timeout = granted;
+        let established = if had.is_none() {
+            Established::New
+        } else if had == response.session_id || zk_proto::seeded_bug!("D15") {
+            Established::Resumed
+        } else {
+            self.handle_expired();
+            Established::Expired { replaced: true }
+        };
+        if established == Established::Resumed {
+            self.lease_timeout = self.lease_timeout.min(granted);
+        } else {
+            self.lease_timeout = granted;
+            self.epoch += 1;
+            self.id = response.session_id;
+        }
+        self.password = response.password.clone();
+        self.heard = now;
+        let asked = if zk_proto::seeded_bug!("D6") {
+            now
+        } else {
+            asked
+        };
+        let asked = self.suspension.corrected(asked);
+        self.acknowledged = Some(asked);
+        self.leader
+            .handle_connected(asked, now, established != Established::Resumed);
+        established
+    }
+
+    /// The session is over; the next connect request asks for a new one.
+    ///
+    /// The new session starts without a last zxid, as a new handle of the Java client does: a
+    /// client that kept it could never connect to an ensemble restored from a backup.
+    pub(crate) fn handle_expired(&mut self) {
+        self.id = SessionId::NONE;
+        self.password = SessionPassword::zero();
+        self.last_zxid = Zxid::ZERO;
+    }
+
+    /// A server was heard; `acknowledged` is when the latest answered request was submitted.
+    pub(crate) fn handle_heard(&mut self, now: Instant, acknowledged: Instant) {
+        self.heard = now;
+        let acknowledged = self.suspension.corrected(acknowledged);
+        self.acknowledged = self.acknowledged.max(Some(acknowledged));
+        self.leader
+            .handle_answered(acknowledged, now, self.lease_timeout);
+    }
+
+    /// A write goes onto the wire.
+    pub(crate) fn handle_written(&mut self, now: Instant) {
+        self.leader.handle_written(now);
+    }
+
+    /// The write submitted at `submitted` has its reply; whether a quorum has `decided` it.
+    pub(crate) fn handle_write_reply(&mut self, submitted: Instant, now: Instant, decided: bool) {
+        let submitted = self.suspension.corrected(submitted);
+        (self.leader).handle_reply(submitted, now, decided);
+    }
+
+    /// The machine has been suspended for `total` since some fixed time, by a clock that counts it.
+    /// Returns whether that is news.
+    pub(crate) fn handle_suspension(&mut self, now: Instant, total: Duration) -> bool {
+        let by = self.suspension.advance(now, total);
+        if !by.is_zero() {
+            self.acknowledged = self.acknowledged.and_then(|at| at.checked_sub(by));
+            self.leader.handle_suspended(by);
+        }
+        !by.is_zero()
+    }
+
+    /// When the next write is due if a quorum is to keep the session's lease.
+    pub(crate) fn renewal_due(&self) -> Instant {
+        self.leader.renewal_due(self.lease_timeout)
+    }
+
+    /// Whether that write is due, and the caller's to submit.
+    pub(crate) fn claim_renewal(&mut self, now: Instant) -> bool {
+        self.leader.claim_renewal(now, self.lease_timeout)
+    }
+
+    /// The write was not sent.
+    pub(crate) fn return_renewal(&mut self) {
+        self.leader.return_renewal();
+    }
+
+    /// When the connection's server can be given up, because a write on it is not decided.
+    pub(crate) fn overdue(&self) -> Option<Instant> {
+        self.leader.overdue(self.lease_timeout)
+    }
+
+    /// A read-only server was heard. It keeps no session alive, so no lease gets longer.
+    pub(crate) fn handle_heard_read_only(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// The zxid of a reply to an ordinary request. Those of notifications, pings and credentials
+    /// are no proof of what has been seen (failures B55, ZOOKEEPER-1417).
+    pub(crate) fn handle_zxid(&mut self, zxid: Zxid) {
+        self.last_zxid = self.last_zxid.max(zxid);
+        if zk_proto::seeded_bug!("A14") {
+            self.last_zxid = zxid;
+        }
+    }
+
+    /// When the session counts as over although no server has said so (ZOOKEEPER-4508): a third
+    /// past its timeout, lest we give up a session that a server still holds.
+    pub(crate) fn expires_at(&self) -> Instant {
+        self.heard + self.timeout * 4 / 3
+    }
+
+    /// Until when no server can have ended the session, as far as replies of any server prove it. A
+    /// server counts from its receipt of the latest request it answered, which is later than its
+    /// submission here; a part of the timeout is kept back for clocks that run at different speeds.
+    pub(crate) fn lease_until(&self) -> Instant {
+        match self.acknowledged {
+            Some(at) => at + self.lease_timeout - reserve(self.lease_timeout),
+            None => self.heard,
+        }
+    }
+
+    /// The same, as far as the decisions of a quorum prove it.
+    pub(crate) fn quorum_lease_until(&self) -> Instant {
+        let deadline = self.leader.deadline(self.lease_timeout);
+        deadline
+            .filter(|_| self.acknowledged.is_some())
+            .unwrap_or(self.heard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(id: i64, timeout_ms: i32) -> ConnectResponse {
+        ConnectResponse {
+            protocol_version: 0,
+            timeout_ms,
+            session_id: SessionId(id),
+            password: SessionPassword::zero(),
+            read_only: false,
+        }
+    }
+
+    #[test]
+    fn a_session_is_new_resumed_then_expired() {
+        let now = Instant::now();
+        let mut session = Session::new(now, Duration::from_secs(9));
+        assert_eq!(
+            session.handle_connected(now, now, &response(5, 6000)),
+            Established::New
+        );
+        assert_eq!(
+            (session.epoch(), session.timeout()),
+            (1, Duration::from_secs(6))
+        );
+        session.handle_zxid(Zxid(40));
+        assert_eq!(session.connect_request(false).last_zxid_seen, Zxid(40));
+        assert_eq!(
+            session.handle_connected(now, now, &response(5, 6000)),
+            Established::Resumed
+        );
+        assert_eq!(session.epoch(), 1);
+        let expired = Established::Expired { replaced: false };
+        assert_eq!(session.handle_connected(now, now, &response(0, 0)), expired);
+        let request = session.connect_request(false);
+        assert_eq!(
+            (request.session_id, request.last_zxid_seen),
+            (SessionId::NONE, Zxid::ZERO)
+        );
+        assert_eq!(
+            session.handle_connected(now, now, &response(6, 6000)),
+            Established::New
+        );
+        assert_eq!(session.epoch(), 2);
+    }
+
+    /// Guards: D15.
+    #[test]
+    fn another_session_id_is_an_expiry() {
+        let now = Instant::now();
+        let mut session = Session::new(now, Duration::from_secs(9));
+        session.handle_connected(now, now, &response(5, 6000));
+        let expired = Established::Expired { replaced: true };
+        assert_eq!(
+            session.handle_connected(now, now, &response(6, 6000)),
+            expired
+        );
+        assert_eq!((session.id(), session.epoch()), (SessionId(6), 2));
+    }
+
+    /// Guards: A14, B27.
+    #[test]
+    fn a_lower_zxid_is_ignored() {
+        let mut session = Session::new(Instant::now(), Duration::from_secs(9));
+        session.handle_zxid(Zxid(9));
+        session.handle_zxid(Zxid(-1));
+        session.handle_zxid(Zxid(3));
+        assert_eq!(session.last_zxid(), Zxid(9));
+    }
+
+    #[test]
+    fn a_longer_timeout_extends_no_lease() {
+        let start = Instant::now();
+        let mut session = Session::new(start, Duration::from_secs(9));
+        session.handle_connected(start, start, &response(5, 6000));
+        let (lease, quorum) = (session.lease_until(), session.quorum_lease_until());
+        session.handle_connected(start, start, &response(5, 60_000));
+        assert_eq!(session.timeout(), Duration::from_secs(60));
+        assert_eq!(
+            (session.lease_until(), session.quorum_lease_until()),
+            (lease, quorum)
+        );
+        session.handle_connected(start, start, &response(5, 3000));
+        assert!(session.quorum_lease_until() < quorum);
+    }
+
+    #[test]
+    fn the_lease_ends_before_the_session() {
+        let start = Instant::now();
+        let mut session = Session::new(start, Duration::from_secs(9));
+        let answered = start + Duration::from_secs(2);
+        session.handle_connected(answered, start, &response(5, 6000));
+        assert!(session.lease_until() < start + Duration::from_secs(6));
+        assert_eq!(session.expires_at(), answered + Duration::from_secs(8));
+    }
+}

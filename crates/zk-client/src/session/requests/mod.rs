@@ -1,0 +1,248 @@
+//! The requests of a client: those in flight and those that wait for a connection.
+
+pub(crate) mod reply;
+mod slots;
+
+use std::collections::{HashSet, VecDeque};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use zk_proto::{Encode, ErrorCode, OpCode};
+
+pub(crate) use self::reply::{Answer, Reply, Seen};
+pub(crate) use self::slots::{Slot, SlotKey, Slots};
+
+use crate::error::Outcome;
+use crate::session::abilities::op_set::OpSet;
+use crate::session::failure::{Failure, Replay};
+use crate::session::wakers::IDLE_CAPACITY;
+use crate::session::watches::{MailboxLimits, Registry, SubId, WatchIntent};
+
+/// From so many requests on, the client looks at all their deadlines together, this far apart at
+/// least: to look at so many for each deadline would take all the time there is.
+const MANY: usize = 1024;
+const COARSE: Duration = Duration::from_millis(10);
+
+/// A request on its way into the core.
+pub(crate) struct Request<'a> {
+    pub(crate) op: OpCode,
+    /// The operations it needs that not every server has.
+    pub(crate) needs: OpSet,
+    /// As the caller gave it, without the chroot.
+    pub(crate) path: &'a str,
+    pub(crate) record: &'a dyn Encode,
+    pub(crate) replay: Replay,
+    pub(crate) watch: Option<WatchIntent>,
+    pub(crate) deadline: Option<Instant>,
+    /// Whether it is part of a clean-up, which a client that is being closed accepts.
+    pub(crate) cleanup: bool,
+    /// The epoch of the only session in which it may be executed.
+    pub(crate) only_in: Option<u64>,
+}
+
+/// What bounds a client.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) outstanding: usize,
+    pub(crate) request_bytes: usize,
+    /// Once requests of so many bytes are held, no more are accepted.
+    pub(crate) outstanding_bytes: usize,
+    pub(crate) mailbox: MailboxLimits,
+    pub(crate) close_timeout: Duration,
+}
+
+/// The requests of a client.
+#[derive(Debug)]
+pub(super) struct Requests {
+    pub(super) slots: Slots,
+    /// Requests that wait for a connection, or for its watches to be armed, in submission order.
+    pub(super) parked: VecDeque<SlotKey>,
+    /// Requests and credentials among those that wait for a connection whose callers have gone.
+    abandoned: usize,
+    /// No slot's deadline is earlier.
+    next_deadline: Option<Instant>,
+    pub(super) limits: Limits,
+}
+
+impl Requests {
+    pub(super) fn new(limits: Limits) -> Self {
+        Requests {
+            slots: Slots::default(),
+            parked: VecDeque::new(),
+            abandoned: 0,
+            next_deadline: None,
+            limits,
+        }
+    }
+
+    /// Requests that are in flight, parked, or answered without the answer having been taken; without
+    /// those parked ones whose callers have gone.
+    pub(super) fn outstanding(&self) -> usize {
+        self.slots.len().saturating_sub(self.abandoned)
+    }
+
+    /// The slots of parked requests.
+    pub(super) fn parked(&self) -> impl Iterator<Item = &Slot> + Clone {
+        self.parked.iter().filter_map(|key| self.slots.get(*key))
+    }
+
+    /// Counts a request that was refused at its submission.
+    pub(super) fn count_refused(&mut self, replay: Replay, refusal: &Failure) {
+        let counts = self.slots.counts.of(replay);
+        counts.submitted += 1;
+        counts.failed(refusal);
+    }
+
+    /// Whether one more request may be outstanding. `Ok(true)` if the abandoned ones should be
+    /// [forgotten](Self::forget_abandoned) first.
+    pub(super) fn check_room(&self) -> Result<bool, Failure> {
+        let (held, most) = (self.slots.len(), self.limits.outstanding);
+        if self.outstanding() >= most && !zk_proto::seeded_bug!("D9") {
+            return Err(Failure::QueueFull);
+        }
+        let (bytes, limit) = (self.slots.bytes(), self.limits.outstanding_bytes);
+        if bytes >= limit {
+            return Err(Failure::QueueBytes { bytes, limit });
+        }
+        // Only when that frees half of them: otherwise each request that is dropped and made again
+        // would cost a walk over all.
+        Ok(held >= most && self.abandoned >= held / 2)
+    }
+
+    /// A slot with this deadline is in use.
+    pub(super) fn note_deadline(&mut self, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline
+            && self.next_deadline.is_none_or(|next| deadline < next)
+        {
+            self.next_deadline = Some(deadline);
+        }
+    }
+
+    /// The earliest deadline that may have to be met.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.next_deadline
+    }
+
+    /// The request waits for the next connection, behind those that wait already.
+    pub(super) fn park(&mut self, key: SlotKey) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.held_back = true;
+        }
+        self.parked.push_back(key);
+    }
+
+    /// The caller has gone. Returns the watch of an answer that it has not taken.
+    pub(super) fn abandon(
+        &mut self,
+        key: SlotKey,
+        is_connected: bool,
+        wakes: &mut Vec<Waker>,
+    ) -> Option<SubId> {
+        let answer = self.slots.abandon(key, wakes);
+        let is_waiting = (self.slots.get(key))
+            .is_some_and(|slot| slot.is_queued() && (slot.held_back || !is_connected));
+        if is_waiting {
+            self.abandoned += 1;
+            self.slots.release_bytes(key);
+        }
+        match answer {
+            Some(Ok(Reply { watch, .. })) => watch,
+            _ => None,
+        }
+    }
+
+    /// Frees the parked requests whose callers have gone, and the waiters of credentials among
+    /// `waiters` for which this is so; returns the other waiters.
+    pub(super) fn forget_abandoned(&mut self, registry: &mut Registry) {
+        self.abandoned = 0;
+        for key in std::mem::take(&mut self.parked) {
+            if self.slots.get(key).is_some_and(Slot::is_awaited) {
+                self.parked.push_back(key);
+            } else {
+                self.let_go(key, registry);
+            }
+        }
+    }
+
+    /// Whether a caller waits for the answer.
+    pub(super) fn is_awaited(&self, key: SlotKey) -> bool {
+        self.slots.get(key).is_some_and(Slot::is_awaited)
+    }
+
+    /// The link or the parked queue lets go of a request, together with the watch it was to set.
+    pub(super) fn let_go(&mut self, key: SlotKey, registry: &mut Registry) {
+        if let Some(intent) = self.slots.get_mut(key).and_then(|slot| slot.watch.take()) {
+            registry.end_arming(&intent);
+        }
+        self.slots.unqueue(key);
+    }
+
+    /// The request has been answered. No-op if its caller has gone.
+    #[inline]
+    pub(super) fn answer(
+        &mut self,
+        key: SlotKey,
+        result: Result<Bytes, ErrorCode>,
+        watch: Option<SubId>,
+        seen: Option<Seen>,
+        wakes: &mut Vec<Waker>,
+    ) {
+        let reply = Reply {
+            result,
+            watch,
+            seen,
+        };
+        self.slots.answer(key, reply, wakes);
+        self.slots.unqueue(key);
+    }
+
+    /// The request has failed. No-op if its caller has gone.
+    pub(super) fn fail(
+        &mut self,
+        key: SlotKey,
+        failure: Failure,
+        registry: &mut Registry,
+        wakes: &mut Vec<Waker>,
+    ) {
+        self.slots.fail(key, failure, wakes);
+        self.let_go(key, registry);
+    }
+
+    /// Fails what is overdue, and says whether anything was. A request in flight keeps its place in the
+    /// order of replies; one that is parked will not be sent.
+    pub(super) fn fail_overdue(
+        &mut self,
+        now: Instant,
+        is_connected: bool,
+        wakes: &mut Vec<Waker>,
+    ) -> bool {
+        if self.next_deadline.is_none_or(|deadline| now < deadline) {
+            return false;
+        }
+        let (overdue, next) = self.slots.overdue(now);
+        let many = self.slots.len() > MANY;
+        self.next_deadline = next.map(|next| if many { next.max(now + COARSE) } else { next });
+        if overdue.is_empty() {
+            return false;
+        }
+        // Parked requests and unsent credentials have not left; everything else is in flight.
+        let parked: HashSet<_> = self.parked.iter().copied().collect();
+        for key in overdue {
+            let outcome = if is_connected && !parked.contains(&key) {
+                Outcome::Unknown
+            } else {
+                Outcome::NotSent
+            };
+            self.slots
+                .fail(key, Failure::DeadlineExceeded(outcome), wakes);
+        }
+        true
+    }
+
+    /// Idle: releases room that grew under load.
+    pub(super) fn shrink_idle(&mut self) {
+        self.slots.shrink_idle();
+        self.parked.shrink_to(IDLE_CAPACITY);
+    }
+}

@@ -1,0 +1,464 @@
+//! The table of requests that have a caller or a place in a queue.
+//!
+//! A slot is shared by the caller's future, which owns it, and by the queue that holds its key: the
+//! link's requests in flight, or the requests parked until there is a connection. The slot is free
+//! again when both have let go. Slots and the buffers in them are reused, so a request allocates
+//! nothing here once the table has grown.
+
+use std::task::Waker;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use zk_proto::{ErrorCode, OpCode};
+
+use crate::session::abilities::op_set::OpSet;
+use crate::session::abilities::request_form::PlainCreate;
+use crate::session::counters::Classes;
+use crate::session::failure::{Failure, Replay};
+use crate::session::requests::reply::{Answer, Reply};
+use crate::session::wakers::{IDLE_CAPACITY, register};
+use crate::session::watches::WatchIntent;
+
+/// A buffer that grew beyond this is released when its slot is freed.
+const MAX_IDLE_RECORD: usize = 1024;
+
+/// Index of a slot in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SlotKey(u32);
+
+/// One request.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) op: OpCode,
+    /// The operations it needs that not every server has.
+    pub(crate) needs: OpSet,
+    /// Those of `needs` that are in the form in which it was sent.
+    pub(crate) asks: OpSet,
+    /// It was sent as a creation that is answered without a stat.
+    pub(crate) plain: Option<Box<PlainCreate>>,
+    pub(crate) replay: Replay,
+    pub(crate) watch: Option<WatchIntent>,
+    pub(crate) deadline: Option<Instant>,
+    /// The path as the caller gave it, for errors.
+    path: String,
+    /// The encoded record of a request that may have to be sent again, or has yet to be sent.
+    pub(crate) record: BytesMut,
+    /// Whether a future waits for the answer.
+    owned: bool,
+    /// Whether the link or the parked queue holds the key.
+    queued: bool,
+    waker: Option<Waker>,
+    result: Option<Result<Reply, Box<Failure>>>,
+    /// Whether it has failed; the failure may have been taken.
+    failed: bool,
+    /// Whether it waits for the next connection, although there is one.
+    pub(crate) held_back: bool,
+    /// Whether it comes before what was in flight when the connection ended.
+    pub(crate) goes_first: bool,
+    /// Whether it was sent over an earlier connection and not answered.
+    pub(crate) was_sent: bool,
+    /// Connections that the server closed when this request was to be answered next.
+    pub(crate) losses: u32,
+    /// The size of its record, as long as the queue holds the record.
+    bytes: usize,
+}
+
+impl Slot {
+    /// What [`Slots::insert`] fills in.
+    fn free() -> Self {
+        Slot {
+            op: OpCode::Ping,
+            needs: OpSet::NONE,
+            asks: OpSet::NONE,
+            plain: None,
+            replay: Replay::Never,
+            watch: None,
+            deadline: None,
+            path: String::new(),
+            record: BytesMut::new(),
+            owned: false,
+            queued: false,
+            waker: None,
+            result: None,
+            failed: false,
+            held_back: false,
+            goes_first: false,
+            was_sent: false,
+            losses: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whether a znode has been created, and only its stat is missing.
+    fn is_created(&self) -> bool {
+        self.plain.as_ref().is_some_and(|plain| plain.is_created())
+    }
+
+    #[cold]
+    fn forget_plain(&mut self) {
+        self.plain = None;
+    }
+
+    /// Whether it is sent again when its reply did not come. A creation is, once the server has
+    /// answered it: what is sent then is the read of its stat.
+    pub(crate) fn replay(&self) -> Replay {
+        match self.is_created() {
+            true => Replay::Always,
+            false => self.replay,
+        }
+    }
+
+    /// Whether it must not be executed twice.
+    pub(crate) fn is_write(&self) -> bool {
+        self.replay().is_never()
+    }
+
+    /// The operation that is on the wire, or will be: that of the request, or the read of the stat of
+    /// a znode that it has created.
+    pub(crate) fn stage(&self) -> OpCode {
+        match self.is_created() {
+            true => OpCode::Exists,
+            false => self.op,
+        }
+    }
+
+    /// Whether a caller waits for the answer.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.owned && self.result.is_none()
+    }
+
+    /// Whether the link or the parked queue holds the key.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.queued
+    }
+
+    #[inline]
+    fn complete(&mut self, result: Result<Reply, Box<Failure>>, wakes: &mut Vec<Waker>) {
+        self.result = Some(result);
+        self.deadline = None;
+        wakes.extend(self.waker.take());
+    }
+
+    /// Drops the record, and its buffer if that is large.
+    fn clear_record(&mut self) {
+        self.record.clear();
+        if self.record.capacity() > MAX_IDLE_RECORD {
+            self.record = BytesMut::new();
+        }
+    }
+
+    /// Whether it has failed; the failure may have been taken.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+}
+
+/// The table of slots.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<SlotKey>,
+    /// The sizes of the records of all requests that the link or the parked queue holds, without
+    /// those that wait for a connection and have been given up.
+    bytes: usize,
+    pub(crate) counts: Classes,
+}
+
+impl Slots {
+    /// Slots in use.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// A slot that is owned and queued. Its record buffer is empty.
+    #[inline]
+    pub(crate) fn insert(
+        &mut self,
+        op: OpCode,
+        needs: OpSet,
+        path: &str,
+        replay: Replay,
+        watch: Option<WatchIntent>,
+        deadline: Option<Instant>,
+    ) -> SlotKey {
+        self.counts.of(replay).submitted += 1;
+        let key = self.free.pop().unwrap_or_else(|| {
+            // The queue limit of a client is far below what u32 counts.
+            let key = SlotKey(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+            self.slots.push(Slot::free());
+            key
+        });
+        if let Some(slot) = self.get_mut(key) {
+            slot.op = op;
+            slot.needs = needs;
+            slot.asks = needs;
+            slot.goes_first = false;
+            slot.replay = replay;
+            slot.watch = watch;
+            slot.deadline = deadline;
+            slot.path.push_str(path);
+            slot.owned = true;
+            slot.queued = true;
+            slot.failed = false;
+            slot.held_back = false;
+            slot.was_sent = false;
+            slot.losses = 0;
+        }
+        key
+    }
+
+    /// Bytes of requests that are held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The request's record has so many bytes, which are held until the queue lets go of the key.
+    #[inline]
+    pub(crate) fn hold_bytes(&mut self, key: SlotKey, bytes: usize) {
+        if let Some(slot) = self.slots.get_mut(key.0 as usize) {
+            slot.bytes = bytes;
+            self.bytes += bytes;
+        }
+    }
+
+    /// The request's record is not held any longer.
+    #[inline]
+    pub(crate) fn release_bytes(&mut self, key: SlotKey) {
+        if let Some(slot) = self.slots.get_mut(key.0 as usize) {
+            self.bytes -= std::mem::take(&mut slot.bytes);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, key: SlotKey) -> Option<&mut Slot> {
+        self.slots.get_mut(key.0 as usize)
+    }
+
+    pub(crate) fn get(&self, key: SlotKey) -> Option<&Slot> {
+        self.slots.get(key.0 as usize)
+    }
+
+    /// Stores the server's answer for the caller. False if no caller waits for it.
+    #[inline]
+    pub(crate) fn answer(&mut self, key: SlotKey, reply: Reply, wakes: &mut Vec<Waker>) -> bool {
+        let Some(slot) = self.slots.get_mut(key.0 as usize) else {
+            return false;
+        };
+        if !slot.is_awaited() {
+            return false;
+        }
+        let counts = self.counts.of(slot.replay);
+        match (&reply.result, slot.op) {
+            (Ok(_), _) | (Err(ErrorCode::NoNode), OpCode::Exists) => counts.answered += 1,
+            (Err(code), _) if code.is_refusal() => counts.rejected += 1,
+            (Err(_), _) => counts.unknown += 1,
+        }
+        slot.complete(Ok(reply), wakes);
+        true
+    }
+
+    /// Stores for the caller why there is no answer. False if no caller waits for one.
+    pub(crate) fn fail(&mut self, key: SlotKey, failure: Failure, wakes: &mut Vec<Waker>) -> bool {
+        let Some(slot) = self.slots.get_mut(key.0 as usize) else {
+            return false;
+        };
+        if !slot.is_awaited() {
+            return false;
+        }
+        // The creation has happened; only the read of its stat has failed.
+        if let Some((body, seen)) = slot.plain.as_ref().and_then(|plain| plain.answer(None)) {
+            self.counts.of(slot.replay).answered += 1;
+            let reply = Reply {
+                result: Ok(body),
+                watch: None,
+                seen: Some(seen),
+            };
+            slot.complete(Ok(reply), wakes);
+            return true;
+        }
+        self.counts.of(slot.replay).failed(&failure);
+        slot.failed = true;
+        slot.complete(Err(Box::new(failure)), wakes);
+        true
+    }
+
+    /// The link or the parked queue lets go of the key.
+    #[inline]
+    pub(crate) fn unqueue(&mut self, key: SlotKey) {
+        self.release_bytes(key);
+        if let Some(slot) = self.get_mut(key) {
+            slot.queued = false;
+            self.free_if_done(key);
+        }
+    }
+
+    /// Takes the answer, and with it the slot; or waits for it. A failure comes with the path.
+    #[inline]
+    pub(crate) fn poll(
+        &mut self,
+        key: SlotKey,
+        waker: &Waker,
+        wakes: &mut Vec<Waker>,
+    ) -> Option<Answer> {
+        let slot = self.get_mut(key)?;
+        let Some(result) = slot.result.take() else {
+            register(&mut slot.waker, waker, wakes);
+            return None;
+        };
+        let path = match &result {
+            // The reply to a transaction that failed counts as a success, and so does that to a lasting
+            // watch which is of no use.
+            Ok(Reply { result: Ok(_), .. })
+                if !matches!(slot.op, OpCode::Multi | OpCode::AddWatch) =>
+            {
+                String::new()
+            }
+            _ => slot.path.clone(),
+        };
+        slot.owned = false;
+        self.free_if_done(key);
+        Some(Answer { result, path })
+    }
+
+    /// The caller has dropped its future. Returns an answer that was there already.
+    pub(crate) fn abandon(
+        &mut self,
+        key: SlotKey,
+        wakes: &mut Vec<Waker>,
+    ) -> Option<Result<Reply, Box<Failure>>> {
+        let slot = self.slots.get_mut(key.0 as usize)?;
+        if slot.is_awaited() {
+            self.counts.of(slot.replay).dropped += 1;
+        }
+        slot.owned = false;
+        wakes.extend(slot.waker.take());
+        slot.deadline = None;
+        // Without a caller it is not sent, nor sent again.
+        slot.clear_record();
+        let result = slot.result.take();
+        self.free_if_done(key);
+        result
+    }
+
+    /// The keys of the slots whose deadline has passed, and the earliest deadline of the others.
+    pub(crate) fn overdue(&self, now: Instant) -> (Vec<SlotKey>, Option<Instant>) {
+        let mut overdue = Vec::new();
+        let mut next = None;
+        for (slot, index) in self.slots.iter().zip(0..) {
+            match slot.deadline {
+                Some(deadline) if deadline <= now => overdue.push(SlotKey(index)),
+                Some(deadline) => {
+                    next = Some(next.map_or(deadline, |next: Instant| next.min(deadline)));
+                }
+                None => {}
+            }
+        }
+        (overdue, next)
+    }
+
+    /// Idle: releases the slots if none is in use.
+    pub(crate) fn shrink_idle(&mut self) {
+        if self.len() == 0 && self.slots.len() > IDLE_CAPACITY {
+            self.slots = Vec::new();
+            self.free = Vec::new();
+        }
+    }
+
+    #[inline]
+    fn free_if_done(&mut self, key: SlotKey) {
+        let Some(slot) = self.get_mut(key) else {
+            return;
+        };
+        if slot.owned || slot.queued {
+            return;
+        }
+        // Caller and queue have taken what else was in it.
+        debug_assert!(slot.watch.is_none() && slot.deadline.is_none());
+        debug_assert!(slot.waker.is_none() && slot.result.is_none());
+        slot.path.clear();
+        if slot.plain.is_some() {
+            slot.forget_plain();
+        }
+        slot.clear_record();
+        self.free.push(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::error::Outcome;
+
+    fn reply() -> Reply {
+        Reply {
+            result: Ok(Bytes::new()),
+            watch: None,
+            seen: None,
+        }
+    }
+
+    #[test]
+    fn a_slot_is_freed_by_both_holders() {
+        let mut slots = Slots::default();
+        let key = slots.insert(
+            OpCode::Exists,
+            OpSet::NONE,
+            "/a",
+            Replay::Always,
+            None,
+            None,
+        );
+        assert!(slots.answer(key, reply(), &mut Vec::new()));
+        slots.unqueue(key);
+        assert_eq!(slots.len(), 1);
+        assert!(slots.poll(key, Waker::noop(), &mut Vec::new()).is_some());
+        assert_eq!(slots.len(), 0);
+        assert_eq!(
+            slots.insert(
+                OpCode::Exists,
+                OpSet::NONE,
+                "/a",
+                Replay::Always,
+                None,
+                None
+            ),
+            key
+        );
+    }
+
+    #[test]
+    fn a_reply_without_a_caller_is_dropped() {
+        let mut slots = Slots::default();
+        let key = slots.insert(
+            OpCode::Exists,
+            OpSet::NONE,
+            "/a",
+            Replay::Always,
+            None,
+            None,
+        );
+        assert!(slots.abandon(key, &mut Vec::new()).is_none());
+        assert_eq!(slots.len(), 1, "the link still holds the key");
+        assert!(!slots.answer(key, reply(), &mut Vec::new()));
+        slots.unqueue(key);
+        assert_eq!(slots.len(), 0);
+    }
+
+    #[test]
+    fn the_first_answer_counts() {
+        let mut slots = Slots::default();
+        let key = slots.insert(
+            OpCode::Exists,
+            OpSet::NONE,
+            "/a",
+            Replay::Always,
+            None,
+            None,
+        );
+        let late = Failure::DeadlineExceeded(Outcome::Unknown);
+        assert!(slots.fail(key, late, &mut Vec::new()));
+        assert!(!slots.answer(key, reply(), &mut Vec::new()));
+    }
+}

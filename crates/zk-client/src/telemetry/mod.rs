@@ -1,0 +1,300 @@
+//! What an operator sees of a client: spans and events of `tracing`, and `metrics`.
+//!
+//! A subscriber is the user's, so nothing here runs under the core's lock. What has happened under the
+//! lock is reported after the driver's task has been polled, from the counters that have changed.
+
+#[cfg(feature = "metrics")]
+mod metrics;
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use tracing::{Level, Span, debug, error, field, info, info_span, trace, warn};
+use zk_proto::{HostPort, OpCode, SessionId};
+
+use crate::error::Error;
+use crate::session::counters::CounterSnapshot;
+use crate::session::requests::Seen;
+use crate::session::state::State;
+use crate::session::state_readers::ReaderId;
+use crate::shared::{Shared, now};
+
+/// Runs a client's driver, and reports what it does.
+pub(crate) async fn observed(
+    shared: Arc<Shared>,
+    chroot: String,
+    driver: impl Future<Output = ()>,
+) {
+    static CLIENTS: AtomicU64 = AtomicU64::new(1);
+    let id = CLIENTS.fetch_add(1, Ordering::Relaxed);
+    let span = info_span!("zk.client", id, session = field::Empty, chroot);
+    let mut emitter = EventEmitter::new(shared);
+    let mut driver = pin!(driver);
+    poll_fn(|cx| {
+        let _entered = span.enter();
+        let polled = driver.as_mut().poll(cx);
+        emitter.emit(&span);
+        polled
+    })
+    .await;
+}
+
+/// An attempt to connect to a server, from dialling to the end of the connection.
+pub(crate) fn attempt(shared: &Shared, host: &HostPort) -> Span {
+    let attempt = shared.with(|core| core.note_attempt(host));
+    info_span!("zk.connection", server = %host, attempt)
+}
+
+/// Turns changes of a client's state and counters into events.
+struct EventEmitter {
+    shared: Arc<Shared>,
+    reader: ReaderId,
+    /// The number of changes that have been reported.
+    changes: u64,
+    counters: CounterSnapshot,
+    /// The session in the last event about one.
+    session: SessionId,
+    /// Whether it has been reported that no server can be reached.
+    unreachable: bool,
+    #[cfg(feature = "metrics")]
+    connected: metrics::Connected,
+}
+
+impl Drop for EventEmitter {
+    fn drop(&mut self) {
+        self.shared.with(|core| core.forget_reader(self.reader));
+    }
+}
+
+impl EventEmitter {
+    fn new(shared: Arc<Shared>) -> Self {
+        EventEmitter {
+            reader: shared.with(|core| core.add_reader()),
+            shared,
+            changes: u64::MAX,
+            counters: CounterSnapshot::default(),
+            session: SessionId::NONE,
+            unreachable: false,
+            #[cfg(feature = "metrics")]
+            connected: metrics::Connected::new(),
+        }
+    }
+
+    /// Reports what has changed. Takes the lock only if something has.
+    #[inline]
+    fn emit(&mut self, span: &Span) {
+        let changes = self.shared.changes();
+        if changes != self.changes {
+            // What changes from here on is reported the next time.
+            self.changes = changes;
+            self.emit_changes(span);
+        }
+    }
+
+    fn emit_changes(&mut self, span: &Span) {
+        loop {
+            let changes = self
+                .shared
+                .with(|core| core.poll_changes(self.reader, &self.counters));
+            let Some((state, counters)) = changes else {
+                return;
+            };
+            let before = std::mem::replace(&mut self.counters, counters);
+            self.emit_watches(&before);
+            self.emit_outage(&before);
+            #[cfg(feature = "metrics")]
+            metrics::record(&before, &self.counters);
+            let Some(state) = state else { return };
+            #[cfg(feature = "metrics")]
+            self.connected.set(state.is_connected());
+            self.emit_state(state, span);
+        }
+    }
+
+    fn emit_watches(&self, before: &CounterSnapshot) {
+        let now = &self.counters;
+        let (traffic, was) = (&now.traffic, &before.traffic);
+        if traffic.rearm_batches != was.rearm_batches {
+            let batches = traffic.rearm_batches - was.rearm_batches;
+            let watches = traffic.rearmed_watches - was.rearmed_watches;
+            debug!(batches, watches, "arming watches again");
+        }
+        if now.watches.gaps != before.watches.gaps {
+            let gaps = now.watches.gaps - before.watches.gaps;
+            debug!(gaps, "watches have gaps");
+        }
+        if now.watches.dropped != before.watches.dropped {
+            let events = now.watches.dropped - before.watches.dropped;
+            debug!(events, "events dropped: their reader is too slow");
+        }
+        if traffic.pings != was.pings
+            && let Some(ping) = now.ping
+        {
+            trace!(?ping, "ping answered");
+        }
+    }
+
+    /// Warns once for each outage: an ensemble that cannot be reached for a night fills no disk.
+    fn emit_outage(&mut self, before: &CounterSnapshot) {
+        let (now, was) = (&self.counters.traffic, &before.traffic);
+        if now.connections != was.connections {
+            self.unreachable = false;
+        }
+        if now.failed_connections != was.failed_connections && !self.unreachable {
+            self.unreachable = true;
+            let failures = self.shared.with(|core| core.failures());
+            warn!(failures, "cannot connect, and keeps trying");
+        }
+    }
+
+    fn emit_state(&mut self, state: State, span: &Span) {
+        let timeout = self.counters.timeout;
+        match state {
+            State::Connecting => debug!("connecting"),
+            State::Connected { session, epoch } => {
+                if session != self.session {
+                    span.record("session", field::display(session));
+                }
+                self.session = session;
+                info!(%session, epoch, ?timeout, server = self.server(), "connected");
+            }
+            State::ConnectedReadOnly { epoch } => {
+                info!(
+                    epoch,
+                    ?timeout,
+                    server = self.server(),
+                    "connected read-only"
+                );
+            }
+            State::Suspended { until } => {
+                let left = until.saturating_duration_since(now());
+                info!(session = %self.session, ?left, "suspended");
+            }
+            State::Expired { epoch } => {
+                warn!(session = %self.session, epoch, "session expired");
+            }
+            State::AuthFailed => error!("authentication failed"),
+            State::Closed => info!(session = %self.session, "closed"),
+        }
+    }
+
+    fn server(&self) -> String {
+        self.shared.with(|core| core.server_name())
+    }
+}
+
+/// Whether a subscriber takes events of single requests. Costs next to nothing if none does.
+fn traces_requests() -> bool {
+    tracing::enabled!(Level::TRACE)
+}
+
+/// The events and metrics of one request.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    /// Only if a subscriber takes events of single requests.
+    path: Option<Box<str>>,
+    #[cfg(feature = "metrics")]
+    outstanding: metrics::Outstanding,
+}
+
+impl Observed {
+    #[inline]
+    pub(crate) fn submitted(op: OpCode, path: &str) -> Self {
+        Observed {
+            path: traces_requests().then(|| emit_submitted(op, path)),
+            #[cfg(feature = "metrics")]
+            outstanding: metrics::Outstanding::new(),
+        }
+    }
+
+    /// The request has been answered, or has failed.
+    #[inline]
+    pub(crate) fn done(
+        &mut self,
+        op: OpCode,
+        submitted: Instant,
+        seen: Option<Seen>,
+        failed: Option<&Error>,
+    ) {
+        #[cfg(feature = "metrics")]
+        self.outstanding.done(op, submitted, failed);
+        if let Some(path) = self.path.take() {
+            emit_done(op, &path, submitted, seen, failed);
+        }
+    }
+
+    /// The caller has dropped the request.
+    #[inline]
+    pub(crate) fn dropped(&mut self, op: OpCode) {
+        #[cfg(feature = "metrics")]
+        self.outstanding.dropped(op);
+        if let Some(path) = self.path.take() {
+            emit_dropped(op, &path);
+        }
+    }
+}
+
+#[cold]
+fn emit_submitted(op: OpCode, path: &str) -> Box<str> {
+    trace!(op = op.name(), path, "submitted");
+    path.into()
+}
+
+#[cold]
+fn emit_done(
+    op: OpCode,
+    path: &str,
+    submitted: Instant,
+    seen: Option<Seen>,
+    failed: Option<&Error>,
+) {
+    let latency = now().saturating_duration_since(submitted);
+    let op = op.name();
+    let (xid, zxid) = (
+        seen.map(|seen| seen.xid),
+        seen.map(|seen| field::display(seen.zxid)),
+    );
+    match failed {
+        None => trace!(op, path, xid, zxid, ?latency, "answered"),
+        Some(error) => {
+            let code = error.code().map(|code| code.code());
+            let (kind, outcome) = (error.kind(), error.outcome());
+            trace!(
+                op,
+                path,
+                xid,
+                zxid,
+                code,
+                ?kind,
+                ?outcome,
+                ?latency,
+                "failed"
+            );
+        }
+    }
+}
+
+#[cold]
+fn emit_dropped(op: OpCode, path: &str) {
+    trace!(op = op.name(), path, "given up by its caller");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_subscriber_nothing_is_allocated() {
+        let mut traced = true;
+        let counted = allocation_counter::measure(|| {
+            let observed = Observed::submitted(OpCode::GetData, "/a");
+            traced = observed.path.is_some();
+            std::mem::forget(observed);
+        });
+        assert!(!traced);
+        assert_eq!(counted.count_total, 0);
+    }
+}

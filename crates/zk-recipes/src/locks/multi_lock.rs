@@ -1,0 +1,328 @@
+//! Several locks, all or none.
+
+use std::future::Future;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::lock::{Lock, LockGuard};
+use crate::error::{Error, GuardLost, Result};
+use crate::guard::run_until;
+use crate::retry::RetryBackoff;
+
+/// Several [`Lock`]s that are held together or not at all.
+///
+/// They are acquired one after the other in the order of their paths, whatever the order in which
+/// they are given, so that two programs which acquire the same locks never wait for each other. They
+/// are released in reverse.
+///
+/// # Lock identity and deadlocks
+///
+/// A lock is a znode of an ensemble. Its path counts from the root of the ensemble, so it does not
+/// matter through which [chroots](zk_client::Client::chroot) the programs reach it.
+///
+/// A znode that is given twice is acquired once, with the handle that comes first, also if the two
+/// handles have different sessions: a second session of the same ensemble finds the znode that the
+/// first has created there. With different options it is an error
+/// ([`Error::ConflictingOptions`]).
+///
+/// Locks at the same path of several ensembles have no common order, since no server reports which
+/// ensemble it belongs to. So the guard never waits for one of these while it holds another of them:
+/// if one is not free, the others at that path are released, then it is waited for, and then the
+/// others are tried again. Therefore programs cannot deadlock on them either. But such a wait starts
+/// again at the end of the queue each time, and is not fair.
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client) -> zk_recipes::Result<()> {
+/// use zk_recipes::{Lock, MultiLock};
+///
+/// let accounts = ["/locks/account-7", "/locks/account-3"].map(|path| Lock::new(&zk, path));
+/// let guard = MultiLock::new(accounts).acquire().await?;
+/// // … move money …
+/// guard.release().await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Znodes
+///
+/// Those of the locks. Curator's `InterProcessMultiLock` interoperates if its locks are given in the
+/// order of their paths; it acquires them in the order given. kazoo has no counterpart; its single
+/// `Lock`s interoperate.
+///
+/// # Cost
+///
+/// The sum of the costs of the locks, in znodes, watches, requests and round trips. In addition a
+/// sync and a read for each further session that has a lock at the same path.
+///
+/// # Losing the session
+///
+/// The guard is lost when the guard of any of the locks is.
+///
+/// # Cancel safety
+///
+/// Dropping a wait releases in the background the locks that it has acquired. Dropping the guard
+/// releases all.
+#[doc(alias = "InterProcessMultiLock")]
+#[derive(Debug, Clone)]
+pub struct MultiLock {
+    locks: Vec<Lock>,
+}
+
+impl MultiLock {
+    /// These locks. One that is given twice is acquired once.
+    pub fn new(locks: impl IntoIterator<Item = Lock>) -> Self {
+        let mut locks: Vec<_> = locks.into_iter().collect();
+        if zk_proto::seeded_bug!("H3") {
+            locks.sort_by(|a, b| a.queue().parent().cmp(b.queue().parent()));
+            locks.dedup_by(|a, b| a.queue().parent() == b.queue().parent());
+            return MultiLock { locks };
+        }
+        locks.sort_by_cached_key(|lock| lock.queue().absolute());
+        MultiLock { locks }
+    }
+
+    /// Waits for all of them.
+    ///
+    /// # Errors
+    /// The error of the first lock that cannot be acquired. The locks after it are not tried, those
+    /// before it are released in the background. [`Error::ConflictingOptions`] if a lock is given twice with
+    /// different options. An invalid path of any lock is an error before anything is sent.
+    ///
+    /// # Cancel safety
+    /// Dropping the future releases in the background the locks that it has acquired.
+    pub async fn acquire(&self) -> Result<MultiGuard> {
+        loop {
+            if let Some(held) = self.take(true).await? {
+                return Ok(held);
+            }
+        }
+    }
+
+    /// Takes all of them if all are free.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Self::acquire).
+    pub async fn try_acquire(&self) -> Result<Option<MultiGuard>> {
+        self.take(false).await
+    }
+
+    /// Waits for all of them for at most `timeout` in total.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Self::acquire).
+    pub async fn acquire_timeout(&self, timeout: Duration) -> Result<Option<MultiGuard>> {
+        match tokio::time::timeout(timeout, self.acquire()).await {
+            Ok(acquired) => acquired.map(Some),
+            Err(_elapsed) => Ok(None),
+        }
+    }
+
+    async fn take(&self, wait: bool) -> Result<Option<MultiGuard>> {
+        let mut held = MultiGuard::default();
+        for same_path in self.by_path()? {
+            match take_at_one_path(&same_path, wait).await {
+                Err(_) if zk_proto::seeded_bug!("A72") => {}
+                Err(error) => return Err(error),
+                Ok(Some(mut guards)) => held.guards.append(&mut guards.guards),
+                Ok(None) => {
+                    held.release().await?;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(held))
+    }
+
+    /// The locks grouped by path. A group has at most one lock of each session.
+    fn by_path(&self) -> Result<Vec<Vec<&Lock>>> {
+        for lock in &self.locks {
+            lock.queue().check_path()?;
+        }
+        let same_path = |a: &Lock, b: &Lock| a.queue().absolute() == b.queue().absolute();
+        let groups = self.locks.chunk_by(same_path).map(|group| {
+            let mut distinct: Vec<&Lock> = Vec::new();
+            for lock in group {
+                let known = |other: &&&Lock| lock.queue().shares_session_with(other.queue());
+                match distinct.iter().find(known) {
+                    Some(known) => check_same_options(known, lock)?,
+                    None => distinct.push(lock),
+                }
+            }
+            Ok(distinct)
+        });
+        groups.collect()
+    }
+}
+
+/// Checks that one of two locks at the same znode can replace the other.
+fn check_same_options(one: &Lock, other: &Lock) -> Result<()> {
+    if one.queue().has_options_of(other.queue()) {
+        return Ok(());
+    }
+    Err(Error::ConflictingOptions {
+        path: one.queue().absolute(),
+    })
+}
+
+/// Takes locks at the same path through different sessions. Never waits for one of them while
+/// another of them is held, since their ensembles have no order.
+async fn take_at_one_path(locks: &[&Lock], wait: bool) -> Result<Option<MultiGuard>> {
+    let mut backoff = RetryBackoff::new();
+    let mut awaited = 0;
+    while let Some(&lock) = locks.get(awaited) {
+        let guard = match wait {
+            true => lock.acquire().await?,
+            false => match lock.try_acquire().await? {
+                Some(guard) => guard,
+                None => return Ok(None),
+            },
+        };
+        let mut held = MultiGuard {
+            guards: vec![guard],
+        };
+        let Some(busy) = try_others(locks, awaited, &mut held).await? else {
+            return Ok(Some(held));
+        };
+        held.release().await?;
+        if !wait {
+            return Ok(None);
+        }
+        // A random delay, so that two programs do not repeat the same steps against each other.
+        backoff.sleep().await;
+        awaited = busy;
+    }
+    Ok(None)
+}
+
+/// Takes all locks except the one that is held, as long as they are free. Returns the index of the
+/// first that is not.
+async fn try_others(locks: &[&Lock], first: usize, held: &mut MultiGuard) -> Result<Option<usize>> {
+    let mut taken: Vec<&Lock> = locks.get(first).copied().into_iter().collect();
+    for (at, &lock) in locks.iter().enumerate().filter(|(at, _)| *at != first) {
+        let mut known = None;
+        for (guard, &other) in held.guards.iter().zip(&taken) {
+            if lock.queue().contains(guard.as_ref()).await? {
+                known = Some(other);
+                break;
+            }
+        }
+        if let Some(known) = known {
+            check_same_options(known, lock)?;
+            continue;
+        }
+        let Some(guard) = lock.try_acquire().await? else {
+            return Ok(Some(at));
+        };
+        held.guards.push(guard);
+        taken.push(lock);
+    }
+    Ok(None)
+}
+
+/// Several locks that are held.
+#[derive(Debug, Default)]
+#[must_use = "dropping a guard releases the locks"]
+pub struct MultiGuard {
+    /// In the order of acquisition.
+    guards: Vec<LockGuard>,
+}
+
+impl MultiGuard {
+    /// The guards of the locks, one for each znode, in the order of the paths from the root of the
+    /// ensemble: each has its own [`token`](crate::Guard::token) and
+    /// [`fenced`](crate::Guard::fenced), with paths below the root of its own lock's handle.
+    pub fn guards(&self) -> &[LockGuard] {
+        &self.guards
+    }
+
+    /// The local time until which all of them can be trusted as things stand: see
+    /// [`Guard::deadline`](crate::Guard::deadline). `None` if any is lost, or none has a deadline.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.check().ok()?;
+        self.guards
+            .iter()
+            .filter_map(|guard| guard.deadline())
+            .min()
+    }
+
+    /// Whether all of them are held now: see [`Guard::check`](crate::Guard::check).
+    ///
+    /// # Errors
+    /// One of them is lost.
+    pub fn check(&self) -> Result<(), GuardLost> {
+        self.guards.iter().try_for_each(|guard| guard.check())
+    }
+
+    /// Waits until one of them is lost: see [`Guard::lost`](crate::Guard::lost).
+    ///
+    /// # Cancel safety
+    /// Can be dropped and called again.
+    pub async fn lost(&self) -> GuardLost {
+        let mut each: Vec<_> = self
+            .guards
+            .iter()
+            .map(|guard| Box::pin(guard.lost()))
+            .collect();
+        std::future::poll_fn(|cx| {
+            each.iter_mut()
+                .find_map(|lost| match lost.as_mut().poll(cx) {
+                    Poll::Ready(lost) => Some(Poll::Ready(lost)),
+                    Poll::Pending => None,
+                })
+                .unwrap_or(Poll::Pending)
+        })
+        .await
+    }
+
+    /// Runs `future` while all of them are held, and drops it when one is lost.
+    ///
+    /// # Errors
+    /// One was lost before the future was ready.
+    ///
+    /// # Cancel safety
+    /// Drops `future`.
+    pub async fn run<F: Future>(&self, future: F) -> Result<F::Output, GuardLost> {
+        self.check()?;
+        run_until(self.lost(), future).await
+    }
+
+    /// Releases all of them, the last acquired first.
+    ///
+    /// # Errors
+    /// The client is closed. The locks are released with the session then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future releases the remaining locks in the background.
+    pub async fn release(mut self) -> Result<()> {
+        while let Some(guard) = self.guards.pop() {
+            guard.release().await?;
+        }
+        Ok(())
+    }
+
+    /// Releases all of them through a shared reference, the last acquired first: see
+    /// [`LockGuard::release_shared`].
+    ///
+    /// # Errors
+    /// As [`release`](Self::release).
+    ///
+    /// # Cancel safety
+    /// After a dropped future, the drop of the guard releases the remaining locks, or another call.
+    pub async fn release_shared(&self) -> Result<()> {
+        for guard in self.guards.iter().rev() {
+            guard.release_shared().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for MultiGuard {
+    fn drop(&mut self) {
+        while self.guards.pop().is_some() {}
+    }
+}

@@ -1,0 +1,521 @@
+//! The list of servers, and the next of them to try.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use zk_proto::HostPort;
+
+use super::addresses::Addresses;
+use super::timing::Timing;
+use crate::backoff::{Backoff, BackoffPolicy};
+use crate::error::Disconnect;
+
+/// A connection that lived this long is proven: its loss starts the backoff anew. A server that
+/// accepts connections and drops them at once does not get there, so it cannot make the client spin.
+const PROVEN: Duration = Duration::from_secs(1);
+
+/// One attempt to connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The server to try.
+    pub host: HostPort,
+    /// How long to wait first.
+    pub delay: Duration,
+}
+
+/// The list of servers has no server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the list of servers is empty")]
+pub struct NoHosts;
+
+/// The servers of the ensemble, in an order shuffled once, tried round robin.
+///
+/// After the loss of a proven connection the next server is tried within a short random delay, so
+/// that the clients of a dead server do not arrive together; after a full fruitless round, of all
+/// known addresses of all servers, the delays back off.
+///
+/// A list may have a [fallback](Self::set_fallback): servers that are tried in each round once all
+/// others have failed in it.
+#[derive(Debug)]
+pub struct Hosts {
+    pub(super) hosts: Vec<HostPort>,
+    pub(super) next: usize,
+    /// None of them is in `hosts`.
+    pub(super) fallback: Vec<HostPort>,
+    next_fallback: usize,
+    /// The last connection was to the fallback: each round begins there, because the others did not
+    /// answer when the client looked for a server before.
+    fallback_first: bool,
+    /// The next attempt is to the server of the last one again.
+    again: bool,
+    /// The server of the last attempt.
+    pub(super) current: Option<HostPort>,
+    /// Of servers that have been tried.
+    pub(super) addresses: HashMap<HostPort, Addresses>,
+    /// Servers to try before the others, and without delay.
+    pub(super) preferred: VecDeque<HostPort>,
+    /// Attempts since the last proven connection.
+    fruitless: usize,
+    connected_at: Option<Instant>,
+    ever_connected: bool,
+    /// Whether a connection was proven since the last expiry.
+    proven: bool,
+    backoff: Backoff,
+    spread: Duration,
+    pub(super) rng: fastrand::Rng,
+}
+
+impl Hosts {
+    /// The servers in `hosts`, shuffled by `seed`.
+    pub fn new(mut hosts: Vec<HostPort>, policy: BackoffPolicy, seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        rng.shuffle(&mut hosts);
+        Hosts {
+            hosts,
+            next: 0,
+            fallback: Vec::new(),
+            next_fallback: 0,
+            fallback_first: false,
+            again: false,
+            current: None,
+            addresses: HashMap::new(),
+            preferred: VecDeque::new(),
+            fruitless: 0,
+            connected_at: None,
+            ever_connected: false,
+            proven: false,
+            backoff: Backoff::new(policy, seed.wrapping_add(1)),
+            spread: policy.initial,
+            rng,
+        }
+    }
+
+    /// The server of the last attempt said that the session has expired. The next attempt is to the
+    /// same server, because it is part of a quorum; and it comes soon, unless connections have lately
+    /// led to nothing but expiries.
+    pub fn handle_expired(&mut self) {
+        self.again = true;
+        if let Some(addresses) = self.addresses_of_current()
+            && let Some(address) = addresses.current()
+        {
+            addresses.prefer(address);
+        }
+        if std::mem::take(&mut self.proven) {
+            self.start_over();
+        }
+    }
+
+    /// Sets the servers that are tried in each round after those of the list, without those that are in
+    /// the list. [`replace`](Self::replace) and [`update`](Self::update) clear the fallback.
+    ///
+    /// This is for names that may reach the ensemble although its own list lacks them, such as a
+    /// gateway's.
+    pub fn set_fallback(&mut self, hosts: Vec<HostPort>) {
+        self.fallback = distinct(hosts);
+        self.fallback.retain(|host| !self.hosts.contains(host));
+        self.rng.shuffle(&mut self.fallback);
+        self.next_fallback = 0;
+        let led = self.fallback_first || self.connected_at.is_some();
+        self.fallback_first = led && self.is_on_fallback();
+    }
+
+    /// The servers that are tried once the others have failed; none of them is in the list itself.
+    pub fn fallback(&self) -> &[HostPort] {
+        &self.fallback
+    }
+
+    /// Whether the server of the last attempt is one of the fallback.
+    fn is_on_fallback(&self) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|current| self.fallback.contains(current))
+    }
+
+    fn start_over(&mut self) {
+        self.fruitless = 0;
+        self.backoff.reset();
+    }
+
+    /// The number of servers, the fallback included.
+    pub fn len(&self) -> usize {
+        self.hosts.len() + self.fallback.len()
+    }
+
+    /// Whether there is no server, the fallback included.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The servers, in the order they are tried: the fallback last.
+    pub fn iter(&self) -> impl Iterator<Item = &HostPort> {
+        self.hosts.iter().chain(&self.fallback)
+    }
+
+    /// The server of the last attempt, whether or not it is still in the list.
+    pub fn current(&self) -> Option<&HostPort> {
+        self.current.as_ref()
+    }
+
+    /// How many attempts make a full round: one for each address of each server, as far as its
+    /// addresses are known, else one.
+    pub fn places(&self) -> usize {
+        let count = |host| self.addresses.get(host).map_or(1, Addresses::count);
+        self.iter().map(count).sum()
+    }
+
+    /// How many attempts share the time of a session: those of a full round, and half as many after
+    /// each fruitless round. A server that is far away cannot answer within a small share, however often
+    /// it is tried.
+    pub fn attempts_in_session(&self) -> usize {
+        let places = self.places().max(1);
+        let rounds = self.fruitless.saturating_sub(1) / places;
+        let halvings = u32::try_from(rounds).unwrap_or(u32::MAX);
+        places.checked_shr(halvings).unwrap_or(0).max(1)
+    }
+
+    /// How long the next attempt, or the one under way, may take to dial and shake hands.
+    pub fn budget(&self, timing: Timing) -> Duration {
+        timing.budget(self.attempts_in_session())
+    }
+
+    /// What is known of the addresses of a server.
+    pub fn addresses_of(&self, host: &HostPort) -> Option<&Addresses> {
+        self.addresses.get(host)
+    }
+
+    /// The addresses of the server of the last attempt, which is dialled now and for this long.
+    pub fn begin_dialling(&self, budget: Duration) -> Addresses {
+        let known = self
+            .current
+            .as_ref()
+            .and_then(|host| self.addresses.get(host));
+        known
+            .map_or_else(Addresses::default, Addresses::for_another_attempt)
+            .within(budget)
+    }
+
+    /// The attempt has been dialled; `addresses` say with what result.
+    pub fn handle_dialled(&mut self, addresses: Addresses) {
+        let Some(host) = &self.current else { return };
+        // With one address there is nothing to choose; it is not kept, as the list may be long.
+        if addresses.known().len() > 1 {
+            self.addresses.insert(host.clone(), addresses);
+        } else {
+            self.addresses.remove(host);
+            self.addresses.shrink_to_fit();
+        }
+    }
+
+    /// The next attempt, or `None` if there are no servers.
+    pub fn next_attempt(&mut self) -> Option<Attempt> {
+        let again = std::mem::take(&mut self.again);
+        let preferred = self.preferred.pop_front();
+        let chosen = preferred.is_some();
+        let known = |host: &HostPort| self.iter().any(|known| known == host);
+        let last = self.current.clone().filter(|host| again && known(host));
+        let host = match preferred.or(last) {
+            Some(host) => host,
+            None => self.next_in_round()?,
+        };
+        let delay = if chosen {
+            Duration::ZERO
+        } else if self.fruitless >= self.places() {
+            self.backoff.next_delay()
+        } else if self.ever_connected && self.fruitless == 0 {
+            self.backoff.jitter(self.spread)
+        } else {
+            Duration::ZERO
+        };
+        self.fruitless = self.fruitless.saturating_add(1);
+        self.current = Some(host.clone());
+        Some(Attempt { host, delay })
+    }
+
+    fn next_in_round(&mut self) -> Option<HostPort> {
+        let position = self.fruitless.checked_rem(self.len())?;
+        let in_fallback = if self.fallback_first {
+            position < self.fallback.len()
+        } else {
+            position >= self.hosts.len()
+        };
+        let (list, next) = if in_fallback {
+            (&self.fallback, &mut self.next_fallback)
+        } else {
+            (&self.hosts, &mut self.next)
+        };
+        let host = list.get(*next)?.clone();
+        *next = (*next + 1) % list.len();
+        Some(host)
+    }
+
+    /// A session was established over the last attempt's connection.
+    pub fn handle_connected(&mut self, now: Instant) {
+        self.connected_at = Some(now);
+        self.ever_connected = true;
+        self.fallback_first = self.is_on_fallback();
+        self.preferred.clear();
+        if let Some(addresses) = self.addresses_of_current() {
+            addresses.handle_served();
+        }
+    }
+
+    /// The last attempt has failed through the server's fault: another of its addresses is next.
+    pub fn handle_failed(&mut self) {
+        if let Some(addresses) = self.addresses_of_current() {
+            addresses.handle_failed();
+        }
+    }
+
+    /// The last attempt has ended for this reason, with or without a connection: calls
+    /// [`handle_disconnected`](Self::handle_disconnected), and
+    /// [`handle_expired`](Self::handle_expired) or [`handle_failed`](Self::handle_failed) if the reason
+    /// is one of those.
+    pub fn handle_ended(&mut self, now: Instant, reason: &Disconnect) {
+        self.handle_disconnected(now);
+        match reason {
+            Disconnect::Moving => {}
+            Disconnect::SessionExpired => self.handle_expired(),
+            _ => self.handle_failed(),
+        }
+    }
+
+    /// The last attempt's connection ended, or could not be made.
+    pub fn handle_disconnected(&mut self, now: Instant) {
+        let proven = self.connected_at.take().is_some_and(|at| {
+            now.saturating_duration_since(at) >= PROVEN || zk_proto::seeded_bug!("B44")
+        });
+        if proven {
+            self.proven = true;
+            self.start_over();
+        }
+    }
+
+    fn addresses_of_current(&mut self) -> Option<&mut Addresses> {
+        self.addresses.get_mut(self.current.as_ref()?)
+    }
+
+    /// Makes the next attempt at this server begin with this of its addresses.
+    pub fn prefer_address(&mut self, host: &HostPort, address: SocketAddr) {
+        self.addresses
+            .entry(host.clone())
+            .or_default()
+            .prefer(address);
+    }
+
+    /// Makes the next attempt be to this server, without delay.
+    pub fn prefer(&mut self, host: HostPort) {
+        self.preferred.clear();
+        self.preferred.push_back(host);
+    }
+}
+
+/// The servers without duplicates, in the order of their first occurrence.
+pub(super) fn distinct(mut hosts: Vec<HostPort>) -> Vec<HostPort> {
+    let mut seen = HashSet::new();
+    hosts.retain(|host| seen.insert(host.clone()));
+    hosts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(n: u16, seed: u64) -> Hosts {
+        let list = (0..n)
+            .map(|i| HostPort {
+                host: format!("zk{i}"),
+                port: 2181,
+            })
+            .collect();
+        Hosts::new(list, BackoffPolicy::default(), seed)
+    }
+
+    #[test]
+    fn the_first_round_has_no_delays() {
+        let mut hosts = hosts(5, 3);
+        let mut seen: Vec<_> = (0..5).map(|_| hosts.next_attempt().unwrap()).collect();
+        assert!(seen.iter().all(|a| a.delay.is_zero()));
+        seen.sort_by(|a, b| a.host.host.cmp(&b.host.host));
+        seen.dedup_by(|a, b| a.host == b.host);
+        assert_eq!(seen.len(), 5);
+        assert!(hosts.next_attempt().unwrap().delay >= Duration::from_millis(50));
+    }
+
+    /// A server that accepts and closes at once must not be hammered.
+    /// Guards: B44, D16.
+    #[test]
+    fn short_connections_keep_the_backoff() {
+        let mut hosts = hosts(1, 3);
+        let now = Instant::now();
+        let mut waited = Duration::ZERO;
+        let mut attempts = 0;
+        while waited < Duration::from_secs(60) {
+            waited += hosts.next_attempt().unwrap().delay;
+            attempts += 1;
+            hosts.handle_connected(now);
+            hosts.handle_disconnected(now + Duration::from_millis(10));
+        }
+        assert!(attempts < 30, "{attempts} attempts in a minute");
+    }
+
+    #[test]
+    fn a_proven_connection_resets_the_backoff() {
+        let mut hosts = hosts(3, 9);
+        for _ in 0..20 {
+            hosts.next_attempt();
+        }
+        let now = Instant::now();
+        hosts.handle_connected(now);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        assert!(hosts.next_attempt().unwrap().delay <= Duration::from_millis(100));
+        assert!(hosts.next_attempt().unwrap().delay.is_zero());
+    }
+
+    #[test]
+    fn an_expiry_retries_the_same_server() {
+        let mut hosts = hosts(2, 3);
+        let now = Instant::now();
+        let good = hosts.next_attempt().unwrap().host;
+        hosts.handle_connected(now);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        hosts.next_attempt();
+        hosts.handle_disconnected(now);
+        assert_eq!(hosts.next_attempt().unwrap().host, good);
+        hosts.handle_disconnected(now);
+        hosts.handle_expired();
+        let again = hosts.next_attempt().unwrap();
+        assert_eq!(again.host, good);
+        assert!(again.delay <= Duration::from_millis(100));
+    }
+
+    /// A name has several addresses: an expiry retries the same address, and a round without delays tries
+    /// each of them.
+    /// Guards: P29.
+    #[test]
+    fn rounds_and_expiries_respect_addresses() {
+        let mut hosts = hosts(1, 3);
+        let found = [1, 2, 3].map(|n| SocketAddr::from(([192, 0, 2, n], 2181)));
+        let dial = |hosts: &mut Hosts| {
+            let delay = hosts.next_attempt().unwrap().delay;
+            let mut addresses = hosts.begin_dialling(Duration::from_secs(1));
+            let order = addresses.begin(found.to_vec());
+            let first = order.fresh.into_iter().chain(order.failed).next().unwrap();
+            addresses.handle_tried(first);
+            addresses.handle_connected(first);
+            hosts.handle_dialled(addresses);
+            (first, delay)
+        };
+        for address in found {
+            assert_eq!(dial(&mut hosts), (address, Duration::ZERO));
+            hosts.handle_failed();
+            hosts.handle_disconnected(Instant::now());
+        }
+        let (again, delay) = dial(&mut hosts);
+        assert!(again == found[0] && !delay.is_zero(), "{delay:?}");
+        hosts.handle_disconnected(Instant::now());
+        hosts.handle_expired();
+        assert_eq!(dial(&mut hosts).0, found[0]);
+    }
+
+    /// A server that grants sessions and calls them expired, over and over.
+    /// Guards: B44.
+    #[test]
+    fn repeated_expiries_keep_the_backoff() {
+        let mut hosts = hosts(1, 3);
+        let now = Instant::now();
+        let mut waited = Duration::ZERO;
+        let mut attempts = 0;
+        while waited < Duration::from_secs(60) {
+            waited += hosts.next_attempt().unwrap().delay;
+            attempts += 1;
+            if attempts % 2 == 0 {
+                hosts.handle_disconnected(now);
+                hosts.handle_expired();
+            } else {
+                hosts.handle_connected(now);
+                hosts.handle_disconnected(now + Duration::from_millis(10));
+            }
+        }
+        assert!(attempts < 30, "{attempts} attempts in a minute");
+    }
+
+    /// Guards: P22.
+    #[test]
+    fn the_fallback_is_tried_after_the_others() {
+        let mut hosts = hosts(3, 9);
+        let gateway: HostPort = "gateway:2181".parse().unwrap();
+        hosts.set_fallback(vec![gateway.clone()]);
+        assert_eq!(hosts.len(), 4);
+        let attempts: Vec<_> = (0..8).map(|_| hosts.next_attempt().unwrap()).collect();
+        for (n, attempt) in attempts.iter().enumerate() {
+            assert_eq!(attempt.host == gateway, n % 4 == 3);
+            assert_eq!(attempt.delay.is_zero(), n < 4, "{n}");
+        }
+    }
+
+    /// Guards: P22.
+    #[test]
+    fn a_fallback_that_served_comes_first() {
+        let mut hosts = hosts(2, 9);
+        let gateway: HostPort = "gateway:2181".parse().unwrap();
+        hosts.set_fallback(vec![gateway.clone()]);
+        let now = Instant::now();
+        for _ in 0..3 {
+            hosts.next_attempt();
+        }
+        assert!(hosts.is_on_fallback());
+        hosts.handle_connected(now);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        assert_eq!(hosts.next_attempt().unwrap().host, gateway);
+        let others = [(); 2].map(|()| hosts.next_attempt().unwrap().host);
+        assert!(!others.contains(&gateway));
+        // Once another server has served, the fallback is tried last again.
+        hosts.handle_connected(now);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        assert_ne!(hosts.next_attempt().unwrap().host, gateway);
+    }
+
+    /// The list came over a connection to the server that is the fallback from then on.
+    /// Guards: P22.
+    #[test]
+    fn a_fallback_known_only_later_comes_first() {
+        let gateway: HostPort = "gateway:2181".parse().unwrap();
+        let mut hosts = Hosts::new(vec![gateway.clone()], BackoffPolicy::default(), 9);
+        let now = Instant::now();
+        hosts.next_attempt();
+        hosts.handle_connected(now);
+        let configured = ["zk1:2181", "zk2:2181"].map(|host| host.parse().unwrap());
+        hosts.replace(configured.to_vec()).unwrap();
+        hosts.set_fallback(vec![gateway.clone()]);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        assert_eq!(hosts.next_attempt().unwrap().host, gateway);
+        // The attempt is under way, and no server has served yet.
+        let mut hosts = Hosts::new(vec![gateway.clone()], BackoffPolicy::default(), 9);
+        hosts.next_attempt();
+        hosts.replace(configured.to_vec()).unwrap();
+        hosts.set_fallback(vec![gateway]);
+        assert!(!hosts.fallback_first);
+    }
+
+    /// Guards: P29.
+    #[test]
+    fn fruitless_rounds_give_each_attempt_more() {
+        let mut hosts = hosts(15, 3);
+        let shares = [15, 7, 3, 1, 1].map(|attempts| [attempts; 15]).concat();
+        for (n, share) in shares.into_iter().enumerate() {
+            hosts.next_attempt();
+            assert_eq!(hosts.attempts_in_session(), share, "{n}");
+        }
+        let now = Instant::now();
+        hosts.handle_connected(now);
+        hosts.handle_disconnected(now + Duration::from_secs(5));
+        assert_eq!(hosts.attempts_in_session(), 15);
+    }
+
+    #[test]
+    fn the_order_depends_on_the_seed() {
+        let first = |seed| hosts(7, seed).next_attempt().unwrap().host;
+        assert!((0..20).map(first).any(|h| h != first(0)));
+    }
+}

@@ -1,0 +1,3 @@
+//! Long runs that one release of Apache ZooKeeper is enough for.
+
+mod throughput;

@@ -1,0 +1,222 @@
+//! `cargo xtask structure`: how the files of each crate lie and depend on each other, and what their
+//! prose is like.
+//!
+//! | figure | of each crate |
+//! |---|---|
+//! | files | in `src`, without tests |
+//! | flat | files directly in `src` |
+//! | circle | files of the largest circle of imports |
+//! | upward | share of imports that lead from a lower room to a higher one, where rooms have an order |
+//! | longest | lines of the longest file |
+//! | prose | lines with a word that speaks of people |
+//! | names | tests, letters of the median name and of the longest |
+//!
+//! A path counts as an import of the file that defines the name: re-exports are followed. A `pub use`
+//! of a name that the file itself does not use, and `mod x;`, are no imports.
+
+#![allow(
+    clippy::indexing_slicing,
+    reason = "places are those of the list that is read"
+)]
+
+mod graph;
+mod modules;
+mod prose;
+mod tokens;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::workspace::{Outcome, enter_workspace};
+use graph::Graph;
+use modules::Modules;
+
+/// The rooms of a crate, from the lowest to the highest: what is directly in `src`, by file name or
+/// directory. Of what is not listed, no import counts as upward.
+const ROOMS: [(&str, &[&str]); 1] = [(
+    "zk-client",
+    &[
+        "error",
+        "session",
+        "shared",
+        "telemetry",
+        "driver",
+        "watch",
+        "lease",
+        "state_stream",
+        "ops",
+        "client",
+        "builder",
+        "blocking",
+        "testkit",
+        "cost",
+    ],
+)];
+
+/// Where the prose and the test names are counted, beside the crates.
+const OTHERS: [&str; 2] = ["tests", "xtask"];
+
+/// Figures of a crate that a change may not worsen.
+#[cfg(test)]
+struct Target {
+    package: &'static str,
+    flat: usize,
+    circle: usize,
+    /// In percent.
+    upward: usize,
+    prose: usize,
+}
+
+/// Those of the crates that have reached them.
+#[cfg(test)]
+const TARGETS: [Target; 0] = [];
+
+pub(crate) fn main(arguments: &[String]) -> Outcome {
+    let (flags, directories): (Vec<_>, Vec<_>) =
+        (arguments.iter()).partition(|argument| argument.starts_with('-'));
+    if let Some(flag) = flags.iter().find(|flag| **flag != "--verbose") {
+        return Err(format!("`structure` has no option {flag}; see cargo xtask help").into());
+    }
+    match directories[..] {
+        [] => enter_workspace()?,
+        [directory] => std::env::set_current_dir(directory)?,
+        _ => return Err("`structure` measures one directory".into()),
+    }
+    println!(
+        "{:<14} {:>5} {:>5} {:>7} {:>7} {:>8} {:>6}  names",
+        "package", "files", "flat", "circle", "upward", "longest", "prose"
+    );
+    for package in packages()? {
+        let figures = Figures::of(&package)?;
+        println!("{figures}");
+        if !flags.is_empty() {
+            figures.explain();
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The directories of the crates, and the others.
+fn packages() -> io::Result<Vec<PathBuf>> {
+    let mut packages = Vec::new();
+    for entry in fs::read_dir("crates")? {
+        packages.push(entry?.path());
+    }
+    packages.sort_unstable();
+    packages.extend(OTHERS.iter().map(PathBuf::from));
+    Ok(packages)
+}
+
+/// What is measured of one package.
+#[derive(Debug)]
+struct Figures {
+    name: String,
+    files: usize,
+    flat: usize,
+    /// The files of the largest circle.
+    circle: Vec<String>,
+    /// Imports between files.
+    imports: usize,
+    /// Those that lead to a higher room, if the rooms have an order.
+    upward: Option<Vec<String>>,
+    longest: (usize, String),
+    prose: prose::Count,
+    /// The lengths of the names of the tests.
+    names: Vec<usize>,
+}
+
+impl Figures {
+    fn of(package: &Path) -> io::Result<Self> {
+        let name = package.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        let modules = Modules::read(&package.join("src"))?;
+        let graph = Graph::of(&modules);
+        let rooms = ROOMS.iter().find(|(crate_name, _)| *crate_name == name);
+        let upward = rooms.map(|(_, rooms)| graph.upward(&modules, rooms));
+        let (prose, names) = prose::read(package)?;
+        Ok(Figures {
+            name,
+            files: modules.len(),
+            flat: modules.flat(),
+            circle: graph.largest_circle(&modules),
+            imports: graph.imports(),
+            upward,
+            longest: modules.longest(),
+            prose,
+            names,
+        })
+    }
+
+    /// In percent, rounded up.
+    fn upward_share(&self) -> Option<usize> {
+        let upward = self.upward.as_ref()?.len();
+        Some((upward * 100).div_ceil(self.imports.max(1)))
+    }
+
+    fn explain(&self) {
+        println!("  circle: {}", self.circle.join(", "));
+        for import in self.upward.iter().flatten() {
+            println!("  upward: {import}");
+        }
+        println!("  longest: {}, {} lines", self.longest.1, self.longest.0);
+        for (file, lines) in &self.prose.files {
+            println!("  prose: {lines:>3} {file}");
+        }
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let upward = self.upward_share();
+        let upward = upward.map_or_else(|| "-".to_owned(), |share| format!("{share} %"));
+        let mut names = self.names.clone();
+        names.sort_unstable();
+        let median = names.get(names.len() / 2).copied().unwrap_or_default();
+        let longest = names.last().copied().unwrap_or_default();
+        write!(
+            f,
+            "{:<14} {:>5} {:>5} {:>7} {upward:>7} {:>8} {:>6}  {} tests, {median} letters, at most {longest}",
+            self.name,
+            self.files,
+            self.flat,
+            self.circle.len(),
+            self.longest.0,
+            self.prose.lines,
+            names.len(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_that_were_reached_are_kept() {
+        enter_workspace().unwrap();
+        for target in TARGETS {
+            let package = Path::new("crates").join(target.package);
+            let figures = Figures::of(&package).unwrap();
+            let upward = figures.upward_share().unwrap_or_default();
+            let is_kept = figures.flat <= target.flat
+                && figures.circle.len() <= target.circle
+                && upward <= target.upward
+                && figures.prose.lines <= target.prose;
+            assert!(is_kept, "{figures}\n{:#?}", figures.circle);
+        }
+    }
+
+    #[test]
+    fn every_package_is_measured() {
+        enter_workspace().unwrap();
+        let packages = packages().unwrap();
+        assert!(packages.len() >= 8, "{packages:?}");
+        for package in packages {
+            let figures = Figures::of(&package).unwrap();
+            assert!(figures.files > 0 && figures.flat > 0, "{figures}");
+        }
+    }
+}
