@@ -1,4 +1,4 @@
-//! Debian's packages, for those who may install them.
+//! Debian's packages, which root may install.
 
 use std::env;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 const INSTALL: [&str; 3] = ["install", "-y", "--no-install-recommends"];
 
-/// What somebody with the right to has to run.
+/// The command that a user with the right to install has to run.
 pub(crate) fn command(packages: &[&str]) -> String {
     format!("apt-get {} {}", INSTALL.join(" "), packages.join(" "))
 }

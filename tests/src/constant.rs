@@ -1,9 +1,9 @@
 //! A server that answers from prepared bytes, as fast as requests arrive, so that a client measured
 //! against it waits for nothing but itself.
 //!
-//! It keeps no znodes: whatever is asked for exists, is as long as was said at the start, and is
+//! It keeps no znodes: every path exists, is as long as was said at the start, and is
 //! unchanged by any write. A thread for each connection reads what there is, and writes the answers
-//! to all of it at once. Unlike the rest of this library it speaks the client protocol, but a
+//! to all of it at once. Unlike the rest of this library it implements the client protocol, but a
 //! client's correctness is never judged by it.
 
 mod answers;
@@ -127,7 +127,7 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
         if state.closing {
             return;
         }
-        // A client that is gone before it is accepted concerns nobody.
+        // The client disconnected before it was accepted: nothing to serve.
         let Ok((stream, _)) = accepted else {
             drop(state);
             thread::sleep(ACCEPT_PAUSE);

@@ -67,7 +67,7 @@ impl Curator {
         fs::create_dir_all(directory)
             .map_err(|source| Error::io(format!("create {}", directory.display()), source))?;
         if let Err(refused) = runs_sources(installation.java(), directory) {
-            // A JAVA_HOME is theirs who set it.
+            // A JAVA_HOME that the user has set is left alone.
             if env::var_os("JAVA_HOME").is_some() || !apt::can_install() {
                 return Err(refused);
             }

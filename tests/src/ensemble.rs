@@ -58,7 +58,7 @@ impl Ensemble {
         }
     }
 
-    /// Starts a server on each of these hosts, and waits until every one serves. It is asked on its
+    /// Starts a server on each of these hosts, and waits until every one serves. It is queried on its
     /// own host, and so can be whatever is cut.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::installation::MissingZooKeeper;
 /// The harness's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A server could not be had, or did not do what it was told.
+/// A server could not be started, or did not execute a command.
 ///
 /// `Debug` prints the same text as `Display`: tests `unwrap()`, and what they then print should
 /// read as a message with a log, not as a struct with escaped newlines.
@@ -50,7 +50,7 @@ impl Error {
         }
     }
 
-    /// Whether the server lost its port to somebody else between the choice and the bind.
+    /// Whether another process took the server's port between the choice and the bind.
     #[must_use]
     pub fn is_port_conflict(&self) -> bool {
         match self {

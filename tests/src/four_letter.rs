@@ -13,7 +13,7 @@ const REPLY_LIMIT: u64 = 1 << 20;
 ///
 /// # Errors
 ///
-/// If the server cannot be reached, or is silent for longer than `timeout`.
+/// If the server cannot be reached, or sends nothing for longer than `timeout`.
 pub fn ask(server: SocketAddr, word: &str, timeout: Duration) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&server, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_server_is_a_timeout() {
+    fn mute_server_is_a_timeout() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let error = ask(
             listener.local_addr().unwrap(),

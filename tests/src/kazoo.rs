@@ -34,7 +34,8 @@ impl Kazoo {
         if !kazoo.is_complete() {
             fs::create_dir_all(directory)
                 .map_err(|source| Error::io(format!("create {}", directory.display()), source))?;
-            // Made elsewhere and moved: what bears the name is complete, whoever else makes one.
+            // Made elsewhere and then renamed, so that a directory of this name is complete, even if
+            // another process makes one at the same time.
             let draft = directory.join(format!("kazoo-{VERSION}-{}", process::id()));
             make(&draft)?;
             let moved = fs::rename(&draft, &environment);
@@ -44,7 +45,7 @@ impl Kazoo {
                 return Err(Error::io(doing, moved.err().unwrap_or_else(unusable)));
             }
             if moved.is_err() {
-                // Somebody was quicker; ours is of no use, and in nobody's way if it stays.
+                // Another process was quicker. This copy is not needed, and harmless if it stays.
                 let _ = fs::remove_dir_all(&draft);
             }
         }

@@ -43,20 +43,20 @@
 //!
 //! # Layout
 //!
-//! - [`installation`]: where Java and ZooKeeper are, and how to get them
+//! - [`installation`]: where Java and ZooKeeper are, and how to install them
 //! - [`tool`]: programs that count what another does
-//! - [`kazoo`]: a client of somebody else's, and the Python to run it with
-//! - [`curator`]: another, in Java, of the release's jars or of Debian
+//! - [`kazoo`]: the Python client, and the Python to run it with
+//! - [`curator`]: the Java recipes, of the release's jars or of Debian
 //! - [`network`], [`namespace`]: hosts on a bridge, and what cuts them off (Linux, root)
 //! - [`options`]: what a server is started with, and the `zoo.cfg` made of it
-//! - [`server`]: one server process: kill, pause, restart, ask
+//! - [`server`]: one server process: kill, pause, restart, query
 //! - [`standalone`], [`ensemble`]: servers with a life time and a directory
-//! - [`four_letter`]: `srvr` and its kin
+//! - [`four_letter`]: `srvr` and other four-letter words
 //! - [`lincheck`]: whether a recorded history can be explained
 //! - [`constant`]: a server that answers from prepared bytes, for measuring
 //! - [`proxy`]: a TCP proxy that cuts, refuses, delays and stalls
 //! - [`starvation`]: scenes that depend on real time
-//! - [`txn_log`]: what a server has written down
+//! - [`txn_log`]: a reader of a server's transaction log
 //! - [`watchdog`]: waits that fail when nothing happens, and never because a machine is slow
 //! - [`ports`], [`run_directory`], [`signal`]: loopback ports, clean-up, signals without `unsafe`
 

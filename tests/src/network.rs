@@ -286,7 +286,7 @@ impl Cut {
         let link = if is_made { "down" } else { "up" };
         let verb = if is_made { "add" } else { "del" };
         match self {
-            // The sender's own route would tell the sender.
+            // A route of the sender's own would report the cut to the sender.
             Self::Path {
                 from,
                 to,

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-/// `user:password` of the superuser, as `addauth digest` takes it. Every server the harness starts
-/// knows it; nobody is superuser who does not present it.
+/// `user:password` of the superuser, as `addauth digest` takes it. Every server that the harness
+/// starts accepts it, and grants these rights to no other credentials.
 pub const SUPER_CREDENTIALS: &str = "super:secret";
 
-// base64(sha1(SUPER_CREDENTIALS)), in the form ZooKeeper's system property wants.
+// base64(sha1(SUPER_CREDENTIALS)), in the form of ZooKeeper's system property.
 const SUPER_DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
 
 // Standard output and error of the server are its log file.

@@ -46,7 +46,7 @@ pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
 ///
 /// # Errors
 ///
-/// If somebody has the port for good, or none may.
+/// If another process keeps the port, or no port may be bound.
 pub(crate) fn listen_again(address: SocketAddr) -> io::Result<TcpListener> {
     let deadline = Instant::now() + LISTEN_TIMEOUT;
     loop {

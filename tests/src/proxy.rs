@@ -142,7 +142,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If somebody has taken the port meanwhile.
+    /// If another process has taken the port meanwhile.
     pub fn refuse(&self, refuse: bool) -> Result<()> {
         self.shared.lock().refusing = refuse;
         self.shared.changed.notify_all();
@@ -166,7 +166,7 @@ impl Proxy {
     }
 
     /// Holds back everything that arrives from now on, in both directions, or lets it flow. New
-    /// connections are accepted and are as silent.
+    /// connections are accepted, and their bytes are held back too.
     pub fn stall(&self, stall: bool) {
         self.shared.lock().stalled = stall;
         self.shared.changed.notify_all();
@@ -202,8 +202,8 @@ impl Proxy {
         }
     }
 
-    /// Holds whatever arrives, in both directions, for so long before it goes on; zero for not at
-    /// all. What arrives meanwhile goes on with it.
+    /// Holds whatever arrives, in both directions, for so long before it is forwarded; zero for not at
+    /// all. What arrives meanwhile is forwarded with it.
     pub fn delay(&self, delay: Duration) {
         self.shared.lock().delay = delay;
     }
@@ -308,7 +308,8 @@ fn listen_again(shared: &Shared, address: SocketAddr) -> Option<TcpListener> {
         if state.closing {
             return None;
         }
-        // Other threads' forks need a moment, and nobody waits for the lock but who waits for this.
+        // A fork in another thread keeps the port for a moment. Only callers of this function wait for
+        // the lock.
         match ports::listen_again(address) {
             Ok(listener) => {
                 state.listening = true;

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 pub(crate) const PID_FILE: &str = "pid";
 
 // $1 is the directory, $2 is "keep" or "remove". A process that has a pid from a pid file but not
-// the directory on its command line is somebody else's, who got the number later.
+// the directory on its command line is another program that got the number later.
 const JANITOR: &str = r#"
 trap '' INT TERM HUP
 cat >/dev/null
@@ -46,7 +46,7 @@ struct RunDirectory {
 
 static RUN_DIRECTORY: Mutex<Option<RunDirectory>> = Mutex::new(None);
 
-/// Whether `ZK_TESTS_KEEP` asks to keep directories for a look afterwards.
+/// Whether `ZK_TESTS_KEEP` is set, so that directories are kept for a look afterwards.
 #[must_use]
 pub fn keep_requested() -> bool {
     std::env::var_os("ZK_TESTS_KEEP").is_some_and(|value| !value.is_empty() && value != "0")

@@ -18,12 +18,12 @@ use crate::site::Site;
 use crate::watchdog::try_poll;
 
 const MAIN_CLASS: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
-/// After which a question is asked again on another connection: a server that starts may accept one
+/// After which a query is repeated on another connection: a server that starts may accept one
 /// and forget it.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// The same while it starts, doubled up to the last whenever it was too short.
-const FIRST_PATIENCE: Duration = Duration::from_millis(500);
-const MOST_PATIENCE: Duration = Duration::from_secs(60);
+const FIRST_TIMEOUT: Duration = Duration::from_millis(500);
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
 const LOG_TAIL_BYTES: u64 = 4096;
 
 /// A ZooKeeper server: alone or a member of an [`Ensemble`](crate::Ensemble).
@@ -133,7 +133,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If it was not running: a server that died by itself is news to a test that kills it.
+    /// If it was not running: a test that kills a server must notice that the server had died before.
     pub fn kill(&self) -> Result<()> {
         let mut process = self.process();
         let mut child = self.take_running(&mut process)?;
@@ -152,7 +152,7 @@ impl Server {
         let mut process = self.process();
         let mut child = self.take_running(&mut process)?;
         let asked = signal::send(child.id(), Signal::Term)
-            // A paused process sees SIGTERM only once it goes on.
+            // A paused process sees SIGTERM only once it continues.
             .and_then(|()| signal::send(child.id(), Signal::Continue));
         let what = format!("server-{} to end on SIGTERM", self.id);
         let gone = asked.is_ok().then(|| {
@@ -188,7 +188,7 @@ impl Server {
         .map_err(|verdict| self.failure(format!("did not stop on SIGSTOP: {verdict}")))
     }
 
-    /// Lets it go on after [`pause`](Self::pause).
+    /// Lets it continue after [`pause`](Self::pause).
     ///
     /// # Errors
     ///
@@ -277,7 +277,7 @@ impl Server {
     /// If its process ends, or does nothing any more.
     pub fn wait_until_serving(&self) -> Result<Srvr> {
         let mut last = Ok(());
-        let mut patience = FIRST_PATIENCE;
+        let mut time_limit = FIRST_TIMEOUT;
         let what = format!("server-{} to serve", self.id);
         let answer = try_poll(&what, || {
             if self.pid().is_none() {
@@ -285,14 +285,14 @@ impl Server {
             }
             let asked = Instant::now();
             match self
-                .srvr_within(patience)
+                .srvr_within(time_limit)
                 .and_then(|srvr| self.with_secure_port(srvr))
             {
                 Ok(srvr) => Some(Ok(srvr)),
                 Err(reason) => {
                     last = Err(reason);
-                    if asked.elapsed() >= patience {
-                        patience = (patience * 2).min(MOST_PATIENCE);
+                    if asked.elapsed() >= time_limit {
+                        time_limit = (time_limit * 2).min(LONGEST_TIMEOUT);
                     }
                     None
                 }

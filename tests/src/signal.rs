@@ -51,7 +51,7 @@ pub fn send(pid: u32, signal: Signal) -> Result<()> {
     })
 }
 
-/// Whether every thread of `pid` is stopped; `None` where the system does not tell (no `/proc`).
+/// Whether every thread of `pid` is stopped; `None` on systems without `/proc`.
 ///
 /// SIGSTOP is delivered to one thread and reaches the others a moment later, so "sent" is not yet
 /// "frozen".
@@ -59,7 +59,7 @@ pub fn send(pid: u32, signal: Signal) -> Result<()> {
 pub fn is_stopped(pid: u32) -> Option<bool> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let all = threads.flatten().all(|thread| {
-        // A thread that ended between the listing and the look runs no more.
+        // A thread that ended between the listing and the look does not run any more.
         std::fs::read_to_string(thread.path().join("stat")).map_or(true, |stat| {
             matches!(thread_state(&stat), Some('T' | 't' | 'Z' | 'X'))
         })

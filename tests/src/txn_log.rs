@@ -151,7 +151,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// What a record of this type does; a digest may follow it, which nobody reads.
+    /// What a record of this type does. A digest may follow the record, and is not read.
     fn changes(&mut self, kind: i32, changes: &mut Vec<Change>) -> io::Result<()> {
         match kind {
             // create, create2, createContainer, createTTL

@@ -197,7 +197,7 @@ impl Wait {
         Wait { id }
     }
 
-    /// Why it was given up, if it was. A caller that fails with more to say asks this.
+    /// Why it was given up, if it was: for a caller that fails with a message of its own.
     #[must_use]
     pub fn verdict(&self) -> Option<String> {
         let state = state();

@@ -37,8 +37,8 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     })
 }
 
-/// Installs what counts, where that may be done. What then is not counted goes into the summary: a
-/// machine that lets nobody trace is no reason to fail.
+/// Installs the programs that count, where that is allowed. The summary says what could not be counted:
+/// a machine that does not allow tracing is no reason to fail.
 pub(crate) fn tools() -> Option<Suite> {
     let missing = Tool::ALL.map(|tool| (tool, tool.find_or_install()));
     let remarks: Vec<_> = missing

@@ -7,14 +7,15 @@ use std::collections::hash_map::Entry;
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use zk_tests::watchdog::GIVEN_UP;
 
 use crate::hang::Watch;
+use crate::programs::{Program, Programs};
 use crate::report::Suite;
-use crate::suites::BUILD;
-use crate::workspace::{Outcome, cargo, enter_workspace};
+use crate::workspace::{Outcome, enter_workspace};
 
 const LIST: &str = "tests/SEEDED_BUGS.md";
 const VARIABLE: &str = "ZK_SEEDED_BUG";
@@ -50,7 +51,7 @@ pub(crate) fn run(numbers: &[String]) -> Result<Suite, Box<dyn Error>> {
     let mut sound: HashMap<(&str, &str), bool> = HashMap::new();
     for bug in &bugs {
         let place = (&*bug.package, &*bug.target);
-        let Some(program) = programs.get(&(bug.package.clone(), bug.target.clone())) else {
+        let Some(program) = programs.test(&bug.package, &bug.target) else {
             return Err(format!("{LIST}: {} has no target {}", bug.package, bug.target).into());
         };
         let is_sound = match sound.entry(place) {
@@ -124,70 +125,30 @@ fn read(list: &str) -> Result<Vec<Bug>, String> {
     Ok(bugs)
 }
 
-/// A program of tests, and the directory of its package, in which cargo would run it.
-#[derive(Debug, PartialEq, Eq)]
-struct Program {
-    path: String,
-    directory: String,
-}
-
-/// Builds what the bugs need at once, and says where it is, by package and target.
-fn build(bugs: &[Bug]) -> Result<HashMap<(String, String), Program>, Box<dyn Error>> {
+/// Builds what the bugs need.
+fn build(bugs: &[Bug]) -> Result<Programs, Box<dyn Error>> {
     let mut targets: Vec<_> = bugs.iter().map(|bug| &*bug.target).collect();
     targets.sort_unstable();
     targets.dedup();
-    let mut command = cargo();
-    command.arg("test").args(BUILD);
-    command.args(["--no-run", "--message-format=json-render-diagnostics"]);
-    for target in targets {
-        match target {
-            "lib" => command.arg("--lib"),
-            target => command.args(["--test", target]),
-        };
-    }
-    switch_on(&mut command, None)?;
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err("the seeded bugs do not build".into());
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    Ok(messages.lines().filter_map(program).collect())
+    let arguments = targets.into_iter().flat_map(|target| match target {
+        "lib" => vec!["--lib".to_owned()],
+        target => vec!["--test".to_owned(), target.to_owned()],
+    });
+    let (tree, target) = (tree::prepare()?, target()?);
+    Programs::build(&arguments.collect::<Vec<_>>(), |command| {
+        command.current_dir(tree).env("CARGO_TARGET_DIR", target);
+    })
 }
 
-/// The program that a message of cargo is about, with its package and its target.
-fn program(message: &str) -> Option<((String, String), Program)> {
-    let value = |key: &str| {
-        let (_, rest) = message.split_once(&format!("\"{key}\":\""))?;
-        Some(rest.split_once('"')?.0.to_owned())
-    };
-    let path = value("executable")?;
-    // `path+file:///directory#1.0.0`, or `…#name@1.0.0` where the directory has another name.
-    let id = value("package_id")?;
-    let (directory, version) = id.split_once('#')?;
-    let directory = directory.split_once("://")?.1.to_owned();
-    let package = match version.split_once('@') {
-        Some((name, _)) => name.to_owned(),
-        None => directory.rsplit('/').next()?.to_owned(),
-    };
-    let target = match message.contains("\"kind\":[\"lib\"]") {
-        true => "lib".to_owned(),
-        false => value("name")?,
-    };
-    Some(((package, target), Program { path, directory }))
+/// The directory that cargo builds the copy into: that of the sources, for the dependencies are the same.
+fn target() -> io::Result<PathBuf> {
+    Ok(std::env::current_dir()?.join("target"))
 }
 
 /// Runs the tests of a program that the filters select, with a bug or without.
 fn test(program: &Program, filters: &[&str], bug: Option<&str>) -> io::Result<Verdict> {
-    let mut command = Command::new(&program.path);
-    command
-        .args(filters)
-        .current_dir(&program.directory)
-        .env("CARGO_MANIFEST_DIR", &program.directory)
-        .env("ZK_TESTS_SERVER", "embedded")
-        .stdin(Stdio::null());
+    let mut command = program.command();
+    command.args(filters).env("ZK_TESTS_SERVER", "embedded");
     select(&mut command, bug);
     let child = command
         .stdout(Stdio::piped())
@@ -197,7 +158,7 @@ fn test(program: &Program, filters: &[&str], bug: Option<&str>) -> io::Result<Ve
     let output = child.wait_with_output()?;
     drop(watch);
     let said = String::from_utf8_lossy(&output.stdout);
-    // A test that waits in vain has failed, too, wherever it waits.
+    // A test whose wait was given up has failed, too.
     let given_up = String::from_utf8_lossy(&output.stderr).contains(GIVEN_UP);
     let failed = said.contains("test result: FAILED") || given_up;
     let passed = said
@@ -220,8 +181,7 @@ fn test(program: &Program, filters: &[&str], bug: Option<&str>) -> io::Result<Ve
 pub(crate) fn switch_on(command: &mut Command, bug: Option<&str>) -> Result<(), Box<dyn Error>> {
     command
         .current_dir(tree::prepare()?)
-        // The dependencies of the copy and of the sources are the same.
-        .env("CARGO_TARGET_DIR", std::env::current_dir()?.join("target"));
+        .env("CARGO_TARGET_DIR", target()?);
     select(command, bug);
     Ok(())
 }
@@ -248,29 +208,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-
-    #[test]
-    fn programs_are_found_by_package_and_target() {
-        let message = |id: &str, kind: &str, name: &str| {
-            format!(
-                "{{\"reason\":\"compiler-artifact\",\"package_id\":\"path+file:///w/{id}\",\
-                 \"target\":{{\"kind\":[\"{kind}\"],\"name\":\"{name}\"}},\
-                 \"executable\":\"/t/{name}-1\"}}"
-            )
-        };
-        let place = |message: &str| program(message).unwrap().0;
-        let pair = |package: &str, target: &str| (package.to_owned(), target.to_owned());
-        let library = message("crates/zk-client#0.1.0", "lib", "zk_client");
-        assert_eq!(place(&library), pair("zk-client", "lib"));
-        let tests = message("tests#zk-tests@0.1.0", "test", "server");
-        assert_eq!(place(&tests), pair("zk-tests", "server"));
-        let found = program(&tests).unwrap().1;
-        assert_eq!(
-            (&*found.path, &*found.directory),
-            ("/t/server-1", "/w/tests")
-        );
-        assert!(program("{\"reason\":\"build-finished\",\"success\":true}").is_none());
-    }
 
     #[test]
     fn the_list_is_a_table_of_five_columns() {

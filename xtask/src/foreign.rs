@@ -52,7 +52,7 @@ impl Missing {
         })
     }
 
-    /// What a test binary is told, to leave them out.
+    /// The arguments with which a test binary leaves them out.
     pub(crate) fn skipped(&self) -> [String; 2] {
         ["--skip".to_owned(), self.mark.to_owned()]
     }

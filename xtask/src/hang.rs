@@ -19,7 +19,7 @@ const LIMIT: u32 = PROCESS_LIMIT * 3 / 2;
 /// Processor time without output, longer than the watchdog of a test binary allows for one wait.
 const LIMIT_OF_WORK: Duration = WORK_LIMIT.saturating_mul(2);
 
-/// Watches one run of cargo for as long as this lives.
+/// Watches one program, or one run of cargo, for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Watch(Arc<Shared>);
 
@@ -31,11 +31,22 @@ struct Shared {
 }
 
 impl Watch {
-    pub(crate) fn over(cargo: u32) -> Self {
+    /// Over a program of tests.
+    pub(crate) fn over(program: u32) -> Self {
+        Self::begin(program, |program| vec![(program, threads(program))])
+    }
+
+    /// Over what cargo runs, which is ended so that cargo continues with the next.
+    pub(crate) fn over_cargo(cargo: u32) -> Self {
+        Self::begin(cargo, children)
+    }
+
+    /// Watches a process and those it starts; `victims` are the processes that are ended.
+    fn begin(process: u32, victims: fn(u32) -> Vec<(u32, Vec<String>)>) -> Self {
         let shared = Arc::new(Shared::default());
         thread::spawn({
             let shared = shared.clone();
-            move || watch(cargo, &shared)
+            move || watch(process, victims, &shared)
         });
         Watch(shared)
     }
@@ -84,21 +95,21 @@ impl Count {
     }
 }
 
-fn watch(cargo: u32, shared: &Shared) {
-    let mut sampler = Sampler::of(cargo);
+fn watch(process: u32, victims: fn(u32) -> Vec<(u32, Vec<String>)>, shared: &Shared) {
+    let mut sampler = Sampler::of(process);
     let mut count = Count::default();
     while !shared.over.load(Ordering::Relaxed) {
         let second = sampler.second(SECOND);
         if let Some(why) = count.add(&second, shared.output.load(Ordering::Relaxed)) {
-            end(cargo, &why);
+            end(victims(process), &why);
             count = Count::default();
         }
     }
 }
 
-/// Ends what cargo runs, so that cargo goes on with the next; the report counts it as a failure.
-fn end(cargo: u32, why: &str) {
-    for (process, threads) in children(cargo) {
+/// Ends these processes, which have these threads; the report counts each as a failure.
+fn end(victims: Vec<(u32, Vec<String>)>, why: &str) {
+    for (process, threads) in victims {
         // Not `println!`: the runner holds the lock of standard output.
         eprintln!(
             "\nxtask: {why}, and process {process} is killed; its threads: {}",
@@ -110,26 +121,28 @@ fn end(cargo: u32, why: &str) {
     }
 }
 
-/// The processes that this one has started, with the names of their threads: a test has a thread of
-/// its name.
+/// The processes that this one has started, with their threads.
 fn children(parent: u32) -> Vec<(u32, Vec<String>)> {
-    let read = |path: String| fs::read_to_string(path).unwrap_or_default();
-    let tasks = |process: u32| {
-        let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter();
-        tasks
-            .flatten()
-            .flatten()
-            .map(|task| task.path().display().to_string())
-    };
     let ids = tasks(parent).map(|task| read(format!("{task}/children")));
     let ids = ids.collect::<Vec<_>>().join(" ");
-    ids.split_whitespace()
-        .filter_map(|id| id.parse().ok())
-        .map(|id| {
-            let names = tasks(id).map(|task| read(format!("{task}/comm")).trim().to_owned());
-            (id, names.collect())
-        })
-        .collect()
+    let ids = ids.split_whitespace().filter_map(|id| id.parse().ok());
+    ids.map(|id| (id, threads(id))).collect()
+}
+
+/// The names of the threads of a process: a test has a thread of its name.
+fn threads(process: u32) -> Vec<String> {
+    let names = tasks(process).map(|task| read(format!("{task}/comm")).trim().to_owned());
+    names.collect()
+}
+
+fn tasks(process: u32) -> impl Iterator<Item = String> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter();
+    let tasks = tasks.flatten().flatten();
+    tasks.map(|task| task.path().display().to_string())
+}
+
+fn read(path: String) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod fuzz;
 mod hang;
 mod output;
 mod partitions;
+mod programs;
 mod releases;
 mod report;
 mod servers;
@@ -73,7 +74,7 @@ commands:
       data and logs behind; --until-signal does not read standard input.
   sim [--seeds N] [--first S] [--trace]
       Runs N seeds of the simulation (1000), from S on (1), and prints what was done, what went
-      wrong and what was checked. A seed replays its run; --trace tells everything about it.
+      wrong and what was checked. A seed replays its run; --trace prints all of it.
   structure [--verbose] [DIRECTORY]
       Prints, for each crate of this or another checkout, how its files lie and depend on each other, and counts words in its
       prose that speak of people. With --verbose, names the files.

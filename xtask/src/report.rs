@@ -123,15 +123,20 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// A program of this name has been started, whose output follows.
+    pub(crate) fn begin(&mut self, name: String) {
+        self.close();
+        self.current = Some(Suite {
+            name,
+            ..Suite::default()
+        });
+    }
+
     pub(crate) fn line(&mut self, line: &str) {
         let line = without_escapes(line);
         let text = line.trim();
         if let Some(name) = suite_name(text) {
-            self.close();
-            self.current = Some(Suite {
-                name,
-                ..Suite::default()
-            });
+            self.begin(name);
         } else if let Some(counts) = text.strip_prefix("test result: ") {
             let Some(mut suite) = self.current.take() else {
                 return;

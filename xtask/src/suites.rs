@@ -5,10 +5,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::programs::{Program, Programs};
+
 /// All features of all packages, always: then every step of a run uses the same build.
 pub(crate) const BUILD: [&str; 2] = ["--workspace", "--all-features"];
 
 const CRATES: &str = "crates";
+const TESTS: &str = "tests/tests";
 
 /// The programs of `zk-tests` that need no server.
 const OFFLINE: [&str; 2] = ["offline", "memory"];
@@ -29,86 +32,77 @@ const APACHE: &str = "apache::";
 /// The room of the tests that run on one release of Apache ZooKeeper only.
 const ONE_APACHE: &str = "one_apache::";
 
-/// The test target of `zk-recipes` that runs on the embedded server as each older server. Its target
-/// `default_server` chooses the servers itself, or measures what the default server costs.
-const RECIPES: [&str; 1] = ["on_every_server"];
+/// The package of these programs.
+const PACKAGE: &str = "zk-tests";
 
-/// Test targets of the crates that the short form leaves out.
-const LONG: [&str; 1] = ["long_runs"];
+/// The test targets of [`RECIPES`] that run on the embedded server as each older server.
+const ON_EVERY_SERVER: [&str; 1] = ["on_every_server"];
+const RECIPES: &str = "zk-recipes";
 
-/// Test targets, and the rooms of theirs that are left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Selection {
-    targets: Vec<String>,
+/// Test targets that the short form leaves out, in whatever package.
+const LONG: [&str; 1] = [SLOW];
+
+/// Programs of tests, and the rooms of theirs that are left out.
+#[derive(Debug)]
+pub(crate) struct Selection<'a> {
+    pub(crate) programs: Vec<&'a Program>,
     left_out: Vec<&'static str>,
 }
 
-impl Selection {
-    fn new(programs: &[&str], left_out: &[&'static str]) -> Self {
+impl<'a> Selection<'a> {
+    /// The programs of [`PACKAGE`] with these names, but for these rooms.
+    fn new(programs: &'a Programs, names: &[&str], left_out: &[&'static str]) -> Self {
+        let of_package = programs
+            .tests()
+            .filter(|program| program.package == PACKAGE);
         Selection {
-            targets: programs.iter().map(ToString::to_string).collect(),
+            programs: of_package
+                .filter(|program| names.contains(&&*program.target))
+                .collect(),
             left_out: left_out.to_vec(),
         }
     }
 
-    /// Everything in the crates, and the unit tests of `zk-tests` and of this program.
-    pub(crate) fn crates(form: Form) -> io::Result<Self> {
-        let mut targets = crate_targets(Path::new(CRATES))?;
-        if form == Form::Short {
-            targets.retain(|name| !LONG.contains(&&**name));
-        }
-        Ok(Selection {
-            targets,
+    /// Everything in the crates, and the unit tests of [`PACKAGE`] and of this program.
+    pub(crate) fn crates(programs: &'a Programs) -> Self {
+        let others = |program: &&Program| program.package != PACKAGE || program.target == "lib";
+        Selection {
+            programs: programs.tests().filter(others).collect(),
             left_out: Vec::new(),
-        })
+        }
     }
 
     /// What needs no server.
-    pub(crate) fn offline(form: Form) -> Self {
-        match form {
-            Form::Short => Self::new(&OFFLINE, &[]),
-            Form::Full => Self::new(
-                &[OFFLINE.as_slice(), &[SLOW]].concat(),
-                &[CURRENT_SERVER, APACHE],
-            ),
-        }
+    pub(crate) fn offline(programs: &'a Programs) -> Self {
+        let names = [OFFLINE.as_slice(), &[SLOW]].concat();
+        Self::new(programs, &names, &[CURRENT_SERVER, APACHE])
     }
 
     /// What runs on the embedded server as it is by default.
-    pub(crate) fn embedded(form: Form) -> Self {
-        match form {
-            Form::Short => Self::new(&[SERVER], &[APACHE]),
-            Form::Full => Self::new(&[SERVER, SLOW], &[APACHE, NO_SERVER]),
-        }
+    pub(crate) fn embedded(programs: &'a Programs) -> Self {
+        Self::new(programs, &[SERVER, SLOW], &[APACHE, NO_SERVER])
     }
 
     /// What runs on the embedded server as an older server.
-    pub(crate) fn pose() -> Self {
-        Self::new(&[SERVER], &[APACHE, CURRENT_SERVER, ONE_SERVER])
-    }
-
-    /// The recipes' tests that run on the embedded server as an older server.
-    pub(crate) fn recipes() -> Self {
-        Self::new(&RECIPES, &[])
+    pub(crate) fn pose(programs: &'a Programs) -> Self {
+        let left_out = [APACHE, CURRENT_SERVER, ONE_SERVER];
+        let mut selection = Self::new(programs, &[SERVER], &left_out);
+        let recipes = programs.tests().filter(|program| {
+            program.package == RECIPES && ON_EVERY_SERVER.contains(&&*program.target)
+        });
+        selection.programs.extend(recipes);
+        selection
     }
 
     /// What runs on the first release of Apache ZooKeeper.
-    pub(crate) fn first_release() -> Self {
-        Self::new(&[SERVER, SLOW], &[NO_SERVER])
+    pub(crate) fn first_release(programs: &'a Programs) -> Self {
+        Self::new(programs, &[SERVER, SLOW], &[NO_SERVER])
     }
 
     /// What runs on each further release.
-    pub(crate) fn further_release() -> Self {
-        Self::new(&[SERVER, SLOW], &[NO_SERVER, ONE_SERVER, ONE_APACHE])
-    }
-
-    /// The arguments with which cargo builds these targets.
-    pub(crate) fn to_cargo(&self) -> Vec<String> {
-        let build = BUILD.iter().map(ToString::to_string);
-        let tests = self.targets.iter();
-        build
-            .chain(tests.flat_map(|name| ["--test".to_owned(), name.clone()]))
-            .collect()
+    pub(crate) fn further_release(programs: &'a Programs) -> Self {
+        let left_out = [NO_SERVER, ONE_SERVER, ONE_APACHE];
+        Self::new(programs, &[SERVER, SLOW], &left_out)
     }
 
     /// The arguments with which the programs leave out these rooms.
@@ -130,38 +124,48 @@ pub(crate) enum Form {
     Full,
 }
 
+impl Form {
+    /// The arguments with which cargo builds what this form runs.
+    pub(crate) fn targets(self) -> io::Result<Vec<String>> {
+        if self == Form::Full {
+            return Ok(vec!["--tests".to_owned()]);
+        }
+        let mut names = Vec::new();
+        for package in fs::read_dir(CRATES)? {
+            names.extend(test_targets(&package?.path().join("tests"))?);
+        }
+        names.extend(test_targets(Path::new(TESTS))?);
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| !LONG.contains(&&**name));
+        let tests = names.into_iter();
+        let tests = tests.flat_map(|name| ["--test".to_owned(), name]);
+        Ok(["--lib".to_owned(), "--bins".to_owned()]
+            .into_iter()
+            .chain(tests)
+            .collect())
+    }
+}
+
 /// What the short form leaves out, in words for its summary.
 pub(crate) fn left_out() -> Vec<String> {
     vec![
-        format!("the test targets {} of the crates", LONG.join(", ")),
-        format!("the program `{SLOW}`: simulation, histories, chaos, partitions, other clients"),
+        format!("the test targets {}", LONG.join(", ")),
         "Apache ZooKeeper, and the embedded server as an older server".to_owned(),
         "the seeded bugs".to_owned(),
     ]
 }
 
-/// The test targets of the packages in a directory: `tests/name.rs`, or `tests/name/main.rs`.
-fn crate_targets(crates: &Path) -> io::Result<Vec<String>> {
-    let mut targets = Vec::new();
-    for package in fs::read_dir(crates)? {
-        let tests = package?.path().join("tests");
-        if !tests.is_dir() {
-            continue;
-        }
-        for entry in fs::read_dir(tests)? {
-            targets.extend(target_name(&entry?.path()));
-        }
+/// The test targets in a directory, as cargo finds them: `name.rs`, or `name/main.rs`.
+fn test_targets(directory: &Path) -> io::Result<Vec<String>> {
+    if !directory.is_dir() {
+        return Ok(Vec::new());
     }
-    targets.sort_unstable();
-    targets.dedup();
-    let mut listed = RECIPES.iter().chain(&LONG);
-    match listed.find(|name| !targets.iter().any(|target| target == *name)) {
-        None => Ok(targets),
-        // A list that has fallen behind would leave out tests and say nothing.
-        Some(name) => Err(io::Error::other(format!(
-            "there is no test target {name}, which is in a list of xtask/src/suites.rs"
-        ))),
-    }
+    let entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
+    let targets = entries
+        .iter()
+        .filter_map(|entry| target_name(&entry.path()));
+    Ok(targets.collect())
 }
 
 fn target_name(path: &Path) -> Option<String> {
@@ -178,26 +182,28 @@ fn target_name(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tests");
-
     #[test]
-    fn targets_are_found_as_cargo_finds_them() {
-        let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates");
-        let targets = crate_targets(Path::new(crates)).unwrap();
-        assert!(targets.iter().any(|name| name == RECIPES[0]), "{targets:?}");
-        assert!(!targets.iter().any(|name| name == "common"), "{targets:?}");
-        let program = Path::new(TESTS).join(SERVER);
-        assert_eq!(target_name(&program).as_deref(), Some(SERVER));
+    fn the_short_form_builds_no_long_targets() {
+        crate::workspace::enter_workspace().unwrap();
+        let targets = Form::Short.targets().unwrap();
+        for name in ["offline", SERVER, "shell"] {
+            assert!(targets.iter().any(|target| target == name), "{targets:?}");
+        }
+        for name in [SLOW, "common"] {
+            assert!(!targets.iter().any(|target| target == name), "{targets:?}");
+        }
+        assert_eq!(Form::Full.targets().unwrap(), ["--tests"]);
     }
 
     /// A name that no module has leaves out nothing.
     #[test]
     fn every_room_is_a_module() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(TESTS);
         for (program, rooms) in [
             (SERVER, &[CURRENT_SERVER, ONE_SERVER, APACHE][..]),
             (SLOW, &[NO_SERVER, CURRENT_SERVER, APACHE, ONE_APACHE]),
         ] {
-            let main = fs::read_to_string(format!("{TESTS}/{program}/main.rs")).unwrap();
+            let main = fs::read_to_string(directory.join(program).join("main.rs")).unwrap();
             for room in rooms {
                 let name = room.strip_suffix("::").unwrap();
                 assert!(main.contains(&format!("mod {name};")), "{program} {room}");
@@ -208,9 +214,10 @@ mod tests {
     /// A module in a room must not look like a room of another kind.
     #[test]
     fn no_other_module_is_named_as_a_room() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(TESTS);
         let rooms = [NO_SERVER, CURRENT_SERVER, ONE_SERVER, APACHE];
         for program in [SERVER, SLOW] {
-            for room in fs::read_dir(format!("{TESTS}/{program}")).unwrap() {
+            for room in fs::read_dir(directory.join(program)).unwrap() {
                 let room = room.unwrap().path();
                 let modules = fs::read_dir(&room).into_iter().flatten().flatten();
                 for module in modules {
@@ -224,19 +231,5 @@ mod tests {
 
     fn target_or_directory(path: &Path) -> String {
         path.file_stem().unwrap().to_str().unwrap().to_owned()
-    }
-
-    #[test]
-    fn further_releases_leave_out_two_rooms() {
-        assert_eq!(Selection::first_release().to_tests(), ["--skip", NO_SERVER]);
-        let further = Selection::further_release().to_tests();
-        assert_eq!(
-            further,
-            [
-                "--skip", NO_SERVER, "--skip", ONE_SERVER, "--skip", ONE_APACHE
-            ]
-        );
-        let cargo = Selection::pose().to_cargo();
-        assert_eq!(cargo, [BUILD[0], BUILD[1], "--test", SERVER]);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use crate::foreign::{self, Missing};
 use crate::hang::Watch;
 use crate::output::Output;
+use crate::programs::Programs;
 use crate::releases::{Reason, Servers};
 use crate::report::{Reader, Report, Suite};
 use crate::suites::{BUILD, Form, Selection, left_out};
@@ -73,7 +74,21 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
     let mut report = Report::default();
 
     let began = Instant::now();
-    // On servers, and without.
+    let programs = match Programs::build(&form.targets()?, |_| ()) {
+        Ok(programs) => programs,
+        Err(error) => {
+            report.suites.push(Suite {
+                name: "build".to_owned(),
+                failed: 1,
+                remarks: vec![error.to_string()],
+                ..Suite::default()
+            });
+            return Ok(report);
+        }
+    };
+    report.took("build", began);
+
+    let began = Instant::now();
     let missing = foreign::missing(*form);
     let skips = |on_servers| {
         let missing = missing.iter();
@@ -83,112 +98,178 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         filters.chain(skipped).collect::<Vec<String>>()
     };
     let (on_servers, without) = (skips(true), skips(false));
-
-    let crates = Selection::crates(*form)?;
-    let mut programs = vec!["--lib".to_owned(), "--bins".to_owned()];
-    programs.extend(crates.to_cargo());
-    report
-        .suites
-        .extend(cargo_test("crates", &programs, &without, None)?);
-    report.took("crates", began);
+    let mut run = Run {
+        programs: &programs,
+        report: &mut report,
+    };
+    run.start(&Selection::crates(&programs), &without, None)?;
+    run.report.took("crates", began);
 
     let began = Instant::now();
-    let mut documentation = vec!["--doc".to_owned()];
-    documentation.extend(BUILD.map(str::to_owned));
-    report
-        .suites
-        .extend(cargo_test("documentation", &documentation, filters, None)?);
-    report.took("documentation", began);
+    run.documentation(filters)?;
+    run.report.took("documentation", began);
 
     let began = Instant::now();
     if *form == Form::Full {
-        report.suites.extend(budget::tools());
+        run.report.suites.extend(budget::tools());
     }
-    let offline = Selection::offline(*form);
-    let suites = run_selection("tests without a server", &offline, &without, None)?;
-    report.suites.extend(suites);
-    report.took("tests without a server", began);
+    run.start(&Selection::offline(&programs), &without, None)?;
+    run.report.took("tests without a server", began);
 
     let began = Instant::now();
-    let embedded = Selection::embedded(*form);
     let servers = Some(&Servers::Embedded);
-    let suites = run_selection("embedded servers", &embedded, &on_servers, servers)?;
-    report.suites.extend(suites);
-    report.took("embedded servers", began);
+    run.start(&Selection::embedded(&programs), &on_servers, servers)?;
+    run.report.took("embedded servers", began);
 
     match form {
         Form::Short => report.left_out = left_out(),
-        Form::Full => rest(options, &missing, &on_servers, &mut report)?,
+        Form::Full => run.rest(options, &missing, &on_servers)?,
     }
     Ok(report)
 }
 
-/// What only the full form runs.
-fn rest(
-    options: &Options,
-    missing: &[Missing],
-    on_servers: &[String],
-    report: &mut Report,
-) -> Result<(), Box<dyn Error>> {
-    on_each_pose(&options.filters, report)?;
-    if options.filters.is_empty() {
+/// What has been built, and what has been run of it.
+struct Run<'a> {
+    programs: &'a Programs,
+    report: &'a mut Report,
+}
+
+impl Run<'_> {
+    /// What only the full form runs.
+    fn rest(
+        &mut self,
+        options: &Options,
+        missing: &[Missing],
+        on_servers: &[String],
+    ) -> Result<(), Box<dyn Error>> {
         let began = Instant::now();
-        report.suites.push(bugs::run(&[])?);
-        report.took("seeded bugs", began);
-    }
-    let all = Selection::first_release();
-    let offline = Selection::offline(Form::Full);
-    for missing in missing {
-        let suites = if missing.on_servers { &all } else { &offline };
-        report.suites.push(skip_foreign(suites, missing)?);
-    }
-    if options.no_server {
-        let asked_for = Reason {
-            servers: "real servers",
-            text: "asked for with --no-server".to_owned(),
-            excused: true,
-        };
-        report.suites.push(skip(&all, &options.filters, asked_for)?);
-    } else {
-        on_each_release(&options.filters, on_servers, report)?;
-    }
-    Ok(())
-}
-
-/// Runs what an operation that is missing could change on the embedded server in each pose.
-fn on_each_pose(filters: &[String], report: &mut Report) -> io::Result<()> {
-    let began = Instant::now();
-    for servers in Servers::poses() {
-        for selection in [Selection::pose(), Selection::recipes()] {
-            let what = servers.to_string();
-            let suites = run_selection(&what, &selection, filters, Some(&servers))?;
-            report.suites.extend(suites);
+        for servers in Servers::poses() {
+            let selection = Selection::pose(self.programs);
+            self.start(&selection, &options.filters, Some(&servers))?;
         }
-    }
-    report.took("poses of the embedded server", began);
-    Ok(())
-}
+        self.report.took("poses of the embedded server", began);
 
-/// Runs all suites that need a real server on the first release of Apache ZooKeeper, and on each
-/// further release those that another release can make fail.
-fn on_each_release(filters: &[String], to_tests: &[String], report: &mut Report) -> io::Result<()> {
-    let mut arguments = to_tests.to_vec();
-    arguments.push(SERVER_TEST_THREADS.to_owned());
-    let mut selection = Selection::first_release();
-    for release in Servers::releases() {
-        match release {
-            Ok(servers) => {
-                let began = Instant::now();
-                let what = format!("real servers, {servers}");
-                let suites = run_selection(&what, &selection, &arguments, Some(&servers))?;
-                report.suites.extend(suites);
-                report.took(what, began);
-                selection = Selection::further_release();
+        if options.filters.is_empty() {
+            let began = Instant::now();
+            self.report.suites.push(bugs::run(&[])?);
+            self.report.took("seeded bugs", began);
+        }
+
+        let all = Selection::first_release(self.programs);
+        let mut offline = Selection::offline(self.programs);
+        offline
+            .programs
+            .extend(Selection::crates(self.programs).programs);
+        for missing in missing {
+            let suites = if missing.on_servers { &all } else { &offline };
+            self.report.suites.push(skip_foreign(suites, missing)?);
+        }
+        if options.no_server {
+            let asked_for = Reason {
+                servers: "real servers",
+                text: "asked for with --no-server".to_owned(),
+                excused: true,
+            };
+            let suite = skip(&all, &options.filters, asked_for)?;
+            self.report.suites.push(suite);
+        } else {
+            self.on_each_release(&options.filters, on_servers)?;
+        }
+        Ok(())
+    }
+
+    /// Runs all suites that need a real server on the first release of Apache ZooKeeper, and on each
+    /// further release those that another release can make fail.
+    fn on_each_release(&mut self, filters: &[String], to_tests: &[String]) -> io::Result<()> {
+        let mut arguments = to_tests.to_vec();
+        arguments.push(SERVER_TEST_THREADS.to_owned());
+        let mut selection = Selection::first_release(self.programs);
+        for release in Servers::releases() {
+            match release {
+                Ok(servers) => {
+                    let began = Instant::now();
+                    self.start(&selection, &arguments, Some(&servers))?;
+                    self.report.took(format!("real servers, {servers}"), began);
+                    selection = Selection::further_release(self.programs);
+                }
+                Err(reason) => self.report.suites.push(skip(&selection, filters, reason)?),
             }
-            Err(reason) => report.suites.push(skip(&selection, filters, reason)?),
+        }
+        Ok(())
+    }
+
+    /// Runs these programs, passes their output on as it comes, and reads the results out of it.
+    /// `servers` are those that the tests start, if they start any.
+    fn start(
+        &mut self,
+        selection: &Selection,
+        to_tests: &[String],
+        servers: Option<&Servers>,
+    ) -> io::Result<()> {
+        for program in &selection.programs {
+            let mut name = program.to_string();
+            let mut command = program.command();
+            command.args(selection.to_tests()).args(to_tests);
+            if let Some(servers) = servers {
+                name = format!("{name} on {servers}");
+                servers.select_for(&mut command);
+            }
+            let (variable, tool) = TOOL;
+            if let Some(path) = self.programs.path(tool) {
+                command.env(variable, path);
+            }
+            let mut reading = Reader::default();
+            reading.begin(name.clone());
+            let suites = follow(&name, reading, command, Watch::over)?;
+            self.report.suites.extend(suites);
+        }
+        Ok(())
+    }
+
+    /// Runs the examples in the documentation.
+    fn documentation(&mut self, filters: &[String]) -> io::Result<()> {
+        let mut command = cargo();
+        command
+            .args(["test", "--no-fail-fast", "--doc"])
+            .args(BUILD);
+        command.arg("--").args(filters).stdin(Stdio::null());
+        // Cargo names each crate.
+        let reading = Reader::default();
+        let suites = follow("documentation", reading, command, Watch::over_cargo)?;
+        self.report.suites.extend(suites);
+        Ok(())
+    }
+}
+
+/// Runs the command, passes its output on as it comes, and reads the results out of it.
+fn follow(
+    name: &str,
+    mut reading: Reader,
+    command: Command,
+    watch: fn(u32) -> Watch,
+) -> io::Result<Vec<Suite>> {
+    println!("\n──── {name} ────");
+    let mut input = Output::of(command)?;
+    let watch = watch(input.id());
+    let mut output = io::stdout().lock();
+    let mut line = Vec::new();
+    loop {
+        // Parts of lines too: a test that hangs has printed its name and no newline.
+        let part = input.part()?;
+        if part.is_empty() {
+            break;
+        }
+        watch.progress();
+        output.write_all(&part)?;
+        output.flush()?;
+        line.extend_from_slice(&part);
+        if line.ends_with(b"\n") {
+            reading.line(&String::from_utf8_lossy(&line));
+            line.clear();
         }
     }
-    Ok(())
+    reading.line(&String::from_utf8_lossy(&line));
+    Ok(reading.finish(name, input.status()?.success()))
 }
 
 fn skip(selection: &Selection, filters: &[String], reason: Reason) -> io::Result<Suite> {
@@ -218,103 +299,22 @@ fn count_as_failure(suite: &mut Suite) {
     suite.remarks.push(why);
 }
 
-/// A suite of tests that are not run, but built.
+/// A suite of tests that are built and not run.
 fn skipped(name: &str, selection: &Selection, filters: &[String]) -> io::Result<Suite> {
-    let mut list = vec!["--list".to_owned(), "--format=terse".to_owned()];
-    list.extend(selection.to_tests());
-    list.extend(filters.iter().cloned());
-    let output = cargo()
-        .args(["test", "--quiet"])
-        .args(selection.to_cargo())
-        .arg("--")
-        .args(list)
-        .stderr(Stdio::inherit())
-        .output()?;
-    let listed = String::from_utf8_lossy(&output.stdout);
-    let tests = listed
-        .lines()
-        .filter(|line| line.ends_with(": test"))
-        .count();
     let mut suite = Suite {
         name: name.to_owned(),
-        skipped: u64::try_from(tests).unwrap_or(u64::MAX),
         ..Suite::default()
     };
-    if !output.status.success() {
-        suite.failed += 1;
-        suite
-            .remarks
-            .push("and they do not build; see above".to_owned());
+    for program in &selection.programs {
+        let mut command = program.command();
+        command.args(["--list", "--format=terse"]);
+        command.args(selection.to_tests()).args(filters);
+        let output = command.stderr(Stdio::inherit()).output()?;
+        let listed = String::from_utf8_lossy(&output.stdout);
+        let tests = listed.lines().filter(|line| line.ends_with(": test"));
+        suite.skipped += u64::try_from(tests.count()).unwrap_or(u64::MAX);
     }
     Ok(suite)
-}
-
-/// Runs these tests but for those that the arguments leave out.
-fn run_selection(
-    what: &str,
-    selection: &Selection,
-    to_tests: &[String],
-    servers: Option<&Servers>,
-) -> io::Result<Vec<Suite>> {
-    let rooms = selection.to_tests();
-    let to_tests = [rooms, to_tests.to_vec()].concat();
-    cargo_test(what, &selection.to_cargo(), &to_tests, servers)
-}
-
-/// Runs `cargo test`, passes its output on as it comes, and reads the results out of it. `servers`
-/// are those its tests start, if they start any.
-fn cargo_test(
-    what: &str,
-    selection: &[String],
-    to_tests: &[String],
-    servers: Option<&Servers>,
-) -> io::Result<Vec<Suite>> {
-    println!("\n──── {what}: cargo test {} ────", selection.join(" "));
-    // Cargo names the suites on standard error, the suites their results on standard output.
-    let mut command = cargo();
-    command
-        .args(["test", "--no-fail-fast"])
-        .args(selection)
-        .arg("--")
-        .args(to_tests)
-        .stdin(Stdio::null());
-    if let Some(servers) = servers {
-        servers.select_for(&mut command);
-        let (variable, name) = TOOL;
-        let tool = std::env::current_exe()?.with_file_name(name);
-        if tool.is_file() {
-            command.env(variable, tool);
-        }
-    }
-    let mut input = Output::of(command)?;
-    let watch = Watch::over(input.id());
-    let mut reading = Reader::default();
-    let mut output = io::stdout().lock();
-    let mut line = Vec::new();
-    loop {
-        // Parts of lines too: a test that hangs has printed its name and no newline.
-        let part = input.part()?;
-        if part.is_empty() {
-            break;
-        }
-        watch.progress();
-        output.write_all(&part)?;
-        output.flush()?;
-        line.extend_from_slice(&part);
-        if line.ends_with(b"\n") {
-            reading.line(&String::from_utf8_lossy(&line));
-            line.clear();
-        }
-    }
-    reading.line(&String::from_utf8_lossy(&line));
-    let mut suites = reading.finish(what, input.status()?.success());
-    if let Some(servers) = servers {
-        // The same suites run on several servers, and the summary shows each.
-        for suite in &mut suites {
-            suite.name = format!("{} on {servers}", suite.name);
-        }
-    }
-    Ok(suites)
 }
 
 #[cfg(test)]

@@ -1,10 +1,7 @@
-//! Reads a znode so many times and ends, for those who count what that costs: `tests/BUDGET.md`.
+//! Reads a znode a given number of times and ends. `tests/BUDGET.md` counts what that costs.
 //! The difference between two runs of different length is free of what starting and ending costs.
 
-#![allow(
-    clippy::print_stdout,
-    reason = "the address has to be told to who started it"
-)]
+#![allow(clippy::print_stdout, reason = "the parent process reads the address")]
 
 use std::error::Error;
 use std::future::Future;
@@ -23,9 +20,9 @@ usage: zk-measured serve BYTES
        zk-measured together ADDRESS IN_FLIGHT OPERATIONS
            Gets in one task, which submits so many before it awaits the first of them.
        zk-measured events ADDRESS EVENTS
-           Is told of so many changes by one lasting watch, a thousand at a time.";
+           Is reported of so many changes by one lasting watch, a thousand at a time.";
 
-/// A watch keeps a few more than these for an owner who is late.
+/// A watch buffers a few more than these for a late subscriber.
 const EVENTS_AT_A_TIME: u64 = 1_000;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -55,7 +52,7 @@ fn main() -> Outcome<()> {
         ["events", address, events] => {
             let (address, events) = (address.to_owned(), events.parse()?);
             let runtime = Builder::new_current_thread().enable_all().build()?;
-            on(&runtime, be_told(address, events))
+            on(&runtime, be_notified(address, events))
         }
         _ => Err(USAGE.into()),
     }
@@ -107,19 +104,19 @@ async fn together(address: String, in_flight: usize, operations: usize) -> Outco
     Ok(zk.close().await?)
 }
 
-async fn be_told(address: String, events: u64) -> Outcome<()> {
+async fn be_notified(address: String, events: u64) -> Outcome<()> {
     let zk = Client::connect(address).await?;
-    let mut told = zk.watch(FLOOD, WatchMode::Persistent).await?;
+    let mut reported = zk.watch(FLOOD, WatchMode::Persistent).await?;
     for _ in 0..events / EVENTS_AT_A_TIME {
         zk.set(FLOOD, EVENTS_AT_A_TIME.to_string()).await?;
         for _ in 0..EVENTS_AT_A_TIME {
-            match told.next().await {
+            match reported.next().await {
                 Some(WatchEvent::Node(_)) => {}
                 other => return Err(format!("instead of an event: {other:?}").into()),
             }
         }
     }
-    drop(told);
+    drop(reported);
     Ok(zk.close().await?)
 }
 

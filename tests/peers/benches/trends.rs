@@ -1,7 +1,6 @@
-//! Our layers one by one, from the codec to a client, for whoever changes one of them and wants to
-//! know what it did to its speed. Criterion keeps the figures of the last run beside the target
-//! directory and says how these differ. They are no gate: what is free of noise is counted in
-//! `tests/BUDGET.md`.
+//! Our layers one by one, from the codec to a client: what a change did to the speed of one of them.
+//! Criterion keeps the figures of the last run beside the target directory and prints how these
+//! differ. They are no gate: what can be counted without noise is in `tests/BUDGET.md`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

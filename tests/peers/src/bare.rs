@@ -100,7 +100,7 @@ fn reply(workload: &Workload) -> usize {
     }
 }
 
-/// All have the same xid: nobody looks at those that come back.
+/// All have the same xid: the xids of the replies are not read.
 fn header(op: i32) -> Vec<u8> {
     [1_i32.to_be_bytes(), op.to_be_bytes()].concat()
 }

@@ -49,7 +49,7 @@ pub fn compare(options: &Options) -> Outcome<()> {
                     served.address.clone()
                 }
             };
-            // A JVM becomes faster while it is asked, so what it answers first does not count.
+            // A JVM becomes faster while it answers, so its first answers do not count.
             let warm_up = usize::from(workload.real);
             for round in 0..warm_up + options.rounds {
                 progress(&format!(
@@ -60,7 +60,7 @@ pub fn compare(options: &Options) -> Outcome<()> {
                     warm_up + options.rounds
                 ));
                 for turn in 0..row.cells.len() {
-                    // Everybody goes first once.
+                    // Each client is first once.
                     let index = (round + turn) % row.cells.len();
                     let Some(cell) = row.cells.get_mut(index) else {
                         continue;
@@ -91,11 +91,11 @@ pub fn compare(options: &Options) -> Outcome<()> {
     Ok(())
 }
 
-/// Says how far it has come to somebody who looks on, in one line.
+/// Prints the progress in one line, on a terminal.
 fn progress(text: &str) {
     let mut output = std::io::stderr();
     if output.is_terminal() {
-        // On a terminal that is gone, nobody looks on.
+        // The terminal may be gone.
         let _ = write!(output, "\r\x1b[K{text}");
     }
 }

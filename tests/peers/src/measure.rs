@@ -92,7 +92,7 @@ async fn without_locks<C: Client>(
         _ => {
             let zk = C::connect(&address).await?;
             if workload.real {
-                // Refused if another client has made it; the gets will tell.
+                // Refused if another client has made it; otherwise the gets fail.
                 let _ = zk.create(&DATA).await;
             }
             rate(length, InTasks { zk, workload }).await
@@ -166,7 +166,7 @@ impl<C: Client> Runs for Together<C> {
 
 struct Locking<C> {
     zk: C,
-    /// Whether the release is, where the client can tell.
+    /// Whether the release is, where the client reports it.
     is_awaited: bool,
 }
 
@@ -264,6 +264,6 @@ async fn handoff<C: Locks>(contenders: usize, address: &str, length: Duration) -
         times.extend(task.await??);
     }
     times.sort_unstable();
-    let median = times.get(times.len() / 2).ok_or("nobody handed on")?;
+    let median = times.get(times.len() / 2).ok_or("no client handed the lock on")?;
     Ok(median.as_secs_f64())
 }

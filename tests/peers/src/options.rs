@@ -37,7 +37,7 @@ workloads, all unless given: {}",
 }
 
 impl Options {
-    /// `None` for somebody who asks for help.
+    /// `None` if help was requested.
     pub fn parse(arguments: &[&str]) -> Outcome<Option<Self>> {
         let mut options = Options {
             rounds: 5,

@@ -119,7 +119,7 @@ pub fn text(report: &Report, circumstances: &str) -> String {
 Made by `cargo xtask bench --write`: {circumstances} Locks are taken on a
 real server that does not wait for its disk, and not pinned; all else, where it does not say so, is
 asked of one that answers from a constant as fast as requests arrive, so that the client is what is
-measured. Trust the ratios, not the figures: everybody took turns, on one machine.
+measured. Trust the ratios, not the figures: all clients took turns on one machine.
 
 zookeeper-client {}, tokio-zookeeper {}, kazoo {}. zookeeper-client and tokio-zookeeper do not say when
 a session has ended, nor zookeeper-client when a lock is released: it is not waited for, where we wait

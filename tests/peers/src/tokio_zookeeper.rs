@@ -44,7 +44,7 @@ impl Client for TokioZookeeper {
         Ok(())
     }
 
-    /// Its stream tells of whatever the server sends.
+    /// Its stream yields every event that the server sends.
     async fn flood(address: &str) -> Outcome<Self::Flood> {
         let (zk, events) = ZooKeeper::connect(&address.parse()?).await?;
         Ok((zk, Box::pin(events)))

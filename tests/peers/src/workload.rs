@@ -1,6 +1,6 @@
 //! What is measured.
 
-/// What a client is asked to do.
+/// What a client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Tasks that get, each awaiting its own.
@@ -13,7 +13,7 @@ pub enum Kind {
     Events,
     /// A session, from connecting to its end.
     Connect,
-    /// One session that acquires a lock nobody else wants, and waits until it is released.
+    /// One session that acquires an uncontended lock, and waits until it is released.
     Lock,
     /// The same, with a guard that is dropped: the release is sent and not waited for.
     LockDropped,
@@ -37,7 +37,7 @@ pub struct Workload {
     pub in_flight: usize,
     /// The length of a znode's data, in bytes.
     pub size: usize,
-    /// Whether it is asked of a server that keeps znodes.
+    /// Whether it needs a server that keeps znodes.
     pub real: bool,
 }
 
@@ -143,7 +143,7 @@ impl Runtime {
     }
 }
 
-/// Whom it is asked of.
+/// Which server gets the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contender {
     Ours,
@@ -179,7 +179,7 @@ impl Contender {
             .find(|contender| contender.name() == name)
     }
 
-    /// Whether it is somebody else's client.
+    /// Whether it is the client of another project.
     pub fn is_peer(self) -> bool {
         !matches!(self, Self::Ours | Self::Bare)
     }

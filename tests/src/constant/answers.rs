@@ -45,7 +45,7 @@ pub(super) struct Answers {
     stat: Vec<u8>,
     /// The frame that answers `getData`, length and header included.
     get: Vec<u8>,
-    /// The frame that tells of a change of [`FLOOD`].
+    /// The notification of a change of [`FLOOD`].
     event: Vec<u8>,
     events_due: u64,
     greeted: bool,
@@ -172,7 +172,7 @@ fn buffer(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(i32::from_be_bytes(*length)).ok()?)
 }
 
-/// How many events a `setData` asks for.
+/// How many events a `setData` requests.
 fn events_asked(body: &[u8]) -> Option<u64> {
     let (path, rest) = buffer(body)?;
     if path != FLOOD.as_bytes() {

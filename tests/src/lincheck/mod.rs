@@ -25,11 +25,11 @@ use std::hash::Hash;
 use bits::Bits;
 pub use record::{Called, Recorder};
 
-/// What one thing does when nobody else is at it.
+/// What one object does when operations follow one another.
 pub trait Model {
     /// What it is like.
     type State: Clone + Eq + Hash + Debug;
-    /// What is asked of it.
+    /// The operation.
     type Input: Clone + Debug;
     /// What it answers.
     type Output: Clone + Debug;

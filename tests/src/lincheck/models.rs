@@ -1,8 +1,7 @@
 //! What things do that are to be linearizable.
 //!
-//! Something that was taken by nobody knows whom, because the outcome is unknown, counts as not
-//! taken: nobody relies on it, so it cannot be in anybody's way. That it is given back some time is
-//! not a matter of linearizability.
+//! Something that was taken with an unknown outcome counts as not taken: no caller relies on it, so
+//! it excludes no other. Whether it is given back some time is not a matter of linearizability.
 
 use super::Model;
 
@@ -10,7 +9,7 @@ use super::Model;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Register;
 
-/// What is asked of a [`Register`].
+/// An operation on a [`Register`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegisterInput {
     /// Reads it.
@@ -70,7 +69,7 @@ pub struct Mutex;
 pub enum Hold {
     /// Takes it, and is given a token.
     Acquire,
-    /// Gives back what was taken with this token. A holder who has lost it may still hold it for an
+    /// Gives back what was taken with this token. A holder that has lost it may still hold it for an
     /// unknown time.
     Release(i64),
 }
@@ -91,7 +90,7 @@ impl Model for Mutex {
             (Hold::Acquire, Some(&token)) => {
                 (holder.is_none() && token > greatest).then_some((Some(token), token))
             }
-            // Nobody knows the token, so nobody can tell that it was held.
+            // The token is unknown, so no operation shows that it was held.
             (Hold::Acquire, None) => Some(*state),
             (Hold::Release(token), Some(_)) => (holder == Some(token)).then_some((None, greatest)),
             (Hold::Release(token), None) if holder == Some(token) => Some((None, greatest)),
@@ -162,14 +161,14 @@ impl Model for Semaphore {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RwLock;
 
-/// What is asked of a [`RwLock`]. Tokens name holders.
+/// An operation on a [`RwLock`]. Tokens name holders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RwHold {
     /// Takes it for reading.
     Read,
     /// Takes it for writing.
     Write,
-    /// Whoever holds it for writing holds it for reading from now on.
+    /// The holder for writing holds it for reading from now on.
     Downgrade(i64),
     /// Gives it back, whatever for.
     Release(i64),

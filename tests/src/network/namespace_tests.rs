@@ -9,7 +9,7 @@ use super::*;
 use crate::watchdog::poll;
 
 /// That a dropped packet does not arrive takes this time to see. What is to arrive is tried again.
-const PATIENCE: Duration = Duration::from_millis(300);
+const NO_LIMIT: Duration = Duration::from_millis(300);
 const PORT: u16 = 4242;
 
 /// Two hosts, the second of which echoes.
@@ -32,11 +32,11 @@ fn two_hosts() -> (Network, Arc<Host>, Arc<Host>) {
 
 fn connect(from: &Host, to: &Host) -> io::Result<TcpStream> {
     let address = (to.address(), PORT).into();
-    let connected = from.run(|| TcpStream::connect_timeout(&address, PATIENCE));
+    let connected = from.run(|| TcpStream::connect_timeout(&address, NO_LIMIT));
     connected.unwrap()
 }
 
-/// A connection that is to be had, however slow the machine is.
+/// A connection, however slow the machine is.
 fn reach(from: &Host, to: &Host) -> TcpStream {
     poll("a connection", || connect(from, to).ok())
 }
@@ -47,7 +47,7 @@ fn path(from: &Host, to: &Host, loss: Loss) -> Cut {
 }
 
 fn send(stream: &mut TcpStream) {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(NO_LIMIT)).unwrap();
     stream.write_all(b"x").unwrap();
 }
 

@@ -24,7 +24,7 @@ fn say(mut stream: &TcpStream, text: &[u8]) {
     stream.write_all(text).unwrap();
 }
 
-fn hear(mut stream: &TcpStream, length: usize) -> Vec<u8> {
+fn receive(mut stream: &TcpStream, length: usize) -> Vec<u8> {
     let _wait = Wait::begin("bytes from the proxy");
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).unwrap();
@@ -32,7 +32,7 @@ fn hear(mut stream: &TcpStream, length: usize) -> Vec<u8> {
 }
 
 /// Whatever arrives until the connection ends; a reset is an end as well.
-fn hear_to_the_end(mut stream: &TcpStream) -> Vec<u8> {
+fn receive_to_the_end(mut stream: &TcpStream) -> Vec<u8> {
     let _wait = Wait::begin("the end of a connection");
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
@@ -42,7 +42,7 @@ fn hear_to_the_end(mut stream: &TcpStream) -> Vec<u8> {
     }
 }
 
-fn assert_silent(stream: &TcpStream) {
+fn assert_quiet(stream: &TcpStream) {
     stream.set_read_timeout(Some(A_MOMENT)).unwrap();
     let error = { stream }.read(&mut [0; 1]).unwrap_err();
     assert!(
@@ -60,7 +60,7 @@ fn bytes_pass_both_ways_and_are_counted() {
     let proxy = Proxy::start(echo_server()).unwrap();
     let stream = connect(&proxy);
     say(&stream, b"hello");
-    assert_eq!(hear(&stream, 5), b"hello");
+    assert_eq!(receive(&stream, 5), b"hello");
     assert_eq!(proxy.forwarded(Direction::ToServer), 5);
     assert_eq!(proxy.forwarded(Direction::ToClient), 5);
     assert_eq!((proxy.accepted(), proxy.open()), (1, 1));
@@ -72,7 +72,7 @@ fn half_closed_connection_carries_replies() {
     let stream = connect(&proxy);
     say(&stream, b"last words");
     stream.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(hear_to_the_end(&stream), b"last words");
+    assert_eq!(receive_to_the_end(&stream), b"last words");
     poll("no connection to be open", || {
         (proxy.open() == 0).then_some(())
     });
@@ -84,15 +84,15 @@ fn cut_all_ends_open_connections_only() {
     let streams = [connect(&proxy), connect(&proxy)];
     for stream in &streams {
         say(stream, b"x");
-        hear(stream, 1);
+        receive(stream, 1);
     }
     assert_eq!(proxy.cut_all(), 2);
     for stream in &streams {
-        assert_eq!(hear_to_the_end(stream), b"");
+        assert_eq!(receive_to_the_end(stream), b"");
     }
     let stream = connect(&proxy);
     say(&stream, b"again");
-    assert_eq!(hear(&stream, 5), b"again");
+    assert_eq!(receive(&stream, 5), b"again");
 }
 
 #[test]
@@ -100,17 +100,17 @@ fn refusing_keeps_open_connections() {
     let proxy = Proxy::start(echo_server()).unwrap();
     let stream = connect(&proxy);
     say(&stream, b"x");
-    hear(&stream, 1);
+    receive(&stream, 1);
     for _ in 0..3 {
         proxy.refuse(true).unwrap();
         let error = TcpStream::connect(proxy.address()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         say(&stream, b"still here");
-        assert_eq!(hear(&stream, 10), b"still here");
+        assert_eq!(receive(&stream, 10), b"still here");
         proxy.refuse(false).unwrap();
         let other = connect(&proxy);
         say(&other, b"new");
-        assert_eq!(hear(&other, 3), b"new");
+        assert_eq!(receive(&other, 3), b"new");
     }
 }
 
@@ -124,7 +124,7 @@ fn port_taken_while_refusing_can_be_retried() {
     proxy.refuse(false).unwrap();
     let stream = connect(&proxy);
     say(&stream, b"x");
-    assert_eq!(hear(&stream, 1), b"x");
+    assert_eq!(receive(&stream, 1), b"x");
 }
 
 #[test]
@@ -132,17 +132,17 @@ fn stalled_bytes_are_delivered_later() {
     let proxy = Proxy::start(echo_server()).unwrap();
     let stream = connect(&proxy);
     say(&stream, b"x");
-    hear(&stream, 1);
+    receive(&stream, 1);
     proxy.stall(true);
     say(&stream, b"held");
     let newcomer = connect(&proxy);
     say(&newcomer, b"me too");
-    assert_silent(&stream);
-    assert_silent(&newcomer);
+    assert_quiet(&stream);
+    assert_quiet(&newcomer);
     assert_eq!(proxy.forwarded(Direction::ToServer), 1);
     proxy.stall(false);
-    assert_eq!(hear(&stream, 4), b"held");
-    assert_eq!(hear(&newcomer, 6), b"me too");
+    assert_eq!(receive(&stream, 4), b"held");
+    assert_eq!(receive(&newcomer, 6), b"me too");
 }
 
 #[test]
@@ -150,11 +150,11 @@ fn a_stalled_connection_can_be_cut() {
     let proxy = Proxy::start(echo_server()).unwrap();
     let stream = connect(&proxy);
     say(&stream, b"x");
-    hear(&stream, 1);
+    receive(&stream, 1);
     proxy.stall(true);
     say(&stream, b"held");
     assert_eq!(proxy.cut_all(), 1);
-    assert_eq!(hear_to_the_end(&stream), b"");
+    assert_eq!(receive_to_the_end(&stream), b"");
 }
 
 #[test]
@@ -164,22 +164,22 @@ fn cut_comes_once_after_exact_bytes() {
             let proxy = Proxy::start(echo_server()).unwrap();
             let stream = connect(&proxy);
             say(&stream, b"before");
-            hear(&stream, 6);
+            receive(&stream, 6);
             let allowed = u64::try_from(bytes).unwrap();
             proxy.cut_after(direction, allowed);
             say(&stream, b"0123456789");
-            let heard = hear_to_the_end(&stream);
+            let received = receive_to_the_end(&stream);
             assert_eq!(
                 proxy.forwarded(direction),
                 6 + allowed,
                 "{direction:?} {bytes}"
             );
             if direction == Direction::ToClient {
-                assert_eq!(heard, b"0123456789"[..bytes]);
+                assert_eq!(received, b"0123456789"[..bytes]);
             }
             let next = connect(&proxy);
             say(&next, b"after the cut");
-            assert_eq!(hear(&next, 13), b"after the cut");
+            assert_eq!(receive(&next, 13), b"after the cut");
         }
     }
 }
@@ -189,10 +189,10 @@ fn dropped_proxy_leaves_no_port() {
     let proxy = Proxy::start(echo_server()).unwrap();
     let stream = connect(&proxy);
     say(&stream, b"x");
-    hear(&stream, 1);
+    receive(&stream, 1);
     let address = proxy.address();
     drop(proxy);
-    assert_eq!(hear_to_the_end(&stream), b"");
+    assert_eq!(receive_to_the_end(&stream), b"");
     assert_eq!(
         TcpStream::connect(address).unwrap_err().kind(),
         io::ErrorKind::ConnectionRefused
@@ -201,9 +201,9 @@ fn dropped_proxy_leaves_no_port() {
 
 #[test]
 fn stopped_server_closes_the_connection() {
-    let [nobody] = free_ports().unwrap();
-    let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, nobody))).unwrap();
-    assert_eq!(hear_to_the_end(&connect(&proxy)), b"");
+    let [anonymous] = free_ports().unwrap();
+    let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, anonymous))).unwrap();
+    assert_eq!(receive_to_the_end(&connect(&proxy)), b"");
     assert_eq!(proxy.open(), 0);
 }
 
@@ -214,16 +214,16 @@ fn frame_is_cut_once() {
     let stream = connect(&proxy);
     let frames = b"\0\0\0\x02hi\0\0\0\x04ends";
     say(&stream, frames);
-    assert_eq!(hear_to_the_end(&stream), &frames[..12]);
+    assert_eq!(receive_to_the_end(&stream), &frames[..12]);
     assert!(!proxy.is_to_cut(Direction::ToClient));
     let stream = connect(&proxy);
     say(&stream, frames);
-    assert_eq!(hear(&stream, frames.len()), frames);
+    assert_eq!(receive(&stream, frames.len()), frames);
     proxy.cut_frame(Direction::ToServer, 0, Place::Before);
     proxy.spare();
     assert!(!proxy.is_to_cut(Direction::ToServer));
     say(&stream, frames);
-    assert_eq!(hear(&stream, frames.len()), frames);
+    assert_eq!(receive(&stream, frames.len()), frames);
 }
 
 #[test]
@@ -233,6 +233,6 @@ fn what_is_delayed_arrives_later_and_whole() {
     let started = std::time::Instant::now();
     let stream = connect(&proxy);
     say(&stream, b"late");
-    assert_eq!(hear(&stream, 4), b"late");
+    assert_eq!(receive(&stream, 4), b"late");
     assert!(started.elapsed() >= 2 * A_MOMENT);
 }

@@ -20,7 +20,7 @@ use zk_proto::{Encode, OpCode, ReplyHeader, SessionId, SessionPassword, Stat, Zx
 
 /// A frame as it came.
 #[derive(Debug, Clone, Copy)]
-pub struct Heard {
+pub struct Received {
     pub at: Instant,
     pub op: OpCode,
     pub bytes: usize,
@@ -38,7 +38,7 @@ struct Inner {
     /// Whether requests are read and not answered.
     mute: AtomicBool,
     /// What came since [`Canned::record`].
-    heard: Mutex<Option<Vec<Heard>>>,
+    received: Mutex<Option<Vec<Received>>>,
     /// Connections end when it changes.
     cut: watch::Sender<()>,
 }
@@ -55,12 +55,12 @@ impl Canned {
             session,
             rearming,
             mute: AtomicBool::new(false),
-            heard: Mutex::new(None),
+            received: Mutex::new(None),
             cut: watch::Sender::new(()),
         }))
     }
 
-    /// Options for a client of it that comes back soon and waits for ever.
+    /// Options for a client of it that reconnects soon and has no time limits.
     pub fn builder(&self) -> ClientBuilder {
         let impatient = BackoffPolicy::new(Duration::from_millis(1), Duration::from_millis(1));
         Client::builder("canned")
@@ -95,12 +95,12 @@ impl Canned {
 
     /// Writes down what comes from now on.
     pub fn record(&self) {
-        *self.0.heard.lock().unwrap() = Some(Vec::new());
+        *self.0.received.lock().unwrap() = Some(Vec::new());
     }
 
     /// What has come since, handshakes aside.
-    pub fn heard(&self) -> Vec<Heard> {
-        self.0.heard.lock().unwrap().take().unwrap_or_default()
+    pub fn received(&self) -> Vec<Received> {
+        self.0.received.lock().unwrap().take().unwrap_or_default()
     }
 }
 
@@ -158,9 +158,9 @@ async fn read(
             }
             frame.advance(4);
             let (xid, op) = (frame.get_i32(), OpCode::from_i32(frame.get_i32()).unwrap());
-            if let Some(heard) = &mut *server.heard.lock().unwrap() {
+            if let Some(received) = &mut *server.received.lock().unwrap() {
                 let at = Instant::now();
-                heard.push(Heard { at, op, bytes: len });
+                received.push(Received { at, op, bytes: len });
             }
             if op == OpCode::Ping || !server.mute.load(Ordering::Relaxed) {
                 let _ = asked.send(Some((xid, op)));

@@ -76,7 +76,7 @@ impl Authority {
         self.sign(params(hosts, validity))
     }
 
-    /// A certificate that says who it is for where nobody looks any more.
+    /// A certificate with its name in the common name only, which is not read any more.
     pub fn issue_to_common_name(&self, host: &str) -> Identity {
         let mut params = params(&[], Validity::Now);
         params.distinguished_name.push(DnType::CommonName, host);
@@ -132,7 +132,7 @@ impl Identity {
         }
     }
 
-    /// Both in one text, as Java wants its key stores of type PEM.
+    /// Both in one text, as Java's key stores of type PEM have them.
     pub fn pem(&self) -> String {
         format!("{}{}", self.key, self.certificate)
     }
@@ -204,7 +204,7 @@ fn builder()
         .unwrap()
 }
 
-/// What is wrong with the certificates, by an error of a client that has connected to nobody.
+/// What is wrong with the certificates, by the error of a client that could not connect.
 pub fn cause(error: &Error) -> TlsError {
     assert_eq!(error.kind(), ErrorKind::Untrusted, "{error}");
     let cause = error.disconnect();

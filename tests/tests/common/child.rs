@@ -35,7 +35,7 @@ pub fn orders() -> Option<String> {
     Some(orders)
 }
 
-/// Tells the parent.
+/// Sends a line to the parent.
 pub fn say(line: &str) {
     let mut out = io::stdout().lock();
     // The harness prints "test name ... " without a newline first.
@@ -83,8 +83,8 @@ fn again(module: &str, test: &str, orders: &str) -> Command {
     command
 }
 
-/// Whether this process was started for the one test that asks. Otherwise it runs that test in a
-/// process of its own, and fails if the test fails there.
+/// Whether this process was started for this one test. Otherwise runs the test in a process of its
+/// own, and fails if it fails there.
 pub fn is_alone(module: &str, test: &str) -> bool {
     if orders().is_some() {
         return true;
@@ -163,7 +163,7 @@ impl Child {
     }
 
     /// Waits for a line that begins with `word` and returns the rest of it.
-    pub async fn hear(&mut self, word: &str) -> String {
+    pub async fn receive(&mut self, word: &str) -> String {
         let wait = Wait::begin(format!("the child to say {word:?}"));
         loop {
             // Asked before the lines are read, so that the last of them count.
@@ -205,7 +205,7 @@ impl Child {
         .await;
     }
 
-    /// SIGCONT, and a word to who waits in [`stop`].
+    /// SIGCONT, and a line that ends [`stop`].
     pub fn go_on(&mut self) {
         signal::send(self.pid(), Signal::Continue).unwrap();
         let mut input = self.process.stdin.as_ref().unwrap();

@@ -33,7 +33,7 @@ impl Embedded {
                 let builder = zk_embedded::Server::builder().options(options);
                 let server = builder.start().await.unwrap();
                 started.send(server.addresses()[0]).unwrap();
-                // Told or abandoned, either way it is over.
+                // Sent or dropped: either way the server ends.
                 let _ = stopped.await;
             });
         };

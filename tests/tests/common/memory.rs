@@ -78,7 +78,7 @@ impl Wire {
         while !matches!(states.next().await, Some(State::Suspended { .. })) {}
     }
 
-    /// Lets it come back; what the server had to tell has been told.
+    /// Lets the connection come back, after the server has sent its events.
     pub async fn reconnect(&self, zk: &Client) {
         self.block(false);
         zk.sync("/").await.unwrap();

@@ -47,7 +47,7 @@ pub use server::{TestEnsemble, TestServer};
 
 /// For options of the client that are limits, and that a test does not mean to reach: a day. Waits in
 /// tests have no limit, see [`soon`].
-pub const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long [`soon`] waits by tokio's clock where that is paused.
 const VIRTUAL_LIMIT: Duration = Duration::from_secs(60);
@@ -71,7 +71,7 @@ pub fn ensemble() -> TestEnsemble {
     TestEnsemble::start().unwrap()
 }
 
-/// Runs what blocks, such as killing a server, in a test that goes on meanwhile. Needs the
+/// Runs what blocks, such as killing a server, in a test that continues meanwhile. Needs the
 /// multi-threaded runtime.
 pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(f)
@@ -116,8 +116,8 @@ impl ClosedPort {
 pub fn builder(hosts: impl Into<String>) -> ClientBuilder {
     Client::builder(hosts)
         .session_timeout(LONG_SESSION)
-        .connect_timeout(PATIENCE)
-        .deadline(PATIENCE)
+        .connect_timeout(NO_LIMIT)
+        .deadline(NO_LIMIT)
 }
 
 /// A path that no other test uses.

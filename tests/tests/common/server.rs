@@ -34,7 +34,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prints as what it is made of, which for servers ends with their log.
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// What `ZK_TESTS_SERVER` asks for; `None` is Apache ZooKeeper.
+/// What `ZK_TESTS_SERVER` selects; `None` is Apache ZooKeeper.
 pub fn embedded() -> Option<Pose> {
     let wanted = std::env::var(PARAMETER).unwrap_or_else(|_| "apache".to_owned());
     match wanted.strip_prefix("embedded") {
@@ -151,7 +151,7 @@ impl TestServer {
         }
     }
 
-    /// kill -9. When this returns, nobody listens and every connection is lost.
+    /// kill -9. When this returns, the port is closed and every connection is lost.
     pub fn kill(&self) -> Result<()> {
         match self.what() {
             Ok(server) => Ok(server.kill()?),
@@ -214,7 +214,7 @@ impl TestServer {
         Ok(())
     }
 
-    /// Lets it go on after [`pause`](Self::pause).
+    /// Lets it continue after [`pause`](Self::pause).
     pub fn resume(&self) -> Result<()> {
         match self.what() {
             Ok(server) => server.resume()?,
@@ -283,7 +283,7 @@ impl TestEnsemble {
     pub fn leader(&self) -> Result<&TestServer> {
         Ok(try_poll("one leader", || {
             let mut leaders = self.0.iter().filter(|server| server.is_leader());
-            // Two say so for as long as one of them has not heard of the other.
+            // Two claim to lead until one of them has received the other's epoch.
             leaders.next().filter(|_| leaders.next().is_none())
         })?)
     }
@@ -292,7 +292,7 @@ impl TestEnsemble {
 /// Servers of this process, on a runtime that no test pauses or drops.
 #[derive(Debug)]
 struct Embedded {
-    // An `Arc` because what runs on the other runtime may outlive the caller who waits for it.
+    // An `Arc` because what runs on the other runtime may outlive the caller that waits for it.
     server: Arc<zk_embedded::Server>,
 }
 
@@ -343,7 +343,7 @@ fn there<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) ->
     });
     let (done, result) = mpsc::sync_channel(1);
     runtime.spawn(async move {
-        // Nobody waits any more if the wait was too long, and that has been said.
+        // The receiver is gone if its wait was given up, which has been reported.
         let _ = done.send(future.await);
     });
     Ok(receive("an embedded server", &result).ok_or("its runtime has ended")?)

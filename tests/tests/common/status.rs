@@ -1,9 +1,9 @@
-//! What the system tells of a process.
+//! What the system reports about a process.
 
 use std::fs;
 
-/// A figure of `/proc/<process>/status`, in kilobytes where it is a size; none where the system does
-/// not tell.
+/// A figure of `/proc/<process>/status`, in kilobytes where it is a size; none where the system has
+/// no such file.
 pub(crate) fn status(process: &str, name: &str) -> Option<usize> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let mut lines = status.lines();

@@ -14,7 +14,7 @@ pub(crate) struct Wire {
 }
 
 /// What comes in on a connection.
-pub(crate) enum Heard {
+pub(crate) enum Received {
     Event {
         zxid: i64,
         text: String,
@@ -55,7 +55,7 @@ impl Wire {
             out[start..start + 4].copy_from_slice(&len.to_be_bytes());
         }
         match self.stream.get_mut().write_all(&out) {
-            // The server has closed: reading tells.
+            // The server has closed, which the next read reports.
             Err(error) if is_end(&error) => Ok(()),
             outcome => outcome,
         }
@@ -87,17 +87,17 @@ impl Wire {
         self.write(&[Request { xid, op, body }])
     }
 
-    pub(crate) fn hear(&mut self) -> io::Result<Heard> {
+    pub(crate) fn receive(&mut self) -> io::Result<Received> {
         let Some(frame) = self.frame()? else {
-            return Ok(Heard::Closed);
+            return Ok(Received::Closed);
         };
         let header: ReplyHeader = decode_frame(&frame, 0).map_err(io::Error::other)?;
         if header.xid != xid::NOTIFICATION {
-            return Ok(Heard::Reply { header, frame });
+            return Ok(Received::Reply { header, frame });
         }
         let event: WatcherEvent<'_> =
             decode_frame(&frame, ReplyHeader::LEN).map_err(io::Error::other)?;
-        Ok(Heard::Event {
+        Ok(Received::Event {
             zxid: header.zxid.0,
             text: format!(
                 "{:?} {:?} err {} {}",

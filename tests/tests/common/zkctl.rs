@@ -106,8 +106,8 @@ impl Running {
         self.stdout.try_recv() == Err(mpsc::TryRecvError::Empty)
     }
 
-    /// Waits until everybody who could write to standard output is gone.
-    pub fn falls_silent(&self) -> Vec<String> {
+    /// Waits until every process that could write to standard output has ended.
+    pub fn until_quiet(&self) -> Vec<String> {
         let mut rest = Vec::new();
         while let Some(line) = receive("the end of what zkctl writes", &self.stdout) {
             rest.push(line);
@@ -116,7 +116,7 @@ impl Running {
     }
 
     /// The end of its standard input.
-    pub fn hears_no_more(&mut self) {
+    pub fn close_its_output(&mut self) {
         self.stdin = None;
     }
 
@@ -132,7 +132,7 @@ impl Running {
     }
 
     pub fn code(&mut self) -> Option<i32> {
-        self.falls_silent();
+        self.until_quiet();
         self.child.wait().unwrap().code()
     }
 }

@@ -38,7 +38,7 @@ const PER_SESSION: usize = 8_520;
 /// Ten thousand in 250 MiB, all that the process has taken for them.
 const RESIDENT: usize = 250 * 1024 * 1024 / 10_000;
 
-/// What the system tells of this process.
+/// What the system reports about this process.
 fn own(figure: &str) -> usize {
     status("self", figure).unwrap()
 }
@@ -68,7 +68,7 @@ async fn connect(hosts: &str, count: usize) -> Vec<Client> {
     clients
 }
 
-/// The environment's `ZK_TESTS_SESSIONS` asks for more of them.
+/// The environment's `ZK_TESTS_SESSIONS` sets their number.
 /// Guards: R1.
 #[tokio::test]
 async fn idle_sessions_are_small() {
@@ -87,13 +87,13 @@ async fn idle_sessions_are_small() {
     let port = server.listen().await;
     let name = "idle_sessions_are_small";
     let mut holder = Child::start(module_path!(), name, &format!("{port} {count}"));
-    let told = holder.hear("took").await;
-    let told: Vec<usize> = told
+    let reported = holder.receive("took").await;
+    let reported: Vec<usize> = reported
         .split(' ')
         .map(|number| number.parse().unwrap())
         .collect();
-    let [bytes, resident, threads] = told[..] else {
-        unreachable!("{told:?}");
+    let [bytes, resident, threads] = reported[..] else {
+        unreachable!("{reported:?}");
     };
     eprintln!(
         "{count} sessions: {} bytes allocated each, {} resident, {threads} more threads",
@@ -116,13 +116,13 @@ async fn hold(hosts: &str, count: usize) {
     let resident = (own("VmRSS") - resident) * 1024;
     let threads = own("Threads") - threads;
     child::say(&format!("took {bytes} {resident} {threads}"));
-    // Until the parent has heard it.
+    // Until the parent has read it.
     std::future::pending::<()>().await;
     drop(clients);
 }
 
-/// The environment's `ZK_TESTS_WATCHES` asks for more of them. Nobody's machine is judged by the
-/// time, which is printed.
+/// The environment's `ZK_TESTS_WATCHES` sets their number. The time is
+/// printed and not compared with a limit.
 /// Guards: R2.
 #[tokio::test]
 async fn million_watches_take_250_megabytes() {
@@ -136,16 +136,16 @@ async fn million_watches_take_250_megabytes() {
     let port = server.listen().await;
     let name = "million_watches_take_250_megabytes";
     let mut watcher = Child::start(module_path!(), name, &format!("{port} {count}"));
-    let set: usize = watcher.hear("set").await.parse().unwrap();
+    let set: usize = watcher.receive("set").await.parse().unwrap();
     server.record();
     server.cut();
-    let rearmed = watcher.hear("rearmed").await;
+    let rearmed = watcher.receive("rearmed").await;
     let (most, took) = rearmed.split_once(' ').unwrap();
     let most: usize = most.parse().unwrap();
-    let heard = server.heard();
-    let batches = heard
+    let received = server.received();
+    let batches = received
         .iter()
-        .filter(|heard| heard.op == OpCode::SetWatches)
+        .filter(|received| received.op == OpCode::SetWatches)
         .count();
     eprintln!(
         "{count} watches: {} bytes resident each; armed again in {took} with {batches} requests, \
@@ -155,9 +155,9 @@ async fn million_watches_take_250_megabytes() {
     );
     assert!(most <= count * 250, "{} bytes each", most / count);
     // They are not sent behind one another, so nothing that is to be said waits for them all.
-    let rearming = heard
+    let rearming = received
         .iter()
-        .position(|heard| heard.op == OpCode::Sync)
+        .position(|received| received.op == OpCode::Sync)
         .unwrap();
     assert_eq!(rearming, batches);
 }
@@ -186,7 +186,7 @@ async fn hold_watches(hosts: &str, count: usize) {
     drop(watches);
 }
 
-/// What was asked for, watched and told once is not held for ever.
+/// Buffers that grew under load are released when the session is idle.
 /// Guards: R1.
 #[tokio::test]
 async fn busy_session_shrinks_when_idle() {
@@ -201,7 +201,10 @@ async fn busy_session_shrinks_when_idle() {
     let port = server.listen().await;
     let name = "busy_session_shrinks_when_idle";
     let mut busy = Child::start(module_path!(), name, &port.to_string());
-    eprintln!("at rest, busy, and after it: {}", busy.hear("took").await);
+    eprintln!(
+        "at rest, busy, and after it: {}",
+        busy.receive("took").await
+    );
 }
 
 async fn be_busy(hosts: &str, slack: usize) {
@@ -287,7 +290,7 @@ impl AsyncWrite for Counting {
     }
 }
 
-/// What an idle session costs is what it says and hears, for its task runs for nothing else.
+/// The task of an idle session runs only to send pings and to read their replies.
 /// Guards: R1.
 #[tokio::test(start_paused = true)]
 async fn idle_session_only_pings() {
@@ -308,13 +311,13 @@ async fn idle_session_only_pings() {
     server.record();
     calls.store(0, Ordering::Relaxed);
     sleep(SESSION / 12 * INTERVALS).await;
-    let heard = server.heard();
+    let received = server.received();
     let pings = SESSIONS * INTERVALS as usize;
-    assert_eq!(heard.len(), pings);
+    assert_eq!(received.len(), pings);
     assert!(
-        heard
+        received
             .iter()
-            .all(|heard| (heard.op, heard.bytes) == (OpCode::Ping, 8))
+            .all(|received| (received.op, received.bytes) == (OpCode::Ping, 8))
     );
     // A look before the timer rings; the ping, a look; the answer, a look. Looks that find nothing
     // are no system calls of a TCP stream: tokio knows what its sockets have.

@@ -1,4 +1,4 @@
-//! What the client holds has limits, whatever is asked of it: requests, events, tasks, descriptors,
+//! What the client holds has limits, whatever its callers do: requests, events, tasks, descriptors,
 //! the time a close takes.
 
 #![allow(
@@ -105,7 +105,7 @@ fn frame(parts: &[&(dyn Encode + Sync)]) -> BytesMut {
     frame
 }
 
-async fn hear(wire: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
+async fn receive(wire: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
     let len = wire.read_u32().await.unwrap();
     let mut frame = vec![0; usize::try_from(len).unwrap()];
     wire.read_exact(&mut frame).await.unwrap();
@@ -113,7 +113,7 @@ async fn hear(wire: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
 }
 
 async fn grant(wire: &mut DuplexStream) {
-    hear(wire).await;
+    receive(wire).await;
     let granted = ConnectResponse {
         protocol_version: 0,
         timeout_ms: i32::try_from(SESSION.as_millis()).unwrap(),
@@ -185,7 +185,7 @@ fn unread_events_are_bounded_in_bytes() {
             let (near, mut far) = tokio::io::duplex(1024 * 1024);
             tokio::spawn(async move {
                 grant(&mut far).await;
-                hear(&mut far).await;
+                receive(&mut far).await;
                 let (xid, zxid, err) = (1, Zxid(1), 0);
                 let watched = frame(&[&ReplyHeader { xid, zxid, err }, &ErrorResponse { err }]);
                 far.write_all(&watched).await.unwrap();
@@ -203,8 +203,8 @@ fn unread_events_are_bounded_in_bytes() {
             let zk = zk.connect().await.unwrap();
             let mut events = zk.watch("/", WatchMode::PersistentRecursive).await.unwrap();
             until("not all events were received", || {
-                let told = zk.statistics();
-                told.watch_events + told.watch_events_dropped == EVENTS
+                let reported = zk.statistics();
+                reported.watch_events + reported.watch_events_dropped == EVENTS
             })
             .await;
             for _ in 0..held {
@@ -248,8 +248,8 @@ fn parked_requests_are_bounded_in_bytes() {
     });
 }
 
-/// However many events there are to read, whoever is told of them has a turn before the buffer
-/// for a thousand is full.
+/// However many events there are to read, their subscriber runs before the buffer for a thousand is
+/// full.
 /// Guards: G8, R4.
 #[test]
 fn prompt_watcher_does_not_lag() {
@@ -259,7 +259,7 @@ fn prompt_watcher_does_not_lag() {
         let (near, mut far) = tokio::io::duplex(1024 * 1024);
         tokio::spawn(async move {
             grant(&mut far).await;
-            hear(&mut far).await;
+            receive(&mut far).await;
             let (xid, zxid, err) = (1, Zxid(1), 0);
             let watched = frame(&[&ReplyHeader { xid, zxid, err }, &ErrorResponse { err }]);
             far.write_all(&watched).await.unwrap();
@@ -347,7 +347,7 @@ fn pings_pass_a_flood_of_replies() {
     let apart = Duration::from_millis(20);
     virtually(async {
         let pings = Arc::new(Mutex::new(Vec::new()));
-        let heard = pings.clone();
+        let arrived = pings.clone();
         let (near, mut far) = tokio::io::duplex(256 * 1024);
         tokio::spawn(async move {
             grant(&mut far).await;
@@ -365,9 +365,9 @@ fn pings_pass_a_flood_of_replies() {
                 std::future::pending::<()>().await;
             });
             loop {
-                let request = hear(&mut input).await;
+                let request = receive(&mut input).await;
                 if request.starts_with(&xid::PING.to_be_bytes()) {
-                    heard.lock().unwrap().push(Instant::now());
+                    arrived.lock().unwrap().push(Instant::now());
                 }
             }
         });
@@ -383,11 +383,11 @@ fn pings_pass_a_flood_of_replies() {
         let pings = pings.lock().unwrap();
         let mut last = started;
         for ping in &*pings {
-            let silence = *ping - last;
+            let idle_time = *ping - last;
             let due = SESSION / 12;
             assert!(
-                (due..due + apart).contains(&silence),
-                "a ping after {silence:?}"
+                (due..due + apart).contains(&idle_time),
+                "a ping after {idle_time:?}"
             );
             last = *ping;
         }
@@ -447,7 +447,7 @@ fn size_limits_are_exact() {
                     assert_eq!(error.kind(), ErrorKind::ReplyTooLarge);
                 }
             }
-            // It goes on in the same session.
+            // The same session continues.
             zk.exists("/a").await.unwrap();
             assert_eq!(zk.session().epoch, 1);
         }
@@ -498,7 +498,7 @@ fn thousand_expiries_leave_no_task() {
 #[test]
 fn close_ends_in_every_state() {
     let _alone = alone();
-    let patience = Duration::from_secs(3);
+    let time_limit = Duration::from_secs(3);
     let networks = [
         (Network::Hangs, false),
         (Network::Refuses, false),
@@ -508,7 +508,7 @@ fn close_ends_in_every_state() {
     for (network, session) in networks {
         for wait in [0, 1, 700, 5_000] {
             virtually(async {
-                let zk = builder(network.clone()).close_timeout(patience);
+                let zk = builder(network.clone()).close_timeout(time_limit);
                 let zk = zk.start().unwrap();
                 let waiting = zk.get("/a").submit();
                 sleep(Duration::from_millis(wait)).await;
@@ -516,7 +516,7 @@ fn close_ends_in_every_state() {
                 let closed = zk.close().await;
                 let took = started.elapsed();
                 // Only a server that knows of the session can be asked to end it.
-                let most = if session { patience } else { Duration::ZERO };
+                let most = if session { time_limit } else { Duration::ZERO };
                 assert!(took <= most, "{network:?} after {wait} ms: {took:?}");
                 assert!(session || closed.is_ok(), "{closed:?}");
                 waiting.await.unwrap_err();

@@ -108,7 +108,7 @@ fn read(source: &str, file: &Path, tests: &mut Vec<Test>) {
             let mut test = Test {
                 name: function.get(..end).unwrap_or_default().to_owned(),
                 file: file.to_owned(),
-                numbers: numbers.drain().collect(),
+                numbers: std::mem::take(&mut numbers),
             };
             if test.is_unnamed() {
                 let in_name: Vec<_> = test.numbers_in_name().collect();

@@ -60,7 +60,7 @@ async fn closing_servers_are_passed_over() {
 }
 
 /// Every server of an ensemble that was restored from a backup turns its old clients away, without a
-/// word: the session is given up when its time is over, and a new one is had.
+/// word: the session is given up when its time is over, and a new one is established.
 /// Guards: A10.
 #[tokio::test(start_paused = true)]
 async fn client_ahead_of_restored_server_expires() {
@@ -169,7 +169,7 @@ fn sessions_ignore_the_wall_clock() {
     assert!(files > 30);
 }
 
-/// CURATOR-45, CURATOR-79: whoever gave up creating a znode does not want it, whenever it appears.
+/// CURATOR-45, CURATOR-79: a znode that appears after its create was given up is deleted.
 /// Guards: A53.
 #[tokio::test(start_paused = true)]
 async fn late_protected_znode_is_deleted() {
@@ -188,7 +188,7 @@ async fn late_protected_znode_is_deleted() {
         paths.retain(|path| path.starts_with("/line/"));
         paths
     };
-    assert_eq!(line().len(), 1, "it was made, and nobody heard of it");
+    assert_eq!(line().len(), 1, "it was made, and its reply was lost");
     wire.block(false);
     while !line().is_empty() {
         sleep(Duration::from_millis(10)).await;
@@ -243,7 +243,7 @@ async fn guaranteed_delete_repeats_until_done() {
     assert_eq!(zk.session().epoch, 1);
 }
 
-/// Whoever waits long between attempts is still told in time that the session is over.
+/// An expiry during a long pause between attempts is reported in time.
 /// Guards: B30.
 #[tokio::test(start_paused = true)]
 async fn expiry_is_on_time_whatever_the_backoff() {

@@ -21,7 +21,7 @@ use zk_client::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Waits on the paused clock, which goes on by itself only when nothing else can.
+/// Waits on the paused clock, which advances only when no task can run.
 async fn until(what: &str, mut fact: impl FnMut() -> bool) {
     for _ in 0..100_000 {
         if fact() {
@@ -139,18 +139,18 @@ async fn bad_name_does_not_hide_other_hosts() {
 
 /// A name server that never answers, for one of the names.
 #[derive(Debug)]
-struct Silence(Members, TcpDial);
+struct Mute(Members, TcpDial);
 
-impl Resolve for Silence {
+impl Resolve for Mute {
     fn resolve<'a>(&'a self, _: &'a HostPort) -> Resolving<'a> {
         Box::pin(std::future::pending())
     }
 }
 
-impl Dial for Silence {
+impl Dial for Mute {
     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
         match &*host.host {
-            "silent" => self.1.dial(host),
+            "mute" => self.1.dial(host),
             _ => self.0.dial(host),
         }
     }
@@ -160,12 +160,12 @@ impl Dial for Silence {
 #[tokio::test(start_paused = true)]
 async fn lookup_takes_no_longer_than_a_server() {
     let members = Members::start(1).await;
-    let never = Silence(members.clone(), TcpDial::default());
+    let never = Mute(members.clone(), TcpDial::default());
     let dial = TcpDial::default().resolver(never);
     for seed in 0..8 {
         let started = tokio::time::Instant::now();
-        let dial = Silence(members.clone(), dial.clone());
-        let builder = members.client("silent,zk1").dial(dial).seed(seed);
+        let dial = Mute(members.clone(), dial.clone());
+        let builder = members.client("mute,zk1").dial(dial).seed(seed);
         let zk = builder.connect().await.unwrap();
         assert!(is_at(&zk, "zk1"));
         // A third of the session's 6 s.

@@ -22,8 +22,8 @@ trait Exercised: Model {
     /// Something that can be asked, and what is answered to it in this state.
     fn ask(&self, state: &Self::State, rng: &mut Rng) -> (Self::Input, Self::Output);
 
-    /// Whether an operation of which nobody heard may have taken effect. Of something taken by nobody
-    /// knows whom, models say that it was not.
+    /// Whether an operation without a known outcome may have taken effect. Something taken with an
+    /// unknown outcome counts as not taken.
     fn may_take_effect_unheard(&self, _: &Self::Input) -> bool {
         true
     }
@@ -64,7 +64,7 @@ impl Exercised for Register {
             (input, RegisterOutput::Written(version))
         };
         match rng.u8(0..4) {
-            // A value that nobody wrote.
+            // A value that was never written.
             0 => vec![read(u64::MAX, rng.i32(0..50))],
             // A stale read.
             1 => vec![
@@ -196,7 +196,7 @@ const PROCESSES: usize = 8;
 
 /// Operations that took effect one after the other, at even times from `from` on, each called before
 /// that and returned after it, by processes that do one thing at a time. With `unknown`, the outcomes
-/// of some are not told, and some of those never took effect.
+/// of some are unknown, and some of those never took effect.
 fn right<M: Exercised>(
     model: &M,
     rng: &mut Rng,
@@ -274,7 +274,10 @@ fn exercise<M: Exercised>(model: &M, name: &str, histories: u64) {
             verdict => panic!("{name}, seed {seed}: {verdict:?}"),
         }
     }
-    assert!(explained > 0, "{name}: how far it got is told");
+    assert!(
+        explained > 0,
+        "{name}: the failure does not say how far it got"
+    );
 }
 
 #[test]

@@ -109,10 +109,10 @@ impl Client {
 
     fn connect(&mut self) {
         self.begin();
-        self.hear(&framed(&[&grant(7)]));
+        self.receive(&framed(&[&grant(7)]));
     }
 
-    fn hear(&mut self, bytes: &[u8]) {
+    fn receive(&mut self, bytes: &[u8]) {
         self.machine.input(self.now, bytes).unwrap();
     }
 
@@ -142,12 +142,12 @@ impl Client {
             _ => reply(xid, 0),
         };
         let ticket = self.ask(ask);
-        self.hear(&answer);
+        self.receive(&answer);
         self.answer(ticket).unwrap().watch.expect("a watch")
     }
 }
 
-fn told(event: Option<WatchEvent>) -> Option<(NodeEventKind, String)> {
+fn delivered(event: Option<WatchEvent>) -> Option<(NodeEventKind, String)> {
     match event {
         Some(WatchEvent::Node(event)) => Some((event.kind, event.path)),
         Some(other) => panic!("{other:?}"),
@@ -166,7 +166,7 @@ fn handshake_comes_alone() {
     let after = client.ask(Ask::Set("/a", b"x"));
     client.machine.add_auth(b"a:b").unwrap();
     assert!(client.machine.output(usize::MAX).is_empty());
-    client.hear(&framed(&[&grant(7)]));
+    client.receive(&framed(&[&grant(7)]));
     let ops = [OpCode::Auth, OpCode::GetData, OpCode::SetData];
     assert_eq!(client.written(), ops.map(OpCode::code));
     let _waiting = (before, after);
@@ -192,8 +192,8 @@ fn split_handshake_opens_one_session() {
             let mut client = client();
             let ticket = client.ask(Ask::Sync("/"));
             client.begin();
-            client.hear(&stream[..at]);
-            client.hear(&stream[at..]);
+            client.receive(&stream[..at]);
+            client.receive(&stream[at..]);
             assert_eq!(client.machine.session(), 7);
             assert!(client.answer(ticket).is_ok(), "{at}");
         }
@@ -259,28 +259,28 @@ fn event_beside_the_reply_is_delivered() {
     let watched = client.ask(Ask::Exists("/a", true));
     let created = event(EventType::NodeCreated, "/a", 9);
     let no_node = zk_proto::ErrorCode::NoNode.code();
-    client.hear(&[reply(1, 0), reply(2, no_node), created].concat());
+    client.receive(&[reply(1, 0), reply(2, no_node), created].concat());
     client.answer(ticket).unwrap();
     let watch = client.answer(watched).unwrap().watch.unwrap();
-    let event = told(client.machine.event(&watch));
+    let event = delivered(client.machine.event(&watch));
     assert_eq!(event, Some((NodeEventKind::Created, "/a".to_owned())));
     assert_eq!(client.machine.statistics(client.now).watches, 0);
 }
 
-/// ZOOKEEPER-4475: an event of some other watch below a tree says nothing to who watches the tree.
+/// ZOOKEEPER-4475: an event of another watch below a tree is not delivered to the tree's watch.
 /// Guards: A44, B65.
 #[test]
 fn recursive_watch_gets_no_child_events() {
     let mut client = connected();
     let tree = client.watch(Ask::Watch("/a", true), 1);
     let list = client.watch(Ask::Children("/a/b", true), 2);
-    client.hear(&event(EventType::NodeCreated, "/a/b/c", 9));
-    client.hear(&event(EventType::NodeChildrenChanged, "/a/b", 9));
+    client.receive(&event(EventType::NodeCreated, "/a/b/c", 9));
+    client.receive(&event(EventType::NodeChildrenChanged, "/a/b", 9));
     let created = (NodeEventKind::Created, "/a/b/c".to_owned());
-    assert_eq!(told(client.machine.event(&tree)), Some(created));
+    assert_eq!(delivered(client.machine.event(&tree)), Some(created));
     assert_eq!(client.machine.event(&tree), None);
     let changed = (NodeEventKind::ChildrenChanged, "/a/b".to_owned());
-    assert_eq!(told(client.machine.event(&list)), Some(changed));
+    assert_eq!(delivered(client.machine.event(&list)), Some(changed));
 }
 
 /// ZOOKEEPER-344: what a server says of the connection is no change of a znode.
@@ -291,13 +291,13 @@ fn session_events_reach_no_watch() {
     let data = client.watch(Ask::Get("/a", true), 1);
     let tree = client.watch(Ask::Watch("/", true), 2);
     for path in ["", "/a"] {
-        client.hear(&event(EventType::None, path, -1));
+        client.receive(&event(EventType::None, path, -1));
     }
     assert_eq!(client.machine.event(&data), None);
     assert_eq!(client.machine.event(&tree), None);
-    client.hear(&event(EventType::NodeDataChanged, "/a", 9));
+    client.receive(&event(EventType::NodeDataChanged, "/a", 9));
     let changed = (NodeEventKind::DataChanged, "/a".to_owned());
-    assert_eq!(told(client.machine.event(&data)), Some(changed));
+    assert_eq!(delivered(client.machine.event(&data)), Some(changed));
 }
 
 /// A session id is 64 bits, and the first of them is the server's.
@@ -306,7 +306,7 @@ fn session_events_reach_no_watch() {
 fn session_id_with_high_bit_is_ordinary() {
     let mut client = client();
     client.begin();
-    client.hear(&framed(&[&grant(i64::MIN + 5)]));
+    client.receive(&framed(&[&grant(i64::MIN + 5)]));
     assert_eq!(client.machine.session(), i64::MIN + 5);
     let State::Connected { session, .. } = client.machine.state() else {
         panic!("not connected");
@@ -317,24 +317,24 @@ fn session_id_with_high_bit_is_ordinary() {
     assert_eq!(request.session_id, session);
 }
 
-/// A transaction of which half is told: what a notification carries is no proof that all before it
-/// has been seen, so the next server is asked for what came since the last reply.
+/// The connection is cut between two events of one transaction. The zxid of a notification does not
+/// prove that everything before it was seen, so the watches are armed again from the last reply's.
 /// Guards: B55, B46.
 #[test]
 fn event_zxid_does_not_count_as_seen() {
     let mut client = connected();
     let watch = client.watch(Ask::Get("/a", true), 1);
     let read = client.ask(Ask::Sync("/"));
-    client.hear(&reply(2, 0));
+    client.receive(&reply(2, 0));
     client.answer(read).unwrap();
-    client.hear(&event(EventType::NodeDataChanged, "/a", 900));
+    client.receive(&event(EventType::NodeDataChanged, "/a", 900));
     assert!(client.machine.event(&watch).is_some());
     client.cut();
     let request: ConnectRequest = decode_frame(&client.begin()[0], 0).unwrap();
     assert_eq!(request.last_zxid_seen, Zxid(2));
 }
 
-/// What was watched by somebody who is gone fires, and so does what was never watched.
+/// A watch whose handle was dropped fires, and so does a path that was never watched.
 /// Guards: B66.
 #[test]
 fn unwatched_event_is_ignored() {
@@ -348,7 +348,7 @@ fn unwatched_event_is_ignored() {
         EventType::NodeDeleted,
     ] {
         for path in ["/a", "/b", "/", "", "no path"] {
-            client.hear(&event(kind, path, 9));
+            client.receive(&event(kind, path, 9));
         }
     }
     assert_eq!(client.machine.event(&watch), None);
@@ -368,13 +368,13 @@ fn first_handshake_has_16_zero_bytes() {
 fn bare_add_watch_reply_sets_the_watch() {
     let mut client = connected();
     let ticket = client.ask(Ask::Watch("/a", false));
-    client.hear(&reply(1, 0));
+    client.receive(&reply(1, 0));
     let watch = client.answer(ticket).unwrap().watch.expect("a watch");
-    client.hear(&event(EventType::NodeCreated, "/a", 9));
+    client.receive(&event(EventType::NodeCreated, "/a", 9));
     assert!(client.machine.event(&watch).is_some());
 }
 
-/// ZOOKEEPER-1751: however much there is to read, the server hears of this client in time.
+/// ZOOKEEPER-1751: however much there is to read, pings are sent in time.
 /// Guards: A15, B25.
 #[test]
 fn pings_pass_a_flood_of_events() {
@@ -385,13 +385,13 @@ fn pings_pass_a_flood_of_events() {
     let mut pings = 0;
     for _ in 0..300 {
         client.now += TIMEOUT / 30;
-        client.hear(&flood);
+        client.receive(&flood);
         client.machine.tick(client.now).unwrap();
         for frame in frames(client.machine.output(usize::MAX)) {
             let header: RequestHeader = decode_frame(&frame, 0).unwrap();
             assert_eq!(header.xid, xid::PING);
             pings += 1;
-            client.hear(&framed(&[&ReplyHeader {
+            client.receive(&framed(&[&ReplyHeader {
                 xid: xid::PING,
                 zxid: Zxid(0),
                 err: 0,

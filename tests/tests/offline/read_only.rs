@@ -103,7 +103,7 @@ async fn returning_quorum_gives_first_session() {
     assert_eq!(lease.check(), Err(LeaseLost::SessionEnded));
     assert_eq!(zk.lease().check(), Ok(()));
     zk.create("/e", "").ephemeral().await.unwrap();
-    // The watch is not a session's, there was none, and goes on.
+    // The watch belongs to no session, for there was none, and stays armed.
     let other = members.client(HOSTS).connect().await.unwrap();
     other.create("/later", "").await.unwrap();
     let event = tokio::time::timeout(MINUTE, watch).await.unwrap();
@@ -112,7 +112,7 @@ async fn returning_quorum_gives_first_session() {
     assert!(nodes.iter().any(|s| s.id == session.id));
 }
 
-/// The partition: one member is cut off, with the client on it, and the others go on.
+/// The partition: one member is cut off, with the client on it, and the others continue.
 /// Guards: C5, B42.
 #[tokio::test(start_paused = true)]
 async fn search_finds_the_server_with_a_quorum() {
@@ -279,7 +279,7 @@ async fn false_quorum_claim_causes_no_flapping() {
     next_of(&mut states, "the read-only server", read_only).await;
 }
 
-/// A session the quorum keeps is not given up for a read-only server that has never heard of it.
+/// A session that the quorum keeps is not given up for a read-only server without that session.
 /// Guards: A30.
 #[tokio::test(start_paused = true)]
 async fn live_session_is_kept_over_read_only() {

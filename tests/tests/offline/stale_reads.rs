@@ -1,5 +1,5 @@
 //! What a barrier before a read is for, on members that lag and with sessions that end between the
-//! two. No real server can be told to lag.
+//! two. No real server can be made to lag.
 
 #![allow(
     clippy::unwrap_used,
@@ -129,7 +129,7 @@ fn reply(xid: i32, error: i32) -> Bytes {
     reply.freeze()
 }
 
-/// ClickHouse Keeper says no more than that it is done. The events of its recursive watches name the
+/// ClickHouse Keeper's reply has no record. The events of its recursive watches name the
 /// watched znode, so that there is none.
 /// Guards: D15.
 #[tokio::test]

@@ -23,7 +23,7 @@ use zk_client::{BackoffPolicy, Client, Disconnect, Error, ErrorKind, State, TlsC
 use zk_tests::run_directory::ServerDirectory;
 
 use crate::common::certificates::{Authority, Identity, Validity, cause, rustls_client};
-use crate::common::{PATIENCE, soon, until, until_known};
+use crate::common::{NO_LIMIT, soon, until, until_known};
 
 /// A port for TLS with the embedded server behind it.
 struct Port {
@@ -82,7 +82,7 @@ impl Port {
 
     async fn admits_at(&self, host: &str, tls: TlsConfig) {
         let zk = Client::builder(self.at(host))
-            .connect_timeout(PATIENCE)
+            .connect_timeout(NO_LIMIT)
             .tls(tls)
             .connect()
             .await
@@ -113,7 +113,7 @@ impl Port {
     async fn refusal(&self, host: &str, tls: TlsConfig) -> TlsError {
         let before = self.accepted.load(Ordering::SeqCst);
         let builder = Client::builder(self.at(host))
-            .connect_timeout(PATIENCE)
+            .connect_timeout(NO_LIMIT)
             .auth("digest", "user:canary")
             .tls(tls);
         let error = expect_error(builder).await;
@@ -261,7 +261,7 @@ async fn revoked_certificate_is_refused() {
     assert_eq!(port.is_refused(strict.clone()).await, TlsError::Revoked);
     port.present(ca.issue(&["localhost"]).server());
     port.admits(strict).await;
-    // A list of somebody else's says nothing about our certificates.
+    // A list of another authority does not cover our certificates.
     let other = Authority::new("another").revoked();
     let refused = port.is_refused(ca.trusted().crl_pem(other)).await;
     assert!(
@@ -319,7 +319,7 @@ async fn bad_client_certificate_is_explained() {
     }
 }
 
-/// A server that can do no more than TLS 1.1, as one answers to a greeting that offers 1.2 and 1.3.
+/// A server with TLS 1.1 at most: its answer to a greeting that offers 1.2 and 1.3.
 /// Guards: T1.
 #[tokio::test]
 async fn server_without_tls_1_2_is_named() {
@@ -338,7 +338,7 @@ async fn server_without_tls_1_2_is_named() {
         }
     });
     let tls = Authority::new("ours").trusted();
-    let error = expect_error(Client::builder(&hosts).connect_timeout(PATIENCE).tls(tls)).await;
+    let error = expect_error(Client::builder(&hosts).connect_timeout(NO_LIMIT).tls(tls)).await;
     let cause = cause(&error);
     assert!(matches!(cause, TlsError::Incompatible(_)), "{cause:?}");
     assert!(error.to_string().contains("version"), "{error}");
@@ -350,7 +350,7 @@ async fn plaintext_server_gets_no_data() {
     // One that answers in its own language, at once.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hosts = listener.local_addr().unwrap().to_string();
-    let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let (said, mut received) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -365,14 +365,14 @@ async fn plaintext_server_gets_no_data() {
     });
     let tls = Authority::new("ours").trusted();
     let builder = Client::builder(&hosts)
-        .connect_timeout(PATIENCE)
+        .connect_timeout(NO_LIMIT)
         .auth("digest", "user:canary")
         .tls(tls.clone());
     let error = expect_error(builder).await;
     assert_eq!(cause(&error), TlsError::NotTls);
-    let heard = heard.recv().await.unwrap();
-    assert_eq!(heard[0], 22, "a greeting of TLS");
-    assert!(!heard.windows(6).any(|window| window == b"canary"));
+    let received = received.recv().await.unwrap();
+    assert_eq!(received[0], 22, "a greeting of TLS");
+    assert!(!received.windows(6).any(|window| window == b"canary"));
 
     // A ZooKeeper server takes the greeting for a frame that is too long, and closes. It could as
     // well be one that starts, so that is tried again.
@@ -400,7 +400,7 @@ async fn plaintext_server_gets_no_data() {
 async fn tls_server_is_named_to_plaintext() {
     let ca = Authority::new("ours");
     let port = Port::open(ca.issue(&["localhost"]).server()).await;
-    let error = expect_error(Client::builder(port.hosts()).connect_timeout(PATIENCE)).await;
+    let error = expect_error(Client::builder(port.hosts()).connect_timeout(NO_LIMIT)).await;
     let cause = error.disconnect();
     assert_eq!(cause, Some(&Disconnect::ServerSpeaksTls));
     assert!(error.to_string().contains(&port.hosts()), "{error}");
@@ -439,7 +439,7 @@ async fn bad_certificate_retries_back_off() {
     let initial = Duration::from_millis(100);
     let started = Instant::now();
     let zk = Client::builder(port.hosts())
-        .backoff(BackoffPolicy::new(initial, PATIENCE))
+        .backoff(BackoffPolicy::new(initial, NO_LIMIT))
         .tls(ca.trusted())
         .start()
         .unwrap();
@@ -470,7 +470,7 @@ async fn renewed_files_apply_to_next_connection() {
         .identity_files(&certificate, &key);
     let port = Port::open(old.issue(&["localhost"]).mutual_server(&old, false)).await;
     let zk = Client::builder(port.hosts())
-        .connect_timeout(PATIENCE)
+        .connect_timeout(NO_LIMIT)
         .backoff(BackoffPolicy::new(
             Duration::from_millis(10),
             Duration::from_millis(50),

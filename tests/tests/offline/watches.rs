@@ -13,7 +13,7 @@ use zk_client::{ErrorKind, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStr
 use zk_embedded::fault::{Action, on};
 use zk_proto::{ErrorCode, OpCode};
 
-fn told_kind(watch: &mut Watch) -> Option<NodeEventKind> {
+fn delivered_kind(watch: &mut Watch) -> Option<NodeEventKind> {
     at_once(watch).map(|event| event.node().expect("a change").kind)
 }
 
@@ -37,14 +37,14 @@ async fn path_longer_than_a_batch_is_rearmed() {
     wire.cut_off(&zk).await;
     admin.create("/short", "").await.unwrap();
     wire.reconnect(&zk).await;
-    assert_eq!(told_kind(&mut other), Some(NodeEventKind::Created));
+    assert_eq!(delivered_kind(&mut other), Some(NodeEventKind::Created));
     assert_eq!(at_once(&mut watch), None);
     admin.set(&long, "new").await.unwrap();
     zk.sync("/").await.unwrap();
-    assert_eq!(told_kind(&mut watch), Some(NodeEventKind::DataChanged));
+    assert_eq!(delivered_kind(&mut watch), Some(NodeEventKind::DataChanged));
 }
 
-/// What a server tells of the time while nobody was connected: one event for each watch.
+/// For changes during a disconnection a server sends one event to each watch.
 /// Guards: A39.
 #[tokio::test(start_paused = true)]
 async fn change_meanwhile_is_delivered_once() {
@@ -90,10 +90,12 @@ async fn change_meanwhile_is_delivered_once() {
     admin.delete("/parent/old").await.unwrap();
     wire.reconnect(&zk).await;
     for (path, watch, expected) in &mut watches {
-        assert_eq!(told_kind(watch), *expected, "{path}");
+        assert_eq!(delivered_kind(watch), *expected, "{path}");
     }
-    let silent = watches.iter().filter(|(_, _, told)| told.is_none());
-    assert_eq!(zk.statistics().watches, silent.count());
+    let quiet = watches
+        .iter()
+        .filter(|(_, _, delivered)| delivered.is_none());
+    assert_eq!(zk.statistics().watches, quiet.count());
 }
 
 /// Of all that fails, only `exists` leaves a watch, on what is not there.
@@ -158,7 +160,7 @@ async fn watch_removed_in_an_outage_is_gone() {
         zk.sync("/").await.unwrap();
         assert_eq!(zk.statistics().watches, 0);
         assert_eq!(zk.session(), session);
-        // A server that fails keeps it, and the client ignores what it tells.
+        // A server that fails keeps it, and the client ignores its events.
         assert_eq!(wire.server.watches_on("/a").data, usize::from(refused));
     }
     zk.set("/a", "x").await.unwrap();
@@ -198,8 +200,8 @@ async fn events_have_no_chroot() {
         assert_eq!(next(&mut tree).await, (DataChanged, "/".to_owned()));
         assert_eq!(next(&mut one).await, (ChildrenChanged, "/".to_owned()));
         assert_eq!(next(&mut one).await, (DataChanged, "/".to_owned()));
-        assert_eq!(told_kind(&mut data), Some(DataChanged));
-        assert_eq!(told_kind(&mut children), Some(ChildrenChanged));
+        assert_eq!(delivered_kind(&mut data), Some(DataChanged));
+        assert_eq!(delivered_kind(&mut children), Some(ChildrenChanged));
     }
 }
 
@@ -240,7 +242,7 @@ async fn dropped_watches_leave_nothing() {
     assert_eq!((there.data, there.child), (0, 0));
 }
 
-/// ZOOKEEPER-2368, CURATOR-729: who still waits when the client is closed is told.
+/// ZOOKEEPER-2368, CURATOR-729: a subscriber that still waits when the client is closed is notified.
 /// Guards: B69.
 #[tokio::test(start_paused = true)]
 async fn close_ends_watches() {

@@ -6,7 +6,7 @@ use zk_proto::records::ConnectResponse;
 use zk_proto::{SessionId, SessionPassword, xid};
 
 use super::scripts::{Ask, Expect, LIMIT, Script, not_connected, works};
-use super::server::Act::{Dribble, Hear, Hold, Repeat, Say};
+use super::server::Act::{Dribble, Hold, Receive, Repeat, Say};
 use super::server::{encoded, framed, grant, reply};
 
 const FOREIGN: &str = "does not speak the ZooKeeper protocol";
@@ -15,24 +15,24 @@ const LATE: &str = "the handshake was not answered within 1000 ms";
 
 /// The first frame is `answer`.
 fn answered(name: &'static str, answer: &ConnectResponse, said: &'static str) -> Script {
-    told(name, framed(&encoded(answer)), said)
+    delivered(name, framed(&encoded(answer)), said)
 }
 
 /// The first bytes are these.
-fn told(name: &'static str, bytes: Vec<u8>, said: &'static str) -> Script {
-    not_connected(name, vec![Hear, Say(bytes), Hold], said)
+fn delivered(name: &'static str, bytes: Vec<u8>, said: &'static str) -> Script {
+    not_connected(name, vec![Receive, Say(bytes), Hold], said)
 }
 
 /// The first bytes are these, and say that no other will do.
 fn hopeless(name: &'static str, bytes: Vec<u8>, said: &'static str) -> Script {
-    let mut script = told(name, bytes, said);
+    let mut script = delivered(name, bytes, said);
     script.expect = Expect::Hopeless(said);
     script
 }
 
 /// A session is granted with these bytes, and works.
 fn granted(name: &'static str, bytes: Vec<u8>) -> Script {
-    let script = vec![Hear, Say(bytes)];
+    let script = vec![Receive, Say(bytes)];
     works(name, Ask::Set, script)
 }
 
@@ -50,29 +50,29 @@ pub fn scripts() -> Vec<Script> {
     };
     let refused = "it refused a new session";
     let mut scripts = vec![
-        told("a frame of 2 GiB", vec![0x7f, 0xff, 0xff, 0xff], FOREIGN),
-        told("a frame of -1 bytes", vec![0xff; 4], "negative length -1"),
-        told(
+        delivered("a frame of 2 GiB", vec![0x7f, 0xff, 0xff, 0xff], FOREIGN),
+        delivered("a frame of -1 bytes", vec![0xff; 4], "negative length -1"),
+        delivered(
             "a frame of the least length",
             vec![0x80, 0, 0, 0],
             "negative length -2147483648",
         ),
-        told("an empty frame", vec![0; 4], FOREIGN),
-        not_connected("half a length", vec![Hear, Say(vec![0; 2])], UNANSWERED),
+        delivered("an empty frame", vec![0; 4], FOREIGN),
+        not_connected("half a length", vec![Receive, Say(vec![0; 2])], UNANSWERED),
         not_connected(
             "half a frame",
-            vec![Hear, Say(framed(&whole)[..20].to_vec())],
+            vec![Receive, Say(framed(&whole)[..20].to_vec())],
             UNANSWERED,
         ),
-        told("a short record", framed(&whole[..30]), FOREIGN),
-        told("a reply first", reply(1, 1, 0, &[]), FOREIGN),
-        told(
+        delivered("a short record", framed(&whole[..30]), FOREIGN),
+        delivered("a reply first", reply(1, 1, 0, &[]), FOREIGN),
+        delivered(
             "a notification first",
             reply(xid::NOTIFICATION, 1, 0, &[0; 12]),
             FOREIGN,
         ),
-        told("a pong first", reply(xid::PING, 1, 0, &[]), FOREIGN),
-        told(
+        delivered("a pong first", reply(xid::PING, 1, 0, &[]), FOREIGN),
+        delivered(
             "a verdict on credentials first",
             reply(xid::AUTH, 0, 0, &[]),
             FOREIGN,
@@ -106,7 +106,7 @@ pub fn scripts() -> Vec<Script> {
             },
             "it is read-only",
         ),
-        told("no password", password(&[0xff; 4]), "unexpected null"),
+        delivered("no password", password(&[0xff; 4]), "unexpected null"),
         answered(
             "a password of 1 MiB",
             &ConnectResponse {
@@ -123,17 +123,17 @@ pub fn scripts() -> Vec<Script> {
             },
             "its handshake is 65557 bytes long",
         ),
-        told(
+        delivered(
             "a password longer than the frame",
             password(&[0x7f, 0xff, 0xff, 0xff]),
             "needs 2147483647 bytes",
         ),
-        told(
+        delivered(
             "a password of -2 bytes",
             password(&[0xff, 0xff, 0xff, 0xfe]),
             "impossible length -2",
         ),
-        told(
+        delivered(
             "a web page",
             b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
             "HTTP/1.1 400",
@@ -141,21 +141,24 @@ pub fn scripts() -> Vec<Script> {
         hopeless("an alert of TLS", vec![21, 3, 3, 0, 2, 2, 70], "TLS"),
         not_connected(
             "text without end, as of a four-letter word",
-            vec![Hear, Repeat(b"zk_version\t3.9.5\n".repeat(4096), 16 * 1024)],
+            vec![
+                Receive,
+                Repeat(b"zk_version\t3.9.5\n".repeat(4096), 16 * 1024),
+            ],
             "begins with \"zk_version",
         ),
-        told(
+        delivered(
             "one byte more than the limit",
             (u32::try_from(LIMIT).unwrap() + 1).to_be_bytes().to_vec(),
             FOREIGN,
         ),
-        told(
+        delivered(
             "a frame of the limit",
             framed(&vec![0; LIMIT]),
             "its handshake is 262144 bytes long",
         ),
         not_connected("nothing, and closes", vec![], UNANSWERED),
-        not_connected("closes on the request", vec![Hear], UNANSWERED),
+        not_connected("closes on the request", vec![Receive], UNANSWERED),
         not_connected("never a word", vec![Hold], LATE),
         granted("no word on read-only", framed(&whole[..36])),
         granted(
@@ -183,7 +186,7 @@ pub fn scripts() -> Vec<Script> {
     scripts.push(not_connected(
         "a handshake without end",
         vec![
-            Hear,
+            Receive,
             Say(dribble),
             Dribble(vec![0], Duration::from_millis(10)),
         ],

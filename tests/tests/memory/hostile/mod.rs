@@ -1,4 +1,4 @@
-//! Whatever a server sends: the client names it, in bounded time and memory, and goes on with the
+//! Whatever a server sends: the client names it, in bounded time and memory, and continues with the
 //! next server. Nothing panics.
 //!
 //! Time is virtual, so what is said here of seconds does not depend on the machine. Memory is what
@@ -35,7 +35,7 @@ use zk_transport::{BackoffPolicy, Hosts};
 const ALLOWANCE: usize = 1024 * 1024;
 const SESSION: Duration = Duration::from_secs(3);
 /// Longer than anything takes, in virtual time.
-const PATIENCE: Duration = Duration::from_secs(120);
+const NO_LIMIT: Duration = Duration::from_secs(120);
 
 /// What was held at most during `run` beyond what was held before.
 fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
@@ -109,9 +109,9 @@ async fn ask(zk: &Client, ask: Ask) -> Result<(), Error> {
         Ask::Watched => {
             let mut events = zk.watch("/w", WatchMode::Persistent).await?;
             zk.set("/a", "1").await?;
-            let told = timeout(Duration::ZERO, events.next()).await;
-            let made_up = matches!(told, Ok(Some(WatchEvent::Node(_))));
-            assert!(!made_up, "{told:?}");
+            let delivered = timeout(Duration::ZERO, events.next()).await;
+            let made_up = matches!(delivered, Ok(Some(WatchEvent::Node(_))));
+            assert!(!made_up, "{delivered:?}");
             Ok(())
         }
     }
@@ -119,14 +119,14 @@ async fn ask(zk: &Client, ask: Ask) -> Result<(), Error> {
 
 /// With the hostile server alone.
 async fn no_session(network: &Network, said: &str, hopeless: bool) {
-    let patience = Duration::from_secs(5);
-    let connecting = builder(&[HOSTILE], network).connect_timeout(patience);
+    let time_limit = Duration::from_secs(5);
+    let connecting = builder(&[HOSTILE], network).connect_timeout(time_limit);
     let started = Instant::now();
     let error = connecting.connect().await.unwrap_err();
     let (kind, took) = if hopeless {
         (ErrorKind::Untrusted, Duration::ZERO)
     } else {
-        (ErrorKind::ConnectTimeout, patience)
+        (ErrorKind::ConnectTimeout, time_limit)
     };
     assert_eq!((error.kind(), started.elapsed()), (kind, took), "{error}");
     assert!(error.to_string().contains(said), "{error}");
@@ -181,12 +181,12 @@ async fn run(script: &Script) {
     let zk = builder(&[HOSTILE, "good"], &network).start().unwrap();
     let started = Instant::now();
     if !matches!(script.expect, Expect::NotConnected(_) | Expect::Hopeless(_)) {
-        let result = timeout(PATIENCE, ask(&zk, script.ask)).await;
+        let result = timeout(NO_LIMIT, ask(&zk, script.ask)).await;
         expected(script, result.expect("it hangs"));
         let took = started.elapsed();
         assert!(took <= script.within, "it took {took:?} to say so");
     }
-    timeout(PATIENCE, usable(&zk, &server))
+    timeout(NO_LIMIT, usable(&zk, &server))
         .await
         .expect("usable");
     let took = started.elapsed();
@@ -197,7 +197,7 @@ async fn run(script: &Script) {
         (left.outstanding, left.watches, left.subscribers),
         (0, 0, 0)
     );
-    timeout(PATIENCE, zk.close())
+    timeout(NO_LIMIT, zk.close())
         .await
         .expect("closed")
         .unwrap();
@@ -251,7 +251,7 @@ fn script_bytes(script: &Script) -> usize {
         | server::Act::Dribble(bytes, _)
         | server::Act::Every(_, bytes)
         | server::Act::Reply { body: bytes, .. } => bytes.len(),
-        server::Act::Hear | server::Act::Hold => 0,
+        server::Act::Receive | server::Act::Hold => 0,
     });
     2 * bytes.sum::<usize>()
 }
@@ -318,7 +318,7 @@ fn closing_server_costs_an_eighth() {
     virtually(async {
         let granted = server::framed(&server::encoded(&server::grant()));
         let network = Network::new(
-            vec![server::Act::Hear, server::Act::Say(granted)],
+            vec![server::Act::Receive, server::Act::Say(granted)],
             good().await,
         );
         let zk = builder(&[HOSTILE], &network).start().unwrap();

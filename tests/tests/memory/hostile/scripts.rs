@@ -6,19 +6,19 @@ use zk_client::ErrorKind;
 use zk_proto::records::{GetDataResponse, StatResponse};
 use zk_proto::{EventType, KeeperState, Stat, WatcherEvent, xid};
 
-use super::server::Act::{self, Dribble, Every, Hear, Hold, Repeat, Reply, Say};
+use super::server::Act::{self, Dribble, Every, Hold, Receive, Repeat, Reply, Say};
 use super::server::{encoded, framed, grant, reply};
 
 /// The largest frame the clients accept.
 pub const LIMIT: usize = 256 * 1024;
 
-/// What the client asks for once it is connected.
+/// What the client requests once it is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
     Set,
     /// Twice at once; what became of the second is what counts.
     TwoSets,
-    /// After a read that nobody waits for.
+    /// After a read whose future was dropped.
     SetAfterDropped,
     Create,
     Get,
@@ -28,7 +28,7 @@ pub enum Ask {
     Multi,
     /// Data and children.
     MultiRead,
-    /// A persistent watch on `/w`, and then a set; no event may be told.
+    /// A persistent watch on `/w`, and then a set; no event may be delivered.
     Watched,
 }
 
@@ -79,7 +79,7 @@ pub fn not_connected(name: &'static str, acts: Vec<Act>, said: &'static str) -> 
 
 /// A session is granted by `acts`, and the request that follows is answered as it should be.
 pub fn works(name: &'static str, ask: Ask, mut acts: Vec<Act>) -> Script {
-    acts.extend([Hear, ok(1)]);
+    acts.extend([Receive, ok(1)]);
     script(name, ask, acts, Expect::Works)
 }
 
@@ -95,7 +95,7 @@ pub fn answer(zxid: i64, err: i32, body: Vec<u8>) -> Act {
 
 /// A session and, once the client has asked for something, `acts`.
 pub fn after(acts: impl IntoIterator<Item = Act>) -> Vec<Act> {
-    let granted = [Hear, Say(framed(&encoded(&grant()))), Hear];
+    let granted = [Receive, Say(framed(&encoded(&grant()))), Receive];
     granted.into_iter().chain(acts).collect()
 }
 
@@ -120,7 +120,7 @@ fn tolerated(name: &'static str, acts: Vec<Act>) -> Script {
 /// What comes when a persistent watch has been set on `/w`.
 fn notified(name: &'static str, body: Vec<u8>) -> Script {
     let said = reply(xid::NOTIFICATION, -1, 0, &body);
-    let acts = after([answer(1, 0, vec![0; 4]), Say(said), Hear, ok(2)]);
+    let acts = after([answer(1, 0, vec![0; 4]), Say(said), Receive, ok(2)]);
     script(name, Ask::Watched, acts, Expect::Works)
 }
 
@@ -240,36 +240,36 @@ pub fn of_frames() -> Vec<Script> {
         script(
             "the xid of a completed request",
             Ask::TwoSets,
-            after([Hear, due(1), due(1)]),
+            after([Receive, due(1), due(1)]),
             Expect::Lost("reply for xid 1 when 2 was due"),
         ),
         script(
             "replies in another order",
             Ask::TwoSets,
-            after([Hear, due(2), due(1)]),
+            after([Receive, due(2), due(1)]),
             Expect::Lost("reply for xid 2 when 1 was due"),
         ),
         script(
             "a reply to a cancelled request",
             Ask::SetAfterDropped,
-            after([due(1), Hear, ok(1)]),
+            after([due(1), Receive, ok(1)]),
             Expect::Works,
         ),
         script(
             "two replies to a cancelled request",
             Ask::SetAfterDropped,
-            after([Hear, due(1), due(1)]),
+            after([Receive, due(1), due(1)]),
             Expect::Lost("reply for xid 1 when 2 was due"),
         ),
     ];
-    let mut silent = lost(
-        "silence",
+    let mut quiet = lost(
+        "no reply",
         "nothing was received from the server for 2000 ms",
         vec![Hold],
     );
-    silent.within = Duration::from_secs(2);
-    silent.usable = Duration::from_secs(3);
-    scripts.push(silent);
+    quiet.within = Duration::from_secs(2);
+    quiet.usable = Duration::from_secs(3);
+    scripts.push(quiet);
     scripts.extend(endless());
     scripts
 }
@@ -350,7 +350,7 @@ pub fn tolerated_ones() -> Vec<Script> {
         script(
             "a zxid that goes back",
             Ask::TwoSets,
-            after([ok(100), Hear, ok(50)]),
+            after([ok(100), Receive, ok(50)]),
             Expect::Works,
         ),
         script("zxid -1", Ask::Set, after([ok(-1)]), Expect::Works),

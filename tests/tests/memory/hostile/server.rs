@@ -22,10 +22,10 @@ const BUFFER: usize = 16 * 1024;
 #[derive(Debug, Clone)]
 pub enum Act {
     /// Waits for a request; pings are passed over.
-    Hear,
+    Receive,
     /// Sends these bytes.
     Say(Vec<u8>),
-    /// Answers the request heard last.
+    /// Answers the last request received.
     Reply { zxid: i64, err: i32, body: Vec<u8> },
     /// Sends these bytes so often.
     Repeat(Vec<u8>, usize),
@@ -39,13 +39,13 @@ pub enum Act {
 
 /// Plays a script to one connection. How that ends is the client's affair.
 async fn play(script: &[Act], wire: &mut DuplexStream) -> io::Result<()> {
-    let mut heard = 0;
+    let mut received = 0;
     for act in script {
         match act {
-            Act::Hear => heard = hear(wire).await?,
+            Act::Receive => received = receive(wire).await?,
             Act::Say(bytes) => wire.write_all(bytes).await?,
             Act::Reply { zxid, err, body } => {
-                wire.write_all(&reply(heard, *zxid, *err, body)).await?;
+                wire.write_all(&reply(received, *zxid, *err, body)).await?;
             }
             Act::Repeat(bytes, times) => {
                 for _ in 0..*times {
@@ -71,14 +71,14 @@ async fn play(script: &[Act], wire: &mut DuplexStream) -> io::Result<()> {
 }
 
 /// The xid of the next request; of the handshake, which has none, its first integer.
-async fn hear(wire: &mut DuplexStream) -> io::Result<i32> {
+async fn receive(wire: &mut DuplexStream) -> io::Result<i32> {
     loop {
         let len = wire.read_i32().await?;
         let mut frame = vec![0; usize::try_from(len).unwrap()];
         wire.read_exact(&mut frame).await?;
-        let heard = i32::from_be_bytes(*frame.first_chunk().unwrap());
-        if heard != xid::PING {
-            return Ok(heard);
+        let received = i32::from_be_bytes(*frame.first_chunk().unwrap());
+        if received != xid::PING {
+            return Ok(received);
         }
     }
 }

@@ -126,7 +126,7 @@ fn of_requests() -> Vec<Entry> {
         "a persistent watch" ["client/ops/add_watch.rs AddWatch"] leaves NONE, |zk, _s| zk.watch("/base", WatchMode::Persistent).await;
         "a count" ["client/ops/descendants.rs Count"] leaves NONE, |zk, _s| zk.count("/base").await;
         "ephemeral znodes" ["client/ops/descendants.rs Ephemerals"] leaves NONE, |zk, _s| zk.ephemerals().await;
-        "who it is" ["client/ops/whoami.rs WhoAmI"] leaves NONE, |zk, _s| zk.whoami().await;
+        "the identities" ["client/ops/whoami.rs WhoAmI"] leaves NONE, |zk, _s| zk.whoami().await;
         "the configuration" ["client/ops/ensemble.rs GetConfig"] leaves NONE, |zk, _s| zk.config().await;
         "the configuration with a watch" ["client/ops/ensemble.rs ConfigWatched"] leaves NONE, |zk, _s| zk.config().watch().await;
         "another configuration" ["client/ops/ensemble.rs Reconfig"] leaves NONE, |zk, _s| zk.reconfig().leaving(9).await;
@@ -229,7 +229,7 @@ fn of_recipes() -> Vec<Entry> {
             term.resign_shared().await
         };
         "a campaign in time" ["recipes/election/mod.rs campaign_timeout"] leaves NONE, |zk, _s| Election::new(&zk, "/held").campaign_timeout(Duration::from_millis(20)).await;
-        "a campaign if nobody leads" ["recipes/election/mod.rs try_campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/held").try_campaign().await;
+        "a campaign if there is no leader" ["recipes/election/mod.rs try_campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/held").try_campaign().await;
         "work of a leader" ["recipes/election/mod.rs lead"] leaves NONE, |zk, _s| {
             Election::new(&zk, "/free").lead(|term| async move { term.check() }).await
         };

@@ -36,7 +36,7 @@ fn look(crate_name: &str, directory: &Path, at: &str, found: &mut BTreeSet<Strin
             look(crate_name, &path, &format!("{at}{name}/"), found);
         } else if name.ends_with(".rs") {
             let source = fs::read_to_string(&path).unwrap();
-            // What stands in a test module is nobody's.
+            // What stands in a test module is not public.
             let source = source
                 .split("#[cfg(test)]\nmod tests {")
                 .next()

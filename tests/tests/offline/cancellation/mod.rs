@@ -58,7 +58,7 @@ enum Trouble {
     Cut,
     /// Replies get lost with the connection, once.
     Lost,
-    /// It is left alone before it is dropped, so that an answer is there that nobody has seen.
+    /// The future is not polled for a while before it is dropped, so that an unread answer is there.
     Unseen,
 }
 
@@ -171,7 +171,7 @@ fn builder(server: &Arc<Server>) -> ClientBuilder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Done,
-    /// It was polled so often, and would go on.
+    /// It was polled so often, and is not complete.
     Stopped,
     /// It waits for what will not come.
     Idle,

@@ -44,8 +44,11 @@ async fn an_oversize_notification_fails_no_read() {
     assert!(listing.await.unwrap().is_empty());
     assert_eq!(zk.statistics().lost_connections, 1);
     // The event of the write was swallowed with its reply.
-    let told = events.next().await;
-    assert!(matches!(told, Some(WatchEvent::Gap { .. })), "{told:?}");
+    let delivered = events.next().await;
+    assert!(
+        matches!(delivered, Some(WatchEvent::Gap { .. })),
+        "{delivered:?}"
+    );
 }
 
 /// Guards: M3. The background look for the znode of a dropped creation ends, and with it the loss of

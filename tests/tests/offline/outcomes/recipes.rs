@@ -129,7 +129,7 @@ async fn failed_recipes_leave_nothing() {
     assert!(misled > 400, "{misled}");
 }
 
-/// Guards: M2. One znode for each who contends, and the fence counts them.
+/// Guards: M2. One znode for each contender, and the fence counts them.
 #[tokio::test(start_paused = true)]
 async fn a_contender_has_one_znode() {
     for open in OPEN {

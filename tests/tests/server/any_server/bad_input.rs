@@ -74,7 +74,7 @@ async fn request_too_large_for_server_fails_once() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionLost);
     // Servers close at the length in front of it. Whether the network has taken the rest by then is
-    // a race; if it has not, nobody can have executed it, and the client knows.
+    // a race; if it has not, no server can have executed it, and the outcome says so.
     assert_ne!(error.outcome(), Outcome::Rejected);
     assert_eq!(soon("a later read", zk.exists("/big")).await.unwrap(), None);
     zk.create("/small", "").await.unwrap();
@@ -197,7 +197,7 @@ async fn unknown_scheme_fails_connect() {
     }
 }
 
-/// Terminal, and everyone is told.
+/// Terminal, and every waiting request fails.
 /// Guards: A32.
 #[tokio::test]
 async fn unknown_scheme_added_later_ends_client() {

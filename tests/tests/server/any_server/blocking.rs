@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::common::server::{
     assert_unimplemented, server_has_recursive_watches, server_resumes_sessions,
 };
-use crate::common::{PATIENCE, own_server, shared_server, unused_root};
+use crate::common::{NO_LIMIT, own_server, shared_server, unused_root};
 use zk_client::blocking::Client;
 use zk_client::{ErrorKind, NodeEventKind, RetryPolicy, State, WatchEvent, WatchMode};
 use zk_recipes::Lock;
@@ -24,8 +24,8 @@ use zk_tests::Proxy;
 fn client_of(hosts: &str, close_timeout: Duration) -> Client {
     let builder = zk_client::Client::builder(hosts)
         .session_timeout(crate::common::LONG_SESSION)
-        .connect_timeout(PATIENCE)
-        .deadline(PATIENCE)
+        .connect_timeout(NO_LIMIT)
+        .deadline(NO_LIMIT)
         .close_timeout(close_timeout)
         .backoff(crate::common::impatient());
     let zk = Client::connect_with(builder).unwrap();
@@ -35,7 +35,7 @@ fn client_of(hosts: &str, close_timeout: Duration) -> Client {
 }
 
 fn client() -> Client {
-    client_of(&shared_server().connect_string(), PATIENCE)
+    client_of(&shared_server().connect_string(), NO_LIMIT)
 }
 
 fn beside(zk: &Client) -> Client {
@@ -124,9 +124,9 @@ fn watches_and_states_iterate_with_timeouts() {
     for n in 0..5 {
         other.create(&format!("/a/{n}"), "").wait().unwrap();
     }
-    let event = zk.wait_timeout(&mut watch, PATIENCE).unwrap();
+    let event = zk.wait_timeout(&mut watch, NO_LIMIT).unwrap();
     assert!(is(&event, NodeEventKind::DataChanged, "/a"), "{event:?}");
-    let event = events.next_timeout(PATIENCE).unwrap();
+    let event = events.next_timeout(NO_LIMIT).unwrap();
     assert!(is(&event, NodeEventKind::DataChanged, "/a"), "{event:?}");
     for (event, n) in events.by_ref().take(5).zip(0..) {
         let path = format!("/a/{n}");
@@ -136,9 +136,9 @@ fn watches_and_states_iterate_with_timeouts() {
     assert!(states.next().unwrap().is_connected());
     zk.close().unwrap();
     assert_eq!(states.collect::<Vec<_>>(), [State::Closed]);
-    assert_eq!(events.next_timeout(PATIENCE), Ok(WatchEvent::SessionEnded));
+    assert_eq!(events.next_timeout(NO_LIMIT), Ok(WatchEvent::SessionEnded));
     assert_eq!(
-        events.next_timeout(PATIENCE),
+        events.next_timeout(NO_LIMIT),
         Err(RecvTimeoutError::Disconnected)
     );
 }
@@ -194,7 +194,7 @@ fn outage_passes_or_meets_the_deadline() {
     proxy.refuse(false).unwrap();
     read.wait().unwrap();
     assert_eq!(zk.session() == session, server_resumes_sessions());
-    // Closing takes no longer than it may, with nobody there to hear of it.
+    // Closing takes no longer than its limit, with no server there.
     server.kill().unwrap();
     assert!(states.any(suspended));
     drop(zk);

@@ -1,4 +1,4 @@
-//! A session that goes on in another client.
+//! A session that continues in another client.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::common::server::server_resumes_sessions;
 use crate::common::{
-    PATIENCE, client, client_of, own_server, shared_server, soon, states_until, until,
+    NO_LIMIT, client, client_of, own_server, shared_server, soon, states_until, until,
 };
 use zk_client::{Client, ErrorKind, Outcome, SessionPolicy, SessionToken, State};
 
 fn builder() -> zk_client::ClientBuilder {
-    crate::common::builder(shared_server().connect_string()).connect_timeout(PATIENCE)
+    crate::common::builder(shared_server().connect_string()).connect_timeout(NO_LIMIT)
 }
 
 #[tokio::test]
@@ -105,17 +105,17 @@ async fn failed_resume_leaves_the_session_alone() {
     let zk = client_of(&server.connect_string()).await;
     let session = zk.session().id;
     let text = zk.detach().unwrap().expose();
-    let nobody = Client::builder("127.0.0.1:1")
+    let anonymous = Client::builder("127.0.0.1:1")
         .connect_timeout(Duration::from_millis(300))
         .resume(text.parse().unwrap())
         .await
         .unwrap_err();
-    assert_eq!(nobody.kind(), ErrorKind::ConnectTimeout);
+    assert_eq!(anonymous.kind(), ErrorKind::ConnectTimeout);
     if !server_resumes_sessions() {
         return assert_over(&server.connect_string(), &text).await;
     }
     let resumed = crate::common::builder(server.connect_string())
-        .connect_timeout(PATIENCE)
+        .connect_timeout(NO_LIMIT)
         .resume(text.parse().unwrap())
         .await
         .unwrap();
@@ -136,7 +136,7 @@ async fn two_clients_of_a_session_do_not_spin() {
     }
     let resume = || async {
         crate::common::builder(&*hosts)
-            .connect_timeout(PATIENCE)
+            .connect_timeout(NO_LIMIT)
             .session_policy(SessionPolicy::Close)
             .resume(text.parse().unwrap())
             .await

@@ -203,9 +203,9 @@ async fn event_precedes_the_reply_that_shows_it() {
         let set = zk.set("/a", n.to_string()).submit();
         let (data, _) = zk.get("/a").await.unwrap();
         assert_eq!(data, n.to_string());
-        let told = futures_now(&mut watch);
+        let delivered = futures_now(&mut watch);
         assert!(
-            told.is_some(),
+            delivered.is_some(),
             "the read was answered and the event was not there"
         );
         set.await.unwrap();
@@ -253,7 +253,7 @@ async fn recursive_watch_covers_the_subtree() {
     assert_eq!(zk.statistics().watches, 0);
 }
 
-/// ZOOKEEPER-1910, B63: the server is told, and only when nobody is left to be told.
+/// ZOOKEEPER-1910: the watch is removed on the server with its last handle, and not before.
 /// Guards: A46, B63.
 #[tokio::test]
 async fn last_dropped_handle_removes_the_watch() {
@@ -312,7 +312,7 @@ async fn watch_can_be_awaited_again_after_select() {
     zk.sync("/").await.unwrap();
     zk.sync("/").await.unwrap();
     spend_unremovable(&zk, "/a").await;
-    assert!(!watched(&zk.root().join("/a")), "nobody wants it");
+    assert!(!watched(&zk.root().join("/a")), "it has no subscriber");
     assert_eq!(zk.statistics().outstanding, 0);
 }
 
@@ -512,7 +512,7 @@ async fn counts_descendants_lists_ephemerals() {
 }
 
 #[tokio::test]
-async fn the_server_says_whom_it_takes_us_for() {
+async fn whoami_names_the_identities() {
     let zk = client().await;
     let users = |infos: Vec<zk_client::ClientInfo>| -> Vec<(String, String)> {
         (infos.into_iter())

@@ -1,5 +1,5 @@
-//! Conditional writes whose reply is lost, tried again: each takes effect once, or nobody says that it
-//! did.
+//! Conditional writes whose reply is lost, tried again: each takes effect once, or its outcome is
+//! unknown.
 //!
 //! On ClickHouse Keeper the session ends with the connection. No later read belongs to the session of such
 //! a write, so its outcome stays unknown whatever the read finds.
@@ -221,7 +221,7 @@ async fn delete_is_repeated_only_if_znode_exists() {
     }
     assert!(scene.other.exists("/a").await.unwrap().is_none());
 
-    // Whoever deleted it: nobody may take the other's place.
+    // Deleted by either client: the outcome is not the other's.
     for arrives in [true, false] {
         scene.zk.create("/a", "").await.unwrap();
         let delete = scene.zk.delete("/a").version(0).retry(&policy);

@@ -99,10 +99,10 @@ async fn expires_and_is_renewed(session: Duration) {
     let first = zk.session();
     let mut states = zk.states();
     // What the servers said last was said before this.
-    let heard_before = Instant::now();
+    let received_before = Instant::now();
     blocking(|| scene.server.kill().unwrap());
     let seen = states_until(&mut states, "the expiry", is_expired).await;
-    let took = heard_before.elapsed();
+    let took = received_before.elapsed();
     assert!(
         took > timeout,
         "{took:?}: a server may still hold the session"
@@ -120,7 +120,7 @@ async fn expires_and_is_renewed(session: Duration) {
         state.is_connected()
     })
     .await;
-    assert!(!seen.iter().any(is_expired), "told twice: {seen:?}");
+    assert!(!seen.iter().any(is_expired), "reported twice: {seen:?}");
     soon("the write", write).await.unwrap();
     let second = zk.session();
     assert_eq!((first.epoch, second.epoch), (1, 2));
@@ -207,13 +207,13 @@ async fn waits_for_a_server(session: Duration) {
     let write = zk.create(&root, "").submit();
     let started = Instant::now();
     // Several times the timeout of the session there is none of yet.
-    let silence = tokio::time::timeout(session * 4, async {
+    let idle_time = tokio::time::timeout(session * 4, async {
         loop {
             let state = states.next().await.unwrap();
             assert_eq!(state, State::Connecting);
         }
     });
-    assert!(silence.await.is_err());
+    assert!(idle_time.await.is_err());
     assert!(started.elapsed() >= session * 4);
     blocking(|| server.restart().unwrap());
     soon("the write", write).await.unwrap();

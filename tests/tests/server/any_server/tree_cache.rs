@@ -21,7 +21,7 @@ const SESSION: Duration = Duration::from_secs(2);
 
 type Contents = BTreeMap<String, (Bytes, Zxid, Zxid)>;
 
-/// The tree as a reader finds it, at rest.
+/// The tree as a reader finds it, without writers.
 async fn tree(zk: &Client, base: &str) -> Contents {
     zk.sync("/").await.unwrap();
     let mut tree = Contents::new();

@@ -60,29 +60,29 @@ impl Handle {
         }
     }
 
-    /// What is there to be told now.
-    fn told(&mut self) -> Vec<WatchEvent> {
+    /// The events that are there now.
+    fn delivered(&mut self) -> Vec<WatchEvent> {
         let mut cx = Context::from_waker(Waker::noop());
-        let mut told = Vec::new();
+        let mut delivered = Vec::new();
         match self {
             Handle::Once(watch) => {
                 if let std::task::Poll::Ready(event) = std::pin::Pin::new(watch).poll(&mut cx) {
-                    told.push(event);
+                    delivered.push(event);
                 }
             }
             Handle::Stream(events) => {
                 while let std::task::Poll::Ready(Some(event)) =
                     std::pin::pin!(events.next()).poll(&mut cx)
                 {
-                    told.push(event);
+                    delivered.push(event);
                 }
             }
         }
-        told
+        delivered
     }
 }
 
-/// What a watch of this kind on `path` is told of a new child and then of new data.
+/// The events of a new child and then of new data, for a watch of this kind on `path`.
 fn expected(kind: Kind, path: &str) -> Vec<(NodeEventKind, String)> {
     let path = path.to_owned();
     let child = format!("{path}/child");
@@ -124,8 +124,8 @@ fn orders() -> Vec<Vec<Kind>> {
     orders.split_off(1)
 }
 
-/// ZOOKEEPER-4466, ZOOKEEPER-4471, ZOOKEEPER-4475: nobody is told less for another's
-/// sake, nor more, whatever the server makes of the modes of one path.
+/// ZOOKEEPER-4466, ZOOKEEPER-4471, ZOOKEEPER-4475: each watch gets exactly its events, whatever mode
+/// the server has for the path.
 /// Guards: A45, B64, B65.
 #[tokio::test]
 async fn watches_on_one_path_are_independent() {
@@ -162,19 +162,19 @@ async fn watches_on_one_path_are_independent() {
             zk.sync("/").await.unwrap();
             zk.exists(&path).await.unwrap();
             for (kind, mut handle) in handles {
-                let mut told: Vec<_> = handle
-                    .told()
+                let mut delivered: Vec<_> = handle
+                    .delivered()
                     .iter()
                     .map(|event| event.node().map(|event| (event.kind, event.path.clone())))
                     .collect();
                 if is_keeper() {
                     // It sends an event for each kind, and one is like the other.
-                    told.dedup();
+                    delivered.dedup();
                 }
                 let due: Vec<_> = expected(kind, &path).into_iter().map(Some).collect();
-                if told != due {
+                if delivered != due {
                     wrong.push(format!(
-                        "{order:?} without {dropped:?}: {kind:?} has {told:?}"
+                        "{order:?} without {dropped:?}: {kind:?} has {delivered:?}"
                     ));
                 }
             }

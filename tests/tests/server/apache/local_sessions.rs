@@ -8,7 +8,7 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use crate::common::{PATIENCE, blocking, soon};
+use crate::common::{NO_LIMIT, blocking, soon};
 use zk_client::{Client, ErrorCode, Outcome, State};
 use zk_tests::{Ensemble, Server, ServerOptions};
 
@@ -21,8 +21,8 @@ fn ensemble(upgrading: bool) -> Ensemble {
 
 async fn client(ensemble: &Ensemble) -> Client {
     crate::common::builder(ensemble.connect_string())
-        .connect_timeout(PATIENCE)
-        .deadline(PATIENCE)
+        .connect_timeout(NO_LIMIT)
+        .deadline(NO_LIMIT)
         .backoff(crate::common::impatient())
         .connect()
         .await
@@ -33,7 +33,7 @@ fn serving<'a>(ensemble: &'a Ensemble, zk: &Client) -> &'a Server {
     let sid = format!("sid={},", zk.session().id);
     let mut servers = ensemble.servers().iter();
     let here = |server: &&Server| server.four_letter("cons").unwrap().contains(&sid);
-    servers.find(here).expect("somebody serves it")
+    servers.find(here).expect("one of them serves it")
 }
 
 /// Guards: A35.

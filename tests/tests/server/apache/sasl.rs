@@ -1,4 +1,4 @@
-//! Logins with a real server: who gets in, who does not, and what either is told.
+//! Logins with a real server: which succeed, which fail, and with what error.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ struct Guarded {
 }
 
 impl Guarded {
-    /// Serves those who have logged in and, unless `required`, everybody else.
+    /// Serves clients that have logged in and, unless `required`, all others.
     fn start(required: bool) -> Self {
         let directory = ServerDirectory::create("users").unwrap();
         let users = directory.path().join("jaas.conf");
@@ -83,13 +83,13 @@ fn builder(hosts: &str) -> ClientBuilder {
     crate::common::builder(hosts).backoff(impatient())
 }
 
-/// Lets everybody in, and knows who has logged in.
+/// Serves every client, with a login or without.
 fn open() -> &'static Guarded {
     static SERVER: OnceLock<Guarded> = OnceLock::new();
     SERVER.get_or_init(|| Guarded::start(false))
 }
 
-/// Serves nobody else.
+/// Serves clients with a login only.
 fn closed() -> &'static Guarded {
     static SERVER: OnceLock<Guarded> = OnceLock::new();
     SERVER.get_or_init(|| Guarded::start(true))
@@ -102,8 +102,8 @@ fn cause(error: &Error) -> SaslError {
     let text = error.to_string();
     match error.disconnect() {
         Some(Disconnect::LoginFailed { mechanism, cause }) => {
-            let told = [mechanism.as_str(), &cause.to_string(), "127.0.0.1:"];
-            assert!(told.iter().all(|part| text.contains(part)), "{text}");
+            let reported = [mechanism.as_str(), &cause.to_string(), "127.0.0.1:"];
+            assert!(reported.iter().all(|part| text.contains(part)), "{text}");
             cause.clone()
         }
         other => panic!("not about a login: {other:?}"),
@@ -117,10 +117,10 @@ async fn login_is_an_acl_identity() {
     let only_bob = vec![Acl::new(Permissions::ALL, "sasl", "bob")];
     bob.create("/bob", "his").acl(only_bob).await.unwrap();
     assert_eq!(bob.get("/bob").await.unwrap().0, "his");
-    let nobody = server.builder().connect().await.unwrap();
-    let error = nobody.get("/bob").await.unwrap_err();
+    let anonymous = server.builder().connect().await.unwrap();
+    let error = anonymous.get("/bob").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoAuth);
-    nobody.close().await.unwrap();
+    anonymous.close().await.unwrap();
     bob.close().await.unwrap();
 }
 
@@ -185,13 +185,13 @@ async fn names_and_passwords_beyond_ascii() {
     zk.close().await.unwrap();
 }
 
-/// The unknown user's password is nobody's: Apache's server checks an unknown user's against that
-/// of whoever logged in last (`SaslServerCallbackHandler` keeps the name), and lets them in by it.
+/// The unknown user's password is no known user's: Apache's server checks it against that of the last
+/// user that logged in (`SaslServerCallbackHandler` keeps the name), and accepts it if they agree.
 /// Guards: B72, T5.
 #[tokio::test]
 async fn wrong_credentials_are_refused_at_once() {
     for server in [open(), closed()] {
-        for (user, password) in [("bob", "canary"), ("nobody", "canary")] {
+        for (user, password) in [("bob", "canary"), ("unknown", "canary")] {
             let builder = server.builder().sasl_digest(user, password);
             let refused = builder.connect().await;
             let error = refused.expect_err(&format!("{user}, {password}"));

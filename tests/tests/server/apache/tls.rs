@@ -52,13 +52,13 @@ impl Secure {
     }
 }
 
-/// A server that asks no client who it is.
+/// A server that requests no certificate of a client.
 fn one_way() -> &'static Secure {
     static SERVER: OnceLock<Secure> = OnceLock::new();
     SERVER.get_or_init(|| Secure::start("none"))
 }
 
-/// A server that wants to know of every client.
+/// A server that requires a certificate of every client.
 fn mutual() -> &'static Secure {
     static SERVER: OnceLock<Secure> = OnceLock::new();
     SERVER.get_or_init(|| Secure::start("need"))

@@ -37,8 +37,8 @@ async fn line(zk: &Client, path: &str) -> usize {
     }
 }
 
-/// Waits until as many stand in the line at `/lock`, and nobody watches a znode of it who does not
-/// stand there.
+/// Waits until as many contenders are in the line at `/lock`, and its znodes have no watches but
+/// theirs.
 async fn only(zk: &Client, expected: usize) {
     let what = format!("{expected} stand in the line");
     until(&what, || async { line(zk, "/lock").await == expected }).await;
@@ -62,26 +62,26 @@ async fn acquire_dropped_any_time_leaves_nothing() {
     let holder = beside(&zk, &shared_server().connect_string()).await;
     let held = Lock::new(&holder, "/lock").acquire().await.unwrap();
     let lock = Lock::new(&zk, "/lock");
-    let (mut patience, mut waited) = (Duration::ZERO, 0);
+    let (mut time_limit, mut waited) = (Duration::ZERO, 0);
     while waited < 10 {
-        let acquired = tokio::time::timeout(patience, lock.acquire()).await;
-        assert!(acquired.is_err(), "somebody else holds it");
+        let acquired = tokio::time::timeout(time_limit, lock.acquire()).await;
+        assert!(acquired.is_err(), "another client holds it");
         // In the end every one of them gets as far as to the wait for the holder.
-        waited += usize::from(patience > Duration::from_millis(20));
-        patience += patience / 20 + Duration::from_micros(37);
+        waited += usize::from(time_limit > Duration::from_millis(20));
+        time_limit += time_limit / 20 + Duration::from_micros(37);
     }
     only(&zk, 1).await;
     held.release().await.unwrap();
     only(&zk, 0).await;
 
-    // The same with nobody ahead, up to and including the point at which it succeeds.
-    let (mut patience, mut acquired) = (Duration::ZERO, 0);
+    // The same with an empty line, up to and including the point at which it succeeds.
+    let (mut time_limit, mut acquired) = (Duration::ZERO, 0);
     while acquired < 10 {
-        if let Ok(guard) = tokio::time::timeout(patience, lock.acquire()).await {
+        if let Ok(guard) = tokio::time::timeout(time_limit, lock.acquire()).await {
             guard.unwrap().release().await.unwrap();
             acquired += 1;
         }
-        patience += patience / 20 + Duration::from_micros(7);
+        time_limit += time_limit / 20 + Duration::from_micros(7);
     }
     only(&zk, 0).await;
     soon("the lock", lock.acquire())
@@ -144,7 +144,7 @@ async fn failed_acquire_leaves_nothing() {
     only(&zk, 0).await;
 }
 
-/// In the middle of a line, where somebody watches who leaves.
+/// In the middle of a line, where the next contender watches the one that leaves.
 /// Guards: A63, B83.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leaving_waiters_do_not_block_others() {
@@ -234,7 +234,7 @@ async fn guard_dropped_off_runtime_is_released() {
     })
     .join()
     .unwrap();
-    assert!(guard.check().is_err(), "nobody keeps its session alive");
+    assert!(guard.check().is_err(), "its session is not kept alive");
     drop(guard);
     drop(own);
     only(&zk, 0).await;
@@ -257,9 +257,9 @@ async fn dropped_requests_keep_others_replies() {
                 kept.push((n, zk.get(&path).submit()));
             }
             let dropped = zk.get(&path).watch().submit();
-            let patience = Duration::from_micros(fastrand::u64(0..200));
+            let time_limit = Duration::from_micros(fastrand::u64(0..200));
             if round % 2 == 0 {
-                let _ = tokio::time::timeout(patience, dropped).await;
+                let _ = tokio::time::timeout(time_limit, dropped).await;
             }
         }
         for (n, read) in kept {

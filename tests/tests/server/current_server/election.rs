@@ -1,4 +1,4 @@
-//! Leadership passes on when the leader dies or is cut off, and nobody leads beside another.
+//! Leadership moves when the leader dies or is cut off, and two never lead at a time.
 
 #![allow(
     clippy::unwrap_used,
@@ -117,7 +117,7 @@ async fn all_lead_in_turn(session: Duration, records: Records) {
         let test = "leadership_moves_when_leader_is_killed";
         let mut candidate = Child::start(module_path!(), test, &orders);
         records.lock().unwrap().push(candidate.record());
-        candidate.hear("ready").await;
+        candidate.receive("ready").await;
         candidates.push(candidate);
     }
     until("all stand for election", || async {
@@ -130,7 +130,7 @@ async fn all_lead_in_turn(session: Duration, records: Records) {
         let leads = |(n, candidate): (usize, &Child)| {
             (!order.contains(&n) && reign(&candidate.said()).is_some()).then_some(n)
         };
-        until("somebody leads", || async {
+        until("a candidate leads", || async {
             candidates.iter().enumerate().find_map(leads).is_some()
         })
         .await;
@@ -141,13 +141,13 @@ async fn all_lead_in_turn(session: Duration, records: Records) {
             .leader()
             .await
             .unwrap()
-            .expect("the one who says so");
+            .expect("the one that says so");
         assert_eq!(leader.identifier, format!("candidate-{n}"));
         assert_eq!(leader.token.get(), token);
         candidates[n].kill();
         order.push(n);
     }
-    until("nobody leads", || async {
+    until("no candidate leads", || async {
         election.leader().await.unwrap().is_none()
     })
     .await;
@@ -200,7 +200,7 @@ async fn leadership_outlives_a_session(session: Duration) {
         proxies[leading].stall(true);
         let lost = soon("the term to end", term.lost()).await;
         let ended = Instant::now();
-        assert_eq!(lost, GuardLost::OutOfContact, "before anybody has told");
+        assert_eq!(lost, GuardLost::OutOfContact, "before any event");
         let (next, started) = soon("the next term", successor).await.unwrap();
         assert!(
             ended < started,

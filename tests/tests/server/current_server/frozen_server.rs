@@ -55,7 +55,8 @@ async fn moves_to_another(timeout: Duration) {
     let mut states = zk.states();
 
     blocking(|| server.pause().unwrap());
-    // Others keep a connection alive with requests that nobody answers; so does this one (C2).
+    // As in C2, requests without replies are submitted all the time, which must not keep the
+    // connection.
     let mut unanswered = Vec::new();
     let mut beat = tokio::time::interval(Duration::from_millis(50));
     tokio::select! {
@@ -78,7 +79,7 @@ async fn moves_to_another(timeout: Duration) {
     }
     let now = blocking(|| serving(&ensemble, &zk)).expect("a server that answers");
     assert_ne!(now.id(), server.id());
-    // The old server may not take the session back when it goes on.
+    // The old server may not take the session back when it continues.
     server.resume().unwrap();
     zk.set("/e", "still here").await.unwrap();
     assert_eq!(
@@ -94,7 +95,7 @@ async fn moves_to_another(timeout: Duration) {
 async fn mute_listener_costs_part_of_the_session() {
     let server = crate::common::shared_server();
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-    let silent = listener.local_addr().unwrap();
+    let quiet = listener.local_addr().unwrap();
     let accepted = Arc::new(AtomicUsize::new(0));
     std::thread::spawn({
         let accepted = Arc::clone(&accepted);
@@ -106,8 +107,8 @@ async fn mute_listener_costs_part_of_the_session() {
             }
         }
     });
-    let hosts = format!("{silent},{}", server.connect_string());
-    // The order is drawn from the seed; one of these tries the silent one first.
+    let hosts = format!("{quiet},{}", server.connect_string());
+    // The order is drawn from the seed; one of these tries the mute one first.
     for seed in 0..64 {
         let connecting = crate::common::builder(&hosts)
             .session_timeout(SESSION)

@@ -1,4 +1,4 @@
-//! Watches after a reconnect: every change made meanwhile is told, once, or a gap is.
+//! Watches after a reconnect: every change made meanwhile is delivered, once, or a gap is.
 
 #![allow(
     clippy::unwrap_used,
@@ -45,7 +45,7 @@ impl Scene {
         })
         .await;
         let watching = crate::common::builder(proxy.connect_string())
-            .connect_timeout(crate::common::PATIENCE)
+            .connect_timeout(crate::common::NO_LIMIT)
             .backoff(crate::common::impatient())
             .connect()
             .await
@@ -196,9 +196,9 @@ impl Thousands {
         all(deletes.collect()).await;
     }
 
-    /// Every one of `changed` has been told, as what it was; nothing else has, but that those who
-    /// wait for a creation have a gap.
-    async fn all_is_told(&self, watches: &mut [Watch], changed: &HashSet<usize>, when: &str) {
+    /// Every one of `changed` has been delivered, as what it was, and nothing else, except gaps for
+    /// watches that wait for a creation.
+    async fn all_is_delivered(&self, watches: &mut [Watch], changed: &HashSet<usize>, when: &str) {
         for (n, watch) in watches.iter_mut().enumerate() {
             if !changed.contains(&n) && Kind::of(n) != Kind::Exists {
                 continue;
@@ -255,18 +255,19 @@ async fn many_watches_survive_a_restart() {
         return;
     }
     thousands
-        .all_is_told(&mut watches, &everything, "after the restart")
+        .all_is_delivered(&mut watches, &everything, "after the restart")
         .await;
     assert_eq!(scene.watching.session(), session);
 
-    // Told once: what was told is armed no more, here or there, and a further change tells nobody.
+    // Delivered once: these watches are not armed any more, here or on the server, and a further
+    // change has no event.
     assert_eq!(scene.watching.statistics().watches, 0);
     scene.watching.sync("/").await.unwrap();
     assert_eq!(scene.watches_of_server(), 0);
-    let told = scene.proxy.forwarded(Direction::ToClient);
+    let delivered = scene.proxy.forwarded(Direction::ToClient);
     thousands.undo(&scene.admin, &everything).await;
     scene.watching.sync("/").await.unwrap();
-    let more = scene.proxy.forwarded(Direction::ToClient) - told;
+    let more = scene.proxy.forwarded(Direction::ToClient) - delivered;
     assert!(more < 1000, "{more} bytes to a client that watches nothing");
 }
 
@@ -278,7 +279,7 @@ async fn cut_between_batches_loses_no_event() {
     let thousands = Thousands::make(&scene.admin).await;
     let seed = fastrand::u64(..);
     let mut rng = fastrand::Rng::with_seed(seed);
-    // Of the first batch half the watches tell, on average, and then it is answered.
+    // Half the watches of the first batch have an event, on average, and then it is answered.
     let first_batch = ANSWER_BYTES + BATCH_BYTES / REARM_BYTES * EVENT_BYTES / 2;
     let cuts = [
         (Direction::ToServer, BATCH_BYTES / 2),
@@ -301,25 +302,27 @@ async fn cut_between_batches_loses_no_event() {
         let accepted = scene.proxy.accepted();
         scene.proxy.cut_after(direction, bytes);
         scene.reconnect().await;
-        thousands.all_is_told(&mut watches, &changed, &when).await;
+        thousands
+            .all_is_delivered(&mut watches, &changed, &when)
+            .await;
         assert!(
             scene.proxy.accepted() >= accepted + 2,
             "{when}: there was no cut"
         );
 
-        // Whoever was not told waits on.
-        let (_, silent): (Vec<_>, Vec<_>) = watches
+        // The watches without an event are still armed.
+        let (_, quiet): (Vec<_>, Vec<_>) = watches
             .into_iter()
             .enumerate()
             .partition(|(n, _)| changed.contains(n));
-        let left: HashSet<_> = silent
+        let left: HashSet<_> = quiet
             .iter()
             .map(|(n, _)| *n)
             .filter(|n| Kind::of(*n) != Kind::Exists)
             .collect();
         assert_eq!(scene.watching.statistics().watches, left.len(), "{when}");
         thousands.change(&scene.admin, &left).await;
-        for (n, mut watch) in silent {
+        for (n, mut watch) in quiet {
             let event = soon("a later event", &mut watch).await;
             let later = event.node().map(|event| event.kind);
             assert_eq!(
@@ -374,7 +377,7 @@ async fn changes(events: &mut WatchStream, expected: &[(NodeEventKind, &str)]) {
     }
 }
 
-/// No server tells what happened under these, so the client says so.
+/// No server reports what happened under these during a disconnection, so the client delivers a gap.
 /// Guards: A41, B53, B54.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lasting_watches_report_gaps_and_continue() {
@@ -407,7 +410,7 @@ async fn lasting_watches_report_gaps_and_continue() {
         changes(&mut one, &[(ChildrenChanged, "/a"), (DataChanged, "/a")]).await;
         changes(&mut tree, &[(Created, &child), (DataChanged, "/a")]).await;
 
-        // Unread when the connection is lost, and still told, before the gap.
+        // Unread when the connection is lost, and still delivered, before the gap.
         scene.admin.set("/a", "unread").await.unwrap();
         scene.watching.sync("/").await.unwrap();
         scene.cut_off().await;
@@ -424,7 +427,7 @@ async fn lasting_watches_report_gaps_and_continue() {
             let gap = next(events).await;
             assert!(matches!(gap, WatchEvent::Gap { .. }), "{gap:?}");
         }
-        // Whoever has been told of a gap looks again; what happens after that is told again.
+        // After a gap the subscriber reads again; events after that are delivered as before.
         scene.watching.sync("/").await.unwrap();
     }
 

@@ -36,8 +36,8 @@ fn contest(kind: &str, zk: &Client, name: &str) -> Contest {
     }
 }
 
-/// Holds the lock, or leads, is stopped, and when it goes on, checks and writes before its client's task has
-/// had a chance to hear anything: both run on one thread.
+/// Holds the lock, or leads, and is stopped. When it continues, it checks and writes before its client's
+/// task has read anything: both run on one thread.
 async fn hold(orders: &str) {
     let [hosts, root, kind, session] = orders.split(' ').collect::<Vec<_>>()[..] else {
         panic!("{orders}");
@@ -124,7 +124,7 @@ async fn is_stopped(test: &str, kind: &str, session: Duration, record: Arc<OnceL
     zk.create("/ledger", "").await.unwrap();
     let orders = format!("{hosts} {} {kind} {}", zk.root(), session.as_millis());
     let mut holder = Child::start(module_path!(), test, &orders);
-    let token: i64 = holder.hear("holds").await.parse().unwrap();
+    let token: i64 = holder.receive("holds").await.parse().unwrap();
     holder.stopped().await;
     // Not through a follower that is behind.
     zk.sync("/").await.unwrap();
@@ -146,7 +146,7 @@ async fn is_stopped(test: &str, kind: &str, session: Duration, record: Arc<OnceL
     record.set(holder.record()).unwrap();
 
     holder.go_on();
-    holder.hear("has written nothing").await;
+    holder.receive("has written nothing").await;
     zk.sync("/").await.unwrap();
     let ledger = zk.get("/ledger").await.unwrap();
     always(

@@ -26,13 +26,13 @@ struct Scene {
     proxies: Proxies,
     watching: Client,
     admin: Client,
-    data: [(DataWatch, Told<(Bytes, Zxid)>); 2],
-    children: [(ChildrenWatch, Told<Vec<String>>); 2],
+    data: [(DataWatch, Delivered<(Bytes, Zxid)>); 2],
+    children: [(ChildrenWatch, Delivered<Vec<String>>); 2],
     step: u32,
 }
 
-/// What a watch told last, if anything; `Some(None)` is a znode that does not exist.
-type Told<T> = Option<Option<T>>;
+/// The last state that a watch delivered, if any; `Some(None)` is a znode that does not exist.
+type Delivered<T> = Option<Option<T>>;
 
 const PATHS: [&str; 2] = ["/there", "/comes-and-goes"];
 
@@ -98,15 +98,15 @@ impl Scene {
         }
     }
 
-    /// Waits until each watch has told what is the case now.
+    /// Waits until each watch has delivered the present state.
     async fn all_is_seen(&mut self) {
-        for (path, (watch, told)) in PATHS.into_iter().zip(&mut self.data) {
+        for (path, (watch, delivered)) in PATHS.into_iter().zip(&mut self.data) {
             let now = existing(self.admin.get(path).await);
             let now = now.map(|(data, stat)| (data, stat.mzxid));
             let what = format!("the data of {path} in step {}: {now:?}", self.step);
             soon_always(&what, async {
-                while told.as_ref() != Some(&now) {
-                    *told = Some(match watch.next().await.unwrap().unwrap() {
+                while delivered.as_ref() != Some(&now) {
+                    *delivered = Some(match watch.next().await.unwrap().unwrap() {
                         DataState::Absent => None,
                         DataState::Present { data, stat } => Some((data, stat.mzxid)),
                     });
@@ -114,7 +114,7 @@ impl Scene {
             })
             .await;
         }
-        for (path, (watch, told)) in PATHS.into_iter().zip(&mut self.children) {
+        for (path, (watch, delivered)) in PATHS.into_iter().zip(&mut self.children) {
             let now = existing(self.admin.children(path).await).map(|children| {
                 let mut names = children.to_vec();
                 names.sort();
@@ -122,8 +122,8 @@ impl Scene {
             });
             let what = format!("the children of {path} in step {}: {now:?}", self.step);
             soon_always(&what, async {
-                while told.as_ref() != Some(&now) {
-                    *told = Some(match watch.next().await.unwrap().unwrap() {
+                while delivered.as_ref() != Some(&now) {
+                    *delivered = Some(match watch.next().await.unwrap().unwrap() {
                         ChildrenState::Absent => None,
                         ChildrenState::Present { names, .. } => Some(names),
                     });

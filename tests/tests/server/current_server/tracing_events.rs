@@ -1,4 +1,4 @@
-//! What a client tells a subscriber of `tracing`: all that happens, and no secret.
+//! The `tracing` events of a client: all that happens, and no secret.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::common::child;
 use crate::common::server::server_resumes_sessions;
-use crate::common::{PATIENCE, blocking, connect, shared_server, soon, states_until};
+use crate::common::{NO_LIMIT, blocking, connect, shared_server, soon, states_until};
 use crate::common::{then_always, unless_starved, until_connected, until_suspended};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use zk_client::{
@@ -26,7 +26,7 @@ use zk_client::{
 use zk_tests::Proxy;
 use zk_tests::starvation::always;
 
-/// What is said by everybody in this process, at every level.
+/// The events of the whole process, at every level.
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<Vec<u8>>>);
 
@@ -214,7 +214,7 @@ impl AsyncWrite for Tapped {
     }
 }
 
-/// Says what a program may well print.
+/// Records what a program is likely to print.
 fn print(thing: &(impl Debug + ?Sized)) {
     tracing::info!(?thing, "printed");
 }
@@ -230,8 +230,8 @@ async fn events_are_complete_without_secrets() {
     }
     unless_starved(Duration::from_secs(2), |session| async move {
         let used = Used::default();
-        let scene = everything_is_told(session, used.clone());
-        then_always(scene, async || used.are_not_told()).await;
+        let scene = everything_is_recorded(session, used.clone());
+        then_always(scene, async || used.are_not_recorded()).await;
     })
     .await;
 }
@@ -248,7 +248,7 @@ struct Used {
 }
 
 impl Used {
-    fn are_not_told(&self) {
+    fn are_not_recorded(&self) {
         let mut secrets = Secrets::default();
         secrets.add_digest("me", RIGHT);
         secrets.add_digest("me", WRONG);
@@ -265,13 +265,13 @@ impl Used {
         {
             secrets.add(password);
         }
-        let told = Capture::get().text();
-        let found = secrets.found_in(&told);
-        always(found.is_empty(), format_args!("{found:?} in\n{told}"));
+        let reported = Capture::get().text();
+        let found = secrets.found_in(&reported);
+        always(found.is_empty(), format_args!("{found:?} in\n{reported}"));
     }
 }
 
-async fn everything_is_told(session: Duration, used: Used) {
+async fn everything_is_recorded(session: Duration, used: Used) {
     let capture = Capture::get();
     let tap = used.passwords;
     let proxy = Proxy::start(shared_server().address()).unwrap();
@@ -292,7 +292,7 @@ async fn everything_is_told(session: Duration, used: Used) {
 
     // A wrong password, and a scheme that no server knows.
     let other = crate::common::builder(shared_server().connect_string())
-        .connect_timeout(PATIENCE)
+        .connect_timeout(NO_LIMIT)
         .dial(tap.clone())
         .connect()
         .await
@@ -340,7 +340,7 @@ async fn everything_is_told(session: Duration, used: Used) {
     print(&token);
     used.token.set(token.expose()).unwrap();
     let resumed = crate::common::builder(shared_server().connect_string())
-        .connect_timeout(PATIENCE)
+        .connect_timeout(NO_LIMIT)
         .resume(token)
         .await;
     print(&resumed);
@@ -352,7 +352,7 @@ async fn everything_is_told(session: Duration, used: Used) {
         }
     }
 
-    let told = capture.text();
+    let reported = capture.text();
     let passwords = tap.0.lock().unwrap().clone();
     // Two of the first session, one of each of the two others.
     assert!(passwords.len() >= 4, "{}", passwords.len());
@@ -437,10 +437,13 @@ async fn everything_is_told(session: Duration, used: Used) {
         if what == "watches" && !server_resumes_sessions() {
             continue;
         }
-        let line = told
+        let line = reported
             .lines()
             .find(|line| parts.iter().all(|part| line.contains(part)));
-        assert!(line.is_some(), "{what} is not told: {parts:?} in\n{told}");
+        assert!(
+            line.is_some(),
+            "{what} is not recorded: {parts:?} in\n{reported}"
+        );
     }
 }
 

@@ -14,7 +14,7 @@ use crate::common::zkctl::{Running, done, fails, output, root, zkctl};
 use crate::common::{own_server, shared_server};
 use zk_tests::watchdog::poll;
 
-/// Creates `/a` with what it is told on standard input.
+/// Creates `/a` with the data on standard input.
 fn create(server: &str, data: &[u8]) -> Output {
     let mut create = zkctl(server, &["create", "/a", "-"]);
     let mut child = create.stdin(Stdio::piped()).spawn().unwrap();

@@ -1,5 +1,5 @@
-//! Errors as a person hears them: what happened, to which operation and path, whether it took
-//! effect, and what to do.
+//! The texts of errors: what happened, to which operation and path, whether it took effect, and what
+//! to do.
 
 #![allow(
     clippy::unwrap_used,
@@ -56,11 +56,11 @@ async fn a_get_and_a_set_under_an_outage() {
     unless_starved(Duration::from_secs(2), a_get_and_a_set).await;
 }
 
-/// Within `patience` an attempt to connect fails, which is what there is to report.
-async fn a_get_and_a_set(patience: Duration) {
+/// Within `time_limit` an attempt to connect fails, which is the cause that the error reports.
+async fn a_get_and_a_set(time_limit: Duration) {
     let within = format!(
         "the deadline passed: no server within {}",
-        patience.as_secs()
+        time_limit.as_secs()
     );
     let proxy = Proxy::start(shared_server().address()).unwrap();
     let zk = behind(&proxy).await;
@@ -69,8 +69,8 @@ async fn a_get_and_a_set(patience: Duration) {
     proxy.refuse(true).unwrap();
     proxy.cut_all();
     until_suspended(&mut states).await;
-    let get = zk.get("/config").deadline(patience).submit();
-    let set = zk.set("/config", "v2").deadline(patience).submit();
+    let get = zk.get("/config").deadline(time_limit).submit();
+    let set = zk.set("/config", "v2").deadline(time_limit).submit();
     let error = soon("the read's deadline", get).await.unwrap_err();
     says(
         &error,
@@ -444,7 +444,7 @@ async fn what_the_server_refuses() {
     }
 }
 
-/// A frozen server, and a close that nobody acknowledges.
+/// A frozen server, and a close without a reply.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unacknowledged_close() {
     let server = blocking(own_server);

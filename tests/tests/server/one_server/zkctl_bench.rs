@@ -1,4 +1,4 @@
-//! `zkctl bench`: what it tells, and that it leaves nothing behind.
+//! `zkctl bench`: what it prints, and that it leaves nothing behind.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ fn left(root: &str) -> String {
     names.lines().filter(|name| *name != "/").collect()
 }
 
-fn told(output: &Output) -> (String, String) {
+fn reported(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))
 }
@@ -32,12 +32,12 @@ fn each_workload_is_one_json_object() {
         let sizes = ["--ops", "40", "--concurrency", "4", "--size", "10"];
         let arguments = [&["bench", workload, "-o", "json"], &sizes[..]].concat();
         let output = output(&root, &arguments);
-        let (stdout, stderr) = told(&output);
+        let (stdout, stderr) = reported(&output);
         assert!(output.status.success(), "{workload}: {stderr}");
         assert_eq!(stderr, "");
         assert_eq!(stdout.lines().count(), 1, "{stdout}");
-        let told: Value = serde_json::from_str(&stdout).unwrap();
-        let mut keys: Vec<_> = told
+        let reported: Value = serde_json::from_str(&stdout).unwrap();
+        let mut keys: Vec<_> = reported
             .as_object()
             .unwrap()
             .keys()
@@ -56,9 +56,12 @@ fn each_workload_is_one_json_object() {
             "workload",
         ];
         assert_eq!(keys, expected);
-        assert_eq!(told["workload"], workload);
-        assert_eq!((&told["ops"], &told["errors"]), (&40.into(), &0.into()));
-        let figure = |key: &str| told[key].as_f64().unwrap();
+        assert_eq!(reported["workload"], workload);
+        assert_eq!(
+            (&reported["ops"], &reported["errors"]),
+            (&40.into(), &0.into())
+        );
+        let figure = |key: &str| reported[key].as_f64().unwrap();
         assert!(figure("p50_us") > 0.0);
         assert!(figure("p50_us") <= figure("p90_us") && figure("p90_us") <= figure("p99_us"));
         assert!(figure("p99_us") <= figure("max_us"));
@@ -71,7 +74,7 @@ fn each_workload_is_one_json_object() {
 #[test]
 fn histogram_without_bar_off_a_terminal() {
     let output = output(&root(), &["bench", "get", "--ops", "100"]);
-    let (stdout, stderr) = told(&output);
+    let (stdout, stderr) = reported(&output);
     assert_eq!(stderr, "");
     assert!(
         stdout.starts_with("get: 100 operations, 64 at a time, in "),
@@ -89,16 +92,16 @@ fn failures_are_counted_and_reported_once() {
     let root = root();
     let large = ["--ops", "5", "--size", "2000000", "-o", "json"];
     let output = output(&root, &[&["bench", "create"], &large[..]].concat());
-    let (stdout, stderr) = told(&output);
+    let (stdout, stderr) = reported(&output);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(
         stderr.starts_with("zkctl: 5 failed; the first: "),
         "{stderr}"
     );
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    let told: Value = serde_json::from_str(&stdout).unwrap();
+    let reported: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(
-        (&told["errors"], &told["p50_us"]),
+        (&reported["errors"], &reported["p50_us"]),
         (&5.into(), &Value::Null)
     );
     assert_eq!(left(&root), "");
@@ -114,6 +117,6 @@ fn an_interrupted_one_leaves_nothing() {
     });
     signal::send(child.id(), Signal::Term).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143), "{:?}", told(&output));
+    assert_eq!(output.status.code(), Some(143), "{:?}", reported(&output));
     assert_eq!(left(&root), "");
 }

@@ -1,4 +1,4 @@
-//! `zkctl lock` and `zkctl elect`: who runs the command, how it ends, and what is left.
+//! `zkctl lock` and `zkctl elect`: which process runs the command, how it ends, and what is left.
 
 #![allow(
     clippy::unwrap_used,
@@ -50,7 +50,7 @@ fn one_command_at_a_time_growing_tokens() {
         stderr.contains("/l has not been free for 50 ms"),
         "{stderr}"
     );
-    first.hears_no_more();
+    first.close_its_output();
     assert_eq!(first.code(), Some(3));
     while !waiting.is_empty() {
         let next = poll("the next to get the lock", || {
@@ -65,7 +65,7 @@ fn one_command_at_a_time_growing_tokens() {
         });
         let mut holder = waiting.swap_remove(next);
         assert!(waiting.iter().all(Running::says_nothing), "two hold it");
-        holder.hears_no_more();
+        holder.close_its_output();
         assert_eq!(holder.code(), Some(3));
     }
     done(&zk, &["lock", "--no-wait", "/l", "--", "true"]);
@@ -115,7 +115,7 @@ fn lock_uses_the_names_of_its_layout() {
                 75,
             );
             assert!(stderr.contains("/l has not been free"), "{stderr}");
-            holder.hears_no_more();
+            holder.close_its_output();
             holder.code();
         }
     }
@@ -137,7 +137,8 @@ fn the_exit_code_is_the_commands() {
 #[test]
 fn signal_is_passed_on_before_the_release() {
     let zk = root();
-    let script = "trap 'echo told; exit 9' TERM; echo up; while :; do read line || sleep 1; done";
+    let script =
+        "trap 'echo signalled; exit 9' TERM; echo up; while :; do read line || sleep 1; done";
     for arguments in [
         &["lock", "/l"][..],
         &["elect", "/e"],
@@ -147,8 +148,8 @@ fn signal_is_passed_on_before_the_release() {
         let mut holder = Running::start(&zk, &arguments);
         holder.says("up");
         holder.signal("TERM");
-        holder.hears_no_more();
-        holder.says("told");
+        holder.close_its_output();
+        holder.says("signalled");
         assert_eq!(holder.code(), Some(9), "{arguments:?}");
     }
     assert_eq!(done(&zk, &["ls", "/l"]), "");
@@ -170,10 +171,10 @@ fn is_ended_in_time(timeout: Duration) {
             &[&timeout[..], &["lock", path, "--", "sh", "-c", script]].concat(),
         )
     };
-    // One goes when it is asked to, one does not, and has started another that does not either.
+    // One process ends on SIGTERM, one does not, and has started another that does not either.
     let mut polite = lock(
         "/a",
-        "trap 'echo told; exit 0' TERM; echo up; while :; do sleep 0.05; done",
+        "trap 'echo signalled; exit 0' TERM; echo up; while :; do sleep 0.05; done",
     );
     let mut stubborn = lock(
         "/b",
@@ -184,14 +185,14 @@ fn is_ended_in_time(timeout: Duration) {
     // The sessions were last confirmed before this.
     server.pause().unwrap();
     let paused = Instant::now();
-    polite.says("told");
-    let told = paused.elapsed();
-    polite.falls_silent();
-    stubborn.falls_silent();
+    polite.says("signalled");
+    let reported = paused.elapsed();
+    polite.until_quiet();
+    stubborn.until_quiet();
     let gone = paused.elapsed();
     assert!(
-        told < gone && gone < timeout,
-        "told after {told:?}, gone after {gone:?}"
+        reported < gone && gone < timeout,
+        "signalled after {reported:?}, gone after {gone:?}"
     );
     assert_eq!((polite.code(), stubborn.code()), (Some(75), Some(75)));
     polite.notes("ending the command: /a");
@@ -260,7 +261,7 @@ fn what_a_command_leaves_ends_with_the_lock() {
             let mut next = Running::start(&zk, &next);
             next.notes("waiting for /l");
             assert!(is_alive(worker), "{script}");
-            holder.hears_no_more();
+            holder.close_its_output();
             next.says("in");
             assert!(
                 !is_alive(worker),
@@ -284,7 +285,7 @@ fn adopted_processes_leave_no_zombies() {
     poll("the adopted processes to be reaped", || {
         (adopted.iter().all(|&pid| state(pid).is_none())).then_some(())
     });
-    holder.hears_no_more();
+    holder.close_its_output();
     holder.code();
 }
 
@@ -325,7 +326,7 @@ fn what_left_the_group_ends_with_its_zkctl() {
             assert_eq!(holder.code(), Some(75));
         } else {
             // Its standard output ends with the last process that could write to it.
-            holder.falls_silent();
+            holder.until_quiet();
         }
     }
 }
@@ -338,7 +339,7 @@ fn comes_to_rest(holder: &Running) {
     });
 }
 
-/// Whether a process is there, and not only waiting for its parent to hear of its end.
+/// Whether a process is there, and not a zombie.
 #[cfg(target_os = "linux")]
 fn is_alive(pid: i64) -> bool {
     state(pid).is_some_and(|state| state != 'Z')
@@ -387,8 +388,8 @@ fn passes_on(timeout: Duration) {
     let mut successor = Running::start(&zk, &lead);
     successor.notes("waiting for /e");
     leader.signal("KILL");
-    // Nobody is left to write to its output, and the successor has not begun.
-    assert!(leader.falls_silent().is_empty());
+    // No process is left that writes to its output, and the successor has not begun.
+    assert!(leader.until_quiet().is_empty());
     unless_held_up(successor.says_nothing(), "two commands lead");
     assert!(leader.code().is_none());
     always(number(&successor.says("")) > term, "the tokens grow");

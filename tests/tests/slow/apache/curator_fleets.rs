@@ -66,18 +66,18 @@ async fn curator_revocation_both_ways() {
     let lock = Lock::new(&zk, "/shared");
     let guard = lock.acquire().await.unwrap();
     let mut asking = curator(&root, "revoke", "them", 1);
-    asking.hear("ready").await;
+    asking.receive("ready").await;
     asking.go();
     soon("a request", guard.revoked()).await.unwrap();
     guard.release().await.unwrap();
-    asking.hear("done").await;
+    asking.receive("done").await;
 
     let mut holder = curator(&root, "revocable", "them", 1);
-    holder.hear("ready").await;
+    holder.receive("ready").await;
     holder.go();
-    holder.hear("holds").await;
+    holder.receive("holds").await;
     let held = lock.contenders().await.unwrap().remove(0);
     revoke(&zk, &held.path).await.unwrap();
-    holder.hear("done").await;
+    holder.receive("done").await;
     drop(soon("the lock", lock.acquire()).await.unwrap());
 }

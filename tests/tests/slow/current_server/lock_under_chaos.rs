@@ -45,15 +45,15 @@ struct Ledger {
 enum Increment {
     Applied,
     NotApplied,
-    /// The guard was lost and the write's fate with it; only the next holder can tell.
+    /// The guard was lost, and the write's outcome is unknown until the next holder looks.
     Unresolved,
 }
 
 struct Worker {
     zk: Client,
     contest: Contest,
-    /// Written in the transaction that increments the counter, with the number of the attempt: what
-    /// tells afterwards whether that transaction took effect.
+    /// Written in the transaction that increments the counter, with the number of the attempt: it shows
+    /// afterwards whether that transaction took effect.
     mark: String,
     attempts: u32,
     ledger: Arc<Ledger>,
@@ -65,7 +65,7 @@ impl Worker {
         while unresolved || !self.ledger.over.load(Ordering::Relaxed) {
             let guard = self.contest.acquire().await.unwrap();
             self.enter(&guard);
-            // Whoever made the earlier attempt has lost its lock, so it takes effect no more.
+            // The client of the earlier attempt has lost its lock, so the attempt cannot take effect any more.
             let mut outcome = match unresolved {
                 true => self.resolve(&guard).await,
                 false => self.increment(&guard).await,
@@ -133,7 +133,7 @@ impl Worker {
         match (guard.check(), applied) {
             (_, true) => Increment::Applied,
             (Ok(()), false) => Increment::NotApplied,
-            // This session may be another than that of the attempt, or the lock somebody else's.
+            // This session may be another than that of the attempt, or another client has the lock.
             (Err(_), false) => Increment::Unresolved,
         }
     }
@@ -143,8 +143,8 @@ async fn number(zk: &Client, path: &str) -> u32 {
     parsed(&zk.get(path).await.unwrap().0)
 }
 
-/// What a quorum has agreed to. After a `sync` it might be what a leader knows that was stopped, goes
-/// on and has not heard that there is another (ZOOKEEPER-2136): seen here, half a second of work ago.
+/// What a quorum has agreed to. After a `sync`, a leader that was stopped and continues may answer
+/// before it has noticed its successor (ZOOKEEPER-2136): answers half a second old were seen here.
 async fn agreed(zk: &Client, path: &str) -> u32 {
     parsed(&zk.get(path).linearizable().await.unwrap().0)
 }
@@ -153,7 +153,7 @@ fn parsed(data: &[u8]) -> u32 {
     std::str::from_utf8(data).unwrap().parse().unwrap()
 }
 
-/// Waits until so many increments are counted; fails with what everybody is waiting for.
+/// Waits until so many increments are counted; fails with the state of every contender.
 async fn reach(
     goal: usize,
     what: &str,
@@ -208,11 +208,11 @@ async fn reach(
     }
 }
 
-/// Kills or stops a server that clients are connected to, lets the work go on without it, and brings
+/// Kills or stops a server that clients are connected to, lets the work continue without it, and brings
 /// it back; again and again: followers killed, followers stopped, leaders killed, leaders stopped.
 async fn wreak_havoc(ensemble: &TestEnsemble, zk: &Client, clients: &[Client], ledger: &Ledger) {
     let each = [(false, true), (false, false), (true, true), (true, false)];
-    // Whoever they are by now.
+    // The present ones.
     for (leads, is_killed) in each.repeat(STRIKES) {
         let before = ledger.counted.load(Ordering::Relaxed);
         let server = blocking(|| {
@@ -287,8 +287,8 @@ async fn go_through_chaos(contest: impl Fn(&Client, &str, &str) -> Contest) {
     for n in 0..WORKERS {
         let own = Client::builder(&hosts)
             .session_timeout(Duration::from_secs(2))
-            .connect_timeout(crate::common::PATIENCE)
-            .deadline(crate::common::PATIENCE)
+            .connect_timeout(crate::common::NO_LIMIT)
+            .deadline(crate::common::NO_LIMIT)
             .backoff(crate::common::impatient())
             .connect()
             .await

@@ -72,10 +72,10 @@ impl Foreigner {
     }
 
     /// Waits until it says this.
-    pub(crate) async fn hear(&mut self, wanted: &str) {
-        let heard = soon(wanted, self.lines.next_line()).await.unwrap();
+    pub(crate) async fn receive(&mut self, wanted: &str) {
+        let received = soon(wanted, self.lines.next_line()).await.unwrap();
         assert_eq!(
-            heard.as_deref(),
+            received.as_deref(),
             Some(wanted),
             "{:?}",
             self.process.try_wait()

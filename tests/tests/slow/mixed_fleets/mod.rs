@@ -189,7 +189,7 @@ pub(crate) async fn contend(
         .map(|name| start(&root, name, SECTIONS))
         .into();
     for foreigner in &mut foreigners {
-        foreigner.hear("ready").await;
+        foreigner.receive("ready").await;
     }
     let mut ours = JoinSet::new();
     for name in ["us-1", "us-2"] {
@@ -210,7 +210,7 @@ pub(crate) async fn contend(
         contender.unwrap();
     }
     for foreigner in &mut foreigners {
-        foreigner.hear("done").await;
+        foreigner.receive("done").await;
     }
     let (count, _) = zk.get("/counter").await.unwrap();
     assert_eq!(
@@ -239,7 +239,7 @@ pub(crate) async fn contend(
         }
     })
     .await;
-    let left = witness.assert_nobody_was_overtaken(line).await;
+    let left = witness.assert_none_was_overtaken(line).await;
     assert!(left >= 4 * SECTIONS, "{left} were served");
 }
 

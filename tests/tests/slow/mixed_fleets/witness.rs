@@ -1,11 +1,11 @@
-//! Who came and went in what order, by the server's own account: whether anybody was overtaken.
+//! The order in which contenders came and left, by the server's own account: whether one was overtaken.
 
 use tokio::task::JoinHandle;
 use zk_client::{Client, NodeEventKind, WatchEvent, WatchMode};
 
 use crate::common::soon;
 
-/// What tells the witness that it has seen enough.
+/// The znode whose creation ends the witness.
 const END: &str = "/end";
 
 /// Sees every znode that is created or deleted, from now on.
@@ -15,7 +15,7 @@ pub(crate) struct Witness {
     seen: JoinHandle<Vec<(NodeEventKind, String)>>,
 }
 
-/// One who stands in the line.
+/// A contender in the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
     number: i32,
@@ -55,9 +55,9 @@ impl Witness {
         }
     }
 
-    /// Asserts that each of those who stood in the line under `parent` had its turn in the order of
-    /// arrival: whoever left had nobody before it for whom it had to wait. Returns how many left.
-    pub(crate) async fn assert_nobody_was_overtaken(self, parent: &str) -> usize {
+    /// Asserts that each contender in the line under `parent` had its turn in the order of arrival: no
+    /// other that it had to wait for was before it when it left. Returns how many left.
+    pub(crate) async fn assert_none_was_overtaken(self, parent: &str) -> usize {
         self.zk.create(END, "").await.unwrap();
         let seen = soon("the witness", self.seen).await.unwrap();
         let mut line: Vec<Place> = Vec::new();

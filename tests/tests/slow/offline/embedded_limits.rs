@@ -17,7 +17,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use crate::common::child::{self, Child};
 use crate::common::embedded::Embedded;
 use crate::common::status::status;
-use crate::common::wire::{Heard, Wire};
+use crate::common::wire::{Received, Wire};
 use bytes::BytesMut;
 use zk_embedded::Options;
 use zk_proto::records::*;
@@ -84,10 +84,10 @@ fn creation<'a>(path: &'a str, data: &'a [u8]) -> CreateRequest<'a> {
 fn answer(wire: &mut Wire, op: OpCode, record: &impl Encode) -> Option<i32> {
     wire.send(op.code(), &encoded(record)).unwrap();
     loop {
-        match wire.hear().unwrap() {
-            Heard::Reply { header, .. } => return Some(header.err),
-            Heard::Event { .. } => {}
-            Heard::Closed => return None,
+        match wire.receive().unwrap() {
+            Received::Reply { header, .. } => return Some(header.err),
+            Received::Event { .. } => {}
+            Received::Closed => return None,
         }
     }
 }
@@ -96,7 +96,7 @@ fn answer(wire: &mut Wire, op: OpCode, record: &impl Encode) -> Option<i32> {
 fn talk(server: SocketAddr, bytes: &[u8], hang_up: bool) -> Vec<u8> {
     let mut stream = TcpStream::connect(server).unwrap();
     stream
-        .set_read_timeout(Some(crate::common::PATIENCE))
+        .set_read_timeout(Some(crate::common::NO_LIMIT))
         .unwrap();
     match stream.write_all(bytes) {
         Err(error) if !is_closed(error.kind()) => panic!("{error}"),
@@ -106,10 +106,10 @@ fn talk(server: SocketAddr, bytes: &[u8], hang_up: bool) -> Vec<u8> {
         // It may have been closed already.
         let _ = stream.shutdown(Shutdown::Write);
     }
-    let mut heard = Vec::new();
-    match stream.read_to_end(&mut heard) {
+    let mut received = Vec::new();
+    match stream.read_to_end(&mut received) {
         Err(error) if !is_closed(error.kind()) => panic!("{error} after {bytes:?}"),
-        _ => heard,
+        _ => received,
     }
 }
 
@@ -158,9 +158,9 @@ fn truncated_frame_is_not_executed() {
     let create = request(1, OpCode::Create, &creation("/cut", b"x"));
     let both = [&handshake[..], &create].concat();
     for len in 0..both.len() {
-        let heard = talk(server.address(), &both[..len], true);
+        let received = talk(server.address(), &both[..len], true);
         let expected = if len < handshake.len() { 0 } else { 4 + 37 };
-        assert_eq!(heard.len(), expected, "{len} bytes");
+        assert_eq!(received.len(), expected, "{len} bytes");
     }
     let mut wire = connect(server.address());
     let exists = ExistsRequest {
@@ -181,7 +181,7 @@ fn invalid_length_closes_the_connection() {
         i32::MAX,
         i32::try_from(MAX_FRAME).unwrap() + 1,
     ] {
-        // Nobody hangs up here: the server does not wait for the rest.
+        // The connection stays open on this side: the server does not wait for the rest.
         assert_eq!(
             talk(server.address(), &length.to_be_bytes(), false),
             [0_u8; 0]
@@ -270,19 +270,19 @@ fn a_client_that_never_reads_is_given_up() {
         };
         assert_eq!(answer(&mut writer, OpCode::SetData, &set), Some(0));
     }
-    let mut heard = 0;
+    let mut received = 0;
     loop {
-        match idler.hear().unwrap() {
-            Heard::Event { .. } => heard += 1,
-            Heard::Reply { .. } => panic!("nothing was asked"),
-            Heard::Closed => break,
+        match idler.receive().unwrap() {
+            Received::Event { .. } => received += 1,
+            Received::Reply { .. } => panic!("nothing was asked"),
+            Received::Closed => break,
         }
     }
-    assert!(heard < events, "all {heard} events were kept");
+    assert!(received < events, "all {received} events were kept");
     assert_well(&server);
 }
 
-/// What the child logs, for the parent to hear.
+/// What the child logs, for the parent to read.
 struct Logged;
 
 impl Write for Logged {
@@ -315,7 +315,7 @@ fn serve_with_few_descriptors() {
     }
 }
 
-/// Guards: L12. The server says so, and goes on when there are descriptors again.
+/// Guards: L12. The server reports it, and continues when there are descriptors again.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn out_of_descriptors_the_server_waits() {
@@ -327,7 +327,7 @@ async fn out_of_descriptors_the_server_waits() {
         "out_of_descriptors_the_server_waits",
         "serve",
     );
-    let address: SocketAddr = child.hear("listens").await.parse().unwrap();
+    let address: SocketAddr = child.receive("listens").await.parse().unwrap();
     // Those that are not accepted wait in the kernel.
     let many: Vec<_> = (0..MANY)
         .map(|_| TcpStream::connect(address).unwrap())
@@ -340,7 +340,7 @@ async fn out_of_descriptors_the_server_waits() {
     drop(many);
     let mut wire = connect(address);
     wire.send(OpCode::Ping.code(), &[]).unwrap();
-    assert!(matches!(wire.hear().unwrap(), Heard::Reply { header, .. } if header.err == 0));
+    assert!(matches!(wire.receive().unwrap(), Received::Reply { header, .. } if header.err == 0));
     assert_eq!(logged(&child, "WARN"), 1);
     crate::common::until("the server says that it accepts again", || {
         let said = logged(&child, "accepts connections again");
@@ -395,7 +395,7 @@ async fn ten_thousand_sessions_fit_in_200_mib() {
         "ten_thousand_sessions_fit_in_200_mib",
         "serve",
     );
-    let address: SocketAddr = child.hear("listens").await.parse().unwrap();
+    let address: SocketAddr = child.receive("listens").await.parse().unwrap();
     let before = resident(child.pid());
     let mut wires: Vec<_> = (0..sessions).map(|_| connect(address)).collect();
     let ping = OpCode::Ping.code();
@@ -403,7 +403,9 @@ async fn ten_thousand_sessions_fit_in_200_mib() {
         wire.send(ping, &[]).unwrap();
     }
     for wire in &mut wires {
-        assert!(matches!(wire.hear().unwrap(), Heard::Reply { header, .. } if header.err == 0));
+        assert!(
+            matches!(wire.receive().unwrap(), Received::Reply { header, .. } if header.err == 0)
+        );
     }
     let after = resident(child.pid());
     eprintln!(
@@ -416,7 +418,7 @@ async fn ten_thousand_sessions_fit_in_200_mib() {
     assert!(after < 200 * MIB && after - before < room, "{after} bytes");
 }
 
-/// A reply is what it says, whoever else is connected.
+/// A reply is the same, whatever other connections there are.
 #[test]
 fn a_crowd_does_not_mix_its_replies() {
     let server = server();
@@ -432,8 +434,10 @@ fn a_crowd_does_not_mix_its_replies() {
         wire.send(OpCode::GetData.code(), &encoded(&get)).unwrap();
     }
     for (number, wire) in wires.iter_mut().enumerate() {
-        assert!(matches!(wire.hear().unwrap(), Heard::Reply { header, .. } if header.err == 0));
-        let Heard::Reply { header, frame } = wire.hear().unwrap() else {
+        assert!(
+            matches!(wire.receive().unwrap(), Received::Reply { header, .. } if header.err == 0)
+        );
+        let Received::Reply { header, frame } = wire.receive().unwrap() else {
             panic!("no reply");
         };
         assert_eq!((header.xid, header.err), (2, 0));

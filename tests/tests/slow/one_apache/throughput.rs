@@ -20,7 +20,7 @@ use zk_tests::starvation::unless_starved;
 use zk_tests::{ServerOptions, Standalone};
 
 use crate::common::embedded::Embedded;
-use crate::common::wire::{Heard, Wire};
+use crate::common::wire::{Received, Wire};
 
 const IN_FLIGHT: usize = 256;
 const ROUNDS: usize = 40;
@@ -64,7 +64,7 @@ fn warm(server: SocketAddr) -> Wire {
         flags: CreateMode::Ephemeral.flags(),
     });
     wire.send(OpCode::Create.code(), &create).unwrap();
-    let _created_by_one = wire.hear().unwrap();
+    let _created_by_one = wire.receive().unwrap();
     wire
 }
 
@@ -80,7 +80,9 @@ fn run(wire: &mut Wire, get: &[u8], rounds: usize) -> Duration {
 
 fn await_replies(wire: &mut Wire, count: usize) {
     for _ in 0..count {
-        assert!(matches!(wire.hear().unwrap(), Heard::Reply { header, .. } if header.err == 0));
+        assert!(
+            matches!(wire.receive().unwrap(), Received::Reply { header, .. } if header.err == 0)
+        );
     }
 }
 

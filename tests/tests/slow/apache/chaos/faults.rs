@@ -40,7 +40,7 @@ const ALL: [Fault; 8] = [
 ];
 
 /// Longer than a client with work takes to receive a few frames.
-const CUT_PATIENCE: Duration = Duration::from_secs(2);
+const CUT_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct Faults<'a> {
     ensemble: &'a Ensemble,
@@ -164,7 +164,7 @@ impl<'a> Faults<'a> {
             let proxy = self.any();
             proxy.cut_frame(direction, frames, place);
             let started = Instant::now();
-            while proxy.is_to_cut(direction) && started.elapsed() < CUT_PATIENCE {
+            while proxy.is_to_cut(direction) && started.elapsed() < CUT_TIMEOUT {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             proxy.spare();

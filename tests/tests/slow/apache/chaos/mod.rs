@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::common::{PATIENCE, blocking};
+use crate::common::{NO_LIMIT, blocking};
 use faults::Faults;
 use load::Load;
 use outages::Fault;
@@ -134,7 +134,7 @@ async fn client(hosts: &str, seed: u64) -> Client {
 fn builder(hosts: &str, seed: u64) -> ClientBuilder {
     Client::builder(format!("{hosts}{ROOT}"))
         .session_timeout(SESSION)
-        .connect_timeout(PATIENCE)
+        .connect_timeout(NO_LIMIT)
         .deadline(DEADLINE)
         .backoff(crate::common::impatient())
         .max_watch_events(1 << 20)

@@ -1,4 +1,4 @@
-//! What one server has, read from it and nobody else.
+//! What one server has, read from that server only.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ impl Tree {
                         let data = String::from_utf8(data.to_vec()).unwrap();
                         self.data.insert(path.clone(), data);
                     }
-                    // Deleted in the background, because nobody knew whether it was there.
+                    // Deleted in the background, because it was unknown whether it existed.
                     Err(error) => assert_eq!(error.kind(), ErrorKind::NoNode, "{error}"),
                 }
             }

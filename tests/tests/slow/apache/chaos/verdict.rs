@@ -1,4 +1,4 @@
-//! What the clients were told, held against what the servers have.
+//! Compares the replies and events of the clients with what the servers have.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -20,7 +20,7 @@ const SHOWN: usize = 5;
 #[derive(Debug, Default)]
 pub struct Verdict {
     transactions: usize,
-    /// Acknowledged and logged, and no more to be found at the leader: the servers' own loss.
+    /// Acknowledged and logged, and missing at the leader: the servers' own loss.
     lost_by_servers: usize,
     /// Servers whose tree is another than the leader's.
     diverged: Vec<String>,
@@ -59,7 +59,7 @@ struct Log {
     versions: HashMap<String, BTreeMap<i32, i64>>,
     /// When a znode was set to a version that another write gave it later.
     forgotten: BTreeSet<i64>,
-    /// What a recursive watch on [`TREE`] has to tell.
+    /// The events that a recursive watch on [`TREE`] has to deliver.
     watched: BTreeMap<i64, (NodeEventKind, String)>,
 }
 
@@ -371,16 +371,18 @@ fn judge_watch(seen: &[Seen], log: &Log, run: &Run) {
             continue;
         };
         let Some(&zxid) = zxids.get(&(*kind, path.clone())) else {
-            run.violation(format!("{kind:?} {path} was told and has not happened"));
+            run.violation(format!(
+                "{kind:?} {path} was delivered and has not happened"
+            ));
             continue;
         };
         match last {
             Some(last) if last >= zxid => {
-                run.violation(format!("{kind:?} {path} was told late, or again"));
+                run.violation(format!("{kind:?} {path} was delivered late, or again"));
             }
             Some(last) => {
                 for (at, (kind, missed)) in log.watched.range(last + 1..zxid) {
-                    let what = format!("{kind:?} {missed} was not told, {path} after it was");
+                    let what = format!("{kind:?} {missed} was not delivered, {path} after it was");
                     run.suspicion(Some(*at), what);
                 }
             }

@@ -1,4 +1,4 @@
-//! What watches tell while everything breaks.
+//! What watches deliver while everything breaks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,10 +15,10 @@ use crate::common::soon;
 /// What is watched, without [`ROOT`].
 pub const TREE: &str = "/p";
 /// After which another znode is created for the watches to report.
-const SILENCE: Duration = Duration::from_secs(5);
+const QUIET_TIME: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a lasting watch has told, in order.
+/// What a lasting watch has delivered, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// Of the path without [`ROOT`].
@@ -95,8 +95,8 @@ impl Watching {
     }
 }
 
-/// Waits until every watch has told of something that happens after all else, and returns what each
-/// has told.
+/// Waits until every watch has delivered a change that is made after all others, and returns what each
+/// has delivered.
 pub async fn finish(watching: Vec<Watching>, admin: &Client, run: &Run) -> Vec<Vec<Seen>> {
     // A gap can come after the first such thing and hide it, when a reconnect was still under way.
     let wait = Wait::begin("every lasting watch to report the last znode");
@@ -104,11 +104,11 @@ pub async fn finish(watching: Vec<Watching>, admin: &Client, run: &Run) -> Vec<V
         let last = format!("{TREE}/last-{attempt}");
         admin.create(&format!("{ROOT}{last}"), "").await.unwrap();
         let mut waited = Duration::ZERO;
-        while waited < SILENCE && !watching.iter().all(|watcher| watcher.has_seen(&last)) {
+        while waited < QUIET_TIME && !watching.iter().all(|watcher| watcher.has_seen(&last)) {
             tokio::time::sleep(PAUSE).await;
             waited += PAUSE;
         }
-        if waited < SILENCE {
+        if waited < QUIET_TIME {
             break;
         }
         if let Some(verdict) = wait.verdict() {
@@ -151,16 +151,16 @@ pub async fn one_shots(zk: Client, other: usize, run: Arc<Run>) {
         }
         last = (epoch, stat.version);
         let event = loop {
-            let told = tokio::time::timeout(PAUSE, &mut watch).await;
-            if told.is_ok() || run.is_over() {
-                break told.ok();
+            let delivered = tokio::time::timeout(PAUSE, &mut watch).await;
+            if delivered.is_ok() || run.is_over() {
+                break delivered.ok();
             }
         };
         if event.is_some() {
             run.events.fetch_add(1, Ordering::Relaxed);
             continue;
         }
-        // Its writer may still be at it; what it has done is told.
+        // Its writer may still run; its changes so far are delivered.
         let mut quiet = stat.version;
         let now = loop {
             tokio::time::sleep(PAUSE).await;

@@ -1,4 +1,4 @@
-//! What the clients do, and what they were told became of it.
+//! What the clients do, and the outcomes that they got.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use zk_client::{Client, Error, ErrorKind, Outcome, SessionId, SessionInfo};
 
 use crate::apache::chaos::{ROOT, Run};
 
-/// A write, and what its client was told.
+/// A write, and its outcome.
 #[derive(Debug)]
 pub struct Attempt {
     pub op: Op,
@@ -302,7 +302,7 @@ impl Worker {
             Ok(()) => Fate::Acknowledged(path.clone()),
             Err(error) => self.fate(Op::Delete, &path, &error, None),
         };
-        // Nobody deletes it again, so that whether it was sent can be told.
+        // It is not deleted again, so that its presence shows whether it was sent.
         self.note(Op::Delete, path, fate, session);
     }
 

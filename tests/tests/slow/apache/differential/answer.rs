@@ -8,7 +8,7 @@ use bytes::Bytes;
 use zk_proto::records::*;
 use zk_proto::{Acl, Decode, DecodeError, OpCode, ReplyHeader, Stat, Zxid, decode_frame};
 
-/// How one server's numbers become everybody's.
+/// How one server's numbers are made comparable.
 #[derive(Default)]
 pub(crate) struct Names {
     /// The last zxid before the trace.

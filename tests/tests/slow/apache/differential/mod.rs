@@ -5,7 +5,7 @@
 //! that seed, and runs it alone if no number is given. A difference is reduced to the steps it
 //! needs.
 //!
-//! Not compared, because nobody can rely on it: zxids and times as such (zxids are counted from
+//! Not compared, because no client can rely on it: zxids and times as such (zxids are counted from
 //! the beginning of a trace), session ids, the order of sets other than children (what `auth`
 //! stands for in an ACL is one), and the order in which one ending session's ephemerals go. The
 //! referee is the Apache ZooKeeper that the harness finds; the embedded server behaves as its version.
@@ -148,7 +148,7 @@ fn reduce(servers: [SocketAddr; 2], root: &str, mut steps: Vec<Step>) -> Vec<Ste
                     steps = fewer;
                 }
                 Ok(None) => start += size,
-                // A server that no longer answers is a difference too, but not one to go on with.
+                // A server that no longer answers is a difference too, but the run cannot continue after it.
                 Err(_) => return steps,
             }
         }
@@ -239,7 +239,7 @@ fn embedded_server_answers_as_apache() {
     }
 }
 
-/// What is above would be worth nothing if the traces could not tell servers apart.
+/// The comparison above proves something only if the traces distinguish servers.
 #[test]
 fn the_traces_tell_3_9_from_3_8() {
     let apache = apache();

@@ -1,7 +1,7 @@
 //! One of the two servers and the sessions it has in a trace.
 //!
 //! At most one request is under way at a time. After whatever can cause events, every session
-//! pings: a server answers in the order in which it is asked, so what was due has come by then.
+//! pings: a server answers in the order of the requests, so everything that was due has come by then.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ use zk_proto::{
 use crate::apache::differential::answer::Names;
 use crate::apache::differential::tally::Tally;
 use crate::apache::differential::trace::{Action, Call, Resume, SLOTS, Since, Step, set_watches};
-use crate::common::wire::{Heard, Wire};
+use crate::common::wire::{Received, Wire};
 
 /// Traces take less, even on a machine that is busy with something else.
 const TIMEOUT_MS: i32 = 30_000;
@@ -74,26 +74,26 @@ impl Slot {
         }
     }
 
-    /// Hears everything up to the next reply, which is to the operation `op`; whether it is one
-    /// after which a server closes the connection.
-    fn hear(&mut self, op: i32, heard: &mut Hearing<'_>) -> io::Result<bool> {
+    /// Reads everything up to the next reply, which is to the operation `op`. Returns whether the server
+    /// closes the connection after it.
+    fn receive(&mut self, op: i32, received: &mut Receiving<'_>) -> io::Result<bool> {
         let Some(wire) = &mut self.wire else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         loop {
-            match wire.hear()? {
-                Heard::Event { zxid, text, path } => {
-                    heard.tally.event(&text);
-                    let zxid = heard.names.zxid(zxid);
-                    heard
+            match wire.receive()? {
+                Received::Event { zxid, text, path } => {
+                    received.tally.event(&text);
+                    let zxid = received.names.zxid(zxid);
+                    received
                         .events
                         .push((path, format!("{}: {text} at {zxid}", self.name)));
                 }
-                Heard::Reply { header, frame } => {
-                    let text = heard.names.reply(op, &header, &frame);
-                    heard.tally.reply(op, header.err, &text);
-                    heard.settle();
-                    heard.answers.push(format!("{}: {text}", self.name));
+                Received::Reply { header, frame } => {
+                    let text = received.names.reply(op, &header, &frame);
+                    received.tally.reply(op, header.err, &text);
+                    received.settle();
+                    received.answers.push(format!("{}: {text}", self.name));
                     if header.xid != xid::AUTH && header.zxid.0 > 0 {
                         self.seen = header.zxid.0;
                     }
@@ -101,10 +101,10 @@ impl Slot {
                     let unproven = header.error() == Some(ErrorCode::AuthFailed);
                     return Ok(unknown || unproven || op == OpCode::CloseSession.code());
                 }
-                Heard::Closed => {
-                    heard.tally.closed();
-                    heard.settle();
-                    heard.answers.push(format!("{}: closed", self.name));
+                Received::Closed => {
+                    received.tally.closed();
+                    received.settle();
+                    received.answers.push(format!("{}: closed", self.name));
                     self.wire = None;
                     return Ok(false);
                 }
@@ -114,7 +114,7 @@ impl Slot {
 }
 
 /// What is being written down.
-struct Hearing<'a> {
+struct Receiving<'a> {
     names: &'a Names,
     tally: &'a mut Tally,
     /// Whether the events come from one transaction that deletes several nodes, as the end of a
@@ -124,7 +124,7 @@ struct Hearing<'a> {
     answers: &'a mut Answers,
 }
 
-impl Hearing<'_> {
+impl Receiving<'_> {
     fn settle(&mut self) {
         if self.unordered {
             self.events.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -185,9 +185,9 @@ impl Side {
 
     fn call(&mut self, slot: usize, op: i32, body: &[u8], answers: &mut Answers) -> io::Result<()> {
         self.slots[slot].send(op, body)?;
-        if self.hear(slot, op, false, answers)? {
+        if self.receive(slot, op, false, answers)? {
             // A request sent now might still be answered.
-            self.hear(slot, op, false, answers)?;
+            self.receive(slot, op, false, answers)?;
         }
         if is_quiet(op) {
             Ok(())
@@ -196,21 +196,21 @@ impl Side {
         }
     }
 
-    fn hear(
+    fn receive(
         &mut self,
         slot: usize,
         op: i32,
         unordered: bool,
         answers: &mut Answers,
     ) -> io::Result<bool> {
-        let mut hearing = Hearing {
+        let mut receiving = Receiving {
             names: &self.names,
             tally: &mut self.tally,
             unordered,
             events: Vec::new(),
             answers,
         };
-        self.slots[slot].hear(op, &mut hearing)
+        self.slots[slot].receive(op, &mut receiving)
     }
 
     /// Waits until every session has got what is due.
@@ -222,7 +222,7 @@ impl Side {
         }
         for slot in 0..SLOTS {
             if self.slots[slot].wire.is_some() {
-                self.hear(slot, ping, unordered, answers)?;
+                self.receive(slot, ping, unordered, answers)?;
             }
         }
         Ok(())
@@ -269,8 +269,8 @@ impl Side {
             answers.push(format!("no session, zero password {zero}"));
             self.tally.connected("connect expired");
             let mut wire = wire;
-            match wire.hear()? {
-                Heard::Closed => answers.push("and closed".to_owned()),
+            match wire.receive()? {
+                Received::Closed => answers.push("and closed".to_owned()),
                 _ => answers.push("and goes on".to_owned()),
             }
         } else {
@@ -303,16 +303,16 @@ impl Side {
             Resume::Honest(_) | Resume::WrongPassword | Resume::Longest
         );
         let Some(wire) = older.as_mut().filter(|_| displaced) else {
-            // Whoever was refused for what it said of itself has displaced nobody.
+            // A client whose handshake was refused has displaced no other.
             if self.slots[slot].wire.is_none() {
                 self.slots[slot].wire = older;
             }
             return self.fence(false, answers);
         };
-        match wire.hear()? {
-            Heard::Closed => answers.push("the older connection is closed".to_owned()),
-            Heard::Event { text, .. } => answers.push(format!("the older hears {text}")),
-            Heard::Reply { .. } => answers.push("the older hears a reply".to_owned()),
+        match wire.receive()? {
+            Received::Closed => answers.push("the older connection is closed".to_owned()),
+            Received::Event { text, .. } => answers.push(format!("the older gets {text}")),
+            Received::Reply { .. } => answers.push("the older gets a reply".to_owned()),
         }
         Ok(())
     }
@@ -324,8 +324,8 @@ impl Side {
     fn close(&mut self, slot: usize, answers: &mut Answers) -> io::Result<()> {
         let op = OpCode::CloseSession.code();
         self.slots[slot].send(op, &[])?;
-        if self.hear(slot, op, true, answers)? {
-            self.hear(slot, op, true, answers)?;
+        if self.receive(slot, op, true, answers)? {
+            self.receive(slot, op, true, answers)?;
         }
         self.fence(true, answers)?;
         self.refused_then_new(slot, answers)
@@ -340,15 +340,15 @@ impl Side {
         self.call(slot, create.op, &create.body, answers)?;
         let (path, watch) = ((&witness).into(), true);
         self.demand(OpCode::Exists, &ExistsRequest { path, watch })?;
-        // Nothing is asked on it: its time is short.
+        // No request is sent on it: its time is short.
         self.open(slot, answers, |ask| ask.timeout_ms = 1)?;
         self.disconnect(slot)?;
         let gone = match &mut self.referee.wire {
-            Some(wire) => wire.hear()?,
+            Some(wire) => wire.receive()?,
             None => return Err(io::ErrorKind::NotConnected.into()),
         };
         match gone {
-            Heard::Event { text, .. } => answers.push(format!("referee: {text}")),
+            Received::Event { text, .. } => answers.push(format!("referee: {text}")),
             _ => return Err(io::Error::other("the referee saw something else")),
         }
         self.tally.connected("session expired");
@@ -377,7 +377,7 @@ impl Side {
             }
             self.slots[slot].send(OpCode::CloseSession.code(), &[])?;
             while self.slots[slot].wire.is_some() {
-                self.hear(slot, OpCode::CloseSession.code(), false, &mut ignored)?;
+                self.receive(slot, OpCode::CloseSession.code(), false, &mut ignored)?;
             }
         }
         let root = self.root.clone();
@@ -385,7 +385,7 @@ impl Side {
         self.referee.send(OpCode::CloseSession.code(), &[])?;
         let mut tally = Tally::default();
         while self.referee.wire.is_some() {
-            let mut hearing = Hearing {
+            let mut receiving = Receiving {
                 names: &self.names,
                 tally: &mut tally,
                 unordered: false,
@@ -393,7 +393,7 @@ impl Side {
                 answers: &mut ignored,
             };
             self.referee
-                .hear(OpCode::CloseSession.code(), &mut hearing)?;
+                .receive(OpCode::CloseSession.code(), &mut receiving)?;
         }
         Ok(())
     }
@@ -431,24 +431,24 @@ impl Side {
         Ok(())
     }
 
-    /// What the referee asks for must succeed.
+    /// The referee's own requests must succeed.
     fn demand(&mut self, op: OpCode, record: &(impl Encode + fmt::Debug)) -> io::Result<Bytes> {
         let call = Call::new(op, record);
         self.referee.send(call.op, &call.body)?;
         let Some(wire) = &mut self.referee.wire else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        match wire.hear()? {
-            Heard::Reply { header, frame } if header.err == 0 => {
+        match wire.receive()? {
+            Received::Reply { header, frame } if header.err == 0 => {
                 if op != OpCode::Auth {
                     self.referee.seen = header.zxid.0;
                 }
                 Ok(frame)
             }
-            Heard::Reply { header, .. } => {
+            Received::Reply { header, .. } => {
                 Err(io::Error::other(format!("{call:?}: error {}", header.err)))
             }
-            Heard::Event { .. } | Heard::Closed => {
+            Received::Event { .. } | Received::Closed => {
                 Err(io::Error::other(format!("{call:?}: no reply")))
             }
         }

@@ -36,7 +36,7 @@ pub(crate) enum Action {
     Expire,
 }
 
-/// The zxid from which on a session wants to know what it missed.
+/// The zxid from which on a session requests what it missed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Since {
     Beginning,

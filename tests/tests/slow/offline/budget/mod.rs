@@ -7,18 +7,18 @@
     clippy::panic,
     clippy::print_stdout,
     unreachable_pub,
-    reason = "a failed expectation is a failed test, and figures are told"
+    reason = "a failed expectation is a failed test, and figures are printed"
 )]
 
-mod budget;
 mod program;
+mod recorded;
 
 use std::sync::LazyLock;
 
 use zk_tests::Tool;
 
-use budget::Budget;
 use program::{Program, allocations, instructions, system_calls};
+use recorded::Budget;
 
 static PROGRAM: LazyLock<Program> = LazyLock::new(Program::build);
 static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::read);
@@ -47,7 +47,7 @@ fn get_instructions_within_budget() {
     ]);
 }
 
-/// An event on its way from the socket to the owner of a lasting watch, who waits for each.
+/// An event on its way from the socket to the subscriber of a lasting watch, which awaits each.
 #[test]
 fn watch_event_instructions_within_budget() {
     if !can_use(Tool::Valgrind) {
@@ -103,8 +103,8 @@ fn get_system_calls_within_budget() {
     ]);
 }
 
-/// More tasks than a worker's own queue holds, so that those who submit do not come one after the
-/// other, and the driver between them.
+/// More tasks than a worker's own queue holds, so that the driver runs between the tasks that
+/// submit.
 #[test]
 fn gets_of_many_tasks_share_writes() {
     if !can_use(Tool::Strace) {

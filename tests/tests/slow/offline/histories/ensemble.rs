@@ -1,4 +1,4 @@
-//! An ensemble that loses connections, sessions and leaders, and those who are at it.
+//! An ensemble that loses connections, sessions and leaders, and the workers on it.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use zk_embedded::Server;
 pub(crate) const WORKERS: u64 = 6;
 pub(crate) const SESSION: Duration = Duration::from_secs(4);
 /// By a clock that passes over the time in which nothing happens.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3600);
+pub(crate) const NO_LIMIT: Duration = Duration::from_secs(3600);
 
 pub(crate) async fn ensemble() -> Arc<Server> {
     let builder = Server::builder().members(3).in_memory();
@@ -53,7 +53,7 @@ pub(crate) async fn client(server: &Arc<Server>, seed: u64) -> Cut {
     let off = Arc::new(AtomicUsize::new(0));
     let client = Client::builder("member:1,member:2,member:3")
         .dial(InMemory(server.clone(), off.clone()))
-        .connect_timeout(PATIENCE)
+        .connect_timeout(NO_LIMIT)
         .session_timeout(SESSION)
         .backoff(impatient)
         .seed(seed)
@@ -101,7 +101,7 @@ pub(crate) async fn havoc(server: &Server, clients: &[Cut], rng: &mut Rng, over:
             }
             11 | 12 => depose(server, clients, rng).await,
             _ => {
-                // Its time runs out while the others go on. A session that was ended before its
+                // Its time runs out while the others continue. A session that was ended before its
                 // time would be no lease, and prove nothing.
                 let Cut { client, off } = rng.choice(clients).unwrap().clone();
                 if off.swap(ALL, Ordering::Relaxed) == 0 {
@@ -152,7 +152,7 @@ async fn depose(server: &Server, clients: &[Cut], rng: &mut Rng) {
     server.heal();
 }
 
-/// Those who are at it, all on one thread; their clients are not.
+/// The workers, all on one thread; their clients are on others.
 #[derive(Default)]
 pub(crate) struct Workers {
     local: LocalSet,
@@ -186,12 +186,12 @@ pub(crate) async fn under_havoc(
     };
     let mut rng = Rng::with_seed(seed);
     let both = async { tokio::join!(work, havoc(server, &clients, &mut rng, &over)) };
-    if timeout(PATIENCE, local.run_until(both)).await.is_err() {
+    if timeout(NO_LIMIT, local.run_until(both)).await.is_err() {
         panic!("{what}, seed {seed}: stalled: {:?}", server.paths());
     }
 }
 
-/// Nothing is left of anybody who let go, gave up or lost a session.
+/// Nothing is left of contenders that released, gave up or lost a session.
 pub(crate) async fn line_becomes_empty(server: &Server, path: &str) {
     let below = format!("{path}/");
     let empties = async {
@@ -199,7 +199,7 @@ pub(crate) async fn line_becomes_empty(server: &Server, path: &str) {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    if timeout(PATIENCE, empties).await.is_err() {
+    if timeout(NO_LIMIT, empties).await.is_err() {
         panic!("orphans: {:?}", server.paths());
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use zk_recipes::{LockGuard, SemaphoreLease, Term, WriteGuard};
 use zk_tests::lincheck::{Called, Model, Recorder, assert_linearizable};
 
-use crate::offline::histories::ensemble::PATIENCE;
+use crate::offline::histories::ensemble::NO_LIMIT;
 
 const ROUNDS: usize = 10;
 
@@ -54,12 +54,15 @@ impl Tally {
     pub(crate) fn assert_enough(&self, what: &str) {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         println!("{what}: {self:?}");
-        assert!(of(&self.losses) > 0, "{what}: nobody lost anything");
-        assert!(of(&self.given_up) > 0, "{what}: nobody gave up");
+        assert!(of(&self.losses) > 0, "{what}: no guard was lost");
+        assert!(
+            of(&self.given_up) > 0,
+            "{what}: no acquisition was given up"
+        );
     }
 }
 
-/// Who held what when.
+/// Which client held what, and when.
 #[derive(Debug)]
 pub(crate) struct Record<I> {
     pub(crate) recorder: Recorder<I, i64>,
@@ -107,11 +110,11 @@ impl<I: Copy + PartialEq + Debug> Record<I> {
     ) -> Option<(H, Open<I>)> {
         let called = self.recorder.call(take);
         // Some give up, at any point of their way.
-        let patience = match rng.u8(0..4) {
+        let time_limit = match rng.u8(0..4) {
             0 => Duration::from_millis(rng.u64(1..2000)),
-            _ => PATIENCE,
+            _ => NO_LIMIT,
         };
-        match timeout(patience, acquire).await {
+        match timeout(time_limit, acquire).await {
             Ok(held) => {
                 let held = held.unwrap();
                 let open = self.recorder.call(release(held.token()));
@@ -158,7 +161,7 @@ impl<I: Copy + PartialEq + Debug> Record<I> {
         open
     }
 
-    /// Gives it back, or drops it, which does so in the background, at a time that nobody tells.
+    /// Gives it back, or drops it, which gives it back in the background at an unknown time.
     pub(crate) async fn let_go<H: Held>(&self, rng: &mut Rng, held: H, open: Open<I>) {
         if rng.u8(0..4) == 0 {
             return drop(held);
@@ -189,7 +192,7 @@ impl<I: Copy + PartialEq + Debug> Record<I> {
     }
 }
 
-/// How often everybody has a turn.
+/// How often each contender has a turn.
 pub(crate) fn rounds() -> std::ops::Range<usize> {
     0..ROUNDS
 }

@@ -28,7 +28,7 @@ use zk_tests::lincheck::models::{
 };
 use zk_tests::lincheck::{Operation, assert_linearizable};
 
-/// What it is to a model of holders who are all alike.
+/// The operation in a model that does not distinguish holders.
 const HOLD: (Hold, fn(i64) -> Hold) = (Hold::Acquire, Hold::Release);
 const PERMITS: usize = 2;
 
@@ -57,7 +57,7 @@ fn one_seed(seed: u64, run: impl AsyncFn(u64)) {
     runtime.block_on(run(seed));
 }
 
-/// Everybody does this under havoc, with a client and a random source of their own.
+/// Every worker does this under havoc, with a client and a random source of its own.
 async fn all<W: Future<Output = ()> + 'static>(
     what: &str,
     seed: u64,
@@ -171,7 +171,7 @@ fn semaphore_holders_stay_within_the_limit() {
     tally.assert_enough("semaphores");
 }
 
-/// Many readers or one writer, and a writer becomes a reader with nobody in between.
+/// Many readers or one writer, and a writer becomes a reader with no other writer in between.
 /// Guards: B93, L8.
 #[test]
 fn readers_writers_and_downgrades() {
@@ -193,7 +193,7 @@ fn readers_writers_and_downgrades() {
     });
     tally.assert_enough("readers and writers");
     println!("{} downgrades", downgrades.get());
-    assert!(downgrades.get() > 0, "nobody became a reader");
+    assert!(downgrades.get() > 0, "no writer became a reader");
 }
 
 async fn read_and_write(zk: &Client, rng: &mut Rng, record: &Record<RwHold>) {
@@ -232,7 +232,7 @@ async fn read_and_write(zk: &Client, rng: &mut Rng, record: &Record<RwHold>) {
     }
 }
 
-/// Versioned writes and linearizable reads of a znode by anybody.
+/// Versioned writes and linearizable reads of a znode by every worker.
 /// Guards: L1.
 #[test]
 fn versioned_znode_is_a_register() {

@@ -1,4 +1,4 @@
-//! What holders write and everybody reads.
+//! What holders write and all workers read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Locks and leaderships: who gets them, and what is written under them.
+//! Locks and leaderships: which client gets them, and what is written under them.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(crate) enum Habits {
 /// The locks, and what is written under each.
 const LOCKS: [(&str, &str); 2] = [("/locks/a", "/fence-a"), ("/election", "/fence-e")];
 
-/// One who wants locks.
+/// A contender for locks.
 pub(crate) struct Contender {
     pub(crate) world: Arc<World>,
     pub(crate) seat: usize,
@@ -132,8 +132,8 @@ impl Contender {
             _ if patient => Some(wanted.await),
             0 => cancelled(wanted, self.rng.u32(1..8)).await,
             1..4 => {
-                let patience = Duration::from_millis(self.rng.u64(0..10_000));
-                tokio::time::timeout(patience, wanted).await.ok()
+                let time_limit = Duration::from_millis(self.rng.u64(0..10_000));
+                tokio::time::timeout(time_limit, wanted).await.ok()
             }
             _ => Some(wanted.await),
         };
@@ -155,7 +155,7 @@ impl Contender {
         granted
     }
 
-    /// Notes a guard, and who else could trust theirs at this moment.
+    /// Notes a guard, and which others are valid at this moment.
     fn granted(
         &self,
         incarnation: &Incarnation,
@@ -210,8 +210,8 @@ impl Contender {
             world.end(incarnation, id, outcome, error);
         }
         if self.rng.u32(0..4) == 0 {
-            let patience = Duration::from_millis(self.rng.u64(0..3_000));
-            drop(tokio::time::timeout(patience, guard.lost()).await);
+            let time_limit = Duration::from_millis(self.rng.u64(0..3_000));
+            drop(tokio::time::timeout(time_limit, guard.lost()).await);
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use zk_client::NodeEventKind;
 use zk_proto::OpCode;
 
-/// What is asked of the ensemble.
+/// A request to the ensemble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     Create,
@@ -200,14 +200,14 @@ pub(crate) struct OneShot {
     pub(crate) seen: Read,
     /// The last transaction of the ensemble when it was armed.
     pub(crate) armed: i64,
-    pub(crate) told: Option<Told>,
-    /// Everything up to this transaction is due to have been told; `None` if its owner dropped it.
+    pub(crate) delivered: Option<Delivered>,
+    /// Everything up to this transaction is due to have been delivered; `None` if the watch was dropped.
     pub(crate) due: Option<i64>,
 }
 
 /// An event, or what stands in for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Delivered {
     Node {
         kind: NodeEventKind,
         path: String,
@@ -224,7 +224,7 @@ pub(crate) enum Told {
     Ended,
 }
 
-/// A watch that lasts, and what it told, in order.
+/// A watch that lasts, and what it delivered, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Lasting {
     pub(crate) client: usize,
@@ -232,9 +232,9 @@ pub(crate) struct Lasting {
     pub(crate) recursive: bool,
     /// The last transaction of the ensemble when it was armed.
     pub(crate) armed: i64,
-    pub(crate) told: Vec<Told>,
-    /// Everything up to this transaction is due to be told, unless it ended; `None` if its owner
-    /// dropped it.
+    pub(crate) delivered: Vec<Delivered>,
+    /// Everything up to this transaction is due to be delivered, unless it ended; `None` if the watch was
+    /// dropped.
     pub(crate) due: Option<i64>,
 }
 
@@ -249,7 +249,7 @@ pub(crate) enum Change {
     Set {
         path: String,
         value: Option<u64>,
-        /// The fencing token of who wrote it under a guard.
+        /// The fencing token of the guard under which it was written.
         token: Option<i64>,
     },
     Delete {
@@ -293,7 +293,7 @@ pub(crate) struct Kept {
     pub(crate) lost: Option<String>,
 }
 
-/// A read told of a change that a watch of the same client had not told.
+/// A read showed a change that a watch of the same client had not delivered.
 #[derive(Debug, Clone)]
 #[allow(dead_code, reason = "read in what is said of a violation")]
 pub(crate) struct Overtaken {

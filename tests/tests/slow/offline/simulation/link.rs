@@ -184,7 +184,7 @@ impl Link {
         self.from_client.break_after(bytes);
     }
 
-    /// The peer is gone, and the client is not told.
+    /// The peer is gone, and the client gets no sign of it.
     pub(crate) fn black_hole(&self) {
         self.with(|state| state.black_hole = true);
         self.to_server.end(End::Fin);

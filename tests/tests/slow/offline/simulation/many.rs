@@ -17,8 +17,8 @@ use super::scene::Scene;
 const ENOUGH_OK: u64 = 100;
 /// Below so many seeds shares mean nothing, so that many are run whatever the budget.
 pub(crate) const ENOUGH_SEEDS: u64 = 300;
-/// So many failing seeds are told of; more of them say the same.
-const TOLD: usize = 20;
+/// How many failing seeds are printed.
+const SHOWN: usize = 20;
 
 /// What many seeds amount to.
 #[derive(Debug, Default)]
@@ -129,7 +129,7 @@ impl fmt::Display for Summary {
             "\n{violations} violations in {} seeds",
             self.failing.len()
         )?;
-        for (seed, lines) in self.failing.iter().take(TOLD) {
+        for (seed, lines) in self.failing.iter().take(SHOWN) {
             writeln!(
                 f,
                 "\nseed {seed}: ZK_SIM_SEED={seed} ZK_SIM_SEEDS=1 ZK_SIM_TRACE=1"

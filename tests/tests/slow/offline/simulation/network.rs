@@ -20,14 +20,14 @@ use super::wire::Observer;
 /// What happens to an attempt to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DialFault {
-    /// Nobody answers.
+    /// No server answers.
     Hang,
     /// It is accepted, and nothing follows.
     Mute,
     Refused,
     Unresolved,
     Unreachable,
-    /// The session is expired when the server hears of the client.
+    /// The session is expired when the client's handshake arrives.
     Expire,
     /// The connection is cut when the first of several batches of watches has been armed anew.
     CutBetweenRearms,
@@ -201,7 +201,7 @@ impl Network {
         );
         let link = Arc::new(link);
         if fault == Some(DialFault::Mute) {
-            // The far end is kept, and nobody reads from it.
+            // The far end is kept open, and not read.
             link.keep(far);
         } else {
             self.server.serve(member, far)?;

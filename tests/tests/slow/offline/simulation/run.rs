@@ -23,7 +23,7 @@ use super::world::{Incarnation, Settings, World};
 /// How long, after the last fault, anything may take (I15): what is half-open is found dead within
 /// a session timeout, what backs off does so for a second, what waits in line waits for those
 /// before it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const NO_LIMIT: Duration = Duration::from_secs(120);
 /// Nothing takes this long.
 const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -208,7 +208,7 @@ async fn simulate(world: &Arc<World>) {
             actor.watch_at(&world.client(0), &long_path(n)).await;
         }
     }
-    // Nobody but the followers uses the last client.
+    // Only the followers use the last client.
     let follower = world.client(settings.seats);
     let followers = Followers::of(&follower.client);
 
@@ -220,7 +220,7 @@ async fn simulate(world: &Arc<World>) {
     }
     calm(world);
     world.recorder.note(format_args!("calm"));
-    if timeout(PATIENCE, join(&mut work)).await.is_err() {
+    if timeout(NO_LIMIT, join(&mut work)).await.is_err() {
         let pending: Vec<String> = world.recorder.with(|history| {
             let pending = history.ops.iter();
             let pending = pending.filter(|op| op.outcome == Outcome::Pending);
@@ -294,8 +294,8 @@ where
     }
 }
 
-/// Reads something with a client, so that everything is told that is due.
-async fn hear(world: &World, incarnation: &Incarnation) {
+/// Reads something with a client, so that all events that are due are delivered first.
+async fn receive(world: &World, incarnation: &Incarnation) {
     let id = world.begin(incarnation, Kind::Sync, "/");
     let outcome = match with_place(|| async { incarnation.client.sync("/").await }).await {
         Ok(()) => Outcome::Done,
@@ -323,12 +323,12 @@ async fn hear(world: &World, incarnation: &Incarnation) {
     world.drain(incarnation, true);
 }
 
-/// Lets everybody connect, changes everything once more, and lets everybody hear of it.
+/// Lets every client connect, changes everything once more, and waits until every client has its events.
 async fn settle(world: &World) {
     let seats = world.seated().len();
     for seat in 0..seats {
         let incarnation = world.client(seat);
-        let connected = timeout(PATIENCE, incarnation.client.connected()).await;
+        let connected = timeout(NO_LIMIT, incarnation.client.connected()).await;
         if !matches!(connected, Ok(Ok(()))) {
             world.recorder.finding(format!(
                 "I15: client {} is {} long after the last fault",
@@ -336,9 +336,12 @@ async fn settle(world: &World) {
                 incarnation.client.state()
             ));
         }
-        if timeout(PATIENCE, hear(world, &incarnation)).await.is_err() {
+        if timeout(NO_LIMIT, receive(world, &incarnation))
+            .await
+            .is_err()
+        {
             world.recorder.finding(format!(
-                "I15: client {} hears nothing: {:?}",
+                "I15: client {} receives nothing: {:?}",
                 incarnation.id,
                 incarnation.client.statistics()
             ));
@@ -362,10 +365,13 @@ async fn settle(world: &World) {
     admin.close().await.unwrap();
     for seat in 0..seats {
         let incarnation = world.client(seat);
-        if timeout(PATIENCE, hear(world, &incarnation)).await.is_err() {
+        if timeout(NO_LIMIT, receive(world, &incarnation))
+            .await
+            .is_err()
+        {
             world
                 .recorder
-                .finding(format!("I15: client {} hears nothing", incarnation.id));
+                .finding(format!("I15: client {} receives nothing", incarnation.id));
         }
         world.due(&incarnation);
     }
@@ -381,7 +387,7 @@ async fn clean_up(world: &World) {
     // What guards and cancelled futures leave to the background is done within a few round trips.
     sleep(Duration::from_secs(10)).await;
     for incarnation in world.seated() {
-        drop(timeout(PATIENCE, hear(world, &incarnation)).await);
+        drop(timeout(NO_LIMIT, receive(world, &incarnation)).await);
         let held = incarnation.client.statistics();
         if (held.watches, held.subscribers) != (0, 0) || held.outstanding > 0 {
             world.recorder.finding(format!(

@@ -2,7 +2,7 @@
 //!
 //! All clients and servers share one clock here, and the others have to see the time pass that the
 //! client does not. So the time of a suspension is none for everyone but is counted twice: by the
-//! server, for which the client has been silent for so much longer, and by the client's source of
+//! server, for which the client has sent nothing for so much longer, and by the client's source of
 //! suspended time.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a client says and hears, frame by frame.
+//! What a client sends and receives, frame by frame.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,14 +43,14 @@ impl Frames {
 #[derive(Debug, Default)]
 struct Seen {
     sent: Frames,
-    heard: Frames,
+    received: Frames,
     greeted: bool,
     answered: bool,
     due: VecDeque<i32>,
     foreign: bool,
 }
 
-/// Tells the recorder what one connection of a client says and hears.
+/// Records what one connection of a client sends and receives.
 #[derive(Debug)]
 pub(crate) struct Observer {
     recorder: Arc<Recorder>,
@@ -207,8 +207,8 @@ impl Watcher for Observer {
 
     fn read(&self, bytes: &[u8]) {
         let mut seen = self.seen.lock().unwrap();
-        seen.heard.push(bytes);
-        while let Some(frame) = seen.heard.next() {
+        seen.received.push(bytes);
+        while let Some(frame) = seen.received.next() {
             self.reply(&mut seen, &frame);
         }
     }

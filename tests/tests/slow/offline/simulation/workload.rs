@@ -12,7 +12,7 @@ use zk_client::{Error, ErrorKind, WatchMode};
 use super::history::{Class, Kind, Outcome, Read};
 use super::world::{Incarnation, World};
 
-/// Nodes that everybody creates, sets, deletes and watches.
+/// Nodes that all clients create, set, delete and watch.
 pub(crate) const HOT: [&str; 6] = ["/h0", "/h1", "/h2", "/d0", "/d1", "/d0/c0"];
 /// Parents and names of nodes that come and go.
 const BELOW: [&str; 6] = ["/d0/c0", "/d0/c1", "/d1/c0", "/d1/c1", "/d0/c2", "/d1/c2"];
@@ -61,7 +61,7 @@ fn value(data: &[u8]) -> Option<u64> {
     text.split(':').next()?.parse().ok()
 }
 
-/// One of several who use a client.
+/// One of several tasks that use a client.
 pub(crate) struct Actor {
     pub(crate) world: Arc<World>,
     pub(crate) seat: usize,
@@ -133,8 +133,8 @@ impl Actor {
                 cancelled(running, polls).await
             }
             1 => {
-                let patience = Duration::from_millis(self.rng.u64(0..500));
-                tokio::time::timeout(patience, running).await.ok()
+                let time_limit = Duration::from_millis(self.rng.u64(0..500));
+                tokio::time::timeout(time_limit, running).await.ok()
             }
             _ => Some(running.await),
         }
@@ -364,8 +364,8 @@ impl Actor {
                 }
             }
         };
-        let patience = Duration::from_millis(self.rng.u64(0..20_000));
-        let answer = tokio::time::timeout(patience, asked).await;
+        let time_limit = Duration::from_millis(self.rng.u64(0..20_000));
+        let answer = tokio::time::timeout(time_limit, asked).await;
         let (outcome, error) = answer.unwrap_or((Outcome::Cancelled, String::new()));
         let seen = match outcome {
             Outcome::Read(seen) => Some(seen),
@@ -397,9 +397,9 @@ impl Actor {
         };
         let slow = self.rng.u32(0..4) == 0;
         let id = self.world.begin(incarnation, kind, path);
-        let patience = Duration::from_millis(self.rng.u64(0..20_000));
+        let time_limit = Duration::from_millis(self.rng.u64(0..20_000));
         let asked = incarnation.client.watch(path, mode);
-        let answer = tokio::time::timeout(patience, asked).await;
+        let answer = tokio::time::timeout(time_limit, asked).await;
         let (outcome, error, stream) = match answer {
             Ok(Ok(stream)) => (Outcome::Done, String::new(), Some(stream)),
             Ok(Err(error)) => {

@@ -12,7 +12,9 @@ use zk_embedded::{Options, Pose, Server, WallClock};
 use zk_proto::SessionId;
 use zk_recipes::{Guard, LockGuard, Term};
 
-use super::history::{Class, Kind, Lasting, OneShot, Op, Outcome, Overtaken, Read, Recorder, Told};
+use super::history::{
+    Class, Delivered, Kind, Lasting, OneShot, Op, Outcome, Overtaken, Read, Recorder,
+};
 use super::network::{Network, SimDial};
 use super::scene::Scene;
 
@@ -37,7 +39,7 @@ impl Held {
     }
 }
 
-/// Who holds what: the name of the lock, the token, the guard.
+/// What is held: the name of the lock, the token, the guard.
 pub(crate) type Holders = Vec<(&'static str, i64, Arc<Held>)>;
 
 /// A one-shot watch whose event is awaited.
@@ -67,8 +69,8 @@ pub(crate) struct Incarnation {
     pub(crate) client: Client,
     pub(crate) watches: Mutex<Vec<LiveWatch>>,
     pub(crate) streams: Mutex<Vec<LiveStream>>,
-    /// Gaps, and what was dropped, whose end is not known yet: watch, place in what it told, and the last operation that
-    /// had been submitted.
+    /// Gaps, and what was dropped, whose end is not known yet: watch, place in what it delivered, and the
+    /// last operation that had been submitted.
     gaps: Mutex<Vec<(usize, usize, u64)>>,
     /// For how long its machine has been suspended in all, in milliseconds.
     pub(crate) suspended: Arc<AtomicU64>,
@@ -140,7 +142,7 @@ pub(crate) struct World {
     pub(crate) recorder: Arc<Recorder>,
     seats: Mutex<Vec<Arc<Incarnation>>>,
     pub(crate) holders: Mutex<Holders>,
-    /// Clients that were told a zxid that was not so.
+    /// Clients that got a wrong zxid.
     forged: Mutex<BTreeSet<usize>>,
 }
 
@@ -155,7 +157,7 @@ impl World {
         options.pose = settings.pose;
         options.wall_clock = WallClock::From(1_700_000_000_000);
         options.log_limit = 1_000_000;
-        // Containers stay: their reaping would be one more thing to tell apart in the log.
+        // Containers stay: their removal would have to be distinguished in the log.
         options.container_check_interval = Duration::from_secs(3600);
         let server = Server::builder().options(options).in_memory();
         let server = server.start().await.unwrap();
@@ -360,7 +362,7 @@ impl World {
         }
     }
 
-    /// What was answered after a gap was told is answered by a server that guards the watch again.
+    /// A reply after a gap was delivered comes from a server on which the watch is armed again.
     fn end_gaps(&self, incarnation: &Incarnation, id: u64) {
         let zxid = self.zxid();
         let mut gaps = incarnation.gaps.lock().unwrap();
@@ -369,8 +371,9 @@ impl World {
                 return true;
             }
             self.recorder.with(|history| {
-                let told = history.lasting[watch].told.get_mut(place);
-                if let Some(Told::Gap { until, .. } | Told::Lagged { until }) = told {
+                let delivered = history.lasting[watch].delivered.get_mut(place);
+                if let Some(Delivered::Gap { until, .. } | Delivered::Lagged { until }) = delivered
+                {
                     *until = zxid;
                 }
             });
@@ -378,7 +381,7 @@ impl World {
         });
     }
 
-    /// Looks whether a read has told of a change before a watch of the same client has.
+    /// Checks whether a read has shown a change before a watch of the same client delivered it.
     fn overtaken(&self, incarnation: &Incarnation, path: &str, read: Read) {
         let mut overtaken = Vec::new();
         for live in incarnation.watches.lock().unwrap().iter_mut() {
@@ -436,7 +439,7 @@ impl World {
                 class,
                 seen,
                 armed,
-                told: None,
+                delivered: None,
                 due: None,
             });
             history.one_shots.len() - 1
@@ -466,7 +469,7 @@ impl World {
                 path: path.to_owned(),
                 recursive,
                 armed,
-                told: Vec::new(),
+                delivered: Vec::new(),
                 due: None,
             });
             history.lasting.len() - 1
@@ -479,27 +482,27 @@ impl World {
         });
     }
 
-    /// Reads what the one-shot watches have told, and forgets those that have.
+    /// Reads the events of the one-shot watches, and forgets the watches that had one.
     pub(crate) fn look_at_watches(&self, incarnation: &Incarnation) {
         let until = self.zxid();
         incarnation.watches.lock().unwrap().retain_mut(|live| {
             let Some(event) = poll_watch(&mut live.watch) else {
                 return true;
             };
-            let told = told(&event, until);
+            let delivered = delivered(&event, until);
             self.recorder.note(format_args!(
-                "client {} watch {} {} {told:?}",
+                "client {} watch {} {} {delivered:?}",
                 incarnation.id,
                 live.index,
                 shorten(&live.path)
             ));
             self.recorder
-                .with(|history| history.one_shots[live.index].told = Some(told));
+                .with(|history| history.one_shots[live.index].delivered = Some(delivered));
             false
         });
     }
 
-    /// Reads what the lasting watches have told; of the slow ones only if `all`.
+    /// Reads the events of the lasting watches; of the slow ones only if `all`.
     pub(crate) fn drain(&self, incarnation: &Incarnation, all: bool) {
         let mut streams = incarnation.streams.lock().unwrap();
         for live in streams.iter_mut().filter(|live| all || !live.slow) {
@@ -511,16 +514,17 @@ impl World {
                     self.recorder.fault("X20 slow consumer");
                 }
                 live.ended |= event == WatchEvent::SessionEnded;
-                let told = told(&event, i64::MAX);
+                let delivered = delivered(&event, i64::MAX);
                 self.recorder.note(format_args!(
-                    "client {} stream {} {told:?}",
+                    "client {} stream {} {delivered:?}",
                     incarnation.id, live.index
                 ));
                 let gap = self.recorder.with(|history| {
                     let submitted = history.ops.len() as u64;
-                    let open = matches!(told, Told::Gap { .. } | Told::Lagged { .. });
-                    let list = &mut history.lasting[live.index].told;
-                    list.push(told);
+                    let open =
+                        matches!(delivered, Delivered::Gap { .. } | Delivered::Lagged { .. });
+                    let list = &mut history.lasting[live.index].delivered;
+                    list.push(delivered);
                     open.then(|| (live.index, list.len() - 1, submitted))
                 });
                 incarnation.gaps.lock().unwrap().extend(gap);
@@ -528,7 +532,7 @@ impl World {
         }
     }
 
-    /// From now on everything up to now is due to be told.
+    /// From now on everything up to now is due to be delivered.
     pub(crate) fn due(&self, incarnation: &Incarnation) {
         let zxid = self.zxid();
         let streams = incarnation.streams.lock().unwrap();
@@ -544,19 +548,19 @@ impl World {
     }
 }
 
-fn told(event: &WatchEvent, until: i64) -> Told {
+fn delivered(event: &WatchEvent, until: i64) -> Delivered {
     match event {
-        WatchEvent::Node(event) => Told::Node {
+        WatchEvent::Node(event) => Delivered::Node {
             kind: event.kind,
             path: event.path.clone(),
             zxid: event.zxid.map(|zxid| zxid.0),
         },
-        WatchEvent::Gap { since } => Told::Gap {
+        WatchEvent::Gap { since } => Delivered::Gap {
             since: since.0,
             until,
         },
-        WatchEvent::Lagged { .. } => Told::Lagged { until },
-        WatchEvent::SessionEnded => Told::Ended,
+        WatchEvent::Lagged { .. } => Delivered::Lagged { until },
+        WatchEvent::SessionEnded => Delivered::Ended,
     }
 }
 

@@ -107,7 +107,7 @@ impl Contender {
                 written = Instant::now();
                 let data = held.token().get().to_string();
                 let write = held.fenced().set(fence, data).commit();
-                // Sections go on while a server answers nothing.
+                // Sections continue while a server answers nothing.
                 let write = tokio::time::timeout(WRITES, write).await;
                 if matches!(write, Ok(Ok(_))) {
                     resource.wrote();

@@ -34,9 +34,9 @@ const PINNED: usize = 3;
 const WATCHERS: usize = 2;
 const CONTENDERS: usize = 6;
 /// The sessions of contenders: long beside an election, so that a guard is still trusted when a leader
-/// that was stopped has been deposed and goes on.
+/// that was stopped has been deposed and continues.
 const HOLDING: Duration = Duration::from_secs(9);
-/// Times the length of a run, after which it goes on no longer until a leader was deposed while a holder
+/// Times the length of a run, after which it does not continue until a leader was deposed while a holder
 /// was connected to it.
 const LONGEST: u32 = 3;
 /// Leases of the semaphore.
@@ -72,7 +72,7 @@ async fn partitions(network: &Network, servers: &[Arc<Host>], clients: &[Arc<Hos
     let (length, seed) = plan("PARTITIONS", 120);
     println!("partitions for {} s, seed {seed}", length.as_secs());
     let mut rng = fastrand::Rng::with_seed(seed);
-    // Soon deposed; and a server that waits in vain for the others to agree on a leader tries again
+    // Soon deposed; and a server that times out waiting for the others to agree on a leader tries again
     // after this time, which 3.8.0 needs about once in ten elections.
     let options = ServerOptions::default();
     let options = options.config("syncLimit", "4").config("initLimit", "20");

@@ -32,7 +32,7 @@ pub enum Kind {
     LeaderOff,
     /// The same in one direction only.
     LeaderOneWay,
-    /// The same, and the leader is stopped. When it goes on it has been deposed, and still answers.
+    /// The same, and the leader is stopped. When it continues it has been deposed, and still answers.
     LeaderDeposed,
     /// The link of a server goes down and up.
     ServerFlaps,

@@ -27,7 +27,7 @@ struct Inside {
     holders: Vec<Holder>,
     /// The latest token of those that were trusted when they came.
     last: Option<Token>,
-    /// The tokens of those who were seen inside together.
+    /// The tokens of holders that were inside at the same time.
     overlapped: Vec<Token>,
     figures: Figures,
 }
@@ -136,7 +136,7 @@ impl Resource {
         self.is_kept.load(Ordering::Relaxed)
     }
 
-    /// The hosts of those who hold it by their own account.
+    /// The hosts that hold it by their own account.
     pub fn holders(&self) -> Vec<u8> {
         let inside = self.inside();
         let holders = inside.holders.iter();

@@ -143,8 +143,8 @@ fn a_deletion_by_no_worker_is_no_loss() {
     assert!(violations(&attempts, &log, &[]).is_empty());
 }
 
-/// Its writer reads the version again and goes on from there, so that neither a count of versions nor
-/// the data tell.
+/// Its writer reads the version again and continues from there, so that neither a count of versions nor
+/// the data show it.
 #[test]
 fn a_version_that_is_given_twice_is_a_loss() {
     let history = |versions: [i32; 3]| {
@@ -271,7 +271,7 @@ fn missed_event_without_gap_is_found() {
     assert_eq!(judge(&[made("a"), made("b"), made("c")]), 0);
     assert_eq!(judge(&[made("a"), Seen::Gap, made("c")]), 0);
     assert_eq!(judge(&[Seen::Gap, made("c")]), 0);
-    // A server behind the last one tells again.
+    // A server behind the last one sends the event again.
     assert_eq!(
         judge(&[made("a"), made("b"), Seen::Gap, made("b"), made("c")]),
         0

@@ -32,7 +32,7 @@ impl Verdict {
     }
 }
 
-/// Checks a history. What clients read that were told wrong zxids proves nothing.
+/// Checks a history. What clients with wrong zxids read proves nothing.
 pub(crate) fn check(history: &History, forged: &BTreeSet<usize>) -> Verdict {
     let mut verdict = Verdict::default();
     let log = Log::new(&history.log);

@@ -1,4 +1,4 @@
-//! I7, I8: what watches tell has happened, in order; what happened is told, or lies in a gap.
+//! I7, I8: what watches deliver has happened, in order; what happened is delivered, or lies in a gap.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,9 @@ use zk_client::NodeEventKind;
 
 use super::Verdict;
 use super::log::{Log, parent};
-use crate::offline::simulation::history::{Change, Class, History, Lasting, OneShot, Read, Told};
+use crate::offline::simulation::history::{
+    Change, Class, Delivered, History, Lasting, OneShot, Read,
+};
 
 pub(super) fn check(
     history: &History,
@@ -15,7 +17,7 @@ pub(super) fn check(
     verdict: &mut Verdict,
 ) {
     for overtaken in &history.overtaken {
-        // To whom a zxid was told that was not so may be told of changes it has seen.
+        // A client with a wrong zxid may get events of changes that it has seen.
         let holds = forged.contains(&overtaken.client);
         verdict.holds(
             "I7",
@@ -35,7 +37,7 @@ pub(super) fn check(
     }
 }
 
-/// The first transaction that the owner of a one-shot watch is to be told of.
+/// The first transaction that a one-shot watch has to deliver.
 fn due(watch: &OneShot, log: &Log<'_>) -> Option<i64> {
     match (watch.class, watch.seen) {
         (Class::Child, Read::Children { pzxid }) => log.next_children(&watch.path, pzxid),
@@ -48,17 +50,17 @@ fn due(watch: &OneShot, log: &Log<'_>) -> Option<i64> {
 }
 
 fn fired(watch: &OneShot, log: &Log<'_>, verdict: &mut Verdict) {
-    let Some(told) = &watch.told else {
+    let Some(delivered) = &watch.delivered else {
         let missed = due(watch, log)
             .zip(watch.due)
             .filter(|(zxid, due)| zxid <= due);
         return verdict.holds(
             "I8",
             missed.is_none(),
-            format_args!("was not told of {missed:?}: {watch:?}"),
+            format_args!("did not deliver {missed:?}: {watch:?}"),
         );
     };
-    let Told::Node { kind, path, zxid } = told else {
+    let Delivered::Node { kind, path, zxid } = delivered else {
         return;
     };
     let fits = match watch.class {
@@ -87,11 +89,11 @@ fn fired(watch: &OneShot, log: &Log<'_>, verdict: &mut Verdict) {
     verdict.holds(
         "I7",
         fits && happened && *path == watch.path,
-        format_args!("was told of what did not happen: {watch:?}"),
+        format_args!("delivered what did not happen: {watch:?}"),
     );
 }
 
-/// What a lasting watch is to tell.
+/// What a lasting watch has to deliver.
 type Due<'a> = (i64, NodeEventKind, &'a str);
 
 fn expected<'a>(watch: &Lasting, log: &Log<'a>) -> Vec<Due<'a>> {
@@ -121,9 +123,9 @@ fn expected<'a>(watch: &Lasting, log: &Log<'a>) -> Vec<Due<'a>> {
 }
 
 fn followed(watch: &Lasting, log: &Log<'_>, verdict: &mut Verdict) {
-    let dated = |told: &Told| !matches!(told, Told::Node { zxid: None, .. });
-    if !watch.told.iter().all(dated) {
-        // A server before 3.9 does not say which of several like changes it tells of.
+    let dated = |delivered: &Delivered| !matches!(delivered, Delivered::Node { zxid: None, .. });
+    if !watch.delivered.iter().all(dated) {
+        // A server before 3.9 does not say which of several like changes an event is of.
         return;
     }
     let expected = expected(watch, log);
@@ -135,9 +137,9 @@ fn followed(watch: &Lasting, log: &Log<'_>, verdict: &mut Verdict) {
         between.copied().find(|(zxid, ..)| *zxid > excused)
     };
     let up_to = |zxid: i64| expected.partition_point(|(at, ..)| *at <= zxid);
-    for (place, told) in watch.told.iter().enumerate() {
-        match told {
-            Told::Node { kind, path, zxid } => {
+    for (place, delivered) in watch.delivered.iter().enumerate() {
+        match delivered {
+            Delivered::Node { kind, path, zxid } => {
                 let zxid = zxid.unwrap_or_default();
                 let event = (zxid, *kind, path.as_str());
                 let found = expected[next..].iter().position(|due| *due == event);
@@ -145,7 +147,7 @@ fn followed(watch: &Lasting, log: &Log<'_>, verdict: &mut Verdict) {
                     "I7",
                     found.is_some(),
                     format_args!(
-                        "number {place}, {told:?}, did not happen or is told out of order: {watch:?}"
+                        "number {place}, {delivered:?}, did not happen or is out of order: {watch:?}"
                     ),
                 );
                 let Some(found) = found else { return };
@@ -157,7 +159,7 @@ fn followed(watch: &Lasting, log: &Log<'_>, verdict: &mut Verdict) {
                 );
                 next += found + 1;
             }
-            Told::Gap { since, until } => {
+            Delivered::Gap { since, until } => {
                 let missed = missed(next, up_to(*since).max(next), excused);
                 verdict.holds(
                     "I8",
@@ -168,16 +170,16 @@ fn followed(watch: &Lasting, log: &Log<'_>, verdict: &mut Verdict) {
                 // The next server may be one that has yet to do what the last one had done.
                 next = next.min(up_to(*since));
             }
-            Told::Lagged { until } => {
+            Delivered::Lagged { until } => {
                 excused = excused.max(*until);
                 // A gap that it stands for is one after which events come again.
                 next = 0;
             }
-            Told::Ended => {
+            Delivered::Ended => {
                 verdict.holds(
                     "I8",
-                    place + 1 == watch.told.len(),
-                    format_args!("something is told after the end: {watch:?}"),
+                    place + 1 == watch.delivered.len(),
+                    format_args!("an event after the end: {watch:?}"),
                 );
                 return;
             }
@@ -188,7 +190,7 @@ fn followed(watch: &Lasting, log: &Log<'_>, verdict: &mut Verdict) {
         verdict.holds(
             "I8",
             missed.is_none(),
-            format_args!("{missed:?} is not told: {watch:?}"),
+            format_args!("{missed:?} is not delivered: {watch:?}"),
         );
     }
 }
@@ -233,20 +235,20 @@ mod tests {
         ]
     }
 
-    fn one_shot(class: Class, seen: Read, told: Option<Told>) -> OneShot {
+    fn one_shot(class: Class, seen: Read, delivered: Option<Delivered>) -> OneShot {
         OneShot {
             client: 0,
             path: "/a".to_owned(),
             class,
             seen,
             armed: 2,
-            told,
+            delivered,
             due: Some(4),
         }
     }
 
-    fn node(kind: NodeEventKind, path: &str, zxid: i64) -> Told {
-        Told::Node {
+    fn node(kind: NodeEventKind, path: &str, zxid: i64) -> Delivered {
+        Delivered::Node {
             kind,
             path: path.to_owned(),
             zxid: Some(zxid),
@@ -262,14 +264,14 @@ mod tests {
         })
     }
 
-    fn with_lasting(recursive: bool, told: Vec<Told>) -> Vec<String> {
+    fn with_lasting(recursive: bool, delivered: Vec<Delivered>) -> Vec<String> {
         wrong(&History {
             lasting: vec![Lasting {
                 client: 0,
                 path: "/a".to_owned(),
                 recursive,
                 armed: 1,
-                told,
+                delivered,
                 due: Some(4),
             }],
             log: log(),
@@ -299,8 +301,8 @@ mod tests {
     #[test]
     fn missed_one_shot_event_is_found() {
         let known = Read::Present { mzxid: 2 };
-        let told = Some(node(SET, "/a", 4));
-        assert!(with_one_shot(one_shot(Class::Data, known, told)).is_empty());
+        let delivered = Some(node(SET, "/a", 4));
+        assert!(with_one_shot(one_shot(Class::Data, known, delivered)).is_empty());
         assert_eq!(with_one_shot(one_shot(Class::Data, known, None)).len(), 1);
         let known = Read::Present { mzxid: 4 };
         assert!(with_one_shot(one_shot(Class::Data, known, None)).is_empty());
@@ -313,7 +315,7 @@ mod tests {
             with_one_shot(one_shot(Class::Data, Read::Absent, None)).len(),
             1
         );
-        let gap = Some(Told::Gap { since: 2, until: 4 });
+        let gap = Some(Delivered::Gap { since: 2, until: 4 });
         assert!(with_one_shot(one_shot(Class::Data, Read::Absent, gap)).is_empty());
     }
 
@@ -325,7 +327,7 @@ mod tests {
         assert_eq!(with_one_shot(one_shot(Class::Data, known, old)).len(), 1);
         let other = Some(node(NodeEventKind::ChildrenChanged, "/a", 3));
         assert_eq!(with_one_shot(one_shot(Class::Data, known, other)).len(), 1);
-        let undated = Told::Node {
+        let undated = Delivered::Node {
             kind: SET,
             path: "/a".to_owned(),
             zxid: None,
@@ -345,9 +347,9 @@ mod tests {
         ];
         assert!(with_lasting(true, all.clone()).is_empty());
         for left_out in 0..3 {
-            let mut told = all.clone();
-            told.remove(left_out);
-            assert_eq!(with_lasting(true, told).len(), 1, "{left_out}");
+            let mut delivered = all.clone();
+            delivered.remove(left_out);
+            assert_eq!(with_lasting(true, delivered).len(), 1, "{left_out}");
         }
         let mut children = all;
         children[1] = node(NodeEventKind::ChildrenChanged, "/a", 3);
@@ -357,25 +359,25 @@ mod tests {
     /// Guards: I8.
     #[test]
     fn gap_excuses_only_changes_inside_it() {
-        let gap = |since, until| Told::Gap { since, until };
+        let gap = |since, until| Delivered::Gap { since, until };
         let last = node(SET, "/a", 4);
         let first = node(SET, "/a", 2);
         assert!(with_lasting(true, vec![first.clone(), gap(2, 3), last.clone()]).is_empty());
-        // What was known before the gap had to be told before it.
+        // What was known before the gap had to be delivered before it.
         assert_eq!(with_lasting(true, vec![gap(2, 3), last.clone()]).len(), 1);
-        // What came after it had to be told after it.
+        // What came after it had to be delivered after it.
         assert_eq!(with_lasting(true, vec![first.clone(), gap(2, 3)]).len(), 1);
-        assert!(with_lasting(true, vec![first, Told::Lagged { until: 3 }, last]).is_empty());
+        assert!(with_lasting(true, vec![first, Delivered::Lagged { until: 3 }, last]).is_empty());
     }
 
     #[test]
     fn events_since_last_reply_may_repeat() {
         let (first, last) = (node(SET, "/a", 2), node(SET, "/a", 4));
         let between = node(NodeEventKind::Created, "/a/c", 3);
-        let gap = Told::Gap { since: 2, until: 3 };
+        let gap = Delivered::Gap { since: 2, until: 3 };
         let again = vec![first.clone(), between.clone(), gap, between, last.clone()];
         assert!(with_lasting(true, again).is_empty());
-        let gap = Told::Gap { since: 2, until: 3 };
+        let gap = Delivered::Gap { since: 2, until: 3 };
         let too_old = vec![first.clone(), gap, first, last];
         assert_eq!(with_lasting(true, too_old).len(), 1);
     }
@@ -396,8 +398,8 @@ mod tests {
     /// Guards: I8.
     #[test]
     fn events_after_the_end_are_found() {
-        let told = vec![node(SET, "/a", 2), Told::Ended, node(SET, "/a", 4)];
-        assert_eq!(with_lasting(true, told).len(), 1);
-        assert!(with_lasting(true, vec![Told::Ended]).is_empty());
+        let delivered = vec![node(SET, "/a", 2), Delivered::Ended, node(SET, "/a", 4)];
+        assert_eq!(with_lasting(true, delivered).len(), 1);
+        assert!(with_lasting(true, vec![Delivered::Ended]).is_empty());
     }
 }

@@ -13,8 +13,8 @@ const SLACK: u64 = 20;
 const PINGS: u64 = 12;
 /// A batch, and the two headers around it.
 const BATCH: usize = 128 * 1024 + 64;
-/// Who may be told that a place in a line is gone: the one behind it, its holder, and one who is
-/// about to leave.
+/// The clients that may watch a place in a line: the one behind it, its holder, and one that is about
+/// to leave.
 const HERD: usize = 3;
 
 /// Up to where a watch is known to be guarded.
@@ -44,7 +44,7 @@ struct Connection {
 #[derive(Debug, Default)]
 struct Client {
     session: i64,
-    /// The newest transaction that a reply has told of, in this session.
+    /// The newest transaction that a reply has carried, in this session.
     last_zxid: i64,
     /// What it said it had seen, the last time.
     said: i64,
@@ -55,9 +55,9 @@ struct Client {
 pub(super) fn check(history: &History, verdict: &mut Verdict) {
     let mut clients: BTreeMap<usize, Client> = BTreeMap::new();
     let mut herd: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
-    // Who watches the whole tree is told of everything, which is no herd.
-    let hears_all = history.lasting.iter().filter(|watch| watch.path == "/");
-    let hears_all: BTreeSet<usize> = hears_all.map(|watch| watch.client).collect();
+    // Watches of the whole tree get every event, which is no herd.
+    let receives_all = history.lasting.iter().filter(|watch| watch.path == "/");
+    let receives_all: BTreeSet<usize> = receives_all.map(|watch| watch.client).collect();
     for on_wire in &history.wire {
         let credentials = history.credentials.get(on_wire.client).copied();
         let client = clients.entry(on_wire.client).or_default();
@@ -68,16 +68,16 @@ pub(super) fn check(history: &History, verdict: &mut Verdict) {
             ..
         } = &on_wire.what
             && path.contains("-lock-")
-            && !hears_all.contains(&on_wire.client)
+            && !receives_all.contains(&on_wire.client)
         {
             herd.entry(path).or_default().insert(on_wire.client);
         }
     }
-    for (path, told) in herd {
+    for (path, delivered) in herd {
         verdict.holds(
             "I22",
-            told.len() <= HERD,
-            format_args!("the end of {path} was told to clients {told:?}"),
+            delivered.len() <= HERD,
+            format_args!("the end of {path} was sent to clients {delivered:?}"),
         );
     }
 }
@@ -163,7 +163,7 @@ impl Client {
                 "I10",
                 said <= last && last <= newest,
                 format_args!(
-                    "says to have seen {last:#x}, after {said:#x}, and replies told of \
+                    "says to have seen {last:#x}, after {said:#x}, and replies delivered of \
                      {newest:#x}: {}",
                     brief(on_wire)
                 ),
@@ -188,16 +188,16 @@ impl Client {
         };
     }
 
-    /// Something is sent: was the silence before it too long?
+    /// Something is sent: was the pause before it too long?
     fn sent(&mut self, at: u64, on_wire: &OnWire, verdict: &mut Verdict) {
         let connection = &mut self.connection;
         if let Some(interval) = connection.interval {
-            let silence = at - connection.last_sent;
+            let idle_time = at - connection.last_sent;
             verdict.holds(
                 "I13",
-                silence <= interval + SLACK,
+                idle_time <= interval + SLACK,
                 format_args!(
-                    "silent for {silence} ms, a twelfth of the timeout is {interval}: {}",
+                    "nothing sent for {idle_time} ms, a twelfth of the timeout is {interval}: {}",
                     brief(on_wire)
                 ),
             );
@@ -256,7 +256,7 @@ impl Client {
         );
         if !connection.open {
             connection.open = true;
-            // What was not asked for again nobody wants any more.
+            // A watch that is not armed again has no subscriber any more.
             let again = &connection.asked_again;
             self.guarded
                 .retain(|key, guarded| *guarded == Guarded::Now || again.contains(key));
@@ -314,11 +314,14 @@ impl Client {
 
     fn closed(&mut self, at: u64, on_wire: &OnWire, verdict: &mut Verdict) {
         if let Some(interval) = self.connection.interval {
-            let silence = at - self.connection.last_sent;
+            let idle_time = at - self.connection.last_sent;
             verdict.holds(
                 "I13",
-                silence <= interval + SLACK,
-                format_args!("silent for {silence} ms before the end: {}", brief(on_wire)),
+                idle_time <= interval + SLACK,
+                format_args!(
+                    "nothing sent for {idle_time} ms before the end: {}",
+                    brief(on_wire)
+                ),
             );
         }
         for guarded in self.guarded.values_mut() {
@@ -494,12 +497,12 @@ mod tests {
     #[test]
     fn too_few_or_too_many_pings_are_found() {
         let ping = || sent(OpCode::Ping, xid::PING);
-        let silent = vec![
+        let quiet = vec![
             (0, 1, connect(0, 0)),
             (1, 1, established()),
             (1_500, 1, ping()),
         ];
-        assert_eq!(verdict(0, silent).len(), 1);
+        assert_eq!(verdict(0, quiet).len(), 1);
         let closed = vec![
             (0, 1, connect(0, 0)),
             (1, 1, established()),

@@ -14,8 +14,8 @@ use crate::common::blocking;
 const LOOK: Duration = Duration::from_millis(20);
 
 impl<'a> Scenes<'a> {
-    /// The leader with those who hold something on one side, the other servers and more clients on the
-    /// other, where locks are to be had again when the sessions have ended there.
+    /// The leader and the clients that hold something on one side, the other servers and more clients on
+    /// the other, where locks are free again when the sessions have ended there.
     pub(super) async fn leader_off(&mut self, leader: &'a Server, kind: Kind) {
         let first = number(leader);
         let others: Vec<_> = (1..=self.count()).filter(|other| *other != first).collect();
@@ -74,7 +74,7 @@ impl<'a> Scenes<'a> {
         }
     }
 
-    /// Has those who hold a lock or lead connected to this server, and returns their seats.
+    /// Moves the clients that hold a lock or lead to this server, and returns their seats.
     async fn gather(&mut self, server: &Server) -> Vec<&'a Seat> {
         self.keep(true);
         let deadline = Instant::now() + HOLDING;

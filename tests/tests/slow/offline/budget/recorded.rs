@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/BUDGET.md");
 /// Set to anything, figures are written down and not judged by those of before.
 const RECORD: &str = "ZK_BUDGET_RECORD";
-/// What a figure may grow by before somebody has to say that it may.
+/// What a figure may grow by before the recorded one has to be changed.
 const TOLERANCE: f64 = 1.05;
 /// Begins the line that says what compiler the instructions were recorded with.
 const COMPILER: &str = "Recorded with ";
@@ -45,8 +45,8 @@ impl Budget {
         }
     }
 
-    /// Fails if a figure has grown, or is over a goal that had been reached. Instructions are told
-    /// and not judged if another compiler made them.
+    /// Fails if a figure has grown, or is over a goal that had been reached. Instructions are printed
+    /// and not compared if another compiler made them.
     pub fn check(&self, figures: &[(&str, f64)]) {
         let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         let mut complaints = Vec::new();
