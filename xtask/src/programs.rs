@@ -5,8 +5,10 @@ use std::fmt;
 use std::process::{Command, Stdio};
 
 use crate::hang::Watch;
-use crate::suites::BUILD;
 use crate::workspace::cargo;
+
+/// All features of all packages, always: then every step of a run uses the same build.
+pub(crate) const BUILD: [&str; 2] = ["--workspace", "--all-features"];
 
 /// What cargo has built.
 #[derive(Debug)]
