@@ -45,8 +45,9 @@ impl Programs {
             return Err("the tests do not build; see above".into());
         }
         let messages = String::from_utf8_lossy(&output.stdout);
-        let programs = messages.lines().filter_map(Program::parse);
-        Ok(Programs(programs.collect()))
+        let mut programs: Vec<_> = messages.lines().filter_map(Program::parse).collect();
+        programs.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
+        Ok(Programs(programs))
     }
 
     pub(crate) fn tests(&self) -> impl Iterator<Item = &Program> {
