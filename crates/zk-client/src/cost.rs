@@ -1,69 +1,101 @@
 //! What a request costs: where the time of one get goes.
 //!
 //! This module holds no code. It follows one [`get`](crate::Client::get) of 100 bytes through the
-//! client, with figures, for those who wonder whether their program waits for ZooKeeper or for its
-//! client, and for those who want to make the client faster.
+//! client, with figures: for finding out whether a program waits for ZooKeeper or for its client, and
+//! for making the client faster.
 //!
-//! # Its way
+//! # The way of a get
 //!
 //! ```text
 //!   caller's task                       driver's task                          server
-//!   path is looked at
-//!   lock: slot, xid, frame encoded
-//!         straight into the output
-//!   unlock, wake the driver ─────────►  takes the whole output
+//!   checks the path
+//!   lock 1: slot, xid, frame encoded
+//!           straight into the output
+//!   wakes the driver ────────────────►
+//!   lock 2: leaves its waker
+//!                                       lock 3: takes the whole output
 //!                                       one write ───────────────────────────►
 //!                                       one read  ◄───────────────────────────
-//!                                       lock: frames are slices of what was
-//!                                             read, each to its slot
-//!   polled  ◄────────────────────────── unlock, wake whoever was answered
-//!   lock: takes its frame
+//!                                       lock 4: frames are slices of the read
+//!                                               buffer, each goes to its slot
+//!   polled  ◄────────────────────────── wakes the callers that have a reply
+//!   lock 5: takes its frame
 //!   decodes it
 //! ```
 //!
 //! There is no queue of requests and no copy of one: a request is encoded where the driver writes
-//! from. The driver is woken once however many tasks submit before it runs, and while an answer is
-//! awaited anyway it lets those who are about to submit go first; it writes what they all have encoded
-//! in one system call, and hands out all that a read brings with one look at the clock and one turn at
-//! the lock. So with many requests in flight, which is what a pipeline or many tasks come
-//! to, nearly all that is left is the work on the request itself; alone, most is switching between
-//! the two tasks and asking the kernel.
+//! from. The driver is woken once for all the tasks that submit before it runs. While a reply is
+//! awaited anyway, it lets other runnable tasks submit first and writes all their requests in one
+//! system call; and it delivers all the replies of one read with one look at the clock and one turn
+//! at the lock. So with many requests in flight, from a pipeline or many tasks, nearly all the cost is
+//! the work on the request itself; for a request that is alone it is switching between the two tasks
+//! and system calls.
+//!
+//! # In files
+//!
+//! On its way down the request goes through these files, in this order:
+//!
+//! | | file | what happens there |
+//! |---|---|---|
+//! | 1 | `ops/mod.rs` | `Client::get` makes the builder |
+//! | 2 | `ops/get.rs` | `Get::submit` makes the record, and names the function that decodes the reply |
+//! | 3 | `ops/pending.rs` | `Call::submit` checks the path, starts the clock, makes the `Pending` |
+//! | 4 | `client.rs` | the handle adds its chroot and its deadline |
+//! | 5 | `shared.rs` | takes the lock, wakes the driver after it |
+//! | 6 | `session/submit.rs` | `Core::submit`: may the request be made, and does it go onto the wire now |
+//! | 7 | `session/requests/mod.rs` | is there room for one more |
+//! | 8 | `session/requests/slots.rs` | the slot in which the reply will be |
+//! | 9 | `link/requests.rs` of `zk-transport` | xid and frame |
+//! | 10 | `records/node.rs` of `zk-proto` | the record's fields, encoded |
+//! | 11 | `driver/endpoint.rs` | takes the output |
+//! | 12 | `pump.rs` of `zk-transport` | writes it |
+//!
+//! Five more are asked for one value each: `path/mod.rs` of `zk-proto` whether the path is valid,
+//! `telemetry/mod.rs` whether `tracing` wants the request, `session/identity.rs` for the epoch of the
+//! session, `session/abilities/mod.rs` whether the server has the operation, and
+//! `session/statistics.rs` for the counter.
+//!
+//! On the way up: `pump.rs` reads, `frame.rs` splits off the frame, `driver/endpoint.rs` takes the
+//! lock, `session/receive.rs` and `link/received.rs` find the request that the frame answers,
+//! `session/replies.rs` puts it into its slot, `shared.rs` wakes the caller, `ops/pending.rs` takes it
+//! out and `ops/get.rs` decodes it. Between the frame and the caller's data there are two types, the
+//! link's [`Received`](zk_transport::Received) and the session's `Reply`.
 //!
 //! # In instructions
 //!
-//! Of the process in user mode, on tokio's current-thread runtime, the asking task included:
+//! Of the process in user mode, on tokio's current-thread runtime, the calling task included:
 //!
 //! | for each get | alone | 64 in flight |
 //! |---|---|---|
-//! | submitting: path, slot, lock, encoding, waking | 980 | 840 |
-//! | the driver: writing, reading, splitting, matching, waking | 4,060 | 640 |
-//! | taking the reply: slot, lock, decoding | 700 | 700 |
-//! | the runtime: switching tasks, waiting for the socket | 2,260 | 500 |
-//! | together | 8,000 | 2,680 |
+//! | submitting: path, slot, lock, encoding, waking | 1,020 | 860 |
+//! | the driver: writing, reading, splitting, matching, waking | 3,880 | 670 |
+//! | taking the reply: slot, lock, decoding | 680 | 680 |
+//! | the runtime: switching tasks, waiting for the socket | 2,280 | 530 |
+//! | together | 7,850 | 2,730 |
 //!
 //! For comparison, on the same runtime: a task that writes such a frame to a socket and reads the
-//! answer, and does nothing else, executes 2,100; one that has another task do that for it, over
-//! tokio's channels, 3,930. That is what asking alone costs before there is any ZooKeeper in it.
+//! reply, and does nothing else, executes 2,100; one that has another task do that for it, over
+//! tokio's channels, 3,930. That is the cost of a round trip before there is any ZooKeeper in it.
 //!
 //! # In time
 //!
-//! 8,000 instructions are about two microseconds. The three system calls of a lone get — write, wait,
-//! read — take more than that, the server's own take as much again, and a network ten to a hundred
-//! times as much. A client is what a program waits for only if it has many requests in flight. What
-//! helps then:
+//! 7,850 instructions are about two microseconds. The three system calls of a get that is alone —
+//! write, wait, read — take more than that, the server's own work as much again, and a network ten to
+//! a hundred times as much. A program waits for its client only if it has many requests in flight.
+//! Then these help:
 //!
-//! - [`submit`](crate::Get::submit) several requests before awaiting the first, or ask from several
-//!   tasks: they share a write, a read and the switches.
+//! - [`submit`](crate::Get::submit) several requests before awaiting the first, or make requests from
+//!   several tasks: they share a write, a read and the switches.
 //! - One session rather than many: sessions do not share writes.
 //! - Data of more than 256 bytes are not copied: the `Bytes` that a get returns is a part of the
-//!   buffer that was read into, and keeps it. Smaller data are copied out, so that a few bytes that are
-//!   kept do not keep 64 KiB. `children` keeps its frame, too, and gives out names without copies.
+//!   read buffer and keeps it alive. Smaller data are copied out, so that a few bytes do not keep
+//!   64 KiB. `children` keeps its frame, too, and returns names without copies.
 //! - TLS, the feature `metrics` and `tracing` cost nothing where they are not used.
 //!
 //! # How it is measured
 //!
-//! `cargo xtask budget` counts instructions, system calls and allocations; the figures of now stand
-//! in `tests/BUDGET.md`, and a test fails when they grow. `cargo xtask bench` measures the time, beside
-//! other clients. The table above is what `callgrind_annotate --inclusive=yes` says of
-//! `zk-measured get ADDRESS 64 40000` under `valgrind --tool=callgrind`, with `zk-measured serve 100`
-//! beside it.
+//! `cargo xtask budget` counts instructions, system calls and allocations; the recorded figures are
+//! in `tests/BUDGET.md`, and a test fails when they grow. A unit test counts the locks. `cargo xtask
+//! bench` measures the time, beside other clients. The table above comes from `callgrind_annotate
+//! --inclusive=yes` on `zk-measured get ADDRESS 64 40000` under `valgrind --tool=callgrind`, with
+//! `zk-measured serve 100` beside it.

@@ -100,3 +100,22 @@ fn parts_of_the_core_do_not_import_it() {
         }
     }
 }
+
+#[test]
+fn the_way_of_a_get_is_at_most_12_files() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(crates.join("zk-client/src/cost.rs")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("//! | "));
+    let mut files = 0;
+    for row in rows.filter(|row| row.starts_with(|c: char| c.is_ascii_digit())) {
+        let names: Vec<_> = row.split('`').collect();
+        let owner = match row.contains("` of `") {
+            true => names[3],
+            false => "zk-client",
+        };
+        let file = crates.join(owner).join("src").join(names[1]);
+        assert!(file.is_file(), "{file:?}");
+        files += 1;
+    }
+    assert!((1..=12).contains(&files), "{files}");
+}

@@ -1,21 +1,18 @@
-//! Several operations in one request.
+//! Transactions: several writes that take effect together or not at all.
 
-use std::ops::Range;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use zk_proto::records::{
-    CheckVersionRequest, Children, DeleteRequest, GetChildrenRequest, GetDataRequest, MultiHeader,
-    MultiOp, MultiResponse, MultiResult, SetDataRequest,
+    CheckVersionRequest, DeleteRequest, MultiOp, MultiResponse, MultiResult, SetDataRequest,
 };
-use zk_proto::{CreateMode, Decoder, Encode, ErrorCode, OpCode, Stat};
+use zk_proto::{CreateMode, OpCode, Stat};
 
 use crate::client::Client;
 use crate::error::{Error, Outcome, Result};
 use crate::ops::create::{Create, strip};
+use crate::ops::op_list::{OpList, SentOps};
 use crate::ops::operation::operation;
 use crate::ops::pending::{ANY_VERSION, Call, Pending, validate};
-use crate::session::requests::Reply;
 
 /// What an operation of a transaction did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,125 +58,15 @@ pub enum OpResult {
 #[must_use = "transactions do nothing unless committed"]
 pub struct Multi<'a> {
     client: &'a Client,
-    ops: Ops,
+    ops: OpList,
     deadline: Option<Duration>,
-}
-
-/// Operations, encoded as they are added.
-#[derive(Debug, Default)]
-struct Ops {
-    encoded: BytesMut,
-    sent: Sent,
-    /// The error of the first invalid operation.
-    invalid: Option<Error>,
-}
-
-/// What is kept of the operations to decode their results.
-#[derive(Debug, Default)]
-struct Sent {
-    kinds: Vec<OpCode>,
-    /// The paths, with commas in between.
-    paths: String,
-    /// Where in `paths` the path of each operation is.
-    spans: Vec<Range<usize>>,
-}
-
-impl Ops {
-    fn push(&mut self, path: &str, op: &MultiOp<'_>) {
-        self.push_checked(path, validate(OpCode::Multi, path, false), op);
-    }
-
-    fn push_checked(&mut self, path: &str, valid: Result<()>, op: &MultiOp<'_>) {
-        if let Err(error) = valid {
-            self.refuse(error);
-        }
-        op.encode(&mut self.encoded);
-        self.sent.push(op.op_code(), path);
-    }
-
-    fn refuse(&mut self, error: Error) {
-        self.invalid.get_or_insert(error);
-    }
-
-    /// Puts the operations on the wire as one request; `read` turns their results into its output.
-    fn submit<T: Default + 'static>(
-        mut self,
-        call: Call<'_>,
-        op: OpCode,
-        read: fn(&Sent, MultiResponse, &Client) -> Result<T>,
-    ) -> Pending<T> {
-        let client = call.client;
-        if let Some(error) = self.invalid {
-            return Pending::failed(client, op, error, |_, _| Ok(T::default()));
-        }
-        if self.sent.kinds.is_empty() {
-            return Pending::answered(client, op, |_, _| Ok(T::default()));
-        }
-        MultiHeader::END.encode(&mut self.encoded);
-        let (record, sent) = (Encoded(self.encoded), self.sent);
-        let paths = sent.paths.clone();
-        let call = Call {
-            path: &paths,
-            ..call
-        };
-        call.with_ops(&sent.kinds)
-            .submit_with(&record, move |reply, client| {
-                read(&sent, sent.response(reply)?, client)
-            })
-    }
-}
-
-impl Sent {
-    fn push(&mut self, op: OpCode, path: &str) {
-        self.kinds.push(op);
-        if !self.paths.is_empty() {
-            self.paths.push_str(", ");
-        }
-        let start = self.paths.len();
-        self.paths.push_str(path);
-        self.spans.push(start..self.paths.len());
-    }
-
-    fn path(&self, index: usize) -> &str {
-        let span = self.spans.get(index).cloned();
-        span.and_then(|span| self.paths.get(span))
-            .unwrap_or_default()
-    }
-
-    /// The results, each of which must fit its operation.
-    fn response(&self, reply: &Reply) -> Result<MultiResponse> {
-        let (body, kinds) = (reply.body()?, &self.kinds);
-        let response = MultiResponse::decode_at_most(&mut Decoder::new(body), kinds.len())
-            .map_err(Error::malformed)?;
-        if response.results.len() != kinds.len() {
-            return Err(Error::unexpected(
-                "the reply has fewer results than the request had operations",
-            ));
-        }
-        let mut pairs = response.results.iter().zip(kinds);
-        if pairs.all(|(result, op)| answers(result, *op)) {
-            Ok(response)
-        } else {
-            Err(Error::unexpected(
-                "the reply has the result of another operation than the request had in its place",
-            ))
-        }
-    }
-}
-
-struct Encoded(BytesMut);
-
-impl Encode for Encoded {
-    fn encode(&self, out: &mut BytesMut) {
-        out.extend_from_slice(&self.0);
-    }
 }
 
 impl<'a> Multi<'a> {
     pub(crate) fn new(client: &'a Client) -> Self {
         Multi {
             client,
-            ops: Ops::default(),
+            ops: OpList::default(),
             deadline: None,
         }
     }
@@ -261,7 +148,7 @@ impl<'a> Multi<'a> {
 
 operation!(Multi -> Vec<OpResult>; commit);
 
-fn written(sent: &Sent, response: MultiResponse, client: &Client) -> Result<Vec<OpResult>> {
+fn written(sent: &SentOps, response: MultiResponse, client: &Client) -> Result<Vec<OpResult>> {
     if let Some(error) = failure(&response) {
         return Err(match error.failed_op() {
             Some(index) => error.at(OpCode::Multi, sent.path(index)),
@@ -291,22 +178,6 @@ fn failure(response: &MultiResponse) -> Option<Error> {
     })
 }
 
-/// Whether this can be the result of that operation.
-fn answers(result: &MultiResult, op: OpCode) -> bool {
-    match result {
-        MultiResult::Create { .. } | MultiResult::Create2 { .. } => matches!(
-            op,
-            OpCode::Create | OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl
-        ),
-        MultiResult::SetData { .. } => op == OpCode::SetData,
-        MultiResult::Delete => op == OpCode::Delete,
-        MultiResult::Check => op == OpCode::Check,
-        MultiResult::GetData { .. } => op == OpCode::GetData,
-        MultiResult::Children { .. } => op == OpCode::GetChildren,
-        MultiResult::Error(_) => true,
-    }
-}
-
 fn op_result(result: MultiResult, client: &Client) -> Result<OpResult> {
     Ok(match result {
         MultiResult::Create { path } => OpResult::Created {
@@ -328,95 +199,6 @@ fn op_result(result: MultiResult, client: &Client) -> Result<OpResult> {
     })
 }
 
-/// Several reads in one request, each with its own result. Needs servers of version 3.6 or newer.
-///
-/// # Errors
-/// Of the request as a whole; what is wrong with one read is in its result.
-///
-/// # Cancel safety
-/// Dropping the future has no effect but that the reply is not seen.
-#[derive(Debug)]
-#[must_use = "operations do nothing unless awaited or submitted"]
-pub struct MultiRead<'a> {
-    client: &'a Client,
-    ops: Ops,
-    deadline: Option<Duration>,
-}
-
-/// What one read of several gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReadResult {
-    /// A znode's data and stat. Null data are read as empty.
-    Data(Bytes, Stat),
-    /// The names of a znode's children.
-    Children(Children),
-    /// The server refused this read.
-    Refused(ErrorCode),
-}
-
-impl<'a> MultiRead<'a> {
-    pub(crate) fn new(client: &'a Client) -> Self {
-        MultiRead {
-            client,
-            ops: Ops::default(),
-            deadline: None,
-        }
-    }
-
-    /// Reads a znode's data.
-    pub fn get(mut self, path: &str) -> Self {
-        let request = GetDataRequest {
-            path: self.client.root().wire(path),
-            watch: false,
-        };
-        self.ops.push(path, &MultiOp::GetData(request));
-        self
-    }
-
-    /// Reads the names of a znode's children.
-    pub fn children(mut self, path: &str) -> Self {
-        let request = GetChildrenRequest {
-            path: self.client.root().wire(path),
-            watch: false,
-        };
-        self.ops.push(path, &MultiOp::GetChildren(request));
-        self
-    }
-
-    /// Puts the request on the wire. Its results are those of its reads, in order.
-    pub fn submit(self) -> Pending<Vec<ReadResult>> {
-        let call = Call::read(self.client, OpCode::MultiRead, "")
-            .without_path_check()
-            .deadline(self.deadline);
-        self.ops.submit(call, OpCode::MultiRead, read)
-    }
-}
-
-operation!(MultiRead -> Vec<ReadResult>);
-
-fn read(_: &Sent, response: MultiResponse, _: &Client) -> Result<Vec<ReadResult>> {
-    response
-        .results
-        .into_iter()
-        .map(|result| match result {
-            MultiResult::GetData { data, stat } => {
-                Ok(ReadResult::Data(data.unwrap_or_default(), stat))
-            }
-            MultiResult::Children { children } => Ok(ReadResult::Children(children)),
-            MultiResult::Error(code) => match ErrorCode::from_i32(code) {
-                Some(code) => Ok(ReadResult::Refused(code)),
-                None => Err(Error::unexpected(
-                    "a read was answered with an error that is none",
-                )),
-            },
-            _ => Err(Error::unexpected(
-                "a read was answered with the result of a write",
-            )),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -429,7 +211,7 @@ mod tests {
 
     /// Guards: M2.
     #[test]
-    fn a_transaction_is_refused_by_a_refusal_only() {
+    fn only_a_refusal_refuses_a_transaction() {
         for codes in [
             [0, -101, -2],
             [-101, -2, -2],

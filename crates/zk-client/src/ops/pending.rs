@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use zk_proto::path::WirePath;
-use zk_proto::{Decode, Encode, OpCode, decode_frame};
+use zk_proto::{Encode, OpCode};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
@@ -78,24 +78,6 @@ type DecodeWith<T> = Box<dyn Fn(&Reply, &Client) -> Result<T> + Send + Sync>;
 enum Decoder<T> {
     Fn(DecodeFn<T>),
     With(DecodeWith<T>),
-}
-
-impl Reply {
-    /// The record of the reply.
-    ///
-    /// # Errors
-    /// The server answered with an error code, or the record is malformed.
-    pub(crate) fn decode<'a, T: Decode<'a>>(&'a self) -> Result<T> {
-        decode_frame(self.body()?, 0).map_err(Error::malformed)
-    }
-
-    /// The undecoded record of the reply.
-    ///
-    /// # Errors
-    /// The server answered with an error code.
-    pub(crate) fn body(&self) -> Result<&Bytes> {
-        self.result.as_ref().map_err(|code| Error::answered(*code))
-    }
 }
 
 impl<'a> Call<'a> {
@@ -303,7 +285,7 @@ enum Progress {
     /// The operation failed before it was submitted.
     Failed(Error),
     /// The operation did not need a server.
-    Answered(Reply),
+    Answered,
     Done,
 }
 
@@ -334,12 +316,7 @@ impl<T> Pending<T> {
 
     /// An operation that needs no server: `decode` gets an empty reply.
     pub(crate) fn answered(client: &Client, op: OpCode, decode: DecodeFn<T>) -> Self {
-        let reply = Reply {
-            result: Ok(Bytes::new()),
-            watch: None,
-            seen: None,
-        };
-        Pending::new(client, op, "", Progress::Answered(reply), decode)
+        Pending::new(client, op, "", Progress::Answered, decode)
     }
 
     /// The slot of the request, until its reply has been taken.
@@ -425,7 +402,14 @@ impl<T> Future for Pending<T> {
             self.finish(answer)
         } else {
             match std::mem::replace(&mut self.progress, Progress::Done) {
-                Progress::Answered(reply) => self.decode(&reply, ""),
+                Progress::Answered => {
+                    let reply = Reply {
+                        result: Ok(Bytes::new()),
+                        watch: None,
+                        seen: None,
+                    };
+                    self.decode(&reply, "")
+                }
                 Progress::Failed(error) => Err(error),
                 Progress::Waiting(_) | Progress::Done => return Poll::Pending,
             }

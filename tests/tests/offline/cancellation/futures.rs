@@ -78,7 +78,13 @@ fn of_requests() -> Vec<Entry> {
         "an ACL" ["client/ops/acl.rs GetAcl"] leaves NONE, |zk, _s| zk.acl("/base").await;
         "a change of an ACL" ["client/ops/acl.rs SetAcl"] leaves NONE, |zk, _s| zk.set_acl("/base", Acl::open()).await;
         "a creation" ["client/ops/create.rs Create"] leaves ["/new"], |zk, _s| zk.create("/new", "").await;
-        "a creation with parents" ["client/ops/create.rs CreateParents"] leaves ["/new"], |zk, _s| zk.create("/new/a/b/c", "").parents().await;
+        "a creation with parents" ["client/ops/create_parents.rs CreateParents"] leaves ["/new"], |zk, _s| zk.create("/new/a/b/c", "").parents().await;
+        "a creation unless it exists" ["client/ops/create_or_exists.rs CreateOrExists"] leaves ["/new"], |zk, _s| zk.create("/new", "").or_exists().await;
+        "a creation unless it exists, submitted" ["client/ops/create_or_exists.rs PendingOrExists"] leaves ["/new"], |zk, _s| zk.create("/new/a", "").parents().or_exists().submit().await;
+        "a protected creation with parents" [] leaves ["/new"], |zk, _s| {
+            let created = zk.create("/new/a/n-", "").sequential().protected().parents().await?;
+            zk.delete(&created.path).guaranteed()
+        };
         "a protected creation" ["client/ops/create_protected.rs CreateProtected"] leaves NONE, |zk, _s| {
             let created = zk.create("/free/n-", "").sequential().protected().await?;
             zk.delete(&created.path).guaranteed()
@@ -96,6 +102,7 @@ fn of_requests() -> Vec<Entry> {
             drop(zk.create("/free/p", "").protected().submit())
         };
         "a set" ["client/ops/set.rs Set"] leaves NONE, |zk, _s| zk.set("/base/child", "2").await;
+        "an update" [] leaves NONE, |zk, _s| zk.update("/base/child", |_| Some("3")).await;
         "a deletion" ["client/ops/delete.rs Delete"] leaves ["/new"], |zk, _s| {
             let _ = zk.create("/new", "").await;
             zk.delete("/new").await
@@ -114,7 +121,7 @@ fn of_requests() -> Vec<Entry> {
             let _ = zk.create("/new", "").await;
             zk.delete("/new").version(0).retry(&policy).await
         };
-        "requests, tried again" ["client/ops/retry/mod.rs retry", "client/ops/retry/mod.rs retry_read"] leaves NONE, |zk, s| {
+        "requests, tried again" [] leaves NONE, |zk, s| {
             let policy = RetryPolicy::new().attempts(2);
             s.faults().throttle(1);
             let _ = zk.retry(&policy, || zk.set("/base/child", "5")).await;
@@ -122,7 +129,7 @@ fn of_requests() -> Vec<Entry> {
             zk.retry_read(&policy, || zk.get("/base")).await
         };
         "a transaction" ["client/ops/multi.rs Multi"] leaves ["/new"], |zk, _s| zk.multi().check("/base", -1).create("/new", "").commit().await;
-        "several reads" ["client/ops/multi.rs MultiRead"] leaves NONE, |zk, _s| zk.multi_read().get("/base").children("/base").await;
+        "several reads" ["client/ops/multi_read.rs MultiRead"] leaves NONE, |zk, _s| zk.multi_read().get("/base").children("/base").await;
         "a persistent watch" ["client/ops/add_watch.rs AddWatch"] leaves NONE, |zk, _s| zk.watch("/base", WatchMode::Persistent).await;
         "a count" ["client/ops/descendants.rs Count"] leaves NONE, |zk, _s| zk.count("/base").await;
         "ephemeral znodes" ["client/ops/descendants.rs Ephemerals"] leaves NONE, |zk, _s| zk.ephemerals().await;
@@ -133,8 +140,8 @@ fn of_requests() -> Vec<Entry> {
         "a synced read" ["client/ops/consistent_read.rs BarrierRead"] leaves NONE, |zk, _s| zk.get("/base").synced().await;
         "a linearizable read, submitted" ["client/ops/consistent_read.rs PendingBarrierRead"] leaves NONE, |zk, _s| zk.get("/base").linearizable().submit().await;
         "attempts at a set" ["client/ops/retry/conditional.rs ConditionalRetry"] leaves NONE, |zk, _s| zk.set("/base/child", "4").retry(&RetryPolicy::new()).await;
-        "attempts at a write" ["client/ops/retry/mod.rs retry"] leaves ["/new"], |zk, _s| zk.retry(&RetryPolicy::new(), || zk.create("/new", "")).await;
-        "attempts at a read" ["client/ops/retry/mod.rs retry_read"] leaves NONE, |zk, _s| zk.retry_read(&RetryPolicy::new(), || zk.get("/base")).await;
+        "attempts at a write" [] leaves ["/new"], |zk, _s| zk.retry(&RetryPolicy::new(), || zk.create("/new", "")).await;
+        "attempts at a read" [] leaves NONE, |zk, _s| zk.retry_read(&RetryPolicy::new(), || zk.get("/base")).await;
         "a recursive watch, read" ["client/watch.rs next"] leaves NONE, |zk, _s| {
             let mut events = zk.watch("/base", WatchMode::PersistentRecursive).await?;
             zk.set("/base/child", "3").await?;

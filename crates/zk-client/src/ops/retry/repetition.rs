@@ -1,4 +1,4 @@
-//! Making one request again and again, within bounds.
+//! Repeating one request, within limits.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use zk_transport::{Backoff, BackoffPolicy};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::session::failure::MAX_LOSSES;
 
-/// Decides whether a request that may be executed twice is made again after it failed, and when.
+/// Decides whether a request that may be executed twice is repeated after a failure, and when.
 ///
-/// It is, as long as the reason of the failure may pass, until ten attempts have failed with an
-/// outcome that is not known or with the end of the session: such a request is taken for the cause
-/// of what happens to it. The pauses grow from 0.1 s to 5 s.
+/// The request is repeated while the reason of the failure may pass, until ten attempts have failed
+/// with an unknown outcome or with the end of the session: the request then counts as the cause. The
+/// delays grow from 0.1 s to 5 s.
 #[derive(Debug)]
 pub struct Repetition {
     backoff: Backoff,
@@ -30,8 +30,8 @@ impl Default for Repetition {
 }
 
 impl Repetition {
-    /// The repetition of a request that removes what must not stay. It goes on while the server is
-    /// read-only, without a limit: the next server with a quorum can execute the request.
+    /// The repetition of a clean-up's request. While the server is read-only it has no limit: the next
+    /// server with a quorum can execute the request.
     pub fn of_cleanup() -> Self {
         Repetition {
             awaits_quorum: true,
@@ -39,13 +39,13 @@ impl Repetition {
         }
     }
 
-    /// Whether another attempt may succeed where this one has failed.
+    /// Takes the error of an attempt. Whether another may succeed.
     pub fn may_go_on(&mut self, error: &Error) -> bool {
         if error.retries_exhausted() {
             return false;
         }
         match (error.kind(), error.outcome()) {
-            // The deadline is that of all attempts; the others say the same the next time.
+            // All attempts share the deadline; the other errors would come again.
             (
                 ErrorKind::DeadlineExceeded
                 | ErrorKind::ReplyTooLarge
@@ -57,7 +57,7 @@ impl Repetition {
                 self.losses += 1;
                 self.losses < MAX_LOSSES
             }
-            // The next attempt makes do with what the server knows.
+            // The next attempt uses an operation that the server knows.
             (ErrorKind::Unimplemented, _) => {
                 self.losses += 1;
                 error.is_retryable() && self.losses < MAX_LOSSES
@@ -72,7 +72,7 @@ impl Repetition {
         self.backoff.next_delay()
     }
 
-    /// An attempt has succeeded; what follows is another request.
+    /// Begins anew after a success: the next request is another one.
     pub fn reset(&mut self) {
         self.backoff.reset();
         self.losses = 0;

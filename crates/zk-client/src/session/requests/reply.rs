@@ -1,8 +1,9 @@
 //! What a caller gets for a request.
 
 use bytes::Bytes;
-use zk_proto::{ErrorCode, Xid, Zxid};
+use zk_proto::{Decode, ErrorCode, Xid, Zxid, decode_frame};
 
+use crate::error::{Error, Result};
 use crate::session::failure::Failure;
 use crate::session::watches::SubId;
 
@@ -14,6 +15,24 @@ pub(crate) struct Reply {
     pub(crate) watch: Option<SubId>,
     /// None if no server has answered this request by itself.
     pub(crate) seen: Option<Seen>,
+}
+
+impl Reply {
+    /// The record of the reply.
+    ///
+    /// # Errors
+    /// The server answered with an error code, or the record is malformed.
+    pub(crate) fn decode<'a, T: Decode<'a>>(&'a self) -> Result<T> {
+        decode_frame(self.body()?, 0).map_err(Error::malformed)
+    }
+
+    /// The undecoded record of the reply.
+    ///
+    /// # Errors
+    /// The server answered with an error code.
+    pub(crate) fn body(&self) -> Result<&Bytes> {
+        self.result.as_ref().map_err(|code| Error::answered(*code))
+    }
 }
 
 /// The numbers of a reply, for the log.
