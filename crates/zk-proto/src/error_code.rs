@@ -130,9 +130,6 @@ impl ErrorCode {
     /// [`RuntimeInconsistency`](Self::RuntimeInconsistency) says the same only of an operation in a
     /// multi of which another operation was refused.
     pub fn is_refusal(self) -> bool {
-        if crate::seeded_bug!("M2") {
-            return true;
-        }
         match self {
             Self::MarshallingError
             | Self::Unimplemented

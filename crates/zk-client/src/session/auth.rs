@@ -109,11 +109,7 @@ impl Auth {
 
     /// Sends all credentials over a new connection.
     pub(super) fn send_all(&self, link: &mut Link<ReplyTarget>) {
-        let forgotten = match zk_proto::seeded_bug!("B73") {
-            true => self.credentials.len().saturating_sub(1),
-            false => 0,
-        };
-        for (credential, index) in self.credentials.iter().zip(0..).skip(forgotten) {
+        for (credential, index) in self.credentials.iter().zip(0..) {
             let target = ReplyTarget::Credential(index);
             link.submit_auth(&credential.scheme, &credential.secret, target);
         }

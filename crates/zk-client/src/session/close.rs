@@ -27,7 +27,7 @@ impl Core {
         (self.shutdown).forget_earlier_sessions(self.session.exists());
         // Without a session up to now nothing of this client's is on the ensemble.
         let unused = self.session.epoch() == 0;
-        if self.shutdown.cleanups.is_empty() || unused || zk_proto::seeded_bug!("H5") {
+        if self.shutdown.cleanups.is_empty() || unused {
             self.close_session(now, deadline);
             return;
         }
@@ -108,8 +108,8 @@ impl Core {
             return;
         }
         self.registry.end(&mut self.wakeups.wakers);
-        let mut unsent = std::mem::take(&mut self.requests.parked);
-        let (slots, mut made) = (&self.requests.slots, Vec::new());
+        let mut unsent = self.requests.take_parked();
+        let (slots, mut made) = (&self.requests, Vec::new());
         unsent.retain(|key| {
             let is_made = slots.get(*key).is_some_and(|slot| slot.stage() != slot.op);
             made.extend(is_made.then_some(*key));

@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use zk_proto::{ErrorCode, OpCode};
+use zk_proto::ErrorCode;
 use zk_transport::Disconnect;
 
+use crate::session::Core;
 use crate::session::connection::ReplyTarget;
-use crate::session::failure::{Failure, Replay};
+use crate::session::failure::Failure;
 use crate::session::requests::SlotKey;
-use crate::session::{Core, OpSet};
 
 impl Core {
     /// Adds credentials to this and every later connection. The slot gets the server's answer.
@@ -24,15 +24,7 @@ impl Core {
         }
         self.make_room()?;
         (self.auth).check_room(&scheme, &secret, &self.requests.limits)?;
-        let key = self.requests.slots.insert(
-            OpCode::Auth,
-            OpSet::NONE,
-            "",
-            Replay::Always,
-            None,
-            deadline,
-        );
-        self.requests.note_deadline(deadline);
+        let key = self.requests.insert_credentials(deadline);
         let index = self.auth.add(scheme, secret);
         (self.auth).submit(index, key, self.connection.open_link());
         self.wakeups.wake_driver();
@@ -59,7 +51,7 @@ impl Core {
         if let Some(code) = refused.filter(|code| code.is_timeout()) {
             return Err(Disconnect::AuthTimedOut(code));
         }
-        if refused.is_some() && !zk_proto::seeded_bug!("B72") {
+        if refused.is_some() {
             let reason = Disconnect::AuthRefused(scheme.to_owned());
             self.refuse(reason.clone());
             return Err(reason);

@@ -64,8 +64,8 @@ impl Core {
             self.registry.end_arming(&intent);
         }
         self.registry.handle_disconnect(self.session.last_zxid());
-        let parked = std::mem::take(&mut self.requests.parked);
-        let slots = &self.requests.slots;
+        let parked = self.requests.take_parked();
+        let slots = &self.requests;
         let is_first = |key: &SlotKey| slots.get(*key).is_some_and(|slot| slot.goes_first);
         let (kept, parked): (VecDeque<_>, VecDeque<_>) = parked.into_iter().partition(is_first);
         let in_flight: Vec<_> = link.into_lost(offered, rest).collect();
@@ -86,7 +86,7 @@ impl Core {
         }
         // What was held back for the next connection comes after what was in flight.
         for key in parked {
-            let slot = self.requests.slots.get(key);
+            let slot = self.requests.get(key);
             if losses.write_lost && slot.is_some_and(|slot| slot.is_write()) {
                 let outcome = Outcome::NotSent;
                 self.fail(key, Failure::ConnectionLost(reason.clone(), outcome));
@@ -94,12 +94,7 @@ impl Core {
                 losses.kept.push_back(key);
             }
         }
-        for key in &losses.kept {
-            if let Some(slot) = self.requests.slots.get_mut(*key) {
-                slot.held_back = true;
-            }
-        }
-        self.requests.parked = losses.kept;
+        self.requests.set_parked(losses.kept);
         self.after_disconnect(is_answer);
     }
 
@@ -112,9 +107,9 @@ impl Core {
         reason: &Disconnect,
         losses: &mut Losses,
     ) {
-        let slot = self.requests.slots.get(key);
+        let slot = self.requests.get(key);
         let refused = slot.is_some_and(|slot| self.is_refused(slot));
-        let Some(slot) = self.requests.slots.get_mut(key) else {
+        let Some(slot) = self.requests.get_mut(key) else {
             return;
         };
         let is_whole = matches!(sent, Sent::Nothing(_));
@@ -151,7 +146,7 @@ impl Core {
         losses.writes_ahead = losses
             .writes_ahead
             .saturating_sub(usize::from(is_sent_write));
-        if !slot.is_write() || zk_proto::seeded_bug!("A52") {
+        if !slot.is_write() {
             slot.was_sent |= *sent == Sent::All;
             losses.kept.push_back(key);
             return;
@@ -204,7 +199,7 @@ impl Core {
         reason: &Disconnect,
         in_flight: &[Lost<ReplyTarget>],
     ) -> OpSet {
-        let slots = &self.requests.slots;
+        let slots = &self.requests;
         let unanswered = in_flight.iter().map(|lost| Unanswered {
             op: lost.op,
             submitted: lost.submitted,
@@ -222,7 +217,7 @@ impl Core {
 
     /// How many of these are writes that may be executed, or may have been.
     fn writes_sent(&self, in_flight: &[Lost<ReplyTarget>]) -> usize {
-        let slots = &self.requests.slots;
+        let slots = &self.requests;
         let is_sent = |lost: &&Lost<ReplyTarget>| match lost.token {
             ReplyTarget::Call(key) if !matches!(lost.sent, Sent::Nothing(_)) => {
                 (slots.get(key)).is_some_and(|slot| slot.is_write() && !self.is_refused(slot))

@@ -6,6 +6,7 @@ use crate::error::Outcome;
 use crate::session::Core;
 use crate::session::failure::{Failure, Replay};
 use crate::session::identity::SessionPolicy;
+use crate::session::requests::Slot;
 use crate::session::shutdown::Due;
 use crate::session::state::State;
 
@@ -16,8 +17,7 @@ impl Core {
             return None;
         }
         let expiry =
-            (self.session.exists() && !self.is_connected() && !zk_proto::seeded_bug!("B28"))
-                .then(|| self.session.expires_at());
+            (self.session.exists() && !self.is_connected()).then(|| self.session.expires_at());
         [
             self.requests.next_deadline(),
             expiry,
@@ -61,9 +61,7 @@ impl Core {
     fn expire(&mut self) {
         let epoch = self.session.epoch();
         // A handshake under way would resume the session that now counts as over.
-        if !zk_proto::seeded_bug!("B49") {
-            self.connection.link = None;
-        }
+        self.connection.link = None;
         self.session.handle_expired();
         self.after_expiry(epoch, false);
     }
@@ -86,14 +84,9 @@ impl Core {
         } else if !renews {
             self.finish(State::Expired { epoch }, &failure, proven);
         } else {
-            for key in std::mem::take(&mut self.requests.parked) {
-                if (self.requests.slots.get(key)).is_some_and(|slot| {
-                    slot.replay() == Replay::Always || zk_proto::seeded_bug!("D8")
-                }) {
-                    self.requests.parked.push_back(key);
-                } else {
-                    self.fail(key, failure.clone());
-                }
+            let keeps = |slot: &Slot| slot.replay() == Replay::Always;
+            for key in self.requests.remove_parked(keeps) {
+                self.fail(key, failure.clone());
             }
             self.forget_abandoned();
         }

@@ -58,10 +58,6 @@ impl Core {
         now: Instant,
         answer: Result<Option<Bytes>, ErrorCode>,
     ) -> Result<(), Disconnect> {
-        if zk_proto::seeded_bug!("B79") && answer.is_err() {
-            self.finish_login(now);
-            return Ok(());
-        }
         let Some(login) = &mut self.auth.login else {
             return Err(Disconnect::Local);
         };

@@ -222,10 +222,9 @@ impl Core {
     /// Whether a request goes onto the wire now.
     #[inline]
     fn takes_requests(&self) -> bool {
-        let rearming = self.registry.is_rearming() && !zk_proto::seeded_bug!("B58");
         self.is_connected()
             && !self.relocation.is_moving()
-            && !rearming
+            && !self.registry.is_rearming()
             && !self.abilities.awaits_features()
     }
 

@@ -291,10 +291,6 @@ impl Core {
     }
 
     fn handle_notification(&mut self, now: Instant, notification: &Notification<'_>) {
-        if zk_proto::seeded_bug!("B55") {
-            self.session
-                .handle_zxid(notification.zxid.unwrap_or_default());
-        }
         let (event, zxid) = (&notification.event, notification.zxid);
         let wakes = &mut self.wakeups.wakers;
         self.registry.fire(event.kind, event.path, zxid, wakes);

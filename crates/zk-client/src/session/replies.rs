@@ -24,7 +24,7 @@ impl Core {
         seen: Seen,
     ) -> Result<(), Disconnect> {
         let mut watch = None;
-        if let Some(slot) = self.requests.slots.get_mut(key) {
+        if let Some(slot) = self.requests.get_mut(key) {
             if !slot.sent_ops.is_empty() || slot.plain.is_some() {
                 return self.handle_optional_reply(now, key, op, result, seen);
             }
@@ -48,7 +48,7 @@ impl Core {
         seen: Seen,
     ) -> Result<(), Disconnect> {
         let (mut result, mut seen) = (result, seen);
-        let Some(slot) = self.requests.slots.get_mut(key) else {
+        let Some(slot) = self.requests.get_mut(key) else {
             return Ok(());
         };
         let (ops, awaited) = (slot.sent_ops, slot.is_awaited());
@@ -113,7 +113,7 @@ impl Core {
                 awaited = false;
                 Some(intent.kind)
             }
-            (Err(_), _) => zk_proto::seeded_bug!("A43").then_some(intent.kind),
+            (Err(_), _) => None,
             // Only ClickHouse Keeper answers without a record.
             (Ok(record), OpCode::AddWatch)
                 if record.is_empty() && intent.kind == WatchKind::Recursive =>

@@ -21,7 +21,7 @@ impl Core {
         result: Result<Bytes, ErrorCode>,
         seen: Seen,
     ) -> Option<(Result<Bytes, ErrorCode>, Seen)> {
-        let Some(slot) = self.requests.slots.get_mut(key) else {
+        let Some(slot) = self.requests.get_mut(key) else {
             return Some((result, seen));
         };
         let is_awaited = slot.is_awaited();
@@ -60,7 +60,7 @@ impl Core {
     /// Sends the read of a created znode's stat, or parks it with other requests.
     fn read_stat(&mut self, now: Instant, key: SlotKey) {
         let open = self.takes_requests();
-        let Some(slot) = self.requests.slots.get_mut(key) else {
+        let Some(slot) = self.requests.get_mut(key) else {
             return;
         };
         match self.connection.link.as_mut().filter(|_| open) {
@@ -90,14 +90,14 @@ impl Core {
     /// It stays if a write is in flight behind the request, because the two would change places.
     pub(super) fn begin_resending(&mut self, key: SlotKey) -> bool {
         let is_write = |target: &ReplyTarget| match target {
-            ReplyTarget::Call(key) => (self.requests.slots.get(*key))
+            ReplyTarget::Call(key) => (self.requests.get(*key))
                 .is_some_and(|slot| slot.is_write() && !self.is_refused(slot)),
             ReplyTarget::Close => true,
             _ => false,
         };
         let others = self.connection.link.as_ref().map(Link::tokens);
         let is_behind = others.is_none_or(|mut tokens| tokens.any(is_write));
-        let can_be = (self.requests.slots.get(key)).is_some_and(|slot| {
+        let can_be = (self.requests.get(key)).is_some_and(|slot| {
             slot.is_awaited()
                 && !slot.record.is_empty()
                 && (self.abilities).has_other_form(slot.op, slot.needs, slot.sent_ops)
@@ -105,11 +105,7 @@ impl Core {
         if is_behind || !can_be || self.shutdown.is_requested() {
             return false;
         }
-        if let Some(slot) = self.requests.slots.get_mut(key) {
-            slot.held_back = true;
-            slot.goes_first = true;
-        }
-        self.requests.parked.push_front(key);
+        self.requests.park_first(key);
         // The same server: what it lacks is known now.
         self.relocation.prefer_current();
         true

@@ -37,15 +37,8 @@ impl Core {
         let open = self.takes_requests() && lacks.is_empty();
         let keeps =
             !request.replay.is_never() || self.abilities.may_need_another_form(request.needs);
-        let key = self.requests.slots.insert(
-            request.op,
-            request.needs,
-            request.path,
-            request.replay,
-            watch,
-            request.deadline,
-        );
-        let Some(slot) = self.requests.slots.get_mut(key) else {
+        let key = self.requests.insert(request, watch);
+        let Some(slot) = self.requests.get_mut(key) else {
             return Err(Box::new(Failure::QueueFull));
         };
         let encode = |out: &mut BytesMut| {
@@ -89,11 +82,10 @@ impl Core {
         if let Err(size) = size {
             let failure = Failure::RequestTooLarge { size, limit };
             self.fail(key, failure.clone());
-            self.requests.slots.abandon(key, &mut self.wakeups.wakers);
+            self.requests.withdraw(key, &mut self.wakeups.wakers);
             return Err(Box::new(failure));
         }
-        self.requests.slots.hold_bytes(key, bytes);
-        self.requests.note_deadline(request.deadline);
+        (self.requests).handle_submitted(key, bytes, request.deadline);
         if !lacks.is_empty() && self.takes_requests() {
             self.release(now);
         }
@@ -149,8 +141,8 @@ impl Core {
     /// Sends the parked requests: the connection is open and its watches are armed.
     pub(super) fn release(&mut self, now: Instant) {
         self.forget_abandoned();
-        for key in std::mem::take(&mut self.requests.parked) {
-            let Some(slot) = self.requests.slots.get_mut(key) else {
+        for key in self.requests.take_parked() {
+            let Some(slot) = self.requests.get_mut(key) else {
                 continue;
             };
             if !slot.is_awaited() {
@@ -168,7 +160,7 @@ impl Core {
             };
             let keeps = self.abilities.may_need_another_form(needs);
             let link = self.connection.link.as_mut();
-            let (Some(link), Some(slot)) = (link, self.requests.slots.get_mut(key)) else {
+            let (Some(link), Some(slot)) = (link, self.requests.get_mut(key)) else {
                 continue;
             };
             slot.held_back = false;
@@ -199,9 +191,7 @@ impl Core {
     /// The reply to a request, or its failure; `waker` is woken when there is one.
     #[inline]
     pub(crate) fn poll_reply(&mut self, key: SlotKey, waker: &Waker) -> Option<Answer> {
-        self.requests
-            .slots
-            .poll(key, waker, &mut self.wakeups.wakers)
+        self.requests.poll(key, waker, &mut self.wakeups.wakers)
     }
 
     /// The caller has dropped its future: a request not sent yet will not be sent, a reply will be
@@ -209,9 +199,7 @@ impl Core {
     pub(crate) fn abandon(&mut self, now: Instant, key: SlotKey) {
         let connected = self.is_connected();
         let watch = (self.requests).abandon(key, connected, &mut self.wakeups.wakers);
-        if let Some(watch) = watch
-            && !zk_proto::seeded_bug!("A38")
-        {
+        if let Some(watch) = watch {
             self.unsubscribe(now, watch);
         }
     }

@@ -248,9 +248,6 @@ impl Guard {
     /// # Errors
     /// The guard is lost.
     pub fn check(&self) -> Result<(), GuardLost> {
-        if zk_proto::seeded_bug!("A61") {
-            return Ok(());
-        }
         if let Some(lost) = self.loss.get() {
             return Err(lost);
         }
@@ -386,7 +383,7 @@ pub(crate) async fn run_until<F: Future>(
 impl Drop for Guard {
     fn drop(&mut self) {
         self.end_renewal();
-        if !self.armed.load(Ordering::Relaxed) || zk_proto::seeded_bug!("D3") {
+        if !self.armed.load(Ordering::Relaxed) {
             return;
         }
         let delete = self.client.delete(&self.path);

@@ -282,9 +282,10 @@ impl Hosts {
 
     /// The last attempt's connection ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Instant) {
-        let proven = self.connected_at.take().is_some_and(|at| {
-            now.saturating_duration_since(at) >= PROVEN || zk_proto::seeded_bug!("B44")
-        });
+        let proven = self
+            .connected_at
+            .take()
+            .is_some_and(|at| now.saturating_duration_since(at) >= PROVEN);
         if proven {
             self.proven = true;
             self.start_over();

@@ -60,7 +60,7 @@ impl Mailbox {
             }
             self.notes.push_back(note);
         } else {
-            self.dropped += u64::from(!zk_proto::seeded_bug!("A68"));
+            self.dropped += 1;
         }
         room
     }

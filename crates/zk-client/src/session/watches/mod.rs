@@ -106,9 +106,7 @@ impl Registry {
         let was_last = self.table.leave(id);
         let sub = self.table.remove(id)?;
         wakes.extend(sub.waker);
-        if zk_proto::seeded_bug!("B63") {
-            self.table.end(sub.kind, &sub.path, &mut Vec::new());
-        } else if !was_last {
+        if !was_last {
             return None;
         }
         self.unwatch(sub.kind, sub.path)
@@ -143,7 +141,7 @@ impl Registry {
         }
         // ZOOKEEPER-4475: a child event belongs to another watch; a recursive watch has an event of the
         // child itself.
-        if !of_children || zk_proto::seeded_bug!("B65") {
+        if !of_children {
             self.recursive_over(path, &mut due);
         }
         self.deliver(&mut due, kind, path, zxid, wakes);
