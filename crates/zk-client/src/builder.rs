@@ -50,8 +50,8 @@ impl Client {
     /// All paths of the client are below the chroot. Its znodes need not exist: `ensure_path("/")`
     /// creates them, and so does [`parents`](crate::Create::parents).
     ///
-    /// If no server can be reached, this takes 15 s and the error then says why, for each server.
-    /// Meanwhile a `tracing` subscriber shows each failed attempt: see
+    /// If no server can be reached, this takes 15 s, and the error then says why, for each server.
+    /// Until then only a subscriber of `tracing` shows the failure: see
     /// [Tracing and metrics](crate#tracing-and-metrics).
     ///
     /// # Errors

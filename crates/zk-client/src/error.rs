@@ -1,7 +1,11 @@
 //! What went wrong, with which operation and path, and whether it took effect.
 
 mod display;
+mod kind;
 mod op_class;
+
+pub(crate) use kind::outcome_of;
+pub use kind::{ErrorKind, Outcome};
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -52,96 +56,6 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// Whether a failed operation took effect on the ensemble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// The request did not leave this process, or not as a whole, or was refused before being
-    /// executed. No effect.
-    NotSent,
-    /// The server refused the request. No effect.
-    Rejected,
-    /// The request may have been sent, and there was no reply, or one that does not say whether the
-    /// server executed it. It may have taken effect, or still may.
-    Unknown,
-}
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The znode does not exist; for a create, its parent does not.
-    #[doc(alias = "NoNodeException")]
-    #[doc(alias = "NoNodeError")]
-    NoNode,
-    /// The znode exists already.
-    #[doc(alias = "NodeExistsException")]
-    NodeExists,
-    /// The version given is not the current one.
-    #[doc(alias = "BadVersionException")]
-    BadVersion,
-    /// The znode has children.
-    #[doc(alias = "NotEmptyException")]
-    NotEmpty,
-    /// Ephemeral znodes cannot have children.
-    NoChildrenForEphemerals,
-    /// The ACL does not allow it.
-    #[doc(alias = "NoAuthException")]
-    NoAuth,
-    /// The ACL given is empty or malformed, or its scheme is unknown or not authenticated.
-    InvalidAcl,
-    /// The server is read-only.
-    ReadOnly,
-    /// A quota was exceeded.
-    QuotaExceeded,
-    /// The server throttled the request and did not execute it.
-    Throttled,
-    /// The server does not know the operation, or has not enabled it. The error's text names the
-    /// version that has it. With [`Outcome::NotSent`] the client had learnt that from an earlier
-    /// request and sent nothing.
-    Unimplemented,
-    /// The server answered with another error code; see [`Error::code`]. The code is a refusal only
-    /// if [`Error::outcome`] is [`Outcome::Rejected`].
-    Server,
-    /// The connection was lost.
-    #[doc(alias = "ConnectionLoss")]
-    #[doc(alias = "ConnectionLossException")]
-    ConnectionLost,
-    /// The session has expired.
-    #[doc(alias = "SessionExpiredException")]
-    #[doc(alias = "SessionExpiredError")]
-    SessionExpired,
-    /// The operation's deadline passed.
-    DeadlineExceeded,
-    /// No session could be established in time.
-    ConnectTimeout,
-    /// No server can be connected to securely, and a retry would not help: a certificate is not
-    /// valid, or only one side uses TLS.
-    Untrusted,
-    /// The server refused the credentials or the login, or requires one.
-    AuthFailed,
-    /// The client has been closed.
-    Closed,
-    /// [`Client::close`](crate::Client::close) has closed the client, and no server acknowledged the
-    /// end of the session in time. The session and its ephemeral znodes end with the session timeout.
-    CloseUnacknowledged,
-    /// [`Client::close`](crate::Client::close) has ended the session, and a clean-up failed. The text
-    /// names the paths that may be left.
-    CleanupFailed,
-    /// As many requests, or as many bytes of requests, are outstanding as the client is configured
-    /// to hold.
-    QueueFull,
-    /// The request is larger than the client is configured to send.
-    RequestTooLarge,
-    /// The reply is larger than the client is configured to receive.
-    ReplyTooLarge,
-    /// The path is not a valid znode path.
-    InvalidPath,
-    /// Another argument is invalid.
-    InvalidArgument,
-    /// The reply could not be decoded.
-    MalformedReply,
-}
-
 impl Error {
     pub(crate) fn new(kind: ErrorKind, outcome: Outcome) -> Self {
         Error(Box::new(Inner {
@@ -161,8 +75,7 @@ impl Error {
     /// The server answered with an error code: a refusal, or one that does not say whether the request
     /// was executed.
     pub(crate) fn answered(code: ErrorCode) -> Self {
-        let outcome = outcome_of(code);
-        Error::new(kind_of(code), outcome).with_source(Answered(code))
+        Error::new(kind::kind_of(code), outcome_of(code)).with_source(Answered(code))
     }
 
     /// The failure of the same operation, with an outcome that has meanwhile become known: refused.
@@ -372,33 +285,6 @@ impl Error {
                     | ErrorKind::Server
                     | ErrorKind::MalformedReply
             )
-    }
-}
-
-/// What an error code says about the effect of the request that was answered with it.
-pub(crate) fn outcome_of(code: ErrorCode) -> Outcome {
-    match code.is_refusal() {
-        true => Outcome::Rejected,
-        false => Outcome::Unknown,
-    }
-}
-
-fn kind_of(code: ErrorCode) -> ErrorKind {
-    match code {
-        ErrorCode::NoNode => ErrorKind::NoNode,
-        ErrorCode::NodeExists => ErrorKind::NodeExists,
-        ErrorCode::BadVersion => ErrorKind::BadVersion,
-        ErrorCode::NotEmpty => ErrorKind::NotEmpty,
-        ErrorCode::NoChildrenForEphemerals => ErrorKind::NoChildrenForEphemerals,
-        ErrorCode::NoAuth => ErrorKind::NoAuth,
-        ErrorCode::InvalidAcl => ErrorKind::InvalidAcl,
-        ErrorCode::NotReadOnly => ErrorKind::ReadOnly,
-        ErrorCode::QuotaExceeded => ErrorKind::QuotaExceeded,
-        ErrorCode::ThrottledOp => ErrorKind::Throttled,
-        ErrorCode::Unimplemented => ErrorKind::Unimplemented,
-        ErrorCode::SessionExpired => ErrorKind::SessionExpired,
-        ErrorCode::AuthFailed => ErrorKind::AuthFailed,
-        _ => ErrorKind::Server,
     }
 }
 

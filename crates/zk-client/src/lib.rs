@@ -187,9 +187,12 @@
 //!
 //! [`Client::statistics`] is a snapshot of everything that a client has done and holds.
 //!
-//! While a client cannot connect, for example because the port is refused, requests wait, and
-//! [`connect`](Client::connect) waits for 15 s. Only a subscriber of `tracing` shows why in the meantime:
-//! with `tracing_subscriber::fmt::init()` at the start of the program, each failed attempt is an event.
+//! While a client cannot connect, for example because a port is refused, requests wait, and
+//! [`connect`](Client::connect) waits for 15 s. In the meantime only a subscriber of `tracing` shows why:
+//! with `tracing_subscriber::fmt::init()` at the start of the program, the first failure of an outage
+//! is a warning "cannot connect, and keeps trying" with the reason at each server. Each failed attempt
+//! is an event "no connection" at the level DEBUG. [`Client::connected`] and [`Client::states`] report
+//! the connection to the program.
 //!
 //! Spans and events never contain a credential or a session's password:
 //!
@@ -235,8 +238,9 @@
 //!
 //! # Public dependencies
 //!
-//! Types of these crates are part of this one's API. A new major version of one of them is a new major
-//! version of this crate, unless a feature that is off by default brings the crate:
+//! Types of these crates are part of this one's API, besides those of `zk-proto` and `zk-transport`. A
+//! new major version of one of them (a minor version, if the major one is 0) comes with a new major
+//! version of this crate, also if an optional feature brings it:
 //!
 //! | crate | where |
 //! |---|---|
@@ -247,8 +251,8 @@
 //! | `backoff` 0.4 | with `backoff`: `RetryPolicy::from_backoff` |
 //! | `serde` 1 | with `serde`: its traits |
 //!
-//! `metrics` 0.24 and `tracing` 0.1 are no types of the API, but recorder and subscriber must be of the
-//! same version.
+//! The API has no types of `metrics` 0.24 and `tracing` 0.1, but a recorder or subscriber has to be for
+//! the same version.
 //!
 //! # Types by topic
 //!
@@ -345,13 +349,16 @@ pub use ops::add_auth::AddAuth;
 pub use ops::add_watch::AddWatch;
 pub use ops::children::{Children, ChildrenWatched, GetChildren, GetChildrenStat};
 pub use ops::consistent_read::{BarrierRead, PendingBarrierRead, ReadOp};
-pub use ops::create::{Create, CreateOrExists, CreateParents, Created, PendingOrExists};
-pub use ops::create_protected::{CreateProtected, Guid};
+pub use ops::create::{Create, Created};
+pub use ops::create_or_exists::{CreateOrExists, PendingOrExists};
+pub use ops::create_parents::CreateParents;
+pub use ops::create_protected::CreateProtected;
 pub use ops::delete::Delete;
 pub use ops::descendants::{Count, Ephemerals};
 pub use ops::ensemble::{ConfigWatched, GetConfig, Reconfig};
 pub use ops::exists::{Exists, ExistsWatched};
 pub use ops::get::{Get, GetWatched};
+pub use ops::guid::Guid;
 pub use ops::multi::{Multi, OpResult};
 pub use ops::multi_read::{MultiRead, ReadResult};
 pub use ops::pending::Pending;
@@ -375,8 +382,8 @@ pub use zk_proto::{
 };
 pub use zk_transport::sasl::{self, SaslError};
 pub use zk_transport::{
-    Backoff, BackoffPolicy, Dial, DialError, Dialing, Disconnect, Resolve, Resolving, Servers,
-    SystemResolver, TcpDial, Transport,
+    Backoff, BackoffPolicy, Dial, DialError, DialFn, Dialing, Disconnect, Resolve, Resolving,
+    Servers, SystemResolver, TcpDial, Transport, dial_fn,
 };
 #[cfg(feature = "tls")]
 pub use zk_transport::{TlsConfig, TlsDial, TlsError, tls::rustls};

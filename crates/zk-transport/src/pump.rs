@@ -95,7 +95,7 @@ where
                 // A busy connection does not touch the timer.
                 Some(now) if now < due => {
                     // The tasks that were woken run before more is read for them, so that none of them
-                    // falls behind through no fault of its own. Waking this task would not do: a runtime
+                    // falls behind through no fault of its own. Waking this task is not enough: a runtime
                     // of one thread polls its main future only every sixty turns.
                     let _ = pin!(yield_now()).poll(cx);
                     return Poll::Pending;

@@ -2,7 +2,8 @@
 //!
 //! Operations are the same builders, which have `wait()`. Methods that are asynchronous there block here.
 
-use zk_proto::{Acl, Chroot, HostPort};
+use bytes::Bytes;
+use zk_proto::{Acl, Chroot, HostPort, Stat};
 
 use crate::blocking::Client;
 use crate::error::{Error, Result};
@@ -197,7 +198,7 @@ impl Client {
     }
 }
 
-/// Retries.
+/// Operations that are repeated.
 impl Client {
     /// Blocks until an operation has succeeded, failed for good, or `policy` gives up; see
     /// [`crate::Client::retry`].
@@ -210,6 +211,19 @@ impl Client {
         op: impl FnMut() -> F,
     ) -> Result<T> {
         self.wait(self.as_async().retry(policy, op))
+    }
+
+    /// Blocks until a znode's data have been changed by compare-and-set; see
+    /// [`crate::Client::update`].
+    ///
+    /// # Errors
+    /// Those of the asynchronous method.
+    pub fn update<D: Into<Bytes>>(
+        &self,
+        path: &str,
+        change: impl FnMut(&[u8]) -> Option<D>,
+    ) -> Result<(Bytes, Stat)> {
+        self.wait(self.as_async().update(path, change))
     }
 
     /// As [`retry`](Self::retry), for operations that may be executed twice; see

@@ -34,7 +34,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`]: the connect string is invalid; a file that TLS needs cannot be
-    /// read or used; or servers would be verified by names from the DNS ([`tls`](Self::tls)).
+    /// read or used; or servers would be verified by names from the DNS (see `tls`).
     ///
     /// # Panics
     /// Outside a tokio runtime: the client's driver is a task of the current one. And in a runtime

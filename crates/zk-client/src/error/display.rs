@@ -255,49 +255,6 @@ fn advice(inner: &Inner) -> Option<&'static str> {
     })
 }
 
-impl ErrorKind {
-    fn text(self) -> &'static str {
-        match self {
-            ErrorKind::NoNode => "the znode does not exist",
-            ErrorKind::NodeExists => "the znode exists already",
-            ErrorKind::BadVersion => "the znode has another version",
-            ErrorKind::NotEmpty => "the znode has children",
-            ErrorKind::NoChildrenForEphemerals => "ephemeral znodes cannot have children",
-            ErrorKind::NoAuth => "the znode's ACL does not allow it",
-            ErrorKind::InvalidAcl => "the ACL is empty, malformed or of an unknown scheme",
-            ErrorKind::ReadOnly => "the server is read-only: it has no quorum",
-            ErrorKind::QuotaExceeded => "a quota of the ensemble is exceeded",
-            ErrorKind::Throttled => "the server is overloaded and did not execute the request",
-            ErrorKind::Unimplemented => "the server does not know or has not enabled the operation",
-            ErrorKind::Server => "the server answered with an error",
-            ErrorKind::ConnectionLost => "the connection was lost",
-            ErrorKind::SessionExpired => "the session has expired",
-            ErrorKind::DeadlineExceeded => "the deadline passed",
-            ErrorKind::ConnectTimeout => "no session could be established in time",
-            ErrorKind::Untrusted => "no server can be connected to securely",
-            ErrorKind::AuthFailed => "authentication failed",
-            ErrorKind::Closed => "the client is closed",
-            ErrorKind::CloseUnacknowledged => {
-                "no server acknowledged the end of the session; its ephemeral znodes go when its \
-                 timeout passes"
-            }
-            ErrorKind::CleanupFailed => "a clean-up failed",
-            ErrorKind::QueueFull => "too many requests are outstanding",
-            ErrorKind::RequestTooLarge => "the request is too large",
-            ErrorKind::ReplyTooLarge => "the reply is too large",
-            ErrorKind::InvalidPath => "the path is invalid",
-            ErrorKind::InvalidArgument => "an argument is invalid",
-            ErrorKind::MalformedReply => "the server's reply is malformed",
-        }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;

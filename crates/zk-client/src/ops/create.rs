@@ -1,9 +1,6 @@
 //! Creating znodes.
 
 use std::borrow::Cow;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,9 +8,11 @@ use zk_proto::records::{Create2Response, CreateRequest, CreateTtlRequest, MultiO
 use zk_proto::{Acl, CreateMode, Encode, MAX_TTL_MS, OpCode, Stat, path};
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result};
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::{Error, Result};
 use crate::ops::operation::operation;
-use crate::ops::pending::{Boxed, Call, Pending, validate};
+use crate::ops::pending::{Call, Pending, validate};
 use crate::session::requests::Reply;
 
 /// A znode that was created.
@@ -195,36 +194,6 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
         self
     }
 
-    /// Creates the missing znodes above this one as well, the client's chroot included: persistent and
-    /// empty, with the same ACL.
-    ///
-    /// ```no_run
-    /// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
-    /// let job = zk.create("/jobs/high/", "payload").sequential().parents().await?;
-    /// # Ok(()) }
-    /// ```
-    #[doc(alias = "makepath")]
-    #[doc(alias = "creatingParentsIfNeeded")]
-    pub fn parents(self) -> CreateParents<'a, D> {
-        CreateParents { create: self }
-    }
-
-    /// Returns `None` instead of [`NodeExists`](ErrorKind::NodeExists). That the znode exists says
-    /// nothing about its data, or about the session that owns it.
-    ///
-    /// ```no_run
-    /// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
-    /// match zk.create("/config", "defaults").or_exists().await? {
-    ///     Some(created) => println!("created by transaction {}", created.stat.czxid),
-    ///     None => println!("exists already"),
-    /// }
-    /// # Ok(()) }
-    /// ```
-    #[doc(alias = "orSetData")]
-    pub fn or_exists(self) -> CreateOrExists<Self> {
-        CreateOrExists { create: self }
-    }
-
     /// Puts the request on the wire.
     pub fn submit(self) -> Pending<Created> {
         self.submit_with(self.client, self.path, self.deadline)
@@ -346,7 +315,7 @@ pub(crate) fn strip(client: &Client, path: String) -> String {
 /// A [`Create`] without borrows, for futures that send it more than once.
 pub(crate) struct OwnedCreate {
     pub(crate) client: Client,
-    path: String,
+    pub(crate) path: String,
     data: Bytes,
     pub(crate) options: Options<'static>,
 }
@@ -381,121 +350,3 @@ impl OwnedCreate {
         Ok(true)
     }
 }
-
-/// [`Create`], with the missing znodes above it. Made by [`Create::parents`].
-///
-/// # Errors
-/// Those of [`Create`], about the znode or one above it.
-///
-/// # Cancel safety
-/// Dropping the future leaves the znodes that were created.
-#[derive(Debug)]
-#[must_use = "operations do nothing unless awaited or submitted"]
-pub struct CreateParents<'a, D> {
-    pub(crate) create: Create<'a, D>,
-}
-
-impl<'a, D: AsRef<[u8]>> CreateParents<'a, D> {
-    /// How long all requests together may take; by default each has the client's deadline.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.create.deadline = Some(deadline);
-        self
-    }
-
-    /// As [`Create::or_exists`].
-    pub fn or_exists(self) -> CreateOrExists<Self> {
-        CreateOrExists { create: self }
-    }
-
-    /// Puts the request on the wire. The future borrows nothing. It creates the znodes above and
-    /// repeats the request if the parent is missing.
-    pub fn submit(self) -> Boxed<Created> {
-        let client = self.create.client.within(self.create.deadline);
-        let create = self.create.into_owned(client);
-        let tried = create.submit(&create.path);
-        Box::pin(async move {
-            match tried.await {
-                Err(error) if error.kind() == ErrorKind::NoNode => {
-                    match create.ensure_parent(&create.path).await? {
-                        true => create.submit(&create.path).await,
-                        false => Err(error),
-                    }
-                }
-                tried => tried,
-            }
-        })
-    }
-}
-
-impl<'a, D: AsRef<[u8]>> IntoFuture for CreateParents<'a, D> {
-    type Output = Result<Created>;
-    type IntoFuture = Boxed<Created>;
-
-    fn into_future(self) -> Boxed<Created> {
-        self.submit()
-    }
-}
-
-crate::ops::operation::blocking!(
-    [<'a, D: AsRef<[u8]>>] CreateParents<'a, D>, Created, |op| op.create.client
-);
-
-/// A creation for which an existing znode is no error. Made by [`Create::or_exists`].
-///
-/// # Errors
-/// Those of the creation, except [`NodeExists`](ErrorKind::NodeExists).
-///
-/// # Cancel safety
-/// That of the creation.
-#[derive(Debug)]
-#[must_use = "operations do nothing unless awaited or submitted"]
-pub struct CreateOrExists<C> {
-    create: C,
-}
-
-impl<C: IntoFuture<Output = Result<Created>>> CreateOrExists<C> {
-    /// Puts the request on the wire.
-    pub fn submit(self) -> PendingOrExists<C::IntoFuture> {
-        PendingOrExists(self.create.into_future())
-    }
-}
-
-impl<C> IntoFuture for CreateOrExists<C>
-where
-    C: IntoFuture<Output = Result<Created>>,
-    C::IntoFuture: Unpin,
-{
-    type Output = Result<Option<Created>>;
-    type IntoFuture = PendingOrExists<C::IntoFuture>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        self.submit()
-    }
-}
-
-/// A submitted [`CreateOrExists`].
-///
-/// # Cancel safety
-/// That of the creation.
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited; the operation itself has been submitted"]
-pub struct PendingOrExists<F>(F);
-
-impl<F: Future<Output = Result<Created>> + Unpin> Future for PendingOrExists<F> {
-    type Output = Result<Option<Created>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(|created| match created {
-            Err(error) if error.kind() == ErrorKind::NodeExists => Ok(None),
-            created => created.map(Some),
-        })
-    }
-}
-
-crate::ops::operation::blocking!(
-    [<'a, D: AsRef<[u8]>>] CreateOrExists<Create<'a, D>>, Option<Created>, |op| op.create.client
-);
-crate::ops::operation::blocking!(
-    [<'a, D: AsRef<[u8]>>] CreateOrExists<CreateParents<'a, D>>, Option<Created>,
-    |op| op.create.create.client
-);

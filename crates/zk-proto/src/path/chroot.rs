@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{PathError, WirePath, join, validate};
+use super::validate::{PathError, join, validate};
+use super::wire::WirePath;
 
 /// The node that is a client's root; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]

@@ -30,7 +30,22 @@ use crate::retry::RetryBackoff;
 /// A lock, a lease or a leadership, as long as it is held. Not `Clone`: it is released once.
 ///
 /// The guards of the recipes, such as `LockGuard` and `Term`, have the methods of this type, and
-/// `AsRef<Guard>` passes any of them to a function that takes `&Guard`.
+/// `AsRef<Guard>` passes any of them to a function that takes `&Guard`:
+///
+/// ```
+/// use zk_recipes::{Guard, LockGuard};
+///
+/// fn report(guard: &Guard) {
+///     println!("{} is held with the token {}", guard.path(), guard.token());
+/// }
+///
+/// fn report_lock(lock: &LockGuard) {
+///     report(lock.as_ref());
+/// }
+/// ```
+///
+/// They are released with `release` or `resign`, or, if several tasks share them, with
+/// `release_shared` or `resign_shared`.
 ///
 /// Dropping a guard releases it in the background, also outside a runtime: the drop submits the
 /// deletion of its znode, and [`Client::close`] waits for that.

@@ -1,4 +1,4 @@
-//! What a connection has to remember.
+//! The state of a connection, and its getters.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -78,9 +78,9 @@ fn of_requests() -> Vec<Entry> {
         "an ACL" ["client/ops/acl.rs GetAcl"] leaves NONE, |zk, _s| zk.acl("/base").await;
         "a change of an ACL" ["client/ops/acl.rs SetAcl"] leaves NONE, |zk, _s| zk.set_acl("/base", Acl::open()).await;
         "a creation" ["client/ops/create.rs Create"] leaves ["/new"], |zk, _s| zk.create("/new", "").await;
-        "a creation with parents" ["client/ops/create.rs CreateParents"] leaves ["/new"], |zk, _s| zk.create("/new/a/b/c", "").parents().await;
-        "a creation unless it exists" ["client/ops/create.rs CreateOrExists"] leaves ["/new"], |zk, _s| zk.create("/new", "").or_exists().await;
-        "a creation unless it exists, submitted" ["client/ops/create.rs PendingOrExists"] leaves ["/new"], |zk, _s| zk.create("/new/a", "").parents().or_exists().submit().await;
+        "a creation with parents" ["client/ops/create_parents.rs CreateParents"] leaves ["/new"], |zk, _s| zk.create("/new/a/b/c", "").parents().await;
+        "a creation unless it exists" ["client/ops/create_or_exists.rs CreateOrExists"] leaves ["/new"], |zk, _s| zk.create("/new", "").or_exists().await;
+        "a creation unless it exists, submitted" ["client/ops/create_or_exists.rs PendingOrExists"] leaves ["/new"], |zk, _s| zk.create("/new/a", "").parents().or_exists().submit().await;
         "a protected creation with parents" [] leaves ["/new"], |zk, _s| {
             let created = zk.create("/new/a/n-", "").sequential().protected().parents().await?;
             zk.delete(&created.path).guaranteed()

@@ -69,6 +69,9 @@ fn every_operation_can_block() {
     zk.add_auth("digest", "me:pw").wait().unwrap();
     let read = zk.retry(&policy, || zk.get("/a")).unwrap();
     assert_eq!(read.0, "2");
+    let (data, _) = zk.update("/a", |old| Some([old, b"3"].concat())).unwrap();
+    assert_eq!(data, "23");
+    zk.set("/a", "2").wait().unwrap();
     assert_eq!(zk.get("/a").synced().wait().unwrap().0, "2");
     assert_eq!(zk.get("/a").linearizable().wait().unwrap().0, "2");
     assert!(zk.create("/a", "").or_exists().wait().unwrap().is_none());

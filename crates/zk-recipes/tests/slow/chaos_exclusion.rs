@@ -2,15 +2,13 @@
 //! lag and lose their leader, sessions expire, and callers drop their waits: holders exclude each
 //! other, every wait ends, and no znode or watch is left.
 
-use super::common;
-
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use common::{Memory, memory, until};
+use super::common::{Memory, memory, until};
 use tokio::task::JoinSet;
 use zk_client::Client;
 use zk_recipes::{

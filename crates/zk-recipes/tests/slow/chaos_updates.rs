@@ -2,7 +2,6 @@
 //! and every wait ends.
 
 use super::common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,13 +1,11 @@
 //! Renewing a guard through idle clients, writes that are refused or hang, servers that stop, and
 //! machines that are suspended. In virtual time.
 
-use super::common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{Memory, memory, now, pose, soon};
+use super::common::{Memory, memory, now, pose, soon};
 use tokio::task::JoinHandle;
 use zk_client::{Client, ErrorKind};
 use zk_recipes::{Election, Guard, GuardLost, Lock, Semaphore, TreeCache, WriteLock};

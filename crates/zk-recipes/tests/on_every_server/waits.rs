@@ -1,11 +1,9 @@
 //! The ends of waits, and waits that are dropped.
 
-use super::common;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Memory, at, end_session, is_restored, memory, now, soon, start, until};
+use super::common::{self, Memory, at, end_session, is_restored, memory, now, soon, start, until};
 use tokio::task::JoinSet;
 use zk_client::{ErrorCode, ErrorKind};
 use zk_embedded::fault::{Action, on};

@@ -1,11 +1,9 @@
 //! A server that is cut off from its leader, and has not noticed, continues to answer, while the leader
 //! gives the locks of its clients to others. In virtual time.
 
-use super::common;
-
 use std::time::Duration;
 
-use common::{Memory, memory, now};
+use super::common::{Memory, memory, now};
 use zk_client::Client;
 use zk_embedded::fault::{Action, on};
 use zk_proto::OpCode;
