@@ -46,7 +46,6 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) result: Result<Reply, Box<Failure>>,
-    /// The path as the caller gave it; empty if a request other than a transaction or `addWatch`
-    /// succeeded.
+    /// The path as the caller gave it; empty if the request succeeded.
     pub(crate) path: String,
 }

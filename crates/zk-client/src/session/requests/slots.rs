@@ -171,13 +171,7 @@ impl Slots {
             return None;
         };
         let path = match &result {
-            // The reply to a transaction that failed counts as a success, and so does that to a lasting
-            // watch which is of no use.
-            Ok(Reply { result: Ok(_), .. })
-                if !matches!(slot.op, OpCode::Multi | OpCode::AddWatch) =>
-            {
-                String::new()
-            }
+            Ok(Reply { result: Ok(_), .. }) => String::new(),
             _ => slot.path.clone(),
         };
         slot.owned = false;
