@@ -1,8 +1,10 @@
 //! The requests of a client: those in flight and those that wait for a connection.
 
+mod replies;
 pub(crate) mod reply;
 mod slot;
 mod slots;
+mod submit;
 
 use std::collections::{HashSet, VecDeque};
 use std::task::Waker;

@@ -15,7 +15,7 @@ const LEFT_TO_RESEND: Disconnect = Disconnect::Moving;
 
 impl Core {
     #[inline]
-    pub(super) fn handle_reply(
+    pub(in crate::session) fn handle_reply(
         &mut self,
         now: Instant,
         key: SlotKey,
@@ -70,7 +70,7 @@ impl Core {
     }
 
     /// The server has answered a request of type `op` that contains `ops`, which not every server has.
-    pub(super) fn note_answer(
+    pub(in crate::session) fn note_answer(
         &mut self,
         op: OpCode,
         ops: OpSet,
@@ -95,7 +95,7 @@ impl Core {
 
     /// A request that was to set a watch has been answered; `awaited` if there is a subscriber for it.
     /// Returns the subscription if the watch is set.
-    pub(super) fn settle_watch(
+    pub(in crate::session) fn settle_watch(
         &mut self,
         now: Instant,
         intent: WatchIntent,

@@ -173,7 +173,7 @@ impl Core {
 
     /// The server has sent something at `at`; `acknowledged` is when the latest answered request was
     /// submitted.
-    pub(super) fn note_contact(&mut self, at: Instant, acknowledged: Instant) {
+    pub(in crate::session) fn note_contact(&mut self, at: Instant, acknowledged: Instant) {
         if self.connection.is_read_only {
             self.session.handle_read_only_contact(at);
         } else {
