@@ -8,7 +8,7 @@ use zk_proto::{Encode, ErrorCode, OpCode, decode_frame};
 use zk_transport::Link;
 
 use crate::session::connection::ReplyTarget;
-use crate::session::requests::{Seen, Slot, SlotKey};
+use crate::session::requests::{ReplyIds, Slot, SlotKey};
 use crate::session::{Core, OpSet};
 
 impl Core {
@@ -19,8 +19,8 @@ impl Core {
         now: Instant,
         key: SlotKey,
         result: Result<Bytes, ErrorCode>,
-        seen: Seen,
-    ) -> Option<(Result<Bytes, ErrorCode>, Seen)> {
+        seen: ReplyIds,
+    ) -> Option<(Result<Bytes, ErrorCode>, ReplyIds)> {
         let Some(slot) = self.requests.get_mut(key) else {
             return Some((result, seen));
         };

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use zk_proto::{Encode, ErrorCode, OpCode};
 
-pub(crate) use self::reply::{Answer, Reply, Seen};
+pub(crate) use self::reply::{Answer, Reply, ReplyIds};
 pub(crate) use self::slot::{Slot, SlotKey};
 
 use self::slots::Slots;
@@ -287,7 +287,7 @@ impl Requests {
         key: SlotKey,
         result: Result<Bytes, ErrorCode>,
         watch: Option<SubId>,
-        seen: Option<Seen>,
+        seen: Option<ReplyIds>,
         wakes: &mut Vec<Waker>,
     ) {
         let reply = Reply {

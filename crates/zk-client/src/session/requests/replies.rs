@@ -6,7 +6,7 @@ use bytes::Bytes;
 use zk_proto::{ErrorCode, OpCode};
 use zk_transport::Disconnect;
 
-use crate::session::requests::{Seen, SlotKey};
+use crate::session::requests::{ReplyIds, SlotKey};
 use crate::session::watches::{SubId, WatchIntent, WatchKind};
 use crate::session::{Core, OpSet};
 
@@ -21,7 +21,7 @@ impl Core {
         key: SlotKey,
         op: OpCode,
         result: Result<Bytes, ErrorCode>,
-        seen: Seen,
+        seen: ReplyIds,
     ) -> Result<(), Disconnect> {
         let mut watch = None;
         if let Some(slot) = self.requests.get_mut(key) {
@@ -45,7 +45,7 @@ impl Core {
         key: SlotKey,
         op: OpCode,
         result: Result<Bytes, ErrorCode>,
-        seen: Seen,
+        seen: ReplyIds,
     ) -> Result<(), Disconnect> {
         let (mut result, mut seen) = (result, seen);
         let Some(slot) = self.requests.get_mut(key) else {
@@ -87,7 +87,7 @@ impl Core {
         key: SlotKey,
         result: Result<Bytes, ErrorCode>,
         watch: Option<SubId>,
-        seen: Seen,
+        seen: ReplyIds,
     ) {
         let wakes = &mut self.wakeups.wakers;
         self.requests.answer(key, result, watch, Some(seen), wakes);
