@@ -10,7 +10,7 @@ use zk_proto::{CreateMode, OpCode, Stat};
 use crate::client::Client;
 use crate::error::{Error, Outcome, Result};
 use crate::ops::create::{Create, strip};
-use crate::ops::op_list::{OpList, SentOps};
+use crate::ops::op_list::OpList;
 use crate::ops::operation::operation;
 use crate::ops::pending::{ANY_VERSION, Call, Pending, validate};
 
@@ -148,12 +148,9 @@ impl<'a> Multi<'a> {
 
 operation!(Multi -> Vec<OpResult>; commit);
 
-fn written(sent: &SentOps, response: MultiResponse, client: &Client) -> Result<Vec<OpResult>> {
+fn written(response: MultiResponse, client: &Client) -> Result<Vec<OpResult>> {
     if let Some(error) = failure(&response) {
-        return Err(match error.failed_op() {
-            Some(index) => error.at(OpCode::Multi, sent.path(index)),
-            None => error,
-        });
+        return Err(error);
     }
     response
         .results

@@ -24,7 +24,7 @@ pub(crate) struct Slots {
     slots: Vec<Slot>,
     free: Vec<SlotKey>,
     /// The sizes of the records of all requests that the link or the parked queue holds, without
-    /// those that wait for a connection and have been given up.
+    /// those that wait for a connection and have no caller any more.
     bytes: usize,
     pub(crate) counts: Classes,
 }
@@ -171,13 +171,7 @@ impl Slots {
             return None;
         };
         let path = match &result {
-            // The reply to a transaction that failed counts as a success, and so does that to a lasting
-            // watch which is of no use.
-            Ok(Reply { result: Ok(_), .. })
-                if !matches!(slot.op, OpCode::Multi | OpCode::AddWatch) =>
-            {
-                String::new()
-            }
+            Ok(Reply { result: Ok(_), .. }) => String::new(),
             _ => slot.path.clone(),
         };
         slot.owned = false;
