@@ -26,7 +26,7 @@ impl Core {
         self.registry.is_nameless()
     }
 
-    /// Whether a watch has ended although the session goes on, and all its events have been read.
+    /// Whether a watch has ended although the session is alive, and all its events have been read.
     #[inline]
     pub(crate) fn is_abandoned(&self, sub: SubId) -> bool {
         self.registry.is_abandoned(sub)

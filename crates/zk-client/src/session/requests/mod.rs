@@ -1,8 +1,10 @@
 //! The requests of a client: those in flight and those that wait for a connection.
 
+mod replies;
 pub(crate) mod reply;
 mod slot;
 mod slots;
+mod submit;
 
 use std::collections::{HashSet, VecDeque};
 use std::task::Waker;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use zk_proto::{Encode, ErrorCode, OpCode};
 
-pub(crate) use self::reply::{Answer, Reply, Seen};
+pub(crate) use self::reply::{Answer, Reply, ReplyIds};
 pub(crate) use self::slot::{Slot, SlotKey};
 
 use self::slots::Slots;
@@ -285,7 +287,7 @@ impl Requests {
         key: SlotKey,
         result: Result<Bytes, ErrorCode>,
         watch: Option<SubId>,
-        seen: Option<Seen>,
+        seen: Option<ReplyIds>,
         wakes: &mut Vec<Waker>,
     ) {
         let reply = Reply {

@@ -57,7 +57,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// What [`Slots::insert`] fills in.
+    /// A slot without a request.
     pub(super) fn free() -> Self {
         Slot {
             op: OpCode::Ping,

@@ -24,7 +24,7 @@ pub(crate) struct Slots {
     slots: Vec<Slot>,
     free: Vec<SlotKey>,
     /// The sizes of the records of all requests that the link or the parked queue holds, without
-    /// those that wait for a connection and have been given up.
+    /// those that wait for a connection and have no caller any more.
     bytes: usize,
     pub(crate) counts: Classes,
 }

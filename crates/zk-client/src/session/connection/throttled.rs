@@ -17,26 +17,31 @@ impl Core {
     }
 
     /// The removal of the watches at `path` was throttled.
-    pub(super) fn handle_throttled_unwatch(&mut self, now: Instant, path: Arc<str>, lasting: Left) {
+    pub(in crate::session) fn handle_throttled_unwatch(
+        &mut self,
+        now: Instant,
+        path: Arc<str>,
+        lasting: Left,
+    ) {
         self.connection.throttled.unwatches.push((path, lasting));
         self.handle_throttled(now);
     }
 
     /// The end of the session was throttled.
-    pub(super) fn handle_throttled_close(&mut self, now: Instant) {
+    pub(in crate::session) fn handle_throttled_close(&mut self, now: Instant) {
         self.connection.throttled.close = true;
         self.handle_throttled(now);
     }
 
     /// A batch of watches was throttled. Requests are held back until it is on the wire again.
-    pub(super) fn handle_throttled_batch(&mut self, now: Instant, batch: Batch) {
+    pub(in crate::session) fn handle_throttled_batch(&mut self, now: Instant, batch: Batch) {
         self.connection.batch_answered();
         self.registry.rearm_again(batch);
         self.handle_throttled(now);
     }
 
     /// Sends again what was throttled, once it is due.
-    pub(super) fn send_throttled(&mut self, now: Instant) {
+    pub(in crate::session) fn send_throttled(&mut self, now: Instant) {
         let due = self.connection.throttled.due;
         if !self.is_connected() || due.is_none_or(|due| now < due) {
             return;

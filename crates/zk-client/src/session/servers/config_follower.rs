@@ -30,7 +30,7 @@ const MAX_GAPS_SHOWN: usize = 5;
 
 /// A client's copy of the ensemble's configuration, and the watch on it.
 #[derive(Debug, Default)]
-pub(super) struct ConfigFollower {
+pub(crate) struct ConfigFollower {
     /// Whether the client follows the configuration.
     enabled: bool,
     /// The client connects with TLS.
@@ -46,7 +46,7 @@ pub(super) struct ConfigFollower {
     servers: BTreeMap<u64, HostPort>,
     /// The watch that the read under way sets.
     reading: Option<WatchIntent>,
-    pub(super) watch: Option<SubId>,
+    pub(crate) watch: Option<SubId>,
     /// The server of this connection has not set the watch, and is not sent another read.
     given_up: bool,
     /// The server of this connection could not answer the read; the next one is sent at this time.
@@ -56,10 +56,10 @@ pub(super) struct ConfigFollower {
 }
 
 /// The servers to try, by a configuration.
-pub(super) struct Plan {
-    pub(super) hosts: Vec<HostPort>,
+pub(crate) struct Plan {
+    pub(crate) hosts: Vec<HostPort>,
     /// To be tried when none of `hosts` answers.
-    pub(super) fallback: Vec<HostPort>,
+    pub(crate) fallback: Vec<HostPort>,
     /// Why `hosts` has servers that the configuration does not name.
     notice: Option<String>,
 }
@@ -67,18 +67,18 @@ pub(super) struct Plan {
 impl ConfigFollower {
     /// Makes the client take its list of servers from the ensemble's configuration, from the first
     /// connection on. `secure` if the client connects with TLS.
-    pub(super) fn enable(&mut self, secure: bool) {
+    pub(crate) fn enable(&mut self, secure: bool) {
         self.enabled = true;
         self.secure = secure;
     }
 
     #[inline]
-    pub(super) fn is_enabled(&self) -> bool {
+    pub(crate) fn is_enabled(&self) -> bool {
         self.enabled
     }
 
     /// Whether the configuration is to be read now, if there is a connection.
-    pub(super) fn wants_read(&self, now: Instant) -> bool {
+    pub(crate) fn wants_read(&self, now: Instant) -> bool {
         self.watch.is_none()
             && self.reading.is_none()
             && !self.given_up
@@ -86,18 +86,18 @@ impl ConfigFollower {
     }
 
     /// The configuration is being read, which sets this watch.
-    pub(super) fn begin_reading(&mut self, intent: WatchIntent) {
+    pub(crate) fn begin_reading(&mut self, intent: WatchIntent) {
         self.reading = Some(intent);
     }
 
     /// The read has been answered. Returns the watch that it was to set; `None` if no read was under
     /// way.
-    pub(super) fn end_reading(&mut self) -> Option<WatchIntent> {
+    pub(crate) fn end_reading(&mut self) -> Option<WatchIntent> {
         self.reading.take()
     }
 
     /// The connection is lost. Returns the watch that a lost read was to set.
-    pub(super) fn handle_disconnected(&mut self) -> Option<WatchIntent> {
+    pub(crate) fn handle_disconnected(&mut self) -> Option<WatchIntent> {
         self.given_up = false;
         self.put_off = None;
         self.reading.take()
@@ -105,7 +105,7 @@ impl ConfigFollower {
 
     /// The server could not answer the read, which is sent again after `pause`. After this time, pings
     /// have an answer that leads to the next check.
-    pub(super) fn put_off(&mut self, now: Instant, pause: Duration, code: ErrorCode) {
+    pub(crate) fn put_off(&mut self, now: Instant, pause: Duration, code: ErrorCode) {
         let is_first = self.put_off.replace(now + pause).is_none();
         if is_first && code != ErrorCode::ThrottledOp {
             self.notice = Some(format!(
@@ -116,20 +116,20 @@ impl ConfigFollower {
     }
 
     /// The read has been answered. Without a watch the client reads again on the next connection.
-    pub(super) fn handle_answered(&mut self) {
+    pub(crate) fn handle_answered(&mut self) {
         self.put_off = None;
         self.given_up = self.watch.is_none();
     }
 
     /// The answer cannot be used.
-    pub(super) fn note_problem(&mut self, problem: &str) {
+    pub(crate) fn note_problem(&mut self, problem: &str) {
         self.notice = Some(format!(
             "the client cannot follow the ensemble's configuration: {problem}"
         ));
     }
 
     /// What went wrong since this was last called, for the log.
-    pub(super) fn take_notice(&mut self) -> Option<String> {
+    pub(crate) fn take_notice(&mut self) -> Option<String> {
         self.notice.take()
     }
 
@@ -140,7 +140,7 @@ impl ConfigFollower {
     /// be the same, so that a rebalancing would make every client move. For the same reason a client
     /// stays that is connected by a name which no configuration has. A server alone has no
     /// configuration.
-    pub(super) fn apply(&mut self, config: &EnsembleConfig, known: &Hosts) -> Option<(Plan, bool)> {
+    pub(crate) fn apply(&mut self, config: &EnsembleConfig, known: &Hosts) -> Option<(Plan, bool)> {
         if config.servers.is_empty() && config.unreadable.is_empty() {
             return None;
         }
@@ -160,7 +160,7 @@ impl ConfigFollower {
     }
 
     /// These servers were given to the client.
-    pub(super) fn set_given(&mut self, hosts: Vec<HostPort>) {
+    pub(crate) fn set_given(&mut self, hosts: Vec<HostPort>) {
         self.given = hosts;
         self.named.clear();
     }

@@ -1,6 +1,9 @@
 //! How the client authenticates: credentials, sent on every connection before anything else, and the
 //! login that comes before those.
 
+mod credentials;
+mod login;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -14,8 +14,8 @@ use zk_proto::{Encode, ErrorCode, OpCode, decode_frame};
 use zk_transport::ping_interval;
 
 use crate::session::Core;
-use crate::session::config_znode::{CONFIG, parse, read_config};
 use crate::session::connection::ReplyTarget;
+use crate::session::servers::config_znode::{CONFIG, parse, read_config};
 use crate::session::watches::{WatchIntent, WatchKind};
 
 impl Core {
@@ -33,7 +33,7 @@ impl Core {
     /// Reads the configuration if it is not watched, because this is a new session, or because the
     /// watch has fired.
     #[inline]
-    pub(super) fn check_config(&mut self, now: Instant) {
+    pub(in crate::session) fn check_config(&mut self, now: Instant) {
         if self.config.is_enabled() {
             self.check_config_watch(now);
         }
@@ -75,7 +75,11 @@ impl Core {
     }
 
     /// The answer to the read.
-    pub(super) fn handle_config(&mut self, now: Instant, result: &Result<Bytes, ErrorCode>) {
+    pub(in crate::session) fn handle_config(
+        &mut self,
+        now: Instant,
+        result: &Result<Bytes, ErrorCode>,
+    ) {
         let Some(intent) = self.config.end_reading() else {
             return;
         };

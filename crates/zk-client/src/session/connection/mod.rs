@@ -1,5 +1,11 @@
 //! The connection to a server: its link, and what is known of this connection only.
 
+mod disconnect;
+mod handshake;
+mod rearm;
+mod receive;
+mod throttled;
+
 use std::sync::Arc;
 use std::time::Instant;
 

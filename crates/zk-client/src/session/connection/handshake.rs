@@ -13,7 +13,7 @@ use crate::session::state::State;
 
 impl Core {
     /// A server has answered the handshake.
-    pub(super) fn handle_connected(
+    pub(in crate::session) fn handle_connected(
         &mut self,
         now: Instant,
         response: &ConnectResponse,
@@ -77,13 +77,13 @@ impl Core {
     }
 
     /// What is known of the server's operations may have changed.
-    pub(super) fn abilities_changed(&mut self) {
+    pub(in crate::session) fn abilities_changed(&mut self) {
         self.registry
             .set_cannot_remove(self.lacks(OpCode::RemoveWatches));
     }
 
     /// Announces that the session is served, once the server has accepted all credentials.
-    pub(super) fn announce(&mut self) {
+    pub(in crate::session) fn announce(&mut self) {
         if self.connection.awaits_auth() || self.state().is_connected() {
             return;
         }

@@ -39,7 +39,7 @@ impl Core {
     }
 
     /// The list of servers has changed. `moves` if this client is to leave the current server.
-    pub(super) fn adopted(&mut self, now: Instant, moves: bool) {
+    pub(in crate::session) fn adopted(&mut self, now: Instant, moves: bool) {
         if moves {
             self.begin_move(now);
         }
@@ -75,7 +75,7 @@ impl Core {
 
     /// Ends the connection if it is time to leave the server.
     #[inline]
-    pub(super) fn check_move(&self, now: Instant) -> Result<(), Disconnect> {
+    pub(in crate::session) fn check_move(&self, now: Instant) -> Result<(), Disconnect> {
         self.relocation.check(now, self.connection.link.as_ref())
     }
 }

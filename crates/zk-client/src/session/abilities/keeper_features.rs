@@ -18,7 +18,7 @@ use crate::session::connection::ReplyTarget;
 
 impl Core {
     /// Reads a Keeper's feature flags. Requests wait for the answer.
-    pub(super) fn read_features(&mut self, now: Instant) {
+    pub(in crate::session) fn read_features(&mut self, now: Instant) {
         let Some(link) = self.connection.link.as_mut() else {
             return;
         };
@@ -34,7 +34,11 @@ impl Core {
     }
 
     /// A Keeper has answered the read of its feature flags.
-    pub(super) fn handle_features(&mut self, now: Instant, result: &Result<Bytes, ErrorCode>) {
+    pub(in crate::session) fn handle_features(
+        &mut self,
+        now: Instant,
+        result: &Result<Bytes, ErrorCode>,
+    ) {
         self.abilities.handle_features(result);
         self.abilities_changed();
         self.rearm_more(now);
@@ -44,7 +48,7 @@ impl Core {
     /// other. A Keeper answers in order, so earlier requests have their answers by then; and unless the
     /// Keeper closed the connection, nothing is known of the session. A Keeper that is killed at this
     /// moment looks the same.
-    pub(super) fn is_closed_by_keeper(
+    pub(in crate::session) fn is_closed_by_keeper(
         &self,
         reason: &Disconnect,
         lost: &[Lost<ReplyTarget>],

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use zk_proto::{ErrorCode, OpCode};
 use zk_transport::Disconnect;
 
-use crate::session::requests::{Seen, SlotKey};
+use crate::session::requests::{ReplyIds, SlotKey};
 use crate::session::watches::{SubId, WatchIntent, WatchKind};
 use crate::session::{Core, OpSet};
 
@@ -15,13 +15,13 @@ const LEFT_TO_RESEND: Disconnect = Disconnect::Moving;
 
 impl Core {
     #[inline]
-    pub(super) fn handle_reply(
+    pub(in crate::session) fn handle_reply(
         &mut self,
         now: Instant,
         key: SlotKey,
         op: OpCode,
         result: Result<Bytes, ErrorCode>,
-        seen: Seen,
+        seen: ReplyIds,
     ) -> Result<(), Disconnect> {
         let mut watch = None;
         if let Some(slot) = self.requests.get_mut(key) {
@@ -45,7 +45,7 @@ impl Core {
         key: SlotKey,
         op: OpCode,
         result: Result<Bytes, ErrorCode>,
-        seen: Seen,
+        seen: ReplyIds,
     ) -> Result<(), Disconnect> {
         let (mut result, mut seen) = (result, seen);
         let Some(slot) = self.requests.get_mut(key) else {
@@ -70,7 +70,7 @@ impl Core {
     }
 
     /// The server has answered a request of type `op` that contains `ops`, which not every server has.
-    pub(super) fn note_answer(
+    pub(in crate::session) fn note_answer(
         &mut self,
         op: OpCode,
         ops: OpSet,
@@ -87,7 +87,7 @@ impl Core {
         key: SlotKey,
         result: Result<Bytes, ErrorCode>,
         watch: Option<SubId>,
-        seen: Seen,
+        seen: ReplyIds,
     ) {
         let wakes = &mut self.wakeups.wakers;
         self.requests.answer(key, result, watch, Some(seen), wakes);
@@ -95,7 +95,7 @@ impl Core {
 
     /// A request that was to set a watch has been answered; `awaited` if there is a subscriber for it.
     /// Returns the subscription if the watch is set.
-    pub(super) fn settle_watch(
+    pub(in crate::session) fn settle_watch(
         &mut self,
         now: Instant,
         intent: WatchIntent,

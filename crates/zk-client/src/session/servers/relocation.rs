@@ -15,7 +15,7 @@ pub(crate) struct Relocation {
 }
 
 impl Relocation {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Relocation {
             hosts: Hosts::new(Vec::new(), BackoffPolicy::default(), 0),
             moving: None,
@@ -23,7 +23,7 @@ impl Relocation {
     }
 
     /// The next server to try.
-    pub(super) fn next_attempt(&mut self) -> Option<Attempt> {
+    pub(crate) fn next_attempt(&mut self) -> Option<Attempt> {
         self.moving = None;
         self.hosts.next_attempt()
     }
@@ -31,18 +31,18 @@ impl Relocation {
     /// Begins to leave the server: requests are held back for the next one, and the connection ends
     /// once those in flight have been answered, so that no write ends with an unknown outcome. A server
     /// that has not answered them after a third of the session's `timeout` is left nevertheless.
-    pub(super) fn begin(&mut self, now: Instant, timeout: Duration) {
+    pub(crate) fn begin(&mut self, now: Instant, timeout: Duration) {
         self.moving.get_or_insert(now + timeout / 3);
     }
 
     /// Whether the server of the current attempt, or connection, is to be left.
     #[inline]
-    pub(super) fn is_moving(&self) -> bool {
+    pub(crate) fn is_moving(&self) -> bool {
         self.moving.is_some()
     }
 
     /// The next attempt goes to this server, at this of its addresses if it has several.
-    pub(super) fn prefer(&mut self, host: HostPort, address: Option<SocketAddr>) {
+    pub(crate) fn prefer(&mut self, host: HostPort, address: Option<SocketAddr>) {
         if let Some(address) = address {
             self.hosts.prefer_address(&host, address);
         }
@@ -50,14 +50,14 @@ impl Relocation {
     }
 
     /// The next attempt goes to the current server again.
-    pub(super) fn prefer_current(&mut self) {
+    pub(crate) fn prefer_current(&mut self) {
         if let Some(host) = self.hosts.current().cloned() {
             self.hosts.prefer(host);
         }
     }
 
     /// When [`check`](Self::check) will end the connection, if the client is leaving it.
-    pub(super) fn poll<T>(&self, link: Option<&Link<T>>) -> Option<Instant> {
+    pub(crate) fn poll<T>(&self, link: Option<&Link<T>>) -> Option<Instant> {
         let (deadline, link) = (self.moving?, link?);
         Some(if is_quiet(link) {
             deadline.min(link.last_received())
@@ -68,7 +68,7 @@ impl Relocation {
 
     /// Ends the connection with [`Disconnect::Moving`] if it is time to leave.
     #[inline]
-    pub(super) fn check<T>(&self, now: Instant, link: Option<&Link<T>>) -> Result<(), Disconnect> {
+    pub(crate) fn check<T>(&self, now: Instant, link: Option<&Link<T>>) -> Result<(), Disconnect> {
         match (self.moving, link) {
             (Some(deadline), Some(link)) if is_quiet(link) || deadline <= now => {
                 Err(Disconnect::Moving)

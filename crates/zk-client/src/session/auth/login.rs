@@ -53,7 +53,7 @@ impl Core {
     }
 
     /// The server's answer to the mechanism's last token.
-    pub(super) fn handle_sasl(
+    pub(in crate::session) fn handle_sasl(
         &mut self,
         now: Instant,
         answer: Result<Option<Bytes>, ErrorCode>,
@@ -102,7 +102,7 @@ impl Core {
     /// A server refuses the client's identity, or requires one: the client is over. Without it, requests
     /// would be executed with the rights of an anonymous client; and with more attempts, a user whose
     /// password has changed could be locked out.
-    pub(super) fn refuse(&mut self, reason: Disconnect) {
+    pub(in crate::session) fn refuse(&mut self, reason: Disconnect) {
         // Before the state changes: readers of the state look at the failures.
         (self.health).note_current_failure(&self.relocation.hosts, reason.clone());
         let failure = Failure::AuthFailed(reason.clone(), Outcome::NotSent);

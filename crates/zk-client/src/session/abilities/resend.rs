@@ -8,19 +8,19 @@ use zk_proto::{Encode, ErrorCode, OpCode, decode_frame};
 use zk_transport::Link;
 
 use crate::session::connection::ReplyTarget;
-use crate::session::requests::{Seen, Slot, SlotKey};
+use crate::session::requests::{ReplyIds, Slot, SlotKey};
 use crate::session::{Core, OpSet};
 
 impl Core {
     /// The reply to a creation that was sent as `create`, or to the read of the znode's stat. Returns
     /// the answer for the caller; `None` while the stat is being read.
-    pub(super) fn handle_plain(
+    pub(in crate::session) fn handle_plain(
         &mut self,
         now: Instant,
         key: SlotKey,
         result: Result<Bytes, ErrorCode>,
-        seen: Seen,
-    ) -> Option<(Result<Bytes, ErrorCode>, Seen)> {
+        seen: ReplyIds,
+    ) -> Option<(Result<Bytes, ErrorCode>, ReplyIds)> {
         let Some(slot) = self.requests.get_mut(key) else {
             return Some((result, seen));
         };
@@ -78,7 +78,7 @@ impl Core {
 
     /// Whether the server will not execute a request in flight, because it has answered that it does not
     /// know an operation in it. The request can be sent in another form.
-    pub(super) fn is_refused(&self, slot: &Slot) -> bool {
+    pub(in crate::session) fn is_refused(&self, slot: &Slot) -> bool {
         self.abilities.is_refused(slot.op, slot.sent_ops) && !slot.record.is_empty()
     }
 
@@ -88,7 +88,7 @@ impl Core {
     /// one.
     ///
     /// It stays if a write is in flight behind the request, because the two would change places.
-    pub(super) fn begin_resending(&mut self, key: SlotKey) -> bool {
+    pub(in crate::session) fn begin_resending(&mut self, key: SlotKey) -> bool {
         let is_write = |target: &ReplyTarget| match target {
             ReplyTarget::Call(key) => (self.requests.get(*key))
                 .is_some_and(|slot| slot.is_write() && !self.is_refused(slot)),

@@ -21,7 +21,7 @@ pub(crate) enum Target {
 
 /// The clean-ups of a client.
 #[derive(Debug, Default)]
-pub(super) struct Cleanups {
+pub(crate) struct Cleanups {
     running: BTreeMap<u64, Running>,
     next_id: u64,
     /// The paths of those that failed since the client began to close.
@@ -46,19 +46,19 @@ impl Running {
 }
 
 impl Cleanups {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.running.is_empty()
     }
 
     /// Whether one of them has work to do in the next session.
-    pub(super) fn outlive_session(&self) -> bool {
+    pub(crate) fn outlive_session(&self) -> bool {
         self.running
             .values()
             .any(|it| it.target == Target::Persistent)
     }
 
     /// A clean-up of `path` begins. Returns its id.
-    pub(super) fn begin(&mut self, path: &str, target: Target) -> u64 {
+    pub(crate) fn begin(&mut self, path: &str, target: Target) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         let running = Running {
@@ -71,14 +71,14 @@ impl Cleanups {
     }
 
     /// Only the request `creation` can have created what the clean-up deletes; `None` if others can.
-    pub(super) fn set_creation(&mut self, id: u64, creation: Option<SlotKey>) {
+    pub(crate) fn set_creation(&mut self, id: u64, creation: Option<SlotKey>) {
         if let Some(running) = self.running.get_mut(&id) {
             running.creation = creation;
         }
     }
 
     /// A clean-up has ended. If it has failed, its path is kept. False if it is not under way.
-    pub(super) fn end(&mut self, id: u64, failed: bool) -> bool {
+    pub(crate) fn end(&mut self, id: u64, failed: bool) -> bool {
         let Some(ended) = self.running.remove(&id) else {
             return false;
         };
@@ -90,14 +90,14 @@ impl Cleanups {
 
     /// The client ends. The clean-ups under way have failed, except those that have nothing to delete:
     /// all of them if the client has never had a session (`unused`).
-    pub(super) fn give_up(&mut self, unused: bool, ended: bool, unsent: &VecDeque<SlotKey>) {
+    pub(crate) fn give_up(&mut self, unused: bool, ended: bool, unsent: &VecDeque<SlotKey>) {
         let running = std::mem::take(&mut self.running);
         let left = (running.into_values()).filter(|it| !unused && !it.is_void(ended, unsent));
         self.failed.extend(left.map(|it| it.path));
     }
 
     /// The paths of those that failed since the client began to close, as text; empty if none did.
-    pub(super) fn failures(&self) -> String {
+    pub(crate) fn failures(&self) -> String {
         let named = self.failed.iter().take(NAMED);
         let mut text = named.map(String::as_str).collect::<Vec<_>>().join(", ");
         if self.failed.len() > NAMED {

@@ -11,7 +11,7 @@ use crate::error::Outcome;
 use crate::session::connection::{ReplyTarget, Throttled};
 use crate::session::failure::Failure;
 use crate::session::leader_contact::{is_decided_by_quorum, is_refusal_by_quorum};
-use crate::session::requests::Seen;
+use crate::session::requests::ReplyIds;
 use crate::session::{Core, OpSet};
 
 impl Core {
@@ -173,7 +173,7 @@ impl Core {
 
     /// The server has sent something at `at`; `acknowledged` is when the latest answered request was
     /// submitted.
-    pub(super) fn note_contact(&mut self, at: Instant, acknowledged: Instant) {
+    pub(in crate::session) fn note_contact(&mut self, at: Instant, acknowledged: Instant) {
         if self.connection.is_read_only {
             self.session.handle_read_only_contact(at);
         } else {
@@ -213,7 +213,7 @@ impl Core {
                     self.session.handle_write_reply(submitted, now, decided);
                 }
                 let xid = self.connection.link.as_ref().map_or(0, Link::last_xid);
-                self.handle_reply(now, key, op, result, Seen { xid, zxid })
+                self.handle_reply(now, key, op, result, ReplyIds { xid, zxid })
             }
             Received::Reply {
                 token: ReplyTarget::Rearm(batch),

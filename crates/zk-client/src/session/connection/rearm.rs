@@ -21,7 +21,7 @@ const BATCHES: usize = 4;
 
 impl Core {
     /// The connection is open for requests.
-    pub(super) fn begin_requests(&mut self, now: Instant) {
+    pub(in crate::session) fn begin_requests(&mut self, now: Instant) {
         if self.lacks(OpCode::SetWatches2) {
             self.registry.abandon_lasting(&mut self.wakeups.wakers);
         }
@@ -38,7 +38,7 @@ impl Core {
     }
 
     /// A server has armed a batch.
-    pub(super) fn handle_rearmed(&mut self, now: Instant, batch: &Batch) {
+    pub(in crate::session) fn handle_rearmed(&mut self, now: Instant, batch: &Batch) {
         self.connection.batch_answered();
         for unwatch in self.registry.rearmed(batch, &mut self.wakeups.wakers) {
             self.send_unwatch(now, unwatch);
@@ -49,14 +49,14 @@ impl Core {
     }
 
     /// The server does not know the request that arms lasting watches.
-    pub(super) fn handle_rearm_unknown(&mut self, now: Instant) {
+    pub(in crate::session) fn handle_rearm_unknown(&mut self, now: Instant) {
         self.connection.batch_answered();
         self.registry.abandon_lasting(&mut self.wakeups.wakers);
         self.rearm_more(now);
     }
 
     /// Sends as many batches as may be in flight; after the last one, the parked requests.
-    pub(super) fn rearm_more(&mut self, now: Instant) {
+    pub(in crate::session) fn rearm_more(&mut self, now: Instant) {
         while self.connection.batches < BATCHES
             && let Some(batch) = self.registry.next_batch()
         {

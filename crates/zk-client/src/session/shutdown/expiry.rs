@@ -68,7 +68,7 @@ impl Core {
 
     /// The session of `epoch` has ended. `proven` if a server has answered that it is over; otherwise
     /// the client counts it as over.
-    pub(super) fn after_expiry(&mut self, epoch: u64, proven: bool) {
+    pub(in crate::session) fn after_expiry(&mut self, epoch: u64, proven: bool) {
         self.counters.traffic_mut().expiries += 1;
         self.shutdown.handle_expired(proven);
         self.registry.end(&mut self.wakeups.wakers);

@@ -37,7 +37,7 @@ impl Core {
     }
 
     /// The server has accepted or refused credentials.
-    pub(super) fn handle_verdict(
+    pub(in crate::session) fn handle_verdict(
         &mut self,
         target: &ReplyTarget,
         refused: Option<ErrorCode>,

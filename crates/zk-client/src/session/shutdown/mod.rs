@@ -1,9 +1,13 @@
 //! How far the end of the client has come.
 
+pub(crate) mod cleanups;
+mod close;
+mod expiry;
+
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::session::cleanups::Cleanups;
+use crate::session::shutdown::cleanups::Cleanups;
 
 /// How far the end of the client has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

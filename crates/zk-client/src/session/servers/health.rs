@@ -9,7 +9,7 @@ use zk_transport::{Addresses, Disconnect, Hosts};
 
 /// The servers' failures since one last served the session.
 #[derive(Debug, Default)]
-pub(super) struct ServerHealth {
+pub(crate) struct ServerHealth {
     /// The server connected to, or tried last.
     server: Option<HostPort>,
     /// Attempts to connect since the session was last served.
@@ -24,30 +24,30 @@ pub(super) struct ServerHealth {
 
 impl ServerHealth {
     /// The server connected to, or tried last.
-    pub(super) fn server(&self) -> Option<&HostPort> {
+    pub(crate) fn server(&self) -> Option<&HostPort> {
         self.server.as_ref()
     }
 
     /// This server is tried next.
-    pub(super) fn set_server(&mut self, host: &HostPort) {
+    pub(crate) fn set_server(&mut self, host: &HostPort) {
         self.server = Some(host.clone());
     }
 
     /// This server is tried next. Returns the number of attempts since the session was last served.
-    pub(super) fn begin_attempt(&mut self, host: &HostPort) -> u64 {
+    pub(crate) fn begin_attempt(&mut self, host: &HostPort) -> u64 {
         self.set_server(host);
         self.attempts += 1;
         self.attempts
     }
 
     /// A server serves the session.
-    pub(super) fn handle_served(&mut self) {
+    pub(crate) fn handle_served(&mut self) {
         self.failures.clear();
         self.attempts = 0;
     }
 
     /// The last attempt at, or connection to, this server has failed.
-    pub(super) fn note_failure(&mut self, hosts: &Hosts, host: &HostPort, reason: Disconnect) {
+    pub(crate) fn note_failure(&mut self, hosts: &Hosts, host: &HostPort, reason: Disconnect) {
         // It was the client that ended the connection.
         if matches!(reason, Disconnect::Local | Disconnect::Moving) {
             return;
@@ -65,14 +65,14 @@ impl ServerHealth {
     }
 
     /// The last failure of the current server, if there is a current server.
-    pub(super) fn note_current_failure(&mut self, hosts: &Hosts, reason: Disconnect) {
+    pub(crate) fn note_current_failure(&mut self, hosts: &Hosts, reason: Disconnect) {
         if let Some(server) = self.server.clone() {
             self.note_failure(hosts, &server, reason);
         }
     }
 
     /// The lookup of a service has failed with this `problem`, or has succeeded if that is empty.
-    pub(super) fn note_lookup(&mut self, service: &str, problem: String) {
+    pub(crate) fn note_lookup(&mut self, service: &str, problem: String) {
         if problem.is_empty() {
             self.failures.remove(&(service.to_owned(), None));
         } else {
@@ -82,14 +82,14 @@ impl ServerHealth {
     }
 
     /// The list of servers has changed: forgets the failures of those that are no longer in it.
-    pub(super) fn retain(&mut self, hosts: &Hosts) {
+    pub(crate) fn retain(&mut self, hosts: &Hosts) {
         let known: HashSet<_> = hosts.iter().map(HostPort::to_string).collect();
         self.failures.retain(|(host, _), _| known.contains(host));
     }
 
     /// Concludes that no first session is possible if each server has a failure that will be the same
     /// at the next attempt.
-    pub(super) fn check_unreachable(&mut self, hosts: &Hosts, wakes: &mut Vec<Waker>) {
+    pub(crate) fn check_unreachable(&mut self, hosts: &Hosts, wakes: &mut Vec<Waker>) {
         let mut verdict = None;
         for host in hosts.iter() {
             match self.lasting_failure(hosts, host) {
@@ -115,7 +115,7 @@ impl ServerHealth {
     }
 
     /// Why there will be no first session, once that is known; `waker` is woken then.
-    pub(super) fn poll_connect_verdict(&mut self, waker: &Waker) -> Option<Disconnect> {
+    pub(crate) fn poll_connect_verdict(&mut self, waker: &Waker) -> Option<Disconnect> {
         if self.verdict.is_none()
             && !(self.verdict_wakers.iter()).any(|known| known.will_wake(waker))
         {
@@ -125,7 +125,7 @@ impl ServerHealth {
     }
 
     /// The last failure of each server, or each of its addresses, as text.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let said = self
             .failures
             .iter()

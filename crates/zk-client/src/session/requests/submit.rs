@@ -122,7 +122,7 @@ impl Core {
 
     /// Whether one more request may be outstanding.
     #[inline]
-    pub(super) fn make_room(&mut self) -> Result<(), Failure> {
+    pub(in crate::session) fn make_room(&mut self) -> Result<(), Failure> {
         if self.requests.check_room()? {
             self.forget_abandoned();
         }
@@ -130,7 +130,7 @@ impl Core {
     }
 
     /// Frees the parked requests and the waits for credentials that have no caller any more.
-    pub(super) fn forget_abandoned(&mut self) {
+    pub(in crate::session) fn forget_abandoned(&mut self) {
         self.requests.forget_abandoned(&mut self.registry);
         let requests = &self.requests;
         for key in self.auth.take_abandoned(|key| requests.is_awaited(key)) {
@@ -139,7 +139,7 @@ impl Core {
     }
 
     /// Sends the parked requests: the connection is open and its watches are armed.
-    pub(super) fn release(&mut self, now: Instant) {
+    pub(in crate::session) fn release(&mut self, now: Instant) {
         self.forget_abandoned();
         for key in self.requests.take_parked() {
             let Some(slot) = self.requests.get_mut(key) else {
@@ -205,7 +205,7 @@ impl Core {
     }
 
     /// The request has failed. No-op if its caller has gone.
-    pub(super) fn fail(&mut self, key: SlotKey, failure: Failure) {
+    pub(in crate::session) fn fail(&mut self, key: SlotKey, failure: Failure) {
         let wakes = &mut self.wakeups.wakers;
         self.requests.fail(key, failure, &mut self.registry, wakes);
     }

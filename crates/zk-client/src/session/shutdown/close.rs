@@ -9,10 +9,10 @@ use zk_transport::Disconnect;
 
 use crate::error::Outcome;
 use crate::session::Core;
-use crate::session::cleanups::Target;
 use crate::session::connection::ReplyTarget;
 use crate::session::failure::Failure;
 use crate::session::requests::SlotKey;
+use crate::session::shutdown::cleanups::Target;
 use crate::session::state::State;
 use crate::session::token::SessionToken;
 
@@ -43,7 +43,7 @@ impl Core {
     }
 
     /// Closes the session on the server, by the deadline.
-    pub(super) fn close_session(&mut self, now: Instant, deadline: Instant) {
+    pub(in crate::session) fn close_session(&mut self, now: Instant, deadline: Instant) {
         if !self.session.exists() && !self.is_connected() {
             let failure = Failure::Closed(Outcome::NotSent);
             self.finish(State::Closed, &failure, self.shutdown.end_is_proven());
@@ -59,7 +59,7 @@ impl Core {
         self.wakeups.wake_driver();
     }
 
-    pub(super) fn send_close(&mut self, now: Instant) {
+    pub(in crate::session) fn send_close(&mut self, now: Instant) {
         if let Some(link) = &mut self.connection.link {
             let (op, target) = (OpCode::CloseSession, ReplyTarget::Close);
             // A closeSession has no record, so no limit can be too small for it.
@@ -68,7 +68,7 @@ impl Core {
     }
 
     /// The server has answered the end of the session.
-    pub(super) fn handle_close_reply(
+    pub(in crate::session) fn handle_close_reply(
         &mut self,
         now: Instant,
         result: &Result<Bytes, ErrorCode>,
@@ -103,7 +103,12 @@ impl Core {
     }
 
     /// The client is over: every request is answered, every watch ended. Only the first end counts.
-    pub(super) fn finish(&mut self, state: State, failure: &Failure, acknowledged: bool) {
+    pub(in crate::session) fn finish(
+        &mut self,
+        state: State,
+        failure: &Failure,
+        acknowledged: bool,
+    ) {
         if self.is_over() {
             return;
         }
