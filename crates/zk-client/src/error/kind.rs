@@ -51,8 +51,8 @@ pub enum ErrorKind {
     /// version that has it. With [`Outcome::NotSent`] the client had learnt that from an earlier
     /// request and sent nothing.
     Unimplemented,
-    /// The server answered with another error code; see [`Error::code`](crate::Error::code). The code is a refusal only
-    /// if [`Error::outcome`](crate::Error::outcome) is [`Outcome::Rejected`].
+    /// The server answered with another error code; see [`Error::code`](crate::Error::code). The code
+    /// is a refusal only if [`Error::outcome`](crate::Error::outcome) is [`Outcome::Rejected`].
     Server,
     /// The connection was lost.
     #[doc(alias = "ConnectionLoss")]
