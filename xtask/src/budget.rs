@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use zk_tests::Tool;
 
+use crate::programs::BUILD;
 use crate::report::Suite;
-use crate::suites::BUILD;
 use crate::workspace::{Outcome, cargo, enter_workspace};
 
 /// What makes the test write down what it finds.

@@ -2,7 +2,7 @@
 
 use std::process::{ExitCode, Stdio};
 
-use crate::suites::BUILD;
+use crate::programs::BUILD;
 use crate::workspace::{Outcome, cargo, enter_workspace};
 
 const TEST: &str = "apache::chaos::acknowledged_writes_and_sessions_last";

@@ -40,34 +40,34 @@ commands:
       as each older server, the seeded bugs, and all tests with a server on Debian's Apache ZooKeeper
       and, but for a few, on the release in ZOOKEEPER_HOME. Where a server is missing, and with
       --no-server, its tests are skipped, and the summary says why. With FILTERs, only the tests whose
-      names contain one of them. No test has a time limit: a test fails when nothing happens
-      in it any more, however slow the machine is. A run of a test that depends on real time and
-      was starved is void and is repeated, and the summary counts it.
+      names contain one of them. No test has a time limit: a test fails when it makes no progress any
+      more, however slow the machine is. Where a test depends on real time and did not get the processor,
+      the run is void and is repeated, and the summary counts it.
   bench [--quick] [OPTIONS] [WORKLOAD…]
-      Measures our client beside others, in turns, and prints a table with ratios; --write makes
-      tests/peers/RESULTS.md and the plot anew. All of it takes about ten minutes, --quick less than
-      one; --help lists the options. With --trends, measures our layers one by one, each beside its
-      own last run.
+      Measures this client beside others, in turns, and prints a table with ratios; --write replaces
+      tests/peers/RESULTS.md and the plot. All of it takes about ten minutes, --quick less than
+      one; --help lists the options. With --trends, measures the layers of this client one by one, each
+      beside its own last run.
   budget [--record]
       Counts what a request costs: instructions, system calls, allocations. With --record, writes it
       into tests/BUDGET.md, by which the test suite judges. Needs strace and valgrind.
   bugs [NUMBER…]
-      Switches on one bug after another that other clients have had, in a build made for it, and
-      demands that a test of ours fails. tests/SEEDED_BUGS.md lists them.
+      Switches on one bug of other clients after another, in a copy of the sources, and checks that a
+      test fails with it and passes without it. tests/SEEDED_BUGS.md lists the bugs.
   ci
       What .ci/run runs: format, clippy, docs, cargo-deny where it is installed, and `test --full`.
   chaos [--minutes N] [--seed S]
-      Breaks a real ensemble of three for N minutes (1) under sixteen clients, and prints what came
-      of it; the test suite has a minute of it. A seed repeats the plan, not the timing.
+      Breaks a real ensemble of three for N minutes (1) under sixteen clients, and prints the outcome;
+      `test --full` runs it for a minute. A seed repeats the plan, not the timing.
   fuzz [--seconds N] [TARGET…]
       Runs the fuzz targets, or those named, for N seconds (20) each. Needs cargo-fuzz; the test
       suite replays their seeds without it.
   partitions [--minutes N] [--seed S] [--bug NUMBER]
       Runs three real servers and fourteen clients on a network of their own, cuts it for N minutes
-      (2) in every way, kills and stops servers meanwhile, and prints what came of locks, writes and
-      watches. Needs Linux and root; the test suite has two minutes of it where it can. A seed repeats
-      the plan, not the timing. With --bug, in a build with that bug of tests/SEEDED_BUGS.md
-      switched on, which is to be found.
+      (2) in every way, kills and stops servers meanwhile, and prints the outcome for locks, writes and
+      watches. Needs Linux and root; where both are there, `test --full` runs it for two minutes. A seed
+      repeats the plan, not the timing. With --bug, runs a build in which that bug of
+      tests/SEEDED_BUGS.md is switched on; the run has to find it.
   servers [--ensemble] [--keep] [--until-signal]
       Starts a standalone ZooKeeper, or an ensemble of three, on free loopback ports and runs it
       until standard input ends (Ctrl-D) or the program is interrupted (Ctrl-C). --keep leaves
@@ -76,8 +76,9 @@ commands:
       Runs N seeds of the simulation (1000), from S on (1), and prints what was done, what went
       wrong and what was checked. A seed replays its run; --trace prints all of it.
   structure [--verbose] [DIRECTORY]
-      Prints, for each crate of this or another checkout, how its files lie and depend on each other, and counts words in its
-      prose that speak of people. With --verbose, names the files.
+      Prints, for each crate of this or another checkout, how its files are placed and depend on each
+      other, the lines of prose with words about people, and the lengths of test names. With --verbose,
+      names the files.
 
 environment:
   ZOOKEEPER_HOME   an unpacked Apache ZooKeeper release, or a directory with its jars: `test` and

@@ -5,7 +5,7 @@ use std::process::{ExitCode, Stdio};
 
 use zk_tests::network;
 
-use crate::suites::BUILD;
+use crate::programs::BUILD;
 use crate::workspace::{Outcome, cargo, enter_workspace};
 use crate::{bugs, chaos};
 

@@ -5,8 +5,10 @@ use std::fmt;
 use std::process::{Command, Stdio};
 
 use crate::hang::Watch;
-use crate::suites::BUILD;
 use crate::workspace::cargo;
+
+/// All features of all packages, always: then every step of a run uses the same build.
+pub(crate) const BUILD: [&str; 2] = ["--workspace", "--all-features"];
 
 /// What cargo has built.
 #[derive(Debug)]
@@ -43,8 +45,9 @@ impl Programs {
             return Err("the tests do not build; see above".into());
         }
         let messages = String::from_utf8_lossy(&output.stdout);
-        let programs = messages.lines().filter_map(Program::parse);
-        Ok(Programs(programs.collect()))
+        let mut programs: Vec<_> = messages.lines().filter_map(Program::parse).collect();
+        programs.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
+        Ok(Programs(programs))
     }
 
     pub(crate) fn tests(&self) -> impl Iterator<Item = &Program> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::suites::BUILD;
+use crate::programs::BUILD;
 use crate::workspace::{Outcome, cargo, enter_workspace};
 
 /// Where the test binary reads its seeds from.

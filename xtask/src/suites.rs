@@ -7,9 +7,6 @@ use std::path::Path;
 
 use crate::programs::{Program, Programs};
 
-/// All features of all packages, always: then every step of a run uses the same build.
-pub(crate) const BUILD: [&str; 2] = ["--workspace", "--all-features"];
-
 const CRATES: &str = "crates";
 const TESTS: &str = "tests/tests";
 

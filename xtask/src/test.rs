@@ -8,10 +8,10 @@ use std::time::Instant;
 use crate::foreign::{self, Missing};
 use crate::hang::Watch;
 use crate::output::Output;
-use crate::programs::Programs;
+use crate::programs::{BUILD, Programs};
 use crate::releases::{Reason, Servers};
 use crate::report::{Reader, Report, Suite};
-use crate::suites::{BUILD, Form, Selection, left_out};
+use crate::suites::{Form, Selection, left_out};
 use crate::workspace::{Outcome, cargo, enter_workspace, is_ci};
 use crate::{budget, bugs};
 

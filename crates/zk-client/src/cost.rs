@@ -42,7 +42,7 @@
 //! | 3 | `ops/pending.rs` | `Call::submit` checks the path, starts the clock, makes the `Pending` |
 //! | 4 | `client.rs` | the handle adds its chroot and its deadline |
 //! | 5 | `shared.rs` | takes the lock, wakes the driver after it |
-//! | 6 | `session/submit.rs` | `Core::submit`: may the request be made, and does it go onto the wire now |
+//! | 6 | `session/requests/submit.rs` | `Core::submit`: may the request be made, and does it go onto the wire now |
 //! | 7 | `session/requests/mod.rs` | is there room for one more |
 //! | 8 | `session/requests/slots.rs` | the slot in which the reply will be |
 //! | 9 | `link/requests.rs` of `zk-transport` | xid and frame |
@@ -53,11 +53,11 @@
 //! Five more are asked for one value each: `path/mod.rs` of `zk-proto` whether the path is valid,
 //! `telemetry/mod.rs` whether `tracing` wants the request, `session/identity.rs` for the epoch of the
 //! session, `session/abilities/mod.rs` whether the server has the operation, and
-//! `session/statistics.rs` for the counter.
+//! `session/counters.rs` for the counter.
 //!
 //! On the way up: `pump.rs` reads, `frame.rs` splits off the frame, `driver/endpoint.rs` takes the
-//! lock, `session/receive.rs` and `link/received.rs` find the request that the frame answers,
-//! `session/replies.rs` puts it into its slot, `shared.rs` wakes the caller, `ops/pending.rs` takes it
+//! lock, `session/connection/receive.rs` and `link/received.rs` find the request that the frame answers,
+//! `session/requests/replies.rs` puts it into its slot, `shared.rs` wakes the caller, `ops/pending.rs` takes it
 //! out and `ops/get.rs` decodes it. Between the frame and the caller's data there are two types, the
 //! link's [`Received`](zk_transport::Received) and the session's `Reply`.
 //!

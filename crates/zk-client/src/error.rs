@@ -252,7 +252,6 @@ impl Error {
             return self.outcome() != Outcome::Unknown;
         }
         self.outcome() != Outcome::Unknown
-            && !(zk_proto::seeded_bug!("A36") && self.kind() == ErrorKind::Throttled)
             && matches!(
                 self.kind(),
                 ErrorKind::ConnectionLost

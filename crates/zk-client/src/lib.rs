@@ -382,8 +382,8 @@ pub use zk_proto::{
 };
 pub use zk_transport::sasl::{self, SaslError};
 pub use zk_transport::{
-    Backoff, BackoffPolicy, Dial, DialError, Dialing, Disconnect, Resolve, Resolving, Servers,
-    SystemResolver, TcpDial, Transport,
+    Backoff, BackoffPolicy, Dial, DialError, DialFn, Dialing, Disconnect, Resolve, Resolving,
+    Servers, SystemResolver, TcpDial, Transport, dial_fn,
 };
 #[cfg(feature = "tls")]
 pub use zk_transport::{TlsConfig, TlsDial, TlsError, tls::rustls};

@@ -55,8 +55,8 @@ async fn another_ensembles_name_closes() {
         let mut raw = Raw::new(server).await;
         assert_eq!(raw.auth("ensemble", name.as_bytes()).await.err, 0, "{name}");
         // It adds no identity.
-        let who: WhoAmIResponse = raw.call(OpCode::WhoAmI, &raw::Nothing).await.body();
-        assert_eq!(who.clients.len(), 1);
+        let identities: WhoAmIResponse = raw.call(OpCode::WhoAmI, &raw::Nothing).await.body();
+        assert_eq!(identities.clients.len(), 1);
     }
     let mut raw = Raw::new(&named).await;
     let request = AuthRequest {
@@ -173,8 +173,8 @@ async fn acls_can_be_stored_unchecked() {
         assert_eq!(reply.err == 0, skip_acl);
         assert_eq!(anyone.set("/bobs", b"", -1).await.err == 0, skip_acl);
         assert_eq!(server.node("/bobs").unwrap().acl.len(), 1);
-        let who: WhoAmIResponse = anyone.call(OpCode::WhoAmI, &raw::Nothing).await.body();
-        assert_eq!(who.clients.len(), 1);
+        let identities: WhoAmIResponse = anyone.call(OpCode::WhoAmI, &raw::Nothing).await.body();
+        assert_eq!(identities.clients.len(), 1);
         // `auth` stands for no proven identity.
         let reply = anyone.call(OpCode::Create, &request).await;
         assert_eq!(reply.err, ErrorCode::InvalidAcl.code());

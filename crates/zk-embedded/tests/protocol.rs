@@ -161,16 +161,16 @@ async fn auth_is_answered_with_zxid_0() {
     let mut raw = Raw::new(&server).await;
     let reply = raw.auth("digest", b"u:p").await;
     assert_eq!((reply.xid, reply.zxid, reply.err), (-4, 0, 0));
-    let who = raw
+    let identities = raw
         .call(OpCode::WhoAmI, &Nothing)
         .await
         .body::<WhoAmIResponse>();
-    let who: Vec<_> = who
+    let identities: Vec<_> = identities
         .clients
         .iter()
         .map(|c| (&*c.auth_scheme, &*c.user))
         .collect();
-    assert_eq!(who, [("ip", "127.0.0.1"), ("digest", "u")]);
+    assert_eq!(identities, [("ip", "127.0.0.1"), ("digest", "u")]);
     let reply = raw.auth("nonsense", b"").await;
     assert_eq!((reply.xid, reply.zxid, reply.err), (-4, 0, -115));
     assert!(raw.closed().await);

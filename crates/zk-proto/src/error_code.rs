@@ -46,7 +46,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// The server failed in a way it has no other code for.
+    /// The server failed in a way without a code of its own.
     SystemError = -1, "server error";
     /// In a multi: not done, because another operation failed.
     RuntimeInconsistency = -2, "not done because another operation of the multi failed";
@@ -72,7 +72,7 @@ error_codes! {
     ReconfigInProgress = -14, "another reconfiguration is in progress";
     /// TLS failed (C client only).
     SslConnectionError = -15, "TLS connection failed";
-    /// The base of the codes below; not used by itself.
+    /// The base of the codes below; no server sends it.
     ApiError = -100, "API error";
     /// The node does not exist.
     NoNode = -101, "node does not exist";
@@ -127,12 +127,9 @@ impl ErrorCode {
     /// [`OperationTimeout`](Self::OperationTimeout) and [`ConnectionLoss`](Self::ConnectionLoss) then),
     /// or they belong to client libraries, or they are new.
     ///
-    /// [`RuntimeInconsistency`](Self::RuntimeInconsistency) says the same only of an operation in a
+    /// [`RuntimeInconsistency`](Self::RuntimeInconsistency) means this only for an operation in a
     /// multi of which another operation was refused.
     pub fn is_refusal(self) -> bool {
-        if crate::seeded_bug!("M2") {
-            return true;
-        }
         match self {
             Self::MarshallingError
             | Self::Unimplemented

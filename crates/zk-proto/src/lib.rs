@@ -112,8 +112,6 @@ pub mod mode;
 pub mod op;
 pub mod path;
 pub mod records;
-#[doc(hidden)]
-pub mod seeded;
 pub mod stat;
 mod unreadable;
 

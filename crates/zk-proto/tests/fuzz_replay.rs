@@ -1,4 +1,4 @@
-//! The fuzz targets as an ordinary test: every seed, and many small changes to each.
+//! The fuzz targets as an ordinary test: every seed, and many small mutations of each.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

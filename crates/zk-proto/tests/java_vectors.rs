@@ -1,5 +1,6 @@
 //! Golden bytes made by ZooKeeper's own classes (`vectors/Vectors.java`): every record is read, its
-//! values are compared, it is written again to the same bytes, and then mistreated.
+//! values are compared, it is written again to the same bytes, and truncated and corrupted copies of the
+//! bytes are read.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -81,7 +82,7 @@ fn list<T: Text>(items: impl IntoIterator<Item = T>) -> String {
     format!("[{}]", items.join(" "))
 }
 
-/// Java's class and field names on the left, ours on the right, in the same order.
+/// Class and field names of Java on the left, of this crate on the right, in the same order.
 macro_rules! records {
     ($($java:literal => $ty:ty { $($field:ident)* };)*) => {
         $(impl Text for $ty {
@@ -91,7 +92,7 @@ macro_rules! records {
             }
         })*
 
-        /// What Java calls each record and its fields, and how to check one.
+        /// The names that Java has for each record and its fields, and the check of a record.
         fn records() -> Vec<(&'static str, fn(&Bytes) -> String)> {
             vec![$(($java, |frame| {
                 every_cut_is_an_error(frame, |cut| decode_frame::<$ty>(cut, 0).is_err());
@@ -106,7 +107,7 @@ macro_rules! records {
     };
 }
 
-/// What can be read can be written and read again.
+/// A record that can be read is the same when written and read again.
 macro_rules! again {
     ($frame:expr, $ty:ty) => {
         if let Ok(record) = decode_frame::<$ty>($frame, 0) {
@@ -178,8 +179,8 @@ fn every_cut_is_an_error(frame: &Bytes, fails: impl Fn(&Bytes) -> bool) {
     }
 }
 
-/// Every length field, and everything else, replaced by lengths that a peer must not have its way
-/// with. A vector of `i32::MAX` items would need more memory than there is.
+/// Every four bytes replaced by hostile lengths. A vector of `i32::MAX` items would need more memory
+/// than there is.
 fn hostile_words(frame: &Bytes, check: impl Fn(&Bytes)) {
     for at in 0..frame.len().saturating_sub(3) {
         for word in [i32::MAX, i32::MAX / 16, -1, -2, i32::MIN] {
@@ -202,7 +203,7 @@ fn vectors(name: &str) -> Vec<(&'static str, Bytes)> {
 #[test]
 fn records_read_and_write_javas_bytes() {
     let mut checks: HashMap<_, _> = records().into_iter().collect();
-    // These are the same record on our side.
+    // These are the same record in this crate.
     let same = checks["ExistsResponse stat"];
     checks.insert("SetDataResponse stat", same);
     checks.insert("SetACLResponse stat", same);
@@ -334,7 +335,7 @@ fn result_text(result: &MultiResult) -> String {
     }
 }
 
-/// Reads, compares, writes and mistreats the vectors of a multi.
+/// Reads, compares, writes and corrupts the vectors of a multi.
 fn check_multi<T: for<'a> Check<'a>>(name: &str) {
     let vectors = vectors(name);
     assert_eq!(vectors.len(), 60);
@@ -379,8 +380,8 @@ fn multis_read_and_write_javas_bytes() {
     check_multi::<Responses>("MultiResponse");
 }
 
-/// B14: Java writes what lies outside the BMP as CESU-8. It is read, and written as UTF-8, which
-/// Java reads.
+/// Java writes characters outside the BMP as CESU-8. They are read, and written as UTF-8, which Java
+/// reads.
 ///
 /// Guards: B14.
 #[test]

@@ -1,4 +1,4 @@
-//! What is written is read back, for any values, and a frame cut anywhere is an error.
+//! Records are read back as written, for any values, and a truncated frame is an error.
 #![allow(clippy::unwrap_used, reason = "test code outside #[test] functions")]
 
 use std::borrow::Cow;
@@ -87,7 +87,7 @@ fn encode(record: &impl Encode) -> Bytes {
 macro_rules! survive {
     ($($ty:ty = $record:expr;)*) => {$({
         let record: $ty = $record;
-        // In front of the record, what stands in front of it in a frame.
+        // Bytes instead of the header of a frame.
         let mut frame = BytesMut::from(&[0xa5; ReplyHeader::LEN][..]);
         record.encode(&mut frame);
         let frame = frame.freeze();

@@ -1,4 +1,4 @@
-//! What people see as JSON, and back.
+//! The data model as JSON, and back.
 #![allow(clippy::unwrap_used, reason = "test code outside #[test] functions")]
 
 use std::fmt::Debug;

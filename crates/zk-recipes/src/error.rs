@@ -49,9 +49,8 @@ pub enum Error {
     #[cfg(feature = "tree-cache")]
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// Other participants that use the same layout would not understand the
-    /// operation. Nothing was sent.
-    #[error("unsupported, and nothing was sent: {0}")]
+    /// The layout does not support the operation: other participants would not understand its znodes.
+    #[error("unsupported: {0}")]
     Unsupported(&'static str),
     /// A `MultiLock` contains one lock twice, with different options. No lock is held.
     #[error(

@@ -120,6 +120,6 @@ pub use tree_cache::{CacheEvent, CacheEvents, Cached, Snapshot, TreeCache, TreeC
 pub use watch::{ChildrenState, ChildrenWatch, DataState, DataWatch, PatientChildrenWatch};
 
 // Compiles the examples of the README.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "locks"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

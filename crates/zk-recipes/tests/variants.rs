@@ -19,14 +19,14 @@ mod chrooted {
     #[path = "common/mod.rs"]
     mod common;
 
-    #[path = "default_server/astray.rs"]
-    mod astray;
     #[path = "on_every_server/barrier.rs"]
     mod barrier;
     #[path = "on_every_server/contention.rs"]
     mod contention;
     #[path = "on_every_server/election.rs"]
     mod election;
+    #[path = "default_server/isolated_server.rs"]
+    mod isolated_server;
     #[path = "on_every_server/lock.rs"]
     mod lock;
     #[path = "default_server/round_trips.rs"]
@@ -35,8 +35,8 @@ mod chrooted {
     mod rw_lock;
     #[path = "on_every_server/semaphore.rs"]
     mod semaphore;
-    #[path = "on_every_server/waiting.rs"]
-    mod waiting;
+    #[path = "on_every_server/waits.rs"]
+    mod waits;
     #[path = "on_every_server/watches.rs"]
     mod watches;
 }
@@ -58,8 +58,8 @@ mod restored {
     mod rw_lock;
     #[path = "on_every_server/semaphore.rs"]
     mod semaphore;
-    #[path = "on_every_server/waiting.rs"]
-    mod waiting;
+    #[path = "on_every_server/waits.rs"]
+    mod waits;
     #[path = "on_every_server/watches.rs"]
     mod watches;
 }

@@ -185,9 +185,7 @@ impl FrameReader {
         let limit = self.limit;
         match usize::try_from(announced) {
             Err(_) => Err(Disconnect::NegativeLength(announced)),
-            Ok(len) if len > limit || (zk_proto::seeded_bug!("B2") && len == limit) => {
-                Err(Disconnect::FrameTooLarge { len, limit })
-            }
+            Ok(len) if len > limit => Err(Disconnect::FrameTooLarge { len, limit }),
             Ok(len) => Ok(len),
         }
     }

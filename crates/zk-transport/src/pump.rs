@@ -93,9 +93,9 @@ where
             };
             let now = match received {
                 // A busy connection does not touch the timer.
-                Some(now) if now < due && !zk_proto::seeded_bug!("R4") => {
+                Some(now) if now < due => {
                     // The tasks that were woken run before more is read for them, so that none of them
-                    // falls behind through no fault of its own. Waking this task would not do: a runtime
+                    // falls behind through no fault of its own. Waking this task is not enough: a runtime
                     // of one thread polls its main future only every sixty turns.
                     let _ = pin!(yield_now()).poll(cx);
                     return Poll::Pending;
@@ -187,9 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
     ) -> Result<(), Disconnect> {
         while !self.out.is_empty() {
             let offer = self.out.get(..MAX_OFFERED).unwrap_or(&self.out);
-            if !zk_proto::seeded_bug!("H2") {
-                self.offered = self.offered.max(offer.len());
-            }
+            self.offered = self.offered.max(offer.len());
             match std::pin::Pin::new(&mut self.stream).poll_write(cx, offer) {
                 Poll::Ready(Ok(0)) => return Err(Disconnect::ClosedByServer),
                 Poll::Ready(Ok(n)) => {

@@ -1,11 +1,11 @@
 //! The example `raw_get`, against the embedded server.
+#![cfg(feature = "io")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use zk_embedded::Server;
-use zk_transport::{TcpDial, dial_fn};
+use zk_transport::TcpDial;
 
 #[expect(dead_code, unreachable_pub, reason = "as an example it has a `main`")]
 #[path = "../examples/raw_get.rs"]
@@ -13,14 +13,12 @@ mod example;
 
 #[tokio::test(start_paused = true)]
 async fn it_survives_idle_time_and_a_restart() {
-    let server = Arc::new(Server::start().await.unwrap());
-    let to_server = server.clone();
-    let dial = dial_fn(move |_| std::future::ready(to_server.connect_in_memory()));
+    let server = Server::start().await.unwrap();
     let (got, mut gets) = mpsc::unbounded_channel();
     let report = move |data: &[u8]| got.send(data.to_vec()).unwrap();
-    let host = "memory:2181".parse().unwrap();
+    let host = server.members_string().parse().unwrap();
     let path = "/zookeeper".to_owned();
-    let running = tokio::spawn(example::raw_get(dial, host, path, report));
+    let running = tokio::spawn(example::raw_get(server.dial(), host, path, report));
 
     assert_eq!(gets.recv().await.unwrap(), b"");
     let [session] = &server.sessions()[..] else {

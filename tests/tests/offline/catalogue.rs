@@ -20,15 +20,8 @@ const SECTIONS: [(&str, u32); 4] = [("A", 84), ("B", 80), ("C", 24), ("D", 18)];
 /// Letters that a test's name may have.
 const LONGEST_NAME: usize = 40;
 
-/// Directories of tests that may still have longer names, or numbers in them.
-const UNNAMED: [&str; 6] = [
-    "crates/zk-client",
-    "crates/zk-embedded",
-    "crates/zk-proto",
-    "crates/zk-recipes",
-    "crates/zk-transport",
-    "crates/zkctl",
-];
+/// Directories of tests that may still have longer names.
+const LONG_NAMES: [&str; 2] = ["crates/zk-client", "crates/zkctl"];
 
 const DIRECTORIES: [&str; 6] = [
     "crates",
@@ -49,14 +42,13 @@ struct Test {
 }
 
 impl Test {
-    fn is_unnamed(&self) -> bool {
-        UNNAMED.iter().any(|place| self.file.starts_with(place))
+    fn is_too_long(&self) -> bool {
+        let may_be_long = LONG_NAMES.iter().any(|place| self.file.starts_with(place));
+        self.name.len() > LONGEST_NAME && !may_be_long
     }
 
-    /// The numbers that its name begins with.
-    fn numbers_in_name(&self) -> impl Iterator<Item = String> {
-        let words = self.name.split('_').take_while(|word| is_number(word));
-        words.map(str::to_uppercase)
+    fn begins_with_number(&self) -> bool {
+        self.name.split('_').next().is_some_and(is_number)
     }
 }
 
@@ -105,16 +97,11 @@ fn read(source: &str, file: &Path, tests: &mut Vec<Test>) {
             marked = true;
         } else if let Some(function) = line.strip_prefix("fn ").filter(|_| marked) {
             let end = function.find('(').unwrap_or(function.len());
-            let mut test = Test {
+            tests.push(Test {
                 name: function.get(..end).unwrap_or_default().to_owned(),
                 file: file.to_owned(),
                 numbers: std::mem::take(&mut numbers),
-            };
-            if test.is_unnamed() {
-                let in_name: Vec<_> = test.numbers_in_name().collect();
-                test.numbers.extend(in_name);
-            }
-            tests.push(test);
+            });
             marked = false;
         } else if line.is_empty() {
             numbers.clear();
@@ -222,8 +209,7 @@ fn names_of_tests_are_short() {
     let tests = tests();
     let faulty: Vec<_> = tests
         .iter()
-        .filter(|test| !test.is_unnamed())
-        .filter(|test| test.name.len() > LONGEST_NAME || test.numbers_in_name().count() > 0)
+        .filter(|test| test.is_too_long() || test.begins_with_number())
         .map(|test| format!("{}: {}", test.file.display(), test.name))
         .collect();
     assert!(

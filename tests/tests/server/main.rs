@@ -7,8 +7,8 @@
 //! | `one_server` | yes | | one release |
 //! | `apache` | | | each release |
 //!
-//! `cargo xtask test` starts this program once per server, with the filter of these modules; without it,
-//! the variable `ZK_TESTS_SERVER` says which server the tests start.
+//! `cargo xtask test --full` starts this program once per server and leaves out the modules that do not
+//! run there. The variable `ZK_TESTS_SERVER` selects the server; without it, that is Apache ZooKeeper.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,6 +1,6 @@
 //! Tests that take most of a minute or more each. The module of a test says what it needs: nothing in
 //! `offline`; in `current_server`, the embedded server or Apache ZooKeeper; in `apache`, the latter,
-//! each release of it; in `one_apache`, one release.
+//! each release of it; in `one_apache`, one release. `mixed_fleets` is what two of them share.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -96,7 +96,7 @@ fn apply(number: &str, staging: &Path) -> Result<(), Box<dyn Error>> {
     let patch = fs::canonicalize(Path::new(PATCHES).join(format!("{number}.patch")))?;
     let ceiling = fs::canonicalize(staging)?;
     let applied = Command::new("git")
-        .args(["apply", "--whitespace=nowarn"])
+        .args(["apply", "--whitespace=nowarn", "-C1"])
         .arg(&patch)
         .current_dir(staging)
         // The copy lies in a checkout, and is none.

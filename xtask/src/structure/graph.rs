@@ -50,17 +50,17 @@ impl Graph {
         reached
     }
 
-    /// The imports that lead from a room to a later one of the list.
-    pub(crate) fn upward(&self, modules: &Modules, rooms: &[&str]) -> Vec<String> {
+    /// The imports that lead from a floor to a later one of the list.
+    pub(crate) fn upward(&self, modules: &Modules, floors: &[&[&str]]) -> Vec<String> {
         let files: Vec<_> = modules.files().collect();
-        let room = |file: usize| {
+        let floor = |file: usize| {
             let name = files[file].split('/').next()?;
             let name = name.strip_suffix(".rs").unwrap_or(name);
-            rooms.iter().position(|room| *room == name)
+            floors.iter().position(|rooms| rooms.contains(&name))
         };
         let imports = self.imports.iter();
         let upward = imports.filter(|(from, to)| {
-            matches!((room(*from), room(*to)), (Some(lower), Some(higher)) if lower < higher)
+            matches!((floor(*from), floor(*to)), (Some(lower), Some(higher)) if lower < higher)
         });
         upward
             .map(|(from, to)| format!("{} → {}", files[*from], files[*to]))

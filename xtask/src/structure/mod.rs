@@ -6,7 +6,7 @@
 //! | files | in `src`, without tests |
 //! | flat | files directly in `src` |
 //! | circle | files of the largest circle of imports |
-//! | upward | share of imports that lead from a lower room to a higher one, where rooms have an order |
+//! | upward | share of imports that lead from a lower floor to a higher one, where a crate has floors |
 //! | longest | lines of the longest file |
 //! | prose | lines with a word that speaks of people |
 //! | names | tests, letters of the median name and of the longest |
@@ -34,25 +34,19 @@ use crate::workspace::{Outcome, enter_workspace};
 use graph::Graph;
 use modules::Modules;
 
-/// The rooms of a crate, from the lowest to the highest: what is directly in `src`, by file name or
-/// directory. Of what is not listed, no import counts as upward.
-const ROOMS: [(&str, &[&str]); 1] = [(
+/// The floors of a crate from the lowest to the highest, each with its rooms: what is directly in `src`,
+/// by file name or directory. Of a room that is not listed, no import counts as upward.
+const FLOORS: [(&str, &[&[&str]]); 1] = [(
     "zk-client",
     &[
-        "error",
-        "session",
-        "shared",
-        "telemetry",
-        "driver",
-        "watch",
-        "lease",
-        "state_stream",
-        "ops",
-        "client",
-        "builder",
-        "blocking",
-        "testkit",
-        "cost",
+        &["error"],
+        &["session"],
+        &["shared"],
+        &["telemetry"],
+        &["driver"],
+        &["client", "builder", "lease", "state_stream", "watch"],
+        &["ops"],
+        &["blocking", "testkit", "cost"],
     ],
 )];
 
@@ -120,7 +114,7 @@ struct Figures {
     circle: Vec<String>,
     /// Imports between files.
     imports: usize,
-    /// Those that lead to a higher room, if the rooms have an order.
+    /// Those that lead to a higher floor, if the crate has floors.
     upward: Option<Vec<String>>,
     longest: (usize, String),
     prose: prose::Count,
@@ -134,8 +128,8 @@ impl Figures {
         let name = name.to_string_lossy().into_owned();
         let modules = Modules::read(&package.join("src"))?;
         let graph = Graph::of(&modules);
-        let rooms = ROOMS.iter().find(|(crate_name, _)| *crate_name == name);
-        let upward = rooms.map(|(_, rooms)| graph.upward(&modules, rooms));
+        let floors = FLOORS.iter().find(|(crate_name, _)| *crate_name == name);
+        let upward = floors.map(|(_, floors)| graph.upward(&modules, floors));
         let (prose, names) = prose::read(package)?;
         Ok(Figures {
             name,

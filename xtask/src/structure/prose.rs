@@ -4,25 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-const WORDS: [&str; 17] = [
-    "somebody",
-    "nobody",
-    "whoever",
-    "whom",
-    "anybody",
-    "everybody",
-    "told",
-    "tells",
-    "owe",
-    "owes",
-    "owed",
-    "hear",
-    "hears",
-    "heard",
-    "silence",
-    "silent",
-    "patience",
-];
+const WORDS: &str = "somebody nobody whoever whom anybody everybody told tells owe owes owed hear \
+                     hears heard silence silent patience";
 
 /// Lines with such words.
 #[derive(Debug, Default)]
@@ -61,7 +44,7 @@ pub(crate) fn read(package: &Path) -> io::Result<(Count, Vec<usize>)> {
 fn has_word(line: &str) -> bool {
     let line = line.to_lowercase();
     let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
-    words.any(|word| WORDS.contains(&word))
+    words.any(|word| WORDS.split(' ').any(|listed| listed == word))
 }
 
 fn names_of_tests(source: &str) -> impl Iterator<Item = &str> {

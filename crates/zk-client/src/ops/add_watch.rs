@@ -73,7 +73,12 @@ impl<'a> AddWatch<'a> {
         Call::read(self.client, OpCode::AddWatch, self.path)
             .watch(kind)
             .deadline(self.deadline)
-            .submit(&record, armed)
+            .submit_with(&record, {
+                let path = self.path.to_owned();
+                move |reply, client| {
+                    armed(reply, client).map_err(|error| error.at(OpCode::AddWatch, &path))
+                }
+            })
     }
 }
 

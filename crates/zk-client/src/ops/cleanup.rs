@@ -8,8 +8,8 @@ use std::future::Future;
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-pub(crate) use crate::session::cleanups::Target;
 use crate::session::requests::SlotKey;
+pub(crate) use crate::session::shutdown::cleanups::Target;
 use crate::shared::now;
 
 /// A clean-up that has not ended.

@@ -307,9 +307,7 @@ fn created(reply: &Reply, client: &Client) -> Result<Created> {
 /// The path without the client's chroot. A server answers with the path it was given.
 pub(crate) fn strip(client: &Client, path: String) -> String {
     match client.root().strip(&path) {
-        Some(stripped) if stripped.len() != path.len() && !zk_proto::seeded_bug!("B61") => {
-            stripped.to_owned()
-        }
+        Some(stripped) if stripped.len() != path.len() => stripped.to_owned(),
         _ => path,
     }
 }

@@ -237,10 +237,7 @@ impl Creation {
             orphan.set_creation(None);
             sessions.push(self.client().session().id);
             match (failed.kind(), failed.outcome()) {
-                _ if failed.is_unresolved()
-                    && failed.kind() != ErrorKind::DeadlineExceeded
-                    && !zk_proto::seeded_bug!("B84") =>
-                {
+                _ if failed.is_unresolved() && failed.kind() != ErrorKind::DeadlineExceeded => {
                     match self.find(&orphan, &sessions).await {
                         Ok(Some(found)) => {
                             orphan.armed = false;

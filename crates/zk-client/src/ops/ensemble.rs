@@ -10,8 +10,8 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::ops::operation::operation;
 use crate::ops::pending::{Call, Pending};
-use crate::session::config_znode::{CONFIG, parse, read_config};
 use crate::session::requests::Reply;
+use crate::session::servers::config_znode::{CONFIG, parse, read_config};
 use crate::session::watches::WatchKind;
 use crate::watch::Watch;
 

@@ -10,7 +10,7 @@ use zk_proto::{CreateMode, OpCode, Stat};
 use crate::client::Client;
 use crate::error::{Error, Outcome, Result};
 use crate::ops::create::{Create, strip};
-use crate::ops::op_list::{OpList, SentOps};
+use crate::ops::op_list::OpList;
 use crate::ops::operation::operation;
 use crate::ops::pending::{ANY_VERSION, Call, Pending, validate};
 
@@ -44,6 +44,18 @@ pub enum OpResult {
 ///     .create("/config/b", "2")
 ///     .commit()
 ///     .await?;
+/// # Ok(()) }
+/// ```
+///
+/// Each method takes the transaction and returns it, so a loop assigns it:
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client, paths: &[&str]) -> zk_client::Result<()> {
+/// let mut multi = zk.multi();
+/// for path in paths {
+///     multi = multi.delete(path);
+/// }
+/// multi.commit().await?;
 /// # Ok(()) }
 /// ```
 ///
@@ -148,12 +160,9 @@ impl<'a> Multi<'a> {
 
 operation!(Multi -> Vec<OpResult>; commit);
 
-fn written(sent: &SentOps, response: MultiResponse, client: &Client) -> Result<Vec<OpResult>> {
+fn written(response: MultiResponse, client: &Client) -> Result<Vec<OpResult>> {
     if let Some(error) = failure(&response) {
-        return Err(match error.failed_op() {
-            Some(index) => error.at(OpCode::Multi, sent.path(index)),
-            None => error,
-        });
+        return Err(error);
     }
     response
         .results

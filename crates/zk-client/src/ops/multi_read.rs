@@ -10,7 +10,7 @@ use zk_proto::{ErrorCode, OpCode, Stat};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::ops::op_list::{OpList, SentOps};
+use crate::ops::op_list::OpList;
 use crate::ops::operation::operation;
 use crate::ops::pending::{Call, Pending};
 
@@ -81,7 +81,7 @@ impl<'a> MultiRead<'a> {
 
 operation!(MultiRead -> Vec<ReadResult>);
 
-fn read(_: &SentOps, response: MultiResponse, _: &Client) -> Result<Vec<ReadResult>> {
+fn read(response: MultiResponse, _: &Client) -> Result<Vec<ReadResult>> {
     response
         .results
         .into_iter()

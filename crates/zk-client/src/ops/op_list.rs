@@ -22,7 +22,7 @@ pub(super) struct OpList {
 
 /// What is kept of the operations to decode their results.
 #[derive(Debug, Default)]
-pub(super) struct SentOps {
+struct SentOps {
     kinds: Vec<OpCode>,
     /// The paths, with commas in between.
     paths: String,
@@ -52,7 +52,7 @@ impl OpList {
         mut self,
         call: Call<'_>,
         op: OpCode,
-        read: fn(&SentOps, MultiResponse, &Client) -> Result<T>,
+        read: fn(MultiResponse, &Client) -> Result<T>,
     ) -> Pending<T> {
         let client = call.client;
         if let Some(error) = self.invalid {
@@ -70,7 +70,10 @@ impl OpList {
         };
         call.with_ops(&sent.kinds)
             .submit_with(&record, move |reply, client| {
-                read(&sent, sent.response(reply)?, client)
+                let results = sent.response(reply);
+                results
+                    .and_then(|results| read(results, client))
+                    .map_err(|error| sent.locate(op, error))
             })
     }
 }
@@ -86,10 +89,11 @@ impl SentOps {
         self.spans.push(start..self.paths.len());
     }
 
-    pub(super) fn path(&self, index: usize) -> &str {
-        let span = self.spans.get(index).cloned();
-        span.and_then(|span| self.paths.get(span))
-            .unwrap_or_default()
+    /// Adds the path of the operation that failed, or all paths if that is not known.
+    fn locate(&self, op: OpCode, error: Error) -> Error {
+        let span = error.failed_op().and_then(|index| self.spans.get(index));
+        let path = span.and_then(|span| self.paths.get(span.clone()));
+        error.at(op, path.unwrap_or(&self.paths))
     }
 
     /// The results, each of which must fit its operation.

@@ -344,7 +344,7 @@ impl<T> Pending<T> {
                 .with(|core| core.unsubscribe(now(), sub));
         }
         let error = match error.path() {
-            // That of one operation of a transaction.
+            // The decoder has added it.
             Some(_) => error,
             None => error.at(self.op, path),
         };

@@ -185,9 +185,6 @@ impl Session {
             self.lease_timeout = self.lease_timeout.min(self.timeout);
             self.last_contact = now;
             self.leader.handle_cut_off();
-            if zk_proto::seeded_bug!("A30") {
-                self.id = response.session_id;
-            }
             return if had.is_none() {
                 Established::WithoutSession
             } else {
@@ -197,7 +194,7 @@ impl Session {
         self.timeout = granted;
         let established = if had.is_none() {
             Established::New
-        } else if had == response.session_id || zk_proto::seeded_bug!("D15") {
+        } else if had == response.session_id {
             Established::Resumed
         } else {
             self.handle_expired();
@@ -212,11 +209,6 @@ impl Session {
         }
         self.password = response.password.clone();
         self.last_contact = now;
-        let asked = if zk_proto::seeded_bug!("D6") {
-            now
-        } else {
-            asked
-        };
         let asked = self.suspension.corrected(asked);
         self.acknowledged = Some(asked);
         self.leader
@@ -295,9 +287,6 @@ impl Session {
     /// not prove that the client has seen all of that transaction (ZOOKEEPER-1417).
     pub(crate) fn handle_zxid(&mut self, zxid: Zxid) {
         self.last_zxid = self.last_zxid.max(zxid);
-        if zk_proto::seeded_bug!("A14") {
-            self.last_zxid = zxid;
-        }
     }
 
     /// When the client counts the session as over by itself (ZOOKEEPER-4508): a third after its timeout,

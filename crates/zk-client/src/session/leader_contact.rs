@@ -184,9 +184,6 @@ impl LeaderContact {
     /// deadline is near; `None` while no write waits.
     pub(crate) fn overdue(&self, timeout: Duration) -> Option<Instant> {
         let late = self.deadline(timeout)?.checked_sub(late(timeout))?;
-        if zk_proto::seeded_bug!("H6") {
-            return (self.waiting > 0).then_some(late);
-        }
         (self.waiting > 0).then(|| late.max(self.waiting_since + answer_time(timeout)))
     }
 
@@ -197,7 +194,7 @@ impl LeaderContact {
         // A claimed renewal was lost with the previous connection.
         self.claimed = None;
         self.signs.clear();
-        if is_new || zk_proto::seeded_bug!("H1") {
+        if is_new {
             self.proven = self.proven.max(Some(asked));
             self.decided = self.decided.max(asked);
         }
@@ -233,10 +230,6 @@ impl LeaderContact {
 
     /// A write goes onto the wire.
     pub(crate) fn handle_written(&mut self, now: Instant) {
-        if zk_proto::seeded_bug!("H4") {
-            self.decided = self.decided.max(now);
-            return;
-        }
         if self.waiting == 0 {
             self.waiting_since = now;
         }

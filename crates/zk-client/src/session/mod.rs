@@ -12,50 +12,39 @@
 //! them. A file holds either a part, which does not import `Core`, or methods of `Core`, and then no
 //! file imports it.
 //!
-//! - Parts: `identity` with `leader_contact` and `suspension` (the session), `connection`, `requests`,
-//!   `watches` (the registry), `auth`, `relocation`, `server_health`, `abilities`, `config_follower`,
-//!   `state_tracker`, `shutdown` with `cleanups`, `counters`, `wakers`.
-//! - What happens to a request: `submit`, `replies`, `resend`, `disconnect`.
-//! - What happens on a connection: `handshake`, `login`, `credentials`, `keeper_features`, `rearm`,
-//!   `receive`, `throttled`, `unsubscribe`, `config_follow`, `server_list`.
-//! - How it ends: `expiry`, `close`.
-//! - What others see: `report`, `state`, `statistics`.
+//! Each room holds a part in its `mod.rs`, or several parts, and the methods of `Core` that belong to
+//! it:
+//!
+//! - `requests`: submitting, parking, answering. The part owns the table of slots.
+//! - `connection`: handshake, input and output, arming watches again, what is lost with a connection.
+//! - `auth`: logins and credentials.
+//! - `abilities`: operations that not every server has, and what is sent instead.
+//! - `watches`: the registry of watches; `unsubscribe` has the methods of `Core`.
+//! - `servers`: the list of servers, the move to another one, their failures, and the ensemble's
+//!   configuration.
+//! - `shutdown`: deadlines, the end of the session and of the client, clean-ups.
+//!
+//! The session itself is in `identity`, `leader_contact`, `suspension` and `token`; its state in
+//! `state`, `state_readers` and `state_tracker`. `counters`, `statistics` and `report` are what an
+//! operator sees. `failure` is why a request has no answer, `wakers` what is woken after the lock is
+//! released.
 
 mod abilities;
 mod auth;
-pub(crate) mod cleanups;
-mod close;
-mod config_follow;
-mod config_follower;
-pub(crate) mod config_znode;
 mod connection;
 pub(crate) mod counters;
-mod credentials;
-mod disconnect;
-mod expiry;
 pub(crate) mod failure;
-mod handshake;
 pub(crate) mod identity;
-mod keeper_features;
 pub(crate) mod leader_contact;
-mod login;
-mod rearm;
-mod receive;
-mod relocation;
-mod replies;
 mod report;
 pub(crate) mod requests;
-mod resend;
-mod server_health;
-mod server_list;
-mod shutdown;
+pub(crate) mod servers;
+pub(crate) mod shutdown;
 pub(crate) mod state;
 pub(crate) mod state_readers;
 mod state_tracker;
 pub(crate) mod statistics;
-mod submit;
 pub(crate) mod suspension;
-mod throttled;
 pub(crate) mod token;
 mod unsubscribe;
 pub(crate) mod wakers;
@@ -72,12 +61,12 @@ pub(crate) use self::requests::{Limits, Request};
 
 use self::abilities::ServerAbilities;
 use self::auth::Auth;
-use self::config_follower::ConfigFollower;
 use self::connection::Connection;
 use self::counters::Counters;
-use self::relocation::Relocation;
 use self::requests::Requests;
-use self::server_health::ServerHealth;
+use self::servers::config_follower::ConfigFollower;
+use self::servers::health::ServerHealth;
+use self::servers::relocation::Relocation;
 use self::shutdown::Shutdown;
 use self::state_tracker::StateTracker;
 use self::wakers::Wakeups;
@@ -222,10 +211,9 @@ impl Core {
     /// Whether a request goes onto the wire now.
     #[inline]
     fn takes_requests(&self) -> bool {
-        let rearming = self.registry.is_rearming() && !zk_proto::seeded_bug!("B58");
         self.is_connected()
             && !self.relocation.is_moving()
-            && !rearming
+            && !self.registry.is_rearming()
             && !self.abilities.awaits_features()
     }
 

@@ -16,7 +16,7 @@ impl Core {
     pub(crate) fn snapshot(&self, now: Instant) -> Statistics {
         let (watches, subscribers) = self.registry.counts();
         let delivered = self.registry.counters();
-        let (counts, traffic) = (&self.requests.slots.counts, self.counters.traffic());
+        let (counts, traffic) = (self.requests.counts(), self.counters.traffic());
         let volume = self.counters.volume();
         let link = self.connection.link.as_ref().filter(|link| link.is_open());
         let contact = link.map_or(self.session.last_contact(), Link::last_received);

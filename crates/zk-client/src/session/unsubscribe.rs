@@ -15,6 +15,7 @@ use crate::session::{Core, OpSet};
 
 impl Core {
     /// The next event of a watch; `waker` is woken when there is one.
+    #[inline]
     pub(crate) fn poll_event(&mut self, sub: SubId, waker: &Waker) -> Option<WatchEvent> {
         self.registry.poll(sub, waker, &mut self.wakeups.wakers)
     }
@@ -25,7 +26,8 @@ impl Core {
         self.registry.is_nameless()
     }
 
-    /// Whether a watch has ended although the session goes on, and all its events have been read.
+    /// Whether a watch has ended although the session is alive, and all its events have been read.
+    #[inline]
     pub(crate) fn is_abandoned(&self, sub: SubId) -> bool {
         self.registry.is_abandoned(sub)
     }

@@ -17,7 +17,7 @@ use zk_proto::{HostPort, OpCode, SessionId};
 
 use crate::error::Error;
 use crate::session::counters::CounterSnapshot;
-use crate::session::requests::Seen;
+use crate::session::requests::ReplyIds;
 use crate::session::state::State;
 use crate::session::state_readers::ReaderId;
 use crate::shared::{Shared, now};
@@ -216,7 +216,7 @@ impl Observed {
         &mut self,
         op: OpCode,
         submitted: Instant,
-        seen: Option<Seen>,
+        seen: Option<ReplyIds>,
         failed: Option<&Error>,
     ) {
         #[cfg(feature = "metrics")]
@@ -248,7 +248,7 @@ fn emit_done(
     op: OpCode,
     path: &str,
     submitted: Instant,
-    seen: Option<Seen>,
+    seen: Option<ReplyIds>,
     failed: Option<&Error>,
 ) {
     let latency = now().saturating_duration_since(submitted);

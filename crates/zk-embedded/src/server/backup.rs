@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::Server;
+use super::handle::Server;
 use crate::core::Snapshot;
 use crate::net::shared::now;
 

@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use zk_proto::config;
 
-use super::Server;
 use super::dial::MemoryDial;
+use super::handle::Server;
 use crate::core::{Pose, State};
 use crate::net::listener;
 use crate::net::shared::{Shared, now, run_clock};

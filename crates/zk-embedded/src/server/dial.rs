@@ -104,3 +104,37 @@ impl fmt::Debug for MemoryDial {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Server;
+
+    #[tokio::test]
+    async fn hosts_are_members_and_nothing_else() {
+        let builder = Server::builder().members(2).in_memory();
+        let server = builder.start().await.unwrap();
+        assert_eq!(server.members_string(), "member-0:2181,member-1:2181");
+        let dial = server.dial();
+        let host = |host: &str| HostPort {
+            host: host.to_owned(),
+            port: 2181,
+        };
+        assert!(dial.dial(&host("member-1")).await.is_ok());
+        for unknown in ["member-2", "member-", "zk1"] {
+            let Err(DialError::Other(error)) = dial.dial(&host(unknown)).await else {
+                panic!("{unknown} is a member");
+            };
+            let text = error.to_string();
+            assert!(
+                text.contains(unknown) && text.contains("member-0:2181"),
+                "{text}"
+            );
+        }
+        drop(server);
+        let Err(DialError::Other(error)) = dial.dial(&host("member-1")).await else {
+            panic!("a stopped member accepts");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

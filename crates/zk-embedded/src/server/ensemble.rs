@@ -1,6 +1,6 @@
 //! Elections, partitions and lag.
 
-use super::Server;
+use super::handle::Server;
 use crate::net::shared::now;
 
 impl Server {

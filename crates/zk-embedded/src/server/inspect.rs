@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zk_proto::{SessionId, Zxid};
 
-use super::Server;
+use super::handle::Server;
 use crate::core::{NodeInfo, SessionInfo, Txn, WatchCounts};
 use crate::net::shared::now;
 

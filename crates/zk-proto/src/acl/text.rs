@@ -11,7 +11,8 @@ use nom::multi::fold_many0;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Offset, Parser};
 
-use super::{Acl, Permissions};
+use super::entry::Acl;
+use super::permissions::Permissions;
 
 /// The schemes that servers have.
 const SCHEMES: [&str; 8] = [
@@ -187,7 +188,7 @@ fn up_to_permissions(input: &str) -> IResult<&str, (&str, Permissions)> {
     fail(input)
 }
 
-/// Whether the permissions of an entry are missing, so that its id goes on into the next one.
+/// Whether the permissions of an entry are missing, so that its id extends into the next one.
 fn swallows_another_entry(id: &str) -> bool {
     let mut parts = id.split(',').skip(1);
     parts.any(|part| {

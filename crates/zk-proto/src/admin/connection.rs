@@ -8,7 +8,8 @@ use nom::multi::separated_list0;
 use nom::sequence::{delimited, preceded, separated_pair};
 use nom::{IResult, Parser};
 
-use super::{AdminError, Entries, check};
+use super::entries::Entries;
+use super::error::{AdminError, check};
 use crate::ids::SessionId;
 
 /// A connection, as the server reports it.
@@ -92,7 +93,7 @@ fn connection(input: &str) -> IResult<&str, ClientConnection> {
     ))
 }
 
-/// Up to the interest, or the attributes; an IPv6 address may be in brackets of its own.
+/// The text before the interest or the attributes; an IPv6 address may be in brackets.
 fn address(input: &str) -> IResult<&str, &str> {
     alt((
         recognize((tag("["), take_until("]:"), tag("]:"), digit1)),

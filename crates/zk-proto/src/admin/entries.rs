@@ -1,6 +1,6 @@
 use std::ops::Deref;
 
-use super::{AdminError, unexpected};
+use super::error::{AdminError, unexpected};
 use crate::unreadable::UnreadableLine;
 
 /// The readable entries of a reply with one entry per line, in the server's order.

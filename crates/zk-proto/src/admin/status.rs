@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::connection::{CONNECTION, connection_line};
-use super::{AdminError, ClientConnection, check, unexpected};
+use super::connection::{CONNECTION, ClientConnection, connection_line};
+use super::error::{AdminError, check, unexpected};
 use crate::ids::Zxid;
 use crate::unreadable::UnreadableLine;
 

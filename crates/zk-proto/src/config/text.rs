@@ -8,7 +8,7 @@ use nom::character::complete::{char, space0, u64 as number};
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Offset, Parser};
 
-use super::{ClientAddress, EnsembleConfig, Role, Server, ServerAddress};
+use super::servers::{ClientAddress, EnsembleConfig, Role, Server, ServerAddress};
 use crate::host::{whole_host, whole_port};
 use crate::unreadable::UnreadableLine;
 

@@ -314,7 +314,7 @@ fn bracketed_instead(entry: &str) -> Option<String> {
     }
 }
 
-/// Whether a scheme that ends with a colon may stand in front of it.
+/// Whether the text after a scheme and its colon is a host and a port.
 fn is_host_and_port(text: &str) -> bool {
     let port = text.rsplit_once(':').map(|(_, port)| port);
     let is_number = text.starts_with(|c: char| c.is_ascii_digit());

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Decode, DecodeError, DecodeProblem};
+use super::error::{DecodeError, DecodeProblem};
 
 /// Payloads up to this many bytes are copied out of the frame, so that a small value does not keep
 /// a whole read buffer alive.
@@ -275,18 +275,6 @@ impl<'a> Decoder<'a> {
         let left = self.remaining();
         self.error(field, at, DecodeProblem::Truncated { needed, left })
     }
-}
-
-/// Reads a record that starts `offset` bytes into a reply frame.
-///
-/// Bytes after the record are tolerated: newer servers may append fields. Where a record must fill
-/// its frame, use a [`Decoder`] and [`Decoder::finish`].
-///
-/// # Errors
-/// Those of the record's [`Decode`].
-#[inline]
-pub fn decode_frame<'a, T: Decode<'a>>(frame: &'a Bytes, offset: usize) -> Result<T, DecodeError> {
-    T::decode(&mut Decoder::at(frame, offset))
 }
 
 /// UTF-8 in which characters outside the BMP are two three-byte surrogates.

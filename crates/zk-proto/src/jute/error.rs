@@ -32,7 +32,8 @@ pub enum DecodeProblem {
     #[error("impossible length {0}")]
     BadLength(i32),
     /// A string that is not UTF-8. Java writes characters outside the BMP as CESU-8, which
-    /// [`Decoder::string`] understands and [`Decoder::str`] cannot.
+    /// [`Decoder::string`](super::Decoder::string) reads and [`Decoder::str`](super::Decoder::str) does
+    /// not.
     #[error("text is not valid UTF-8")]
     NotUtf8,
     /// A null where the protocol has none.

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{DecodeError, DecodeProblem};
+use super::error::{DecodeError, DecodeProblem};
 
 /// Bytes of a frame's length.
 const PREFIX: usize = 4;

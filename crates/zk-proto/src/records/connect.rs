@@ -109,7 +109,7 @@ impl<'a> Decode<'a> for ConnectResponse {
 }
 
 fn optional_bool(input: &mut Decoder<'_>) -> Result<Option<bool>, DecodeError> {
-    if input.remaining() == 0 && !crate::seeded_bug!("B5") {
+    if input.remaining() == 0 {
         Ok(None)
     } else {
         input.bool("read_only").map(Some)

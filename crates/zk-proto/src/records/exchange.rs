@@ -2,15 +2,24 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{
-    AddWatchRequest, AddWatchResponse, AuthRequest, CheckVersionRequest, CheckWatchesRequest,
-    Create2Response, CreateRequest, CreateResponse, CreateTtlRequest, DeleteContainerRequest,
-    DeleteRequest, ExistsRequest, GetAclRequest, GetAclResponse, GetAllChildrenNumberRequest,
-    GetAllChildrenNumberResponse, GetChildren2Request, GetChildren2Response, GetChildrenRequest,
-    GetChildrenResponse, GetDataRequest, GetDataResponse, GetEphemeralsRequest,
-    GetEphemeralsResponse, MultiRequest, MultiResponse, ReconfigRequest, RemoveWatchesRequest,
-    ReplyHeader, RequestHeader, SaslRequest, SaslResponse, SetAclRequest, SetDataRequest,
-    SetWatches2Request, SetWatchesRequest, StatResponse, SyncRequest, SyncResponse, WhoAmIResponse,
+use super::auth::{AuthRequest, SaslRequest, SaslResponse, WhoAmIResponse};
+use super::children::{
+    GetAllChildrenNumberRequest, GetAllChildrenNumberResponse, GetChildren2Request,
+    GetChildren2Response, GetChildrenRequest, GetChildrenResponse, GetEphemeralsRequest,
+    GetEphemeralsResponse,
+};
+use super::header::{ReplyHeader, RequestHeader};
+use super::multi::{MultiRequest, MultiResponse};
+use super::node::{
+    CheckVersionRequest, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest,
+    DeleteContainerRequest, DeleteRequest, ExistsRequest, GetAclRequest, GetAclResponse,
+    GetDataRequest, GetDataResponse, SetAclRequest, SetDataRequest, StatResponse, SyncRequest,
+    SyncResponse,
+};
+use super::reconfig::ReconfigRequest;
+use super::watch::{
+    AddWatchRequest, AddWatchResponse, CheckWatchesRequest, RemoveWatchesRequest,
+    SetWatches2Request, SetWatchesRequest,
 };
 use crate::error_code::ErrorCode;
 use crate::event::WatcherEvent;

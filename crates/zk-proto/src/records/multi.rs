@@ -2,10 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{
-    CheckVersionRequest, Children, Create2Response, CreateRequest, CreateResponse,
-    CreateTtlRequest, DeleteRequest, ErrorResponse, GetChildrenRequest, GetChildrenResponse,
-    GetDataRequest, GetDataResponse, SetDataRequest, StatResponse,
+use super::children::{Children, GetChildrenRequest, GetChildrenResponse};
+use super::node::{
+    CheckVersionRequest, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest,
+    DeleteRequest, ErrorResponse, GetDataRequest, GetDataResponse, SetDataRequest, StatResponse,
 };
 use crate::error_code::ErrorCode;
 use crate::jute::record::record;

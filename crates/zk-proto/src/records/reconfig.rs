@@ -1,6 +1,6 @@
 //! Changing the ensemble.
 
-use super::GetDataResponse;
+use super::node::GetDataResponse;
 use crate::jute::record::record;
 
 record! {

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::Children;
+use super::children::Children;
 use crate::event::wire_enum;
 use crate::ids::Zxid;
 use crate::jute::record::{Field, record};

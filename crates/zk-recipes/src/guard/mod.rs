@@ -30,7 +30,22 @@ use crate::retry::RetryBackoff;
 /// A lock, a lease or a leadership, as long as it is held. Not `Clone`: it is released once.
 ///
 /// The guards of the recipes, such as `LockGuard` and `Term`, have the methods of this type, and
-/// `AsRef<Guard>` passes any of them to a function that takes `&Guard`.
+/// `AsRef<Guard>` passes any of them to a function that takes `&Guard`:
+///
+/// ```
+/// use zk_recipes::{Guard, LockGuard};
+///
+/// fn report(guard: &Guard) {
+///     println!("{} is held with the token {}", guard.path(), guard.token());
+/// }
+///
+/// fn report_lock(lock: &LockGuard) {
+///     report(lock.as_ref());
+/// }
+/// ```
+///
+/// They are released with `release` or `resign`, or, if several tasks share them, with
+/// `release_shared` or `resign_shared`.
 ///
 /// Dropping a guard releases it in the background, also outside a runtime: the drop submits the
 /// deletion of its znode, and [`Client::close`] waits for that.
@@ -248,9 +263,6 @@ impl Guard {
     /// # Errors
     /// The guard is lost.
     pub fn check(&self) -> Result<(), GuardLost> {
-        if zk_proto::seeded_bug!("A61") {
-            return Ok(());
-        }
         if let Some(lost) = self.loss.get() {
             return Err(lost);
         }
@@ -386,7 +398,7 @@ pub(crate) async fn run_until<F: Future>(
 impl Drop for Guard {
     fn drop(&mut self) {
         self.end_renewal();
-        if !self.armed.load(Ordering::Relaxed) || zk_proto::seeded_bug!("D3") {
+        if !self.armed.load(Ordering::Relaxed) {
             return;
         }
         let delete = self.client.delete(&self.path);

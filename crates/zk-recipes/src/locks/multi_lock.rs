@@ -71,11 +71,6 @@ impl MultiLock {
     /// These locks. One that is given twice is acquired once.
     pub fn new(locks: impl IntoIterator<Item = Lock>) -> Self {
         let mut locks: Vec<_> = locks.into_iter().collect();
-        if zk_proto::seeded_bug!("H3") {
-            locks.sort_by(|a, b| a.queue().parent().cmp(b.queue().parent()));
-            locks.dedup_by(|a, b| a.queue().parent() == b.queue().parent());
-            return MultiLock { locks };
-        }
         locks.sort_by_cached_key(|lock| lock.queue().absolute());
         MultiLock { locks }
     }
@@ -126,7 +121,6 @@ impl MultiLock {
         let mut held = MultiGuard::default();
         for same_path in self.by_path()? {
             match take_at_one_path(&same_path, wait).await {
-                Err(_) if zk_proto::seeded_bug!("A72") => {}
                 Err(error) => return Err(error),
                 Ok(Some(mut guards)) => held.guards.append(&mut guards.guards),
                 Ok(None) => {

@@ -152,7 +152,9 @@ impl WriteGuard {
             .rsplit_once(WRITER)
             .and_then(|(_, number)| Some((path::parent(writer.path())?, number)))
         else {
-            return Err(Error::Unsupported("kazoo's layout has no way to downgrade"));
+            return Err(Error::Unsupported(
+                "kazoo's layout has no downgrade; the lock is released",
+            ));
         };
         let name = format!("{}{READER}{sequence}", Guid::random().prefix());
         let reader = DeleteOnDrop::new(writer.client(), path::join(parent, &name));

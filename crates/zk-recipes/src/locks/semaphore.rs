@@ -344,11 +344,7 @@ impl Semaphore {
                 return Ok(Taken::Held(lease));
             }
             if !wait {
-                if zk_proto::seeded_bug!("B98") {
-                    lease.forget();
-                } else {
-                    lease.release().await?;
-                }
+                lease.release().await?;
                 return Ok(Taken::NoneFree);
             }
             wait_for_change(&mut connections, watch, limit).await;

@@ -285,9 +285,7 @@ impl ContenderQueue {
                     }
                 }
                 // Servers delete containers and empty parents that are unused; create them again.
-                Err(error)
-                    if error.kind() == ErrorKind::NoNode && !zk_proto::seeded_bug!("A75") =>
-                {
+                Err(error) if error.kind() == ErrorKind::NoNode => {
                     ensure_parent(&self.without_deadline, &self.parent, self.layout).await?;
                 }
                 // `connected` waits for the next session, or fails with the reason why there is none.
@@ -343,9 +341,6 @@ impl ContenderQueue {
                 return Ok(Turn::PlaceLost);
             }
             let Some(own) = entries.iter().find(|e| place.is_named(&e.name)) else {
-                if zk_proto::seeded_bug!("A62") {
-                    std::future::pending::<()>().await;
-                }
                 return Ok(Turn::PlaceLost);
             };
             let Some(ahead) = obstacle(&entries, own) else {
@@ -365,10 +360,6 @@ impl ContenderQueue {
                 place.release().await?;
                 return Ok(Turn::NotYet);
             }
-            let ahead = match entries.first() {
-                Some(head) if zk_proto::seeded_bug!("A65") => head,
-                _ => ahead,
-            };
             let ahead = path::join(&self.parent, &ahead.name);
             // Not `exists`, which would leave a watch for the creation of a deleted znode (B68).
             match self.without_deadline.get(&ahead).watch().await {
@@ -377,11 +368,7 @@ impl ContenderQueue {
                     // Reads again after every event: a gap and the end of a session, too.
                     watch.await;
                 }
-                Err(error) if error.kind() == ErrorKind::NoNode => {
-                    if zk_proto::seeded_bug!("A63") {
-                        std::future::pending::<()>().await;
-                    }
-                }
+                Err(error) if error.kind() == ErrorKind::NoNode => {}
                 Err(error) => backoff.sleep_after(error).await?,
             }
             // Sent together with the read of the children that shows the new head.

@@ -37,20 +37,9 @@ impl EntryPatterns {
     /// The entries among the children, the head first.
     pub(crate) fn entries<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<QueueEntry> {
         let mut queue: Vec<_> = names.filter_map(|name| self.entry(name)).collect();
-        if zk_proto::seeded_bug!("L2") {
-            let any = queue.first().map_or(0, |c| c.sequence);
-            queue.sort_by_key(|c| (c.sequence.wrapping_sub(any), c.shared));
-            return queue;
-        }
         queue.sort_by(|a, b| a.order_from(0).cmp(&b.order_from(0)));
         let head = head(&queue);
         queue.rotate_left(head);
-        if zk_proto::seeded_bug!("B81") {
-            queue.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-        if zk_proto::seeded_bug!("B82") {
-            queue.sort_by_key(|c| c.sequence);
-        }
         queue
     }
 
@@ -103,13 +92,6 @@ fn head(queue: &[QueueEntry]) -> usize {
 /// one is always ahead of the other, whatever else is among the children.
 pub(crate) fn obstacle<'a>(queue: &'a [QueueEntry], own: &QueueEntry) -> Option<&'a QueueEntry> {
     let conflicts = |c: &&QueueEntry| !(own.shared && c.shared);
-    if zk_proto::seeded_bug!("L2") {
-        let place = queue.iter().position(|c| c == own)?;
-        return queue.iter().take(place).rfind(conflicts);
-    }
-    if zk_proto::seeded_bug!("B93") && own.shared {
-        return queue.iter().rfind(conflicts);
-    }
     let place = |c: &'a QueueEntry| c.order_from(own.sequence);
     let ahead = queue
         .iter()

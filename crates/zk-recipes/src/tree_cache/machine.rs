@@ -233,8 +233,7 @@ impl Machine {
                 // If the stat has not changed while contact was lost, the data need not be read.
                 Some(entry) => {
                     let known = entry.cached.generation;
-                    let is_of_session = known >= self.session || zk_proto::seeded_bug!("M1");
-                    known < self.generation && is_of_session
+                    known < self.generation && known >= self.session
                 }
                 // Only the watch of an `exists` reports its creation.
                 None => self.one_shot && **path == **self.tree.base(),
@@ -375,10 +374,8 @@ impl Machine {
         // In each generation a node's children are listed once: when the node is first confirmed.
         let mut lists = true;
         if let Some(known) = self.tree.get(path).map(|entry| &entry.cached) {
-            let comparable = known.generation == query.generation || zk_proto::seeded_bug!("M1");
-            if comparable
+            if known.generation == query.generation
                 && (stat.czxid, stat.mzxid) < (known.stat.czxid, known.stat.mzxid)
-                && !zk_proto::seeded_bug!("A74")
             {
                 // On one connection the answers never go back: an older one is a server's fault. On the
                 // next connection the zxids may be from another history, also in the same session.

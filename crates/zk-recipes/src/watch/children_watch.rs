@@ -124,8 +124,7 @@ impl Followed for ChildrenState {
             ) => {
                 let changed = |stat: &Stat| (stat.czxid, stat.pzxid);
                 let (stat, known) = (changed(stat), changed(known));
-                let same_names = names == known_names || zk_proto::seeded_bug!("P5");
-                (same_names && stat == known) || (zk_proto::seeded_bug!("M1") && stat <= known)
+                names == known_names && stat == known
             }
             (ChildrenState::Absent, ChildrenState::Absent) => true,
             _ => false,

@@ -177,8 +177,7 @@ impl Followed for DataState {
                 },
             ) => {
                 let written = |stat: &Stat| (stat.czxid, stat.mzxid, stat.version);
-                (data == known_data && written(stat) == written(known))
-                    || (zk_proto::seeded_bug!("M1") && stat.mzxid <= known.mzxid)
+                data == known_data && written(stat) == written(known)
             }
             (DataState::Absent, DataState::Absent) => true,
             _ => false,

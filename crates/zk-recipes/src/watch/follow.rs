@@ -117,7 +117,7 @@ async fn read_current<S: Followed>(
 async fn read_or_absent<S: Followed>(client: &Client, path: &str) -> zk_client::Result<(S, Watch)> {
     loop {
         match S::read(client, path).await {
-            Err(error) if error.kind() == ErrorKind::NoNode && !zk_proto::seeded_bug!("C14") => {}
+            Err(error) if error.kind() == ErrorKind::NoNode => {}
             read => return read,
         }
         let (stat, watch) = client.exists(path).watch().await?;

@@ -1,11 +1,9 @@
 //! The cost of loading a tree in requests and round trips: on a network with a fixed delay, and a
 //! virtual clock on which nothing else takes time.
 
-use super::common;
-
 use std::time::Duration;
 
-use common::{fill, memory, received, soon};
+use super::common::{fill, memory, received, soon};
 use tokio::time::Instant;
 use zk_recipes::TreeCache;
 

@@ -15,8 +15,8 @@ mod common;
 #[path = "../common/trees.rs"]
 mod trees;
 
-mod astray;
 mod documentation;
+mod isolated_server;
 mod load_trips;
 mod other_servers;
 mod restore;

@@ -1,12 +1,10 @@
 //! The recipes on servers with fewer operations than Apache ZooKeeper 3.9, imitated by the embedded
 //! server, on a paused clock.
 
-use super::{closing, common};
-
 use std::time::Duration;
 
-use closing::Closing;
-use common::{LAYOUTS, Memory, memory, memory_with, soon, start, until};
+use super::closing::Closing;
+use super::common::{self, LAYOUTS, Memory, memory, memory_with, soon, start, until};
 use zk_client::{BackoffPolicy, Client, ErrorCode, ErrorKind, WatchEvent, WatchMode};
 use zk_embedded::fault::{Action, on};
 use zk_embedded::{Pose, Server};

@@ -1,11 +1,9 @@
 //! Recipes on an ensemble that is restored from a backup: its zxids are smaller, by chance equal, or
 //! greater than before.
 
-use super::common;
-
 use std::time::Duration;
 
-use common::{Memory, memory_with, soon, until};
+use super::common::{self, Memory, memory_with, soon, until};
 use zk_client::{Client, Outcome, RetryPolicy};
 use zk_embedded::WallClock;
 use zk_embedded::fault::on;

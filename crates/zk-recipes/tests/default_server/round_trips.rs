@@ -1,12 +1,10 @@
 //! The cost of locks in requests and round trips: on a network with a fixed delay, and a virtual clock
 //! on which nothing else takes time.
 
-use super::common;
-
 use std::future::Future;
 use std::time::Duration;
 
-use common::{LAYOUTS, Memory, memory, received, soon, start, until};
+use super::common::{LAYOUTS, Memory, memory, received, soon, start, until};
 use tokio::time::Instant;
 use zk_recipes::{Election, Layout, LeaderLatch, Lock, ReadLock, Semaphore, TreeCache, WriteLock};
 

@@ -1,10 +1,8 @@
 //! Caches of trees that change while connections and sessions are lost.
 
-use super::{common, trees};
-
-use common::{pose, soon, until, until_unwatched};
+use super::common::{self, pose, soon, until, until_unwatched};
+use super::trees::{Contents, client, contents, copy, tree};
 use fastrand::Rng;
-use trees::{Contents, client, contents, copy, tree};
 use zk_client::Client;
 use zk_embedded::fault::{Action, on};
 use zk_embedded::{Pose, Server};

@@ -1,10 +1,8 @@
 //! Barriers when replies, connections and sessions are lost.
 
-use super::common;
-
 use std::time::Duration;
 
-use common::{Memory, address, at, end_session, has_root, memory, soon, start, until};
+use super::common::{self, Memory, address, at, end_session, has_root, memory, soon, start, until};
 use zk_client::Client;
 use zk_embedded::{Pose, Server, fault::on};
 use zk_proto::OpCode;

@@ -1,8 +1,6 @@
 //! Recipes that meet at one znode through different roots, and at one path of different ensembles.
 
-use super::common;
-
-use common::{LAYOUTS, memory, soon, start, until};
+use super::common::{LAYOUTS, memory, soon, start, until};
 use zk_client::Client;
 use zk_recipes::{
     Barrier, CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, Election, Error, Lock,

@@ -1,11 +1,9 @@
 //! The cost of locks under contention, their names, and their parents.
 
-use super::common;
-
 use std::time::Duration;
 
-use common::{
-    LAYOUTS, at, end_session, memory, memory_with, paths, pose, received, soon, start, until,
+use super::common::{
+    self, LAYOUTS, at, end_session, memory, memory_with, paths, pose, received, soon, start, until,
 };
 use zk_client::{Acl, Client, Permissions};
 use zk_embedded::Pose;

@@ -1,12 +1,10 @@
 //! Elections, latches and observers.
 
-use super::common;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{at, end_session, memory, soon, start, until};
+use super::common::{self, at, end_session, memory, soon, start, until};
 use zk_embedded::fault::on;
 use zk_recipes::{Contender, Election, GuardLost, LeaderLatch, LeaderStream};
 

@@ -1,15 +1,14 @@
 //! Locks when replies are lost, sessions expire and callers drop their waits.
 
-use super::common;
-
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use common::{
-    address, dropped_after, end_session, has_root, is_restored, paths, soon, until, until_unwatched,
+use super::common::{
+    self, address, dropped_after, end_session, has_root, is_restored, paths, soon, until,
+    until_unwatched,
 };
 use zk_client::Client;
 use zk_embedded::{Server, fault::on};

@@ -1,10 +1,8 @@
 //! Paths that the recipes refuse.
 
-use super::common;
-
 use std::time::Duration;
 
-use common::{LAYOUTS, memory, received, soon};
+use super::common::{LAYOUTS, memory, received, soon};
 use zk_client::{Client, ErrorKind, Outcome};
 use zk_recipes::{
     Barrier, CacheError, ChildrenWatch, DataWatch, Election, Error, LeaderLatch, Lock, MultiLock,

@@ -1,10 +1,8 @@
 //! Readers and writers.
 
-use super::common;
-
 use std::time::Duration;
 
-use common::{LAYOUTS, at, dropped_after, end_session, memory, soon, start, until};
+use super::common::{self, LAYOUTS, at, dropped_after, end_session, memory, soon, start, until};
 use zk_embedded::fault::on;
 use zk_proto::OpCode;
 use zk_recipes::{Error, GuardLost, Layout, ReadLock, WriteLock};

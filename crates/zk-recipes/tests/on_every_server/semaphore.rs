@@ -1,12 +1,12 @@
 //! Semaphores.
 
-use super::common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{LAYOUTS, dropped_after, end_session, memory, soon, start, until, until_unwatched};
+use super::common::{
+    LAYOUTS, dropped_after, end_session, memory, soon, start, until, until_unwatched,
+};
 use tokio::task::JoinSet;
 use zk_recipes::{Error, Layout, Semaphore};
 

@@ -1,12 +1,10 @@
 //! `DataWatch`, `ChildrenWatch` and `PatientChildrenWatch` on a clock that can be paused.
 
-use super::common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{end_session, has_root, root};
+use super::common::{self, end_session, has_root, root};
 use tokio::time::{Instant, sleep, timeout};
 use zk_client::{Client, Dial, DialError, Dialing, HostPort, Transport};
 use zk_embedded::Server;

@@ -14,6 +14,6 @@ mod common;
 #[path = "../common/trees.rs"]
 mod trees;
 
-mod chaos;
-mod chaos_shared;
+mod chaos_exclusion;
+mod chaos_updates;
 mod tree_cache_at_size;

@@ -1,11 +1,9 @@
 //! Caches of large trees. These run on the default server only: with one-shot watches they take minutes
 //! in debug builds, since each change of a directory lists all of its names again.
 
-use super::{common, trees};
-
-use common::{fill, soon, until};
+use super::common::{self, fill, soon, until};
+use super::trees::{client, contents, tree};
 use fastrand::Rng;
-use trees::{client, contents, tree};
 use zk_recipes::TreeCache;
 
 /// More children than 64 K; the cache is initialized although children are created and deleted.

@@ -52,7 +52,7 @@ pub struct Hosts {
     again: bool,
     /// The server of the last attempt.
     pub(super) current: Option<HostPort>,
-    /// Of servers that have been tried.
+    /// The addresses of the servers that have been tried.
     pub(super) addresses: HashMap<HostPort, Addresses>,
     /// Servers to try before the others, and without delay.
     pub(super) preferred: VecDeque<HostPort>,
@@ -110,7 +110,7 @@ impl Hosts {
     /// Sets the servers that are tried in each round after those of the list, without those that are in
     /// the list. [`replace`](Self::replace) and [`update`](Self::update) clear the fallback.
     ///
-    /// This is for names that may reach the ensemble although its own list lacks them, such as a
+    /// The fallback is for names that may reach the ensemble and are not in its own list, such as a
     /// gateway's.
     pub fn set_fallback(&mut self, hosts: Vec<HostPort>) {
         self.fallback = distinct(hosts);
@@ -179,7 +179,7 @@ impl Hosts {
         timing.budget(self.attempts_in_session())
     }
 
-    /// What is known of the addresses of a server.
+    /// The known addresses of a server.
     pub fn addresses_of(&self, host: &HostPort) -> Option<&Addresses> {
         self.addresses.get(host)
     }
@@ -282,9 +282,10 @@ impl Hosts {
 
     /// The last attempt's connection ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Instant) {
-        let proven = self.connected_at.take().is_some_and(|at| {
-            now.saturating_duration_since(at) >= PROVEN || zk_proto::seeded_bug!("B44")
-        });
+        let proven = self
+            .connected_at
+            .take()
+            .is_some_and(|at| now.saturating_duration_since(at) >= PROVEN);
         if proven {
             self.proven = true;
             self.start_over();

@@ -46,10 +46,6 @@ impl Timing {
         let attempts = u32::try_from(attempts)
             .unwrap_or(u32::MAX)
             .max(MIN_ATTEMPTS);
-        let attempts = match zk_proto::seeded_bug!("B45") {
-            true => 1,
-            false => attempts,
-        };
         (self.session_timeout / attempts).clamp(MIN_CONNECT_TIME, MAX_CONNECT_TIME)
     }
 

@@ -38,7 +38,7 @@ impl<T> Link<T> {
 
     /// One ping in a stalled output buffer is enough; more would only follow it (B23).
     fn ping_waits_to_be_written(&self) -> bool {
-        !self.pings.is_empty() && !self.out.is_empty() && !zk_proto::seeded_bug!("B23")
+        !self.pings.is_empty() && !self.out.is_empty()
     }
 
     /// Writes a ping if one is due.

@@ -111,9 +111,6 @@ impl<T> Link<T> {
         let refused = ErrorCode::from_i32(header.err);
         match header.xid {
             xid::PING => {
-                if zk_proto::seeded_bug!("B19") && self.pings.is_empty() {
-                    return Err(Disconnect::Unsolicited(xid::PING));
-                }
                 // The server cannot have answered a ping that has not been taken yet.
                 if self
                     .pings
@@ -146,7 +143,7 @@ impl<T> Link<T> {
                 let Some(request) = self.in_flight.pop_front() else {
                     return Err(Disconnect::Unsolicited(got));
                 };
-                if got != request.xid && !zk_proto::seeded_bug!("B17") {
+                if got != request.xid {
                     let expected = request.xid;
                     self.in_flight.push_front(request);
                     return Err(Disconnect::XidMismatch { got, expected });

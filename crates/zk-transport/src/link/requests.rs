@@ -31,15 +31,12 @@ impl<T> Link<T> {
         let from = self.out.len();
         framed(&mut self.out, xid, op, record);
         let size = self.out.len() - from - 4;
-        if size > limit && !zk_proto::seeded_bug!("A17") {
+        if size > limit {
             self.out.truncate(from);
             return Err(size);
         }
         // ZOOKEEPER-3253: after the largest xid comes 1; zero and below have other meanings.
         self.next_xid = xid.checked_add(1).unwrap_or(1);
-        if zk_proto::seeded_bug!("B16") {
-            self.next_xid = xid.wrapping_add(1);
-        }
         self.last_sent = now;
         let (start, end) = (self.taken + from as u64, self.taken + self.out.len() as u64);
         self.in_flight.push_back(InFlight {

@@ -1,4 +1,4 @@
-//! What a connection has to remember.
+//! The state of a connection, and its getters.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,9 +14,6 @@ use super::wire::put_length;
 /// A third would keep the session alive. A lease that counts only what a quorum has seen needs a
 /// recent sign of life at any time the program writes, also when it was idle before.
 pub fn ping_interval(timeout: Duration) -> Duration {
-    if zk_proto::seeded_bug!("H6") {
-        return timeout / 3;
-    }
     timeout / 12
 }
 

@@ -1,6 +1,7 @@
 //! The loop, and one attempt to connect: from the choice of the server to the end of the connection.
 
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use zk_proto::HostPort;
@@ -47,9 +48,9 @@ pub async fn next_attempt<E: Reconnect>(endpoint: &mut E) -> Option<Planned> {
     loop {
         let known = |endpoint: &mut E| !endpoint.with_hosts(|hosts| hosts.is_empty());
         let found = wait(endpoint, false, |endpoint, _| match known(endpoint) {
-            true => std::task::Poll::Ready(()),
+            true => Poll::Ready(()),
             // The endpoint wakes the task when it has servers.
-            false => std::task::Poll::Pending,
+            false => Poll::Pending,
         });
         if let Waited::Stop = found.await {
             return None;

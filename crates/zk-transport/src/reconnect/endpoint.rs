@@ -1,4 +1,4 @@
-//! What the loop needs of the machine that it connects.
+//! The interface between the loop and the machine that it connects.
 
 use std::task::Waker;
 use std::time::Duration;
@@ -79,7 +79,7 @@ pub struct Standby {
     pub stop: bool,
     /// End the present attempt in its pause or while it dials, because another server is preferred now.
     /// The reason is [`Disconnect::Moving`](crate::Disconnect::Moving). At other times `leave` has no
-    /// effect; [`next_attempt`](Reconnect::next_attempt) should clear it.
+    /// effect. [`next_attempt`](Reconnect::next_attempt) must clear it, or the loop would spin.
     pub leave: bool,
     /// When to call [`poll_standby`](Reconnect::poll_standby) again, at the latest.
     pub due: Option<Instant>,

@@ -1,20 +1,21 @@
 //! The loop that keeps a connection open: dial the next server, shake hands, move bytes until the
 //! connection ends, back off, again.
 //!
-//! What outlives a connection is an endpoint ([`Reconnect`]): it says which servers there are and how
-//! long its session lives, starts the handshake on a new stream, and gets back what a lost connection
-//! has left unsent. The loop does the rest:
+//! What outlives a connection is an endpoint ([`Reconnect`]): it has the list of servers and the
+//! session's timeout, starts the handshake on a new stream, and gets back what a lost connection has
+//! left unsent. [`LinkEndpoint`] is one for programs that only send requests and handle replies. The
+//! loop does the rest:
 //!
-//! - The next server is chosen by [`Hosts`](crate::Hosts), with the pause that backing off demands; a
-//!   session that exists bounds the pause ([`Timing::pause`](crate::Timing::pause)).
-//! - A [`Login`](crate::Login) prepares its mechanism before the server is dialled, so that a slow ticket is not
-//!   taken for a slow server (ZOOKEEPER-4275).
+//! - [`Hosts`](crate::Hosts) chooses the next server, and the pause before it; a session that exists
+//!   bounds the pause ([`Timing::pause`](crate::Timing::pause)).
+//! - A [`Login`](crate::Login) prepares its mechanism before the server is dialled, so that a slow ticket
+//!   is not taken for a slow server (ZOOKEEPER-4275).
 //! - Dialling and the handshake share a budget, a part of the session's timeout
 //!   ([`Timing::budget`](crate::Timing::budget)): a server that does not answer leaves time for others.
-//! - [`pump`](crate::pump()) moves the bytes. When it ends, the endpoint is notified, and the loop begins
+//! - [`pump`](crate::pump()) moves the bytes. When it ends, the loop notifies the endpoint and begins
 //!   anew.
-//! - While there is no connection, the endpoint's own deadlines go on
-//!   ([`poll_standby`](Reconnect::poll_standby)), and it can end the loop or the attempt.
+//! - While there is no connection, the loop polls the endpoint for its own deadlines
+//!   ([`poll_standby`](Reconnect::poll_standby)), and the endpoint can end the loop or the attempt.
 //!
 //! [`stay_connected`] is the whole loop. A caller that instruments each attempt, with a span for one,
 //! composes it of [`next_attempt`] and [`connect`].

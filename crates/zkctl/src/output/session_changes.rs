@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_change_after_the_first_session_counts() {
+    fn changes_begin_after_the_first_session() {
         let connected = |session, epoch| State::Connected {
             session: SessionId(session),
             epoch,

@@ -196,7 +196,7 @@ fn of_set(version: i32, found: &Stat, ours: bool, seen: Zxid) -> Verdict<Stat> {
         Verdict::NotApplied
     } else if found.version != version.wrapping_add(1) {
         Verdict::Unknown
-    } else if ours && found.mzxid > seen && !zk_proto::seeded_bug!("A55") {
+    } else if ours && found.mzxid > seen {
         Verdict::Applied(*found)
     } else {
         Verdict::Conflict
@@ -289,9 +289,7 @@ async fn resolve<W: ConditionalWrite>(
             let found = match write.look(before.seen).await {
                 // In another session the znode may have another history, with versions and zxids
                 // of its own: the ensemble may have been restored from a backup.
-                Ok(_) if epoch(client) != before.epoch && !zk_proto::seeded_bug!("M1") => {
-                    Ok(Verdict::Unknown)
-                }
+                Ok(_) if epoch(client) != before.epoch => Ok(Verdict::Unknown),
                 found => found,
             };
             match found {

@@ -4,9 +4,11 @@
 //! requests that an older server is sent instead, [`keeper_flags`] reads the features of a ClickHouse
 //! Keeper.
 
+mod keeper_features;
 pub(crate) mod keeper_flags;
 pub(crate) mod op_set;
 pub(crate) mod request_form;
+mod resend;
 pub(crate) mod server_history;
 
 use std::time::{Duration, Instant};

@@ -10,7 +10,7 @@ use zk_proto::records::{Create2Response, CreateRequest, MultiOp, MultiRequest};
 use zk_proto::{CreateMode, Encode, OpCode, SessionId, Stat, Zxid, decode_frame};
 
 use crate::session::abilities::op_set::OpSet;
-use crate::session::requests::reply::Seen;
+use crate::session::requests::reply::ReplyIds;
 
 /// A creation that was sent as `create`.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct PlainCreate {
     data_length: i32,
     /// The session that owns the znode if the znode is ephemeral, else none.
     owner: SessionId,
-    created: Option<(String, Seen)>,
+    created: Option<(String, ReplyIds)>,
 }
 
 impl PlainCreate {
@@ -41,7 +41,7 @@ impl PlainCreate {
     }
 
     /// The server has created the znode at `path`; its stat is to be read.
-    pub(crate) fn set_created(&mut self, path: String, seen: Seen) {
+    pub(crate) fn set_created(&mut self, path: String, seen: ReplyIds) {
         self.created = Some((path, seen));
     }
 
@@ -54,7 +54,7 @@ impl PlainCreate {
     /// stat of a znode without changes, as that of `create2` has: with the version that another
     /// client's write has left, the caller could overwrite data that it never saw. So only what is not
     /// known otherwise is taken from `read`.
-    pub(crate) fn answer(&self, read: Option<Stat>) -> Option<(Bytes, Seen)> {
+    pub(crate) fn answer(&self, read: Option<Stat>) -> Option<(Bytes, ReplyIds)> {
         let (path, seen) = self.created.as_ref()?;
         let zxid = seen.zxid;
         // The znode may have been deleted, and another created at its path.

@@ -1,7 +1,10 @@
 //! The requests of a client: those in flight and those that wait for a connection.
 
+mod replies;
 pub(crate) mod reply;
+mod slot;
 mod slots;
+mod submit;
 
 use std::collections::{HashSet, VecDeque};
 use std::task::Waker;
@@ -10,11 +13,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use zk_proto::{Encode, ErrorCode, OpCode};
 
-pub(crate) use self::reply::{Answer, Reply, Seen};
-pub(crate) use self::slots::{Slot, SlotKey, Slots};
+pub(crate) use self::reply::{Answer, Reply, ReplyIds};
+pub(crate) use self::slot::{Slot, SlotKey};
 
+use self::slots::Slots;
 use crate::error::Outcome;
 use crate::session::abilities::op_set::OpSet;
+use crate::session::counters::Classes;
 use crate::session::failure::{Failure, Replay};
 use crate::session::wakers::IDLE_CAPACITY;
 use crate::session::watches::{MailboxLimits, Registry, SubId, WatchIntent};
@@ -55,9 +60,9 @@ pub(crate) struct Limits {
 /// The requests of a client.
 #[derive(Debug)]
 pub(super) struct Requests {
-    pub(super) slots: Slots,
+    slots: Slots,
     /// Requests that wait for a connection, or for its watches to be armed, in submission order.
-    pub(super) parked: VecDeque<SlotKey>,
+    parked: VecDeque<SlotKey>,
     /// How many of the requests and credentials that wait for a connection have no caller any more.
     abandoned: usize,
     /// No slot's deadline is earlier.
@@ -82,6 +87,72 @@ impl Requests {
         self.slots.len().saturating_sub(self.abandoned)
     }
 
+    /// The slot of a request.
+    #[inline]
+    pub(super) fn get(&self, key: SlotKey) -> Option<&Slot> {
+        self.slots.get(key)
+    }
+
+    /// The slot of a request, to be changed.
+    #[inline]
+    pub(super) fn get_mut(&mut self, key: SlotKey) -> Option<&mut Slot> {
+        self.slots.get_mut(key)
+    }
+
+    /// How the requests have ended, by class.
+    pub(super) fn counts(&self) -> &Classes {
+        &self.slots.counts
+    }
+
+    /// A new request. Its slot is owned by the caller and queued; its record is empty.
+    #[inline]
+    pub(super) fn insert(&mut self, request: &Request<'_>, watch: Option<WatchIntent>) -> SlotKey {
+        self.slots.insert(
+            request.op,
+            request.needs,
+            request.path,
+            request.replay,
+            watch,
+            request.deadline,
+        )
+    }
+
+    /// New credentials, of which the server has to answer whether it accepts them.
+    pub(super) fn insert_credentials(&mut self, deadline: Option<Instant>) -> SlotKey {
+        let (op, replay) = (OpCode::Auth, Replay::Always);
+        let key = (self.slots).insert(op, OpSet::NONE, "", replay, None, deadline);
+        self.note_deadline(deadline);
+        key
+    }
+
+    /// The request is in flight or parked with a record of so many bytes.
+    #[inline]
+    pub(super) fn handle_submitted(
+        &mut self,
+        key: SlotKey,
+        bytes: usize,
+        deadline: Option<Instant>,
+    ) {
+        self.slots.hold_bytes(key, bytes);
+        self.note_deadline(deadline);
+    }
+
+    /// The request is refused, and its caller gets the reason by other means.
+    pub(super) fn withdraw(&mut self, key: SlotKey, wakes: &mut Vec<Waker>) {
+        self.slots.abandon(key, wakes);
+    }
+
+    /// The answer to a request, or its failure; `waker` is woken when there is one.
+    #[inline]
+    pub(super) fn poll(
+        &mut self,
+        key: SlotKey,
+        waker: &Waker,
+        wakes: &mut Vec<Waker>,
+    ) -> Option<Answer> {
+        self.slots.poll(key, waker, wakes)
+    }
+
     /// The slots of parked requests.
     pub(super) fn parked(&self) -> impl Iterator<Item = &Slot> + Clone {
         self.parked.iter().filter_map(|key| self.slots.get(*key))
@@ -98,7 +169,7 @@ impl Requests {
     /// [forgotten](Self::forget_abandoned) first.
     pub(super) fn check_room(&self) -> Result<bool, Failure> {
         let (held, most) = (self.slots.len(), self.limits.outstanding);
-        if self.outstanding() >= most && !zk_proto::seeded_bug!("D9") {
+        if self.outstanding() >= most {
             return Err(Failure::QueueFull);
         }
         let (bytes, limit) = (self.slots.bytes(), self.limits.outstanding_bytes);
@@ -111,7 +182,7 @@ impl Requests {
     }
 
     /// A slot with this deadline is in use.
-    pub(super) fn note_deadline(&mut self, deadline: Option<Instant>) {
+    fn note_deadline(&mut self, deadline: Option<Instant>) {
         if let Some(deadline) = deadline
             && self.next_deadline.is_none_or(|next| deadline < next)
         {
@@ -130,6 +201,42 @@ impl Requests {
             slot.held_back = true;
         }
         self.parked.push_back(key);
+    }
+
+    /// The request waits for the next connection, before those that wait already and before those in
+    /// flight.
+    pub(super) fn park_first(&mut self, key: SlotKey) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.held_back = true;
+            slot.goes_first = true;
+        }
+        self.parked.push_front(key);
+    }
+
+    /// Takes all parked requests.
+    pub(super) fn take_parked(&mut self) -> VecDeque<SlotKey> {
+        std::mem::take(&mut self.parked)
+    }
+
+    /// These requests wait for the next connection, in this order.
+    pub(super) fn set_parked(&mut self, parked: VecDeque<SlotKey>) {
+        for key in &parked {
+            if let Some(slot) = self.slots.get_mut(*key) {
+                slot.held_back = true;
+            }
+        }
+        self.parked = parked;
+    }
+
+    /// Removes and returns the parked requests that `keeps` does not keep, in submission order.
+    pub(super) fn remove_parked(&mut self, keeps: impl Fn(&Slot) -> bool) -> Vec<SlotKey> {
+        let (slots, mut removed) = (&self.slots, Vec::new());
+        self.parked.retain(|key| {
+            let kept = slots.get(*key).is_some_and(&keeps);
+            removed.extend((!kept).then_some(*key));
+            kept
+        });
+        removed
     }
 
     /// The caller has gone. Returns the watch of an answer that it has not taken.
@@ -155,12 +262,8 @@ impl Requests {
     /// Frees the parked requests that no caller waits for.
     pub(super) fn forget_abandoned(&mut self, registry: &mut Registry) {
         self.abandoned = 0;
-        for key in std::mem::take(&mut self.parked) {
-            if self.slots.get(key).is_some_and(Slot::is_awaited) {
-                self.parked.push_back(key);
-            } else {
-                self.let_go(key, registry);
-            }
+        for key in self.remove_parked(Slot::is_awaited) {
+            self.let_go(key, registry);
         }
     }
 
@@ -184,7 +287,7 @@ impl Requests {
         key: SlotKey,
         result: Result<Bytes, ErrorCode>,
         watch: Option<SubId>,
-        seen: Option<Seen>,
+        seen: Option<ReplyIds>,
         wakes: &mut Vec<Waker>,
     ) {
         let reply = Reply {

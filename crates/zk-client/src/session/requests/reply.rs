@@ -14,7 +14,7 @@ pub(crate) struct Reply {
     /// The watch that was set.
     pub(crate) watch: Option<SubId>,
     /// None if no server has answered this request by itself.
-    pub(crate) seen: Option<Seen>,
+    pub(crate) seen: Option<ReplyIds>,
 }
 
 impl Reply {
@@ -35,9 +35,9 @@ impl Reply {
     }
 }
 
-/// The numbers of a reply, for the log.
+/// The xid and the zxid of a reply, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct ReplyIds {
     pub(crate) xid: Xid,
     pub(crate) zxid: Zxid,
 }
@@ -46,7 +46,6 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) result: Result<Reply, Box<Failure>>,
-    /// The path as the caller gave it; empty if a request other than a transaction or `addWatch`
-    /// succeeded.
+    /// The path as the caller gave it; empty if the request succeeded.
     pub(crate) path: String,
 }

@@ -106,9 +106,7 @@ impl Registry {
         let was_last = self.table.leave(id);
         let sub = self.table.remove(id)?;
         wakes.extend(sub.waker);
-        if zk_proto::seeded_bug!("B63") {
-            self.table.end(sub.kind, &sub.path, &mut Vec::new());
-        } else if !was_last {
+        if !was_last {
             return None;
         }
         self.unwatch(sub.kind, sub.path)
@@ -143,7 +141,7 @@ impl Registry {
         }
         // ZOOKEEPER-4475: a child event belongs to another watch; a recursive watch has an event of the
         // child itself.
-        if !of_children || zk_proto::seeded_bug!("B65") {
+        if !of_children {
             self.recursive_over(path, &mut due);
         }
         self.deliver(&mut due, kind, path, zxid, wakes);
@@ -250,6 +248,7 @@ impl Registry {
 
     /// The next event of a subscriber, with the path as the server sent it, chroot included. If there is
     /// none, `waker` is woken when one comes. No event follows [`WatchEvent::SessionEnded`].
+    #[inline]
     pub(crate) fn poll(
         &mut self,
         id: SubId,
@@ -270,6 +269,7 @@ impl Registry {
 
     /// Whether the watch has ended although its session continues, because no server can guard it, and
     /// the subscriber has read all its events.
+    #[inline]
     pub(crate) fn is_abandoned(&self, id: SubId) -> bool {
         self.table
             .get(id)

@@ -18,11 +18,6 @@ const BATCH_BYTES: usize = 128 * 1024;
 impl Registry {
     /// The connection was lost; `last` is the newest zxid received over it.
     pub(crate) fn handle_disconnect(&mut self, last: Zxid) {
-        if zk_proto::seeded_bug!("B52") {
-            for sub in self.table.iter_mut() {
-                sub.guarded = self.connection;
-            }
-        }
         self.ends.insert(self.connection, last);
         self.connection = self.connection.wrapping_add(1);
         self.rearming = Rearming::default();
@@ -53,16 +48,14 @@ impl Registry {
             for (first, sub) in self.table.firsts(kind) {
                 let since = self.end_of(sub.guarded);
                 ends.insert(sub.guarded, since);
-                if !lasting || !zk_proto::seeded_bug!("B53") {
-                    let since = if lasting { Zxid::ZERO } else { since };
-                    groups
-                        .entry((lasting, since, kind))
-                        .or_default()
-                        .push(first);
-                }
-                if lasting && !zk_proto::seeded_bug!("B54") {
+                if lasting {
                     gaps.extend(self.table.ring(Some(first)).map(|id| (id, since)));
                 }
+                let since = if lasting { Zxid::ZERO } else { since };
+                groups
+                    .entry((lasting, since, kind))
+                    .or_default()
+                    .push(first);
             }
         }
         self.ends = ends;
@@ -204,7 +197,7 @@ impl Registry {
             };
             let before = std::mem::replace(&mut sub.guarded, connection);
             // A read, or a new subscriber, has armed it in the meantime.
-            if before == connection || *kind != WatchKind::Exist || zk_proto::seeded_bug!("A40") {
+            if before == connection || *kind != WatchKind::Exist {
                 continue;
             }
             let mut due = Vec::new();

@@ -85,7 +85,7 @@ pub(crate) fn start_watchdog(command: &Command) -> Result<Option<Watchdog>, Fail
     match command {
         Command::Lock(_) | Command::Elect(_) => Watchdog::start()
             .map(Some)
-            .map_err(|error| Failure::io("start this program a second time", error)),
+            .map_err(|error| Failure::io("start the watchdog process", error)),
         _ => Ok(None),
     }
 }
@@ -125,7 +125,7 @@ impl Guarding<'_> {
         };
         // A guard that is lost, or about to be, is released with the session.
         if !matches!(ended, Ok(Ended { lost: true, .. })) && held.check().is_ok() {
-            self.release(held, signals).await;
+            self.release(held, &guarded, signals).await;
         }
         ended
     }
@@ -316,7 +316,7 @@ impl Guarding<'_> {
     }
 
     /// Releases the guard. If that takes too long, or a signal arrives, closing the session releases it.
-    async fn release(&self, held: Held, signals: &mut Signals) {
+    async fn release(&self, held: Held, guarded: &Guarded, signals: &mut Signals) {
         let released = tokio::select! {
             biased;
             _ = signals.next() => return,
@@ -324,7 +324,8 @@ impl Guarding<'_> {
         };
         if let Ok(Err(error)) = released {
             self.notices.say(format_args!(
-                "cannot release it: {}",
+                "cannot release {}: {}; the end of the session releases it",
+                visible_line(&guarded.path),
                 explain_recipe(&error)
             ));
         }
