@@ -20,8 +20,9 @@ pub enum Error {
     /// A request to the ensemble failed.
     #[error(transparent)]
     Client(#[from] zk_client::Error),
-    /// The guard that the operation depends on is lost. The operation had no effect.
-    #[error("the guard was lost, and the operation had no effect; acquire again")]
+    /// The guard that the operation depends on is lost. A fenced transaction has written nothing then;
+    /// the work of a guard's `run` may have had effects before it was dropped.
+    #[error("the guard was lost; acquire again, and look at what was done under it")]
     Lost(#[from] GuardLost),
     /// A wait for a lock, an election or a lease gave up: this many entries of it in the queue were
     /// lost one after the other, each sooner than a session lasts. Each was lost with its session, or
@@ -101,12 +102,17 @@ impl Error {
         self.client().map(zk_client::Error::kind)
     }
 
-    /// What is known about the effect: that of the failed request, and
-    /// [`NotSent`](Outcome::NotSent) if no request is the cause, since all other errors are found
-    /// before anything takes effect.
+    /// What is known about the effect: that of the failed request;
+    /// [`Unknown`](Outcome::Unknown) for a lost guard, as the error of `guard.run(work).await?` is the
+    /// same whether `work` has had effects or not; and [`NotSent`](Outcome::NotSent) for all other
+    /// errors, which are found before anything takes effect.
     pub fn outcome(&self) -> Outcome {
-        self.client()
-            .map_or(Outcome::NotSent, zk_client::Error::outcome)
+        match self {
+            Error::Lost(_) => Outcome::Unknown,
+            error => error
+                .client()
+                .map_or(Outcome::NotSent, zk_client::Error::outcome),
+        }
     }
 
     /// The znode that the error is about, as far as the error has a path.

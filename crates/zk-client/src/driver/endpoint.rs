@@ -193,6 +193,7 @@ impl Reconnect for CoreEndpoint<'_> {
             ..
         } = closed;
         self.mechanism = None;
+        self.wakes = Vec::new();
         let (reason, missing) = self.shared.with(|core| {
             let reason = match reason {
                 Disconnect::ClosedInHandshake => core.closed_unserved(),

@@ -300,18 +300,24 @@ impl MultiGuard {
     }
 
     /// Releases all of them through a shared reference, the last acquired first: see
-    /// [`LockGuard::release_shared`].
+    /// [`LockGuard::release_shared`]. From this call on all of the guards are lost.
     ///
     /// # Errors
-    /// As [`release`](Self::release).
+    /// As [`release`](Self::release). The other locks are released also if one cannot be; the error is
+    /// the first.
     ///
     /// # Cancel safety
     /// After a dropped future, the drop of the guard releases the remaining locks, or another call.
     pub async fn release_shared(&self) -> Result<()> {
-        for guard in self.guards.iter().rev() {
-            guard.release_shared().await?;
+        for guard in &self.guards {
+            guard.as_ref().lose(GuardLost::Released);
         }
-        Ok(())
+        let mut result = Ok(());
+        for guard in self.guards.iter().rev() {
+            // A lock that cannot be released keeps none of the others.
+            result = result.and(guard.release_shared().await);
+        }
+        result
     }
 }
 

@@ -228,7 +228,12 @@ async fn replace(writer: &Guard, reader: &str, identifier: &[u8]) -> Result<Stat
                 return Err(Error::Lost(writer.lose_missing()));
             }
             Err(error) if error.kind() == ErrorKind::SessionExpired => {
-                return Err(Error::Lost(writer.lose(GuardLost::SessionEnded)));
+                let lost = writer.lose(GuardLost::SessionEnded);
+                let unknown = match error.outcome() {
+                    Outcome::Unknown => Some(error),
+                    _ => unknown,
+                };
+                return Err(unknown.map_or(Error::Lost(lost), Error::Client));
             }
             Err(error) if backoff.allows(&error) => {
                 backoff.sleep().await;
@@ -243,7 +248,9 @@ async fn replace(writer: &Guard, reader: &str, identifier: &[u8]) -> Result<Stat
             // The effect of the transaction is still unknown, which the caller has to know first.
             Err(error) => return Err(unknown.unwrap_or(error).into()),
         }
-        writer.check()?;
+        if let Err(lost) = writer.check() {
+            return Err(unknown.map_or(Error::Lost(lost), Error::Client));
+        }
     }
 }
 

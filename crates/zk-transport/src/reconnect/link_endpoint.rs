@@ -59,12 +59,16 @@ pub trait LinkHandler {
     }
 }
 
-/// A [`Link`] for one connection after the other, without a login.
+/// A [`Link`] for one connection after the other, without a login. With
+/// [`ReconnectOptions::login`](super::ReconnectOptions::login) it fails closed: the loop ends with
+/// [`Disconnect::LoginFailed`], and no request is sent.
 #[derive(Debug)]
 pub struct LinkEndpoint<H: LinkHandler> {
     handler: H,
     hosts: Hosts,
     link: Option<Link<H::Token>>,
+    /// The session timeout that the last server has granted.
+    granted: Option<Duration>,
     stop: bool,
 }
 
@@ -75,6 +79,7 @@ impl<H: LinkHandler> LinkEndpoint<H> {
             handler,
             hosts,
             link: None,
+            granted: None,
             stop: false,
         }
     }
@@ -107,6 +112,11 @@ impl<H: LinkHandler> Endpoint for LinkEndpoint<H> {
                 self.handler.handle_notification(now, link, event);
             } else {
                 let received = link.handle_frame(frame)?;
+                if let Received::Connected(response) = &received {
+                    let milliseconds = u64::try_from(response.timeout_ms).ok();
+                    let granted = milliseconds.filter(|milliseconds| *milliseconds > 0);
+                    self.granted = granted.map(Duration::from_millis);
+                }
                 self.handler.handle_received(now, link, received)?;
             }
         }
@@ -130,7 +140,7 @@ impl<H: LinkHandler> Reconnect for LinkEndpoint<H> {
         let timeout = Duration::from_millis(milliseconds);
         match request.session_id {
             SessionId::NONE => Timing::before_session(timeout),
-            _ => Timing::of_session(timeout),
+            _ => Timing::of_session(self.granted.unwrap_or(timeout)),
         }
     }
 
@@ -142,6 +152,15 @@ impl<H: LinkHandler> Reconnect for LinkEndpoint<H> {
     }
 
     fn handle_dialled(&mut self, now: Instant, opening: Opening<'_>) -> bool {
+        if opening.mechanism.is_some() {
+            let reason = Disconnect::LoginFailed {
+                mechanism: String::new(),
+                cause: SaslError::Unusable("a LinkEndpoint does not log in".to_owned()),
+            };
+            self.handler
+                .handle_closed(opening.host, &reason, Vec::new());
+            return false;
+        }
         let request = self.handler.connect_request();
         self.link = Some(Link::new(now, &request, opening.budget));
         true
