@@ -15,6 +15,7 @@ use crate::session::{Core, OpSet};
 
 impl Core {
     /// The next event of a watch; `waker` is woken when there is one.
+    #[inline]
     pub(crate) fn poll_event(&mut self, sub: SubId, waker: &Waker) -> Option<WatchEvent> {
         self.registry.poll(sub, waker, &mut self.wakeups.wakers)
     }
