@@ -1,11 +1,11 @@
 //! The client for programs without a runtime.
 //!
-//! [`Client`] runs the asynchronous [`Client`](crate::Client) on a thread of its own. The operations are
-//! the same, with [`wait()`](crate::Get::wait) in place of `.await` on every builder and every
-//! [`Pending`](crate::Pending). [`Client::wait`](self::Client::wait) blocks on any other future, such as
-//! those of recipes, which take the asynchronous client from
-//! [`Client::as_async`](self::Client::as_async). [`Client::iter`](self::Client::iter) makes an iterator
-//! of a stream.
+//! [`Client`] runs the asynchronous [`Client`](crate::Client) on a thread of its own. The
+//! operations are the same, with [`wait()`](crate::Get::wait) in place of `.await` on every builder
+//! and every [`Pending`](crate::Pending). [`Client::wait`](self::Client::wait) blocks on any other
+//! future, such as those of recipes, which take the asynchronous client from
+//! [`Client::as_async`](self::Client::as_async). [`Client::iter`](self::Client::iter) makes an
+//! iterator of a stream.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -62,8 +62,8 @@ use crate::shared::Shared;
 ///
 /// Clones share the session, and several threads can use one client at once. The drop of the last
 /// handle closes the session and blocks until that is done, for [`ClientBuilder::close_timeout`] at
-/// most. It does not block in an asynchronous task, nor while clones of the asynchronous client keep the
-/// session open.
+/// most. It does not block in an asynchronous task, nor while clones of the asynchronous client
+/// keep the session open.
 #[derive(Clone)]
 pub struct Client {
     // Dropped before the thread, which ends after it.
@@ -113,8 +113,8 @@ impl Client {
         runtime.block_on(future)
     }
 
-    /// Blocks until a future is done, or until `timeout` has passed: the future is then dropped, and its
-    /// `# Cancel safety` section says what follows.
+    /// Blocks until a future is done, or until `timeout` has passed: the future is then dropped,
+    /// and its `# Cancel safety` section says what follows.
     pub fn wait_timeout<F: IntoFuture>(&self, future: F, timeout: Duration) -> Option<F::Output> {
         self.wait(async {
             tokio::time::timeout(timeout, future.into_future())
@@ -123,8 +123,8 @@ impl Client {
         })
     }
 
-    /// The asynchronous client, for recipes and for tasks on another runtime. Its clones keep the session
-    /// open, as handles of this type do.
+    /// The asynchronous client, for recipes and for tasks on another runtime. Its clones keep the
+    /// session open, as handles of this type do.
     pub fn as_async(&self) -> &crate::Client {
         &self.zk
     }

@@ -160,10 +160,11 @@ impl ClientBuilder {
         }
     }
 
-    /// The session timeout to request; 10 s by default. Servers allow 2 to 20 of their ticks (4 s to
-    /// 40 s by default) and clamp values outside; [`Client::session`] has the negotiated one.
+    /// The session timeout to request; 10 s by default. Servers allow 2 to 20 of their ticks (4 s
+    /// to 40 s by default) and clamp values outside; [`Client::session`] has the negotiated one.
     ///
-    /// After this long without contact the ensemble ends the session and deletes its ephemeral znodes.
+    /// After this long without contact the ensemble ends the session and deletes its ephemeral
+    /// znodes.
     pub fn session_timeout(mut self, timeout: Duration) -> Self {
         self.session_timeout = timeout;
         self
@@ -171,15 +172,15 @@ impl ClientBuilder {
 
     /// How long [`connect`](Self::connect) waits for the first session; 15 s by default.
     ///
-    /// In this time the client tries all servers again and again, also those that refuse connections:
-    /// they may be starting.
+    /// In this time the client tries all servers again and again, also those that refuse
+    /// connections: they may be starting.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long an operation may take, with the wait for a connection; 30 s by default, `None` for no
-    /// limit. Each operation's own `deadline` takes precedence.
+    /// How long an operation may take, with the wait for a connection; 30 s by default, `None` for
+    /// no limit. Each operation's own `deadline` takes precedence.
     ///
     /// Without a deadline a request waits as long as no server can be reached. But a read, which is
     /// sent again after each lost connection, fails with [`ErrorKind::ConnectionLost`] after the
@@ -217,8 +218,8 @@ impl ClientBuilder {
     }
 
     /// Logs in with SASL on every connection, before anything else is sent, with the mechanism of
-    /// `login` only. A login that fails, on the first connection or a later one, ends the client with
-    /// [`ErrorKind::AuthFailed`], and the error says why.
+    /// `login` only. A login that fails, on the first connection or a later one, ends the client
+    /// with [`ErrorKind::AuthFailed`], and the error says why.
     pub fn sasl(mut self, login: impl Login) -> Self {
         self.login = Some(Arc::new(login));
         self
@@ -248,8 +249,8 @@ impl ClientBuilder {
 
     /// How many bytes outstanding requests may have together, those that wait for a connection and
     /// those that have not been answered; 128 MiB by default. Once they have that many, the next
-    /// request fails with [`ErrorKind::QueueFull`]; so the limit is exceeded by at most one request of
-    /// [`max_request_bytes`](Self::max_request_bytes).
+    /// request fails with [`ErrorKind::QueueFull`]; so the limit is exceeded by at most one request
+    /// of [`max_request_bytes`](Self::max_request_bytes).
     pub fn max_outstanding_bytes(mut self, bytes: usize) -> Self {
         self.max_outstanding_bytes = bytes;
         self
@@ -270,9 +271,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How long [`Client::close`] takes at most; 10 s by default. Clean-ups may take three quarters of
-    /// it. In the rest, but at most the session timeout, after which the session ends by itself, a
-    /// server has to acknowledge the end of the session.
+    /// How long [`Client::close`] takes at most; 10 s by default. Clean-ups may take three quarters
+    /// of it. In the rest, but at most the session timeout, after which the session ends by itself,
+    /// a server has to acknowledge the end of the session.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
@@ -290,12 +291,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Replaces the source of the total time for which the machine has been suspended, which must not
-    /// decrease. A [`Lease`](crate::Lease) counts that time although the clock stood still.
+    /// Replaces the source of the total time for which the machine has been suspended, which must
+    /// not decrease. A [`Lease`](crate::Lease) counts that time although the clock stood still.
     ///
-    /// The default is `CLOCK_BOOTTIME` minus `CLOCK_MONOTONIC` on Linux and the equivalent on Apple's
-    /// systems; on other systems, where no clock counts suspensions, it is zero. The function runs at
-    /// every check of a lease and must not block.
+    /// The default is `CLOCK_BOOTTIME` minus `CLOCK_MONOTONIC` on Linux and the equivalent on
+    /// Apple's systems; on other systems, where no clock counts suspensions, it is zero. The
+    /// function runs at every check of a lease and must not block.
     pub fn suspended_time(mut self, source: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.suspended = Suspended(Some(Arc::new(source)));
         self
@@ -303,18 +304,19 @@ impl ClientBuilder {
 
     /// Whether the client uses a server without a quorum as long as it finds no other; false by
     /// default. Servers have to be configured for it: `readonlymode.enabled`, and
-    /// `localSessionsEnabled`, as without a quorum they can neither create nor renew other sessions.
+    /// `localSessionsEnabled`, as without a quorum they can neither create nor renew other
+    /// sessions.
     ///
     /// Such a server serves reads, of data that may be old, and refuses writes and `sync` with
     /// [`ErrorKind::ReadOnly`]. The state is then
-    /// [`ConnectedReadOnly`](crate::State::ConnectedReadOnly), no lease is valid, and no lock can be
-    /// acquired. Meanwhile the client checks all other servers for a quorum, at intervals that grow
-    /// from 0.1 s to a minute, and moves to the first that has one. A session that the client had
-    /// before continues there, if it has not expired; otherwise the client gets its first one there,
-    /// and its watches remain.
+    /// [`ConnectedReadOnly`](crate::State::ConnectedReadOnly), no lease is valid, and no lock can
+    /// be acquired. Meanwhile the client checks all other servers for a quorum, at intervals that
+    /// grow from 0.1 s to a minute, and moves to the first that has one. A session that the client
+    /// had before continues there, if it has not expired; otherwise the client gets its first one
+    /// there, and its watches remain.
     ///
-    /// While the session may still be alive, the client does not use a read-only server that does not
-    /// know it.
+    /// While the session may still be alive, the client does not use a read-only server that does
+    /// not know it.
     pub fn read_only(mut self, allowed: bool) -> Self {
         self.read_only = allowed;
         self
@@ -325,17 +327,19 @@ impl ClientBuilder {
     ///
     /// The first configuration replaces the servers of the connect string; the chroot stays. With
     /// every later one clients move as with [`Client::update_hosts`], and so does a client whose
-    /// server was removed, with its session. The client reaches servers at the client address in the
-    /// configuration, or, where that is a wildcard, at the host name that the other servers use; with
-    /// TLS, at the secure client port, or at a plain one that the connect string names as well.
+    /// server was removed, with its session. The client reaches servers at the client address in
+    /// the configuration, or, where that is a wildcard, at the host name that the other servers
+    /// use; with TLS, at the secure client port, or at a plain one that the connect string names as
+    /// well.
     ///
     /// The client keeps servers that a configuration omits, or describes wrongly for this client:
     ///
     /// - The servers of the connect string that no configuration names are tried whenever none of
     ///   the configured ones answers, and a client that is connected to one of them stays there.
-    /// - While the configuration does not say where this client reaches each server (no client port,
-    ///   nothing but wildcards, a loopback address if the connect string has none, a line that cannot
-    ///   be read), those servers of the connect string stay in the list. The log says why.
+    /// - While the configuration does not say where this client reaches each server (no client
+    ///   port, nothing but wildcards, a loopback address if the connect string has none, a line
+    ///   that cannot be read), those servers of the connect string stay in the list. The log says
+    ///   why.
     /// - A standalone server has no configuration, and the list stays as it is.
     ///
     /// The client stops using a server that one configuration named and a later one omits.
@@ -346,8 +350,8 @@ impl ClientBuilder {
 
     /// How often the servers of a `dns-srv://` connect string are looked up again while the client
     /// lives; every 60 s by default, zero for a single lookup. On a change clients move as with
-    /// [`Client::update_hosts`]. A lookup changes nothing if it fails, finds no server, or finds the
-    /// same as the one before; so a list from another source stays until the service changes.
+    /// [`Client::update_hosts`]. A lookup changes nothing if it fails, finds no server, or finds
+    /// the same as the one before; so a list from another source stays until the service changes.
     pub fn srv_refresh(mut self, interval: Duration) -> Self {
         self.srv_refresh = interval;
         self
@@ -360,9 +364,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How connections are opened, for tunnels and simulated networks; plain TCP by default. A `Dial`
-    /// that wraps [`TcpDial`] should delegate [`Dial::dial_next`], which tries all addresses of a name.
-    /// With a `dns-srv://` connect string, a `Dial` without TLS has to return false from
+    /// How connections are opened, for tunnels and simulated networks; plain TCP by default. A
+    /// `Dial` that wraps [`TcpDial`] should delegate [`Dial::dial_next`], which tries all addresses
+    /// of a name. With a `dns-srv://` connect string, a `Dial` without TLS has to return false from
     /// [`Dial::authenticates_host`].
     pub fn dial(mut self, dial: impl Dial) -> Self {
         self.dial = Arc::new(dial);
@@ -372,8 +376,8 @@ impl ClientBuilder {
     /// Connects with TLS only, to the servers' `secureClientPort`s.
     ///
     /// The client verifies a server by its host in the connect string, in the list given to
-    /// [`Client::update_hosts`], or in the followed configuration of the ensemble, which comes from a
-    /// verified server. Names from the DNS are not authenticated: a `dns-srv://` connect string
+    /// [`Client::update_hosts`], or in the followed configuration of the ensemble, which comes from
+    /// a verified server. Names from the DNS are not authenticated: a `dns-srv://` connect string
     /// needs [`TlsConfig::server_name`](zk_transport::TlsConfig::server_name) or
     /// [`TlsConfig::danger_trust_dns_names`](zk_transport::TlsConfig::danger_trust_dns_names).
     #[cfg(feature = "tls")]

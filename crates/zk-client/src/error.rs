@@ -23,9 +23,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// harm.
 ///
 /// `Display` says what happened, to which operation and path, whether that took effect, and in
-/// parentheses what to do. The cause is the [`source`](StdError::source), unless the text contains it
-/// already. `Debug` is the same text with its causes behind it, so that a `main` that returns the
-/// error prints a sentence; `{:#?}` shows the fields.
+/// parentheses what to do. The cause is the [`source`](StdError::source), unless the text contains
+/// it already. `Debug` is the same text with its causes behind it, so that a `main` that returns
+/// the error prints a sentence; `{:#?}` shows the fields.
 ///
 /// ```
 /// use zk_client::{Client, ErrorKind, Outcome};
@@ -72,8 +72,8 @@ impl Error {
         }))
     }
 
-    /// The server answered with an error code: a refusal, or one that does not say whether the request
-    /// was executed.
+    /// The server answered with an error code: a refusal, or one that does not say whether the
+    /// request was executed.
     pub(crate) fn answered(code: ErrorCode) -> Self {
         Error::new(kind::kind_of(code), outcome_of(code)).with_source(Answered(code))
     }
@@ -188,20 +188,20 @@ impl Error {
         self.0.op.map(OpCode::name)
     }
 
-    /// The path the operation was about, as the caller gave it; of a transaction all of them, or the
-    /// one of the operation that made it fail.
+    /// The path the operation was about, as the caller gave it; of a transaction all of them, or
+    /// the one of the operation that made it fail.
     pub fn path(&self) -> Option<&str> {
         self.0.path.as_deref()
     }
 
-    /// The error code that the server answered with. Only [`outcome`](Self::outcome) says whether the
-    /// operation took effect.
+    /// The error code that the server answered with. Only [`outcome`](Self::outcome) says whether
+    /// the operation took effect.
     pub fn code(&self) -> Option<ErrorCode> {
         self.cause::<Answered>().map(|answered| answered.0)
     }
 
-    /// How the connection ended or could not be established, if that is the cause. Of several servers
-    /// that failed, that of one; the text names all.
+    /// How the connection ended or could not be established, if that is the cause. Of several
+    /// servers that failed, that of one; the text names all.
     pub fn disconnect(&self) -> Option<&Disconnect> {
         self.cause()
     }
@@ -263,8 +263,8 @@ impl Error {
 
     /// Whether a request that can be executed twice without harm, such as a read, may succeed if it
     /// is made again. True of every error that [`is_retryable`](Self::is_retryable), and of
-    /// [`Outcome::Unknown`] when the connection was lost, the deadline passed, or the server answered
-    /// that it ran out of time ([`ErrorCode::is_timeout`]).
+    /// [`Outcome::Unknown`] when the connection was lost, the deadline passed, or the server
+    /// answered that it ran out of time ([`ErrorCode::is_timeout`]).
     pub fn is_transient(&self) -> bool {
         let timed_out = self.code().is_some_and(ErrorCode::is_timeout);
         let lost = matches!(
@@ -274,8 +274,8 @@ impl Error {
         self.is_retryable() || (self.outcome() == Outcome::Unknown && (lost || timed_out))
     }
 
-    /// Whether the operation may have taken effect, and a read can still find out: neither the session
-    /// nor the client has ended.
+    /// Whether the operation may have taken effect, and a read can still find out: neither the
+    /// session nor the client has ended.
     pub(crate) fn is_unresolved(&self) -> bool {
         self.outcome() == Outcome::Unknown
             && matches!(

@@ -1,9 +1,9 @@
 //! An async client for Apache ZooKeeper and ClickHouse Keeper that says, for every failed request,
 //! whether it took effect.
 //!
-//! The crates below are [`zk_proto`], the records of the protocol, and [`zk_transport`], connections.
-//! The crate above is `zk-recipes`: locks, elections, and watches that follow a znode through
-//! everything.
+//! The crates below are [`zk_proto`], the records of the protocol, and [`zk_transport`],
+//! connections. The crate above is `zk-recipes`: locks, elections, and watches that follow a znode
+//! through everything.
 //!
 //! ```no_run
 //! # async fn run() -> zk_client::Result<()> {
@@ -36,10 +36,10 @@
 //!
 //! # Pipelining
 //!
-//! Each method of [`Client`] for an operation makes a builder. `.await` on the builder sends the request
-//! and waits for the reply. [`submit`](Get::submit) puts the request on the wire at once, and returns a
-//! future that borrows nothing. Replies come in the order of submission. So this costs one round
-//! trip, not three:
+//! Each method of [`Client`] for an operation makes a builder. `.await` on the builder sends the
+//! request and waits for the reply. [`submit`](Get::submit) puts the request on the wire at once,
+//! and returns a future that borrows nothing. Replies come in the order of submission. So this
+//! costs one round trip, not three:
 //!
 //! ```no_run
 //! # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
@@ -60,8 +60,8 @@
 //!
 //! # Consistent reads
 //!
-//! A server answers reads from its own copy of the data, which may lag behind what another client has
-//! already seen. [`synced`](Get::synced) lets the server catch up with the leader first, and
+//! A server answers reads from its own copy of the data, which may lag behind what another client
+//! has already seen. [`synced`](Get::synced) lets the server catch up with the leader first, and
 //! [`linearizable`](Get::linearizable) first lets a quorum commit an empty transaction. Both go out
 //! together with the read and cost one round trip:
 //!
@@ -73,16 +73,16 @@
 //!
 //! # Chroot
 //!
-//! All paths are below the chroot of the connect string (`…:2181/app`), and below that of a handle made
-//! by [`Client::chroot`]. Neither the client nor the servers create its znodes by themselves:
+//! All paths are below the chroot of the connect string (`…:2181/app`), and below that of a handle
+//! made by [`Client::chroot`]. Neither the client nor the servers create its znodes by themselves:
 //! [`ensure_path("/")`](Client::ensure_path) does, and so does [`parents`](Create::parents), which
 //! creates everything that is missing. The text of a [`NoNode`](ErrorKind::NoNode) error names the
 //! chroot.
 //!
 //! # Errors
 //!
-//! Every [`Error`] has an [`Outcome`]: the request was not sent, was rejected, or its effect is unknown.
-//! `match` on [`Error::kind`] for what happened:
+//! Every [`Error`] has an [`Outcome`]: the request was not sent, was rejected, or its effect is
+//! unknown. `match` on [`Error::kind`] for what happened:
 //!
 //! ```no_run
 //! # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
@@ -97,16 +97,16 @@
 //! # Ok(()) }
 //! ```
 //!
-//! An [`ErrorCode`] of a server that means "not executed"
-//! ([`is_refusal`](ErrorCode::is_refusal)) is [`Outcome::Rejected`]. With any other code the servers do
-//! not say whether they executed the request, so the outcome is [`Outcome::Unknown`], as after the
-//! loss of the connection. [`protected`](Create::protected) creations and conditional writes with a
-//! [`RetryPolicy`] find out.
+//! An [`ErrorCode`] of a server that means "not executed" ([`is_refusal`](ErrorCode::is_refusal))
+//! is [`Outcome::Rejected`]. With any other code the servers do not say whether they executed the
+//! request, so the outcome is [`Outcome::Unknown`], as after the loss of the connection.
+//! [`protected`](Create::protected) creations and conditional writes with a [`RetryPolicy`] find
+//! out.
 //!
 //! # Lost connections
 //!
-//! The session lives on at the servers for the negotiated timeout, and the client connects to another
-//! server meanwhile. What happens to requests:
+//! The session lives on at the servers for the negotiated timeout, and the client connects to
+//! another server meanwhile. What happens to requests:
 //!
 //! | request | what happens |
 //! |---|---|
@@ -130,28 +130,28 @@
 //!
 //! End a program with [`Client::close`]: it waits until the session has ended and the clean-ups of
 //! dropped guards and futures are done. The drop of the last handle does so in the background, for
-//! which the runtime must live on; see [`Client`](Client#the-end). If no server acknowledges the end of
-//! the session, the error is [`ErrorKind::CloseUnacknowledged`].
+//! which the runtime must live on; see [`Client`](Client#the-end). If no server acknowledges the
+//! end of the session, the error is [`ErrorKind::CloseUnacknowledged`].
 //!
 //! # Retries
 //!
 //! [`Client::retry`] and a [`RetryPolicy`] retry operations that had no effect, and
-//! [`Client::retry_read`] operations that may be executed twice. [`Set::retry`] and [`Delete::retry`]
-//! find out what became of a conditional write whose reply was lost. [`Create::protected`] creates a
-//! znode exactly once. [`Client::update`] changes data by compare-and-set, as often as other clients
-//! are faster.
+//! [`Client::retry_read`] operations that may be executed twice. [`Set::retry`] and
+//! [`Delete::retry`] find out what became of a conditional write whose reply was lost.
+//! [`Create::protected`] creates a znode exactly once. [`Client::update`] changes data by
+//! compare-and-set, as often as other clients are faster.
 //!
 //! # Choosing servers
 //!
-//! The client tries the servers of the connect string in an order that it shuffles once. It tries the
-//! addresses of a name one after the other: an attempt that fails in the handshake, or in that of TLS,
-//! is followed by one to the next address. The list can change while the client lives: by
-//! [`Client::update_hosts`], by the DNS ([`ClientBuilder::srv_refresh`]), or by the ensemble itself, if
-//! the client follows its configuration ([`ClientBuilder::follow_config`]), in which case it keeps the
-//! servers that the configuration does not name. Clients then move such that every server gets an
-//! equal share of them. A client that moves keeps its session, and waits for its requests in flight
-//! before. With [`ClientBuilder::read_only`] the client uses a server without a quorum for reads, until
-//! it finds one with.
+//! The client tries the servers of the connect string in an order that it shuffles once. It tries
+//! the addresses of a name one after the other: an attempt that fails in the handshake, or in that
+//! of TLS, is followed by one to the next address. The list can change while the client lives: by
+//! [`Client::update_hosts`], by the DNS ([`ClientBuilder::srv_refresh`]), or by the ensemble
+//! itself, if the client follows its configuration ([`ClientBuilder::follow_config`]), in which
+//! case it keeps the servers that the configuration does not name. Clients then move such that
+//! every server gets an equal share of them. A client that moves keeps its session, and waits for
+//! its requests in flight before. With [`ClientBuilder::read_only`] the client uses a server
+//! without a quorum for reads, until it finds one with.
 //!
 //! # TLS and SASL
 //!
@@ -170,29 +170,30 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Both fail closed. The client trusts only the given CAs, and only for the hosts that the connect string
-//! names; as answers of the DNS are not authenticated, a `dns-srv://` connect string needs
-//! `TlsConfig::server_name` or an explicit opt-in. The client never falls back to plaintext. A login
-//! comes before anything else on every connection. If the server refuses the login or does not take part
-//! in it, the client ends, be it on the first connection or the hundredth. `connect()` returns at once
-//! when a login is refused, and when no server can be trusted. Kerberos and other mechanisms are a
-//! [`sasl::Login`] of yours, over a GSSAPI library: this crate brings none, as those need C headers.
+//! Both fail closed. The client trusts only the given CAs, and only for the hosts that the connect
+//! string names; as answers of the DNS are not authenticated, a `dns-srv://` connect string needs
+//! `TlsConfig::server_name` or an explicit opt-in. The client never falls back to plaintext. A
+//! login comes before anything else on every connection. If the server refuses the login or does
+//! not take part in it, the client ends, be it on the first connection or the hundredth.
+//! `connect()` returns at once when a login is refused, and when no server can be trusted. Kerberos
+//! and other mechanisms are a [`sasl::Login`] of yours, over a GSSAPI library: this crate brings
+//! none, as those need C headers.
 //!
 //! A server that requires a login lets a client without one connect, and refuses its first request:
-//! [`ErrorKind::AuthFailed`]. And Apache's server, seen with 3.8.0, checks the password of a SASL user
-//! that it does not have against the password of the user that logged in last, and accepts the login
-//! if it matches: give no rights to names that are not among its users.
+//! [`ErrorKind::AuthFailed`]. And Apache's server, seen with 3.8.0, checks the password of a SASL
+//! user that it does not have against the password of the user that logged in last, and accepts the
+//! login if it matches: give no rights to names that are not among its users.
 //!
 //! # Tracing and metrics
 //!
 //! [`Client::statistics`] is a snapshot of everything that a client has done and holds.
 //!
 //! While a client cannot connect, for example because a port is refused, requests wait, and
-//! [`connect`](Client::connect) waits for 15 s. In the meantime only a subscriber of `tracing` shows why:
-//! with `tracing_subscriber::fmt::init()` at the start of the program, the first failure of an outage
-//! is a warning "cannot connect, and keeps trying" with the reason at each server. Each failed attempt
-//! is an event "no connection" at the level DEBUG. [`Client::connected`] and [`Client::states`] report
-//! the connection to the program.
+//! [`connect`](Client::connect) waits for 15 s. In the meantime only a subscriber of `tracing`
+//! shows why: with `tracing_subscriber::fmt::init()` at the start of the program, the first failure
+//! of an outage is a warning "cannot connect, and keeps trying" with the reason at each server.
+//! Each failed attempt is an event "no connection" at the level DEBUG. [`Client::connected`] and
+//! [`Client::states`] report the connection to the program.
 //!
 //! Spans and events never contain a credential or a session's password:
 //!
@@ -238,9 +239,9 @@
 //!
 //! # Public dependencies
 //!
-//! Types of these crates are part of this one's API, besides those of `zk-proto` and `zk-transport`. A
-//! new major version of one of them (a minor version, if the major one is 0) comes with a new major
-//! version of this crate, also if an optional feature brings it:
+//! Types of these crates are part of this one's API, besides those of `zk-proto` and
+//! `zk-transport`. A new major version of one of them (a minor version, if the major one is 0)
+//! comes with a new major version of this crate, also if an optional feature brings it:
 //!
 //! | crate | where |
 //! |---|---|
@@ -251,24 +252,25 @@
 //! | `backoff` 0.4 | with `backoff`: `RetryPolicy::from_backoff` |
 //! | `serde` 1 | with `serde`: its traits |
 //!
-//! The API has no types of `metrics` 0.24 and `tracing` 0.1, but a recorder or subscriber has to be for
-//! the same version.
+//! The API has no types of `metrics` 0.24 and `tracing` 0.1, but a recorder or subscriber has to be
+//! for the same version.
 //!
 //! # Types by topic
 //!
 //! - The client: [`Client`], [`ClientBuilder`], [`RetryPolicy`]
 //! - Errors: [`Error`], [`ErrorKind`], [`ErrorCode`], [`Outcome`]
-//! - Results: [`Stat`], [`Created`], [`Children`], [`OpResult`], [`ReadResult`], [`EnsembleConfig`],
-//!   [`ClientInfo`], [`Acl`]
+//! - Results: [`Stat`], [`Created`], [`Children`], [`OpResult`], [`ReadResult`],
+//!   [`EnsembleConfig`], [`ClientInfo`], [`Acl`]
 //! - Watches: [`Watch`], [`WatchStream`], [`WatchMode`], [`WatchEvent`], [`NodeEvent`],
 //!   [`NodeEventKind`]
-//! - Sessions: [`State`], [`StateStream`], [`SessionInfo`], [`SessionPolicy`], [`SessionToken`], [`Lease`]
+//! - Sessions: [`State`], [`StateStream`], [`SessionInfo`], [`SessionPolicy`], [`SessionToken`],
+//!   [`Lease`]
 //! - Monitoring: [`Statistics`], [`RequestCounts`]
-//! - Connections: [`Dial`], [`TcpDial`], [`Resolve`], [`BackoffPolicy`], [`Disconnect`], `TlsConfig`,
-//!   [`sasl`]
-//! - Builders of operations, which methods of [`Client`] return: [`Get`], [`Exists`], [`GetChildren`],
-//!   [`Create`], [`Set`], [`Delete`], [`EnsurePath`], [`Multi`], [`MultiRead`], [`AddWatch`], [`SyncOp`]
-//!   and others; their futures, of which [`Pending`] is the most frequent
+//! - Connections: [`Dial`], [`TcpDial`], [`Resolve`], [`BackoffPolicy`], [`Disconnect`],
+//!   `TlsConfig`, [`sasl`]
+//! - Builders of operations, which methods of [`Client`] return: [`Get`], [`Exists`],
+//!   [`GetChildren`], [`Create`], [`Set`], [`Delete`], [`EnsurePath`], [`Multi`], [`MultiRead`],
+//!   [`AddWatch`], [`SyncOp`] and others; their futures, of which [`Pending`] is the most frequent
 //!
 //! # Names in other clients
 //!
@@ -286,19 +288,19 @@
 //!
 //! # Layout of the code
 //!
-//! A request goes from `ops`, where a method of [`Client`] makes a builder, through the lock of `shared`
-//! into `session`, which encodes it; the task of `driver` writes it and hands the bytes of the reply to
-//! `session`. [`cost`] follows one `get` on this way.
+//! A request goes from `ops`, where a method of [`Client`] makes a builder, through the lock of
+//! `shared` into `session`, which encodes it; the task of `driver` writes it and hands the bytes of
+//! the reply to `session`. [`cost`] follows one `get` on this way.
 //!
 //! - `client`: the handle. `builder`: its options, and how it connects.
-//! - `ops/`: a file for each operation, such as `get`, `create`, `multi`. `ops/pending`: the future of a
-//!   request. `ops/retry/`: retries. `ops/cleanup`: deletions in the background after a drop.
-//! - `session/`: the state that outlives a connection, without sockets, tasks and clocks: requests that
-//!   wait for replies, watches, the handshake, what happens after a disconnect or an expiry.
+//! - `ops/`: a file for each operation, such as `get`, `create`, `multi`. `ops/pending`: the future
+//!   of a request. `ops/retry/`: retries. `ops/cleanup`: deletions in the background after a drop.
+//! - `session/`: the state that outlives a connection, without sockets, tasks and clocks: requests
+//!   that wait for replies, watches, the handshake, what happens after a disconnect or an expiry.
 //!   `session/watches/`: which watches are armed, and their mailboxes.
 //! - `shared`: the lock around the session.
-//! - `driver/`: the task that plugs the session into [`zk_transport::reconnect`]; the lookup of servers in the DNS, the search for
-//!   a server with a quorum.
+//! - `driver/`: the task that plugs the session into [`zk_transport::reconnect`]; the lookup of
+//!   servers in the DNS, the search for a server with a quorum.
 //! - `watch`, `state_stream`, `lease`: handles for watches, for states, and for the validity of the
 //!   session.
 //! - `error/`: the text of errors.

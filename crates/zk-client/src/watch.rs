@@ -45,8 +45,8 @@ impl Subscription {
         }
     }
 
-    /// The next event; `None` after the end of the session has been delivered, or after the watch has
-    /// ended because the server cannot keep it.
+    /// The next event; `None` after the end of the session has been delivered, or after the watch
+    /// has ended because the server cannot keep it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
         if self.ended {
             return Poll::Ready(None);
@@ -100,8 +100,8 @@ impl Drop for Subscription {
 /// ```
 ///
 /// # Cancel safety
-/// `(&mut watch).await` can be dropped and repeated, for instance in a `select!`, and no event is lost.
-/// Dropping the `Watch` itself removes the watch on the server, unless it has another handle.
+/// `(&mut watch).await` can be dropped and repeated, for instance in a `select!`, and no event is
+/// lost. Dropping the `Watch` itself removes the watch on the server, unless it has another handle.
 #[must_use = "dropping a watch removes it"]
 #[doc(alias = "Watcher")]
 pub struct Watch {
@@ -174,8 +174,8 @@ impl WatchStream {
         }
     }
 
-    /// The next event; `None` after [`WatchEvent::SessionEnded`], and after the [`WatchEvent::Gap`] of
-    /// a reconnect to a server older than 3.6, which cannot keep the watch.
+    /// The next event; `None` after [`WatchEvent::SessionEnded`], and after the [`WatchEvent::Gap`]
+    /// of a reconnect to a server older than 3.6, which cannot keep the watch.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

@@ -1,6 +1,7 @@
 //! The methods of the asynchronous client, on the blocking one.
 //!
-//! Operations are the same builders, which have `wait()`. Methods that are asynchronous there block here.
+//! Operations are the same builders, which have `wait()`. Methods that are asynchronous there block
+//! here.
 
 use bytes::Bytes;
 use zk_proto::{Acl, Chroot, HostPort, Stat};
@@ -181,8 +182,8 @@ impl Client {
     /// Blocks until the session is closed; see [`crate::Client::close`].
     ///
     /// # Errors
-    /// [`CloseUnacknowledged`](crate::ErrorKind::CloseUnacknowledged): no server acknowledged in time.
-    /// The session then ends when its timeout passes.
+    /// [`CloseUnacknowledged`](crate::ErrorKind::CloseUnacknowledged): no server acknowledged in
+    /// time. The session then ends when its timeout passes.
     /// [`CleanupFailed`](crate::ErrorKind::CleanupFailed): a clean-up failed.
     pub fn close(self) -> Result<()> {
         let zk = self.as_async().clone();

@@ -33,8 +33,8 @@ impl ClientBuilder {
     /// connect until it is closed, however long no server can be reached.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`]: the connect string is invalid; a file that TLS needs cannot be
-    /// read or used; or servers would be verified by names from the DNS (see `tls`).
+    /// [`ErrorKind::InvalidArgument`]: the connect string is invalid; a file that TLS needs cannot
+    /// be read or used; or servers would be verified by names from the DNS (see `tls`).
     ///
     /// # Panics
     /// Outside a tokio runtime: the client's driver is a task of the current one. And in a runtime
@@ -133,13 +133,14 @@ impl ClientBuilder {
     /// [`connect_timeout`](Self::connect_timeout) at most.
     ///
     /// # Errors
-    /// - [`ErrorKind::InvalidArgument`]: those of [`start`](Self::start); or there is no tokio runtime.
+    /// - [`ErrorKind::InvalidArgument`]: those of [`start`](Self::start); or there is no tokio
+    ///   runtime.
     /// - [`ErrorKind::AuthFailed`]: the server refused the credentials or the login.
-    /// - [`ErrorKind::Untrusted`]: every server has failed for a reason that a retry does not mend: its
-    ///   certificate or this client's is not valid, or only one side uses TLS. This error comes as soon
-    ///   as each server has been tried.
-    /// - [`ErrorKind::ConnectTimeout`]: no server could be reached in time. The error says what was wrong
-    ///   with each. Until then a refused port shows only in the events of `tracing`.
+    /// - [`ErrorKind::Untrusted`]: every server has failed for a reason that a retry does not mend:
+    ///   its certificate or this client's is not valid, or only one side uses TLS. This error comes
+    ///   as soon as each server has been tried.
+    /// - [`ErrorKind::ConnectTimeout`]: no server could be reached in time. The error says what was
+    ///   wrong with each. Until then a refused port shows only in the events of `tracing`.
     ///
     /// # Panics
     /// In a runtime without timers; see [`start`](Self::start).
@@ -158,8 +159,8 @@ impl ClientBuilder {
     /// its epoch is 1, its timeout the one it had.
     ///
     /// # Errors
-    /// Those of [`connect`](Self::connect); and [`ErrorKind::SessionExpired`] if the session has ended
-    /// or the token is wrong: servers answer both alike.
+    /// Those of [`connect`](Self::connect); and [`ErrorKind::SessionExpired`] if the session has
+    /// ended or the token is wrong: servers answer both alike.
     ///
     /// # Panics
     /// In a runtime without timers; see [`start`](Self::start).

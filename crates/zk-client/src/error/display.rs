@@ -1,5 +1,5 @@
-//! An error as a sentence: what happened, to which operation and path, whether it took effect, and what
-//! to do about it.
+//! An error as a sentence: what happened, to which operation and path, whether it took effect, and
+//! what to do about it.
 
 use std::fmt;
 
@@ -47,8 +47,8 @@ impl fmt::Display for Error {
 }
 
 impl Error {
-    /// What to do, in terms of this library: the end of the text, there in parentheses. A program with
-    /// an interface of its own can replace it.
+    /// What to do, in terms of this library: the end of the text, there in parentheses. A program
+    /// with an interface of its own can replace it.
     pub fn advice(&self) -> Option<&'static str> {
         advice(&self.0)
     }
@@ -323,7 +323,7 @@ mod tests {
 
     /// Guards: M2.
     #[test]
-    fn an_ambiguous_code_is_no_refusal() {
+    fn an_ambiguous_code_is_called_no_refusal() {
         let text = |op| {
             let code = ErrorCode::OperationTimeout;
             Error::answered(code).at(op, "/a").to_string()

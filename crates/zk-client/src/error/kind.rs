@@ -51,8 +51,9 @@ pub enum ErrorKind {
     /// version that has it. With [`Outcome::NotSent`] the client had learnt that from an earlier
     /// request and sent nothing.
     Unimplemented,
-    /// The server answered with another error code; see [`Error::code`](crate::Error::code). The code is a refusal only
-    /// if [`Error::outcome`](crate::Error::outcome) is [`Outcome::Rejected`].
+    /// The server answered with another error code; see [`Error::code`](crate::Error::code). The
+    /// code is a refusal only if [`Error::outcome`](crate::Error::outcome) is
+    /// [`Outcome::Rejected`].
     Server,
     /// The connection was lost.
     #[doc(alias = "ConnectionLoss")]
@@ -73,11 +74,12 @@ pub enum ErrorKind {
     AuthFailed,
     /// The client has been closed.
     Closed,
-    /// [`Client::close`](crate::Client::close) has closed the client, and no server acknowledged the
-    /// end of the session in time. The session and its ephemeral znodes end with the session timeout.
+    /// [`Client::close`](crate::Client::close) has closed the client, and no server acknowledged
+    /// the end of the session in time. The session and its ephemeral znodes end with the session
+    /// timeout.
     CloseUnacknowledged,
-    /// [`Client::close`](crate::Client::close) has ended the session, and a clean-up failed. The text
-    /// names the paths that may be left.
+    /// [`Client::close`](crate::Client::close) has ended the session, and a clean-up failed. The
+    /// text names the paths that may be left.
     CleanupFailed,
     /// As many requests, or as many bytes of requests, are outstanding as the client is configured
     /// to hold.

@@ -20,17 +20,18 @@ use crate::watch::{WatchMode, WatchStream};
 /// [`WatchEvent::Gap`](crate::WatchEvent::Gap), because no server reports what happened meanwhile.
 ///
 /// # Other servers
-/// The client does not imitate the watch on servers that lack it: one-shot watches that are set again
-/// show the states of a znode and not each of its changes. `zk-recipes` has what is possible with them
-/// on every server: `DataWatch` and `ChildrenWatch` follow a znode, `TreeCache` a subtree.
+/// The client does not imitate the watch on servers that lack it: one-shot watches that are set
+/// again show the states of a znode and not each of its changes. `zk-recipes` has what is possible
+/// with them on every server: `DataWatch` and `ChildrenWatch` follow a znode, `TreeCache` a
+/// subtree.
 ///
-/// ClickHouse Keeper has [`WatchMode::Persistent`] only. It also accepts recursive watches, but their
-/// events name the watched znode and not the one that has changed.
+/// ClickHouse Keeper has [`WatchMode::Persistent`] only. It also accepts recursive watches, but
+/// their events name the watched znode and not the one that has changed.
 ///
 /// # Errors
-/// [`ErrorKind::Unimplemented`](crate::ErrorKind::Unimplemented) where the server lacks the watch. To
-/// find that out costs a connection, on some servers a session, once for each server; further calls
-/// send nothing.
+/// [`ErrorKind::Unimplemented`](crate::ErrorKind::Unimplemented) where the server lacks the watch.
+/// To find that out costs a connection, on some servers a session, once for each server; further
+/// calls send nothing.
 ///
 /// # Cancel safety
 /// Dropping the future removes the watch, if the server sets it.

@@ -57,20 +57,21 @@ impl Created {
 ///   [`retryable`](Error::is_retryable).
 /// - ClickHouse Keeper reports what it knows in its feature flags, which the client reads first.
 /// - Any other server may close the connection, and end the session as well. The error then has
-///   [`Outcome::Unknown`](crate::Outcome::Unknown), and [`Error::lacks_operation`] is true. The client
-///   sends `create` once the server has ended a session that it must have known to be alive, or has
-///   closed two connections in a row, each as soon as it had the request, and within a session
-///   timeout of each other. (A server that has lost its leader closes connections too, but later.)
+///   [`Outcome::Unknown`](crate::Outcome::Unknown), and [`Error::lacks_operation`] is true. The
+///   client sends `create` once the server has ended a session that it must have known to be alive,
+///   or has closed two connections in a row, each as soon as it had the request, and within a
+///   session timeout of each other. (A server that has lost its leader closes connections too, but
+///   later.)
 ///
 /// The reply to `create` has no stat. The client reads the znode afterwards for the time of its
-/// creation, so the result comes one round trip later, and after the replies to the requests that were
-/// submitted next. The rest of the stat is that of the creation, whatever has changed in between:
-/// version 0, no children, the length of the data, the transaction that created the znode, and the
-/// session that owns it. If the znode no longer exists by then, both times are 0.
+/// creation, so the result comes one round trip later, and after the replies to the requests that
+/// were submitted next. The rest of the stat is that of the creation, whatever has changed in
+/// between: version 0, no children, the length of the data, the transaction that created the znode,
+/// and the session that owns it. If the znode no longer exists by then, both times are 0.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop a request that is on the wire. To know what became of the znode,
-/// await the future, or create the znode [`protected`](Self::protected).
+/// Dropping the future does not stop a request that is on the wire. To know what became of the
+/// znode, await the future, or create the znode [`protected`](Self::protected).
 #[derive(Debug)]
 #[must_use = "operations do nothing unless awaited or submitted"]
 pub struct Create<'a, D> {

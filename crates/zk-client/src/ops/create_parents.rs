@@ -7,8 +7,8 @@ use crate::ops::create::{Create, Created};
 use crate::ops::pending::Boxed;
 
 impl<'a, D: AsRef<[u8]>> Create<'a, D> {
-    /// Creates the missing znodes above this one as well, the client's chroot included: persistent and
-    /// empty, with the same ACL.
+    /// Creates the missing znodes above this one as well, the client's chroot included: persistent
+    /// and empty, with the same ACL.
     ///
     /// ```no_run
     /// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {

@@ -22,14 +22,14 @@ use crate::session::requests::SlotKey;
 const MAX_LOST_CREATIONS: u32 = 24;
 
 impl<'a, D: AsRef<[u8]>> Create<'a, D> {
-    /// Creates the znode exactly once, whatever happens to the reply, and returns its name: a random
-    /// id in the name distinguishes this creation from every other. After a lost connection the client
-    /// looks for the znode, and creates it only if it does not exist.
+    /// Creates the znode exactly once, whatever happens to the reply, and returns its name: a
+    /// random id in the name distinguishes this creation from every other. After a lost connection
+    /// the client looks for the znode, and creates it only if it does not exist.
     ///
-    /// The id comes first in the name, `_c_<uuid>-name`, so such names do not sort by what you
-    /// put in front of the number. To order children by a name of your own, put the order into the
-    /// parent (`/queue/high/job-`), sort by the ten digits at the end of the names, as locks and queues
-    /// do, or choose the whole beginning yourself with [`CreateProtected::prefix`].
+    /// The id comes first in the name, `_c_<uuid>-name`, so such names do not sort by what you put
+    /// in front of the number. To order children by a name of your own, put the order into the
+    /// parent (`/queue/high/job-`), sort by the ten digits at the end of the names, as locks and
+    /// queues do, or choose the whole beginning yourself with [`CreateProtected::prefix`].
     ///
     /// ```no_run
     /// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
@@ -52,21 +52,21 @@ impl<'a, D: AsRef<[u8]>> CreateParents<'a, D> {
 /// [`Create`], exactly once. Made by [`Create::protected`].
 ///
 /// When the connection is lost before the reply, or the reply does not say whether the request was
-/// executed, the client looks for the znode by its id, and creates it only if it does not exist. If it
-/// finds an ephemeral znode of an earlier session of this client, which the servers are about to
+/// executed, the client looks for the znode by its id, and creates it only if it does not exist. If
+/// it finds an ephemeral znode of an earlier session of this client, which the servers are about to
 /// delete, it deletes that and creates another (CURATOR-498).
 ///
 /// # Errors
 /// Those of [`Create`]. With [`Outcome::Unknown`] the znode may exist; the client looks for it and
-/// deletes it in the background. The outcome of a persistent znode is unknown if the session expires
-/// before it is known and no server has confirmed the expiry: the old session's request may still be
-/// executed. After 24 requests that each ended with the loss of the connection, the error is that of
-/// the last.
+/// deletes it in the background. The outcome of a persistent znode is unknown if the session
+/// expires before it is known and no server has confirmed the expiry: the old session's request may
+/// still be executed. After 24 requests that each ended with the loss of the connection, the error
+/// is that of the last.
 ///
 /// # Cancel safety
 /// Dropping the future deletes the znode in the background, should it be created;
-/// [`Client::close`](crate::Client::close) waits for that. The client finds a sequential znode in the
-/// list of its parent's children. If that list is larger than
+/// [`Client::close`](crate::Client::close) waits for that. The client finds a sequential znode in
+/// the list of its parent's children. If that list is larger than
 /// [`ClientBuilder::max_reply_bytes`](crate::ClientBuilder::max_reply_bytes), it cannot, and logs a
 /// warning.
 #[must_use = "operations do nothing unless awaited or submitted"]
@@ -106,11 +106,11 @@ impl<'a, D: AsRef<[u8]>> CreateProtected<'a, D> {
     }
 
     /// What the znode's name begins with, instead of [`Guid::prefix`]: for names that other clients
-    /// must understand, or that must sort in your order. With a path that ends in a slash, the prefix
-    /// is the whole name, up to the number of a sequential znode.
+    /// must understand, or that must sort in your order. With a path that ends in a slash, the
+    /// prefix is the whole name, up to the number of a sequential znode.
     ///
-    /// The client recognises the znode by this prefix, so no other creation below the same parent may
-    /// have used it. To keep an order of your own, put the id behind it:
+    /// The client recognises the znode by this prefix, so no other creation below the same parent
+    /// may have used it. To keep an order of your own, put the id behind it:
     ///
     /// ```no_run
     /// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
@@ -134,8 +134,8 @@ impl<D> fmt::Debug for CreateProtected<'_, D> {
 }
 
 impl<'a, D: AsRef<[u8]>> CreateProtected<'a, D> {
-    /// Puts the request on the wire: requests that are submitted next are executed after it, unless the
-    /// connection is lost meanwhile. The future does the rest, and borrows nothing.
+    /// Puts the request on the wire: requests that are submitted next are executed after it, unless
+    /// the connection is lost meanwhile. The future does the rest, and borrows nothing.
     pub fn submit(self) -> Boxed<Created> {
         let client = self.create.client.within(self.create.deadline);
         match Creation::new(self, client) {
@@ -179,8 +179,8 @@ struct Creation {
 }
 
 impl Creation {
-    /// The creation, and what remains to be deleted if its future is dropped. Fails if there can be no
-    /// such znode.
+    /// The creation, and what remains to be deleted if its future is dropped. Fails if there can be
+    /// no such znode.
     fn new<D: AsRef<[u8]>>(op: CreateProtected<'_, D>, client: Client) -> Result<(Self, Orphan)> {
         let (parent, name) = split(op.create.path);
         // The prefix completes an empty name, as the number of a sequential znode does.
@@ -353,8 +353,8 @@ fn split(path: &str) -> (&str, &str) {
     }
 }
 
-/// The znode of a creation whose future may be dropped. Dropped while armed, an orphan looks for its
-/// znode in the background and deletes it.
+/// The znode of a creation whose future may be dropped. Dropped while armed, an orphan looks for
+/// its znode in the background and deletes it.
 struct Orphan {
     /// A handle that does not keep the client open.
     client: Client,
@@ -383,8 +383,8 @@ impl Orphan {
         }
     }
 
-    /// Takes the error of a look for the znode. If another look would cost the connection again, there
-    /// is none.
+    /// Takes the error of a look for the znode. If another look would cost the connection again,
+    /// there is none.
     fn give_up_on(&mut self, look: &Error) {
         self.armed = look.kind() != ErrorKind::ReplyTooLarge;
         if !self.armed {

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// A random id that distinguishes one creation from every other. It is put before the znode's name as
-/// Curator does: `_c_<uuid>-name`.
+/// A random id that distinguishes one creation from every other. It is put before the znode's name
+/// as Curator does: `_c_<uuid>-name`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Guid(u128);
 
 impl Guid {
-    /// A new random id. Its 122 bits come from the operating system's randomness: two contenders with
-    /// the same id would hold the same lock.
+    /// A new random id. Its 122 bits come from the operating system's randomness: two contenders
+    /// with the same id would hold the same lock.
     pub fn random() -> Self {
         let half = || u128::from(RandomState::new().build_hasher().finish());
         let random = (half() << 64) | half();

@@ -47,6 +47,18 @@ pub enum OpResult {
 /// # Ok(()) }
 /// ```
 ///
+/// Each method takes the transaction and returns it, so a loop assigns it:
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client, paths: &[&str]) -> zk_client::Result<()> {
+/// let mut multi = zk.multi();
+/// for path in paths {
+///     multi = multi.delete(path);
+/// }
+/// multi.commit().await?;
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// That of the first operation that fails, of which [`Error::failed_op`] is the index; none of them
 /// took effect then. With [`Outcome::Unknown`] either all took effect or none. An empty transaction

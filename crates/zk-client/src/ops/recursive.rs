@@ -13,8 +13,8 @@ use crate::ops::retry::repetition::Repetition;
 /// Creates the missing znodes of a path, persistent and empty. Those that exist stay as they are.
 ///
 /// Begins with the last znode, so that no permission on the znodes above is needed where they exist
-/// (CURATOR-715). In a chroot, the znodes of the chroot are created, too: `ensure_path("/")` creates
-/// exactly those.
+/// (CURATOR-715). In a chroot, the znodes of the chroot are created, too: `ensure_path("/")`
+/// creates exactly those.
 ///
 /// # Errors
 /// Those of [`Create`](crate::Create), except [`NodeExists`](ErrorKind::NodeExists). Requests are
@@ -199,10 +199,10 @@ const MAX_LOSSES: u32 = 10;
 /// clients create meanwhile are deleted, too; znodes that other clients delete are no error.
 ///
 /// # Errors
-/// Those of [`Delete`](crate::Delete); [`NoNode`](ErrorKind::NoNode) only if the znode did not exist
-/// at the beginning. Requests are repeated after a lost connection or session, and after an overload
-/// ([`Throttled`](ErrorKind::Throttled), [`QueueFull`](ErrorKind::QueueFull)); after ten rounds in a
-/// row without any other reply, the error is the last one.
+/// Those of [`Delete`](crate::Delete); [`NoNode`](ErrorKind::NoNode) only if the znode did not
+/// exist at the beginning. Requests are repeated after a lost connection or session, and after an
+/// overload ([`Throttled`](ErrorKind::Throttled), [`QueueFull`](ErrorKind::QueueFull)); after ten
+/// rounds in a row without any other reply, the error is the last one.
 ///
 /// # Cancel safety
 /// Dropping the future leaves the znodes that have not been deleted yet.

@@ -27,6 +27,7 @@ impl Core {
     }
 
     /// Whether a watch has ended although the session is alive, and all its events have been read.
+    #[inline]
     pub(crate) fn is_abandoned(&self, sub: SubId) -> bool {
         self.registry.is_abandoned(sub)
     }

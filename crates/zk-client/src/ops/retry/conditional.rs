@@ -22,8 +22,8 @@ pub struct ConditionalRetry<'a, Op> {
 }
 
 impl<'a, D: AsRef<[u8]>> Set<'a, D> {
-    /// Retries as `policy` says, and finds out what became of an attempt whose reply was lost or does
-    /// not say whether it was executed.
+    /// Retries as `policy` says, and finds out what became of an attempt whose reply was lost or
+    /// does not say whether it was executed.
     ///
     /// With a [`version`](Self::version), the client reads the znode after such an attempt:
     ///
@@ -34,15 +34,16 @@ impl<'a, D: AsRef<[u8]>> Set<'a, D> {
     /// | the next | others | another writer was faster: [`BadVersion`](ErrorKind::BadVersion) |
     /// | another, or no znode | any | the outcome stays [`Outcome::Unknown`](crate::Outcome::Unknown) |
     ///
-    /// The outcome also stays unknown if the znode may have been created after the first attempt, that
-    /// is, if its creation is newer than all transactions that the session had seen by then. Without a
-    /// version, and at the end of the session or of the client, it stays unknown in any case.
+    /// The outcome also stays unknown if the znode may have been created after the first attempt,
+    /// that is, if its creation is newer than all transactions that the session had seen by then.
+    /// Without a version, and at the end of the session or of the client, it stays unknown in any
+    /// case.
     ///
     /// # What it relies on
     ///
     /// No other client may write the very same bytes over the same version: its write cannot be
-    /// distinguished from this one. A number that several clients increment is such a case. Put into
-    /// the data what no other writer writes, or do not retry.
+    /// distinguished from this one. A number that several clients increment is such a case. Put
+    /// into the data what no other writer writes, or do not retry.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop an attempt that is on the wire.
@@ -52,18 +53,18 @@ impl<'a, D: AsRef<[u8]>> Set<'a, D> {
 }
 
 impl<'a> Delete<'a> {
-    /// Retries as `policy` says, and finds out what became of an attempt whose reply was lost or does
-    /// not say whether it was executed.
+    /// Retries as `policy` says, and finds out what became of an attempt whose reply was lost or
+    /// does not say whether it was executed.
     ///
-    /// With a [`version`](Self::version), the client looks for the znode after such an attempt. If it
-    /// has that version, the attempt had no effect, and there is another; if it has another version,
-    /// another client was faster: [`BadVersion`](ErrorKind::BadVersion). If it does not exist, or may
-    /// have been created after the first attempt, the outcome stays
+    /// With a [`version`](Self::version), the client looks for the znode after such an attempt. If
+    /// it has that version, the attempt had no effect, and there is another; if it has another
+    /// version, another client was faster: [`BadVersion`](ErrorKind::BadVersion). If it does not
+    /// exist, or may have been created after the first attempt, the outcome stays
     /// [`Outcome::Unknown`](crate::Outcome::Unknown), as another client may have deleted it. If any
     /// deletion will do, treat that as a success, or use [`guaranteed`](Self::guaranteed).
     ///
-    /// Without a version, and at the end of the session or of the client, the outcome stays unknown in
-    /// any case.
+    /// Without a version, and at the end of the session or of the client, the outcome stays unknown
+    /// in any case.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop an attempt that is on the wire.

@@ -29,11 +29,11 @@ pub use conditional::ConditionalRetry;
 /// # Throttled requests
 ///
 /// A server that is overloaded may refuse a read or a write without having executed it
-/// ([`ErrorKind::Throttled`](crate::ErrorKind::Throttled), ZOOKEEPER-3243). All of the methods above
-/// retry that. The client does not do so by itself: the requests that were submitted behind the
-/// refused one have been executed by then, and a retry would come after them. A program that awaits
-/// each request before the next can use a policy without a change of order; a program that relies on
-/// the order of requests in flight needs to see the error.
+/// ([`ErrorKind::Throttled`](crate::ErrorKind::Throttled), ZOOKEEPER-3243). All of the methods
+/// above retry that. The client does not do so by itself: the requests that were submitted behind
+/// the refused one have been executed by then, and a retry would come after them. A program that
+/// awaits each request before the next can use a policy without a change of order; a program that
+/// relies on the order of requests in flight needs to see the error.
 #[doc(alias = "KazooRetry")]
 #[doc(alias = "ExponentialBackoffRetry")]
 #[derive(Debug, Clone)]
@@ -219,17 +219,17 @@ fn is_unexplained(error: &Error) -> bool {
 }
 
 impl Client {
-    /// Makes an operation until it succeeds, fails for good, or `policy` gives up. Retries only after
-    /// an attempt that had no effect and may succeed later ([`Error::is_retryable`]): the request was
-    /// not sent, or the server was overloaded. An error with
-    /// [`Outcome::Unknown`](crate::Outcome::Unknown) is returned, so that nothing is done twice, also
-    /// of transactions.
+    /// Makes an operation until it succeeds, fails for good, or `policy` gives up. Retries only
+    /// after an attempt that had no effect and may succeed later ([`Error::is_retryable`]): the
+    /// request was not sent, or the server was overloaded. An error with
+    /// [`Outcome::Unknown`](crate::Outcome::Unknown) is returned, so that nothing is done twice,
+    /// also of transactions.
     ///
     /// kazoo's `retry` also retries after a lost connection; that is
     /// [`retry_read`](Self::retry_read).
     ///
-    /// `op` makes one operation, and is called for each attempt. Nothing is retried once the client is
-    /// closed. The future borrows neither the client nor the policy.
+    /// `op` makes one operation, and is called for each attempt. Nothing is retried once the client
+    /// is closed. The future borrows neither the client nor the policy.
     ///
     /// ```no_run
     /// # async fn run(zk: zk_client::Client) -> zk_client::Result<()> {
@@ -257,11 +257,11 @@ impl Client {
         retry_if(self.clone(), policy.clone(), Error::is_retryable, op)
     }
 
-    /// As [`retry`](Self::retry), and also retries after an attempt of unknown outcome: for reads, for
-    /// transactions that only check, and for everything else that may be executed twice.
+    /// As [`retry`](Self::retry), and also retries after an attempt of unknown outcome: for reads,
+    /// for transactions that only check, and for everything else that may be executed twice.
     ///
-    /// The client itself sends reads again after a lost connection, until their deadline; this method
-    /// retries after the deadline, too.
+    /// The client itself sends reads again after a lost connection, until their deadline; this
+    /// method retries after the deadline, too.
     ///
     /// # Errors
     /// That of the last attempt.

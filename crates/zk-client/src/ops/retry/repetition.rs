@@ -10,8 +10,8 @@ use crate::session::failure::MAX_LOSSES;
 /// Decides whether a request that may be executed twice is repeated after a failure, and when.
 ///
 /// The request is repeated while the reason of the failure may pass, until ten attempts have failed
-/// with an unknown outcome or with the end of the session: the request then counts as the cause. The
-/// delays grow from 0.1 s to 5 s.
+/// with an unknown outcome or with the end of the session: the request then counts as the cause.
+/// The delays grow from 0.1 s to 5 s.
 #[derive(Debug)]
 pub struct Repetition {
     backoff: Backoff,
@@ -30,8 +30,8 @@ impl Default for Repetition {
 }
 
 impl Repetition {
-    /// The repetition of a clean-up's request. While the server is read-only it has no limit: the next
-    /// server with a quorum can execute the request.
+    /// The repetition of a clean-up's request. While the server is read-only it has no limit: the
+    /// next server with a quorum can execute the request.
     pub fn of_cleanup() -> Self {
         Repetition {
             awaits_quorum: true,

@@ -49,6 +49,7 @@ impl Note {
 impl Mailbox {
     /// False if the event was dropped: the mailbox is full, or events before this one were dropped and the
     /// subscriber has not read that yet.
+    #[inline]
     pub(super) fn push(&mut self, note: Note, limits: MailboxLimits) -> bool {
         let bytes = self.bytes.saturating_add(note.bytes());
         let room = self.dropped == 0 && self.notes.len() < limits.events && bytes <= limits.bytes;
@@ -66,6 +67,7 @@ impl Mailbox {
     }
 
     /// The next event of a subscriber whose watch is at `path`.
+    #[inline]
     pub(super) fn pop(&mut self, path: &str) -> Option<WatchEvent> {
         let first = self.notes.pop_front();
         if self.notes.is_empty() && self.notes.capacity() > IDLE_CAPACITY {

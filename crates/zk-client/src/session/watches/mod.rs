@@ -248,6 +248,7 @@ impl Registry {
 
     /// The next event of a subscriber, with the path as the server sent it, chroot included. If there is
     /// none, `waker` is woken when one comes. No event follows [`WatchEvent::SessionEnded`].
+    #[inline]
     pub(crate) fn poll(
         &mut self,
         id: SubId,
@@ -268,6 +269,7 @@ impl Registry {
 
     /// Whether the watch has ended although its session continues, because no server can guard it, and
     /// the subscriber has read all its events.
+    #[inline]
     pub(crate) fn is_abandoned(&self, id: SubId) -> bool {
         self.table
             .get(id)

@@ -64,6 +64,7 @@ impl Sub {
             .is_none_or(|mailbox| mailbox.is_empty())
     }
 
+    #[inline]
     pub(super) fn mailbox(&mut self) -> Option<(&mut Mailbox, &str)> {
         Some((self.mailbox.as_mut()?, &self.path))
     }
@@ -112,15 +113,18 @@ impl Table {
         self.subs.len()
     }
 
+    #[inline]
     pub(super) fn get(&self, id: SubId) -> Option<&Sub> {
         self.subs.get(id.index())
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, id: SubId) -> Option<&mut Sub> {
         self.subs.get_mut(id.index())
     }
 
     /// The first subscriber of a watch.
+    #[inline]
     pub(super) fn first(&self, kind: WatchKind, path: &str) -> Option<SubId> {
         let watches = self.watches(kind);
         let is_it = |id: &SubId| is_at(&self.subs, *id, path);
