@@ -17,6 +17,7 @@ mod target;
 
 const MUTATIONS: usize = 20_000;
 
+/// Guards: FZ8.
 #[test]
 fn seeds_of_the_embedded_server() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/embedded_server");

@@ -26,21 +26,25 @@ fn replay(target: &str, run: fn(&[u8])) {
     replaying::replay(&seeds.join(target), MUTATIONS, run);
 }
 
+/// Guards: FZ1.
 #[test]
 fn seeds_of_decode_reply() {
     replay("decode_reply", targets::decode_reply);
 }
 
+/// Guards: FZ1.
 #[test]
 fn seeds_of_decode_request() {
     replay("decode_request", targets::decode_request);
 }
 
+/// Guards: FZ6.
 #[test]
 fn seeds_of_parse_text() {
     replay("parse_text", targets::parse_text);
 }
 
+/// Guards: FZ9.
 #[test]
 fn seeds_of_lock_names() {
     replay("lock_names", targets::lock_names);

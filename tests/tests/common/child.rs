@@ -89,13 +89,19 @@ pub fn is_alone(module: &str, test: &str) -> bool {
     if orders().is_some() {
         return true;
     }
-    let mut process = again(module, test, "alone").spawn().unwrap();
+    let mut process = again(module, test, "alone")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let input = process.stdin.take();
-    let status = process.wait().unwrap();
+    // Not passed on: it looks like the results of this process.
+    let output = process.wait_with_output().unwrap();
     drop(input);
     assert!(
-        status.success(),
-        "{test} has failed in a process of its own: {status}"
+        output.status.success(),
+        "{test} has failed in a process of its own, {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout)
     );
     false
 }

@@ -20,8 +20,8 @@ const SECTIONS: [(&str, u32); 4] = [("A", 84), ("B", 80), ("C", 24), ("D", 18)];
 /// Letters that a test's name may have.
 const LONGEST_NAME: usize = 40;
 
-/// Directories of tests that may still have longer names.
-const LONG_NAMES: [&str; 2] = ["crates/zk-client", "crates/zkctl"];
+/// Directories of tests that may have longer names for the time being.
+const LONG_NAMES: [&str; 0] = [];
 
 const DIRECTORIES: [&str; 6] = [
     "crates",

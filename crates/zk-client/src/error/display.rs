@@ -323,7 +323,7 @@ mod tests {
 
     /// Guards: M2.
     #[test]
-    fn an_ambiguous_code_is_no_refusal() {
+    fn an_ambiguous_code_is_called_no_refusal() {
         let text = |op| {
             let code = ErrorCode::OperationTimeout;
             Error::answered(code).at(op, "/a").to_string()
