@@ -119,6 +119,6 @@ impl Counters {
     /// Whether anything that is reported has changed since this was last called.
     #[inline]
     pub(super) fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
+        self.changed && std::mem::take(&mut self.changed)
     }
 }

@@ -59,10 +59,11 @@ impl Wakeups {
     /// The driver's waker, if the driver has work and has not been woken since it registered.
     #[inline]
     pub(crate) fn take_driver(&mut self) -> Option<Waker> {
-        match std::mem::take(&mut self.driver_is_due) {
-            true => self.driver.take(),
-            false => None,
+        if !self.driver_is_due {
+            return None;
         }
+        self.driver_is_due = false;
+        self.driver.take()
     }
 
     /// Idle: releases room that grew under load.

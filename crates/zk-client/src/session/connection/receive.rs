@@ -129,6 +129,7 @@ impl Core {
         result
     }
 
+    #[inline]
     fn handle_frames(&mut self, now: Instant, frames: &mut FrameReader) -> Result<(), Disconnect> {
         self.connection
             .link
@@ -290,6 +291,7 @@ impl Core {
         }
     }
 
+    #[inline]
     fn handle_notification(&mut self, now: Instant, notification: &Notification<'_>) {
         let (event, zxid) = (&notification.event, notification.zxid);
         let wakes = &mut self.wakeups.wakers;

@@ -315,7 +315,7 @@ fn a_dropped_recursive_watch_hides_no_event() {
     assert!(is_node(world.event(persistent).as_ref()));
 }
 
-/// Found by simulation: the server went on guarding what nobody wanted.
+/// Found by simulation: the server kept a watch armed that had no subscriber left.
 #[test]
 fn a_throttled_removal_is_repeated() {
     let mut world = World::connected();
