@@ -23,8 +23,12 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         "-D",
         "warnings",
     ]);
+    // What depends on nothing but the pure parts has no other build.
+    let mut pure = cargo();
+    pure.args(["clippy", "-p", "zk-transport", "--no-default-features"]);
+    pure.args(["--lib", "--", "-D", "warnings"]);
     let mut docs = cargo();
-    docs.args(["doc", "--no-deps", "--workspace"])
+    docs.args(["doc", "--no-deps", "--workspace", "--all-features"])
         .env("RUSTDOCFLAGS", "-Dwarnings");
     let mut format = cargo();
     format.args(["fmt", "--all", "--check"]);
@@ -44,6 +48,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     let mut checks = vec![
         check("format", &mut format)?,
         check("clippy", &mut clippy)?,
+        check("clippy of zk-transport without io", &mut pure)?,
         check("docs", &mut docs)?,
         check("format of the benchmarks", &mut bench_format)?,
         check("clippy of the benchmarks", &mut bench_clippy)?,

@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(error.path(), error.client().unwrap().path());
         let error = Error::from(GuardLost::Deleted);
         assert!(error.client().is_none() && error.kind().is_none());
-        assert_eq!(error.outcome(), Outcome::NotSent);
+        assert_eq!(error.outcome(), Outcome::Unknown);
         let error = Error::ConflictingOptions {
             path: "/a".to_owned(),
         };

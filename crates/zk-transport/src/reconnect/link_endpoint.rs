@@ -14,6 +14,7 @@ use crate::frame::FrameReader;
 use crate::hosts::{Hosts, Timing};
 use crate::link::{Link, Lost, Notification, Received};
 use crate::pump::Endpoint;
+use crate::sasl::SaslError;
 
 /// What a [`LinkEndpoint`] sends, and what becomes of the replies.
 pub trait LinkHandler {

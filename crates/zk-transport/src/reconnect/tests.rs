@@ -16,10 +16,21 @@ use crate::frame::FrameReader;
 use crate::hosts::{Hosts, Timing};
 use crate::link::{Link, Received, Sent};
 use crate::pump::Endpoint;
-use crate::sasl::{Beginning, Login, SaslError};
+use crate::sasl::{Beginning, Login, Mechanism, SaslError, Step};
 use crate::{BackoffPolicy, Lost};
 
 const TIMEOUT: Duration = Duration::from_secs(6);
+
+fn request() -> ConnectRequest {
+    ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen: Zxid::ZERO,
+        timeout_ms: 6000,
+        session_id: SessionId::default(),
+        password: SessionPassword::zero(),
+        read_only: Some(false),
+    }
+}
 
 /// An endpoint that makes requests 0, 1, 2 … on every connection, until it has `wanted` replies.
 struct Counter {
@@ -123,15 +134,7 @@ impl Reconnect for Counter {
     }
 
     fn handle_dialled(&mut self, now: Instant, opening: Opening<'_>) -> bool {
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: Zxid::ZERO,
-            timeout_ms: 6000,
-            session_id: SessionId::default(),
-            password: SessionPassword::zero(),
-            read_only: Some(false),
-        };
-        self.link = Some(Link::new(now, &request, opening.budget));
+        self.link = Some(Link::new(now, &request(), opening.budget));
         true
     }
 
@@ -223,6 +226,7 @@ async fn it_reconnects_until_it_is_stopped() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_pinged_and_kept() {
     let mut counter = Counter::new(&["zk1:2181"], 1);
+    counter.max_ends = 1;
     let dial = dial_fn(|_| async {
         let (near, far) = duplex(4096);
         tokio::spawn(async move {
@@ -248,6 +252,7 @@ async fn an_idle_connection_is_pinged_and_kept() {
     });
     stay_connected(&mut counter, &ReconnectOptions::new(dial)).await;
     assert_eq!(counter.replies, [0]);
+    assert_eq!(counter.reasons(), [&Disconnect::Local]);
 }
 
 /// A third of the session's time is the budget of one server.
@@ -416,6 +421,74 @@ async fn a_login_that_cannot_prepare_is_a_reason() {
         assert_eq!(mechanism, "GSSAPI");
         assert_eq!(cause.is_temporary(), !ready);
     }
+}
+
+/// A login that is ready.
+#[derive(Debug)]
+struct Ready;
+
+impl Login for Ready {
+    fn mechanism(&self) -> &str {
+        "PLAIN"
+    }
+
+    fn begin<'a>(&'a self, _: &'a HostPort) -> Beginning<'a> {
+        Box::pin(async { Ok(Box::new(Ready) as Box<dyn Mechanism>) })
+    }
+}
+
+impl Mechanism for Ready {
+    fn step(&mut self, _: Option<&[u8]>) -> Result<Step, SaslError> {
+        Ok(Step::Done)
+    }
+}
+
+/// Collects why connections have ended.
+#[derive(Debug, Default)]
+struct Ends(Vec<Disconnect>);
+
+impl LinkHandler for Ends {
+    type Token = ();
+
+    fn connect_request(&mut self) -> ConnectRequest {
+        request()
+    }
+
+    fn handle_received(
+        &mut self,
+        _: Instant,
+        _: &mut Link<()>,
+        _: Received<()>,
+    ) -> Result<(), Disconnect> {
+        Ok(())
+    }
+
+    fn handle_closed(&mut self, _: &HostPort, reason: &Disconnect, _: Vec<Lost<()>>) -> bool {
+        self.0.push(reason.clone());
+        true
+    }
+}
+
+/// Its requests would be those of an anonymous client.
+#[tokio::test(start_paused = true)]
+async fn a_bare_link_with_a_login_sends_nothing() {
+    let (near, mut far) = duplex(4096);
+    let near = std::sync::Mutex::new(Some(near));
+    let dial = dial_fn(move |_| {
+        let near = near.lock().unwrap().take();
+        async move { near.ok_or_else(|| std::io::Error::other("no")) }
+    });
+    let options = ReconnectOptions::new(dial).login(Some(Arc::new(Ready)));
+    let hosts = vec!["zk1:2181".parse().unwrap()];
+    let hosts = Hosts::new(hosts, BackoffPolicy::default(), 7);
+    let mut endpoint = LinkEndpoint::new(hosts, Ends::default());
+    stay_connected(&mut endpoint, &options).await;
+    let ends = endpoint.into_handler().0;
+    assert!(matches!(ends[..], [Disconnect::LoginFailed { .. }]), "{ends:?}");
+    drop(options);
+    let mut sent = Vec::new();
+    far.read_to_end(&mut sent).await.unwrap();
+    assert!(sent.is_empty());
 }
 
 /// A session that exists is not slept away, however long the backoff.
