@@ -1,7 +1,7 @@
 //! A lock with many readers or one writer at a time, in the order of arrival.
 
 use bytes::Bytes;
-use zk_client::{Client, CreateMode, Created, ErrorKind, Guid, Stat, path};
+use zk_client::{Client, CreateMode, Created, ErrorKind, Guid, Outcome, Stat, path};
 
 use super::lock::LockGuard;
 use crate::error::{Error, GuardLost, Result};

@@ -484,7 +484,10 @@ async fn a_bare_link_with_a_login_sends_nothing() {
     let mut endpoint = LinkEndpoint::new(hosts, Ends::default());
     stay_connected(&mut endpoint, &options).await;
     let ends = endpoint.into_handler().0;
-    assert!(matches!(ends[..], [Disconnect::LoginFailed { .. }]), "{ends:?}");
+    assert!(
+        matches!(ends[..], [Disconnect::LoginFailed { .. }]),
+        "{ends:?}"
+    );
     drop(options);
     let mut sent = Vec::new();
     far.read_to_end(&mut sent).await.unwrap();
