@@ -18,16 +18,13 @@ use crate::error::{Error, Result};
 use crate::ports::ACCEPT_PAUSE;
 use answers::Answers;
 
+pub use answers::FLOOD;
+
 /// What is read at once. A kernel's socket buffer holds more, so that a batch of large requests
 /// takes several reads, as it does with a real server.
 const READ: usize = 64 * 1024;
 /// Answers are written before they are more than this.
 const WRITE: usize = 1024 * 1024;
-
-/// Setting this znode makes the server send as many events of its change as its new data say, a
-/// decimal number, behind the answer. Other events follow a `getData` that sets a watch: one, at
-/// once.
-pub const FLOOD: &str = "/flood";
 
 /// A constant-answer server on a loopback port of its own. Dropping it ends every connection.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::installation::MissingZooKeeper;
+use crate::missing::MissingZooKeeper;
 
 /// The harness's result.
 pub type Result<T> = std::result::Result<T, Error>;

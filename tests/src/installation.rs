@@ -2,13 +2,13 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::apt;
 use crate::error::{Error, Result};
+use crate::missing::MissingZooKeeper;
 
 const PACKAGES: [&str; 2] = ["zookeeper", "default-jre-headless"];
 const CLASSPATH_VARIABLE: &str = "ZK_CLASSPATH";
@@ -121,35 +121,6 @@ impl Installation {
     }
 }
 
-/// There is no ZooKeeper, or no Java to run it with. The text says what to do.
-#[derive(Clone, PartialEq, Eq)]
-pub struct MissingZooKeeper {
-    reasons: Vec<String>,
-    named_by_user: bool,
-}
-
-impl fmt::Display for MissingZooKeeper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}. On Debian or Ubuntu run `{}` as root; elsewhere install a Java runtime, unpack an \
-             Apache ZooKeeper release and set ZOOKEEPER_HOME to its directory, or to one that holds \
-             its jars",
-            self.reasons.join(", and "),
-            apt::command(&PACKAGES),
-        )
-    }
-}
-
-/// As `Display`, for the sake of `unwrap()` in tests.
-impl fmt::Debug for MissingZooKeeper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for MissingZooKeeper {}
-
 #[derive(Clone)]
 struct Search {
     zk_classpath: Option<OsString>,
@@ -213,6 +184,7 @@ impl Search {
                 named_by_user: self.zk_classpath.is_some()
                     || self.zookeeper_home.is_some()
                     || self.java_home.is_some(),
+                install: apt::command(&PACKAGES),
             }),
         }
     }

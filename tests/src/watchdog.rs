@@ -27,6 +27,7 @@
 //! watchdog was woken late are left out, and the limits are [`BLIND_FACTOR`] times as long.
 
 mod demand;
+mod second;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -38,7 +39,8 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use demand::{Demand, Sampler};
+pub use demand::Sampler;
+pub use second::{BLIND_FACTOR, Demand, IDLE_DEMAND, Second};
 
 /// How the watchdog begins to say what it has given up.
 pub const GIVEN_UP: &str = "watchdog: nothing happens any more";
@@ -47,18 +49,11 @@ pub const GIVEN_UP: &str = "watchdog: nothing happens any more";
 pub const QUIET_LIMIT: u32 = 180;
 /// Quiet seconds in a row after which a process without a pending wait is ended.
 pub const PROCESS_LIMIT: u32 = 600;
-/// What a process tree may ask for in a second and count as idle: pings, ticks and polls take less
-/// in unoptimised builds.
-pub const IDLE_DEMAND: Duration = Duration::from_millis(250);
 /// Processor time after which a wait is given up although its processes work.
 pub const WORK_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 /// Processor time that a wait has to fail by itself after it was given up.
 pub const WORK_GRACE: Duration = Duration::from_secs(5 * 60);
-/// By how much the limits grow where only the clock can be read.
-pub const BLIND_FACTOR: u32 = 6;
-
 const PERIOD: Duration = Duration::from_secs(1);
-const MOST_LATENESS: Duration = Duration::from_millis(250);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Quiet seconds that a wait has to fail by itself after it was given up.
 const GRACE: u32 = 30;
@@ -107,35 +102,6 @@ static STATE: Mutex<State> = Mutex::new(State {
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a second was like.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Second {
-    /// How much later than it should the watchdog was woken.
-    pub late: Duration,
-    /// What the processes used and asked for; `None` where the system does not say.
-    pub demand: Option<Demand>,
-}
-
-impl Second {
-    /// Whether nothing happened in it, although it could have.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        let idle = self
-            .demand
-            .is_none_or(|demand| !demand.disk && demand.used + demand.waited < IDLE_DEMAND);
-        self.late < MOST_LATENESS && idle
-    }
-
-    /// A limit in quiet seconds, longer where the seconds say little.
-    #[must_use]
-    pub fn scaled(&self, limit: u32) -> u32 {
-        match self.demand {
-            Some(_) => limit,
-            None => limit * BLIND_FACTOR,
-        }
-    }
 }
 
 impl Judge {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use zk_proto::config::Server;
 
 use crate::core::Pose;
-use crate::core::pose::Behaviour;
+use crate::core::pose::behaviour::Behaviour;
 
 /// The source of the times in stats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

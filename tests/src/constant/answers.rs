@@ -2,7 +2,10 @@
 
 use std::io;
 
-use super::FLOOD;
+/// Setting this znode makes the server send as many events of its change as its new data say, a
+/// decimal number, behind the answer. Other events follow a `getData` that sets a watch: one, at
+/// once.
+pub const FLOOD: &str = "/flood";
 
 /// What an answer is made of, by the operation's number.
 const CREATE: i32 = 1;

@@ -5,18 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Second;
-
-/// What a process tree used and asked for between two looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Demand {
-    /// Processor time used.
-    pub used: Duration,
-    /// Time during which its threads could have run while others did.
-    pub waited: Duration,
-    /// Whether a thread waits for a disk.
-    pub disk: bool,
-}
+use super::second::{Demand, Second};
 
 /// Looks at a process and its descendants again and again.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::core::ensemble::deposed_side::DeposedSide;
 use crate::core::ensemble::initial_config::initial_config;
 use crate::core::ensemble::member::{Contact, Member};
 use crate::core::output::Output;
-use crate::core::pose::{AclRules, Handshake};
+use crate::core::pose::behaviour::{AclRules, Handshake};
 use crate::core::requests::prepare::Preparation;
 use crate::core::session::SessionTable;
 use crate::core::tree::Applied;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zk_proto::path;
 
 use crate::core::connection::ConnectionId;
-use crate::core::pose::WatchKinds;
+use crate::core::pose::behaviour::WatchKinds;
 use crate::core::shrink::{shrink_map, shrink_set};
 
 /// The kinds of watch one connection has on one path.

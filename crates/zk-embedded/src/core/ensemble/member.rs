@@ -7,7 +7,7 @@ use zk_proto::{Acl, EventType, Permissions, path};
 
 use crate::core::connection::{Connection, ConnectionId, Traffic};
 use crate::core::connections::Connections;
-use crate::core::pose::{Behaviour, WatchKinds};
+use crate::core::pose::behaviour::{Behaviour, WatchKinds};
 use crate::core::tree::acl;
 use crate::core::tree::quota;
 use crate::core::tree::txn::{Change, Txn};

@@ -16,7 +16,7 @@ use zk_proto::{ErrorCode, OpCode, Permissions};
 
 use crate::core::ensemble::initial_config::initial_config;
 use crate::core::ensemble::member::Member;
-use crate::core::pose::Unreadable;
+use crate::core::pose::behaviour::Unreadable;
 use crate::core::requests::Request;
 use crate::core::state::State;
 use crate::core::tree::acl;

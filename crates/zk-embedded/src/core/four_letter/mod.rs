@@ -13,7 +13,7 @@ use zk_proto::admin::ServerMode;
 
 use self::lists::brief;
 use crate::core::connection::{Connection, ConnectionId, Peer, Traffic};
-use crate::core::pose::Texts;
+use crate::core::pose::behaviour::Texts;
 use crate::core::state::State;
 use crate::options::millis_u64;
 

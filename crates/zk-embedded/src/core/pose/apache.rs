@@ -4,10 +4,10 @@
 
 use zk_proto::{ErrorCode, OpCode};
 
-use super::ops::OpSet;
-use super::{
+use super::behaviour::{
     AclRules, Behaviour, CreateFlags, Handshake, Texts, UnknownOp, Unreadable, WatchKinds,
 };
+use super::ops::OpSet;
 
 const OPS_3_4: OpSet = OpSet::of(&[
     OpCode::Create,

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use zk_proto::{ErrorCode, OpCode};
 
-use super::ops::OpSet;
-use super::{
+use super::behaviour::{
     AclRules, Behaviour, CreateFlags, Handshake, Texts, UnknownOp, Unreadable, WatchKinds,
 };
+use super::ops::OpSet;
 
 const OPS_OLD: OpSet = OpSet::of(&[
     OpCode::Create,

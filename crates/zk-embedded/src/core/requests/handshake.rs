@@ -9,7 +9,7 @@ use zk_proto::{OpCode, SessionId};
 
 use crate::core::connection::ConnectionId;
 use crate::core::ensemble::member::Contact;
-use crate::core::pose::Handshake;
+use crate::core::pose::behaviour::Handshake;
 use crate::core::session::{password, zero_password};
 use crate::core::state::State;
 

@@ -4,7 +4,7 @@ use zk_proto::records::{AuthRequest, SaslRequest, SaslResponse};
 use zk_proto::{ErrorCode, Id, Zxid};
 use zk_transport::sasl::{DigestMd5Server, ServerStep};
 
-use crate::core::pose::AclRules;
+use crate::core::pose::behaviour::AclRules;
 use crate::core::requests::{EmptyBody, Request};
 use crate::core::state::State;
 use crate::core::tree::acl;

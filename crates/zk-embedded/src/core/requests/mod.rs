@@ -22,7 +22,7 @@ use zk_proto::{ErrorCode, OpCode, ReplyHeader, RequestHeader, Xid, Zxid, xid};
 
 use crate::core::connection::ConnectionId;
 use crate::core::ensemble::member::Contact;
-use crate::core::pose::{UnknownOp, Unreadable};
+use crate::core::pose::behaviour::{UnknownOp, Unreadable};
 use crate::core::state::State;
 use crate::core::tree::acl;
 

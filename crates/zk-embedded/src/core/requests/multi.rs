@@ -5,7 +5,7 @@ use zk_proto::records::{
 };
 use zk_proto::{CreateMode, ErrorCode, OpCode, Request as Body, Stat};
 
-use crate::core::pose::Behaviour;
+use crate::core::pose::behaviour::Behaviour;
 use crate::core::requests::Request;
 use crate::core::state::State;
 use crate::core::tree::Applied;

@@ -9,7 +9,7 @@ use zk_proto::records::{
 use zk_proto::{ErrorCode, Id, OpCode, Permissions, ReplyHeader, Request as Body};
 
 use crate::core::ensemble::member::Member;
-use crate::core::pose::AclRules;
+use crate::core::pose::behaviour::AclRules;
 use crate::core::requests::Request;
 use crate::core::state::State;
 use crate::core::tree::acl;

@@ -6,7 +6,7 @@ use zk_proto::records::{
 };
 use zk_proto::{ErrorCode, EventType, OpCode, Request as Body};
 
-use crate::core::pose::WatchKinds;
+use crate::core::pose::behaviour::WatchKinds;
 use crate::core::requests::{EmptyBody, Request};
 use crate::core::state::State;
 use crate::core::watch::Modes;

@@ -5,7 +5,7 @@ use zk_proto::jute::Encode;
 use zk_proto::records::{Create2Response, CreateResponse, StatResponse, SyncRequest, SyncResponse};
 use zk_proto::{ErrorCode, OpCode, Request as Body};
 
-use crate::core::pose::Unreadable;
+use crate::core::pose::behaviour::Unreadable;
 use crate::core::requests::prepare::Preparation;
 use crate::core::requests::{EmptyBody, Request};
 use crate::core::state::State;

@@ -6,7 +6,7 @@ use zk_proto::acl::proven_digest_id;
 use zk_proto::records::ClientInfo;
 use zk_proto::{Acl, ErrorCode, Id, Permissions};
 
-use crate::core::pose::AclRules;
+use crate::core::pose::behaviour::AclRules;
 use crate::core::tree::AclList;
 
 /// The scheme of an identity that every connection has while ACLs are not checked. No client can prove

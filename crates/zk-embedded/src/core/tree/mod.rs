@@ -17,7 +17,7 @@ use zk_proto::path;
 use zk_proto::{Acl, Stat};
 
 pub(crate) use self::node::{AclList, Node, saturate};
-use crate::core::pose::Behaviour;
+use crate::core::pose::behaviour::Behaviour;
 use crate::core::shrink::shrink_map;
 use crate::core::tree::txn::Change;
 
