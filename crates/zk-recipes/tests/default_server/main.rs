@@ -8,6 +8,8 @@
     reason = "a panic is a failed test"
 )]
 
+#[path = "../common/cache_reader.rs"]
+mod cache_reader;
 #[path = "../common/closing.rs"]
 mod closing;
 #[path = "../common/mod.rs"]

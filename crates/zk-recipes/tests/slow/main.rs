@@ -9,6 +9,8 @@
     reason = "a panic is a failed test"
 )]
 
+#[path = "../common/cache_reader.rs"]
+mod cache_reader;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../common/trees.rs"]
@@ -17,3 +19,4 @@ mod trees;
 mod chaos_exclusion;
 mod chaos_updates;
 mod tree_cache_at_size;
+mod tree_cache_changes;

@@ -31,7 +31,7 @@ use self::behaviour::{Behaviour, Handshake};
 /// | [`KeeperNew`](Self::KeeperNew) | ClickHouse Keeper 26.1, the same files and `KeeperContext.cpp` of January 2026, with the default feature flags | see below |
 ///
 /// An operation that an Apache server does not know is answered with
-/// [`Unimplemented`](ErrorCode::Unimplemented), and the connection is closed; the session lives
+/// [`Unimplemented`](zk_proto::ErrorCode::Unimplemented), and the connection is closed; the session lives
 /// (`UnimplementedRequestProcessor`).
 ///
 /// ClickHouse Keeper closes the connection without a reply for an unknown operation, for one whose
