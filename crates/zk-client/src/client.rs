@@ -58,7 +58,7 @@ struct CleanupScope {
 /// The deadline of a handle's operations that have none of their own.
 #[derive(Clone, Copy)]
 enum Deadline {
-    /// For each operation so long after its submission, if ever.
+    /// For each operation, this long after its submission; `None` for never.
     Each(Option<Duration>),
     /// At this time for all operations.
     All(Instant),

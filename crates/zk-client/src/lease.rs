@@ -1,4 +1,5 @@
-//! Leases: until when a session can be trusted to be alive.
+//! Leases: until when a session can be trusted to be alive. `session/leader_contact.rs` computes the
+//! deadline by quorum.
 
 use std::fmt;
 use std::future::poll_fn;

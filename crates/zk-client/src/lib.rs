@@ -101,11 +101,11 @@
 //! is [`Outcome::Rejected`]. With any other code the servers do not say whether they executed the
 //! request, so the outcome is [`Outcome::Unknown`], as after the loss of the connection.
 //! [`protected`](Create::protected) creations and conditional writes with a [`RetryPolicy`] find
-//! out.
+//! out whether the request took effect.
 //!
 //! # Lost connections
 //!
-//! The session lives on at the servers for the negotiated timeout, and the client connects to
+//! The session continues at the servers for the negotiated timeout, and the client connects to
 //! another server meanwhile. What happens to requests:
 //!
 //! | request | what happens |
@@ -130,14 +130,14 @@
 //!
 //! End a program with [`Client::close`]: it waits until the session has ended and the clean-ups of
 //! dropped guards and futures are done. The drop of the last handle does so in the background, for
-//! which the runtime must live on; see [`Client`](Client#the-end). If no server acknowledges the
+//! which the runtime must still run; see [`Client`](Client#the-end). If no server acknowledges the
 //! end of the session, the error is [`ErrorKind::CloseUnacknowledged`].
 //!
 //! # Retries
 //!
 //! [`Client::retry`] and a [`RetryPolicy`] retry operations that had no effect, and
 //! [`Client::retry_read`] operations that may be executed twice. [`Set::retry`] and
-//! [`Delete::retry`] find out what became of a conditional write whose reply was lost.
+//! [`Delete::retry`] find out whether a conditional write whose reply was lost took effect.
 //! [`Create::protected`] creates a znode exactly once. [`Client::update`] changes data by
 //! compare-and-set, as often as other clients are faster.
 //!
@@ -151,7 +151,7 @@
 //! case it keeps the servers that the configuration does not name. Clients then move such that
 //! every server gets an equal share of them. A client that moves keeps its session, and waits for
 //! its requests in flight before. With [`ClientBuilder::read_only`] the client uses a server
-//! without a quorum for reads, until it finds one with.
+//! without a quorum for reads, until it finds one with a quorum.
 //!
 //! # TLS and SASL
 //!
@@ -172,12 +172,11 @@
 //!
 //! Both fail closed. The client trusts only the given CAs, and only for the hosts that the connect
 //! string names; as answers of the DNS are not authenticated, a `dns-srv://` connect string needs
-//! `TlsConfig::server_name` or an explicit opt-in. The client never falls back to plaintext. A
-//! login comes before anything else on every connection. If the server refuses the login or does
-//! not take part in it, the client ends, be it on the first connection or the hundredth.
-//! `connect()` returns at once when a login is refused, and when no server can be trusted. Kerberos
-//! and other mechanisms are a [`sasl::Login`] of yours, over a GSSAPI library: this crate brings
-//! none, as those need C headers.
+//! `TlsConfig::server_name` or an explicit opt-in. The client never falls back to plaintext. On
+//! every connection the client logs in before anything else, and ends if the server refuses the
+//! login or does not take part in it. `connect()` returns at once when a login is refused, and when
+//! no server can be trusted. Kerberos and other mechanisms are a [`sasl::Login`] of yours, over a
+//! GSSAPI library: this crate brings none, as those need C headers.
 //!
 //! A server that requires a login lets a client without one connect, and refuses its first request:
 //! [`ErrorKind::AuthFailed`]. And Apache's server, seen with 3.8.0, checks the password of a SASL
@@ -299,7 +298,7 @@
 //!   that wait for replies, watches, the handshake, what happens after a disconnect or an expiry.
 //!   `session/watches/`: which watches are armed, and their mailboxes.
 //! - `shared`: the lock around the session.
-//! - `driver/`: the task that plugs the session into [`zk_transport::reconnect`]; the lookup of
+//! - `driver/`: the task that connects the session to [`zk_transport::reconnect`]; the lookup of
 //!   servers in the DNS, the search for a server with a quorum.
 //! - `watch`, `state_stream`, `lease`: handles for watches, for states, and for the validity of the
 //!   session.

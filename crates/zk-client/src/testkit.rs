@@ -141,7 +141,7 @@ impl Machine {
         self.connected = false;
     }
 
-    /// When [`tick`](Self::tick) wants to be called.
+    /// When [`tick`](Self::tick) is to be called next.
     pub fn due(&self) -> Option<Instant> {
         let link = self.core.poll_link_timeout().filter(|_| self.connected);
         self.core.poll_timeout().into_iter().chain(link).min()

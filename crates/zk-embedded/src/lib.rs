@@ -59,6 +59,10 @@
 //! # }
 //! ```
 //!
+//! # Features
+//!
+//! This crate has none.
+//!
 //! # Layout
 //!
 //! The module list is a map of the code:
@@ -100,7 +104,7 @@
 //! - A path that is not valid UTF-8 (Java's CESU-8 included) is `MarshallingError`, even for reads.
 //! - A `createSession` sent by a client is refused as unknown; Apache answers with a handshake.
 //! - Null lists in `setWatches` and null ids in an ACL are read as empty.
-//! - What is sent back of a path outside the basic plane is UTF-8, not CESU-8.
+//! - Paths with characters outside the basic plane are sent back as UTF-8, not as CESU-8.
 //! - A `createTTL` outside a multi with the flags of another mode and no time is `BadArguments`; Apache's
 //!   server crashes, and does not start again.
 //! - `checkWatches` and `removeWatches` of a path without a leading slash find no watch; Apache's
@@ -112,8 +116,8 @@
 //! - Sequence numbers overflow from 2147483647 to -2147483648, as the documentation of ZooKeeper
 //!   says; current servers stop counting instead.
 //! - A member that lags catches up when it receives a write or a `sync`, and lags again after it.
-//! - An election takes no time, and a deposed leader notices exactly `syncLimit` ticks after the cut;
-//!   Apache's notices up to a tick later, or sooner if its followers' connections are reset.
+//! - An election takes no time, and a deposed leader closes its connections exactly `syncLimit` ticks
+//!   after the cut; Apache's does so up to a tick later, or sooner if its followers' connections are reset.
 //! - `reconfig` starts and stops no member and moves no port ([`ServerBuilder::reconfig_enabled`]); it is
 //!   never found in progress, hierarchical quorums (`group.N`, `weight.N`) are `BadArguments`, and the
 //!   reply always arrives before the change closes any connection.

@@ -1,7 +1,8 @@
 //! Locks, leader election and watches that survive reconnects and session expiry, on top of
 //! [`zk_client`].
 //!
-//! The recipes use only the public API of `zk_client`. The layer above is your program.
+//! The recipes use the public API of `zk_client` and a few items of it that are hidden from its
+//! documentation. The layer above is your program.
 //!
 //! ```no_run
 //! # #[cfg(feature = "locks")]

@@ -1,4 +1,5 @@
 //! Delays between attempts: exponential, jittered, capped, and the same for the same seed.
+//! `hosts/list.rs` decides when a delay is due; `hosts/timing.rs` bounds it by the session.
 
 use std::time::Duration;
 

@@ -111,7 +111,7 @@ pub enum Disconnect {
     /// The server refused the credentials.
     #[error("the server refused the credentials of scheme {0:?}")]
     AuthRefused(String),
-    /// A read-only server does not know the session, which may live on where there is a quorum; or the
+    /// A read-only server does not know the session, which may be alive where there is a quorum; or the
     /// client requested a new session, which this server may not grant.
     #[error(
         "the server has no quorum and cannot serve this session; without one, servers serve only \

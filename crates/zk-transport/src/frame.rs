@@ -1,4 +1,4 @@
-//! Splitting a byte stream into frames: `i32` length, then that many bytes.
+//! Splitting a byte stream into frames: `i32` length, then that many bytes (output: `link/wire.rs`).
 
 use bytes::{Buf, Bytes, BytesMut};
 

@@ -2,8 +2,8 @@
 //!
 //! Below it is [`zk_proto`], the records; above it `zk-client`, the session that outlives any
 //! connection. What ends with the connection is here: transaction ids, the requests in flight, the
-//! output buffer, the ping and read deadlines. So is the way from one connection to the next: the
-//! list of servers, dialling, time limits, backoff.
+//! output buffer, the ping and read deadlines. The change from one connection to the next is here
+//! too: the list of servers, dialling, time limits, backoff.
 //!
 //! # How the pieces fit
 //!
@@ -95,7 +95,7 @@
 //! ```
 //!
 //! With the feature `io`, `pump` does this with a stream and a timer, and `reconnect` with one
-//! stream after the other. The example `raw_get` is a program with the latter.
+//! stream after the other. The example `raw_get` uses `reconnect`.
 //!
 //! # Modules
 //! - [`link`]: the state machine of one connection. No socket, no clock, no runtime.
@@ -106,9 +106,9 @@
 //! - [`error`]: why a connection ended.
 //! - [`dns`]: names to addresses, and services to servers.
 //! - `reconnect` (feature `io`): the loop that keeps a connection open.
-//! - `pump` (feature `io`): the loop that moves bytes between one stream and a machine.
+//! - `pump` (feature `io`): the loop that moves bytes between one stream and an endpoint.
 //! - `dial` (feature `io`): opening a stream to a host.
-//! - `four_letter` (feature `io`): asking a server a four-letter word.
+//! - `four_letter` (feature `io`): sending a server a four-letter word and reading the answer.
 //! - `tls` (feature `tls`): opening an encrypted stream to a server whose certificate is verified.
 //!
 //! # Features

@@ -1,4 +1,4 @@
-//! The loop that moves bytes between a stream and a machine.
+//! The loop that moves bytes between a stream and an endpoint.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -24,7 +24,7 @@ const MAX_OFFERED: usize = 64 * 1024;
 /// Output buffers that grew beyond this many bytes are freed once they are written.
 const MAX_KEPT_OUTPUT: usize = 256 * 1024;
 
-/// The machine at this end of a connection, as the pump sees it.
+/// The state machine at this end of a connection, as the pump sees it.
 ///
 /// All methods are called from one task. `now` is the time of tokio's clock, which tests can pause.
 pub trait Endpoint {

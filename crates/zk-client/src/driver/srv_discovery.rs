@@ -1,4 +1,4 @@
-//! The list of servers from the DNS.
+//! Looks the list of servers up in the DNS, and again every `srv_refresh`.
 
 use std::collections::HashSet;
 use std::convert::Infallible;

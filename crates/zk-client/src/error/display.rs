@@ -1,5 +1,6 @@
 //! An error as a sentence: what happened, to which operation and path, whether it took effect, and
-//! what to do about it.
+//! what to do about it. The texts of kinds are in `kind`; `ops/explain.rs` adds what the client knows
+//! of its servers. `tests/tests/server/one_server/error_messages.rs` tests them.
 
 use std::fmt;
 

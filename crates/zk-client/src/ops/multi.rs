@@ -10,7 +10,7 @@ use zk_proto::{CreateMode, OpCode, Stat};
 use crate::client::Client;
 use crate::error::{Error, Outcome, Result};
 use crate::ops::create::{Create, strip};
-use crate::ops::op_list::OpList;
+use crate::ops::multi_body::OpList;
 use crate::ops::operation::operation;
 use crate::ops::pending::{ANY_VERSION, Call, Pending, validate};
 

@@ -10,7 +10,7 @@ use zk_proto::{ErrorCode, OpCode, Stat};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::ops::op_list::OpList;
+use crate::ops::multi_body::OpList;
 use crate::ops::operation::operation;
 use crate::ops::pending::{Call, Pending};
 

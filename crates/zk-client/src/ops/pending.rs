@@ -63,7 +63,7 @@ enum PathRule {
 enum DeadlineSpec {
     /// After the client's default deadline.
     Default,
-    /// So long after it was submitted.
+    /// This long after it was submitted.
     After(Duration),
     /// At this time, if ever.
     At(Option<Instant>),

@@ -305,7 +305,7 @@ impl Session {
         }
     }
 
-    /// The same, as far as the decisions of a quorum prove it.
+    /// The lease by quorum: [`LeaderContact::deadline`], or the last contact if nothing is proven.
     pub(crate) fn quorum_lease_until(&self) -> Instant {
         let deadline = self.leader.deadline(self.lease_timeout);
         deadline

@@ -12,7 +12,7 @@
 //! them. A file holds either a part, which does not import `Core`, or methods of `Core`, and then no
 //! file imports it.
 //!
-//! Each room holds a part in its `mod.rs`, or several parts, and the methods of `Core` that belong to
+//! Each directory holds a part in its `mod.rs`, or several parts, and the methods of `Core` that belong to
 //! it:
 //!
 //! - `requests`: submitting, parking, answering. The part owns the table of slots.

@@ -177,7 +177,7 @@ async fn go_back(memory: &Memory, zk: &Client, backup: &zk_embedded::core::Snaps
     })
     .await;
     until("the next connection", || zk.state().is_connected()).await;
-    assert_eq!(zk.session().epoch, epoch, "the session lives on");
+    assert_eq!(zk.session().epoch, epoch, "the session continues");
 }
 
 /// Guards: M1.

@@ -1,6 +1,6 @@
-//! Locks, readers and writers, semaphores and elections while the members of an ensemble stop, restart,
-//! lag and lose their leader, sessions expire, and callers drop their waits: holders exclude each
-//! other, every wait ends, and no znode or watch is left.
+//! On the embedded ensemble: locks, readers and writers, semaphores and elections while members stop,
+//! restart, lag and lose their leader, sessions expire, and callers drop their waits. Holders exclude
+//! each other, every wait ends, and no znode or watch is left.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

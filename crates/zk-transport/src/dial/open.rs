@@ -38,7 +38,7 @@ pub trait Dial: fmt::Debug + Send + Sync + 'static {
 
     /// Opens a stream to the next of the addresses of `host`, and notes in `addresses` which addresses
     /// the host has and which of them the stream is to. The caller keeps `addresses` from attempt to
-    /// attempt, and notes there how the attempt went on. An implementation that wraps another should
+    /// attempt, and notes there whether the attempt succeeded. An implementation that wraps another should
     /// pass the call on; by default each attempt begins anew, like [`dial`](Self::dial).
     ///
     /// # Cancel safety

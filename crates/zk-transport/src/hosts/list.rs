@@ -1,4 +1,4 @@
-//! The list of servers, and the next of them to try.
+//! The list of servers, the next one to try, and the delay before it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;

@@ -42,7 +42,7 @@ impl Hosts {
             .partition(|host| previous.contains(host));
         let to_new = self.chance_of_new(previous.len(), old.len(), new.len(), kept);
         let Some(to_new) = to_new else {
-            // A move that is under way goes on.
+            // A move that is under way continues.
             self.preferred = on_its_way.into_iter().collect();
             return Ok(!self.preferred.is_empty());
         };

@@ -1,4 +1,4 @@
-//! The interface between the loop and the machine that it connects.
+//! The interface between the loop and the endpoint that it connects.
 
 use std::task::Waker;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub trait Reconnect: Endpoint {
     /// the end of a pause, a login, dialling. Handles the deadlines that have come and says what the
     /// loop has to do. The endpoint wakes `waker` when that changes.
     ///
-    /// By default the loop goes on, and there are no deadlines.
+    /// By default the loop continues, and there are no deadlines.
     fn poll_standby(&mut self, now: Instant, waker: &Waker) -> Standby {
         let _ = (now, waker);
         Standby::default()

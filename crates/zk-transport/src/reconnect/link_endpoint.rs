@@ -1,4 +1,4 @@
-//! An endpoint for programs that have no session machine of their own.
+//! An endpoint for programs that have no session of their own.
 
 use std::task::Waker;
 use std::time::{Duration, Instant};

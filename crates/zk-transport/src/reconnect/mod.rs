@@ -1,5 +1,5 @@
 //! The loop that keeps a connection open: dial the next server, shake hands, move bytes until the
-//! connection ends, back off, again.
+//! connection ends, wait for the backoff, repeat.
 //!
 //! What outlives a connection is an endpoint ([`Reconnect`]): it has the list of servers and the
 //! session's timeout, starts the handshake on a new stream, and gets back what a lost connection has
@@ -18,7 +18,7 @@
 //!   ([`poll_standby`](Reconnect::poll_standby)), and the endpoint can end the loop or the attempt.
 //!
 //! [`stay_connected`] is the whole loop. A caller that instruments each attempt, with a span for one,
-//! composes it of [`next_attempt`] and [`connect`].
+//! calls [`next_attempt`] and [`connect`] itself.
 //!
 //! The example `raw_get` gets a znode with it, across a restart of the server.
 

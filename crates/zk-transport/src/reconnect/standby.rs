@@ -1,4 +1,4 @@
-//! Waiting, while the endpoint's own deadlines go on.
+//! Waiting, while the endpoint's own deadlines still count.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

@@ -78,7 +78,7 @@ pub enum SaslError {
     /// The server has not been set up for SASL.
     #[error("the server offers no SASL; it has no login configuration for it")]
     NotOffered,
-    /// The server accepted without having authenticated itself, or went on after a failed login.
+    /// The server accepted without having authenticated itself, or continued after a failed login.
     #[error("the server ended the exchange without proving that it knows the password, too")]
     Unproven,
     /// The server's challenge cannot be answered.

@@ -142,7 +142,7 @@ trait ConditionalWrite: Send + Sync + 'static {
     /// Makes an attempt.
     fn submit(&self) -> Pending<Self::Output>;
 
-    /// Finds out what became of an attempt that was made when the session had seen `seen`.
+    /// Finds out whether an attempt took effect that was made when the session had seen `seen`.
     fn look(&self, seen: Zxid) -> impl Future<Output = Result<Verdict<Self::Output>>> + Send;
 }
 

@@ -114,7 +114,7 @@ impl Connection {
         Some(self.throttled.due.map_or(link, |due| due.min(link)))
     }
 
-    /// Pings, or finds the server dead.
+    /// Pings, or ends the connection because the server did not answer.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
         match &mut self.link {
             Some(link) => link.handle_timeout(now),

@@ -90,7 +90,7 @@ impl Core {
         Some(moving.map_or(link, |due| due.min(link)))
     }
 
-    /// Pings, or finds the server dead.
+    /// Pings, or ends the connection because the server did not answer.
     pub(crate) fn handle_link_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
         self.check_move(now)?;
         self.send_throttled(now);

@@ -97,7 +97,10 @@ fn undecided_writes_delay_no_renewal() {
     assert!(!contact.claim_renewal(at(start, 1_999), TIMEOUT));
     assert!(contact.claim_renewal(at(start, 2_000), TIMEOUT));
     assert!(!contact.claim_renewal(at(start, 3_499), TIMEOUT), "claimed");
-    assert!(contact.claim_renewal(at(start, 3_500), TIMEOUT), "in vain");
+    assert!(
+        contact.claim_renewal(at(start, 3_500), TIMEOUT),
+        "the first claim was not decided"
+    );
     contact.handle_reply(at(start, 1_900), at(start, 3_600), true);
     assert_eq!(
         contact.renewal_due(TIMEOUT),

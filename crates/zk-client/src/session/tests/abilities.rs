@@ -181,7 +181,7 @@ fn a_missing_op_is_assumed_of_others() {
 }
 
 impl World {
-    /// The server answers pings for so long, and nothing else.
+    /// The server answers pings for `time`, and nothing else.
     fn hang_for(&mut self, time: Duration) {
         self.server.hangs = true;
         let end = self.now + time;

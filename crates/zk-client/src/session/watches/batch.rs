@@ -1,4 +1,5 @@
-//! Batches of watches to be armed again, one request each.
+//! Batches of watches to be armed again, one request each. `rearm` fills them;
+//! `connection/rearm.rs` encodes and sends them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The four-letter words: status texts on the client port.
 //!
 //! `keeper` answers them as ClickHouse Keeper does, `host_facts` reads the process and the machine.
+//! Tested in `tests/sockets.rs` and `tests/poses.rs`.
 
 mod host_facts;
 mod keeper;

@@ -126,9 +126,9 @@ pub(crate) enum CreateFlags {
 pub(crate) enum AclRules {
     /// `world`, `auth`, `digest` and `ip`; invalid entries are refused.
     Apache,
-    /// `world`, `auth` and `digest`; other entries are dropped, and so are those for anyone.
+    /// `world`, `auth` and `digest`; other entries are dropped, and so are entries for `world:anyone`.
     KeeperOld,
-    /// The same, but an entry for anyone is kept unless it grants everything.
+    /// The same, but an entry for `world:anyone` is kept unless it grants everything.
     KeeperNew,
 }
 

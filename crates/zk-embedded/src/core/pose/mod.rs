@@ -40,9 +40,9 @@ use self::behaviour::{Behaviour, Handshake};
 /// zeros, and no byte for read-only mode; the old session ends with its timeout. `closeSession` is not
 /// answered: the connection closes when the session has ended. A deletion leaves the parent's `pzxid` as
 /// it was, `setData` advances the parent's `cversion`, null data is empty data. ACLs know `world`,
-/// `digest` and `auth`; an entry for anyone is not stored (22.8) or not stored if it grants everything
-/// (26.1), so that `getACL` of an open node gives an empty list; a failed `auth` is answered and the
-/// connection stays open. Each kind of watch gets its own event, so that a deletion is reported twice to
+/// `digest` and `auth`; an entry for `world:anyone` is not stored (22.8) or not stored if it grants
+/// everything (26.1), so that `getACL` of an open node gives an empty list; a failed `auth` is answered and
+/// the connection stays open. Each kind of watch gets its own event, so that a deletion is reported twice to
 /// a watcher of data and children; the event of a recursive watch names the watched node and not the
 /// changed one. 22.8 knows no `setWatches`; 26.1 knows `setWatches`, `setWatches2`, `addWatch` (answered
 /// without a body), `checkWatches` and `removeWatches`, `multiRead` and `reconfig` (refused as

@@ -67,8 +67,8 @@ pub(crate) fn resolve(
     }
 }
 
-/// As ClickHouse Keeper does, which drops entries of unknown schemes, and an entry for anyone unless
-/// `keeps` says otherwise.
+/// As ClickHouse Keeper does, which drops entries of unknown schemes, and an entry for `world:anyone`
+/// unless `keeps` says otherwise.
 fn resolve_loosely(
     acl: &[Acl],
     auth: &[Id],

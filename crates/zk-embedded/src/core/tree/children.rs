@@ -1,4 +1,5 @@
-//! The names of a znode's children, in the order in which a real server lists them.
+//! The names of a znode's children, in the order in which Apache's server lists them; all poses
+//! use it.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

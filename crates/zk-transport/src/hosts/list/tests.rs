@@ -21,7 +21,7 @@ fn the_first_round_has_no_delays() {
     assert!(hosts.next_attempt().unwrap().delay >= Duration::from_millis(50));
 }
 
-/// A server that accepts and closes at once must not be hammered.
+/// A server that accepts and closes at once is reconnected to with a growing delay.
 /// Guards: B44, D16.
 #[test]
 fn short_connections_keep_the_backoff() {

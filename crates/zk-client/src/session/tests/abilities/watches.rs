@@ -104,7 +104,7 @@ fn lasting_watches_end_with_a_gap() {
         assert_eq!(world.asked(OpCode::SetWatches2), most as usize);
         let read = world.get("/", false);
         world.settle();
-        assert!(world.poll(read).is_some(), "requests go on");
+        assert!(world.poll(read).is_some(), "requests are answered");
         world.core.unsubscribe(world.now, watch);
         assert_eq!(world.core.statistics().subscribers, 0);
     }

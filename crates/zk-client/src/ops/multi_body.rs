@@ -1,4 +1,4 @@
-//! The operations of a request that holds several.
+//! The body of `multi` and `multi_read`: several operations in one request, and their results.
 
 use std::ops::Range;
 
