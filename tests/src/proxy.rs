@@ -202,8 +202,8 @@ impl Proxy {
         }
     }
 
-    /// Holds whatever arrives, in both directions, for so long before it is forwarded; zero for not at
-    /// all. What arrives meanwhile is forwarded with it.
+    /// Holds whatever arrives, in both directions, for `delay` before it is forwarded; zero forwards at
+    /// once. What arrives meanwhile is forwarded with it.
     pub fn delay(&self, delay: Duration) {
         self.shared.lock().delay = delay;
     }

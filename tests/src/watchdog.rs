@@ -129,7 +129,7 @@ impl Judge {
 }
 
 impl Wait {
-    /// Begins to wait for `what`, which completes "waited in vain for …".
+    /// Begins to wait for `what`, which completes "the wait for … was given up".
     ///
     /// # Panics
     ///
@@ -169,7 +169,10 @@ impl Wait {
         let state = state();
         let pending = state.pending.get(&self.id)?;
         let verdict = pending.verdict.as_ref()?;
-        Some(format!("waited in vain for {}: {verdict}", pending.what))
+        Some(format!(
+            "the wait for {} was given up: {verdict}",
+            pending.what
+        ))
     }
 
     /// Fails if it was given up.

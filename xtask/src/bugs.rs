@@ -230,5 +230,11 @@ mod tests {
         let listed: BTreeSet<_> = listed.into_iter().map(|bug| bug.number).collect();
         assert_eq!(listed, tree::numbers().unwrap());
         assert!(listed.len() >= 20);
+        let catalogue = fs::read_to_string("tests/CATALOGUE.md").unwrap();
+        for number in listed {
+            let row = format!("| {number} | ");
+            let has_row = catalogue.lines().any(|line| line.starts_with(&row));
+            assert!(has_row, "tests/CATALOGUE.md has no row {number}");
+        }
     }
 }

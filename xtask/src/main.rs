@@ -1,10 +1,10 @@
-//! The project's own commands: `cargo xtask test`, `bench`, `budget`, `bugs`, `chaos`, `ci`, `fuzz`,
+//! The project's own commands: `cargo xtask test`, `bench`, `budget`, `bugs`, `chaos`, `ci`, `fuzz`, `help`,
 //! `partitions`, `servers`, `sim`, `structure`.
 
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program people and CI read"
+    reason = "its output is for people and CI"
 )]
 
 mod bench;
@@ -35,14 +35,14 @@ usage: cargo xtask COMMAND
 commands:
   test [--full [--no-server]] [FILTER…]
       Runs the tests and prints one summary: those of the crates, those that need no server, and those
-      that run on the embedded server. That takes at most ten minutes on two cores, build included;
-      the summary names what is left out. --full runs that too: the long tests, the embedded server
-      as each older server, the seeded bugs, and all tests with a server on Debian's Apache ZooKeeper
-      and, but for a few, on the release in ZOOKEEPER_HOME. Where a server is missing, and with
-      --no-server, its tests are skipped, and the summary says why. With FILTERs, only the tests whose
-      names contain one of them. No test has a time limit: a test fails when it makes no progress any
-      more, however slow the machine is. Where a test depends on real time and did not get the processor,
-      the run is void and is repeated, and the summary counts it.
+      that run on the embedded server. That takes at most ten minutes on two cores, build included; the
+      summary names what is left out. --full also runs what the short form leaves out: the long tests,
+      the embedded server as each older server, the seeded bugs, and all tests with a server on Debian's
+      Apache ZooKeeper and, but for a few, on the release in ZOOKEEPER_HOME. Where a server is missing,
+      and with --no-server, its tests are skipped, and the summary says why. With FILTERs, runs only the
+      tests whose names contain one of them. No test has a time limit: a test fails when it makes no
+      more progress, however slow the machine is. Where a test depends on real time and did not get the
+      processor, the run is void and is repeated, and the summary counts it.
   bench [--quick] [OPTIONS] [WORKLOAD…]
       Measures this client beside others, in turns, and prints a table with ratios; --write replaces
       tests/peers/RESULTS.md and the plot. All of it takes about ten minutes, --quick less than
@@ -50,7 +50,7 @@ commands:
       beside its own last run.
   budget [--record]
       Counts what a request costs: instructions, system calls, allocations. With --record, writes it
-      into tests/BUDGET.md, by which the test suite judges. Needs strace and valgrind.
+      into tests/BUDGET.md, with which a test compares. Needs strace and valgrind.
   bugs [NUMBER…]
       Switches on one bug of other clients after another, in a copy of the sources, and checks that a
       test fails with it and passes without it. tests/SEEDED_BUGS.md lists the bugs.
@@ -77,12 +77,12 @@ commands:
       wrong and what was checked. A seed replays its run; --trace prints all of it.
   structure [--verbose] [DIRECTORY]
       Prints, for each crate of this or another checkout, how its files are placed and depend on each
-      other, the lines of prose with words about people, and the lengths of test names. With --verbose,
-      names the files.
+      other, the lines with words that the prose rule of CONTRIBUTING.md excludes, and the lengths of
+      test names. With --verbose, names the files.
 
 environment:
   ZOOKEEPER_HOME   an unpacked Apache ZooKeeper release, or a directory with its jars: `test` and
-                   `ci` run on it and on Debian's package, all else uses it instead of that
+                   `ci` run on it and on Debian's package, the other commands use only this release
   ZK_CLASSPATH     a Java class path to use instead of either, such as 'DIR/*': `test` runs on it alone
   ZOOKEEPER_HOME_UNSET
                    why ZOOKEEPER_HOME is not set, for the summary of `test` and `ci`
@@ -90,30 +90,33 @@ environment:
   ZK_TESTS_KEEP=1  keep the directories of the servers tests start
   ZK_TESTS_SERVER  what `cargo test -p zk-tests` starts: apache, embedded or embedded-POSE; `test`
                    sets it itself
+  ZK_CATALOGUE=write
+                   the test of tests/CATALOGUE.md writes the names of the tests into it
+  ZK_SIM_SEED, ZK_SIM_SEEDS
+                   the first seed of the simulation's tests, and how many they run; `sim` sets both itself
   CI=true          a missing ZooKeeper is a failure";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match arguments.split_first() {
-        Some((command, rest)) => match command.as_str() {
-            "test" => test::main(rest),
-            "bench" => bench::main(rest),
-            "budget" => budget::main(rest),
-            "bugs" => bugs::main(rest),
-            "ci" => ci::main(rest),
-            "chaos" => chaos::main(rest),
-            "fuzz" => fuzz::main(rest),
-            "partitions" => partitions::main(rest),
-            "servers" => servers::main(rest),
-            "sim" => sim::main(rest),
-            "structure" => structure::main(rest),
-            "help" | "--help" | "-h" => {
-                println!("{USAGE}");
-                Ok(ExitCode::SUCCESS)
-            }
-            other => Err(format!("there is no command {other:?}\n\n{USAGE}").into()),
-        },
-        None => Err(USAGE.into()),
+    let command = arguments.first().map_or("help", String::as_str);
+    let rest = arguments.get(1..).unwrap_or_default();
+    let outcome = match command {
+        "test" => test::main(rest),
+        "bench" => bench::main(rest),
+        "budget" => budget::main(rest),
+        "bugs" => bugs::main(rest),
+        "ci" => ci::main(rest),
+        "chaos" => chaos::main(rest),
+        "fuzz" => fuzz::main(rest),
+        "partitions" => partitions::main(rest),
+        "servers" => servers::main(rest),
+        "sim" => sim::main(rest),
+        "structure" => structure::main(rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => Err(format!("there is no command {other:?}\n\n{USAGE}").into()),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("xtask: {error}");

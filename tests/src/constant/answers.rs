@@ -244,7 +244,7 @@ fn stat(size: usize) -> Vec<u8> {
     .concat()
 }
 
-/// Everything, for everyone.
+/// All permissions for `world:anyone`.
 fn open_acl() -> Vec<u8> {
     const ALL: i32 = 31;
     let string = |text: &str| [&length(text.len())[..], text.as_bytes()].concat();

@@ -158,7 +158,9 @@ pub async fn soon<T>(what: &str, future: impl IntoFuture<Output = T>) -> T {
         match tokio::time::timeout(VIRTUAL_LIMIT, &mut future).await {
             Ok(value) => return value,
             // By the machine's clock far less has passed, so the clock is paused.
-            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => panic!("waited in vain for {what}"),
+            Err(_) if began.elapsed() < VIRTUAL_LIMIT / 2 => {
+                panic!("the wait for {what} timed out")
+            }
             Err(_) => {}
         }
     }

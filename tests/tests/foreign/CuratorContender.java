@@ -20,8 +20,8 @@ import org.apache.zookeeper.CreateMode;
 /**
  * One of a mixed fleet: goes through critical sections under Curator's recipes.
  *
- * Usage: CuratorContender HOSTS KIND NAME SECTIONS. Prints "ready" when it is connected, goes on when
- * it reads a line, and prints "done" last. KIND is lock, rw, semaphore, count, latch, selector,
+ * Usage: CuratorContender HOSTS KIND NAME SECTIONS. Prints "ready" when it is connected, continues
+ * when it reads a line, and prints "done" last. KIND is lock, rw, semaphore, count, latch, selector,
  * revoke or revocable.
  */
 public class CuratorContender {

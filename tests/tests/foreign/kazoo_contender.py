@@ -1,7 +1,7 @@
 """One of a mixed fleet: goes through critical sections under kazoo's recipes.
 
 Usage: kazoo_contender.py HOSTS KIND NAME SECTIONS [PATTERN...]. Prints "ready" when it is connected,
-goes on when it reads a line, and prints "done" last. KIND is lock, rw, semaphore or election; with
+continues when it reads a line, and prints "done" last. KIND is lock, rw, semaphore or election; with
 patterns, kazoo also sees the contenders with these marks in their names.
 """
 

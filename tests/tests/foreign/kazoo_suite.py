@@ -23,14 +23,14 @@ from kazoo.retry import KazooRetry
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, Id, make_acl, make_digest_acl
 
 # No limit: what hangs is ended by the tests that start this.
-PATIENCE = 24 * 60 * 60
+TIMEOUT = 24 * 60 * 60
 HOSTS = sys.argv[1]
 
 
 def client(**options):
     options.setdefault("timeout", 40.0)
     zk = KazooClient(HOSTS, **options)
-    zk.start(PATIENCE)
+    zk.start(TIMEOUT)
     return zk
 
 
@@ -56,7 +56,7 @@ class Seen:
 
     def wait(self, condition):
         with self.changed:
-            assert self.changed.wait_for(lambda: condition(self.items), PATIENCE), self.items
+            assert self.changed.wait_for(lambda: condition(self.items), TIMEOUT), self.items
             return list(self.items)
 
 
@@ -74,7 +74,7 @@ def run(target):
     thread.start()
 
     def join():
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
         assert not thread.is_alive(), "it hangs"
         if failure:
             raise failure[0]
@@ -114,7 +114,7 @@ def nodes(zk, other, root):
     assert zk.exists(root + "/brief") is None
     assert zk.sync(root) == root
     pending = [zk.get_async(root) for _ in range(500)]
-    assert all(p.get(timeout=PATIENCE)[0] == b"new" for p in pending)
+    assert all(p.get(timeout=TIMEOUT)[0] == b"new" for p in pending)
     assert zk.ensure_path(root + "/x/y/z")
     zk.delete(root + "/x", recursive=True)
     assert zk.exists(root + "/x") is None
@@ -213,12 +213,12 @@ def acls(zk, other, root):
 
 def locks(zk, other, root):
     mine, theirs = zk.Lock(root, "mine"), other.Lock(root, "theirs")
-    assert mine.acquire(timeout=PATIENCE) and not theirs.acquire(blocking=False)
+    assert mine.acquire(timeout=TIMEOUT) and not theirs.acquire(blocking=False)
     assert other.Lock(root).contenders() == ["mine"]
     held = threading.Event()
 
     def wait():
-        assert theirs.acquire(timeout=PATIENCE)
+        assert theirs.acquire(timeout=TIMEOUT)
         held.set()
 
     join = run(wait)
@@ -238,11 +238,11 @@ def locks(zk, other, root):
 
 def semaphores(zk, other, root):
     first, second, third = (c.Semaphore(root, max_leases=2) for c in (zk, other, zk))
-    assert first.acquire(timeout=PATIENCE) and second.acquire(timeout=PATIENCE)
+    assert first.acquire(timeout=TIMEOUT) and second.acquire(timeout=TIMEOUT)
     assert not third.acquire(blocking=False)
     assert len(first.lease_holders()) == 2
     first.release()
-    assert third.acquire(timeout=PATIENCE)
+    assert third.acquire(timeout=TIMEOUT)
     second.release()
     third.release()
 
@@ -252,7 +252,7 @@ def elections(zk, other, root):
 
     def lead():
         order("first")
-        assert leave.wait(PATIENCE)
+        assert leave.wait(TIMEOUT)
 
     first = zk.Election(root, "first")
     second = other.Election(root, "second")
@@ -279,9 +279,9 @@ def queues(zk, other, root):
     assert [other.Queue(root).get() for _ in range(4)] == [b"urgent", b"a", b"b", None]
     locking, rival = zk.LockingQueue(root + "-l"), other.LockingQueue(root + "-l")
     locking.put_all([b"1", b"2"])
-    assert locking.get(timeout=PATIENCE) == b"1" and rival.get(timeout=PATIENCE) == b"2"
+    assert locking.get(timeout=TIMEOUT) == b"1" and rival.get(timeout=TIMEOUT) == b"2"
     assert locking.holds_lock() and locking.consume()
-    assert rival.release() and locking.get(timeout=PATIENCE) == b"2" and locking.consume()
+    assert rival.release() and locking.get(timeout=TIMEOUT) == b"2" and locking.consume()
     assert len(locking) == 0
 
 
@@ -290,7 +290,7 @@ def barriers(zk, other, root):
     assert barrier.wait(timeout=0)
     barrier.create()
     assert not barrier.wait(timeout=0.1)
-    join = run(lambda: raises_not(other.Barrier(root).wait(timeout=PATIENCE)))
+    join = run(lambda: raises_not(other.Barrier(root).wait(timeout=TIMEOUT)))
     assert barrier.remove() and not barrier.remove()
     join()
     steps = Seen()
@@ -356,7 +356,7 @@ def commands(zk, other, root):
     assert "zk_znode_count" in zk.command(b"mntr")
     chrooted = KazooClient(HOSTS + root)
     zk.create(root)
-    chrooted.start(PATIENCE)
+    chrooted.start(TIMEOUT)
     chrooted.create("/inside", b"x")
     assert zk.get(root + "/inside")[0] == b"x" and chrooted.get_children("/") == ["inside"]
     chrooted.stop()
@@ -369,7 +369,7 @@ def sessions(zk, other, root):
     states = Seen()
     mine = KazooClient(HOSTS, timeout=40.0)
     mine.add_listener(states)
-    mine.start(PATIENCE)
+    mine.start(TIMEOUT)
     before = mine.client_id
     mine.create(root + "/e", ephemeral=True)
     seen = Seen()
@@ -380,7 +380,7 @@ def sessions(zk, other, root):
     # Another connection with the same session ends it, as an expiry would.
     thief = KazooClient(HOSTS, timeout=40.0, client_id=mine.client_id)
     mine._connection._socket.shutdown(2)
-    thief.start(PATIENCE)
+    thief.start(TIMEOUT)
     assert thief.client_id == before
     thief.stop()
     thief.close()

@@ -200,10 +200,7 @@ async fn busy_session_shrinks_when_idle() {
     let port = server.listen().await;
     let name = "busy_session_shrinks_when_idle";
     let mut busy = Child::start(module_path!(), name, &port.to_string());
-    eprintln!(
-        "at rest, busy, and after it: {}",
-        busy.receive("took").await
-    );
+    eprintln!("idle, busy, and idle again: {}", busy.receive("took").await);
 }
 
 async fn be_busy(hosts: &str, slack: usize) {

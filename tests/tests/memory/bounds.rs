@@ -1,4 +1,4 @@
-//! What the client holds has limits, whatever its callers do: requests, events, tasks, descriptors,
+//! What the client holds has limits, whatever its callers do: requests, events, tasks,
 //! the time a close takes.
 
 #![allow(
@@ -9,9 +9,6 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,8 +18,8 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
 use zk_client::{
-    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, State,
-    TcpDial, Transport, WatchEvent, WatchMode,
+    Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, State, Transport,
+    WatchEvent, WatchMode,
 };
 use zk_embedded::Server;
 use zk_proto::records::{ConnectResponse, ErrorResponse, GetDataResponse};
@@ -43,7 +40,7 @@ fn tasks() -> usize {
         .num_alive_tasks()
 }
 
-async fn until(what: &str, fact: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, fact: impl Fn() -> bool) {
     let waited = timeout(Duration::from_secs(60), async {
         while !fact() {
             sleep(Duration::from_millis(10)).await;
@@ -562,61 +559,5 @@ fn close_ends_while_rearming() {
         drop(zk);
         until("no task", || tasks() <= without).await;
         assert!(server.sessions().is_empty());
-    });
-}
-
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-/// ZOOKEEPER-1174, ZOOKEEPER-3112, ZOOKEEPER-4736.
-/// Guards: B32.
-#[test]
-fn failed_connects_leave_no_descriptor() {
-    let _alone = alone();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let closed = TcpListener::bind(local).unwrap().local_addr().unwrap();
-        let host = |host: &str, port| HostPort {
-            host: host.to_owned(),
-            port,
-        };
-        let refused = host(&closed.ip().to_string(), closed.port());
-        let unknown = host("no-such-host.invalid", 2181);
-        let dial = TcpDial::default();
-        // Once, for what is opened once.
-        drop((dial.connect(&refused).await, dial.connect(&unknown).await));
-        let before = descriptors();
-        for n in 0..10_000 {
-            assert!(dial.connect(&refused).await.is_err());
-            if n % 1_000 == 0 {
-                assert!(dial.connect(&unknown).await.is_err());
-            }
-        }
-        let after = descriptors();
-        assert!(after <= before + 2, "{after}, and {before} before");
-
-        // The same through a client, whose connections are accepted and closed.
-        let listener = tokio::net::TcpListener::bind(local).await.unwrap();
-        let hosts = listener.local_addr().unwrap().to_string();
-        let accepted = Arc::new(AtomicUsize::new(0));
-        let counted = accepted.clone();
-        let slam = tokio::spawn(async move {
-            while listener.accept().await.is_ok() {
-                counted.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        let none = Duration::ZERO;
-        let hasty = BackoffPolicy::new(none, none);
-        let zk = Client::builder(hosts).backoff(hasty).start().unwrap();
-        until("300 attempts", || accepted.load(Ordering::Relaxed) >= 300).await;
-        let after = descriptors();
-        assert!(after <= before + 5, "{after}, and {before} before");
-        zk.close().await.unwrap();
-        slam.abort();
     });
 }

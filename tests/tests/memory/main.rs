@@ -6,6 +6,7 @@ mod common;
 
 mod at_size;
 mod bounds;
+mod descriptors;
 mod hostile;
 mod retained;
 

@@ -357,7 +357,7 @@ fn a_program_may_end_with_a_drop() {
             };
             timeout(Duration::from_secs(60), ended).await
         });
-        assert!(ended.is_ok(), "round {round}: a session goes on");
+        assert!(ended.is_ok(), "round {round}: a session has not ended");
         assert_eq!(
             server
                 .paths()

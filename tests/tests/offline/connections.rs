@@ -145,7 +145,7 @@ async fn no_task_outlives_its_client() {
     assert_eq!(wire.server.connection_count(), 0);
 }
 
-/// Clocks that people can set are for people: nothing of a session rests on them.
+/// Sessions do not depend on the wall clock, which can be set.
 /// Guards: A26, B35.
 #[test]
 fn sessions_ignore_the_wall_clock() {

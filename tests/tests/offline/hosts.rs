@@ -29,7 +29,7 @@ async fn until(what: &str, mut fact: impl FnMut() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("waited in vain until {what}");
+    panic!("timed out before {what}");
 }
 
 fn is_at(zk: &Client, host: &str) -> bool {

@@ -22,6 +22,7 @@ mod readme;
 mod server_table;
 mod stale_reads;
 mod tls;
+mod tls_formats;
 mod tls_material;
 mod tls_names;
 mod watches;

@@ -278,7 +278,7 @@ async fn what_a_server_lacks_is_a_typed_error() {
     }
 }
 
-/// Keeper resumes no session, and the old one lives on until it times out.
+/// Keeper resumes no session, and the old one exists until it times out.
 #[tokio::test(start_paused = true)]
 async fn a_replaced_session_is_not_proven_over() {
     for pose in [Pose::KeeperOld, Pose::KeeperNew] {

@@ -33,7 +33,7 @@ async fn next_of(states: &mut StateStream, what: &str, wanted: impl Fn(&State) -
     });
     found
         .await
-        .unwrap_or_else(|_| panic!("waited in vain for {what}"))
+        .unwrap_or_else(|_| panic!("timed out waiting for {what}"))
 }
 
 fn read_only(state: &State) -> bool {

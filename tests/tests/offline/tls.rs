@@ -120,7 +120,7 @@ impl Port {
         assert_eq!(
             self.accepted.load(Ordering::SeqCst) - before,
             1,
-            "tried again in vain"
+            "the client dialled again"
         );
         let cause = cause(&error);
         let text = error.to_string();

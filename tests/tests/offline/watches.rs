@@ -18,7 +18,7 @@ fn delivered_kind(watch: &mut Watch) -> Option<NodeEventKind> {
 }
 
 async fn next(events: &mut WatchStream) -> (NodeEventKind, String) {
-    let event = events.next().await.expect("the session goes on");
+    let event = events.next().await.expect("the stream has not ended");
     let node = event.node().unwrap_or_else(|| panic!("{event:?}"));
     (node.kind, node.path.clone())
 }

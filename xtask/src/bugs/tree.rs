@@ -110,7 +110,7 @@ fn apply(number: &str, staging: &Path) -> Result<(), Box<dyn Error>> {
     }
     let problem = String::from_utf8_lossy(&applied.stderr);
     Err(
-        format!("{PATCHES}/{number}.patch does not apply any longer; make it anew:\n{problem}")
+        format!("{PATCHES}/{number}.patch does not apply any longer; make it again from {STAGING}:\n{problem}")
             .into(),
     )
 }

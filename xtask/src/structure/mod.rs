@@ -8,7 +8,7 @@
 //! | circle | files of the largest circle of imports |
 //! | upward | share of imports that lead from a lower floor to a higher one, where a crate has floors |
 //! | longest | lines of the longest file |
-//! | prose | lines with a word that speaks of people |
+//! | prose | lines with a word or phrase that the prose rule of `CONTRIBUTING.md` excludes |
 //! | names | tests, letters of the median name and of the longest |
 //!
 //! A path counts as an import of the file that defines the name: re-exports are followed. A `pub use`

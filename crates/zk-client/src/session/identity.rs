@@ -401,6 +401,7 @@ mod tests {
         assert!(session.quorum_lease_until() < quorum);
     }
 
+    /// Guards: D6.
     #[test]
     fn the_lease_ends_before_the_session() {
         let start = Instant::now();

@@ -398,7 +398,7 @@ fn seeds(kind: Kind) {
     }
 }
 
-/// Guards: I19.
+/// Guards: A63, I19.
 #[test]
 fn locks_exclude_and_every_wait_ends() {
     seeds(Kind::Lock);

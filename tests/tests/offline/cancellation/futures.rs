@@ -189,7 +189,7 @@ fn of_recipes() -> Vec<Entry> {
         "a lock that is held" [] leaves NONE, |zk, _s| Lock::new(&zk, "/held").acquire().await;
         "a lock whose parent is not there" [] leaves ["/new"], |zk, _s| Lock::new(&zk, "/new/lock").acquire().await;
         "a try" ["recipes/queue/builders.rs try_acquire"] leaves NONE, |zk, _s| Lock::new(&zk, "/free").try_acquire().await;
-        "a try in vain" [] leaves NONE, |zk, _s| Lock::new(&zk, "/held").try_acquire().await;
+        "a try at a held lock" [] leaves NONE, |zk, _s| Lock::new(&zk, "/held").try_acquire().await;
         "a lock in time" ["recipes/queue/builders.rs acquire_timeout"] leaves NONE, |zk, _s| Lock::new(&zk, "/free").acquire_timeout(Duration::from_secs(1)).await;
         "a lock too late" [] leaves NONE, |zk, _s| Lock::new(&zk, "/held").acquire_timeout(Duration::from_millis(20)).await;
         "contenders" ["recipes/queue/builders.rs contenders"] leaves NONE, |zk, _s| Lock::new(&zk, "/held").contenders().await;
@@ -197,7 +197,7 @@ fn of_recipes() -> Vec<Entry> {
         "a persistent lock that is held" [] leaves NONE, |zk, _s| persistent(&zk, "/held").acquire().await;
         "a persistent lock of kazoo's" [] leaves NONE, |zk, _s| persistent(&zk, "/free").layout(Layout::Kazoo).acquire().await;
         "a persistent lock whose parent is not there" [] leaves ["/new"], |zk, _s| persistent(&zk, "/new/lock").acquire().await;
-        "a try at a persistent lock in vain" [] leaves NONE, |zk, _s| persistent(&zk, "/held").try_acquire().await;
+        "a try at a held persistent lock" [] leaves NONE, |zk, _s| persistent(&zk, "/held").try_acquire().await;
         "a persistent lock too late" [] leaves NONE, |zk, _s| persistent(&zk, "/held").acquire_timeout(Duration::from_millis(20)).await;
         "a persistent lock, released" [] leaves NONE, |zk, _s| persistent(&zk, "/free").acquire().await?.release().await;
         "several locks, one of them persistent" [] leaves NONE, |zk, _s| {
@@ -224,7 +224,7 @@ fn of_recipes() -> Vec<Entry> {
             guard.fenced().create("/new", "").commit().await
         };
         "a campaign" ["recipes/election/mod.rs campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/free").campaign().await;
-        "a campaign in vain" [] leaves NONE, |zk, _s| Election::new(&zk, "/held").campaign().await;
+        "a campaign beside a leader" [] leaves NONE, |zk, _s| Election::new(&zk, "/held").campaign().await;
         "the leader" ["recipes/election/mod.rs leader"] leaves NONE, |zk, _s| Election::new(&zk, "/held").leader().await;
         "candidates" ["recipes/election/mod.rs candidates"] leaves NONE, |zk, _s| Election::new(&zk, "/held").candidates().await;
         "a resignation" ["recipes/election/mod.rs resign"] leaves NONE, |zk, _s| {
@@ -320,7 +320,7 @@ fn of_recipes() -> Vec<Entry> {
             let mut states = ChildrenWatch::new(&zk, "/base");
             while states.next().await.is_some() {}
         };
-        "children at rest" ["recipes/watch/patient_children_watch.rs next"] leaves NONE, |zk, _s| {
+        "children that do not change" ["recipes/watch/patient_children_watch.rs next"] leaves NONE, |zk, _s| {
             let mut states = PatientChildrenWatch::new(&zk, "/base", Duration::from_millis(1));
             while states.next().await.is_some() {}
         };

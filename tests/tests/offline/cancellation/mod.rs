@@ -1,8 +1,8 @@
 //! Every public future, dropped at every await point: whatever it was doing, the session answers
 //! afterwards, and nothing is left behind, here or on the server.
 //!
-//! On the embedded server and in virtual time. What `cancellation` does with a clock and a real
-//! server is done here by counting polls.
+//! On the embedded server and in virtual time. What `server/current_server/cancellation.rs` does with a
+//! clock and a real server is done here by counting polls.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ use zk_embedded::Server;
 use zk_embedded::core::WatchCounts;
 use zk_recipes::{Lock, LockGuard};
 
-/// In virtual time: a future that has not been woken for so long waits for something that will not
+/// In virtual time: a future that has not been woken for this time waits for something that will not
 /// come.
 const IDLE: Duration = Duration::from_secs(2);
 /// In virtual time, until everything is as it was.
@@ -70,7 +70,7 @@ const TROUBLES: [Trouble; 5] = [
     Trouble::Unseen,
 ];
 
-/// A client that does things, and another that holds `/held` and goes its own way.
+/// A client that does things, and another that holds `/held` and is not touched.
 struct World {
     server: Arc<Server>,
     zk: Client,

@@ -321,7 +321,7 @@ async fn acls_are_read_replaced_and_enforced() {
     let zk = client().await;
     zk.create("/a", "secret").await.unwrap();
     let (acl, stat) = zk.acl("/a").await.unwrap();
-    // Keeper does not store an entry that grants everything to anyone.
+    // Keeper does not store an entry that grants everything to `world:anyone`.
     let open = if is_keeper() { Vec::new() } else { Acl::open() };
     assert_eq!((acl, stat.aversion), (open, 0));
     let mine = Acl::new(Permissions::ALL, "digest", digest_id("me", "pw"));

@@ -1,5 +1,5 @@
 //! Servers that accept connections and do nothing. How long that takes is measured on the virtual
-//! clock, in `offline::connections`; here a session that lives on shows that it was soon enough.
+//! clock, in `offline::connections`; here a session that survives shows that it was soon enough.
 
 #![allow(
     clippy::unwrap_used,

@@ -364,7 +364,7 @@ async fn created_and_deleted_meanwhile_is_a_gap() {
 async fn next(events: &mut WatchStream) -> WatchEvent {
     soon("an event", events.next())
         .await
-        .expect("the session goes on")
+        .expect("the stream has not ended")
 }
 
 async fn changes(events: &mut WatchStream, expected: &[(NodeEventKind, &str)]) {

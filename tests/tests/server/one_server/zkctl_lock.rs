@@ -265,7 +265,7 @@ fn what_a_command_leaves_ends_with_the_lock() {
             next.says("in");
             assert!(
                 !is_alive(worker),
-                "{hold:?}: it goes on beside the next: {script}"
+                "{hold:?}: the command still runs beside the next one: {script}"
             );
             assert_eq!(next.code(), Some(0));
             assert_eq!(holder.code(), Some(0), "{script}");
@@ -320,7 +320,10 @@ fn what_left_the_group_ends_with_its_zkctl() {
         if signal == "STOP" {
             let mut next = Running::start(&zk, &["lock", "/l", "--", "echo", "in"]);
             next.says("in");
-            assert!(!is_alive(worker), "it goes on beside the next");
+            assert!(
+                !is_alive(worker),
+                "the command still runs beside the next one"
+            );
             assert_eq!(next.code(), Some(0));
             holder.signal("CONT");
             assert_eq!(holder.code(), Some(75));

@@ -1,5 +1,6 @@
 //! One lock or one leadership, eight workers, an ensemble whose servers are killed and stopped all
-//! the time: no update is lost.
+//! the time: no update is lost. On simulated faults: `zk-recipes/tests/slow/chaos_exclusion.rs`; on cut
+//! networks: `apache/chaos/partitions`.
 
 #![allow(
     clippy::unwrap_used,
@@ -188,8 +189,8 @@ async fn reach(
                 let mut line = Vec::new();
                 for name in zk.children("/lock").await?.iter() {
                     let path = format!("/lock/{name}");
-                    let (who, stat) = zk.get(&path).await?;
-                    line.push(format!("{name} of {who:?}, {:?}", stat.owner()));
+                    let (holder, stat) = zk.get(&path).await?;
+                    line.push(format!("{name} of {holder:?}, {:?}", stat.owner()));
                 }
                 Ok::<_, zk_client::Error>(line)
             };
@@ -236,7 +237,7 @@ async fn wreak_havoc(ensemble: &TestEnsemble, zk: &Client, clients: &[Client], l
         let goal = before + CALM / 2;
         reach(
             goal,
-            "the work to go on without a server",
+            "the work to continue without a server",
             ensemble,
             zk,
             clients,
@@ -250,7 +251,7 @@ async fn wreak_havoc(ensemble: &TestEnsemble, zk: &Client, clients: &[Client], l
         let goal = before + CALM;
         reach(
             goal,
-            "the work to go on with all",
+            "the work to continue with all servers",
             ensemble,
             zk,
             clients,

@@ -249,25 +249,25 @@ async fn check_turns(zk: &Client, kind: Kind, layout: Layout) {
     names.sort_unstable();
     let mut turns = Vec::with_capacity(names.len());
     for name in &names {
-        let (who, _) = zk.get(&format!("/log/{name}")).await.unwrap();
-        turns.push(String::from_utf8(who.to_vec()).unwrap());
+        let (contender, _) = zk.get(&format!("/log/{name}")).await.unwrap();
+        turns.push(String::from_utf8(contender.to_vec()).unwrap());
     }
     let mut had: BTreeMap<&str, usize> = BTreeMap::new();
-    for who in &turns {
-        *had.entry(who).or_default() += 1;
+    for contender in &turns {
+        *had.entry(contender).or_default() += 1;
     }
     assert_eq!(had.len(), 4, "{had:?}");
     let downgrades = kind == Kind::ReadWrite && layout != Layout::Kazoo;
-    for (who, had) in &had {
+    for (contender, had) in &had {
         // Ours are also noted as the readers they become.
-        let more = usize::from(downgrades && who.starts_with("us")) * SECTIONS.div_ceil(6);
-        assert_eq!(*had, SECTIONS + more, "{who}");
+        let more = usize::from(downgrades && contender.starts_with("us")) * SECTIONS.div_ceil(6);
+        assert_eq!(*had, SECTIONS + more, "{contender}");
     }
     // How the turns were shared until one of them was through depends on how the machine ran the
     // processes; the witness says whether one was overtaken in the line.
     let mut had: BTreeMap<&str, usize> = BTreeMap::new();
-    for who in &turns {
-        let count = had.entry(who).or_default();
+    for contender in &turns {
+        let count = had.entry(contender).or_default();
         *count += 1;
         if *count == SECTIONS {
             break;

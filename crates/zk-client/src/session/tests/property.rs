@@ -539,7 +539,7 @@ fn is_change(event: &WatchEvent) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// Guards: D1, D4, D5.
+    /// Guards: A43, D1, D4, D5.
     #[test]
     fn nothing_is_lost_and_nothing_stays(
         steps in prop::collection::vec(step(), 1..120), old in any::<bool>(),

@@ -36,6 +36,7 @@ fn rearming() -> (World, Vec<SubId>) {
     (world, watches)
 }
 
+/// Guards: B58.
 #[test]
 fn requests_wait_for_the_last_batch() {
     let (mut world, watches) = rearming();

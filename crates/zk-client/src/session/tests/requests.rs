@@ -101,7 +101,7 @@ fn a_write_cut_in_the_middle_was_not_sent() {
     assert!(world.server.log.is_empty());
 }
 
-/// Guards: G7.
+/// Guards: A38, G7.
 #[test]
 fn a_dropped_request_leaves_nothing() {
     let mut world = World::connected();

@@ -305,7 +305,7 @@ fn a_node_deleted_while_read_does_not_stay() {
 
 /// An older answer of a server that lags is ignored.
 ///
-/// Guards: I23.
+/// Guards: A74, I23.
 #[test]
 fn a_node_never_goes_back() {
     let mut machine = with_root(LIMITS, 0);

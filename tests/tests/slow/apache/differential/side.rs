@@ -271,7 +271,7 @@ impl Side {
             let mut wire = wire;
             match wire.receive()? {
                 Received::Closed => answers.push("and closed".to_owned()),
-                _ => answers.push("and goes on".to_owned()),
+                _ => answers.push("and stays open".to_owned()),
             }
         } else {
             slot.session = response.session_id;

@@ -127,7 +127,10 @@ impl Network {
 
     fn take_dial_fault(&self, client: usize) -> Option<DialFault> {
         let mut inner = self.inner.lock().unwrap();
-        let index = inner.dials.iter().position(|(who, _)| *who == client)?;
+        let index = inner
+            .dials
+            .iter()
+            .position(|(dialler, _)| *dialler == client)?;
         Some(inner.dials.remove(index).1)
     }
 

@@ -1,9 +1,9 @@
 //! A client's machine is suspended while its clock stands still.
 //!
-//! All clients and servers share one clock here, and the others have to see the time pass that the
-//! client does not. So the time of a suspension is none for everyone but is counted twice: by the
-//! server, for which the client has sent nothing for so much longer, and by the client's source of
-//! suspended time.
+//! All clients and servers share one clock here, and time has to pass for the others while it stands still
+//! for the suspended client. So the shared clock does not advance during a suspension; its time is added
+//! twice: at the server, as time without a packet of that client, and in the client's source of suspended
+//! time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use zk_client::{Client, ClientBuilder};
 use zk_tests::Host;
 
-/// The thread that a client's connection lives on, in the client's namespace. The client itself can be
+/// The thread that runs a client's connection, in the client's namespace. The client itself can be
 /// used from any thread.
 pub struct Seat {
     pub host: Arc<Host>,

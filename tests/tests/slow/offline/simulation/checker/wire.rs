@@ -205,7 +205,7 @@ impl Client {
         verdict.holds(
             "I2",
             !connection.foreign,
-            format_args!("goes on after a foreign xid: {}", brief(on_wire)),
+            format_args!("sends after a foreign xid: {}", brief(on_wire)),
         );
         connection.last_sent = at;
     }
