@@ -264,6 +264,8 @@ async fn handoff<C: Locks>(contenders: usize, address: &str, length: Duration) -
         times.extend(task.await??);
     }
     times.sort_unstable();
-    let median = times.get(times.len() / 2).ok_or("no client handed the lock on")?;
+    let median = times
+        .get(times.len() / 2)
+        .ok_or("no client handed the lock on")?;
     Ok(median.as_secs_f64())
 }
