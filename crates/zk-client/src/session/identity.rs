@@ -411,4 +411,86 @@ mod tests {
         assert!(session.lease_until() < start + Duration::from_secs(6));
         assert_eq!(session.expires_at(), answered + Duration::from_secs(8));
     }
+
+    fn connected(start: Instant) -> Session {
+        let mut session = Session::new(start, Duration::from_secs(9));
+        session.handle_connected(start, start, &response(5, 6000));
+        session
+    }
+
+    #[test]
+    fn a_resumed_session_is_that_of_its_token() {
+        let now = Instant::now();
+        let mut session = connected(now);
+        session.password = SessionPassword::new(vec![7; 16].into());
+        session.handle_zxid(Zxid(40));
+        let resumed = Session::resume(now, session.token().unwrap());
+        let request = resumed.connect_request(false);
+        assert_eq!(
+            (request.session_id, request.last_zxid_seen),
+            (SessionId(5), Zxid(40))
+        );
+        assert_eq!(request.password.as_bytes(), [7; 16]);
+        assert_eq!((resumed.epoch(), request.timeout_ms), (1, 6000));
+        assert!(Session::new(now, Duration::ZERO).token().is_none());
+    }
+
+    #[test]
+    fn requests_without_a_session_are_the_nexts() {
+        let now = Instant::now();
+        let mut session = Session::new(now, Duration::from_secs(9));
+        assert_eq!(session.epoch_of_requests(), 1);
+        session.handle_connected(now, now, &response(5, 6000));
+        session.handle_expired();
+        session.handle_connected(now, now, &response(6, 6000));
+        assert_eq!(session.epoch_of_requests(), 2);
+        session.handle_expired();
+        assert_eq!(session.epoch_of_requests(), 3);
+    }
+
+    #[test]
+    fn a_session_without_id_or_time_is_refused() {
+        let now = Instant::now();
+        for answer in [response(0, 6000), response(5, 0)] {
+            let mut session = Session::new(now, Duration::from_secs(9));
+            let established = session.handle_connected(now, now, &answer);
+            assert_eq!(established, Established::Refused);
+        }
+    }
+
+    #[test]
+    fn a_suspension_is_reported_once() {
+        let start = Instant::now();
+        let mut session = connected(start);
+        let (lease, quorum) = (session.lease_until(), session.quorum_lease_until());
+        let total = Duration::from_secs(1);
+        assert!(session.handle_suspension(start, total));
+        assert!(!session.handle_suspension(start, total));
+        assert_eq!(session.lease_until(), lease - total);
+        assert_eq!(session.quorum_lease_until(), quorum - total);
+    }
+
+    #[test]
+    fn a_renewal_is_claimed_by_one_caller() {
+        let start = Instant::now();
+        let mut session = connected(start);
+        assert!(!session.claim_renewal(start));
+        let due = session.renewal_due();
+        assert!(session.claim_renewal(due));
+        assert!(!session.claim_renewal(due));
+        session.return_renewal();
+        assert!(session.claim_renewal(due));
+    }
+
+    #[test]
+    fn only_an_undecided_write_is_overdue() {
+        let start = Instant::now();
+        let mut session = connected(start);
+        assert_eq!(session.overdue(), None);
+        session.handle_written(start);
+        let overdue = session.overdue().unwrap();
+        assert!(overdue > start && overdue < session.quorum_lease_until());
+        session.handle_write_reply(start, start, true);
+        assert_eq!(session.overdue(), None);
+    }
 }
