@@ -168,3 +168,56 @@ fn a_suspension_makes_signs_older() {
     contact.handle_suspended(TIMEOUT / 2);
     assert_eq!(contact.proven, Some(start + TIMEOUT / 2));
 }
+
+#[test]
+fn a_renewal_is_due_sooner_near_the_deadline() {
+    let start = Instant::now();
+    let mut contact = created(start);
+    assert_eq!(contact.renewal_due(TIMEOUT), at(start, 2_000));
+    // Decided writes that prove no newer sign: the deadline stays 11 s after the start.
+    write(&mut contact, at(start, 4_000), true);
+    assert_eq!(contact.renewal_due(TIMEOUT), at(start, 6_000));
+    write(&mut contact, at(start, 6_000), true);
+    assert_eq!(contact.renewal_due(TIMEOUT), at(start, 7_000));
+    write(&mut contact, at(start, 8_000), true);
+    assert_eq!(contact.renewal_due(TIMEOUT), at(start, 8_500));
+}
+
+#[test]
+fn a_claimed_renewal_is_not_due_for_a_while() {
+    let start = Instant::now();
+    let mut contact = created(start);
+    write(&mut contact, at(start, 8_000), true);
+    let due = at(start, 8_500);
+    assert!(contact.claim_renewal(due, TIMEOUT));
+    assert_eq!(contact.renewal_due(TIMEOUT), at(start, 10_000));
+    contact.return_renewal();
+    assert_eq!(contact.renewal_due(TIMEOUT), due);
+    assert!(contact.claim_renewal(due, TIMEOUT));
+    write(&mut contact, due, true);
+    assert_eq!(contact.renewal_due(TIMEOUT), at(start, 9_000));
+}
+
+#[test]
+fn close_and_old_signs_are_left_out() {
+    let start = Instant::now();
+    let mut contact = created(start);
+    for (submitted, signs) in [(1_000, 2), (1_374, 2), (1_375, 3)] {
+        contact.handle_answered(at(start, submitted), at(start, submitted), TIMEOUT);
+        assert_eq!(contact.signs.len(), signs, "{submitted} ms");
+    }
+    contact.handle_answered(at(start, 11_900), at(start, 12_000), TIMEOUT);
+    assert_eq!(contact.signs.len(), 3, "the handshake is a timeout old");
+}
+
+#[test]
+fn reads_and_syncs_are_decided_by_no_quorum() {
+    use OpCode::{Exists, GetChildren2, GetData, Multi, Ping, SetData, Sync};
+
+    for op in [Exists, GetChildren2, GetData, Ping, Sync] {
+        assert!(!is_decided_by_quorum(op), "{op:?}");
+    }
+    for op in [Multi, SetData] {
+        assert!(is_decided_by_quorum(op), "{op:?}");
+    }
+}
