@@ -170,7 +170,7 @@ fn a_suspension_makes_signs_older() {
 }
 
 #[test]
-fn a_renewal_is_due_sooner_near_the_deadline() {
+fn renewals_are_more_frequent_when_late() {
     let start = Instant::now();
     let mut contact = created(start);
     assert_eq!(contact.renewal_due(TIMEOUT), at(start, 2_000));
