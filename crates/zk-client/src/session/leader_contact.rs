@@ -155,10 +155,8 @@ impl LeaderContact {
             .deadline(timeout)
             .and_then(|at| at.checked_sub(timeout / 3));
         let due = match short {
-            Some(short) if short >= regular => regular,
-            _ => {
-                regular.min((self.decided + urgent_interval(timeout)).max(short.unwrap_or(regular)))
-            }
+            Some(short) => regular.min((self.decided + urgent_interval(timeout)).max(short)),
+            None => regular,
         };
         match self.claimed {
             Some(claimed) if claimed > self.decided => due.max(claimed + answer_time(timeout)),

@@ -258,46 +258,27 @@ mod tests {
         }
     }
 
+    fn insert(slots: &mut Slots) -> SlotKey {
+        let (op, replay) = (OpCode::Exists, Replay::Always);
+        slots.insert(op, OpSet::NONE, "/a", replay, None, None)
+    }
+
     #[test]
     fn a_slot_is_freed_by_both_holders() {
         let mut slots = Slots::default();
-        let key = slots.insert(
-            OpCode::Exists,
-            OpSet::NONE,
-            "/a",
-            Replay::Always,
-            None,
-            None,
-        );
+        let key = insert(&mut slots);
         assert!(slots.answer(key, reply(), &mut Vec::new()));
         slots.unqueue(key);
         assert_eq!(slots.len(), 1);
         assert!(slots.poll(key, Waker::noop(), &mut Vec::new()).is_some());
         assert_eq!(slots.len(), 0);
-        assert_eq!(
-            slots.insert(
-                OpCode::Exists,
-                OpSet::NONE,
-                "/a",
-                Replay::Always,
-                None,
-                None
-            ),
-            key
-        );
+        assert_eq!(insert(&mut slots), key);
     }
 
     #[test]
     fn a_reply_without_a_caller_is_dropped() {
         let mut slots = Slots::default();
-        let key = slots.insert(
-            OpCode::Exists,
-            OpSet::NONE,
-            "/a",
-            Replay::Always,
-            None,
-            None,
-        );
+        let key = insert(&mut slots);
         assert!(slots.abandon(key, &mut Vec::new()).is_none());
         assert_eq!(slots.len(), 1, "the link still holds the key");
         assert!(!slots.answer(key, reply(), &mut Vec::new()));
@@ -308,14 +289,7 @@ mod tests {
     #[test]
     fn the_first_answer_counts() {
         let mut slots = Slots::default();
-        let key = slots.insert(
-            OpCode::Exists,
-            OpSet::NONE,
-            "/a",
-            Replay::Always,
-            None,
-            None,
-        );
+        let key = insert(&mut slots);
         let late = Failure::DeadlineExceeded(Outcome::Unknown);
         assert!(slots.fail(key, late, &mut Vec::new()));
         assert!(!slots.answer(key, reply(), &mut Vec::new()));
