@@ -3,7 +3,7 @@
 //! Each takes any bytes and checks its assertions; apart from these it must not panic.
 
 use bytes::{Bytes, BytesMut};
-use zk_proto::admin::{self, ServerStatus};
+use zk_proto::admin::{self, ServerStatus, ServerVersion, SessionDump};
 use zk_proto::config::{EnsembleConfig, Server};
 use zk_proto::records::*;
 use zk_proto::{
@@ -142,6 +142,18 @@ pub fn parse_text(data: &[u8]) {
     let _ = admin::properties(text);
     let _ = admin::isro(text);
     let _ = admin::ruok(text);
+    let _ = admin::reset(text);
+    let _ = admin::trace_mask(text);
+    let _ = admin::apiv(text);
+    let _ = admin::dirs(text);
+    let _ = admin::hash(text);
+    let _ = admin::wchs(text);
+    let _ = admin::wchc(text);
+    let _ = admin::wchp(text);
+    let _ = text.parse::<SessionDump>();
+    if let Ok(version) = text.parse::<ServerVersion>() {
+        assert_eq!(version.to_string().parse(), Ok(version));
+    }
 }
 
 /// A chroot and a path, separated by a space.

@@ -140,15 +140,33 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
         let shared = Arc::clone(shared);
         thread::spawn(move || {
             // How a connection ends is the client's affair.
-            let _ = serve(stream, &mut Answers::new(id, shared.size));
+            let _ = serve_socket(stream, &mut Answers::new(id, shared.size));
             shared.lock().open.remove(&id);
         });
     }
 }
 
-/// Answers one connection until either side closes it.
-fn serve(mut stream: TcpStream, answers: &mut Answers) -> io::Result<()> {
+fn serve_socket(mut stream: TcpStream, answers: &mut Answers) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    serve(&mut stream, answers)?;
+    if answers.closed() {
+        stream.shutdown(Shutdown::Both)?;
+    }
+    Ok(())
+}
+
+/// Answers a connection that the caller has opened, such as one with TLS, until either side closes it. The
+/// znodes hold `size` bytes each; `id` is the session's.
+///
+/// # Errors
+///
+/// Those of the stream, and of frames that are no requests.
+pub fn answer(stream: &mut (impl Read + Write), id: u64, size: usize) -> io::Result<()> {
+    serve(stream, &mut Answers::new(id, size))
+}
+
+/// Answers one connection until either side closes it.
+fn serve(stream: &mut (impl Read + Write), answers: &mut Answers) -> io::Result<()> {
     let mut input = vec![0; READ];
     let mut filled = 0;
     let mut output = Vec::new();
@@ -170,9 +188,10 @@ fn serve(mut stream: TcpStream, answers: &mut Answers) -> io::Result<()> {
             rest = behind;
         }
         stream.write_all(&output)?;
+        stream.flush()?;
         output.clear();
         if answers.closed() {
-            return stream.shutdown(Shutdown::Both);
+            return Ok(());
         }
         let begun = filled - rest.len();
         input.copy_within(begun..filled, 0);

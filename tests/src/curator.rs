@@ -4,6 +4,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::{Mutex, PoisonError};
@@ -23,14 +24,53 @@ const JARS: [&str; 3] = [
     "curator-framework.jar",
     "curator-recipes.jar",
 ];
+/// Curator's service discovery, and what that needs.
+const DISCOVERY: Extra = Extra {
+    place: "curator-discovery",
+    packages: &[
+        "libcurator-discovery-java",
+        "libjackson2-annotations-java",
+        "libjackson2-core-java",
+        "libjackson2-databind-java",
+    ],
+    jars: &[
+        "curator-x-discovery.jar",
+        "jackson-annotations.jar",
+        "jackson-core.jar",
+        "jackson-databind.jar",
+    ],
+};
+/// ZooKeeper's own recipes, which come with Debian's packages only.
+const ZOOKEEPERS: Extra = Extra {
+    place: "zookeeper-recipes",
+    packages: &["libzookeeper-java"],
+    jars: &[
+        "zookeeper-recipes-lock.jar",
+        "zookeeper-recipes-election.jar",
+    ],
+};
+const RECIPES: Extra = Extra {
+    place: "curator",
+    packages: &PACKAGES,
+    jars: &JARS,
+};
 const INSTALLED: &str = "usr/share/java";
 /// What Curator needs beside ZooKeeper; it comes with Debian's zookeeper.
 const GUAVA: &str = "/usr/share/java/guava.jar";
 
 /// What compiles a contender.
 const JDK: &str = "default-jdk-headless";
+/// The compiler of a JDK, which compiles for the class path of the Java that runs it.
+const COMPILER: [&str; 2] = ["--module", "jdk.compiler/com.sun.tools.javac.Main"];
 /// The least that there is to compile.
 const PROBE: &str = "class Probe { public static void main(String[] arguments) {} }";
+
+/// Debian's packages, and where they are unpacked.
+struct Extra {
+    place: &'static str,
+    packages: &'static [&'static str],
+    jars: &'static [&'static str],
+}
 
 /// A class path with Curator and ZooKeeper on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +131,72 @@ impl Curator {
         &self.java
     }
 
+    /// The same with Curator's service discovery, which does not come with ZooKeeper's jars: from
+    /// Debian's packages, which are unpacked below `directory`.
+    ///
+    /// # Errors
+    ///
+    /// As [`find_or_download`](Self::find_or_download).
+    pub fn discovery_classpath(&self, directory: &Path) -> Result<OsString> {
+        self.with(&DISCOVERY, directory)
+    }
+
+    /// The same with ZooKeeper's own recipes for locks and elections, from Debian's packages, which are
+    /// unpacked below `directory` unless they are installed.
+    ///
+    /// # Errors
+    ///
+    /// As [`find_or_download`](Self::find_or_download).
+    pub fn zookeepers_recipes(&self, directory: &Path) -> Result<OsString> {
+        self.with(&ZOOKEEPERS, directory)
+    }
+
+    /// Compiles a program for this class path, unless that was done before, and returns the class path with
+    /// the program. The classes are below `directory`. A Java that is given the source compiles it at each
+    /// start, which takes a processor for seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Command`] with what the compiler said; [`Error::Io`] where a file cannot be read or written.
+    pub fn compile(&self, program: &Path, classpath: &OsStr, directory: &Path) -> Result<OsString> {
+        let io = |doing: &str, path: &Path| {
+            let doing = format!("{doing} {}", path.display());
+            move |source| Error::io(doing, source)
+        };
+        let source = fs::read_to_string(program).map_err(io("read", program))?;
+        let mut hasher = DefaultHasher::new();
+        (source, classpath, &self.java).hash(&mut hasher);
+        let classes = directory.join(format!("classes-{:016x}", hasher.finish()));
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        if !classes.is_dir() {
+            // Made elsewhere and moved: what bears the name is complete.
+            let draft = directory.join(format!("classes-{}", process::id()));
+            let mut compiler = Command::new(&self.java);
+            compiler.args(["-XX:TieredStopAtLevel=1", "-cp"]);
+            compiler.arg(classpath).args(COMPILER);
+            // It would replace the class path.
+            compiler.env_remove("CLASSPATH");
+            run(compiler.arg("-d").arg(&draft).arg(program))?;
+            if let Err(refused) = fs::rename(&draft, &classes) {
+                // Another process may have been faster.
+                fs::remove_dir_all(&draft).map_err(io("remove", &draft))?;
+                if !classes.is_dir() {
+                    return Err(io("move", &draft)(refused));
+                }
+            }
+        }
+        joined([classes].into_iter().chain(env::split_paths(classpath)))
+    }
+
+    fn with(&self, extra: &Extra, directory: &Path) -> Result<OsString> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let jars = extra.find_or_download(directory)?;
+        // Those of the installation come first: jars of one library fit together.
+        joined(env::split_paths(&self.classpath).chain(jars))
+    }
+
     /// Curator, ZooKeeper and what they need.
     #[must_use]
     pub fn classpath(&self) -> &OsStr {
@@ -111,7 +217,7 @@ fn runs_sources(java: &Path, directory: &Path) -> Result<()> {
         Error::Command { command, outcome } => Error::Command {
             command,
             outcome: format!(
-                "{outcome}. Contenders under Curator are compiled as they are started, which takes \
+                "{outcome}. Contenders under Curator are compiled, which takes \
                  a JDK and not only a JRE: on Debian or Ubuntu run `apt-get install -y \
                  --no-install-recommends {JDK}` as root; elsewhere set JAVA_HOME to a JDK"
             ),
@@ -144,54 +250,71 @@ fn is_beside(classpath: &OsStr) -> bool {
 
 /// A class path with Debian's Curator.
 fn of_debian(installation: &Installation, directory: &Path) -> Result<OsString> {
-    let jars = match jars_in(&Path::new("/").join(INSTALLED)) {
-        Some(jars) => jars,
-        None => downloaded(directory)?,
-    };
+    let jars = RECIPES.find_or_download(directory)?;
     let paths = jars
         .into_iter()
         .chain([PathBuf::from(GUAVA)])
         .chain(env::split_paths(installation.classpath()));
+    joined(paths)
+}
+
+fn joined(paths: impl Iterator<Item = PathBuf>) -> Result<OsString> {
     env::join_paths(paths).map_err(|error| Error::Command {
         command: "the class path of Curator".to_owned(),
         outcome: error.to_string(),
     })
 }
 
-fn jars_in(directory: &Path) -> Option<Vec<PathBuf>> {
-    let jars = JARS.map(|jar| directory.join(jar));
-    jars.iter().all(|jar| jar.is_file()).then(|| jars.to_vec())
-}
-
-fn downloaded(directory: &Path) -> Result<Vec<PathBuf>> {
-    let place = directory.join("curator");
-    if let Some(jars) = jars_in(&place.join(INSTALLED)) {
-        return Ok(jars);
-    }
-    let io = |doing: &str, path: &Path| {
-        let doing = format!("{doing} {}", path.display());
-        move |source| Error::io(doing, source)
-    };
-    // Made elsewhere and moved: what bears the name is complete.
-    let draft = directory.join(format!("curator-{}", process::id()));
-    fs::create_dir_all(&draft).map_err(io("create", &draft))?;
-    let mut download = Command::new("apt-get");
-    download.arg("download").args(PACKAGES).current_dir(&draft);
-    run(&mut download)?;
-    for entry in fs::read_dir(&draft).map_err(io("list", &draft))? {
-        let package = entry.map_err(io("list", &draft))?.path();
-        if package.extension() == Some(OsStr::new("deb")) {
-            run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&draft))?;
+impl Extra {
+    fn find_or_download(&self, directory: &Path) -> Result<Vec<PathBuf>> {
+        match self.jars_in(&Path::new("/").join(INSTALLED)) {
+            Some(jars) => Ok(jars),
+            None => self.downloaded(directory),
         }
     }
-    let moved = fs::rename(&draft, &place);
-    match (jars_in(&place.join(INSTALLED)), moved) {
-        (Some(jars), _) => Ok(jars),
-        (None, Err(source)) => Err(io("move", &draft)(source)),
-        (None, Ok(())) => Err(Error::Command {
-            command: format!("{download:?}"),
-            outcome: format!("there is no {} in {}", JARS.join(" or "), place.display()),
-        }),
+
+    fn jars_in(&self, directory: &Path) -> Option<Vec<PathBuf>> {
+        let jars = self.jars.iter().map(|jar| directory.join(jar));
+        jars.map(|jar| jar.is_file().then_some(jar)).collect()
+    }
+
+    fn downloaded(&self, directory: &Path) -> Result<Vec<PathBuf>> {
+        let place = directory.join(self.place);
+        if let Some(jars) = self.jars_in(&place.join(INSTALLED)) {
+            return Ok(jars);
+        }
+        let io = |doing: &str, path: &Path| {
+            let doing = format!("{doing} {}", path.display());
+            move |source| Error::io(doing, source)
+        };
+        // Made elsewhere and moved: what bears the name is complete.
+        let draft = directory.join(format!("{}-{}", self.place, process::id()));
+        fs::create_dir_all(&draft).map_err(io("create", &draft))?;
+        let mut download = Command::new("apt-get");
+        download
+            .arg("download")
+            .args(self.packages)
+            .current_dir(&draft);
+        run(&mut download)?;
+        for entry in fs::read_dir(&draft).map_err(io("list", &draft))? {
+            let package = entry.map_err(io("list", &draft))?.path();
+            if package.extension() == Some(OsStr::new("deb")) {
+                run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&draft))?;
+            }
+        }
+        let moved = fs::rename(&draft, &place);
+        match (self.jars_in(&place.join(INSTALLED)), moved) {
+            (Some(jars), _) => Ok(jars),
+            (None, Err(source)) => Err(io("move", &draft)(source)),
+            (None, Ok(())) => Err(Error::Command {
+                command: format!("{download:?}"),
+                outcome: format!(
+                    "there is no {} in {}",
+                    self.jars.join(" or "),
+                    place.display()
+                ),
+            }),
+        }
     }
 }
 

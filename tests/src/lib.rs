@@ -46,6 +46,7 @@
 //! - [`installation`]: where Java and ZooKeeper are, and how to install them
 //! - [`tool`]: programs that count what another does
 //! - [`kazoo`]: the Python client, and the Python to run it with
+//! - [`kerberos`]: a KDC, and the headers of its library
 //! - [`curator`]: the Java recipes, of the release's jars or of Debian
 //! - [`network`], [`namespace`]: hosts on a bridge, and what cuts them off (Linux, root)
 //! - [`options`]: what a server is started with, and the `zoo.cfg` made of it
@@ -69,6 +70,7 @@ pub mod error;
 pub mod four_letter;
 pub mod installation;
 pub mod kazoo;
+pub mod kerberos;
 pub mod lincheck;
 mod missing;
 pub mod namespace;

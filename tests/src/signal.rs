@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 /// A signal the harness sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
+    /// SIGINT: an orderly end, as by Ctrl-C.
+    Interrupt,
     /// SIGTERM: an orderly end.
     Term,
     /// SIGKILL: an end at once.
@@ -21,6 +23,7 @@ pub enum Signal {
 impl Signal {
     fn name(self) -> &'static str {
         match self {
+            Self::Interrupt => "INT",
             Self::Term => "TERM",
             Self::Kill => "KILL",
             Self::Stop => "STOP",

@@ -2,22 +2,23 @@
 
 use std::process::ExitCode;
 
-use crate::workspace::{Outcome, cargo, enter_workspace};
-
-/// Outside the workspace, for what the others depend on.
-pub(crate) const MANIFEST: &str = "tests/peers/Cargo.toml";
+use crate::outside::PEERS;
+use crate::start;
+use crate::workspace::{Outcome, enter_workspace};
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     enter_workspace()?;
-    let mut command = cargo();
+    let mut command;
     match arguments.split_first() {
+        Some((first, rest)) if first == "start" => return start::main(rest),
         Some((first, rest)) if first == "--trends" => {
-            command.args(["bench", "--quiet", "--manifest-path", MANIFEST]);
-            command.args(["--bench", "trends", "--"]).args(rest);
+            command = PEERS.command("bench");
+            command.args(["--quiet", "--bench", "trends", "--"]);
+            command.args(rest);
         }
         _ => {
-            command.args(["run", "--quiet", "--release"]);
-            command.args(["--manifest-path", MANIFEST, "--"]);
+            command = PEERS.command("run");
+            command.args(["--quiet", "--release", "--"]);
             command.args(arguments);
         }
     }

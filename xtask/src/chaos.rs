@@ -59,10 +59,10 @@ pub(crate) fn parse(command: &str, arguments: &[String]) -> Result<Options, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::strings;
 
     fn parsed(arguments: &[&str]) -> Result<Options, String> {
-        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-        parse("chaos", &arguments)
+        parse("chaos", &strings(arguments))
     }
 
     /// cargo runs nothing, and is content, if there is no test of that name.

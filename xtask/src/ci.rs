@@ -1,11 +1,15 @@
 //! `cargo xtask ci`: what a submission must pass.
 
+use std::error::Error;
+use std::fs;
 use std::io;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
+use crate::check::{Check, add_target, succeeds};
+use crate::outside::{EXAMPLES, GSSAPI, MIGRATION, Outside, PEERS};
 use crate::workspace::{Outcome, cargo, enter_workspace};
-use crate::{bench, test};
+use crate::{contract, kerberos, package, test};
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     if let Some(argument) = arguments.first() {
@@ -19,6 +23,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--all-features",
         "--",
         "-D",
         "warnings",
@@ -27,37 +32,36 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     let mut pure = cargo();
     pure.args(["clippy", "-p", "zk-transport", "--no-default-features"]);
     pure.args(["--lib", "--", "-D", "warnings"]);
+    // As docs.rs builds them, with a note at each item that says which feature it needs.
     let mut docs = cargo();
     docs.args(["doc", "--no-deps", "--workspace", "--all-features"])
-        .env("RUSTDOCFLAGS", "-Dwarnings");
+        .env("RUSTDOC", fs::canonicalize("xtask/rustdoc-as-nightly")?)
+        .env("RUSTDOCFLAGS", "-Dwarnings --cfg docsrs");
     let mut format = cargo();
     format.args(["fmt", "--all", "--check"]);
-    // Beside other clients, and so outside the workspace.
-    let mut bench_clippy = cargo();
-    bench_clippy.args([
-        "clippy",
-        "--manifest-path",
-        bench::MANIFEST,
-        "--all-targets",
-    ]);
-    bench_clippy.args(["--", "-D", "warnings"]);
-    let mut bench_format = cargo();
-    bench_format.args(["fmt", "--manifest-path", bench::MANIFEST, "--check"]);
 
     // All of them run even if the first fails: one round trip should show all there is to mend.
     let mut checks = vec![
-        check("format", &mut format)?,
-        check("clippy", &mut clippy)?,
-        check("clippy of zk-transport without io", &mut pure)?,
-        check("docs", &mut docs)?,
-        check("format of the benchmarks", &mut bench_format)?,
-        check("clippy of the benchmarks", &mut bench_clippy)?,
+        complete_lock("Cargo.lock", "Cargo.toml")?,
+        complete_lock("fuzz/Cargo.lock", "fuzz/Cargo.toml")?,
+        Check::run("format", &mut format)?,
+        Check::run("clippy", &mut clippy)?,
+        Check::run("clippy of zk-transport without io", &mut pure)?,
+        Check::run("docs", &mut docs)?,
     ];
+    checks.push(wasm()?);
+    checks.push(no_runtime()?);
+    checks.push(packages()?);
+    checks.extend(gssapi()?);
+    for package in [EXAMPLES, MIGRATION, PEERS] {
+        checks.extend(lint(package)?);
+    }
     checks.extend(deny()?);
+    checks.extend(contract::in_ci()?);
     let checked = began.elapsed();
 
     let mut report = test::run(&test::Options::full())?;
-    let failed = report.failed() || checks.iter().any(|check| check.verdict == Verdict::Failed);
+    let failed = report.failed() || checks.iter().any(Check::has_failed);
     report.checks = checks.iter().map(Check::to_string).collect();
     report.times.insert(0, ("checks".to_owned(), checked));
     report.took("all of it", began);
@@ -69,43 +73,83 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     })
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Ok,
-    Failed,
-    Skipped,
+/// The lock file has all that a build needs. Those of other packages outside the workspace, their builds check.
+fn complete_lock(name: &str, manifest: &str) -> io::Result<Check> {
+    let mut tree = cargo();
+    tree.args(["tree", "--quiet", "--locked", "--depth", "0"]);
+    tree.args(["--manifest-path", manifest]);
+    Check::run(format!("{name} is complete"), &mut tree)
 }
 
-struct Check {
-    name: &'static str,
-    verdict: Verdict,
-    remark: &'static str,
-}
+/// The pure crates build where there are no threads, sockets or clocks.
+fn wasm() -> io::Result<Check> {
+    const NAME: &str = "zk-proto, and zk-transport without io, for wasm32";
+    const TARGET: &str = "wasm32-unknown-unknown";
 
-impl std::fmt::Display for Check {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let verdict = match self.verdict {
-            Verdict::Ok => "ok",
-            Verdict::Failed => "FAILED",
-            Verdict::Skipped => "SKIPPED",
-        };
-        write!(f, "{verdict:>7}  {}{}", self.name, self.remark)
+    if !add_target(TARGET) {
+        let why = "rustup could not add the target wasm32-unknown-unknown";
+        return Ok(Check::skipped(NAME, why));
     }
+    let mut build = cargo();
+    build.args(["check", "--target", TARGET, "--no-default-features"]);
+    build.args(["-p", "zk-proto", "-p", "zk-transport"]);
+    Check::run(NAME, &mut build)
 }
 
-fn check(name: &'static str, command: &mut Command) -> io::Result<Check> {
-    println!("\n──── {name} ────");
-    let succeeded = command.stdin(Stdio::null()).status()?.success();
-    let verdict = if succeeded {
-        Verdict::Ok
-    } else {
-        Verdict::Failed
-    };
-    Ok(Check {
-        name,
-        verdict,
-        remark: "",
-    })
+/// What builds without a runtime has none among its dependencies either.
+fn no_runtime() -> io::Result<Check> {
+    const NAME: &str = "no runtime below zk-transport without io";
+
+    println!("\n──── {NAME} ────");
+    let listed = cargo()
+        .args(["tree", "-p", "zk-transport", "--no-default-features"])
+        .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .stdin(Stdio::null())
+        .output()?;
+    let packages = String::from_utf8_lossy(&listed.stdout);
+    let is_runtime = |name: &str| ["tokio", "mio", "smol", "async-io", "async-std"].contains(&name);
+    let names = packages.lines().filter_map(|line| line.split(' ').next());
+    let runtimes: Vec<_> = names.filter(|name| is_runtime(name)).collect();
+    println!("{packages}runtimes: {runtimes:?}");
+    let is_listed = listed.status.success() && packages.contains("zk-proto");
+    Ok(Check::judged(NAME, is_listed && runtimes.is_empty()))
+}
+
+/// What is published builds, and a project that depends on it runs.
+fn packages() -> Result<Check, Box<dyn Error>> {
+    const NAME: &str = "packages, and a project that depends on them";
+    let began = Instant::now();
+    let mut check = Check::judged(NAME, package::are_sound(false)?);
+    check.took = began.elapsed();
+    Ok(check)
+}
+
+/// A package outside the workspace. What its build needs and is missing, the tests report.
+fn gssapi() -> io::Result<Vec<Check>> {
+    if kerberos::missing().is_some() {
+        return Ok(vec![format(GSSAPI)?]);
+    }
+    let mut checks = lint(GSSAPI)?;
+    let mut docs = GSSAPI.building("doc");
+    docs.arg("--no-deps").env("RUSTDOCFLAGS", "-Dwarnings");
+    checks.push(Check::run(format!("docs of {}", GSSAPI.name), &mut docs)?);
+    Ok(checks)
+}
+
+/// Format and clippy of a package outside the workspace.
+fn lint(package: Outside) -> io::Result<Vec<Check>> {
+    let mut clippy = package.building("clippy");
+    clippy.args(["--all-targets", "--", "-D", "warnings"]);
+    Ok(vec![
+        format(package)?,
+        Check::run(format!("clippy of {}", package.name), &mut clippy)?,
+    ])
+}
+
+fn format(package: Outside) -> io::Result<Check> {
+    let mut format = package.command("fmt");
+    let name = format!("format of {}", package.name);
+    Check::run(name, format.arg("--check"))
 }
 
 /// Licences, sources and bans are known from the lock file; advisories have to be fetched, and a
@@ -114,32 +158,27 @@ fn deny() -> io::Result<Vec<Check>> {
     const DENY: &str = "cargo deny: licenses, bans, sources";
     const ADVISORIES: &str = "cargo deny: advisories";
 
-    let installed = cargo()
-        .args(["deny", "--version"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()?
-        .success();
-    if !installed {
-        let remark = ": cargo-deny is not installed; `cargo install --locked cargo-deny`";
+    if !succeeds(cargo().args(["deny", "--version"])) {
+        let why = "cargo-deny is not installed; `cargo install --locked cargo-deny`";
         return Ok(vec![
-            Check {
-                name: DENY,
-                verdict: Verdict::Skipped,
-                remark,
-            },
-            Check {
-                name: ADVISORIES,
-                verdict: Verdict::Skipped,
-                remark,
-            },
+            Check::skipped(DENY, why),
+            Check::skipped(ADVISORIES, why),
         ]);
     }
-    let first = check(
+    let first = Check::run(
         DENY,
         cargo().args(["deny", "check", "licenses", "bans", "sources"]),
     )?;
+
+    let mut checks = vec![first];
+    for package in [GSSAPI, EXAMPLES, MIGRATION] {
+        let mut deny = cargo();
+        deny.args(["deny", "--manifest-path", package.manifest]);
+        deny.args(["--config", "deny.toml", "check"]);
+        deny.args(["licenses", "bans", "sources"]);
+        let name = format!("cargo deny of {}: licenses, bans, sources", package.name);
+        checks.push(Check::run(name, &mut deny)?);
+    }
 
     println!("\n──── {ADVISORIES} ────");
     let fetched = cargo()
@@ -148,17 +187,13 @@ fn deny() -> io::Result<Vec<Check>> {
         .status()?
         .success();
     let second = if fetched {
-        check(
+        Check::run(
             ADVISORIES,
             cargo().args(["deny", "--offline", "check", "advisories"]),
         )?
     } else {
-        let remark = ": the advisory database could not be fetched";
-        Check {
-            name: ADVISORIES,
-            verdict: Verdict::Skipped,
-            remark,
-        }
+        Check::skipped(ADVISORIES, "the advisory database could not be fetched")
     };
-    Ok(vec![first, second])
+    checks.push(second);
+    Ok(checks)
 }

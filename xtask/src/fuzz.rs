@@ -118,10 +118,10 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::strings;
 
     fn parsed(arguments: &[&str]) -> Result<Options, String> {
-        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-        parse(&arguments)
+        parse(&strings(arguments))
     }
 
     #[test]

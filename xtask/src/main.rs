@@ -1,5 +1,5 @@
-//! The project's own commands: `cargo xtask test`, `bench`, `budget`, `bugs`, `chaos`, `ci`, `fuzz`, `help`,
-//! `partitions`, `servers`, `sim`, `structure`.
+//! The project's own commands: `cargo xtask test`, `bench`, `budget`, `bugs`, `chaos`, `ci`, `contract`, `fuzz`,
+//! `help`, `package`, `partitions`, `pictures`, `release`, `servers`, `sim`, `structure`.
 
 #![allow(
     clippy::print_stdout,
@@ -11,17 +11,25 @@ mod bench;
 mod budget;
 mod bugs;
 mod chaos;
+mod check;
 mod ci;
+mod contract;
 mod foreign;
 mod fuzz;
 mod hang;
+mod kerberos;
 mod output;
+mod outside;
+mod package;
 mod partitions;
+mod pictures;
 mod programs;
+mod release;
 mod releases;
 mod report;
 mod servers;
 mod sim;
+mod start;
 mod structure;
 mod suites;
 mod test;
@@ -48,6 +56,10 @@ commands:
       tests/peers/RESULTS.md and the plot. All of it takes about ten minutes, --quick less than
       one; --help lists the options. With --trends, measures the layers of this client one by one, each
       beside its own last run.
+  bench start [--rounds N] [--zkctl PROGRAM]
+      Measures the time from the start of `zkctl get` to the first byte of the data, in N rounds (30), beside
+      zkCli, zk-shell, which is installed below the target directory, and etcdctl, if etcd is on PATH. With
+      --zkctl, measures this program and builds none.
   budget [--record]
       Counts what a request costs: instructions, system calls, allocations. With --record, writes it
       into tests/BUDGET.md, with which a test compares. Needs strace and valgrind.
@@ -55,26 +67,44 @@ commands:
       Switches on one bug of other clients after another, in a copy of the sources, and checks that a
       test fails with it and passes without it. tests/SEEDED_BUGS.md lists the bugs.
   ci
-      What .ci/run runs: format, clippy, docs, cargo-deny where it is installed, and `test --full`.
+      What .ci/run runs: format, clippy, docs, packages, cargo-deny where it is installed, the parts rust,
+      api, links and spelling of `contract`, and `test --full`.
   chaos [--minutes N] [--seed S]
       Breaks a real ensemble of three for N minutes (1) under sixteen clients, and prints the outcome;
       `test --full` runs it for a minute. A seed repeats the plan, not the timing.
+  contract [--record] [PART…]
+      Checks what STABILITY.md promises, in PARTs: links (of Markdown), spelling, rust (a build on the
+      minimum Rust), api (the public API is that in tests/api), features (each alone, and none), oldest
+      (the oldest dependencies that the manifests allow), platforms (the libraries for Windows and macOS),
+      semver (against the last release). What needs a program that is missing is skipped. With --record,
+      writes the public API into tests/api.
   fuzz [--seconds N] [TARGET…]
       Runs the fuzz targets, or those named, for N seconds (20) each. Needs cargo-fuzz; the test
       suite replays their seeds without it.
+  package [--keep]
+      Packages all crates, checks their files, and builds the packages, with all features and all targets.
+      Then a new project outside the workspace depends on the packages, with the lines of their READMEs;
+      it runs the quick start and the programs of the READMEs on the packaged zk-embedded. Uses no
+      network. --keep leaves the project behind.
   partitions [--minutes N] [--seed S] [--bug NUMBER]
       Runs three real servers and fourteen clients on a network of their own, cuts it for N minutes
       (2) in every way, kills and stops servers meanwhile, and prints the outcome for locks, writes and
       watches. Needs Linux and root; where both are there, `test --full` runs it for two minutes. A seed
       repeats the plan, not the timing. With --bug, runs a build in which that bug of
       tests/SEEDED_BUGS.md is switched on; the run has to find it.
+  pictures [SCENE…]
+      Runs zkctl in a terminal, and writes the pictures of its screens into crates/zkctl/pictures.
+  release [--prepare | --dry-run] VERSION
+      Publishes a version: see RELEASING.md. With --prepare, writes it into the manifests and moves the
+      notes in changes into CHANGELOG.md. With --dry-run, checks everything and publishes nothing.
   servers [--ensemble] [--keep] [--until-signal]
       Starts a standalone ZooKeeper, or an ensemble of three, on free loopback ports and runs it
       until standard input ends (Ctrl-D) or the program is interrupted (Ctrl-C). --keep leaves
       data and logs behind; --until-signal does not read standard input.
-  sim [--seeds N] [--first S] [--trace]
+  sim [--seeds N] [--first S] [--trace] [--family NAME]
       Runs N seeds of the simulation (1000), from S on (1), and prints what was done, what went
-      wrong and what was checked. A seed replays its run; --trace prints all of it.
+      wrong and what was checked. A seed replays its run; --trace prints all of it. With --family,
+      runs the tests of a family of recipes, which are in tests/tests/slow/offline/families.
   structure [--verbose] [DIRECTORY]
       Prints, for each crate of this or another checkout, how its files are placed and depend on each
       other, the lines with words that the prose rule of CONTRIBUTING.md excludes, and the lengths of
@@ -90,6 +120,9 @@ environment:
   ZK_TESTS_KEEP=1  keep the directories of the servers tests start
   ZK_TESTS_SERVER  what `cargo test -p zk-tests` starts: apache, embedded or embedded-POSE; `test`
                    sets it itself
+  ZK_TESTS_ROUNDS=few
+                   the long tests on Apache ZooKeeper do less: `test` sets it on a release of which a newer
+                   one is here
   ZK_CATALOGUE=write
                    the test of tests/CATALOGUE.md writes the names of the tests into it
   ZK_SIM_SEED, ZK_SIM_SEEDS
@@ -107,8 +140,12 @@ fn main() -> ExitCode {
         "bugs" => bugs::main(rest),
         "ci" => ci::main(rest),
         "chaos" => chaos::main(rest),
+        "contract" => contract::main(rest),
         "fuzz" => fuzz::main(rest),
+        "package" => package::main(rest),
         "partitions" => partitions::main(rest),
+        "pictures" => pictures::main(rest),
+        "release" => release::main(rest),
         "servers" => servers::main(rest),
         "sim" => sim::main(rest),
         "structure" => structure::main(rest),

@@ -58,10 +58,7 @@ fn split(arguments: &[String]) -> Result<(Option<String>, Vec<String>), String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn strings(arguments: &[&str]) -> Vec<String> {
-        arguments.iter().map(ToString::to_string).collect()
-    }
+    use crate::workspace::strings;
 
     /// cargo runs nothing, and succeeds, if there is no test of that name.
     #[test]

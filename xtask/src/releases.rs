@@ -9,6 +9,8 @@ use zk_tests::Installation;
 
 /// Says to the tests of `zk-tests` which kind of servers they start.
 const SERVER_PARAMETER: &str = "ZK_TESTS_SERVER";
+/// Says to them that they need not do everything as often as on another release.
+const ROUNDS_PARAMETER: &str = "ZK_TESTS_ROUNDS";
 /// Names the release that is tested beside Debian's.
 const HOME: &str = "ZOOKEEPER_HOME";
 /// Why [`HOME`] is not set, for the summary.
@@ -38,6 +40,8 @@ pub(crate) enum Servers {
     Apache {
         version: String,
         installation: Installation,
+        /// A newer one is tested, too, and there the tests do everything as often as they can.
+        has_newer: bool,
     },
 }
 
@@ -61,6 +65,12 @@ impl Servers {
         if releases.iter().any(Result::is_ok) {
             releases.extend(why_only_one().map(Err));
         }
+        // The newest is the last of them.
+        for older in releases.iter_mut().rev().flatten().skip(1) {
+            if let Self::Apache { has_newer, .. } = older {
+                *has_newer = true;
+            }
+        }
         releases
     }
 
@@ -74,6 +84,7 @@ impl Servers {
         Ok(Self::Apache {
             version: installation.version().map_err(missing)?,
             installation,
+            has_newer: false,
         })
     }
 
@@ -86,8 +97,15 @@ impl Servers {
             Self::Posing { pose, .. } => {
                 command.env(SERVER_PARAMETER, format!("embedded-{pose}"));
             }
-            Self::Apache { installation, .. } => {
+            Self::Apache {
+                installation,
+                has_newer,
+                ..
+            } => {
                 command.env(SERVER_PARAMETER, "apache");
+                if *has_newer {
+                    command.env(ROUNDS_PARAMETER, "few");
+                }
                 installation.select_for(command);
             }
         }

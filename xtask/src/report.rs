@@ -22,6 +22,23 @@ pub(crate) struct Suite {
     pub(crate) remarks: Vec<String>,
 }
 
+/// The line of a suite that begins the remarks about a failed test.
+const FAILED_TEST: &str = "failed ";
+
+/// How many failures of a suite are repeated at the end.
+const MOST_FAILURES: usize = 10;
+
+impl Suite {
+    /// What failed: the tests, or, where none is known, the remarks.
+    fn failures(&self) -> impl Iterator<Item = &str> {
+        let tests = |remark: &&String| remark.starts_with(FAILED_TEST);
+        let has_tests = self.remarks.iter().any(|remark| tests(&remark));
+        let remarks = self.remarks.iter();
+        let remarks = remarks.filter(move |remark| !has_tests || tests(remark));
+        remarks.map(|remark| remark.trim_start_matches(FAILED_TEST))
+    }
+}
+
 /// Everything that ran, or did not.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -104,6 +121,11 @@ impl fmt::Display for Report {
         if unproven > 0 {
             writeln!(f, "{unproven} tests passed without all that they are for")?;
         }
+        // Again, since the beginning of a long output may be cut off.
+        for suite in self.suites.iter().filter(|suite| suite.failed > 0) {
+            let what: Vec<_> = suite.failures().take(MOST_FAILURES).collect();
+            writeln!(f, "FAILED {}: {}", suite.name, what.join("; "))?;
+        }
         writeln!(
             f,
             "{} passed, {} failed, {} skipped",
@@ -114,12 +136,19 @@ impl fmt::Display for Report {
     }
 }
 
+/// How much of the message of a panic the summary repeats.
+const LINES_OF_MESSAGE: usize = 4;
+
 /// Follows the output of one `cargo test`, line by line.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     done: Vec<Suite>,
     /// The binary that has been started and has not printed its result yet.
     current: Option<Suite>,
+    /// The failed test whose output follows.
+    failed: Option<String>,
+    /// How many more lines belong to the message of its panic.
+    of_message: usize,
 }
 
 impl Reader {
@@ -135,6 +164,9 @@ impl Reader {
     pub(crate) fn line(&mut self, line: &str) {
         let line = without_escapes(line);
         let text = line.trim();
+        if self.failure(text) {
+            return;
+        }
         if let Some(name) = suite_name(text) {
             self.begin(name);
         } else if let Some(counts) = text.strip_prefix("test result: ") {
@@ -162,6 +194,36 @@ impl Reader {
                 .unwrap_or("marked as ignored, without a reason");
             suite.remarks.push(format!("skipped {test}: {why}"));
         }
+    }
+
+    /// Whether the line is of what a failed test printed. Its name and the message of its first panic
+    /// become remarks: the end of a long log is all that some readers see of it.
+    fn failure(&mut self, text: &str) -> bool {
+        let Some(suite) = &mut self.current else {
+            return false;
+        };
+        let began = text
+            .strip_prefix("---- ")
+            .and_then(|text| text.strip_suffix(" stdout ----"));
+        if let Some(test) = began {
+            suite.remarks.push(format!("{FAILED_TEST}{test}"));
+            self.failed = Some(test.to_owned());
+            return true;
+        }
+        if text == "failures:" || text.starts_with("test result: ") {
+            self.failed = None;
+            self.of_message = 0;
+        } else if self.of_message > 0 && !text.is_empty() {
+            suite.remarks.push(format!("    {text}"));
+            self.of_message -= 1;
+            return true;
+        } else if self.failed.is_some() && text.contains(" panicked at ") {
+            suite.remarks.push(format!("    {text}"));
+            self.failed = None;
+            self.of_message = LINES_OF_MESSAGE;
+            return true;
+        }
+        self.failed.is_some()
     }
 
     /// The suites that ran. `what` names the command, `succeeded` is its exit status: a failure no
@@ -300,6 +362,37 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         );
         let slow = "golden_bytes (tests/golden-bytes.rs): 7 passed, 2 failed, 0 skipped, 61 s\n";
         assert!(text.contains(slow), "{text}");
+    }
+
+    #[test]
+    fn failed_tests_are_named_with_their_panic() {
+        let failures = "\
+test d ... FAILED
+
+failures:
+
+---- d stdout ----
+some output
+
+thread 'd' (12) panicked at tests/d.rs:7:5:
+assertion `left == right` failed
+  left: 1
+ right: 2
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+more output
+
+failures:
+    d
+";
+        let report = read(&OUTPUT.replace("test d ... FAILED\n", failures), false);
+        let text = report.to_string();
+        let lines = "failed d\n               thread 'd' (12) panicked at tests/d.rs:7:5:\n";
+        assert!(text.contains(lines), "{text}");
+        assert!(text.contains("right: 2\n"), "{text}");
+        assert!(!text.contains("output"), "{text}");
+        let end =
+            "\nFAILED golden_bytes (tests/golden-bytes.rs): d\n13 passed, 2 failed, 1 skipped\n";
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[test]

@@ -10,12 +10,15 @@ const FIRST: &str = "ZK_SIM_SEED";
 const COUNT: &str = "ZK_SIM_SEEDS";
 const TRACE: &str = "ZK_SIM_TRACE";
 const TEST: &str = "offline::simulation::no_promise_is_broken";
+/// The tests of the families of recipes.
+const FAMILIES: &str = "offline::families::";
 
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     first: u64,
     seeds: u64,
     trace: bool,
+    family: Option<String>,
 }
 
 pub(crate) fn main(arguments: &[String]) -> Outcome {
@@ -24,7 +27,10 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     let mut command = cargo();
     command.args(["test", "--quiet", "--profile", "simulation"]);
     command.args(BUILD).args(["--test", "slow"]);
-    command.args(["--", "--exact", TEST, "--nocapture"]);
+    match &options.family {
+        Some(family) => command.args(["--", &format!("{FAMILIES}{family}"), "--nocapture"]),
+        None => command.args(["--", "--exact", TEST, "--nocapture"]),
+    };
     command.env(FIRST, options.first.to_string());
     command.env(COUNT, options.seeds.to_string());
     // A trace of one seed is written because it is there, whatever it says.
@@ -44,9 +50,15 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         first: 1,
         seeds: 1_000,
         trace: false,
+        family: None,
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
+        if argument == "--family" {
+            let name = arguments.next();
+            options.family = Some(name.ok_or("--family wants a name")?.clone());
+            continue;
+        }
         let mut number = || {
             let number = arguments.next().and_then(|text| text.parse().ok());
             number.ok_or_else(|| format!("{argument} wants a number"))
@@ -64,10 +76,10 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::strings;
 
     fn parsed(arguments: &[&str]) -> Result<Options, String> {
-        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        parse(&arguments)
+        parse(&strings(arguments))
     }
 
     #[test]
@@ -77,10 +89,14 @@ mod tests {
             first: 7,
             seeds: 20,
             trace: true,
+            family: None,
         };
         assert_eq!(options, expected);
         assert_eq!(parsed(&[]).unwrap().first, 1);
         assert!(parsed(&["--seeds"]).is_err() && parsed(&["--seeds", "x"]).is_err());
+        let family = parsed(&["--family", "semaphore"]).unwrap().family;
+        assert_eq!(family.as_deref(), Some("semaphore"));
+        assert!(parsed(&["--family"]).is_err());
         assert!(parsed(&["20"]).unwrap_err().contains("20"));
     }
 }

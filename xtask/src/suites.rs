@@ -5,13 +5,14 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::outside::GSSAPI;
 use crate::programs::{Program, Programs};
 
 const CRATES: &str = "crates";
 const TESTS: &str = "tests/tests";
 
 /// The programs of `zk-tests` that need no server.
-const OFFLINE: [&str; 2] = ["offline", "memory"];
+const OFFLINE: [&str; 3] = ["offline", "memory", "examples"];
 /// The program of the tests on servers.
 const SERVER: &str = "server";
 /// The program of the tests that take long, with servers and without.
@@ -129,7 +130,10 @@ impl Form {
         }
         let mut names = Vec::new();
         for package in fs::read_dir(CRATES)? {
-            names.extend(test_targets(&package?.path().join("tests"))?);
+            let package = package?;
+            if package.file_name() != GSSAPI.name {
+                names.extend(test_targets(&package.path().join("tests"))?);
+            }
         }
         names.extend(test_targets(Path::new(TESTS))?);
         names.sort_unstable();
@@ -186,7 +190,7 @@ mod tests {
         for name in ["offline", SERVER, "shell"] {
             assert!(targets.iter().any(|target| target == name), "{targets:?}");
         }
-        for name in [SLOW, "common"] {
+        for name in [SLOW, "common", "kerberos"] {
             assert!(!targets.iter().any(|target| target == name), "{targets:?}");
         }
         assert_eq!(Form::Full.targets().unwrap(), ["--tests"]);

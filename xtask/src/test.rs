@@ -8,18 +8,20 @@ use std::time::Instant;
 use crate::foreign::{self, Missing};
 use crate::hang::Watch;
 use crate::output::Output;
+use crate::outside::{EXAMPLES, GSSAPI, Outside};
 use crate::programs::{BUILD, Programs};
 use crate::releases::{Reason, Servers};
 use crate::report::{Reader, Report, Suite};
 use crate::suites::{Form, Selection, left_out};
 use crate::workspace::{Outcome, cargo, enter_workspace, is_ci};
-use crate::{budget, bugs};
+use crate::{budget, bugs, kerberos};
 
 /// Gives the tests the command line tool that the tests of the crates have built.
 const TOOL: (&str, &str) = ("ZK_TESTS_ZKCTL", "zkctl");
 
-/// Servers are Java processes; more of them at a time than this starve each other on two cores.
-const SERVER_TEST_THREADS: &str = "--test-threads=2";
+/// Tests with servers wait for sessions to expire and for processes: two cores are idle four fifths of the time
+/// if they run two at a time. Servers are Java processes, and many more of them starve each other.
+const SERVER_TEST_THREADS: &str = "--test-threads=4";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -118,7 +120,11 @@ pub(crate) fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
 
     let began = Instant::now();
     let servers = Some(&Servers::Embedded);
-    run.start(&Selection::embedded(&programs), &on_servers, servers)?;
+    run.start(
+        &Selection::embedded(&programs),
+        &beside_each_other(&on_servers),
+        servers,
+    )?;
     run.report.took("embedded servers", began);
 
     match form {
@@ -143,17 +149,16 @@ impl Run<'_> {
         on_servers: &[String],
     ) -> Result<(), Box<dyn Error>> {
         let began = Instant::now();
+        let arguments = beside_each_other(&options.filters);
         for servers in Servers::poses() {
             let selection = Selection::pose(self.programs);
-            self.start(&selection, &options.filters, Some(&servers))?;
+            self.start(&selection, &arguments, Some(&servers))?;
         }
         self.report.took("poses of the embedded server", began);
 
-        if options.filters.is_empty() {
-            let began = Instant::now();
-            self.report.suites.push(bugs::run(&[])?);
-            self.report.took("seeded bugs", began);
-        }
+        let began = Instant::now();
+        self.outside(EXAMPLES, &options.filters, None)?;
+        self.report.took("examples outside the workspace", began);
 
         let all = Selection::first_release(self.programs);
         let mut offline = Selection::offline(self.programs);
@@ -174,15 +179,53 @@ impl Run<'_> {
             self.report.suites.push(suite);
         } else {
             self.on_each_release(&options.filters, on_servers)?;
+            let began = Instant::now();
+            self.kerberos(&options.filters)?;
+            self.report.took("logins with Kerberos", began);
         }
+
+        // At the end: the programs of the other tests are replaced by those of the copy with the bugs.
+        if options.filters.is_empty() {
+            let began = Instant::now();
+            self.report.suites.push(bugs::run(&[])?);
+            self.report.took("seeded bugs", began);
+        }
+        Ok(())
+    }
+
+    /// Runs the tests of the package outside the workspace, with a KDC and one release of Apache ZooKeeper.
+    fn kerberos(&mut self, filters: &[String]) -> io::Result<()> {
+        if let Some(missing) = kerberos::missing() {
+            self.report.suites.push(missing);
+            return Ok(());
+        }
+        let servers = Servers::releases().into_iter().next();
+        self.outside(GSSAPI, filters, servers.and_then(Result::ok).as_ref())
+    }
+
+    /// Runs the tests of a package outside the workspace.
+    fn outside(
+        &mut self,
+        package: Outside,
+        filters: &[String],
+        servers: Option<&Servers>,
+    ) -> io::Result<()> {
+        let mut command = package.building("test");
+        command.args(["--no-fail-fast", "--", SERVER_TEST_THREADS]);
+        command.args(filters).stdin(Stdio::null());
+        if let Some(servers) = servers {
+            servers.select_for(&mut command);
+        }
+        let reading = Reader::default();
+        let suites = follow(package.name, reading, command, Watch::over_cargo)?;
+        self.report.suites.extend(suites);
         Ok(())
     }
 
     /// Runs all suites that need a real server on the first release of Apache ZooKeeper, and on each
     /// further release those that another release can make fail.
     fn on_each_release(&mut self, filters: &[String], to_tests: &[String]) -> io::Result<()> {
-        let mut arguments = to_tests.to_vec();
-        arguments.push(SERVER_TEST_THREADS.to_owned());
+        let arguments = beside_each_other(to_tests);
         let mut selection = Selection::first_release(self.programs);
         for release in Servers::releases() {
             match release {
@@ -239,6 +282,11 @@ impl Run<'_> {
         self.report.suites.extend(suites);
         Ok(())
     }
+}
+
+/// The arguments of a test program whose tests use servers.
+fn beside_each_other(arguments: &[String]) -> Vec<String> {
+    [arguments, &[SERVER_TEST_THREADS.to_owned()]].concat()
 }
 
 /// Runs the command, passes its output on as it comes, and reads the results out of it.
@@ -320,10 +368,7 @@ fn skipped(name: &str, selection: &Selection, filters: &[String]) -> io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn strings(arguments: &[&str]) -> Vec<String> {
-        arguments.iter().map(ToString::to_string).collect()
-    }
+    use crate::workspace::strings;
 
     #[test]
     fn arguments_are_filters_or_known_flags() {

@@ -1,11 +1,17 @@
 //! TLS, a login with SASL, credentials, and znodes that only their creator can read.
 //!
-//! `cargo run --features tls,sasl --example secure -- zk1:2281 /etc/zk/ca.pem worker`, with the password
-//! in the variable `ZK_PASSWORD`.
+//! ```console
+//! $ export ZK_PASSWORD=secret
+//! $ echo "worker:$ZK_PASSWORD" > users
+//! $ cargo run -p zkctl -- serve --tls-dir /tmp/zk-tls --sasl-users-file users &
+//! $ cargo run -p zk-client --features tls,sasl --example secure -- 127.0.0.1:2181 /tmp/zk-tls/ca.pem worker
+//! sasl worker
+//! ```
 
 #![allow(clippy::print_stdout, reason = "an example shows what it gets")]
 
 use std::env;
+use std::path::PathBuf;
 
 use zk_client::{Acl, Client, Permissions, TlsConfig, digest_id};
 
@@ -16,6 +22,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("give the servers, the file of their CA, and the user".into());
     };
     let password = env::var("ZK_PASSWORD")?;
+    log_in(hosts, ca, user, password).await?;
+    Ok(())
+}
+
+/// Logs in and creates a znode that only this user can read.
+///
+/// # Errors
+/// The server is not to be trusted, the login is refused, or a request failed.
+pub async fn log_in(
+    hosts: String,
+    ca: impl Into<PathBuf>,
+    user: String,
+    password: String,
+) -> zk_client::Result<()> {
     let zk = Client::builder(hosts)
         .tls(TlsConfig::new().ca_file(ca))
         .sasl_digest(user, &password)
@@ -31,6 +51,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     zk.set_acl("/mine", [Acl::creator_all(), vec![digest]].concat())
         .await?;
     zk.delete("/mine").await?;
-    zk.close().await?;
-    Ok(())
+    zk.close().await
 }

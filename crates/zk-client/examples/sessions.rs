@@ -1,6 +1,13 @@
 //! Reports the states of a session, and hands it over to another client.
 //!
-//! `cargo run --example sessions -- 127.0.0.1:2181`
+//! ```console
+//! $ zkctl serve &
+//! $ cargo run -p zk-client --example sessions -- localhost:2181
+//! session 0x…, timeout …
+//! connected, session 0x…, epoch 1
+//! closed
+//! the ephemeral znode is still there: true
+//! ```
 
 #![allow(clippy::print_stdout, reason = "an example shows what it gets")]
 
@@ -8,8 +15,17 @@ use zk_client::{Client, SessionPolicy, State};
 
 #[tokio::main]
 async fn main() -> zk_client::Result<()> {
-    let hosts = std::env::args().nth(1);
-    let hosts = hosts.unwrap_or("127.0.0.1:2181".to_owned());
+    let hosts = std::env::args()
+        .nth(1)
+        .or_else(|| std::env::var("ZK_SERVER").ok());
+    hand_over(hosts.as_deref().unwrap_or("localhost:2181")).await
+}
+
+/// Hands a session over, and prints the states.
+///
+/// # Errors
+/// A request failed.
+pub async fn hand_over(hosts: &str) -> zk_client::Result<()> {
     let builder = Client::builder(hosts)
         .session_timeout(std::time::Duration::from_secs(20))
         .session_policy(SessionPolicy::Renew);
@@ -36,6 +52,7 @@ async fn main() -> zk_client::Result<()> {
     let token = zk.detach()?;
     let successor = builder.resume(token).await?;
     assert_eq!(successor.session().id, session.id);
-    println!("{:?}", successor.exists("/demo-claim").await?.is_some());
+    let claim = successor.exists("/demo-claim").await?;
+    println!("the ephemeral znode is still there: {}", claim.is_some());
     successor.close().await
 }

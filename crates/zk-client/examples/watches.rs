@@ -1,6 +1,20 @@
 //! Follows a znode with one-shot watches, and a subtree with a recursive one.
 //!
-//! `cargo run --example watches -- 127.0.0.1:2181`
+//! ```console
+//! $ zkctl serve &
+//! $ cargo run -p zk-client --example watches -- localhost:2181
+//! version 0: b""
+//! data_changed /demo
+//! created /demo/0
+//! version 1: b"v0"
+//! data_changed /demo
+//! created /demo/1
+//! version 2: b"v1"
+//! data_changed /demo
+//! created /demo/2
+//! ```
+//!
+//! Each of both tasks prints its lines in this order; the order between the tasks varies.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it gets")]
 
@@ -8,8 +22,18 @@ use zk_client::{Client, WatchEvent, WatchMode};
 
 #[tokio::main]
 async fn main() -> zk_client::Result<()> {
-    let hosts = std::env::args().nth(1);
-    let zk = Client::connect(hosts.unwrap_or("127.0.0.1:2181".to_owned())).await?;
+    let hosts = std::env::args()
+        .nth(1)
+        .or_else(|| std::env::var("ZK_SERVER").ok());
+    follow(hosts.as_deref().unwrap_or("localhost:2181")).await
+}
+
+/// Follows znodes, and prints what happens.
+///
+/// # Errors
+/// A request failed.
+pub async fn follow(hosts: &str) -> zk_client::Result<()> {
+    let zk = Client::connect(hosts).await?;
     zk.ensure_path("/demo").await?;
 
     // Each read sets a watch for the next change. Between two reads nothing is missed: the second read

@@ -1,6 +1,16 @@
 //! Creates, reads, changes and deletes znodes.
 //!
-//! `cargo run --example znodes -- 127.0.0.1:2181/app`
+//! ```console
+//! $ zkctl serve &
+//! $ cargo run -p zk-client --example znodes -- localhost:2181/app
+//! created /demo/config in 0x…
+//! version 0: b"v1"
+//! now version 1
+//! /demo/jobs/job-0000000000
+//! /demo/jobs/_c_…-job-
+//! /demo/jobs/job-0000000000: 7 bytes
+//! /demo/jobs/_c_…-job-: 7 bytes
+//! ```
 
 #![allow(clippy::print_stdout, reason = "an example shows what it gets")]
 
@@ -10,8 +20,18 @@ use zk_client::{Client, ErrorKind};
 
 #[tokio::main]
 async fn main() -> zk_client::Result<()> {
-    let hosts = std::env::args().nth(1);
-    let zk = Client::connect(hosts.unwrap_or("127.0.0.1:2181".to_owned())).await?;
+    let hosts = std::env::args()
+        .nth(1)
+        .or_else(|| std::env::var("ZK_SERVER").ok());
+    change(hosts.as_deref().unwrap_or("localhost:2181")).await
+}
+
+/// Creates, reads, changes and deletes znodes.
+///
+/// # Errors
+/// A request failed.
+pub async fn change(hosts: &str) -> zk_client::Result<()> {
+    let zk = Client::connect(hosts).await?;
 
     // Also creates the znodes above, and those of the chroot.
     match zk

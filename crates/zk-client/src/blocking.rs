@@ -56,6 +56,8 @@ use zk_proto::Acl;
 
 use crate::builder::ClientBuilder;
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::session_store::restored::Restored;
+use crate::session_store::store::SessionStore;
 use crate::shared::Shared;
 
 /// A [`crate::Client`] that blocks, with a thread of its own.
@@ -76,7 +78,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`ClientBuilder::connect`].
-    pub fn connect(hosts: impl Into<String>) -> Result<Client> {
+    pub fn connect(hosts: impl Into<crate::ServerList>) -> Result<Client> {
         Self::connect_with(crate::Client::builder(hosts))
     }
 
@@ -101,6 +103,16 @@ impl Client {
             builder.start()?
         };
         starting.run(zk)
+    }
+
+    /// Continues the session in a file, or makes a new one; see [`ClientBuilder::restore`].
+    ///
+    /// # Errors
+    /// See [`ClientBuilder::restore`]. [`ErrorKind::Closed`] if no thread could be started.
+    pub fn restore_with(builder: ClientBuilder, store: SessionStore) -> Result<(Client, Restored)> {
+        let starting = Starting::new()?;
+        let (zk, restored) = starting.handle.block_on(builder.restore(store))?;
+        Ok((starting.run(zk)?, restored))
     }
 
     /// Blocks until a future is done.
@@ -156,6 +168,15 @@ impl Client {
     #[must_use]
     pub fn with_acl(&self, acl: impl Into<Vec<Acl>>) -> Client {
         self.with(self.zk.with_acl(acl))
+    }
+
+    /// See [`crate::Client::with_acl_by_path`].
+    #[must_use]
+    pub fn with_acl_by_path(
+        &self,
+        acl_of: impl Fn(&str) -> Vec<Acl> + Send + Sync + 'static,
+    ) -> Client {
+        self.with(self.zk.with_acl_by_path(acl_of))
     }
 
     fn with(&self, zk: crate::Client) -> Client {

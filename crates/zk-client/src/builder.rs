@@ -1,22 +1,29 @@
 //! The options of a client.
 
+mod placement;
+mod restore;
 mod start;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use zk_proto::{Acl, ConnectTarget};
-use zk_transport::{BackoffPolicy, Dial, Login, Resolve, SystemResolver, TcpDial};
+use zk_proto::Acl;
+use zk_transport::{BackoffPolicy, Dial, HostOrder, Login, Resolve, SystemResolver, TcpDial};
 
-use crate::client::Client;
-#[cfg(doc)]
-use crate::error::ErrorKind;
+use crate::client::{Client, DefaultAcl};
+use crate::config::server_list::ServerList;
 use crate::error::Result;
+#[cfg(doc)]
+use crate::error::{ErrorKind, Outcome};
+use crate::retry_policy::RetryPolicy;
 use crate::session::identity::SessionPolicy;
 use crate::shared::SuspendedTime;
 
 /// ZooKeeper's default `jute.maxbuffer`: a server closes the connection on a larger request.
 const SERVER_FRAME_LIMIT: usize = 0xf_ffff;
+
+/// What the requests of one operation that are sent together need at most.
+const MIN_OUTSTANDING: usize = 2;
 
 /// Credentials, which `Debug` does not show.
 #[derive(Clone)]
@@ -25,19 +32,6 @@ struct Secret(Vec<u8>);
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[redacted]")
-    }
-}
-
-/// A connect string. `Debug` shows it only if it is valid: an invalid one may contain a password.
-#[derive(Clone)]
-struct GivenHosts(String);
-
-impl std::fmt::Debug for GivenHosts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.parse::<ConnectTarget>() {
-            Ok(target) => write!(f, "\"{target}\""),
-            Err(_) => f.write_str("[invalid]"),
-        }
     }
 }
 
@@ -62,13 +56,15 @@ impl Client {
     ///
     /// # Cancel safety
     /// Dropping the future closes the client.
-    pub async fn connect(hosts: impl Into<String>) -> Result<Client> {
+    pub async fn connect(hosts: impl Into<ServerList>) -> Result<Client> {
         Self::builder(hosts).connect().await
     }
 
-    /// The options of a client, before it connects.
-    pub fn builder(hosts: impl Into<String>) -> ClientBuilder {
-        ClientBuilder::new(hosts)
+    /// The options of a client, before it connects. The servers are a connect string as of
+    /// [`connect`](Self::connect), a list of servers, or a URL with options
+    /// ([`ClientConfig`](crate::ClientConfig)), which the methods of the builder override.
+    pub fn builder(hosts: impl Into<ServerList>) -> ClientBuilder {
+        ClientBuilder::of_list(hosts.into())
     }
 }
 
@@ -91,12 +87,13 @@ impl Client {
 #[derive(Debug, Clone)]
 #[must_use = "call connect() or start()"]
 pub struct ClientBuilder {
-    hosts: GivenHosts,
+    hosts: ServerList,
     session_timeout: Duration,
     connect_timeout: Duration,
     deadline: Option<Duration>,
     policy: SessionPolicy,
-    acl: Arc<[Acl]>,
+    acl: DefaultAcl,
+    retry: RetryPolicy,
     credentials: Vec<(String, Secret)>,
     login: Option<Arc<dyn Login>>,
     max_request: usize,
@@ -106,16 +103,24 @@ pub struct ClientBuilder {
     max_watch_events: usize,
     max_watch_bytes: usize,
     close_timeout: Duration,
+    detached: bool,
     backoff: BackoffPolicy,
+    order: HostOrder,
+    fail_eagerly: bool,
+    max_connect_attempts: Option<u32>,
+    max_outage: Option<Duration>,
+    dns_refresh: Duration,
     seed: Option<u64>,
     dial: Arc<dyn Dial>,
     read_only: bool,
+    ensure_chroot: bool,
     follow_config: bool,
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     tls: Option<zk_transport::TlsConfig>,
     resolver: Arc<dyn Resolve>,
     srv_refresh: Duration,
     suspended: Suspended,
+    name: Option<Arc<str>>,
 }
 
 /// The source of the time that the machine was suspended, if the caller gives one.
@@ -130,14 +135,15 @@ impl std::fmt::Debug for Suspended {
 }
 
 impl ClientBuilder {
-    pub(crate) fn new(hosts: impl Into<String>) -> Self {
+    pub(crate) fn new(hosts: impl Into<ServerList>) -> Self {
         ClientBuilder {
-            hosts: GivenHosts(hosts.into()),
+            hosts: hosts.into(),
             session_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),
             deadline: Some(Duration::from_secs(30)),
             policy: SessionPolicy::default(),
-            acl: Acl::open().into(),
+            acl: DefaultAcl::Same(Acl::open().into()),
+            retry: RetryPolicy::default(),
             credentials: Vec::new(),
             login: None,
             max_request: SERVER_FRAME_LIMIT,
@@ -147,16 +153,24 @@ impl ClientBuilder {
             max_watch_events: 1024,
             max_watch_bytes: 1 << 20,
             close_timeout: Duration::from_secs(10),
+            detached: false,
             backoff: BackoffPolicy::default(),
+            order: HostOrder::default(),
+            fail_eagerly: false,
+            max_connect_attempts: None,
+            max_outage: None,
+            dns_refresh: Duration::ZERO,
             seed: None,
             dial: Arc::new(TcpDial::default()),
             read_only: false,
+            ensure_chroot: false,
             follow_config: false,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "tls-no-provider")]
             tls: None,
             resolver: Arc::new(SystemResolver),
             srv_refresh: Duration::from_secs(60),
             suspended: Suspended::default(),
+            name: None,
         }
     }
 
@@ -165,8 +179,18 @@ impl ClientBuilder {
     ///
     /// After this long without contact the ensemble ends the session and deletes its ephemeral
     /// znodes.
+    #[doc(alias = "sessionTimeoutMs")]
     pub fn session_timeout(mut self, timeout: Duration) -> Self {
         self.session_timeout = timeout;
+        self
+    }
+
+    /// What an operator calls this client, if a process has several: the field `name` of its span, and
+    /// the label `client` of its metrics. Without a name, its metrics have no such label.
+    ///
+    /// Metrics are kept for each name: use one of a fixed set, and not an id.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
         self
     }
 
@@ -174,6 +198,7 @@ impl ClientBuilder {
     ///
     /// In this time the client tries all servers again and again, also those that refuse
     /// connections: they may be starting.
+    #[doc(alias = "connectionTimeoutMs")]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -198,12 +223,67 @@ impl ClientBuilder {
 
     /// The ACL of znodes that are created without one; open to the world by default.
     pub fn default_acl(mut self, acl: impl Into<Vec<Acl>>) -> Self {
-        self.acl = acl.into().into();
+        self.acl = DefaultAcl::Same(acl.into().into());
+        self
+    }
+
+    /// The ACL of znodes that are created without one, as a function of their path: for trees whose
+    /// branches belong to different identities.
+    ///
+    /// `acl_of` gets the path as the servers know it, with the chroot in front; of a sequential or
+    /// [`protected`](crate::Create::protected) znode, the path that the caller gave. It is called
+    /// for each znode, also for each that [`parents`](crate::Create::parents) and
+    /// [`ensure_path`](Client::ensure_path) create, on the thread that makes the request, and must
+    /// not block.
+    ///
+    /// ```no_run
+    /// # async fn run() -> zk_client::Result<()> {
+    /// use zk_client::{Acl, Client};
+    ///
+    /// let zk = Client::builder("zk1:2181")
+    ///     .auth("digest", "app:secret")
+    ///     .default_acl_by_path(|path| match path.starts_with("/secrets") {
+    ///         true => Acl::creator_all(),
+    ///         false => Acl::open(),
+    ///     })
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    #[doc(alias = "aclProvider")]
+    #[doc(alias = "ACLProvider")]
+    pub fn default_acl_by_path(
+        mut self,
+        acl_of: impl Fn(&str) -> Vec<Acl> + Send + Sync + 'static,
+    ) -> Self {
+        self.acl = DefaultAcl::ByPath(Arc::new(acl_of));
+        self
+    }
+
+    /// The policy of [`Client::update`], and of all methods that are given
+    /// [`Client::retry_policy`]; the default [`RetryPolicy`] by default. Other operations are not
+    /// retried by a policy unless they are given one.
+    #[doc(alias = "command_retry")]
+    #[doc(alias = "retryPolicy")]
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Whether [`connect`](Self::connect) creates the missing znodes of the connect string's chroot,
+    /// as `ensure_path("/")` does; false by default. Without it, and with [`start`](Self::start),
+    /// requests in a chroot that does not exist fail with [`ErrorKind::NoNode`], and the error says
+    /// so.
+    #[doc(alias = "createNamespaceIfNeeded")]
+    pub fn ensure_chroot(mut self, ensure: bool) -> Self {
+        self.ensure_chroot = ensure;
         self
     }
 
     /// Credentials, sent first on every connection, in the order given. For the scheme `digest`
     /// they are `user:password`.
+    #[doc(alias = "authorization")]
+    #[doc(alias = "auth_data")]
     pub fn auth(mut self, scheme: impl Into<String>, credentials: impl Into<Vec<u8>>) -> Self {
         self.credentials
             .push((scheme.into(), Secret(credentials.into())));
@@ -240,10 +320,12 @@ impl ClientBuilder {
         self
     }
 
-    /// How many requests may be outstanding; 131,072 by default. One more fails with
-    /// [`ErrorKind::QueueFull`].
+    /// How many requests may be outstanding; 131,072 by default, and at least 2, which a smaller number
+    /// is raised to: some operations, such as [synced](crate::Get::synced) reads, are two requests that
+    /// are sent together. One more fails with [`ErrorKind::QueueFull`]; [`Client::wait_for_room`] waits
+    /// instead.
     pub fn max_outstanding(mut self, requests: usize) -> Self {
-        self.max_outstanding = requests;
+        self.max_outstanding = requests.max(MIN_OUTSTANDING);
         self
     }
 
@@ -276,6 +358,19 @@ impl ClientBuilder {
     /// a server has to acknowledge the end of the session.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
+        self
+    }
+
+    /// Whether the session outlives the client's handles; false by default. The last handle that is
+    /// dropped then ends the client as [`Client::detach`] does, after the clean-ups that are under way:
+    /// the session, with its ephemeral znodes, stays for its timeout, to be
+    /// [resumed](Self::resume) with a token from [`Client::session_token`], or with a
+    /// [`SessionStore`](crate::SessionStore). [`Client::close`] still ends the session.
+    ///
+    /// Requests that are not answered when the last handle is dropped may or may not be executed.
+    #[doc(alias = "with_detached")]
+    pub fn detached(mut self, detached: bool) -> Self {
+        self.detached = detached;
         self
     }
 
@@ -313,10 +408,13 @@ impl ClientBuilder {
     /// be acquired. Meanwhile the client checks all other servers for a quorum, at intervals that
     /// grow from 0.1 s to a minute, and moves to the first that has one. A session that the client
     /// had before continues there, if it has not expired; otherwise the client gets its first one
-    /// there, and its watches remain.
+    /// there, and its watches remain. If the read-only server does not answer the requests in flight within
+    /// a third of the session timeout, it is left nevertheless: reads are sent again, and a write, which
+    /// it would refuse, ends as [`Unknown`](Outcome::Unknown).
     ///
     /// While the session may still be alive, the client does not use a read-only server that does
     /// not know it.
+    #[doc(alias = "canBeReadOnly")]
     pub fn read_only(mut self, allowed: bool) -> Self {
         self.read_only = allowed;
         self
@@ -343,6 +441,7 @@ impl ClientBuilder {
     /// - A standalone server has no configuration, and the list stays as it is.
     ///
     /// The client stops using a server that one configuration named and a later one omits.
+    #[doc(alias = "ensembleTracker")]
     pub fn follow_config(mut self, follow: bool) -> Self {
         self.follow_config = follow;
         self
@@ -380,7 +479,8 @@ impl ClientBuilder {
     /// a verified server. Names from the DNS are not authenticated: a `dns-srv://` connect string
     /// needs [`TlsConfig::server_name`](zk_transport::TlsConfig::server_name) or
     /// [`TlsConfig::danger_trust_dns_names`](zk_transport::TlsConfig::danger_trust_dns_names).
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-no-provider"))))]
     pub fn tls(mut self, config: zk_transport::TlsConfig) -> Self {
         self.tls = Some(config);
         self

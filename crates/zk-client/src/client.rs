@@ -1,16 +1,24 @@
 //! The handle of a client: what it shares with other handles of the session, and what is its own.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use zk_proto::{Acl, Chroot, ConnectString, HostPort, OpCode, Zxid};
+use zk_proto::{Acl, Chroot, HostPort, OpCode, Zxid};
+use zk_transport::Dial;
 
+use crate::config::server_list::ServerList;
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::ops::room::Room;
+use crate::retry_policy::RetryPolicy;
 use crate::session::identity::SessionInfo;
+use crate::session::requests::RoomTicket;
+use crate::session::servers::host_info::HostInfo;
 use crate::session::state::State;
 use crate::session::statistics::Statistics;
+use crate::session::token::SessionToken;
 use crate::shared::{Shared, now};
 
 /// A ZooKeeper client: one session, one connection at a time, any number of handles.
@@ -30,6 +38,9 @@ use crate::shared::{Shared, now};
 /// It waits for no reply, and does not finish a clean-up that needs more than one request. A session
 /// whose end did not reach a server ends with the session timeout, and a persistent znode stays. A
 /// [`blocking`](crate#features) client waits in its drop.
+///
+/// A [detached](crate::ClientBuilder::detached) client leaves its session open when the last handle
+/// is dropped.
 #[doc(alias = "ZooKeeper")]
 #[doc(alias = "KazooClient")]
 #[doc(alias = "CuratorFramework")]
@@ -44,15 +55,36 @@ struct Inner {
     home: Chroot,
     chroot: Arc<Chroot>,
     deadline: Deadline,
-    acl: Arc<[Acl]>,
-    cleanup: Option<CleanupScope>,
+    acl: DefaultAcl,
+    retry: Arc<RetryPolicy>,
+    /// Whether the requests are those of a clean-up.
+    cleanup: bool,
+    /// The requests may be executed in the session of this epoch only.
+    only_in: Option<u64>,
+    /// Room that is reserved for the first request of this handle.
+    room: Option<Arc<Room>>,
+    /// How connections of commands are opened.
+    dial: Arc<dyn Dial>,
 }
 
-/// Where the requests of a clean-up may be executed.
-#[derive(Clone, Copy)]
-struct CleanupScope {
-    /// In the session of this epoch only.
-    only_in: Option<u64>,
+/// The ACL of znodes that are created without one.
+#[derive(Clone)]
+pub(crate) enum DefaultAcl {
+    Same(Arc<[Acl]>),
+    /// As a function of the znode's path, the chroot included.
+    ByPath(AclByPath),
+}
+
+/// Gives the ACL of the znode at a path.
+pub(crate) type AclByPath = Arc<dyn Fn(&str) -> Vec<Acl> + Send + Sync>;
+
+impl fmt::Debug for DefaultAcl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DefaultAcl::Same(acl) => acl.fmt(f),
+            DefaultAcl::ByPath(_) => f.write_str("by path"),
+        }
+    }
 }
 
 /// The deadline of a handle's operations that have none of their own.
@@ -64,16 +96,28 @@ enum Deadline {
     All(Instant),
 }
 
-/// Closes the session when the last handle that keeps the session open is dropped.
+/// Closes or leaves the session when the last handle that keeps the session open is dropped.
 struct Owner {
     shared: Arc<Shared>,
-    keeps_open: bool,
+    at_end: AtEnd,
+}
+
+/// What the drop of an [`Owner`] does.
+#[derive(Clone, Copy)]
+enum AtEnd {
+    Close,
+    /// Leaves the session to another client.
+    Leave,
+    /// Another owner ends the client.
+    Nothing,
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        if self.keeps_open {
-            self.shared.with(|core| core.close(now()));
+        match self.at_end {
+            AtEnd::Close => self.shared.with(|core| core.close(now())),
+            AtEnd::Leave => self.shared.with(|core| core.leave(now())),
+            AtEnd::Nothing => {}
         }
     }
 }
@@ -83,11 +127,17 @@ impl Client {
         shared: Arc<Shared>,
         chroot: Chroot,
         deadline: Option<Duration>,
-        acl: Arc<[Acl]>,
+        acl: DefaultAcl,
+        retry: RetryPolicy,
+        detached: bool,
+        dial: Arc<dyn Dial>,
     ) -> Self {
         let owner = Arc::new(Owner {
             shared,
-            keeps_open: true,
+            at_end: match detached {
+                true => AtEnd::Leave,
+                false => AtEnd::Close,
+            },
         });
         Client {
             inner: Arc::new(Inner {
@@ -96,7 +146,11 @@ impl Client {
                 chroot: Arc::new(chroot),
                 deadline: Deadline::Each(deadline),
                 acl,
-                cleanup: None,
+                retry: Arc::new(retry),
+                cleanup: false,
+                only_in: None,
+                room: None,
+                dial,
             }),
         }
     }
@@ -105,13 +159,22 @@ impl Client {
         &self.inner.owner.shared
     }
 
-    /// The newest transaction that the session has seen.
-    pub(crate) fn last_zxid(&self) -> Zxid {
+    pub(crate) fn dial(&self) -> &dyn Dial {
+        &*self.inner.dial
+    }
+
+    /// The newest transaction that a reply or an event of the session has carried; [`Zxid::ZERO`] before
+    /// the first. A request that is submitted from now on is executed after it.
+    pub fn last_zxid(&self) -> Zxid {
         self.shared().with(|core| core.session.last_zxid())
     }
 
-    pub(crate) fn default_acl(&self) -> &[Acl] {
-        &self.inner.acl
+    /// The ACL of a znode that is created at this path of the handle without an ACL of its own.
+    pub(crate) fn default_acl(&self, path: &str) -> Cow<'_, [Acl]> {
+        match &self.inner.acl {
+            DefaultAcl::Same(acl) => Cow::Borrowed(acl),
+            DefaultAcl::ByPath(acl_of) => Cow::Owned(acl_of(&self.root().join(path))),
+        }
     }
 
     /// The path that this handle sees as `/`.
@@ -160,7 +223,27 @@ impl Client {
     #[must_use]
     pub fn with_acl(&self, acl: impl Into<Vec<Acl>>) -> Client {
         let acl = acl.into();
-        self.with_inner(|inner| inner.acl = acl.into())
+        self.with_inner(|inner| inner.acl = DefaultAcl::Same(acl.into()))
+    }
+
+    /// A handle to the same session whose creations have the ACL that `acl_of` returns for the path of
+    /// the znode: see [`ClientBuilder::default_acl_by_path`](crate::ClientBuilder::default_acl_by_path).
+    #[must_use]
+    pub fn with_acl_by_path(
+        &self,
+        acl_of: impl Fn(&str) -> Vec<Acl> + Send + Sync + 'static,
+    ) -> Client {
+        self.with_inner(|inner| inner.acl = DefaultAcl::ByPath(Arc::new(acl_of)))
+    }
+
+    pub(crate) fn default_retry_policy(&self) -> &RetryPolicy {
+        &self.inner.retry
+    }
+
+    /// A handle to the same session with another [`retry_policy`](Self::retry_policy).
+    #[must_use]
+    pub fn with_retry_policy(&self, policy: RetryPolicy) -> Client {
+        self.with_inner(|inner| inner.retry = Arc::new(policy))
     }
 
     /// A handle to the same session whose operations must all be done this long from now. Without a
@@ -180,7 +263,7 @@ impl Client {
     pub fn background(&self) -> Client {
         let owner = Arc::new(Owner {
             shared: self.shared().clone(),
-            keeps_open: false,
+            at_end: AtEnd::Nothing,
         });
         self.with_inner(|inner| inner.owner = owner)
     }
@@ -215,17 +298,38 @@ impl Client {
             (!in_any_session).then(|| self.shared().with(|core| core.session.epoch_of_requests()));
         self.background().with_inner(|inner| {
             inner.deadline = Deadline::Each(None);
-            inner.cleanup = Some(CleanupScope { only_in });
+            inner.cleanup = true;
+            inner.only_in = only_in;
+            inner.room = None;
         })
     }
 
+    /// A [background](Self::background) handle whose requests are executed in the session of this epoch or not
+    /// at all: otherwise they fail with [`ErrorKind::SessionExpired`](crate::ErrorKind::SessionExpired).
+    #[doc(hidden)]
+    #[must_use]
+    pub fn only_in_epoch(&self, epoch: u64) -> Client {
+        self.background()
+            .with_inner(|inner| inner.only_in = Some(epoch))
+    }
+
+    /// A handle to the same session whose first request has this room.
+    pub(crate) fn with_room(&self, room: Room) -> Client {
+        self.with_inner(|inner| inner.room = Some(Arc::new(room)))
+    }
+
+    /// The room that is reserved for this handle's next request, which takes it.
+    pub(crate) fn take_room(&self) -> Option<RoomTicket> {
+        self.inner.room.as_ref()?.take()
+    }
+
     pub(crate) fn is_for_cleanup(&self) -> bool {
-        self.inner.cleanup.is_some()
+        self.inner.cleanup
     }
 
     /// The epoch of the only session in which this handle's requests may be executed.
     pub(crate) fn only_in(&self) -> Option<u64> {
-        self.inner.cleanup?.only_in
+        self.inner.only_in
     }
 
     /// A handle to the same session without a chroot.
@@ -240,7 +344,11 @@ impl Client {
             chroot: self.inner.chroot.clone(),
             deadline: self.inner.deadline,
             acl: self.inner.acl.clone(),
+            retry: self.inner.retry.clone(),
             cleanup: self.inner.cleanup,
+            only_in: self.inner.only_in,
+            room: self.inner.room.clone(),
+            dial: self.inner.dial.clone(),
         };
         change(&mut inner);
         Client {
@@ -254,15 +362,40 @@ impl Client {
         self.shared().with(|core| core.server().cloned())
     }
 
+    /// The servers of the client's list, in the order in which the client tries them, and what is wrong with
+    /// each: its failures since it last served this client, per address if its name has several.
+    ///
+    /// Needs no request. Empty while a service in the DNS has not been looked up.
+    pub fn hosts(&self) -> Vec<HostInfo> {
+        self.shared().with(|core| core.host_infos(now()))
+    }
+
+    /// Leaves the server of the connection for another one of the list, on which the session continues.
+    /// Returns the server that the client leaves; `None` without a connection, as the client is looking for
+    /// a server then.
+    ///
+    /// The client first waits for the replies to the requests in flight, a third of the session timeout at
+    /// most, while new requests wait for the next connection. Reads that are not answered by then are sent
+    /// again to the next server; a write ends as [`Unknown`](Outcome::Unknown).
+    ///
+    /// Returns at once. The client tries each other server once, in its order; a server that is alone in
+    /// the list is connected to again, at another of its addresses if its name has several. In an order
+    /// that prefers servers, the client does not return to the one it has left within a minute.
+    #[doc(alias = "zoo_cycle_next_server")]
+    pub fn leave_server(&self) -> Option<HostPort> {
+        self.shared().with(|core| core.leave_server(now()))
+    }
+
     /// Replaces the list of servers: `host:port,host:port`, with the chroot of the first connect
-    /// string or without any.
+    /// string or without any; or a list of [`HostPort`].
     ///
     /// Whether this client then moves to another server is random, with a probability such that each
     /// server gets an equal share of the clients with this list, and as few of them move as possible
     /// (ZOOKEEPER-1355). A client that moves keeps its session. It first waits for the replies to the
-    /// requests in flight, a third of the session timeout at most, while new requests wait for the next
-    /// connection; so a move makes a write [`Unknown`](Outcome::Unknown) only if a server does not
-    /// answer for that long.
+    /// requests in flight, while new requests wait for the next connection. If its server does not answer
+    /// them within a third of the session timeout, a client stays on a server that is still in the list, and
+    /// no request is lost; a server that was removed is left, and a write in flight ends as
+    /// [`Unknown`](Outcome::Unknown), while reads are sent again.
     ///
     /// With TLS, the client verifies servers by the names in the list, which must therefore come from an
     /// authenticated source.
@@ -271,14 +404,12 @@ impl Client {
     /// ensemble's configuration, or a service in the DNS, replaces the list again when that changes.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if `hosts` is no connect string or has another chroot; those of a
+    /// [`ErrorKind::InvalidArgument`] if `hosts` is no connect string, is a URL, or has another chroot; those of a
     /// client that is over. The list has not changed then.
     #[doc(alias = "set_hosts")]
     #[doc(alias = "updateServerList")]
-    pub fn update_hosts(&self, hosts: impl AsRef<str>) -> Result<()> {
-        let connect: ConnectString = hosts.as_ref().parse().map_err(|e| {
-            Error::invalid_argument("the list of servers is no connect string").with_source(e)
-        })?;
+    pub fn update_hosts(&self, hosts: impl Into<ServerList>) -> Result<()> {
+        let connect = hosts.into().hosts()?;
         let home = &self.inner.home;
         if !connect.chroot.is_none() && connect.chroot != *home {
             return Err(Error::invalid_argument(format!(
@@ -297,7 +428,36 @@ impl Client {
             })
     }
 
+    /// Replaces the configuration of TLS: other CAs, another certificate of this client, other options. The
+    /// next connection uses it; the present one stays open as it is, until
+    /// [`leave_server`](Self::leave_server) or a disconnect ends it.
+    ///
+    /// Certificates in files need no call: they are read again for every connection. This is for those in
+    /// memory, and for other options.
+    ///
+    /// Reads the configuration's files, and blocks meanwhile; it sends no request. Returns a sentence for
+    /// each certificate that is skipped, as [`TlsConfig::check`](zk_transport::TlsConfig::check) does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`], and the former configuration stays
+    /// in use: a certificate, key or revocation list cannot be read or used; servers would be verified by
+    /// names from the DNS (see [`ClientBuilder::tls`](crate::ClientBuilder::tls)); or the client was made
+    /// without TLS.
+    #[doc(alias = "TlsDynamicCerts")]
+    #[cfg(feature = "tls-no-provider")]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-no-provider"))))]
+    pub fn replace_tls(&self, config: zk_transport::TlsConfig) -> Result<Vec<String>> {
+        match &self.shared().tls {
+            Some(tls) => tls.replace(config),
+            None => Err(Error::invalid_argument(
+                "the client was made without ClientBuilder::tls, and its connections stay without TLS; make \
+                 another client",
+            )),
+        }
+    }
+
     /// The state of the session.
+    #[doc(alias = "getState")]
     pub fn state(&self) -> State {
         self.shared().with(|core| core.state())
     }
@@ -307,6 +467,23 @@ impl Client {
     #[doc(alias = "getSessionId")]
     pub fn session(&self) -> SessionInfo {
         self.shared().with(|core| core.session_info())
+    }
+
+    /// The current session as a token, with which another process can
+    /// [resume](crate::ClientBuilder::resume) it after this one has crashed; `None` before the first
+    /// session, between two, and once the client is being closed.
+    ///
+    /// The token's session, password and timeout change only when the session is established or
+    /// resumed: at each [`State::Connected`] that [`states`](Self::states) delivers.
+    /// [`SessionStore`](crate::SessionStore) keeps it in a file.
+    ///
+    /// A token also has the newest transaction that the client has seen. A client that resumes with an
+    /// older token may read data older than that, and see its own last writes after a
+    /// [`sync`](Self::sync) only.
+    #[doc(alias = "client_id")]
+    #[doc(alias = "getSessionPasswd")]
+    pub fn session_token(&self) -> Option<SessionToken> {
+        self.shared().with(|core| core.session_token())
     }
 
     /// What the client has done, and the requests and watches it holds: for monitoring and leak tests.

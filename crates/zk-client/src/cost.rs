@@ -50,7 +50,8 @@
 //! | 11 | `driver/endpoint.rs` | takes the output |
 //! | 12 | `pump.rs` of `zk-transport` | writes it |
 //!
-//! Six more provide one value each: `path/validate.rs` of `zk-proto` whether the path is valid,
+//! Seven more provide one value each: `path/validate.rs` of `zk-proto` whether the path is valid,
+//! `session/requests/room.rs` how much room there is for requests,
 //! `telemetry/mod.rs` whether `tracing` wants the request, `session/identity.rs` the epoch of the
 //! session, `session/abilities/mod.rs` whether the server has the operation,
 //! `session/leader_contact.rs` whether the request is a write, and `session/counters.rs` the counter.

@@ -37,6 +37,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert!(format!("{error:?}").starts_with("the connect string is invalid; caused by: "));
 /// # });
 /// ```
+#[doc(alias = "KeeperException")]
+#[doc(alias = "KazooException")]
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -126,13 +128,29 @@ impl Error {
     /// The failure of an operation of unknown outcome, where the read that should have found the
     /// outcome failed, too, with `look`.
     pub(crate) fn with_failed_look(mut self, look: Error) -> Self {
-        let what = match self.code() {
-            Some(code) => code.to_string(),
-            None => self.kind().to_string(),
-        };
-        self.0.detail = Some(format!("{what}, and looking for its effect failed"));
+        self.0.detail = Some(format!(
+            "{}, and looking for its effect failed",
+            self.what()
+        ));
         self.0.outcome = Outcome::Unknown;
         self.with_source(look)
+    }
+
+    /// The failure of a transaction of unknown outcome, about which its znodes prove nothing.
+    pub(crate) fn with_undecided_look(mut self) -> Self {
+        self.0.detail = Some(format!(
+            "{}, and its znodes do not show its effect",
+            self.what()
+        ));
+        self
+    }
+
+    /// The code of the server, or the kind.
+    fn what(&self) -> String {
+        match self.code() {
+            Some(code) => code.to_string(),
+            None => self.kind().to_string(),
+        }
     }
 
     pub(crate) fn with_failed_op(mut self, index: usize) -> Self {

@@ -1,6 +1,9 @@
 //! Leases: until when a session can be trusted to be alive. `session/leader_contact.rs` computes the
 //! deadline by quorum.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -27,6 +30,25 @@ use crate::shared::{Shared, now};
 /// A read-only server never moves it forward, neither by its answers nor by the timeout it grants.
 /// So a session resumed by [`ClientBuilder::resume`](crate::ClientBuilder::resume) is not trusted before a
 /// server with a quorum has answered.
+///
+/// ```
+/// # #[cfg(feature = "testkit")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_embedded::Server::start().await?;
+/// # let zk = zk_client::Client::connect(server.connect_string()).await?;
+/// let lease = zk.lease();
+/// // Sends nothing: fails once the ensemble may have ended the session.
+/// lease.check()?;
+/// zk.create("/mine", "").ephemeral().await?;
+/// # let mut states = zk.states();
+/// # server.expire_session(zk.session().id);
+/// # while !matches!(states.next().await, Some(zk_client::State::Expired { .. }) | None) {}
+/// # assert!(lease.check().is_err());
+/// # Ok(()) }
+/// # #[cfg(not(feature = "testkit"))]
+/// # fn main() {}
+/// ```
 ///
 /// # What it depends on
 ///

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
 use crate::session::Core;
+use crate::session_store::stored_session::StoredSession;
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::Tls;
 
 /// A source of the time for which the machine has been suspended in all.
 pub(crate) type SuspendedTime = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -22,16 +25,57 @@ pub(crate) struct Shared {
     /// Where the driver runs, and background work such as clean-ups.
     pub(crate) runtime: Handle,
     suspended: SuspendedTime,
+    stored_session: OnceLock<StoredSession>,
+    /// What spans and metrics name the client.
+    name: Option<Arc<str>>,
+    /// How the client dials, if with TLS.
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Shared {
-    pub(crate) fn new(core: Core, runtime: Handle, suspended: SuspendedTime) -> Self {
+    pub(crate) fn new(
+        core: Core,
+        runtime: Handle,
+        suspended: SuspendedTime,
+        name: Option<Arc<str>>,
+    ) -> Self {
         Shared {
             core: Mutex::new(core),
             changes: AtomicU64::new(0),
             runtime,
             suspended,
+            stored_session: OnceLock::new(),
+            name,
+            #[cfg(feature = "tls-no-provider")]
+            tls: None,
         }
+    }
+
+    /// The same for a client with TLS.
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) fn secured(self, tls: Option<Tls>) -> Self {
+        Shared { tls, ..self }
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn shared_name(&self) -> Option<Arc<str>> {
+        self.name.clone()
+    }
+
+    /// The session has a file from now on.
+    pub(crate) fn set_stored_session(&self, stored: StoredSession) {
+        // A client has one file at most.
+        let _ = self.stored_session.set(stored);
+    }
+
+    /// The file of the session, if it has one.
+    pub(crate) fn stored_session(&self) -> Option<&StoredSession> {
+        self.stored_session.get()
     }
 
     /// Runs `f` under the lock, after the core has been given the time for which the machine was
@@ -60,6 +104,7 @@ impl Shared {
         // request stays unanswered until its deadline.
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut core);
+        core.serve_calls();
         if core.take_changed() {
             self.changes.fetch_add(1, Ordering::Release);
         }
@@ -160,6 +205,7 @@ mod tests {
             core,
             Handle::current(),
             crate::driver::suspend_clock::platform(),
+            None,
         ));
         let refused = Arc::new(AtomicUsize::new(0));
         let waker = || {
@@ -187,6 +233,7 @@ mod tests {
         assert_eq!(refused.load(Ordering::Relaxed), 0);
     }
 
+    #[cfg(feature = "testkit")]
     #[tokio::test]
     async fn a_get_alone_takes_the_lock_5_times() {
         let server = zk_embedded::Server::start().await.unwrap();

@@ -14,6 +14,31 @@ use crate::session::state_readers::ReaderId;
 use crate::shared::Shared;
 
 /// The states of a session, the current one first.
+///
+/// ```
+/// # #[cfg(feature = "testkit")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_embedded::Server::start().await?;
+/// # let zk = zk_client::Client::connect(server.connect_string()).await?;
+/// use zk_client::State;
+///
+/// let mut states = zk.states();
+/// # server.expire_session(zk.session().id);
+/// while let Some(state) = states.next().await {
+///     match state {
+///         State::Connected { epoch, .. } => println!("session number {epoch}"),
+///         // What is there may be out of date; locks are held until the deadline of their guard.
+///         State::Suspended { until } => println!("no connection, at most until {until:?}"),
+///         // Ephemeral znodes and watches are gone: begin again when connected.
+///         State::Expired { .. } => break,
+///         _ => {}
+///     }
+/// }
+/// # Ok(()) }
+/// # #[cfg(not(feature = "testkit"))]
+/// # fn main() {}
+/// ```
 #[derive(Debug)]
 pub struct StateStream {
     shared: Arc<Shared>,
@@ -76,6 +101,7 @@ impl Client {
     ///
     /// The stream does not report a session that was lost before the servers had accepted its
     /// credentials.
+    #[doc(alias = "remove_listener")]
     #[doc(alias = "add_listener")]
     #[doc(alias = "ConnectionStateListener")]
     #[doc(alias = "getConnectionStateListenable")]
@@ -88,10 +114,12 @@ impl Client {
     /// Waits until a session is established.
     ///
     /// # Errors
-    /// The client is over: closed, expired without renewal, or refused.
+    /// The client is over: closed, expired without renewal, or refused; or it has given up
+    /// ([`ErrorKind::Unreachable`]).
     ///
     /// # Cancel safety
     /// Can be dropped and called again.
+    #[doc(alias = "blockUntilConnected")]
     pub async fn connected(&self) -> Result<()> {
         let mut states = self.states();
         let mut last = None;
@@ -103,6 +131,9 @@ impl Client {
         }
         if let Some(reason) = self.shared().with(|core| core.refused_for()) {
             return Err(self.over(ErrorKind::AuthFailed).with_source(reason));
+        }
+        if self.shared().with(|core| core.has_given_up()) {
+            return Err(self.over(ErrorKind::Unreachable));
         }
         Err(self.over(match last {
             Some(State::Expired { .. }) => ErrorKind::SessionExpired,
@@ -125,8 +156,12 @@ impl Client {
                 .shared()
                 .with(|core| core.poll_connect_verdict(cx.waker()))
             {
-                Some(reason) => {
-                    Poll::Ready(Err(self.over(ErrorKind::Untrusted).with_source(reason)))
+                Some(verdict) => {
+                    let kind = match verdict.is_lasting {
+                        true => ErrorKind::Untrusted,
+                        false => ErrorKind::Unreachable,
+                    };
+                    Poll::Ready(Err(self.over(kind).with_source(verdict.reason)))
                 }
                 None => Poll::Pending,
             }
@@ -140,5 +175,109 @@ impl Client {
             failures if failures.is_empty() => error,
             failures => error.with_detail(format!("{kind}: {failures}")),
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "testkit")]
+mod tests {
+    use std::future::pending;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use zk_embedded::Server;
+
+    use super::*;
+    use crate::session::identity::SessionPolicy;
+
+    async fn connect(policy: SessionPolicy) -> (Server, Client) {
+        let server = Server::start().await.unwrap();
+        let client = Client::builder(server.connect_string()).session_policy(policy);
+        let client = client.connect().await.unwrap();
+        (server, client)
+    }
+
+    fn polled(states: &mut StateStream) -> Poll<Option<State>> {
+        Pin::new(states).poll_next(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn states_are_read_until_the_client_is_over() {
+        let (_server, zk) = connect(SessionPolicy::Renew).await;
+        let (mut one, mut other) = (zk.states(), zk.states());
+        let session = zk.session().id;
+        let connected = State::Connected { session, epoch: 1 };
+        assert_eq!(one.next().await, Some(connected));
+        assert_eq!(polled(&mut other), Poll::Ready(Some(connected)));
+        assert!(polled(&mut one).is_pending() && polled(&mut other).is_pending());
+        zk.connected().await.unwrap();
+        zk.clone().close().await.unwrap();
+        assert_eq!(one.next().await, Some(State::Closed));
+        assert_eq!(polled(&mut other), Poll::Ready(Some(State::Closed)));
+        assert_eq!(one.next().await, None);
+        assert_eq!(polled(&mut other), Poll::Ready(None));
+        let over = zk.connected().await.unwrap_err();
+        assert_eq!(over.kind(), ErrorKind::Closed);
+        let plain = Error::new(ErrorKind::Closed, Outcome::NotSent);
+        assert_eq!(over.to_string(), plain.to_string());
+    }
+
+    #[tokio::test]
+    async fn an_expired_unrenewed_client_is_over() {
+        let (server, zk) = connect(SessionPolicy::Close).await;
+        let mut states = zk.states();
+        assert!(server.expire_session(zk.session().id));
+        let expired = State::Expired { epoch: 1 };
+        while states.next().await.unwrap() != expired {}
+        assert_eq!(polled(&mut states), Poll::Ready(None));
+        let over = zk.connected().await.unwrap_err();
+        assert_eq!(over.kind(), ErrorKind::SessionExpired);
+    }
+
+    /// The reason for which no session was established, or the last one was lost.
+    #[tokio::test]
+    async fn an_error_says_why_servers_have_failed() {
+        let refused = "127.0.0.1:1";
+        let zk = Client::builder(refused).start().unwrap();
+        // Nothing listens there; the client tries until it is closed.
+        while zk.connect_failures().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let mut waits = Box::pin(zk.fail_fast(pending()));
+        let polled = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        drop(waits);
+        zk.clone().close().await.unwrap();
+        let over = zk.connected().await.unwrap_err();
+        assert_eq!(over.kind(), ErrorKind::Closed);
+        assert!(over.to_string().contains(refused), "{over}");
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The core forgets the waker, and with it the task.
+    #[tokio::test]
+    async fn a_dropped_reader_leaves_nothing() {
+        let (_server, zk) = connect(SessionPolicy::Renew).await;
+        let mut states = zk.states();
+        states.next().await.unwrap();
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(wakes.clone());
+        let mut next = Box::pin(states.next());
+        let polled = next.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        drop((next, waker));
+        // The stream is still there, and would be woken.
+        assert_eq!(Arc::strong_count(&wakes), 2);
+        drop(states);
+        assert_eq!(Arc::strong_count(&wakes), 1);
     }
 }

@@ -1,5 +1,5 @@
 //! A client's machine without sockets, tasks or a clock, for fuzzing: the fuzzer plays the network, the
-//! clock and the callers. No part of the API; no stability is promised.
+//! clock and the callers; and ids of a seed, for simulations. No part of the API; no stability is promised.
 
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -18,6 +18,13 @@ use crate::session::watches::WatchIntent;
 use crate::session::watches::{SubId, WatchKind};
 use crate::session::{Core, Limits, OpSet, Request};
 use crate::{Error, SessionPolicy, State, Statistics, WatchEvent};
+
+/// From now on [`Guid::random`](crate::Guid::random) draws the ids of this thread from `seed`. For a
+/// simulation that is to be repeated, with all of its clients on one thread: two clients of one ensemble must
+/// never have the same ids.
+pub fn seed_ids(seed: u64) {
+    crate::ops::guid::seeded::set(seed);
+}
 
 /// A request, as a caller makes it.
 #[derive(Debug, Clone, Copy)]
@@ -255,6 +262,7 @@ impl Machine {
             deadline: deadline.map(|deadline| now + deadline),
             cleanup: false,
             only_in: None,
+            room: None,
         };
         let submitted = self.core.submit(now, &request);
         self.core.wakeups.clear();

@@ -15,6 +15,7 @@ use crate::session::watches::event::WatchEvent;
 use crate::shared::{Shared, now};
 
 /// The events that a watch set with [`Client::watch`] delivers.
+#[doc(alias = "AddWatchMode")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WatchMode {
@@ -197,5 +198,100 @@ impl fmt::Debug for WatchStream {
         f.debug_struct("WatchStream")
             .field("ended", &self.subscription.ended)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "testkit")]
+mod tests {
+    use std::task::Waker;
+
+    use zk_embedded::Server;
+
+    use super::*;
+    use crate::NodeEventKind;
+
+    async fn connect() -> (Server, Client) {
+        let server = Server::start().await.unwrap();
+        let client = Client::connect(server.connect_string()).await.unwrap();
+        (server, client)
+    }
+
+    fn polled(watch: &mut Watch) -> Poll<WatchEvent> {
+        Pin::new(watch).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn polled_next(events: &mut WatchStream) -> Poll<Option<WatchEvent>> {
+        Pin::new(events).poll_next(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn node(event: Option<&WatchEvent>) -> (NodeEventKind, &str) {
+        match event {
+            Some(WatchEvent::Node(node)) => (node.kind, &node.path),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_watch_delivers_its_event_again() {
+        let (_server, zk) = connect().await;
+        zk.create("/a", "").await.unwrap();
+        let (_, _, mut watch) = zk.get("/a").watch().await.unwrap();
+        assert!(polled(&mut watch).is_pending());
+        assert!(format!("{watch:?}").contains("delivered: None"));
+        zk.set("/a", "1").await.unwrap();
+        let event = (&mut watch).await;
+        assert_eq!(node(Some(&event)), (NodeEventKind::DataChanged, "/a"));
+        assert_eq!(polled(&mut watch), Poll::Ready(event));
+        assert!(format!("{watch:?}").contains("delivered: Some(Node("));
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_events_ends_with_its_session() {
+        let (server, zk) = connect().await;
+        let mut events = zk.watch("/a", WatchMode::Persistent).await.unwrap();
+        assert!(polled_next(&mut events).is_pending());
+        zk.create("/a", "").await.unwrap();
+        let created = events.next().await;
+        assert_eq!(node(created.as_ref()), (NodeEventKind::Created, "/a"));
+        // A notification arrives before the reply to the write that it is of.
+        zk.set("/a", "1").await.unwrap();
+        let Poll::Ready(changed) = polled_next(&mut events) else {
+            panic!("no event");
+        };
+        assert_eq!(node(changed.as_ref()), (NodeEventKind::DataChanged, "/a"));
+        assert!(polled_next(&mut events).is_pending());
+        assert!(format!("{events:?}").contains("ended: false"));
+        assert!(server.expire_session(zk.session().id));
+        assert_eq!(events.next().await, Some(WatchEvent::SessionEnded));
+        assert_eq!(polled_next(&mut events), Poll::Ready(None));
+        assert_eq!(events.next().await, None);
+        assert!(format!("{events:?}").contains("ended: true"));
+    }
+
+    #[tokio::test]
+    async fn paths_of_events_are_those_of_the_chroot() {
+        let (_server, zk) = connect().await;
+        zk.create("/root", "").await.unwrap();
+        let inside = zk.chroot("/root").unwrap();
+        let mode = WatchMode::PersistentRecursive;
+        let mut below = inside.watch("/", mode).await.unwrap();
+        let mut above = zk.watch("/", mode).await.unwrap();
+        inside.create("/a", "").await.unwrap();
+        let (below, above) = (below.next().await, above.next().await);
+        assert_eq!(node(below.as_ref()), (NodeEventKind::Created, "/a"));
+        assert_eq!(node(above.as_ref()), (NodeEventKind::Created, "/root/a"));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_watch_has_no_subscriber() {
+        let (_server, zk) = connect().await;
+        let (_, _, watch) = zk.get("/").watch().await.unwrap();
+        let events = zk.watch("/", WatchMode::Persistent).await.unwrap();
+        assert_eq!(zk.statistics().subscribers, 2);
+        drop(watch);
+        assert_eq!(zk.statistics().subscribers, 1);
+        drop(events);
+        assert_eq!(zk.statistics().subscribers, 0);
     }
 }

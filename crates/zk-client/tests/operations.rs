@@ -7,14 +7,10 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use zk_client::{Client, ErrorKind, Guid, RetryPolicy};
-use zk_embedded::Server;
+mod common;
 
-async fn connect() -> (Server, Client) {
-    let server = Server::start().await.unwrap();
-    let client = Client::connect(server.connect_string()).await.unwrap();
-    (server, client)
-}
+use common::connect;
+use zk_client::{Client, ErrorKind, Guid, RetryPolicy};
 
 #[tokio::test]
 async fn futures_can_be_spawned() {

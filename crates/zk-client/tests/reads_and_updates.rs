@@ -6,16 +6,12 @@
     reason = "a failed expectation is a failed test"
 )]
 
+mod common;
+
+use common::connect;
 use zk_client::{Client, ErrorKind, Outcome};
-use zk_embedded::Server;
 use zk_embedded::fault::{Action, on};
 use zk_proto::OpCode;
-
-async fn connect() -> (Server, Client) {
-    let server = Server::start().await.unwrap();
-    let client = Client::connect(server.connect_string()).await.unwrap();
-    (server, client)
-}
 
 #[tokio::test]
 async fn submitted_reads_borrow_nothing() {

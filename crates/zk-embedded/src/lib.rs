@@ -22,6 +22,8 @@
 //! # }
 //! ```
 //!
+//! The page [`testing`] shows tests of a service: sessions that end, partitions, paused time.
+//!
 //! # Time
 //!
 //! Time is tokio's. In a test with `#[tokio::test(start_paused = true)]`, waiting for a session of
@@ -48,8 +50,7 @@
 //! [rules](fault::Rule), each a [matcher](fault::Matcher) and an [action](fault::Action):
 //!
 //! ```
-//! use zk_embedded::fault::{Action, on};
-//! use zk_proto::{ErrorCode, OpCode};
+//! use zk_embedded::fault::{Action, ErrorCode, OpCode, on};
 //!
 //! # async fn demo(server: zk_embedded::Server) {
 //! server.faults().script([
@@ -61,7 +62,11 @@
 //!
 //! # Features
 //!
-//! This crate has none.
+//! | feature | what it adds |
+//! |---|---|
+//! | `tls` | servers with TLS and certificates of their own: `ServerTls` |
+//!
+//! None is a default.
 //!
 //! # Layout
 //!
@@ -82,8 +87,8 @@
 //!
 //! # What it is not
 //!
-//! A production store. All data is in memory and lost when the server is dropped; there is one lock, no
-//! replication and no TLS. Use an Apache ZooKeeper ensemble in production.
+//! A production store. All data is in memory and lost when the server is dropped; there is one lock and no
+//! replication. Use an Apache ZooKeeper ensemble in production.
 //!
 //! # Poses
 //!
@@ -134,9 +139,14 @@ pub mod fault;
 mod net;
 mod options;
 mod server;
+#[doc = include_str!("testing.md")]
+pub mod testing {}
 
 pub use crate::core::{Pose, UnknownPose};
 pub use options::{Options, SaslUsers, WallClock};
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub use server::ServerTls;
 pub use server::{Faults, MemoryDial, Server, ServerBuilder};
 
 // Compiles the examples of the README.

@@ -251,6 +251,7 @@ async fn conf_names_the_port_and_the_members() {
         ("zk_synced_followers", "1"),
         ("zk_synced_non_voting_followers", "0"),
         ("zk_synced_observers", "1"),
+        ("zk_quorum_size", "2"),
     ] {
         assert_eq!(mntr.get(key), Some(count), "{key}");
     }

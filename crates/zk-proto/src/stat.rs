@@ -13,6 +13,7 @@ record! {
     /// A node's metadata. Times are the leader's wall clock: use zxids and versions for order.
     ///
     /// Other crates make one from [`Stat::default`] and set its fields.
+    #[doc(alias = "ZnodeStat")]
     #[derive(Copy, Default, Hash)]
     #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
     #[non_exhaustive]

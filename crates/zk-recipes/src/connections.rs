@@ -4,9 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-#[cfg(any(feature = "election", feature = "watches"))]
-use zk_client::Watch;
-use zk_client::{Client, State, StateStream};
+use zk_client::{Client, State, StateStream, Watch, WatchEvent};
 
 /// Reports when the client is connected again in a session that resumes.
 ///
@@ -28,18 +26,17 @@ impl Connections {
         }
     }
 
-    /// Waits for the event of a watch, or until the client is connected again; true for the latter.
+    /// Waits for the event of a watch, or until the client is connected again: `None`.
     /// The watch must be held until another is set in its place.
     ///
     /// # Cancel safety
     /// Can be dropped and called again.
-    #[cfg(any(feature = "election", feature = "watches"))]
-    pub(crate) async fn restored_before(&mut self, watch: &mut Watch) -> bool {
+    pub(crate) async fn restored_before(&mut self, watch: &mut Watch) -> Option<WatchEvent> {
         std::future::poll_fn(|cx| {
             if self.poll_restored(cx).is_ready() {
-                return Poll::Ready(true);
+                return Poll::Ready(None);
             }
-            Pin::new(&mut *watch).poll(cx).map(|_| false)
+            Pin::new(&mut *watch).poll(cx).map(Some)
         })
         .await
     }

@@ -1,10 +1,14 @@
 //! What can go wrong with a recipe.
 
-#[cfg(feature = "tree-cache")]
+use std::error::Error as _;
+use std::fmt;
+#[cfg(any(feature = "tree-cache", feature = "membership"))]
 use std::sync::Arc;
 
 #[cfg(feature = "tree-cache")]
 use zk_client::ErrorCode;
+#[cfg(feature = "membership")]
+use zk_client::SessionId;
 use zk_client::{ErrorKind, LeaseLost, Outcome};
 
 /// The result of a recipe.
@@ -14,12 +18,37 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// [`kind`](Self::kind), [`outcome`](Self::outcome), [`path`](Self::path) and
 /// [`is_retryable`](Self::is_retryable) answer the usual questions without a match over the variants.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` is the text with its causes behind it, as of [`zk_client::Error`], so that a `main` that returns
+/// the error prints a sentence.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A request to the ensemble failed.
     #[error(transparent)]
     Client(#[from] zk_client::Error),
+    /// A request of a recipe's task in the background failed.
+    #[cfg(feature = "membership")]
+    #[error(transparent)]
+    Background(Arc<zk_client::Error>),
+    /// A znode of another client, or of another recipe of this one, has the path of a persistent node. It
+    /// has not been changed.
+    #[cfg(feature = "membership")]
+    #[error(
+        "{path} exists already and {}; it was not changed, and the znode of this node is created when \
+         that one is deleted",
+        owned_by(owner)
+    )]
+    Occupied {
+        /// The path.
+        path: String,
+        /// The session that the other znode ends with; `None` if it is not ephemeral.
+        owner: Option<SessionId>,
+    },
+    /// The persistent node was closed through a shared reference.
+    #[cfg(feature = "membership")]
+    #[error("the persistent node was closed, and its znode is not kept any more; start another")]
+    NodeClosed,
     /// The guard that the operation depends on is lost. A fenced transaction has written nothing then;
     /// the work of a guard's `run` may have had effects before it was dropped.
     #[error("the guard was lost; acquire again, and look at what was done under it")]
@@ -46,10 +75,25 @@ pub enum Error {
         /// The decoder's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A value could not be encoded. Nothing was sent.
+    #[error("cannot encode the value for {path}; nothing was sent")]
+    Unencodable {
+        /// The znode's path.
+        path: String,
+        /// The encoder's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A cache has ended.
     #[cfg(feature = "tree-cache")]
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// A number would leave the range of its format. Nothing was written.
+    #[cfg(feature = "counters")]
+    #[error("the number at {path} would leave the range of its format; nothing was written")]
+    Overflow {
+        /// The znode's path.
+        path: String,
+    },
     /// The layout does not support the operation: other participants would not understand its znodes.
     #[error("unsupported: {0}")]
     Unsupported(&'static str),
@@ -84,6 +128,38 @@ pub enum Error {
         /// What this program expects.
         expected: String,
     },
+    /// The claim of a queue's item is lost, with its session or by deletion. The item was not
+    /// acknowledged by its holder.
+    #[cfg(feature = "queues")]
+    #[error(
+        "the claim of {path} was lost, with its session or by deletion; the item was not acknowledged \
+         and is delivered to another consumer (do nothing more for it)"
+    )]
+    ClaimLost {
+        /// The item's path.
+        path: String,
+    },
+    /// A program that takes no claims has removed a queue's item that was claimed.
+    #[cfg(feature = "queues")]
+    #[error(
+        "{path} was removed by a consumer that takes no claims, before it was acknowledged; that \
+         consumer may process it, too"
+    )]
+    ItemRemoved {
+        /// The item's path.
+        path: String,
+    },
+    /// The queue has its maximum of items. Nothing was put.
+    #[cfg(feature = "queues")]
+    #[error(
+        "the queue at {path} has its maximum of {max} items; nothing was put (put again later)"
+    )]
+    TooManyItems {
+        /// The queue's path.
+        path: String,
+        /// The maximum.
+        max: u32,
+    },
 }
 
 impl Error {
@@ -91,6 +167,8 @@ impl Error {
     pub fn client(&self) -> Option<&zk_client::Error> {
         match self {
             Error::Client(error) => Some(error),
+            #[cfg(feature = "membership")]
+            Error::Background(error) => Some(error),
             #[cfg(feature = "tree-cache")]
             Error::Cache(CacheError::Client(error)) => Some(error),
             _ => None,
@@ -118,7 +196,17 @@ impl Error {
     /// The znode that the error is about, as far as the error has a path.
     pub fn path(&self) -> Option<&str> {
         match self {
-            Error::Undecodable { path, .. } | Error::ConflictingOptions { path } => Some(path),
+            Error::Undecodable { path, .. }
+            | Error::Unencodable { path, .. }
+            | Error::ConflictingOptions { path } => Some(path),
+            #[cfg(feature = "counters")]
+            Error::Overflow { path } => Some(path),
+            #[cfg(feature = "membership")]
+            Error::Occupied { path, .. } => Some(path),
+            #[cfg(feature = "queues")]
+            Error::ClaimLost { path }
+            | Error::ItemRemoved { path }
+            | Error::TooManyItems { path, .. } => Some(path),
             error => error.client()?.path(),
         }
     }
@@ -128,6 +216,26 @@ impl Error {
     /// be acquired again first.
     pub fn is_retryable(&self) -> bool {
         self.client().is_some_and(zk_client::Error::is_retryable)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, "; caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "membership")]
+fn owned_by(owner: &Option<SessionId>) -> String {
+    match owner {
+        Some(session) => format!("belongs to session {session}"),
+        None => "is not ephemeral".to_owned(),
     }
 }
 
@@ -202,6 +310,18 @@ pub enum CacheError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_is_the_text_with_its_causes() {
+        assert_eq!(
+            format!("{:?}", Error::from(GuardLost::SessionEnded)),
+            "the guard was lost; acquire again, and look at what was done under it; caused by: the session \
+             has ended"
+        );
+        let request = zk_client::Error::invalid_path("no path");
+        let text = format!("{request:?}");
+        assert_eq!(format!("{:?}", Error::from(request)), text);
+    }
 
     #[test]
     fn an_error_answers_for_its_request() {

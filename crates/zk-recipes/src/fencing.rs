@@ -23,7 +23,7 @@
 //!
 //! Each measure makes the window smaller; the last two close it.
 //!
-//! 1. **[`check`](crate::Guard::check) reads the clock.** A guard counts as lost nine tenths of the session's timeout after
+//! 1. **[`check`](crate::Guard::check) reads the clock.** A guard counts as lost eleven twelfths of the session's timeout after
 //!    the last sign of life that is proven to have reached the ensemble's leader ([`LeaseBasis`](crate::LeaseBasis)), which
 //!    is before the ensemble can end the session. The check is correct at once in a program that has
 //!    just been continued. It says nothing about the next instruction.

@@ -1,8 +1,6 @@
 //! Checks of paths, before a recipe sends anything.
 
-#[cfg(any(feature = "locks", feature = "election", feature = "barrier"))]
-use zk_client::Client;
-use zk_client::{Error, Result, path};
+use zk_client::{Client, Error, Result, path};
 
 /// Checks the path of a recipe that only reads.
 pub(crate) fn check(path: &str) -> Result<()> {
@@ -12,13 +10,12 @@ pub(crate) fn check(path: &str) -> Result<()> {
 /// Checks the path of a recipe that creates and deletes znodes at or below it. Refuses the root of the
 /// ensemble, which cannot be deleted and whose children belong to all programs. The root of a chroot
 /// is a znode like any other.
-#[cfg(any(feature = "locks", feature = "election", feature = "barrier"))]
 pub(crate) fn check_own(client: &Client, path: &str) -> Result<()> {
     check(path)?;
     if path == "/" && client.root().is_none() {
         return Err(Error::invalid_path(
-            "invalid path \"/\": a lock, an election, a semaphore or a barrier needs a znode of its \
-             own, and this is the root of the ensemble",
+            "invalid path \"/\": a recipe that creates and deletes a znode needs one of its own, and \
+             this is the root of the ensemble",
         ));
     }
     Ok(())

@@ -20,7 +20,6 @@ impl RetryBackoff {
 
     /// For requests that may be executed any number of times: an error that is retryable is retried
     /// without a limit.
-    #[cfg(any(feature = "locks", feature = "barrier"))]
     pub(crate) fn of_repeatable() -> Self {
         RetryBackoff {
             repeatable: true,
@@ -30,7 +29,6 @@ impl RetryBackoff {
 
     /// For requests that remove a znode that must not stay: also retried while the server is
     /// read-only.
-    #[cfg(any(feature = "locks", feature = "election"))]
     pub(crate) fn of_cleanup() -> Self {
         RetryBackoff {
             attempts: Repetition::of_cleanup(),
@@ -52,12 +50,6 @@ impl RetryBackoff {
     ///
     /// # Errors
     /// `error`, if another attempt would not succeed either.
-    #[cfg(any(
-        feature = "locks",
-        feature = "election",
-        feature = "barrier",
-        feature = "tree-cache"
-    ))]
     pub(crate) async fn sleep_after(&mut self, error: Error) -> zk_client::Result<()> {
         if !self.allows(&error) {
             return Err(error);
@@ -67,7 +59,6 @@ impl RetryBackoff {
     }
 
     /// The delay before the next attempt, for callers with a timer of their own.
-    #[cfg(any(feature = "locks", feature = "election", feature = "tree-cache"))]
     pub(crate) fn next_delay(&mut self) -> std::time::Duration {
         self.attempts.next_delay()
     }

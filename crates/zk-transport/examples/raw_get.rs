@@ -1,5 +1,14 @@
-//! Gets a znode over each connection, pings, and reconnects when the server restarts, without
-//! zk-client: `cargo run -p zk-transport --example raw_get -- localhost:2181 /zookeeper`.
+//! Gets a znode over each connection, pings, and connects again when the server restarts, without zk-client.
+//!
+//! ```console
+//! $ zkctl serve &
+//! $ zkctl create /example 'the data of the znode'
+//! $ cargo run -p zk-transport --example raw_get -- localhost:2181 /example
+//! the data of the znode
+//! ```
+//!
+//! The program prints the data once more for each further connection. It runs until Ctrl-C; its session ends
+//! 4 s later, since a raw connection has to close its session itself.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
@@ -72,8 +81,9 @@ pub async fn raw_get(dial: impl Dial, host: HostPort, path: String, report: impl
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let host = args.next().ok_or("which server?")?.parse()?;
-    let path = args.next().ok_or("which znode?")?;
+    let host = args.next().or_else(|| std::env::var("ZK_SERVER").ok());
+    let host = host.as_deref().unwrap_or("localhost:2181").parse()?;
+    let path = args.next().unwrap_or("/zookeeper".to_owned());
     let report = |data: &[u8]| println!("{}", data.escape_ascii());
     raw_get(TcpDial::default(), host, path, report).await;
     Ok(())

@@ -41,7 +41,7 @@ pub enum Disconnect {
     #[error("{0}")]
     Dial(String),
     /// The TLS handshake failed, or TLS ended with an alert.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     #[error(transparent)]
     Tls(#[from] crate::tls::error::TlsError),
     /// The connection was opened without TLS to a port for TLS.
@@ -155,7 +155,7 @@ impl Disconnect {
     /// Whether the next attempt will fail in the same way unless a certificate or a setting is changed.
     pub fn is_lasting(&self) -> bool {
         match self {
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "tls-no-provider")]
             Disconnect::Tls(error) => error.is_lasting(),
             Disconnect::ServerSpeaksTls => true,
             _ => false,
@@ -165,7 +165,7 @@ impl Disconnect {
     /// A failure that a stream reported.
     #[cfg(feature = "io")]
     pub(crate) fn of_stream(error: &std::io::Error) -> Self {
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "tls-no-provider")]
         if let Some(error) = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<crate::tls::error::TlsError>())

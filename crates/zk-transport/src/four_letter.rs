@@ -39,6 +39,22 @@ impl Deref for Answer {
     }
 }
 
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The connection could not be opened. The server has not seen the word.
+    #[error("{0}")]
+    Dial(DialError),
+    /// The connection was lost before a byte of the answer was read. The server may have executed the
+    /// word.
+    #[error("the connection was lost before the answer: {0}")]
+    Lost(io::Error),
+    /// The answer is longer than [`MAX_ANSWER`].
+    #[error("the answer is longer than {MAX_ANSWER} bytes")]
+    TooLong,
+}
+
 /// Opens a connection, as for a session, sends the word, and returns the answer.
 ///
 /// The server ends the answer by closing the connection. If no byte arrives within half a second, the
@@ -47,12 +63,11 @@ impl Deref for Answer {
 /// counts. The caller limits how long it takes.
 ///
 /// # Errors
-/// The connection could not be opened, or was lost before a byte of the answer was read; or the
-/// answer is longer than [`MAX_ANSWER`].
+/// See [`AskError`].
 ///
 /// # Cancel safety
 /// Dropping the future closes the connections and leaves nothing behind.
-pub async fn ask(dial: &dyn Dial, host: &HostPort, word: &str) -> Result<Answer, DialError> {
+pub async fn ask(dial: &dyn Dial, host: &HostPort, word: &str) -> Result<Answer, AskError> {
     ask_next(dial, host, &mut Addresses::default(), word).await
 }
 
@@ -68,7 +83,7 @@ pub async fn ask_next(
     host: &HostPort,
     addresses: &mut Addresses,
     word: &str,
-) -> Result<Answer, DialError> {
+) -> Result<Answer, AskError> {
     let mut stream = open(dial, host, addresses, word).await?;
     let mut answer = Vec::new();
     // Reading is cancel-safe.
@@ -95,34 +110,32 @@ async fn open(
     host: &HostPort,
     addresses: &mut Addresses,
     text: &str,
-) -> Result<Box<dyn Transport>, DialError> {
-    let mut stream = dial.dial_next(host, addresses).await?;
+) -> Result<Box<dyn Transport>, AskError> {
+    let dialled = dial.dial_next(host, addresses).await;
+    let mut stream = dialled.map_err(AskError::Dial)?;
     let written = async {
         stream.write_all(text.as_bytes()).await?;
         stream.flush().await
     };
-    written.await.map_err(DialError::Other)?;
+    written.await.map_err(AskError::Lost)?;
     Ok(stream)
 }
 
 /// The rest of the answer.
-async fn read(mut stream: Box<dyn Transport>, mut answer: Vec<u8>) -> Result<Answer, DialError> {
+async fn read(mut stream: Box<dyn Transport>, mut answer: Vec<u8>) -> Result<Answer, AskError> {
     loop {
         match stream.read_buf(&mut answer).await {
             Ok(0) => return finish(answer, None),
-            Ok(_) if answer.len() > MAX_ANSWER => {
-                let problem = format!("the answer is longer than {MAX_ANSWER} bytes");
-                return Err(DialError::Other(io::Error::other(problem)));
-            }
+            Ok(_) if answer.len() > MAX_ANSWER => return Err(AskError::TooLong),
             Ok(_) => {}
             Err(error) => return finish(answer, Some(error)),
         }
     }
 }
 
-fn finish(answer: Vec<u8>, interrupted: Option<io::Error>) -> Result<Answer, DialError> {
+fn finish(answer: Vec<u8>, interrupted: Option<io::Error>) -> Result<Answer, AskError> {
     match interrupted {
-        Some(error) if answer.is_empty() => Err(DialError::Other(error)),
+        Some(error) if answer.is_empty() => Err(AskError::Lost(error)),
         interrupted => Ok(Answer {
             text: String::from_utf8_lossy(&answer).into_owned(),
             interrupted,
@@ -130,7 +143,7 @@ fn finish(answer: Vec<u8>, interrupted: Option<io::Error>) -> Result<Answer, Dia
     }
 }
 
-type Asked = Result<Answer, DialError>;
+type Asked = Result<Answer, AskError>;
 
 /// The first answer that is not empty. If there is none, the result of the first connection, or of the
 /// second if only the first one failed.

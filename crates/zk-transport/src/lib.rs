@@ -109,7 +109,7 @@
 //! - `pump` (feature `io`): the loop that moves bytes between one stream and an endpoint.
 //! - `dial` (feature `io`): opening a stream to a host.
 //! - `four_letter` (feature `io`): sending a server a four-letter word and reading the answer.
-//! - `tls` (feature `tls`): opening an encrypted stream to a server whose certificate is verified.
+//! - `tls` (feature `tls` or another whose name begins so): opening an encrypted stream to a server whose certificate is verified.
 //!
 //! # Features
 //!
@@ -117,6 +117,10 @@
 //! |---|---|---|
 //! | `io` | yes | `reconnect`, `pump`, `dial`, `dns::resolve` and `four_letter`, on tokio. Without it the crate has no runtime in its tree |
 //! | `tls` | no | `tls`, on rustls with ring; brings `io` |
+//! | `tls-aws-lc-rs` | no | the same with aws-lc-rs, which needs a C compiler to build, and on some platforms CMake |
+//! | `tls-no-provider` | no | the same with a provider of cryptography that the program brings |
+//! | `tls-native-roots` | no | `TlsConfig::system_roots`, the CAs of the operating system |
+//! | `tls-stores` | no | encrypted private keys, and key stores in PKCS#12 and JKS |
 //! | `sasl` | no | `sasl::Digest`, the mechanism DIGEST-MD5 |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -136,7 +140,8 @@ pub mod pump;
 #[cfg(feature = "io")]
 pub mod reconnect;
 pub mod sasl;
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-no-provider"))))]
 pub mod tls;
 
 pub use backoff::{Backoff, BackoffPolicy};
@@ -146,14 +151,15 @@ pub use dial::{Dial, DialError, DialFn, Dialing, TcpDial, Transport, dial_fn};
 pub use dns::resolve::{Resolve, Resolving, Servers, SystemResolver};
 pub use error::Disconnect;
 pub use frame::FrameReader;
-pub use hosts::{Addresses, Attempt, Hosts, NoHosts, Timing};
+pub use hosts::{Addresses, Attempt, HostOrder, Hosts, NoHosts, Timing};
 pub use link::{Link, Lost, Notification, Received, RoundTrip, Sent, ping_interval};
 #[cfg(feature = "io")]
 pub use pump::{Ended, Endpoint, pump};
 #[cfg(feature = "io")]
 pub use reconnect::{Reconnect, ReconnectOptions, stay_connected};
 pub use sasl::{Beginning, Login, Mechanism, SaslError, Step};
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-no-provider"))))]
 pub use tls::{TlsConfig, TlsDial, TlsError};
 
 // Compiles the examples of the README.

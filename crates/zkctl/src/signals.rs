@@ -4,8 +4,12 @@ use std::future::poll_fn;
 use std::io;
 use std::process::ExitCode;
 use std::task::Poll;
+use std::thread;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::mpsc;
 
 /// A signal that requests the end of this process or, [`Suspend`](Self::Suspend), its suspension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub(crate) struct Signals {
     caught: Vec<(Signal, unix::Signal)>,
     /// A bit for each signal that was ignored when this process started, the lowest for signal 1.
     ignored: u64,
+    /// Whether the terminal is gone, of [`watch_terminal`](Self::watch_terminal).
+    gone: Option<mpsc::Receiver<()>>,
 }
 
 impl Signals {
@@ -73,6 +79,7 @@ impl Signals {
         let mut signals = Signals {
             caught: Vec::new(),
             ignored: ignored(),
+            gone: None,
         };
         for signal in Signal::ENDING {
             signals.add(signal)?;
@@ -83,6 +90,28 @@ impl Signals {
     /// Catches Ctrl-Z as well.
     pub(crate) fn catch_suspend(&mut self) -> io::Result<()> {
         self.add(Signal::Suspend)
+    }
+
+    /// Reports [`Signal::Hangup`] as well when the terminal of standard input is gone, also where SIGHUP is ignored: a
+    /// program that reads from it would have nothing left to do.
+    pub(crate) fn watch_terminal(&mut self) -> io::Result<()> {
+        let (gone, is_gone) = mpsc::channel(1);
+        // A thread, because the runtime would make standard input non-blocking for all programs that share it.
+        thread::Builder::new()
+            .name("terminal".to_owned())
+            .spawn(move || {
+                let stdin = io::stdin();
+                // `poll` reports errors and hang-ups even without flags.
+                let mut files = [PollFd::new(&stdin, PollFlags::empty())];
+                while poll(&mut files, None) == Err(Errno::INTR) {}
+                let [file] = &files;
+                if file.revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+                    // An error means that the program has ended.
+                    let _ = gone.try_send(());
+                }
+            })?;
+        self.gone = Some(is_gone);
+        Ok(())
     }
 
     fn add(&mut self, signal: Signal) -> io::Result<()> {
@@ -105,6 +134,11 @@ impl Signals {
                 if stream.poll_recv(cx).is_ready() {
                     return Poll::Ready(*signal);
                 }
+            }
+            if let Some(gone) = &mut self.gone
+                && let Poll::Ready(Some(())) = gone.poll_recv(cx)
+            {
+                return Poll::Ready(Signal::Hangup);
             }
             Poll::Pending
         })

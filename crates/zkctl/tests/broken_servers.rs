@@ -16,7 +16,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{assert_fails, fails, fails_with, listener, zkctl};
+use common::{Served, assert_fails, fails, fails_with, listener, zkctl};
 use zk_tests::watchdog;
 
 #[test]
@@ -225,5 +225,30 @@ fn a_connection_limit_is_the_first_cause() {
             .unwrap_or_else(|| panic!("{stderr}"));
         assert!(causes.contains("(maxClientCnxns"), "{stderr}");
         assert!(!stderr.contains("reset"), "{stderr}");
+    }
+}
+
+/// Advice names zkctl's options and commands, where the library's names methods.
+#[test]
+fn advice_names_options_and_commands() {
+    let zk = Served::start();
+    let auth = ["--auth", "digest:bob:hunter2"];
+    zk.done(&[&auth[..], &["create", "/a", "--acl", "auth::cdrwa"]].concat());
+    let root = format!("{}/nope", zk.hosts());
+    for (server, arguments, advice) in [
+        (&*root, &["ls", "/"][..], "as in --server host:port/chroot"),
+        (&*root, &["locks", "/"], "as in --server host:port/chroot"),
+        (&*root, &["create", "/x"], "or use -p"),
+        (zk.hosts(), &["get", "/a"], "zkctl whoami shows"),
+        (
+            "127.0.0.1:1",
+            &["--connect-timeout", "100ms", "get", "/a"],
+            "(no request was sent; check the addresses, and that the servers run and have a quorum: zkctl health",
+        ),
+    ] {
+        let stderr = zk.fails(&[&["--server", server], arguments].concat(), 1);
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains(advice), "no {advice:?} in {stderr}");
+        assert!(!stderr.contains("()"), "{stderr}");
     }
 }

@@ -10,7 +10,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Running, Served, assert_fails, zkctl};
+use common::{Running, Served, assert_fails, finish_with, text, zkctl};
 use zk_embedded::{Pose, Server};
 use zk_tests::four_letter;
 
@@ -94,6 +94,49 @@ fn znodes_are_changed_on_every_server() {
 
 /// Guards: P6.
 #[test]
+fn an_ensemble_is_inspected_on_every_server() {
+    for &pose in Pose::ALL {
+        let zk = served(pose);
+        zk.done(&["create", "-p", "/a/b/c", "1"]);
+        let of = pose.name();
+        assert_eq!(zk.done(&["count", "/a"]), "2\n", "{of}");
+        let txn = finish_with(
+            zk.zkctl(&["txn"]),
+            b"check /a/b/c 0\nset /a/b 'x y'\ncreate /d\n",
+        );
+        assert_eq!(txn.status.code(), Some(0), "{of}: {}", text(&txn.stderr));
+        assert_eq!(zk.done(&["get", "/a/b"]), "x y", "{of}");
+        zk.done(&[
+            "acl",
+            "set",
+            "-R",
+            "/a",
+            "world:anyone:cdrwa,ip:127.0.0.1:r",
+        ]);
+        // ClickHouse Keeper has no entries of the scheme ip, and an open ACL has none at all.
+        let acl = zk.done(&["acl", "get", "/a/b/c"]);
+        let is_keeper = of.starts_with("keeper");
+        assert!(
+            acl == "world:anyone:cdrwa,ip:127.0.0.1:r\n"
+                || is_keeper && acl == "world:anyone:cdrwa\n",
+            "{of}: {acl}"
+        );
+        assert!(zk.done(&["sync"]).starts_with("zxid 0x"), "{of}");
+        assert_eq!(zk.done(&["ephemerals"]), "", "{of}");
+        let version = zk.done(&["version"]);
+        assert!(is_keeper || version.contains(of), "{of}: {version}");
+        let health = zk.done(&["health"]);
+        assert!(health.ends_with("\nhealthy\n"), "{of}: {health}");
+        let (code, stdout, stderr) = zk.run(&["whoami"]);
+        match code {
+            Some(0) => assert!(stdout.contains("ip:127.0.0.1"), "{of}: {stdout}"),
+            code => assert!(code == Some(1) && stderr.contains("3.7"), "{of}: {stderr}"),
+        }
+    }
+}
+
+/// Guards: P6.
+#[test]
 fn a_missing_operation_is_named() {
     for pose in [Pose::V3_4, Pose::KeeperOld, Pose::KeeperNew] {
         let zk = served(pose);
@@ -132,4 +175,33 @@ fn serve_imitates_the_server_named() {
         assert!(version.starts_with(number), "{pose}: {version}");
     }
     assert_fails(&["serve", "--pose", "3.7"], 2, &["3.6", "keeper-new"]);
+}
+
+#[test]
+fn holders_are_shown_on_every_server() {
+    for &pose in Pose::ALL {
+        let zk = served(pose);
+        let hold = Running::start(zk.zkctl(&["lock", "--identifier", "x", "/l"]));
+        hold.says("holding /l");
+        let watch = Running::start(zk.zkctl(&["watch", "/w"]));
+        watch.says("watching /w");
+        let locks = zk.done(&["-o", "json", "locks", "/l"]);
+        let lock: serde_json::Value = serde_json::from_str(&locks).unwrap();
+        assert_eq!(
+            (&lock["state"], &lock["identifier"]),
+            (&"holding".into(), &"x".into())
+        );
+        assert_eq!(lock["connected"], true, "{pose:?}: {lock}");
+        let sessions = zk.done(&["sessions", "-e"]);
+        let session = lock["session"].as_str().unwrap();
+        assert!(
+            sessions.contains(session) && sessions.contains("\n  /l/"),
+            "{pose:?}: {sessions}"
+        );
+        let watchers = zk.done(&["watchers", "/w"]);
+        assert!(
+            watchers.contains("127.0.0.1:") && watchers.ends_with("  /w\n"),
+            "{pose:?}: {watchers}"
+        );
+    }
 }

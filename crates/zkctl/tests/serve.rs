@@ -188,3 +188,37 @@ fn replies_are_held_back() {
     // One delay for the handshake, one for the reply.
     assert!(start.elapsed() >= delay * 2);
 }
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_server_makes_its_certificates() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = env::temp_dir().join(format!("zkctl-serve tls%{}", process::id()));
+    for require in [&[][..], &["--tls-require-client"]] {
+        let mut command = zkctl(&["serve", "--port", "0", "--members", "2", "--tls-dir"]);
+        command.arg(&directory).args(require);
+        // The second run replaces the files of the first one.
+        let serving = Serving::start(command);
+        assert!(serving.hosts.starts_with("zks://"), "{}", serving.hosts);
+        serving.done(&["create", "/a", "x"], "");
+        assert_eq!(serving.done(&["get", "/a"], ""), "x");
+        let all = serving.done(&["four-letter", "ruok", "--all"], "");
+        assert_eq!(all.matches("imok").count(), 2, "{all}");
+        let key = fs::metadata(directory.join("client-key.pem")).unwrap();
+        assert_eq!(key.permissions().mode() & 0o777, 0o600);
+
+        let (plain, _) = serving.hosts.split_once('?').unwrap();
+        let mut command = zkctl(&["get", "/a", "--connect-timeout", "1s"]);
+        command.env("ZK_SERVER", plain.replace("zks://", ""));
+        let output = finish(command);
+        let error = text(&output.stderr);
+        assert!(error.contains("connect with TLS"), "{error}");
+    }
+    let mut command = zkctl(&["serve", "--port", "0", "--tls-dir"]);
+    command.arg(directory.join("ca.pem"));
+    let output = finish(command);
+    let error = text(&output.stderr);
+    assert!(error.contains("write the certificates into"), "{error}");
+    fs::remove_dir_all(directory).unwrap();
+}

@@ -45,7 +45,7 @@ pub fn compare(options: &Options) -> Outcome<()> {
                     server.connect_string()
                 }
                 _ => {
-                    served = Served::start(&place, workload.size)?;
+                    served = Served::start(&place, workload)?;
                     served.address.clone()
                 }
             };
@@ -215,10 +215,11 @@ struct Served {
 }
 
 impl Served {
-    fn start(place: &Place, size: usize) -> Outcome<Self> {
+    fn start(place: &Place, workload: &Workload) -> Outcome<Self> {
         let mut process = place
             .pinned(&place.program)
-            .args(["serve", &size.to_string()])
+            .args(["serve", &workload.size.to_string()])
+            .args(workload.tls.then_some("tls"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -10,6 +10,7 @@
 //! - [`client`]: what a client must be able to do for that; [`ours`], [`zookeeper_client`],
 //!   [`tokio_zookeeper`], and [`bare`], a socket without a client. `with_kazoo.py` is measured by itself.
 //! - [`measure`]: one measurement, of a connected client.
+//! - [`tls`]: the same server over TLS.
 //! - [`compare`]: all of them, in turns.
 //! - [`report`], [`plot`]: what came of it.
 
@@ -21,6 +22,7 @@ mod options;
 mod ours;
 mod plot;
 mod report;
+mod tls;
 mod tokio_zookeeper;
 mod workload;
 mod zookeeper_client;
@@ -47,8 +49,9 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Outcome<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *arguments.as_slice() {
-        // The two below are what this program starts itself as.
-        ["serve", bytes] => serve(bytes.parse()?),
+        // The three below are what this program starts itself as.
+        ["serve", bytes] => serve(bytes.parse()?, false),
+        ["serve", bytes, "tls"] => serve(bytes.parse()?, true),
         ["measure", client, workload, runtime, address, seconds] => {
             let rate = measure::measure(client, workload, runtime, address, seconds.parse()?)?;
             println!("{rate}");
@@ -65,9 +68,12 @@ fn run(arguments: &[String]) -> Outcome<()> {
 }
 
 /// A constant-answer server, until standard input ends.
-fn serve(bytes: usize) -> Outcome<()> {
+fn serve(bytes: usize, over_tls: bool) -> Outcome<()> {
     let server = Constant::start(bytes)?;
-    println!("{}", server.address());
+    match over_tls {
+        true => println!("{}", tls::serve(bytes)?),
+        false => println!("{}", server.address()),
+    }
     io::copy(&mut io::stdin(), &mut io::sink())?;
     Ok(())
 }

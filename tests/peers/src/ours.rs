@@ -5,6 +5,7 @@ use zk_recipes::{Lock, LockGuard};
 use zk_tests::constant::FLOOD;
 
 use crate::client::{Client, Locks, Outcome, PATH};
+use crate::tls;
 
 pub type Ours = zk_client::Client;
 
@@ -12,6 +13,11 @@ impl Client for Ours {
     type Flood = (Ours, WatchStream);
 
     async fn connect(address: &str) -> Outcome<Self> {
+        if let Some(address) = tls::secured(address) {
+            let config = zk_client::TlsConfig::new().ca_file(tls::ca());
+            let builder = zk_client::Client::builder(address).tls(config);
+            return Ok(builder.connect().await?);
+        }
         Ok(zk_client::Client::connect(address).await?)
     }
 

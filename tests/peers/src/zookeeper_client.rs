@@ -1,12 +1,15 @@
 //! The crate `zookeeper-client`.
 
+use std::fs;
+
 use zk_tests::constant::FLOOD;
 use zookeeper_client::{
     Acls, AddWatchMode, CreateMode, CreateOptions, LockOptions, LockPrefix, OwnedLockClient,
-    PersistentWatcher,
+    PersistentWatcher, TlsOptions,
 };
 
 use crate::client::{Client, Locks, Outcome, PATH};
+use crate::tls;
 
 pub type ZookeeperClient = zookeeper_client::Client;
 
@@ -18,6 +21,14 @@ impl Client for ZookeeperClient {
     type Flood = (ZookeeperClient, PersistentWatcher);
 
     async fn connect(address: &str) -> Outcome<Self> {
+        if let Some(address) = tls::secured(address) {
+            // It takes the process's provider; aws-lc-rs is the one that comes with it.
+            let provider = zk_client::rustls::crypto::aws_lc_rs::default_provider();
+            let _ = provider.install_default();
+            let options = TlsOptions::new().with_pem_ca(&fs::read_to_string(tls::ca())?)?;
+            let connector = zookeeper_client::Client::connector().with_tls(options);
+            return Ok(connector.secure_connect(address).await?);
+        }
         Ok(zookeeper_client::Client::connect(address).await?)
     }
 

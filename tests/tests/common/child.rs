@@ -20,6 +20,8 @@ use zk_tests::signal::{self, Signal};
 const ORDERS: &str = "ZK_TESTS_CHILD";
 /// Marks what the child says, among what the test harness prints.
 const MARK: &str = "child: ";
+/// Said before and after the output of a program.
+const PROGRAM: &str = "program:";
 
 /// What this process was started for, if it is a child.
 pub fn orders() -> Option<String> {
@@ -42,6 +44,14 @@ pub fn say(line: &str) {
     writeln!(out, "\n{MARK}{line}")
         .and_then(|()| out.flush())
         .unwrap();
+}
+
+/// In a child that was started with [`Child::start_program`]: what it says is all that the program prints.
+pub async fn run_program<T>(program: impl Future<Output = T>) -> T {
+    say(PROGRAM);
+    let ended = program.await;
+    say(PROGRAM);
+    ended
 }
 
 /// SIGSTOP to ourselves: this returns when the parent says [`Child::go_on`], and not before.
@@ -123,6 +133,28 @@ impl Said {
 impl Child {
     /// Starts this binary again for this one test of a module, which finds `orders`.
     pub fn start(module: &str, test: &str, orders: &str) -> Self {
+        Self::start_reading(module, test, orders, |line, _| {
+            Some(line.strip_prefix(MARK)?.to_owned())
+        })
+    }
+
+    /// The same; but what it says is all that it prints in [`run_program`], without empty lines.
+    pub fn start_program(module: &str, test: &str, orders: &str) -> Self {
+        Self::start_reading(module, test, orders, |line, is_running| {
+            if line.strip_prefix(MARK) == Some(PROGRAM) {
+                *is_running = !*is_running;
+                return None;
+            }
+            Some(line).filter(|line| *is_running && !line.is_empty())
+        })
+    }
+
+    fn start_reading(
+        module: &str,
+        test: &str,
+        orders: &str,
+        read: impl Fn(String, &mut bool) -> Option<String> + Send + 'static,
+    ) -> Self {
         let mut process = again(module, test, orders)
             .stdout(Stdio::piped())
             .spawn()
@@ -132,9 +164,10 @@ impl Child {
         let reader = thread::spawn({
             let said = said.clone();
             move || {
+                let mut is_running = false;
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    if let Some(line) = line.strip_prefix(MARK) {
-                        said.lock().push(line.to_owned());
+                    if let Some(line) = read(line, &mut is_running) {
+                        said.lock().push(line);
                     }
                 }
             }
@@ -183,6 +216,20 @@ impl Child {
                 "the child does not say {word:?} ({ended:?}, {verdict:?}) but {:#?}",
                 self.said().iter().rev().take(5).collect::<Vec<_>>()
             );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until it has ended by itself, and returns whether it was successful.
+    pub async fn ended(&mut self) -> bool {
+        let wait = Wait::begin("the child to end");
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                self.read_the_rest();
+                return status.success();
+            }
+            let verdict = wait.verdict();
+            assert!(verdict.is_none(), "{verdict:?}: {:#?}", self.said());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -20,6 +20,7 @@ pub mod certificates;
 pub mod child;
 pub mod contest;
 pub mod counting;
+pub mod crashing;
 pub mod divergence;
 pub mod embedded;
 pub mod members;
@@ -27,6 +28,8 @@ pub mod memory;
 pub mod program;
 pub mod server;
 pub mod status;
+#[path = "../../../crates/zk-client/tests/common/trees.rs"]
+pub mod trees;
 pub mod wire;
 pub mod zkctl;
 
@@ -54,6 +57,13 @@ const VIRTUAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// Of a session that has to last: longer than a busy machine keeps a client or a server from running.
 pub const LONG_SESSION: Duration = Duration::from_secs(60);
+
+/// How much a test does whose outcome depends on how often it does something: `all`, or `few` where
+/// `cargo xtask test` says that a newer release of the servers, which comes next, has all.
+pub fn rounds(all: usize, few: usize) -> usize {
+    let is_few = std::env::var("ZK_TESTS_ROUNDS").is_ok_and(|value| value == "few");
+    if is_few { few } else { all }
+}
 
 /// One standalone server for all tests of a binary that leave it alone.
 pub fn shared_server() -> &'static TestServer {
@@ -113,7 +123,7 @@ impl ClosedPort {
 }
 
 /// Options without a limit that a busy machine could reach.
-pub fn builder(hosts: impl Into<String>) -> ClientBuilder {
+pub fn builder(hosts: impl Into<zk_client::ServerList>) -> ClientBuilder {
     Client::builder(hosts)
         .session_timeout(LONG_SESSION)
         .connect_timeout(NO_LIMIT)

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use zk_client::{ErrorKind, Outcome};
-use zk_embedded::{Pose, UnknownPose};
+use zk_embedded::{Pose, ServerBuilder, UnknownPose};
 use zk_proto::OpCode;
 use zk_tests::starvation::LONGEST_SESSION;
 use zk_tests::watchdog::{receive, try_poll};
@@ -112,9 +112,30 @@ enum Kind {
 
 impl TestServer {
     pub fn start() -> Result<Self> {
+        Self::start_with(ServerOptions::default(), |builder| builder)
+    }
+
+    /// One that looks for containers without children this often.
+    pub fn start_reaping(interval: Duration) -> Result<Self> {
+        let every = interval.as_millis().to_string();
+        let options = ServerOptions::default();
+        Self::start_with(
+            options.system_property("znode.container.checkIntervalMs", every),
+            |builder| builder.container_check_interval(interval),
+        )
+    }
+
+    /// The options of Apache ZooKeeper's process, and those of the embedded server.
+    fn start_with(
+        options: ServerOptions,
+        change: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Result<Self> {
         Ok(TestServer(match embedded() {
-            None => Kind::Standalone(Box::new(Standalone::start(ServerOptions::default())?)),
-            Some(pose) => Kind::Embedded(Arc::new(Embedded::start(pose, 1)?), 0),
+            None => Kind::Standalone(Box::new(Standalone::start(options)?)),
+            Some(pose) => {
+                let server = Embedded::start_with(change(Embedded::builder(pose, 1)))?;
+                Kind::Embedded(Arc::new(server), 0)
+            }
         }))
     }
 
@@ -249,8 +270,10 @@ impl TestServer {
 pub struct TestEnsemble(Vec<TestServer>);
 
 impl TestEnsemble {
+    /// A leader whose followers fail to synchronize tries again after `initLimit`, which 3.8.0 needs about once
+    /// in ten elections.
     pub fn start() -> Result<Self> {
-        Self::start_with(ServerOptions::default())
+        Self::start_with(ServerOptions::default().config("initLimit", "40"))
     }
 
     /// The options are those of Apache ZooKeeper's processes.
@@ -297,8 +320,8 @@ struct Embedded {
 }
 
 impl Embedded {
-    fn start(pose: Pose, members: usize) -> Result<Self> {
-        let builder = zk_embedded::Server::builder()
+    fn builder(pose: Pose, members: usize) -> ServerBuilder {
+        zk_embedded::Server::builder()
             .pose(pose)
             .members(members)
             .reconfig_enabled(true)
@@ -306,7 +329,14 @@ impl Embedded {
                 SUPER_CREDENTIALS.as_bytes(),
             ))
             .tick(TICK)
-            .session_timeouts(TICK * 2, LONGEST_SESSION);
+            .session_timeouts(TICK * 2, LONGEST_SESSION)
+    }
+
+    fn start(pose: Pose, members: usize) -> Result<Self> {
+        Self::start_with(Self::builder(pose, members))
+    }
+
+    fn start_with(builder: ServerBuilder) -> Result<Self> {
         let server = Arc::new(there(builder.start())??);
         Ok(Embedded { server })
     }

@@ -8,6 +8,7 @@ import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.recipes.leader.LeaderLatch;
 import org.apache.curator.framework.recipes.leader.LeaderSelector;
 import org.apache.curator.framework.recipes.leader.LeaderSelectorListenerAdapter;
+import org.apache.curator.framework.recipes.locks.InterProcessMultiLock;
 import org.apache.curator.framework.recipes.locks.InterProcessMutex;
 import org.apache.curator.framework.recipes.locks.InterProcessReadWriteLock;
 import org.apache.curator.framework.recipes.locks.InterProcessSemaphoreV2;
@@ -21,8 +22,8 @@ import org.apache.zookeeper.CreateMode;
  * One of a mixed fleet: goes through critical sections under Curator's recipes.
  *
  * Usage: CuratorContender HOSTS KIND NAME SECTIONS. Prints "ready" when it is connected, continues
- * when it reads a line, and prints "done" last. KIND is lock, rw, semaphore, count, latch, selector,
- * revoke or revocable.
+ * when it reads a line, and prints "done" last. KIND is lock, multi, rw, semaphore, count, latch, selector,
+ * revoke or revocable. The session of the contender whose NAME is victim is short.
  */
 public class CuratorContender {
     static final int MAX_LEASES = 2;
@@ -83,6 +84,14 @@ public class CuratorContender {
         switch (kind) {
             case "lock": {
                 InterProcessMutex lock = new InterProcessMutex(zk, "/shared");
+                lock.acquire();
+                exclusive();
+                lock.release();
+                break;
+            }
+            case "multi": {
+                // In the order of the paths, as ours: it acquires them in the order given.
+                InterProcessMultiLock lock = new InterProcessMultiLock(zk, List.of("/other", "/shared"));
                 lock.acquire();
                 exclusive();
                 lock.release();
@@ -179,7 +188,8 @@ public class CuratorContender {
 
     public static void main(String[] args) throws Exception {
         name = args[2];
-        zk = CuratorFrameworkFactory.newClient(args[0], 60_000, 60_000, new ExponentialBackoffRetry(100, 5));
+        int timeout = name.equals("victim") ? 4_000 : 60_000;
+        zk = CuratorFrameworkFactory.newClient(args[0], timeout, 60_000, new ExponentialBackoffRetry(100, 5));
         zk.start();
         check(zk.blockUntilConnected(1, TimeUnit.DAYS), "not connected");
         System.out.println("ready");

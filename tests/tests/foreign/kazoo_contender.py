@@ -2,7 +2,8 @@
 
 Usage: kazoo_contender.py HOSTS KIND NAME SECTIONS [PATTERN...]. Prints "ready" when it is connected,
 continues when it reads a line, and prints "done" last. KIND is lock, rw, semaphore or election; with
-patterns, kazoo also sees the contenders with these marks in their names.
+patterns, kazoo also sees the contenders with these marks in their names. The session of the contender whose
+NAME is victim is short.
 """
 
 import sys
@@ -13,7 +14,7 @@ hosts, kind, name, sections = sys.argv[1:5]
 patterns = sys.argv[5:]
 MAX_LEASES = 2
 
-zk = KazooClient(hosts, timeout=60.0)
+zk = KazooClient(hosts, timeout=4.0 if name == "victim" else 60.0)
 zk.start(24 * 60 * 60)
 
 

@@ -9,25 +9,11 @@
 use std::time::Duration;
 
 use crate::common::memory::Wire;
+use crate::common::trees::fill;
 use tokio::time::Instant;
 use zk_client::{Client, ErrorKind};
 use zk_embedded::fault::{Action, on};
 use zk_proto::{ErrorCode, OpCode};
-
-/// Children with this many below each.
-async fn fill(zk: &Client, children: usize, below: usize) {
-    zk.create("/a", "").await.unwrap();
-    let mut replies = Vec::new();
-    for child in 0..children {
-        replies.push(zk.create(&format!("/a/{child}"), "").submit());
-        for leaf in 0..below {
-            replies.push(zk.create(&format!("/a/{child}/{leaf}"), "").submit());
-        }
-    }
-    for reply in replies {
-        reply.await.unwrap();
-    }
-}
 
 async fn is_gone(zk: &Client) -> bool {
     zk.exists("/a").await.unwrap().is_none()
@@ -99,6 +85,30 @@ async fn an_ended_session_ends_no_deletion() {
     deleted.unwrap();
     assert!(is_gone(&zk).await);
     assert_eq!(zk.session().epoch, 2);
+}
+
+/// The server executes the request, and answers that it ran out of time. Guards: P52.
+#[tokio::test(start_paused = true)]
+async fn a_timeout_of_the_server_is_repeated() {
+    let wire = Wire::new().await;
+    let zk = wire.client().await;
+    for (op, after, children_only) in [
+        (OpCode::Delete, 7, false),
+        (OpCode::GetChildren2, 3, false),
+        (OpCode::GetChildren2, 0, true),
+    ] {
+        fill(&zk, 30, 1).await;
+        let late = Action::Misreport(ErrorCode::OperationTimeout);
+        let rule = on(op).after(after).then(late);
+        wire.server.faults().rule(rule);
+        if children_only {
+            let deletion = zk.delete("/a").recursive();
+            deletion.children_only().await.unwrap();
+        }
+        zk.delete("/a").recursive().await.unwrap();
+        assert_eq!(wire.server.faults().pending(), 0);
+        assert!(is_gone(&zk).await);
+    }
 }
 
 /// Guards: P52, P7.

@@ -94,7 +94,8 @@ fn each_crate_has_a_readme_and_licences() {
     }
 }
 
-/// Registries show the README of a crate without the files beside it.
+/// Registries show the README of a crate without the files beside it, but for pictures, which they take from the
+/// repository.
 #[test]
 fn links_of_readmes_lead_somewhere() {
     let links = |text: &str| -> Vec<String> {
@@ -105,7 +106,11 @@ fn links_of_readmes_lead_somewhere() {
     for directory in crates() {
         let readme = std::fs::read_to_string(directory.join("README.md")).unwrap();
         for link in links(&readme) {
-            assert!(link.starts_with("https://"), "{directory:?}: {link}");
+            let is_picture = link.ends_with(".svg") && directory.join(&link).exists();
+            assert!(
+                link.starts_with("https://") || is_picture,
+                "{directory:?}: {link}"
+            );
         }
     }
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -114,4 +119,47 @@ fn links_of_readmes_lead_somewhere() {
     for link in all.iter().filter(|link| !link.starts_with("https://")) {
         assert!(root.join(link).exists(), "{link}");
     }
+}
+
+/// Each row of the comparison has its proof.
+#[test]
+fn each_compared_row_has_its_check() {
+    let rows = |text: &'static str, from: &str| -> Vec<&'static str> {
+        let (_, table) = text.split_once(from).unwrap();
+        let rows = table.lines().skip_while(|line| !line.starts_with("|---"));
+        let rows = rows.skip(1).take_while(|line| line.starts_with("| "));
+        rows.filter_map(|row| row.split(" | ").next()).collect()
+    };
+    let readme = rows(
+        include_str!("../../../README.md"),
+        "## Beside other clients",
+    );
+    assert!(readme.len() > 6, "{readme:?}");
+    assert_eq!(
+        readme,
+        rows(include_str!("../../COMPARISON.md"), "\n| row |")
+    );
+}
+
+/// The tests that the comparison names exist.
+#[test]
+fn the_compared_rows_name_real_tests() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let named = include_str!("../../COMPARISON.md").split('`').skip(1);
+    let rooms = ["server::", "slow::", "offline::"];
+    let named = named
+        .step_by(2)
+        .filter(|name| rooms.iter().any(|room| name.starts_with(room)));
+    let mut found = 0;
+    for name in named {
+        let path = root.join(name.replace("::", "/"));
+        let module = path.with_extension("rs").exists() || path.is_dir();
+        let (file, test) = name.rsplit_once("::").unwrap();
+        let file = root.join(file.replace("::", "/")).with_extension("rs");
+        let is_test = std::fs::read_to_string(file)
+            .is_ok_and(|source| source.contains(&format!("fn {test}(")));
+        assert!(module || is_test, "{name}");
+        found += 1;
+    }
+    assert!(found > 5, "{found}");
 }

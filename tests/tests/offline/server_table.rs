@@ -1,4 +1,4 @@
-//! The README's table of what the client has on which server: each cell is what happens on the embedded
+//! The guide's table of what the client has on which server: each cell is what happens on the embedded
 //! server in that pose.
 
 #![allow(
@@ -162,7 +162,7 @@ async fn cells(wire: &Wire, zk: &Client, root: &str) -> Vec<&'static str> {
 
 /// Guards: P1, P2, P3, P4, P6.
 #[tokio::test(start_paused = true)]
-async fn readme_has_the_server_table() {
+async fn the_guide_has_the_server_table() {
     let mut columns = Vec::new();
     for (title, poses) in COLUMNS {
         let mut cells = column(poses[0]).await;
@@ -180,9 +180,9 @@ async fn readme_has_the_server_table() {
             table += "|---|---|---|---|---|---|---|\n";
         }
     }
-    let readme = include_str!("../../../README.md");
+    let page = include_str!("../../../crates/zk-recipes/src/guide/servers.md");
     assert!(
-        readme.contains(&table),
-        "the README lacks this table:\n{table}"
+        page.contains(&table),
+        "the page servers of the guide lacks this table:\n{table}"
     );
 }

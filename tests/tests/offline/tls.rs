@@ -10,15 +10,15 @@
 )]
 
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rcgen::{GeneralSubtree, NameConstraints};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig};
 use zk_client::{BackoffPolicy, Client, Disconnect, Error, ErrorKind, State, TlsConfig, TlsError};
 use zk_tests::run_directory::ServerDirectory;
 
@@ -26,27 +26,34 @@ use crate::common::certificates::{Authority, Identity, Validity, cause, rustls_c
 use crate::common::{NO_LIMIT, soon, until, until_known};
 
 /// A port for TLS with the embedded server behind it.
-struct Port {
+pub(super) struct Port {
     number: u16,
     accepted: Arc<AtomicUsize>,
     /// Connections that were let through to the server.
-    served: Arc<AtomicUsize>,
-    config: Arc<std::sync::Mutex<Arc<ServerConfig>>>,
-    server: Arc<zk_embedded::Server>,
+    pub(super) served: Arc<AtomicUsize>,
+    /// How their handshakes went.
+    handshakes: Arc<Mutex<Vec<HandshakeKind>>>,
+    /// What their handshakes agreed on.
+    pub(super) suites: Arc<Mutex<Vec<(ProtocolVersion, CipherSuite)>>>,
+    config: Arc<Mutex<Arc<ServerConfig>>>,
+    pub(super) server: Arc<zk_embedded::Server>,
 }
 
 impl Port {
-    async fn open(config: ServerConfig) -> Self {
+    pub(super) async fn open(config: ServerConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Arc::new(zk_embedded::Server::start().await.unwrap());
         let port = Port {
             number: listener.local_addr().unwrap().port(),
             accepted: Arc::default(),
             served: Arc::default(),
-            config: Arc::new(std::sync::Mutex::new(Arc::new(config))),
+            handshakes: Arc::default(),
+            suites: Arc::default(),
+            config: Arc::new(Mutex::new(Arc::new(config))),
             server: server.clone(),
         };
         let (accepted, served) = (port.accepted.clone(), port.served.clone());
+        let (handshakes, suites) = (port.handshakes.clone(), port.suites.clone());
         let config = port.config.clone();
         tokio::spawn(async move {
             loop {
@@ -55,6 +62,11 @@ impl Port {
                 let acceptor = TlsAcceptor::from(config.lock().unwrap().clone());
                 if let Ok(stream) = acceptor.accept(stream).await {
                     served.fetch_add(1, Ordering::SeqCst);
+                    let tls = stream.get_ref().1;
+                    handshakes.lock().unwrap().extend(tls.handshake_kind());
+                    let suite = tls.negotiated_cipher_suite().map(|suite| suite.suite());
+                    let agreed = tls.protocol_version().zip(suite);
+                    suites.lock().unwrap().extend(agreed);
                     server.serve(0, stream).unwrap();
                 }
             }
@@ -62,12 +74,17 @@ impl Port {
         port
     }
 
+    /// How the handshakes went, one after the other.
+    pub(super) fn kinds(&self) -> Vec<HandshakeKind> {
+        self.handshakes.lock().unwrap().clone()
+    }
+
     /// From the next connection on.
-    fn present(&self, config: ServerConfig) {
+    pub(super) fn present(&self, config: ServerConfig) {
         *self.config.lock().unwrap() = Arc::new(config);
     }
 
-    fn hosts(&self) -> String {
+    pub(super) fn hosts(&self) -> String {
         self.at("localhost")
     }
 
@@ -76,7 +93,7 @@ impl Port {
     }
 
     /// The client must be let in.
-    async fn admits(&self, tls: TlsConfig) {
+    pub(super) async fn admits(&self, tls: TlsConfig) {
         self.admits_at("localhost", tls).await;
     }
 
@@ -94,7 +111,7 @@ impl Port {
     }
 
     /// The client must not let itself in with this server: at once, with this reason.
-    async fn is_refused(&self, tls: TlsConfig) -> TlsError {
+    pub(super) async fn is_refused(&self, tls: TlsConfig) -> TlsError {
         self.is_refused_at("localhost", tls).await
     }
 

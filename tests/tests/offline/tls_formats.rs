@@ -59,7 +59,6 @@ fn other_formats_are_named_with_the_command() {
         };
         as_certificate(&file("store.jks"), "(JKS)", "keytool -list -rfc -keystore");
         as_certificate(&file("store.p12"), "PKCS#12", "openssl pkcs12 -in");
-        as_certificate(&file("ca.der"), "in DER", "openssl x509 -inform DER -in");
         as_certificate(
             &file("pkcs7.der"),
             "PKCS#7",
@@ -75,6 +74,7 @@ fn other_formats_are_named_with_the_command() {
             (&file("request.csr"), "a certificate request"),
             (&file("ca.key"), "but a private key"),
             (&file("key.der"), "a private key in DER"),
+            (&file("key-encrypted.der"), "a private key in DER"),
             (&empty, "it is empty"),
             (&words, "holds no certificate in PEM"),
         ] {
@@ -95,12 +95,6 @@ fn other_formats_are_named_with_the_command() {
         "keytool -importkeystore -srckeystore",
     );
     as_key(&file("store.p12"), "-nocerts", "openssl pkcs12 -in");
-    as_key(&file("key.der"), "in DER", "openssl pkey -inform DER -in");
-    as_key(
-        &file("key-encrypted.der"),
-        "in DER",
-        "openssl pkey -inform DER -in",
-    );
     as_key(&bare, "base64", "base64 -d");
     checked(
         "client key",

@@ -35,7 +35,7 @@ use zk_tests::run_directory::ServerDirectory;
 /// A file that OpenSSL or Java has written.
 pub(super) fn input(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("inputs/tls")
+        .join("../crates/zk-transport/tests/inputs/tls")
         .join(name)
 }
 

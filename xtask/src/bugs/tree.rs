@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::workspace::{copy, sources};
+
 /// One patch for each number of the list.
 pub(super) const PATCHES: &str = "tests/bugs";
 /// What the sources look like with all patches; cargo builds here.
@@ -60,36 +62,6 @@ pub(super) fn numbers() -> io::Result<BTreeSet<String>> {
         }
     }
     Ok(numbers)
-}
-
-/// All files of the working copy that git knows or would take.
-fn sources() -> Result<BTreeSet<PathBuf>, Box<dyn Error>> {
-    let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
-        .output()?;
-    if !listed.status.success() {
-        let problem = String::from_utf8_lossy(&listed.stderr);
-        return Err(
-            format!("the sources are to be copied, and git does not list them: {problem}").into(),
-        );
-    }
-    let names = listed.stdout.split(|byte| *byte == 0);
-    let paths = names.map(|name| PathBuf::from(&*String::from_utf8_lossy(name)));
-    // A file that was deleted and not committed is listed, too.
-    Ok(paths.filter(|path| path.is_file()).collect())
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    if let Some(directory) = to.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    fs::copy(from, to).map(|_| ())
 }
 
 fn apply(number: &str, staging: &Path) -> Result<(), Box<dyn Error>> {

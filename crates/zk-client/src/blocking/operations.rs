@@ -9,9 +9,10 @@ use zk_proto::{Acl, Chroot, HostPort, Stat};
 use crate::blocking::Client;
 use crate::error::{Error, Result};
 use crate::{
-    AddAuth, AddWatch, Count, Create, Delete, EnsurePath, Ephemerals, Exists, Get, GetAcl,
-    GetChildren, GetConfig, Lease, Multi, MultiRead, Reconfig, RetryPolicy, SessionInfo,
-    SessionToken, Set, SetAcl, State, StateStream, Statistics, SyncOp, WatchMode, WhoAmI,
+    AddAuth, AddWatch, Count, Create, Delete, Descendants, EnsurePath, Ephemerals, Exists, Get,
+    GetAcl, GetChildren, GetConfig, HostInfo, Lease, Multi, MultiRead, Reconfig, RetryPolicy,
+    SessionInfo, SessionToken, Set, SetAcl, State, StateStream, Statistics, SyncOp, WaitForRoom,
+    WatchMode, WhoAmI,
 };
 
 /// Reads.
@@ -39,6 +40,11 @@ impl Client {
     /// See [`crate::Client::count`].
     pub fn count<'a>(&'a self, path: &'a str) -> Count<'a> {
         self.as_async().count(path)
+    }
+
+    /// See [`crate::Client::descendants`]. [`iter`](Self::iter) makes an iterator of the stream.
+    pub fn descendants<'a>(&'a self, path: &'a str) -> Descendants<'a> {
+        self.as_async().descendants(path)
     }
 
     /// See [`crate::Client::ephemerals`].
@@ -82,6 +88,15 @@ impl Client {
     /// See [`crate::Client::multi`].
     pub fn multi(&self) -> Multi<'_> {
         self.as_async().multi()
+    }
+}
+
+/// Limits.
+impl Client {
+    /// See [`crate::Client::wait_for_room`]. The operations of the handle that it returns have
+    /// `wait()` as well.
+    pub fn wait_for_room(&self) -> WaitForRoom<'_> {
+        self.as_async().wait_for_room()
     }
 }
 
@@ -129,8 +144,28 @@ impl Client {
     ///
     /// # Errors
     /// Those of the asynchronous method. Nothing has changed then.
-    pub fn update_hosts(&self, hosts: impl AsRef<str>) -> Result<()> {
+    pub fn update_hosts(&self, hosts: impl Into<crate::ServerList>) -> Result<()> {
         self.as_async().update_hosts(hosts)
+    }
+
+    /// See [`crate::Client::replace_tls`].
+    ///
+    /// # Errors
+    /// Those of the asynchronous method. Nothing has changed then.
+    #[cfg(feature = "tls-no-provider")]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-no-provider"))))]
+    pub fn replace_tls(&self, config: zk_transport::TlsConfig) -> Result<Vec<String>> {
+        self.as_async().replace_tls(config)
+    }
+
+    /// See [`crate::Client::hosts`].
+    pub fn hosts(&self) -> Vec<HostInfo> {
+        self.as_async().hosts()
+    }
+
+    /// See [`crate::Client::leave_server`].
+    pub fn leave_server(&self) -> Option<HostPort> {
+        self.as_async().leave_server()
     }
 }
 
@@ -188,6 +223,11 @@ impl Client {
     pub fn close(self) -> Result<()> {
         let zk = self.as_async().clone();
         self.wait(zk.close())
+    }
+
+    /// See [`crate::Client::session_token`].
+    pub fn session_token(&self) -> Option<SessionToken> {
+        self.as_async().session_token()
     }
 
     /// See [`crate::Client::detach`].

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zk_proto::ConnectTarget;
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
 use zk_transport::Dial;
 use zk_transport::{Hosts, ReconnectOptions};
 
@@ -19,14 +19,9 @@ use crate::session::token::SessionToken;
 use crate::session::{Core, Limits};
 use crate::shared::{Shared, now};
 use crate::telemetry::observed;
-
-/// Why a service in the DNS cannot be used with these TLS options.
-const NAMES_FROM_DNS: &str = "dns-srv:// cannot be used with TLS like this: servers would be verified by \
-     names from the DNS, whose answers are not authenticated, so that a forged answer could have the \
-     credentials sent to any holder of a certificate of the CA; set TlsConfig::server_name to a name \
-     that all servers' certificates are for, or list the servers in the connect string, or, if forged \
-     answers are no concern, set TlsConfig::danger_trust_dns_names; a Dial of your own counts as TLS \
-     unless its method authenticates_host returns false";
+use crate::tls::NAMES_FROM_DNS;
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::Tls;
 
 impl ClientBuilder {
     /// Makes the client without waiting for a session; requests wait for one. The client tries to
@@ -45,21 +40,21 @@ impl ClientBuilder {
     }
 
     fn start_with(self, token: Option<SessionToken>) -> Result<Client> {
-        let target: ConnectTarget = (self.hosts.0)
-            .parse()
-            .map_err(|e| Error::invalid_argument("the connect string is invalid").with_source(e))?;
-        #[cfg(feature = "tls")]
-        let secure = self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
-        let secure = false;
-        #[cfg(feature = "tls")]
-        let dial = match self.tls {
-            Some(config) => over_tls(self.dial, config)?,
-            None => self.dial,
+        let target = self.hosts.target()?;
+        let names_from_dns = matches!(target, ConnectTarget::DnsSrv { .. });
+        #[cfg(feature = "tls-no-provider")]
+        let tls = match self.tls {
+            Some(config) => Some(Tls::over(self.dial.clone(), config, names_from_dns)?),
+            None => None,
         };
-        #[cfg(not(feature = "tls"))]
-        let dial = self.dial;
-        if matches!(target, ConnectTarget::DnsSrv { .. }) && dial.authenticates_host() {
+        #[cfg(feature = "tls-no-provider")]
+        let (secure, dial) = match &tls {
+            Some(tls) => (true, Arc::new(tls.dial.clone()) as Arc<dyn Dial>),
+            None => (false, self.dial),
+        };
+        #[cfg(not(feature = "tls-no-provider"))]
+        let (secure, dial) = (false, self.dial);
+        if names_from_dns && dial.authenticates_host() {
             return Err(Error::invalid_argument(NAMES_FROM_DNS));
         }
         let limits = Limits {
@@ -106,7 +101,12 @@ impl ClientBuilder {
                 ));
             }
         };
-        core.preset_hosts(Hosts::new(hosts, self.backoff, seed));
+        let prefers = self.order.prefers();
+        core.preset_hosts(Hosts::ordered(hosts, self.order, self.backoff, seed));
+        core.preset_outage(self.max_connect_attempts, self.max_outage);
+        if self.fail_eagerly {
+            core.preset_eager();
+        }
         let runtime = tokio::runtime::Handle::current();
         // Without timers in the runtime, this panics here and says why, instead of later in the driver.
         drop(tokio::time::sleep(Duration::ZERO));
@@ -114,19 +114,33 @@ impl ClientBuilder {
             Some(source) => suspend_clock::counted_from_now(source),
             None => suspend_clock::platform(),
         };
-        let shared = Arc::new(Shared::new(core, runtime.clone(), suspended));
+        #[cfg(feature = "tls-no-provider")]
+        let shared = Shared::new(core, runtime.clone(), suspended, self.name).secured(tls);
+        #[cfg(not(feature = "tls-no-provider"))]
+        let shared = Shared::new(core, runtime.clone(), suspended, self.name);
+        let shared = Arc::new(shared);
         let options = Options {
-            connections: ReconnectOptions::shared(dial)
+            connections: ReconnectOptions::shared(dial.clone())
                 .login(self.login)
                 .frame_limit(self.max_reply),
             read_only: self.read_only,
             discovery,
+            prefers,
+            dns_refresh: self.dns_refresh,
             seed,
         };
         let driver = drive(CloseOnDrop(shared.clone()), options);
         let root = chroot.as_str().to_owned();
         runtime.spawn(observed(shared.clone(), root, driver));
-        Ok(Client::new(shared, chroot, self.deadline, self.acl))
+        Ok(Client::new(
+            shared,
+            chroot,
+            self.deadline,
+            self.acl,
+            self.retry,
+            self.detached,
+            dial,
+        ))
     }
 
     /// Makes the client and waits for its first session, for
@@ -139,8 +153,12 @@ impl ClientBuilder {
     /// - [`ErrorKind::Untrusted`]: every server has failed for a reason that a retry does not mend:
     ///   its certificate or this client's is not valid, or only one side uses TLS. This error comes
     ///   as soon as each server has been tried.
+    /// - [`ErrorKind::Unreachable`]: every server has failed once, with
+    ///   [`fail_eagerly`](Self::fail_eagerly); or the client has given up, with
+    ///   [`max_connect_attempts`](Self::max_connect_attempts) or [`max_outage`](Self::max_outage).
     /// - [`ErrorKind::ConnectTimeout`]: no server could be reached in time. The error says what was
     ///   wrong with each. Until then a refused port shows only in the events of `tracing`.
+    /// - Those of [`Client::ensure_path`], with [`ensure_chroot`](Self::ensure_chroot).
     ///
     /// # Panics
     /// In a runtime without timers; see [`start`](Self::start).
@@ -150,17 +168,29 @@ impl ClientBuilder {
     pub async fn connect(self) -> Result<Client> {
         require_runtime()?;
         let limit = self.connect_timeout;
+        let ensures_chroot = self.ensure_chroot;
         let client = self.start()?;
-        within(limit, &client, client.connected()).await?;
+        let ready = async {
+            client.connected().await?;
+            if ensures_chroot && !client.root().is_none() {
+                client.ensure_path("/").await?;
+            }
+            Ok(())
+        };
+        within(limit, &client, ready).await?;
         Ok(client)
     }
 
-    /// Makes the client and continues a session that another client has left by [`Client::detach`];
-    /// its epoch is 1, its timeout the one it had.
+    /// Makes the client and continues the session of another client, which has left it by
+    /// [`Client::detach`], or has crashed after its [`Client::session_token`] was saved, or is of
+    /// another library ([`SessionToken::new`]). The epoch is 1, the timeout the one that the token
+    /// has. [`restore`](Self::restore) does all of that with a file.
     ///
     /// # Errors
     /// Those of [`connect`](Self::connect); and [`ErrorKind::SessionExpired`] if the session has
-    /// ended or the token is wrong: servers answer both alike.
+    /// ended or the token is wrong: servers answer both alike. [`ErrorKind::InvalidArgument`] if the
+    /// token's id is 0, which is no session's. After any error but `SessionExpired` the session is as it
+    /// was.
     ///
     /// # Panics
     /// In a runtime without timers; see [`start`](Self::start).
@@ -170,16 +200,20 @@ impl ClientBuilder {
     pub async fn resume(self, token: SessionToken) -> Result<Client> {
         require_runtime()?;
         let (limit, id) = (self.connect_timeout, token.session());
+        if id.is_none() {
+            return Err(Error::invalid_argument("no session has the id 0"));
+        }
         let client = self.start_with(Some(token))?;
-        let mut resuming = Resuming {
-            client: client.clone(),
-            done: false,
-        };
+        let mut leaving = LeaveOnDrop::new(&client, true);
         let mut states = client.states();
         let resumed = async {
             loop {
-                match states.next().await {
-                    Some(State::Expired { .. }) => {
+                let Some(state) = states.next().await else {
+                    return client.connected().await;
+                };
+                match is_resumed(state) {
+                    Some(true) => return Ok(()),
+                    Some(false) => {
                         return Err(Error::new(ErrorKind::SessionExpired, Outcome::NotSent)
                             .with_detail(format!(
                                 "session {id} has ended, or the token's password is wrong: servers \
@@ -187,37 +221,63 @@ impl ClientBuilder {
                                  connect for a new session"
                             )));
                     }
-                    Some(state) if state.is_connected() => return Ok(()),
-                    Some(_) => {}
-                    None => return client.connected().await,
+                    None => {}
                 }
             }
         };
         let result = within(limit, &client, resumed).await;
-        resuming.done = !matches!(
+        // After any other error the session may be alive, and closing the client could end it.
+        let is_known = matches!(
             result.as_ref().map_err(Error::kind),
-            Err(ErrorKind::ConnectTimeout | ErrorKind::Untrusted)
+            Ok(()) | Err(ErrorKind::SessionExpired)
         );
+        if is_known {
+            leaving.disarm();
+        }
         result.map(|()| client)
     }
 }
 
-/// A client that has not resumed its session yet. Dropped before that, it leaves the session open.
-struct Resuming {
-    client: Client,
-    done: bool,
+/// Whether a client that was to resume a session has it now, or has lost it; `None` while that is open.
+/// The session resumed has the epoch 1; a later one has replaced it, even if the reader of the states
+/// came too late for the expiry.
+fn is_resumed(state: State) -> Option<bool> {
+    match state {
+        State::Connected { epoch, .. } | State::ConnectedReadOnly { epoch } => Some(epoch == 1),
+        State::Expired { .. } => Some(false),
+        _ => None,
+    }
 }
 
-impl Drop for Resuming {
+/// A client of a session that may have to stay. Dropped while armed, it leaves the session open.
+pub(super) struct LeaveOnDrop {
+    client: Client,
+    armed: bool,
+}
+
+impl LeaveOnDrop {
+    pub(super) fn new(client: &Client, armed: bool) -> Self {
+        LeaveOnDrop {
+            client: client.clone(),
+            armed,
+        }
+    }
+
+    pub(super) fn disarm(&mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
-        if !self.done {
+        if self.armed {
             drop(self.client.clone().detach());
         }
     }
 }
 
-/// `connect` and `resume` report what would be a panic in `start`.
-fn require_runtime() -> Result<()> {
+/// `connect`, `resume` and `restore` report what would be a panic in `start`.
+pub(super) fn require_runtime() -> Result<()> {
     match tokio::runtime::Handle::try_current() {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::invalid_argument(
@@ -251,11 +311,25 @@ async fn within(
     }
 }
 
-#[cfg(feature = "tls")]
-fn over_tls(below: Arc<dyn Dial>, config: zk_transport::TlsConfig) -> Result<Arc<dyn Dial>> {
-    match zk_transport::TlsDial::over(below, config) {
-        Ok(dial) => Ok(Arc::new(dial)),
-        // The text is the whole cause, so there is no source.
-        Err(error) => Err(Error::invalid_argument(error.to_string())),
+#[cfg(test)]
+mod tests {
+    use zk_proto::SessionId;
+
+    use super::*;
+
+    #[test]
+    fn only_the_first_epoch_is_resumed() {
+        let connected = |epoch| State::Connected {
+            session: SessionId(7),
+            epoch,
+        };
+        assert_eq!(is_resumed(connected(1)), Some(true));
+        assert_eq!(is_resumed(connected(2)), Some(false));
+        let read_only = |epoch| State::ConnectedReadOnly { epoch };
+        assert_eq!(is_resumed(read_only(1)), Some(true));
+        assert_eq!(is_resumed(read_only(0)), Some(false));
+        assert_eq!(is_resumed(State::Expired { epoch: 1 }), Some(false));
+        assert_eq!(is_resumed(State::Connecting), None);
+        assert_eq!(is_resumed(State::Closed), None);
     }
 }

@@ -145,7 +145,7 @@ impl Reconnect for CoreEndpoint<'_> {
     }
 
     fn timing(&mut self) -> Timing {
-        self.shared.with(|core| timing(core))
+        self.shared.with(|core| timing(core, now()))
     }
 
     fn poll_standby(&mut self, now: Instant, waker: &Waker) -> Standby {
@@ -161,7 +161,12 @@ impl Reconnect for CoreEndpoint<'_> {
     }
 
     fn next_attempt(&mut self) -> Option<Attempt> {
-        self.shared.with(Core::next_attempt)
+        self.shared.with(|core| {
+            let attempt = core.next_attempt()?;
+            let due = now() + timing(core, now()).pause(attempt.delay);
+            core.relocation.plan(due);
+            Some(attempt)
+        })
     }
 
     fn handle_login_failed(&mut self, host: &HostPort, _: &str, cause: SaslError) -> Disconnect {
@@ -204,9 +209,12 @@ impl Reconnect for CoreEndpoint<'_> {
             }
             core.disconnected(now, &reason, closed.offered, &closed.rest);
             if !matches!(reason, Disconnect::SessionExpired) {
-                core.note_failure(host, reason.clone());
+                core.note_failure(now, host, reason.clone());
             }
             core.check_unreachable();
+            if !established && reason != Disconnect::Moving {
+                core.check_outage(now);
+            }
             (reason, core.take_missing_ops())
         });
         let had_stream = self.host.take().is_some();
@@ -227,10 +235,14 @@ impl Reconnect for CoreEndpoint<'_> {
 }
 
 /// How long the session lives that the next connection is for.
-pub(super) fn timing(core: &Core) -> Timing {
+pub(super) fn timing(core: &Core, now: Instant) -> Timing {
     let timeout = core.session.timeout();
-    match core.session.exists() {
-        true => Timing::of_session(timeout),
-        false => Timing::before_session(timeout),
+    if !core.session.exists() {
+        return Timing::before_session(timeout);
+    }
+    let timing = Timing::of_session(timeout);
+    match core.session.time_left(now) {
+        Some(left) => timing.expiring_in(left),
+        None => timing,
     }
 }

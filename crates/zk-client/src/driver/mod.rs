@@ -1,10 +1,13 @@
 //! The one task of a client: it keeps the session connected.
 //!
 //! The loop itself is [`zk_transport::reconnect`]; [`CoreEndpoint`] plugs the session into it. Beside
-//! it run the search for a server with a quorum, while a read-only one serves, and the lookups of a
-//! service in the DNS.
+//! it run the search for a server with a quorum, while a read-only one serves; the search for a
+//! preferred server, while another serves; and the lookups of names and of a service in the DNS.
 
+mod address_lookup;
 mod endpoint;
+mod preferred_search;
+mod probe;
 mod quorum_search;
 pub(crate) mod srv_discovery;
 pub(crate) mod suspend_clock;
@@ -16,12 +19,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tracing::Instrument;
 use zk_transport::ReconnectOptions;
 use zk_transport::reconnect::{connect, next_attempt};
 
+use self::address_lookup::look_up_addresses;
 use self::endpoint::CoreEndpoint;
+use self::preferred_search::search_preferred;
 use self::quorum_search::search_quorum;
 use self::srv_discovery::{Discovery, discover};
 use crate::shared::{Shared, now};
@@ -35,6 +41,10 @@ pub(crate) struct Options {
     pub(crate) read_only: bool,
     /// The service whose records are the list of servers, if the list is not given.
     pub(crate) discovery: Option<Discovery>,
+    /// Whether some servers are preferred to others.
+    pub(crate) prefers: bool,
+    /// How often names are looked up while the client is connected; zero for never.
+    pub(crate) dns_refresh: Duration,
     pub(crate) seed: u64,
 }
 
@@ -45,6 +55,18 @@ pub(crate) async fn drive(client: CloseOnDrop, options: Options) {
     if options.read_only {
         let dial = &*options.connections.dial;
         beside.push(Box::pin(search_quorum(shared, dial, options.seed)));
+    }
+    if options.prefers {
+        let dial = &*options.connections.dial;
+        beside.push(Box::pin(search_preferred(shared, dial, options.seed)));
+    }
+    if !options.dns_refresh.is_zero() {
+        let dial = &*options.connections.dial;
+        beside.push(Box::pin(look_up_addresses(
+            shared,
+            dial,
+            options.dns_refresh,
+        )));
     }
     if let Some(discovery) = &options.discovery {
         beside.push(Box::pin(discover(shared, discovery, options.seed)));

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 use zk_proto::HostPort;
-use zk_proto::admin::{AdminError, ServerMode, ServerStatus, isro};
-use zk_transport::{Addresses, Backoff, BackoffPolicy, Dial, four_letter};
+use zk_transport::{Addresses, Backoff, BackoffPolicy, Dial};
 
 use super::endpoint::timing;
+use super::probe::has_quorum;
 use crate::session::state::State;
 use crate::shared::{Shared, now};
 
@@ -48,14 +48,18 @@ pub(super) async fn search_quorum(shared: &Shared, dial: &dyn Dial, seed: u64) -
 
 /// Waits for a connection to a read-only server. Returns how long a server with a quorum served before.
 async fn until_read_only(shared: &Shared) -> Option<Duration> {
+    let elapsed = |since: Instant| now().saturating_duration_since(since);
     let mut since: Option<Instant> = None;
+    let mut kept = None;
     poll_fn(|_| {
         let (wanted, state) = shared.with(|core| (core.wants_read_write(), core.state()));
-        if wanted {
-            return Poll::Ready(since.map(|since| now().saturating_duration_since(since)));
-        }
-        if matches!(state, State::Connected { .. }) {
+        if !wanted && matches!(state, State::Connected { .. }) {
             since.get_or_insert_with(now);
+        } else {
+            kept = since.take().map(elapsed).or(kept);
+        }
+        if wanted {
+            return Poll::Ready(kept);
         }
         // Every change of the state wakes the driver's task.
         Poll::Pending
@@ -63,9 +67,9 @@ async fn until_read_only(shared: &Shared) -> Option<Duration> {
     .await
 }
 
-/// Queries every other server once, one after the other, each at the next of its addresses, which
-/// `addresses_of` keeps. The server of this connection is queried if it has other addresses. Returns the
-/// first that has a quorum.
+/// Queries every other server once, one after the other, at each of its addresses, which `addresses_of`
+/// keeps. The server of this connection is queried if it has other addresses. Returns the first that has
+/// a quorum.
 async fn round(
     shared: &Shared,
     dial: &dyn Dial,
@@ -85,56 +89,45 @@ async fn round(
             .iter()
             .filter(|host| Some(*host) != current.as_ref() || several(host));
         let hosts: Vec<_> = others.cloned().collect();
-        let budget = core.relocation.hosts.budget(timing(core));
+        let budget = core.relocation.hosts.budget(timing(core, now()));
         (hosts, budget.min(MAX_ANSWER_TIME))
     });
     addresses_of.retain(|host, _| hosts.contains(host));
     for host in hosts {
-        if !shared.with(|core| core.wants_read_write()) {
-            return None;
-        }
         let addresses = addresses_of.entry(host.clone()).or_insert_with(|| {
             // The address of the present connection comes last.
             let known = shared.with(|core| core.relocation.hosts.addresses_of(&host).cloned());
             known.unwrap_or_default()
         });
-        *addresses = addresses.for_another_attempt().within(limit);
-        match tokio::time::timeout(limit, has_quorum(dial, &host, addresses)).await {
-            Ok(Ok(true)) => return Some((host, addresses.current())),
-            Ok(Ok(false)) => debug!(server = %host, "is read-only as well"),
-            Ok(Err(problem)) => debug!(server = %host, problem, "does not say if it has a quorum"),
-            Err(_elapsed) => debug!(server = %host, "does not answer isro"),
+        let mut queries = 0;
+        loop {
+            if !shared.with(|core| core.wants_read_write()) {
+                return None;
+            }
+            *addresses = addresses.for_another_attempt().at(now()).within(limit);
+            match tokio::time::timeout(limit, has_quorum(dial, &host, addresses)).await {
+                Ok(Ok(true)) => {
+                    let at = addresses.current();
+                    let put_back =
+                        at.is_some_and(|at| shared.with(|core| core.is_put_back(now(), &host, at)));
+                    if !put_back {
+                        return Some((host, at));
+                    }
+                    debug!(server = %host, "has a quorum, and has failed lately");
+                }
+                Ok(Ok(false)) => debug!(server = %host, "is read-only as well"),
+                Ok(Err(problem)) => {
+                    debug!(server = %host, problem, "does not say if it has a quorum");
+                }
+                Err(_elapsed) => debug!(server = %host, "does not answer isro"),
+            }
+            addresses.handle_failed(now());
+            queries += 1;
+            // None of them accepts, or each has been queried.
+            if addresses.current().is_none() || queries >= addresses.count() {
+                break;
+            }
         }
-        addresses.handle_failed();
     }
     None
-}
-
-/// Whether the server at the next of the addresses is part of a quorum.
-async fn has_quorum(
-    dial: &dyn Dial,
-    host: &HostPort,
-    addresses: &mut Addresses,
-) -> Result<bool, String> {
-    let text = |error: AdminError| error.to_string();
-    let answer = four_letter::ask_next(dial, host, addresses, "isro").await;
-    match isro(&answer.map_err(|e| e.to_string())?) {
-        Ok(read_only) => Ok(!read_only),
-        // A server with read-only mode answers this word whatever its whitelist is; one without the mode
-        // may be part of a quorum, too. Every server answers `srvr`.
-        Err(AdminError::NotAllowed | AdminError::Empty) => {
-            if let Some(same) = addresses.current() {
-                addresses.prefer(same);
-            }
-            let status = four_letter::ask_next(dial, host, addresses, "srvr").await;
-            let status = status.map_err(|e| e.to_string())?;
-            let status: ServerStatus = status.parse().map_err(text)?;
-            match status.mode {
-                Some(ServerMode::ReadOnly | ServerMode::Other(_)) => Ok(false),
-                Some(_) => Ok(true),
-                None => Err("srvr has no line that begins with Mode:".to_owned()),
-            }
-        }
-        Err(other) => Err(text(other)),
-    }
 }

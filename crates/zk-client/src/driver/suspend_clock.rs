@@ -1,7 +1,7 @@
 //! A clock of the time for which the machine was suspended.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::shared::SuspendedTime;
 
@@ -11,11 +11,11 @@ pub(crate) fn counted_from_now(source: SuspendedTime) -> SuspendedTime {
     Arc::new(move || source().saturating_sub(before))
 }
 
-/// The platform's clock; always zero where [`Instant`] counts suspensions or no clock does.
+/// The platform's clock; always zero where [`Instant`](std::time::Instant) counts suspensions or no clock does.
 pub(crate) fn platform() -> SuspendedTime {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     {
-        let start = (Instant::now(), counting_clock());
+        let start = (std::time::Instant::now(), counting_clock());
         Arc::new(move || {
             let counted = counting_clock().saturating_sub(start.1);
             // Read second, so that a thread that is interrupted in between reports too little, and

@@ -242,9 +242,9 @@ fn advice(inner: &Inner) -> Option<&'static str> {
         }
         (ErrorKind::Closed, _) if inner.op.is_some() => "make another client",
         (ErrorKind::QueueFull, _) if inner.detail.is_some() => {
-            "wait for some answers, or raise max_outstanding_bytes"
+            "use wait_for_room(), or raise max_outstanding_bytes"
         }
-        (ErrorKind::QueueFull, _) => "wait for some answers, or raise max_outstanding",
+        (ErrorKind::QueueFull, _) => "use wait_for_room(), or raise max_outstanding",
         (ErrorKind::RequestTooLarge, _) => {
             "split it, or raise max_request_bytes and the servers' jute.maxbuffer"
         }

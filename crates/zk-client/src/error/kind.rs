@@ -67,6 +67,11 @@ pub enum ErrorKind {
     DeadlineExceeded,
     /// No session could be established in time.
     ConnectTimeout,
+    /// No server could be connected to, and the client makes no further attempt: see
+    /// [`ClientBuilder::fail_eagerly`](crate::ClientBuilder::fail_eagerly),
+    /// [`max_connect_attempts`](crate::ClientBuilder::max_connect_attempts) and
+    /// [`max_outage`](crate::ClientBuilder::max_outage). The text says what was wrong with each.
+    Unreachable,
     /// No server can be connected to securely, and a retry would not help: a certificate is not
     /// valid, or only one side uses TLS.
     Untrusted,
@@ -92,6 +97,9 @@ pub enum ErrorKind {
     InvalidPath,
     /// Another argument is invalid.
     InvalidArgument,
+    /// The file of a [`SessionStore`](crate::SessionStore) cannot be read or written, is in use or is
+    /// accessible to other users, or contains something else. The text says which, and what to do.
+    SessionFile,
     /// The reply could not be decoded.
     MalformedReply,
 }
@@ -115,6 +123,7 @@ impl ErrorKind {
             ErrorKind::SessionExpired => "the session has expired",
             ErrorKind::DeadlineExceeded => "the deadline passed",
             ErrorKind::ConnectTimeout => "no session could be established in time",
+            ErrorKind::Unreachable => "no server could be connected to",
             ErrorKind::Untrusted => "no server can be connected to securely",
             ErrorKind::AuthFailed => "authentication failed",
             ErrorKind::Closed => "the client is closed",
@@ -128,6 +137,7 @@ impl ErrorKind {
             ErrorKind::ReplyTooLarge => "the reply is too large",
             ErrorKind::InvalidPath => "the path is invalid",
             ErrorKind::InvalidArgument => "an argument is invalid",
+            ErrorKind::SessionFile => "the session file cannot be used",
             ErrorKind::MalformedReply => "the server's reply is malformed",
         }
     }

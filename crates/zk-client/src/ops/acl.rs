@@ -53,6 +53,31 @@ operation!(GetAcl -> (Vec<Acl>, Stat));
 
 /// Replaces a znode's ACL and returns its new stat.
 ///
+/// ```
+/// # #[cfg(feature = "testkit")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_embedded::Server::start().await?;
+/// # let zk = zk_client::Client::connect(server.connect_string()).await?;
+/// use zk_client::{Acl, Client, ErrorKind, Permissions};
+///
+/// zk.add_auth("digest", "app:secret").await?;
+/// zk.create("/private", "").acl(Acl::creator_all()).await?;
+/// // Another user may read it.
+/// let reader = Acl::digest("reader", "password", Permissions::READ);
+/// let acl = [Acl::creator_all(), vec![reader]].concat();
+/// zk.set_acl("/private", acl).await?;
+///
+/// let stranger = Client::connect(server.connect_string()).await?;
+/// let error = stranger.get("/private").await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::NoAuth);
+/// stranger.add_auth("digest", "reader:password").await?;
+/// stranger.get("/private").await?;
+/// # Ok(()) }
+/// # #[cfg(not(feature = "testkit"))]
+/// # fn main() {}
+/// ```
+///
 /// # Errors
 /// [`NoNode`](crate::ErrorKind::NoNode), [`NoAuth`](crate::ErrorKind::NoAuth),
 /// [`InvalidAcl`](crate::ErrorKind::InvalidAcl), [`BadVersion`](crate::ErrorKind::BadVersion).

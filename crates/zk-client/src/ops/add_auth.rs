@@ -10,6 +10,19 @@ use crate::ops::pending::Pending;
 /// Adds credentials to this and every later connection, and waits until the server has accepted them.
 /// Credentials that the client has already are not added again.
 ///
+/// ```
+/// # #[cfg(feature = "testkit")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_embedded::Server::start().await?;
+/// # let zk = zk_client::Client::connect(server.connect_string()).await?;
+/// zk.add_auth("digest", "app:secret").await?;
+/// zk.create("/private", "").acl(zk_client::Acl::creator_all()).await?;
+/// # Ok(()) }
+/// # #[cfg(not(feature = "testkit"))]
+/// # fn main() {}
+/// ```
+///
 /// # Errors
 /// [`AuthFailed`](crate::ErrorKind::AuthFailed) if the server refuses them; it then closes the
 /// connection, and the client is over. [`QueueFull`](crate::ErrorKind::QueueFull) if the client holds

@@ -28,6 +28,8 @@ use crate::watch::{WatchMode, WatchStream};
 /// ClickHouse Keeper has [`WatchMode::Persistent`] only. It also accepts recursive watches, but
 /// their events name the watched znode and not the one that has changed.
 ///
+/// The page of [`WatchStream`] has an example.
+///
 /// # Errors
 /// [`ErrorKind::Unimplemented`](crate::ErrorKind::Unimplemented) where the server lacks the watch.
 /// To find that out costs a connection, on some servers a session, once for each server; further

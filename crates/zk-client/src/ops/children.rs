@@ -17,6 +17,27 @@ use crate::watch::Watch;
 
 /// Reads the names of a znode's children, in no particular order.
 ///
+/// ```
+/// # #[cfg(feature = "testkit")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_embedded::Server::start().await?;
+/// # let zk = zk_client::Client::connect(server.connect_string()).await?;
+/// zk.create("/jobs/b", "").parents().await?;
+/// zk.create("/jobs/a", "").await?;
+/// let mut names = zk.children("/jobs").await?.to_vec();
+/// names.sort_unstable(); // servers list them in no particular order
+/// assert_eq!(names, ["a", "b"]);
+///
+/// let (children, stat, watch) = zk.children("/jobs").watch().await?;
+/// assert_eq!((children.len(), stat.num_children), (2, 2));
+/// zk.delete("/jobs/a").await?;
+/// watch.await;
+/// # Ok(()) }
+/// # #[cfg(not(feature = "testkit"))]
+/// # fn main() {}
+/// ```
+///
 /// # Errors
 /// [`NoNode`](crate::ErrorKind::NoNode), [`NoAuth`](crate::ErrorKind::NoAuth).
 ///
@@ -36,6 +57,8 @@ impl<'a> GetChildren<'a> {
     }
 
     /// Reads the znode's stat as well.
+    #[doc(alias = "include_data")]
+    #[doc(alias = "storingStatIn")]
     pub fn stat(self) -> GetChildrenStat<'a> {
         GetChildrenStat { call: self.call }
     }

@@ -8,6 +8,7 @@ use std::future::Future;
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
+use crate::path;
 use crate::session::requests::SlotKey;
 pub(crate) use crate::session::shutdown::cleanups::Target;
 use crate::shared::now;
@@ -99,8 +100,16 @@ impl Drop for Cleanup {
 pub struct Pledge(Option<Cleanup>);
 
 impl Pledge {
-    pub(crate) fn new(client: &Client, path: &str) -> Self {
-        Pledge(Some(Cleanup::begin(client, path, Target::Persistent)))
+    pub(crate) fn new(client: &Client, path: &str, target: Target) -> Self {
+        Pledge(Some(Cleanup::begin(client, path, target)))
+    }
+}
+
+impl Pledge {
+    /// The handle for the requests of the clean-up, which are also sent while the client closes.
+    #[doc(hidden)]
+    pub fn client(&self) -> Option<&Client> {
+        self.0.as_ref().map(Cleanup::client)
     }
 }
 
@@ -109,7 +118,22 @@ impl Client {
     /// `path` may have to be deleted until then.
     #[doc(hidden)]
     pub fn pledge(&self, path: &str) -> Pledge {
-        Pledge::new(self, path)
+        Pledge::new(self, path, Target::Persistent)
+    }
+
+    /// The same for an ephemeral znode, which the end of the session deletes as well.
+    #[doc(hidden)]
+    pub fn pledge_ephemeral(&self, path: &str) -> Pledge {
+        Pledge::new(self, path, Target::Ephemeral)
+    }
+
+    /// Whether a clean-up is under way of the znode at `path`, or of the sequential ones that are
+    /// numbered after what is before the number in `path`. Znodes with the same name are regarded as
+    /// the same, whatever their parents.
+    #[doc(hidden)]
+    pub fn is_cleaning_up(&self, path: &str) -> bool {
+        let name = path::name(path);
+        self.shared().with(|core| core.is_cleaning_up(name))
     }
 }
 

@@ -32,18 +32,22 @@ impl Client {
     /// paths that may be left.
     ///
     /// # Cancel safety
-    /// Dropping the future does not stop the closing.
+    /// Dropping the future does not stop the closing, nor, while the runtime lives, the deletion of the
+    /// file of a [`SessionStore`](crate::SessionStore). The deletion continues, too, if it takes longer than
+    /// `close_timeout`.
     #[doc(alias = "stop")]
     pub async fn close(self) -> Result<()> {
         let shared = self.shared();
-        shared.with(|core| core.close(now()));
-        let acknowledged = poll_fn(|cx| {
-            shared
-                .with(|core| core.poll_closed(cx.waker()))
-                .map_or(Poll::Pending, Poll::Ready)
-        })
-        .await;
-        let left = shared.with(|core| core.failed_cleanups());
+        let due = shared.with(|core| {
+            let now = now();
+            core.close(now);
+            core.close_deadline(now)
+        });
+        let acknowledged = self.end().await;
+        let (left, ended) = shared.with(|core| (core.failed_cleanups(), core.has_ended_session()));
+        if let Some(stored) = shared.stored_session() {
+            stored.finish_by(self.runtime(), due, ended).await;
+        }
         let kind = match (acknowledged, left.is_empty()) {
             (true, true) => return Ok(()),
             (true, false) => ErrorKind::CleanupFailed,
@@ -58,6 +62,16 @@ impl Client {
         })
     }
 
+    /// Waits until the client is over. Returns whether a server has acknowledged the end of the session.
+    pub(crate) async fn end(&self) -> bool {
+        poll_fn(|cx| {
+            self.shared()
+                .with(|core| core.poll_closed(cx.waker()))
+                .map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
     /// Ends this client and leaves its session, with the ephemeral znodes, to another client: for a
     /// process that is about to be replaced. All other handles are closed. Requests without a reply fail
     /// with [`ErrorKind::Closed`]; the outcome of those on the wire is unknown.
@@ -68,11 +82,15 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::SessionExpired`] if there is no session, [`ErrorKind::Closed`] if the client is
-    /// over.
+    /// being closed or is over. The client and its file are as they were then.
     pub fn detach(self) -> Result<SessionToken> {
         let (token, over) = self
             .shared()
             .with(|core| (core.detach(), core.is_closing()));
+        // Without a token the client keeps its session file, or gives it up at its end.
+        if let (Some(_), Some(stored)) = (&token, self.shared().stored_session()) {
+            stored.leave();
+        }
         token.ok_or_else(|| {
             let kind = if over {
                 ErrorKind::Closed

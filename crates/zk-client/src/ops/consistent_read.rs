@@ -165,6 +165,7 @@ impl<T> PendingBarrierRead<T> {
     fn is_repeatable(&self, failed: &Error) -> bool {
         failed.kind() == ErrorKind::SessionExpired
             && failed.outcome() == Outcome::NotSent
+            && self.client.only_in().is_none()
             && !self.client.is_over()
     }
 }

@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::error::ErrorKind;
 use crate::error::{Error, Result};
 use crate::ops::operation::operation;
+use crate::ops::parents::{Parents, ParentsAcl};
 use crate::ops::pending::{Call, Pending, validate};
 use crate::session::requests::Reply;
 
@@ -89,7 +90,11 @@ pub(crate) struct Options<'a> {
     sequential: bool,
     container: bool,
     ttl: Option<Duration>,
+    /// The data are null.
+    null: bool,
     acl: Cow<'a, [Acl]>,
+    /// The caller has given the ACL.
+    has_own_acl: bool,
 }
 
 impl Options<'_> {
@@ -105,6 +110,11 @@ impl Options<'_> {
 
     pub(crate) fn is_ephemeral(&self) -> bool {
         self.ephemeral
+    }
+
+    /// Whether the data are null.
+    pub(crate) fn is_null(&self) -> bool {
+        self.null
     }
 
     fn mode(&self) -> Result<CreateMode> {
@@ -140,7 +150,9 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
             sequential: false,
             container: false,
             ttl: None,
-            acl: Cow::Borrowed(client.default_acl()),
+            null: false,
+            acl: client.default_acl(path),
+            has_own_acl: false,
         };
         Create {
             client,
@@ -172,6 +184,7 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
 
     /// The server deletes the znode when it has no children and has not been changed for this long:
     /// between 1 ms and about 34 years. The servers must have `extendedTypesEnabled`.
+    #[doc(alias = "withTtl")]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);
         self
@@ -179,6 +192,7 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
 
     /// The kind of znode as a value, instead of the methods above. A mode with a TTL needs
     /// [`ttl`](Self::ttl) as well.
+    #[doc(alias = "withMode")]
     pub fn mode(mut self, mode: CreateMode) -> Self {
         self.options.ephemeral = mode.is_ephemeral();
         self.options.sequential = mode.is_sequential();
@@ -190,8 +204,18 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
     }
 
     /// The znode's ACL.
+    #[doc(alias = "withACL")]
     pub fn acl(mut self, acl: impl Into<Vec<Acl>>) -> Self {
         self.options.acl = Cow::Owned(acl.into());
+        self.options.has_own_acl = true;
+        self
+    }
+
+    /// Writes null, which is no data, in place of the given data: `zk.create("/a", "").null()`, as
+    /// kazoo's `value=None` and Java's `null`. [`Get::nullable`](crate::Get::nullable) distinguishes
+    /// null from empty data; [`Get`](crate::Get) reads both as empty.
+    pub fn null(mut self) -> Self {
+        self.options.null = true;
         self
     }
 
@@ -247,7 +271,7 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
             true => root.wire_numbered(path),
             false => root.wire(path),
         };
-        let data = Some(self.data.as_ref());
+        let data = (!self.options.null).then_some(self.data.as_ref());
         let acl = Cow::Borrowed(&*self.options.acl);
         let flags = mode.flags();
         let Some(ttl) = self.options.ttl else {
@@ -317,7 +341,7 @@ pub(crate) fn strip(client: &Client, path: String) -> String {
 pub(crate) struct OwnedCreate {
     pub(crate) client: Client,
     pub(crate) path: String,
-    data: Bytes,
+    pub(crate) data: Bytes,
     pub(crate) options: Options<'static>,
 }
 
@@ -338,7 +362,7 @@ impl OwnedCreate {
     }
 
     /// Creates the znodes above a path. Returns false if there can be none.
-    pub(crate) async fn ensure_parent(&self, path: &str) -> Result<bool> {
+    pub(crate) async fn ensure_parent(&self, path: &str, parents: Parents) -> Result<bool> {
         let Some(parent) = path::parent(path) else {
             return Ok(false);
         };
@@ -346,8 +370,19 @@ impl OwnedCreate {
         if parent == "/" && self.client.root().is_none() {
             return Ok(false);
         }
-        let acl = self.options.acl.to_vec();
-        self.client.ensure_path(parent).acl(acl).await?;
+        let mut ensured = self.client.ensure_path(parent);
+        if parents.containers {
+            ensured = ensured.containers();
+        }
+        let acl = match parents.acl {
+            ParentsAcl::AsNode if self.options.has_own_acl => Some(self.options.acl.to_vec()),
+            ParentsAcl::AsNode | ParentsAcl::Default => None,
+            ParentsAcl::Own(acl) => Some(acl),
+        };
+        if let Some(acl) = acl {
+            ensured = ensured.acl(acl);
+        }
+        ensured.await?;
         Ok(true)
     }
 }

@@ -20,7 +20,6 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
     /// }
     /// # Ok(()) }
     /// ```
-    #[doc(alias = "orSetData")]
     pub fn or_exists(self) -> CreateOrExists<Self> {
         CreateOrExists { create: self }
     }
@@ -34,6 +33,19 @@ impl<'a, D: AsRef<[u8]>> CreateParents<'a, D> {
 }
 
 /// A creation for which an existing znode is no error. Made by [`Create::or_exists`].
+///
+/// ```
+/// # #[cfg(feature = "testkit")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_embedded::Server::start().await?;
+/// # let zk = zk_client::Client::connect(server.connect_string()).await?;
+/// assert!(zk.create("/claim", "w1").or_exists().await?.is_some());
+/// assert!(zk.create("/claim", "w2").or_exists().await?.is_none()); // it was there, and is unchanged
+/// # Ok(()) }
+/// # #[cfg(not(feature = "testkit"))]
+/// # fn main() {}
+/// ```
 ///
 /// # Errors
 /// Those of the creation, except [`NodeExists`](ErrorKind::NodeExists).

@@ -13,6 +13,7 @@ use crate::ops::create::{Create, Created, OwnedCreate};
 use crate::ops::create_parents::CreateParents;
 use crate::ops::delete::delete_for_good;
 use crate::ops::guid::Guid;
+use crate::ops::parents::Parents;
 use crate::ops::pending::{ANY_VERSION, Boxed, Pending, validate};
 use crate::ops::retry::repetition::Repetition;
 use crate::session::requests::SlotKey;
@@ -38,14 +39,14 @@ impl<'a, D: AsRef<[u8]>> Create<'a, D> {
     /// ```
     #[doc(alias = "withProtection")]
     pub fn protected(self) -> CreateProtected<'a, D> {
-        CreateProtected::new(self, false)
+        CreateProtected::new(self, None)
     }
 }
 
 impl<'a, D: AsRef<[u8]>> CreateParents<'a, D> {
     /// As [`Create::protected`].
     pub fn protected(self) -> CreateProtected<'a, D> {
-        CreateProtected::new(self.create, true)
+        CreateProtected::new(self.create, Some(self.parents))
     }
 }
 
@@ -74,11 +75,11 @@ pub struct CreateProtected<'a, D> {
     create: Create<'a, D>,
     guid: Guid,
     prefix: Option<String>,
-    parents: bool,
+    parents: Option<Parents>,
 }
 
 impl<'a, D: AsRef<[u8]>> CreateProtected<'a, D> {
-    fn new(create: Create<'a, D>, parents: bool) -> Self {
+    fn new(create: Create<'a, D>, parents: Option<Parents>) -> Self {
         CreateProtected {
             create,
             guid: Guid::random(),
@@ -89,7 +90,7 @@ impl<'a, D: AsRef<[u8]>> CreateProtected<'a, D> {
 
     /// As [`Create::parents`].
     pub fn parents(mut self) -> Self {
-        self.parents = true;
+        self.parents.get_or_insert_default();
         self
     }
 
@@ -175,7 +176,7 @@ struct Attempt {
 struct Creation {
     create: OwnedCreate,
     /// The znodes above are still to be created, should the parent be missing.
-    parents: bool,
+    parents: Option<Parents>,
 }
 
 impl Creation {
@@ -281,11 +282,11 @@ impl Creation {
                 }
                 (_, Outcome::Unknown) => return Err(failed),
                 (kind, _) => {
-                    let ensured = match kind == ErrorKind::NoNode && self.parents {
-                        true => self.create.ensure_parent(&orphan.path).await,
-                        false => Ok(false),
+                    let parents = self.parents.take();
+                    let ensured = match parents.filter(|_| kind == ErrorKind::NoNode) {
+                        Some(parents) => self.create.ensure_parent(&orphan.path, parents).await,
+                        None => Ok(false),
                     };
-                    self.parents = false;
                     if !matches!(ensured, Ok(true)) {
                         orphan.armed = false;
                         return Err(ensured.err().unwrap_or(failed));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use zk_proto::OpCode;
 use zk_proto::records::DeleteRequest;
+use zk_proto::{ErrorCode, OpCode};
 
 use crate::client::Client;
 use crate::error::{ErrorKind, Result};
@@ -14,6 +14,23 @@ use crate::ops::recursive::DeleteRecursive;
 use crate::ops::retry::repetition::Repetition;
 
 /// Deletes a znode.
+///
+/// ```
+/// # #[cfg(feature = "testkit")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_embedded::Server::start().await?;
+/// # let zk = zk_client::Client::connect(server.connect_string()).await?;
+/// zk.create("/job", "").await?;
+/// zk.delete("/job").version(0).await?;
+/// assert!(!zk.delete("/job").quietly().await?); // it is not there
+///
+/// zk.create("/jobs/1/log", "").parents().await?;
+/// zk.delete("/jobs").recursive().await?;
+/// # Ok(()) }
+/// # #[cfg(not(feature = "testkit"))]
+/// # fn main() {}
+/// ```
 ///
 /// # Errors
 /// [`NoNode`](ErrorKind::NoNode), [`NotEmpty`](ErrorKind::NotEmpty),
@@ -45,6 +62,16 @@ impl<'a> Delete<'a> {
     pub fn version(mut self, version: i32) -> Self {
         self.version = version;
         self
+    }
+
+    /// Succeeds also if the znode does not exist. The output says whether this request deleted it.
+    pub fn quietly(self) -> DeleteQuietly<'a> {
+        DeleteQuietly {
+            client: self.client,
+            path: self.path,
+            version: self.version,
+            deadline: self.deadline,
+        }
     }
 
     /// Deletes everything below it first.
@@ -105,6 +132,41 @@ impl<'a> Delete<'a> {
 }
 
 operation!(Delete -> ());
+
+/// [`Delete`], for which a missing znode is no error. Made by [`Delete::quietly`]. The output is
+/// false if the znode did not exist.
+///
+/// # Errors
+/// Those of [`Delete`], except [`NoNode`](ErrorKind::NoNode).
+///
+/// # Cancel safety
+/// Dropping the future does not stop a request that is on the wire.
+#[derive(Debug)]
+#[must_use = "operations do nothing unless awaited or submitted"]
+pub struct DeleteQuietly<'a> {
+    client: &'a Client,
+    path: &'a str,
+    version: i32,
+    deadline: Option<Duration>,
+}
+
+impl DeleteQuietly<'_> {
+    /// Puts the request on the wire.
+    pub fn submit(self) -> Pending<bool> {
+        let record = DeleteRequest {
+            path: self.client.root().wire(self.path),
+            version: self.version,
+        };
+        Call::write(self.client, OpCode::Delete, self.path)
+            .deadline(self.deadline)
+            .submit(&record, |reply, _| match reply.result {
+                Err(ErrorCode::NoNode) => Ok(false),
+                _ => reply.body().map(|_| true),
+            })
+    }
+}
+
+operation!(DeleteQuietly -> bool);
 
 /// Repeats a deletion that has been submitted until the znode is gone.
 pub(crate) async fn delete_for_good(

@@ -15,6 +15,26 @@ use crate::watch::Watch;
 
 /// Reads a znode's stat; `None` if the znode does not exist.
 ///
+/// ```
+/// # #[cfg(feature = "testkit")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_embedded::Server::start().await?;
+/// # let zk = zk_client::Client::connect(server.connect_string()).await?;
+/// assert!(zk.exists("/ready").await?.is_none());
+///
+/// // Waits until there is a znode. The watch is set whether there is one or not.
+/// let (stat, watch) = zk.exists("/ready").watch().await?;
+/// zk.create("/ready", "").await?;
+/// if stat.is_none() {
+///     watch.await;
+/// }
+/// assert!(zk.exists("/ready").await?.is_some());
+/// # Ok(()) }
+/// # #[cfg(not(feature = "testkit"))]
+/// # fn main() {}
+/// ```
+///
 /// # Errors
 /// [`NoAuth`](crate::ErrorKind::NoAuth) from servers of version 3.9.2 or newer.
 ///

@@ -10,29 +10,38 @@ pub(crate) mod add_watch;
 pub(crate) mod children;
 pub(crate) mod cleanup;
 mod close;
+pub(crate) mod command;
 pub(crate) mod consistent_read;
 pub(crate) mod create;
 pub(crate) mod create_or_exists;
+pub(crate) mod create_or_set;
 pub(crate) mod create_parents;
 pub(crate) mod create_protected;
 pub(crate) mod delete;
 pub(crate) mod descendants;
 pub(crate) mod ensemble;
+pub(crate) mod ensure_path;
 pub(crate) mod exists;
 mod explain;
 pub(crate) mod get;
 pub(crate) mod guid;
+pub(crate) mod idempotent;
 pub(crate) mod multi;
-mod multi_body;
+pub(crate) mod multi_body;
 pub(crate) mod multi_read;
 mod operation;
+pub(crate) mod parents;
 pub(crate) mod pending;
 pub(crate) mod recursive;
 pub(crate) mod retry;
+pub(crate) mod room;
 pub(crate) mod set;
 pub(crate) mod sync;
 mod update;
+pub(crate) mod wait_for_room;
+pub(crate) mod walk;
 pub(crate) mod whoami;
+pub(crate) mod window;
 
 use zk_proto::Acl;
 
@@ -44,13 +53,15 @@ use self::create::Create;
 use self::delete::Delete;
 use self::descendants::{Count, Ephemerals};
 use self::ensemble::{GetConfig, Reconfig};
+use self::ensure_path::EnsurePath;
 use self::exists::Exists;
 use self::get::Get;
 use self::multi::Multi;
 use self::multi_read::MultiRead;
-use self::recursive::EnsurePath;
 use self::set::Set;
 use self::sync::SyncOp;
+use self::wait_for_room::WaitForRoom;
+use self::walk::Descendants;
 use self::whoami::WhoAmI;
 use crate::client::Client;
 use crate::watch::WatchMode;
@@ -85,6 +96,12 @@ impl Client {
     #[doc(alias = "getAllChildrenNumber")]
     pub fn count<'a>(&'a self, path: &'a str) -> Count<'a> {
         Count::new(self, path)
+    }
+
+    /// Lists the paths of all znodes below a znode, as a stream.
+    #[doc(alias = "visitSubTreeDFS")]
+    pub fn descendants<'a>(&'a self, path: &'a str) -> Descendants<'a> {
+        Descendants::new(self, path)
     }
 
     /// Lists this session's ephemeral znodes, at and below this handle's root.
@@ -140,6 +157,16 @@ impl Client {
     }
 }
 
+/// Limits.
+impl Client {
+    /// Waits until one more request may be outstanding, and returns a handle whose first request has
+    /// that room: for programs that make requests faster than the servers answer them.
+    #[doc(alias = "back-pressure")]
+    pub fn wait_for_room(&self) -> WaitForRoom<'_> {
+        WaitForRoom::new(self)
+    }
+}
+
 /// Permissions and identity.
 impl Client {
     /// Reads a znode's ACL.
@@ -179,6 +206,7 @@ impl Client {
     }
 
     /// Changes the configuration of the ensemble: adds, changes and removes servers.
+    #[doc(alias = "reconfigure")]
     pub fn reconfig(&self) -> Reconfig<'_> {
         Reconfig::new(self)
     }

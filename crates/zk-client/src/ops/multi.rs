@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use zk_proto::records::{
-    CheckVersionRequest, DeleteRequest, MultiOp, MultiResponse, MultiResult, SetDataRequest,
-};
+use zk_proto::records::{CheckVersionRequest, DeleteRequest, MultiOp, MultiResponse, MultiResult};
 use zk_proto::{CreateMode, OpCode, Stat};
 
 use crate::client::Client;
@@ -13,8 +11,10 @@ use crate::ops::create::{Create, strip};
 use crate::ops::multi_body::OpList;
 use crate::ops::operation::operation;
 use crate::ops::pending::{ANY_VERSION, Call, Pending, validate};
+use crate::ops::set::Set;
 
 /// What an operation of a transaction did.
+#[doc(alias = "CuratorTransactionResult")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpResult {
@@ -22,7 +22,8 @@ pub enum OpResult {
     Created {
         /// Its path, with the number that the server gave to a sequential znode.
         path: String,
-        /// Its stat; `None` from servers before 3.9 (ZOOKEEPER-4026).
+        /// Its stat; `None` from servers before 3.9 (ZOOKEEPER-4026), and if the reply was lost and the
+        /// znode has changed since ([`Multi::retry`]).
         stat: Option<Stat>,
     },
     /// A znode's data were set.
@@ -31,6 +32,9 @@ pub enum OpResult {
     Deleted,
     /// The znode had the version.
     Checked,
+    /// The operation took effect, and its result was lost with the reply: the name of a sequential
+    /// znode, or a stat that has changed since. Only of [`Multi::retry`].
+    Applied,
 }
 
 /// Several writes that take effect together or not at all.
@@ -66,12 +70,14 @@ pub enum OpResult {
 ///
 /// # Cancel safety
 /// Dropping the future does not stop a transaction that is on the wire.
+#[doc(alias = "TransactionRequest")]
+#[doc(alias = "CuratorOp")]
 #[derive(Debug)]
 #[must_use = "transactions do nothing unless committed"]
 pub struct Multi<'a> {
-    client: &'a Client,
-    ops: OpList,
-    deadline: Option<Duration>,
+    pub(crate) client: &'a Client,
+    pub(crate) ops: OpList,
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl<'a> Multi<'a> {
@@ -123,13 +129,15 @@ impl<'a> Multi<'a> {
     }
 
     /// Replaces a znode's data if they have this version.
-    pub fn set_version(mut self, path: &str, data: impl AsRef<[u8]>, version: i32) -> Self {
-        let request = SetDataRequest {
-            path: self.client.root().wire(path),
-            data: Some(data.as_ref()),
-            version,
-        };
-        self.ops.push(path, &MultiOp::SetData(request));
+    pub fn set_version(self, path: &str, data: impl AsRef<[u8]>, version: i32) -> Self {
+        let set = self.client.set(path, data).version(version);
+        self.set_as(set)
+    }
+
+    /// Replaces a znode's data as the builder says: `tx.set_as(zk.set("/a", "").null())`. Its deadline
+    /// is the transaction's.
+    pub fn set_as<D: AsRef<[u8]>>(mut self, set: Set<'_, D>) -> Self {
+        self.ops.push(set.path, &MultiOp::SetData(set.record()));
         self
     }
 
@@ -151,11 +159,20 @@ impl<'a> Multi<'a> {
     /// Puts the transaction on the wire. Its results are those of its operations, in order.
     #[doc(alias = "submit")]
     pub fn commit(self) -> Pending<Vec<OpResult>> {
-        let call = Call::write(self.client, OpCode::Multi, "")
-            .without_path_check()
-            .deadline(self.deadline);
-        self.ops.submit(call, OpCode::Multi, written)
+        submit(self.client, self.ops, self.deadline)
     }
+}
+
+/// Puts a transaction on the wire.
+pub(crate) fn submit(
+    client: &Client,
+    ops: OpList,
+    deadline: Option<Duration>,
+) -> Pending<Vec<OpResult>> {
+    let call = Call::write(client, OpCode::Multi, "")
+        .without_path_check()
+        .deadline(deadline);
+    ops.submit(call, OpCode::Multi, written)
 }
 
 operation!(Multi -> Vec<OpResult>; commit);

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use zk_proto::records::{MultiHeader, MultiOp, MultiResponse, MultiResult};
-use zk_proto::{Decoder, Encode, OpCode};
+use zk_proto::{Decode, Decoder, Encode, OpCode};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::session::requests::Reply;
 
 /// Operations, encoded as they are added.
 #[derive(Debug, Default)]
-pub(super) struct OpList {
+pub(crate) struct OpList {
     encoded: BytesMut,
     sent: SentOps,
     /// The error of the first invalid operation.
@@ -21,7 +21,7 @@ pub(super) struct OpList {
 }
 
 /// What is kept of the operations to decode their results.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct SentOps {
     kinds: Vec<OpCode>,
     /// The paths, with commas in between.
@@ -45,6 +45,17 @@ impl OpList {
 
     pub(super) fn refuse(&mut self, error: Error) {
         self.invalid.get_or_insert(error);
+    }
+
+    /// The same operations for several requests, unless they are invalid or there is none.
+    pub(crate) fn into_repeatable(self) -> std::result::Result<RepeatableOps, OpList> {
+        if self.invalid.is_some() || self.sent.kinds.is_empty() {
+            return Err(self);
+        }
+        Ok(RepeatableOps {
+            encoded: self.encoded.freeze(),
+            sent: self.sent,
+        })
     }
 
     /// Puts the operations on the wire as one request; `read` turns their results into its output.
@@ -75,6 +86,37 @@ impl OpList {
                     .and_then(|results| read(results, client))
                     .map_err(|error| sent.locate(op, error))
             })
+    }
+}
+
+/// Valid operations for several requests.
+#[derive(Debug)]
+pub(crate) struct RepeatableOps {
+    encoded: Bytes,
+    sent: SentOps,
+}
+
+impl RepeatableOps {
+    /// The operations, for another request.
+    pub(crate) fn again(&self) -> OpList {
+        OpList {
+            encoded: BytesMut::from(&*self.encoded),
+            sent: self.sent.clone(),
+            invalid: None,
+        }
+    }
+
+    /// The operations, each with its path as the caller gave it.
+    pub(crate) fn decode(&self) -> Result<Vec<(&str, MultiOp<'_>)>> {
+        let mut input = Decoder::new(&self.encoded);
+        let ops = self.sent.spans.iter().map(|span| {
+            let path = self.sent.paths.get(span.clone()).unwrap_or_default();
+            let op = MultiHeader::decode(&mut input)
+                .and_then(|header| MultiOp::decode(header, &mut input))
+                .map_err(Error::malformed)?;
+            Ok((path, op))
+        });
+        ops.collect()
     }
 }
 

@@ -16,6 +16,23 @@ use crate::ops::pending::{Call, Pending};
 
 /// Several reads in one request, each with its own result. Needs servers of version 3.6 or newer.
 ///
+/// ```
+/// # #[cfg(feature = "testkit")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_embedded::Server::start().await?;
+/// # let zk = zk_client::Client::connect(server.connect_string()).await?;
+/// use zk_client::ReadResult;
+///
+/// zk.create("/a", "1").await?;
+/// let results = zk.multi_read().get("/a").children("/missing").await?;
+/// assert!(matches!(&results[0], ReadResult::Data(data, _) if data == "1"));
+/// assert!(matches!(results[1], ReadResult::Refused(_)));
+/// # Ok(()) }
+/// # #[cfg(not(feature = "testkit"))]
+/// # fn main() {}
+/// ```
+///
 /// # Errors
 /// Of the request as a whole; what is wrong with one read is in its result.
 ///

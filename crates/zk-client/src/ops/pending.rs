@@ -23,7 +23,7 @@ use crate::session::requests::{Answer, Reply, SlotKey};
 use crate::session::watches::{WatchIntent, WatchKind};
 use crate::session::{OpSet, Request};
 use crate::shared::now;
-use crate::telemetry::Observed;
+use crate::telemetry::request::Observed;
 
 /// Matches any version of a znode.
 pub(crate) const ANY_VERSION: i32 = -1;
@@ -177,7 +177,7 @@ impl<'a> Call<'a> {
 
     fn submit_decoding<T>(self, record: &dyn Encode, decoder: Decoder<T>) -> Pending<T> {
         let submitted = now();
-        let observed = Observed::submitted(self.options.op, self.path);
+        let observed = Observed::submitted(self.client.shared(), self.options.op, self.path);
         let progress = match self.enqueue(submitted, record) {
             Ok(key) => Progress::Waiting(key),
             Err(error) => Progress::Failed(error),
@@ -216,6 +216,7 @@ impl<'a> Call<'a> {
             deadline: self.due(now),
             cleanup: self.client.is_for_cleanup(),
             only_in: self.client.only_in(),
+            room: self.client.take_room(),
         };
         self.client
             .shared()
@@ -269,6 +270,8 @@ pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// # Cancel safety
 /// Dropping it discards the reply. A request on the wire may still be executed; a request that waits
 /// for a connection is not sent. A watch that the request sets is removed.
+#[doc(alias = "IAsyncResult")]
+#[doc(alias = "AsyncCallback")]
 #[must_use = "futures do nothing unless awaited; the operation itself has been submitted"]
 pub struct Pending<T> {
     client: Client,
@@ -301,7 +304,7 @@ impl<T> Pending<T> {
             client: client.clone(),
             op,
             submitted: now(),
-            observed: Observed::submitted(op, path),
+            observed: Observed::submitted(client.shared(), op, path),
             progress,
             decoder: Decoder::Fn(decode),
             output: PhantomData,
@@ -323,6 +326,14 @@ impl<T> Pending<T> {
     pub(crate) fn key(&self) -> Option<SlotKey> {
         match self.progress {
             Progress::Waiting(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Why the operation was not submitted.
+    pub(crate) fn refusal(&self) -> Option<&Error> {
+        match &self.progress {
+            Progress::Failed(error) => Some(error),
             _ => None,
         }
     }
@@ -414,9 +425,9 @@ impl<T> Future for Pending<T> {
                 Progress::Waiting(_) | Progress::Done => return Poll::Pending,
             }
         };
-        let (op, submitted) = (self.op, self.submitted);
-        self.observed
-            .done(op, submitted, seen, result.as_ref().err());
+        let this = &mut *self;
+        let (shared, failed) = (this.client.shared(), result.as_ref().err());
+        (this.observed).done(shared, this.op, this.submitted, seen, failed);
         Poll::Ready(result)
     }
 }
@@ -438,7 +449,7 @@ impl<T> Pending<T> {
 
 impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
-        self.observed.dropped(self.op);
+        self.observed.dropped(self.client.shared(), self.op);
         if let Progress::Waiting(key) = self.progress {
             self.client.shared().with(|core| core.abandon(now(), key));
         }

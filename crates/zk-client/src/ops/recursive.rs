@@ -1,208 +1,38 @@
-//! Operations on a whole path or subtree, made of several requests.
+//! Deleting a znode and everything below it.
 
 use std::time::Duration;
 
-use zk_proto::{Acl, path};
+use zk_proto::path;
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::ops::create::Created;
+use crate::ops::children::Children;
+use crate::ops::ensure_path::is_overload;
 use crate::ops::pending::{Boxed, Pending};
 use crate::ops::retry::repetition::Repetition;
+use crate::ops::window::Window;
 
-/// Creates the missing znodes of a path, persistent and empty. Those that exist stay as they are.
-///
-/// Begins with the last znode, so that no permission on the znodes above is needed where they exist
-/// (CURATOR-715). In a chroot, the znodes of the chroot are created, too: `ensure_path("/")`
-/// creates exactly those.
-///
-/// # Errors
-/// Those of [`Create`](crate::Create), except [`NodeExists`](ErrorKind::NodeExists). Requests are
-/// repeated after a lost connection, or a lost session unless that ends the client; after ten such
-/// losses at the same znode, the error is the last one. After an overload
-/// ([`Throttled`](ErrorKind::Throttled), [`QueueFull`](ErrorKind::QueueFull)) requests are repeated
-/// until the deadline.
-///
-/// # Cancel safety
-/// Dropping the future leaves the znodes that were created.
-#[derive(Debug)]
-#[must_use = "operations do nothing unless awaited or submitted"]
-pub struct EnsurePath<'a> {
-    client: &'a Client,
-    path: &'a str,
-    acl: Option<Vec<Acl>>,
-    container: bool,
-    deadline: Option<Duration>,
-}
-
-impl<'a> EnsurePath<'a> {
-    pub(crate) fn new(client: &'a Client, path: &'a str) -> Self {
-        EnsurePath {
-            client,
-            path,
-            acl: None,
-            container: false,
-            deadline: None,
-        }
-    }
-
-    /// The ACL of the created znodes.
-    pub fn acl(mut self, acl: impl Into<Vec<Acl>>) -> Self {
-        self.acl = Some(acl.into());
-        self
-    }
-
-    /// The last znode of the path is a container: the server deletes it some time after its last
-    /// child. On servers without containers it is persistent.
-    pub fn container(mut self) -> Self {
-        self.container = true;
-        self
-    }
-
-    /// How long all requests together may take; by default each has the client's deadline.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
-        self
-    }
-
-    /// Puts the first request on the wire. The future makes the others, and borrows nothing.
-    pub fn submit(self) -> Boxed<()> {
-        let client = self.client.within(self.deadline);
-        let client = match self.acl {
-            Some(acl) => client.with_acl(acl),
-            None => client,
-        };
-        // The chroot's znodes lie outside the handle's root.
-        let full = client.root().join(self.path);
-        let client = client.unrooted();
-        let mut creation = PathCreation {
-            client,
-            missing: vec![full],
-            container: self.container,
-        };
-        let first = creation.submit_next();
-        Box::pin(creation.run(first))
-    }
-}
-
-impl IntoFuture for EnsurePath<'_> {
-    type Output = Result<()>;
-    type IntoFuture = Boxed<()>;
-
-    fn into_future(self) -> Boxed<()> {
-        self.submit()
-    }
-}
-
-/// An [`EnsurePath`] that has been submitted.
-struct PathCreation {
-    /// A handle without a chroot.
-    client: Client,
-    /// The znodes still to create, the highest last.
-    missing: Vec<String>,
-    container: bool,
-}
-
-impl PathCreation {
-    /// Submits the creation of the highest missing znode; `None` if none is missing.
-    fn submit_next(&mut self) -> Option<Pending<Created>> {
-        // The real root always exists.
-        self.missing.pop_if(|path| path == "/");
-        let path = self.missing.last()?;
-        let create = self.client.create(path, b"");
-        Some(match self.container && self.missing.len() == 1 {
-            true => create.container().submit(),
-            false => create.submit(),
-        })
-    }
-
-    async fn run(mut self, mut next: Option<Pending<Created>>) -> Result<()> {
-        let mut repetition = Repetition::default();
-        while let Some(creating) = next {
-            match creating.await {
-                Ok(_) => {
-                    repetition.reset();
-                    self.missing.pop();
-                }
-                Err(error) => self.recover(error, &mut repetition).await?,
-            }
-            next = self.submit_next();
-        }
-        Ok(())
-    }
-
-    /// Takes the error of the highest missing znode's creation, and returns it unless there is
-    /// something else to try.
-    async fn recover(&mut self, error: Error, repetition: &mut Repetition) -> Result<()> {
-        let Some(path) = self.missing.last() else {
-            return Err(error);
-        };
-        match (error.kind(), path::parent(path)) {
-            (ErrorKind::NodeExists, _) => {
-                self.missing.pop();
-            }
-            // Servers check the parent's ACL first, even if the znode exists.
-            (ErrorKind::NoAuth, _) => match self.client.exists(path).await {
-                Ok(Some(_)) => {
-                    self.missing.pop();
-                }
-                Ok(None) => return Err(error),
-                Err(look) if passes(&look) && repetition.may_go_on(&look) => {
-                    tokio::time::sleep(repetition.next_delay()).await;
-                }
-                Err(look) => return Err(look),
-            },
-            (ErrorKind::NoNode, Some(parent)) => self.missing.push(parent.to_owned()),
-            // To create the znode twice is to create it once.
-            _ if (ends_one_of_many(&error, &self.client)
-                || (passes(&error) && error.is_transient()))
-                && repetition.may_go_on(&error) =>
-            {
-                tokio::time::sleep(repetition.next_delay()).await;
-            }
-            (ErrorKind::ConnectionLost, _) => return Err(error.with_retries_exhausted()),
-            _ => return Err(error),
-        }
-        Ok(())
-    }
-}
-
-/// Whether the session has ended, and the same request can be made in the next one: the znodes are
-/// persistent.
-fn ends_one_of_many(error: &Error, client: &Client) -> bool {
-    let goes_on = || client.shared().with(|core| core.refusal().is_none());
-    error.kind() == ErrorKind::SessionExpired && client.only_in().is_none() && goes_on()
-}
-
-/// Whether the same request may succeed later, in the same session.
-fn passes(error: &Error) -> bool {
-    let is_replaced = error.kind() == ErrorKind::Unimplemented && error.is_retryable();
-    is_replaced
-        || is_overload(error)
-        || matches!(error.kind(), ErrorKind::ConnectionLost | ErrorKind::Server)
-}
-
-/// Whether the request was not executed because there were too many.
-fn is_overload(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Throttled | ErrorKind::QueueFull)
-}
-
-crate::ops::operation::blocking!([<'a>] EnsurePath<'a>, (), |op| op.client);
-crate::ops::operation::blocking!([<'a>] DeleteRecursive<'a>, (), |op| op.client);
-
-/// How many deletions are outstanding at once.
-const WINDOW: usize = 256;
 /// How many rounds in a row may end without progress.
 const MAX_LOSSES: u32 = 10;
 
 /// Deletes a znode and everything below it, the lowest first, many at a time. Znodes that other
 /// clients create meanwhile are deleted, too; znodes that other clients delete are no error.
 ///
+/// # Cost
+/// A request for each znode. One that has children is listed as well, and its deletion is refused once
+/// for each level below it. At most 256 requests are outstanding at once, and a quarter of
+/// [`max_outstanding`](crate::ClientBuilder::max_outstanding); fewer after an overload.
+///
+/// The deletion of 100,000 znodes took 8.6 s with Apache ZooKeeper 3.9.5 on the same machine, of two
+/// busy cores, and 4.2 s with `zk-embedded`, in a debug build.
+///
 /// # Errors
 /// Those of [`Delete`](crate::Delete); [`NoNode`](ErrorKind::NoNode) only if the znode did not
-/// exist at the beginning. Requests are repeated after a lost connection or session, and after an
-/// overload ([`Throttled`](ErrorKind::Throttled), [`QueueFull`](ErrorKind::QueueFull)); after ten
-/// rounds in a row without any other reply, the error is the last one.
+/// exist at the beginning. Requests are repeated after a lost connection or session, after an overload
+/// ([`Throttled`](ErrorKind::Throttled), [`QueueFull`](ErrorKind::QueueFull)), and if the server
+/// [ran out of time](crate::ErrorCode::is_timeout); after ten rounds in a row without any other
+/// reply, the error is the last one. The znodes that were deleted before an error stay deleted, and
+/// another call deletes the others.
 ///
 /// # Cancel safety
 /// Dropping the future leaves the znodes that have not been deleted yet.
@@ -211,6 +41,10 @@ const MAX_LOSSES: u32 = 10;
 pub struct DeleteRecursive<'a> {
     client: &'a Client,
     path: &'a str,
+    /// Only what is below the znode.
+    keeps: bool,
+    /// A znode that does not exist is no error.
+    quietly: bool,
     deadline: Option<Duration>,
 }
 
@@ -219,8 +53,23 @@ impl<'a> DeleteRecursive<'a> {
         DeleteRecursive {
             client,
             path,
+            keeps: false,
+            quietly: false,
             deadline,
         }
+    }
+
+    /// Deletes everything below the znode, and keeps the znode.
+    #[doc(alias = "deleteChildren")]
+    pub fn children_only(mut self) -> Self {
+        self.keeps = true;
+        self
+    }
+
+    /// Succeeds also if the znode did not exist.
+    pub fn quietly(mut self) -> Self {
+        self.quietly = true;
+        self
     }
 
     /// How long all requests together may take; by default each has the client's deadline.
@@ -232,15 +81,35 @@ impl<'a> DeleteRecursive<'a> {
     /// Puts the first request on the wire. The future makes the others, and borrows nothing.
     pub fn submit(self) -> Boxed<()> {
         let client = self.client.within(self.deadline);
-        let mut deletion = Deletion::of(self.path);
+        let quietly = self.quietly;
+        let mut deletion = Deletion::of(self.path, &client);
+        if self.keeps {
+            deletion.found = true;
+            let mut listing = client.children(self.path).submit();
+            return Box::pin(async move {
+                let root = deletion.stack.pop();
+                let root = root.map(|root| root.path).unwrap_or_default();
+                let names = loop {
+                    match listing.await {
+                        Ok(names) => break names,
+                        Err(error) if quietly && error.kind() == ErrorKind::NoNode => return Ok(()),
+                        Err(error) if is_repeated(&error) => deletion.pause(error).await?,
+                        Err(error) => return Err(error),
+                    }
+                    listing = client.children(&root).submit();
+                };
+                deletion.progressed();
+                deletion.stack = below(&root, &names);
+                deletion.finish(&client).await
+            });
+        }
         let first = deletion.submit_batch(&client);
         Box::pin(async move {
-            deletion.finish_batch(first, &client).await?;
-            while !deletion.stack.is_empty() {
-                let batch = deletion.submit_batch(&client);
-                deletion.finish_batch(batch, &client).await?;
+            match deletion.finish_batch(first, &client).await {
+                Err(error) if quietly && error.kind() == ErrorKind::NoNode => return Ok(()),
+                done => done?,
             }
-            Ok(())
+            deletion.finish(&client).await
         })
     }
 }
@@ -262,33 +131,47 @@ struct Deletion {
     found: bool,
     losses: u32,
     pauses: Repetition,
+    window: Window,
 }
 
 struct Doomed {
     path: String,
     /// The children have been put on the stack.
     listed: bool,
+    /// The last deletion was refused because there are children.
+    refused: bool,
 }
 
 /// Znodes with their deletions, in the order in which the servers execute them.
 type Batch = Vec<(Doomed, Pending<()>)>;
 
 impl Deletion {
-    fn of(path: &str) -> Self {
+    fn of(path: &str, client: &Client) -> Self {
         Deletion {
             stack: vec![Doomed {
                 path: path.to_owned(),
                 listed: false,
+                refused: false,
             }],
             found: false,
             losses: 0,
             pauses: Repetition::default(),
+            window: Window::of(client),
         }
+    }
+
+    /// Deletes all that is left.
+    async fn finish(mut self, client: &Client) -> Result<()> {
+        while !self.stack.is_empty() {
+            let batch = self.submit_batch(client);
+            self.finish_batch(batch, client).await?;
+        }
+        Ok(())
     }
 
     /// Submits the deletion of the last znodes of the stack.
     fn submit_batch(&mut self, client: &Client) -> Batch {
-        let rest = self.stack.len().saturating_sub(WINDOW);
+        let rest = self.stack.len().saturating_sub(self.window.size());
         // Servers execute them in this order, children before their parents.
         let doomed = self.stack.drain(rest..).rev();
         doomed
@@ -301,27 +184,28 @@ impl Deletion {
 
     /// Waits for the replies, and puts the znodes back that could not be deleted yet.
     async fn finish_batch(&mut self, batch: Batch, client: &Client) -> Result<()> {
+        let requests = batch.len();
         let mut remaining = Vec::<Doomed>::new();
-        let (mut lost, mut failed, mut answered) = (None, None, false);
+        let (mut lost, mut failed, mut answered) = (None, None, 0);
         for (mut doomed, reply) in batch {
             let Err(error) = reply.await else {
-                (self.found, answered) = (true, true);
+                (self.found, self.losses) = (true, 0);
+                answered += 1;
                 continue;
             };
+            doomed.refused = error.kind() == ErrorKind::NotEmpty;
             match error.kind() {
-                ErrorKind::NoNode if self.found => answered = true,
+                ErrorKind::NoNode if self.found => answered += 1,
                 ErrorKind::NotEmpty => {
-                    (self.found, answered) = (true, true);
+                    self.found = true;
+                    answered += 1;
                     // If nothing that was listed is left below, another client has created a child.
                     doomed.listed &= remaining
                         .last()
                         .is_some_and(|last| is_below(&last.path, &doomed.path));
                     remaining.push(doomed);
                 }
-                ErrorKind::ConnectionLost
-                | ErrorKind::SessionExpired
-                | ErrorKind::QueueFull
-                | ErrorKind::Throttled => {
+                _ if is_repeated(&error) => {
                     self.found |= error.outcome() == Outcome::Unknown;
                     // A deletion can be repeated without harm, but not before those below it.
                     remaining.push(doomed);
@@ -333,17 +217,24 @@ impl Deletion {
         if let Some(error) = failed {
             return Err(error);
         }
+        (0..answered).for_each(|_| self.window.handle_reply());
         let Some(error) = lost else {
             return self.put_back(remaining, client).await;
         };
+        if is_overload(&error) {
+            self.window.handle_overload(requests);
+            if answered > 0 {
+                return self.put_back(remaining, client).await;
+            }
+        }
         // The answers to the next attempt say which znodes have to be listed.
         self.stack.extend(remaining.into_iter().rev());
         match answered {
-            true => {
+            0 => self.pause(error).await,
+            _ => {
                 self.progressed();
                 Ok(())
             }
-            false => self.pause(error).await,
         }
     }
 
@@ -362,14 +253,18 @@ impl Deletion {
         Ok(())
     }
 
-    /// Puts back the znodes that have children, and those of their children that were not listed.
+    /// Puts back the znodes that were not deleted, and the children of those that have children that were
+    /// not listed.
     async fn put_back(&mut self, remaining: Vec<Doomed>, client: &Client) -> Result<()> {
         let lists: Vec<_> = remaining
             .iter()
             .rev()
-            .map(|doomed| (!doomed.listed).then(|| client.children(&doomed.path).submit()))
+            .map(|doomed| {
+                let has_unlisted = doomed.refused && !doomed.listed;
+                has_unlisted.then(|| client.children(&doomed.path).submit())
+            })
             .collect();
-        let (mut overload, mut listed) = (None, false);
+        let (mut lost, mut listed) = (None, false);
         for (mut doomed, list) in remaining.into_iter().rev().zip(lists) {
             let Some(list) = list else {
                 self.stack.push(doomed);
@@ -379,24 +274,20 @@ impl Deletion {
                 Ok(names) => names,
                 Err(error) if error.kind() == ErrorKind::NoNode => continue,
                 // The answer to the next deletion says that the znode has to be listed.
-                Err(error) if is_overload(&error) => {
+                Err(error) if is_repeated(&error) => {
                     self.stack.push(doomed);
-                    overload = Some(error);
+                    lost = Some(error);
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             listed = true;
             doomed.listed = true;
-            let children = names.iter().map(|name| Doomed {
-                path: path::join(&doomed.path, name),
-                listed: false,
-            });
-            let children: Vec<_> = children.collect();
+            let children = below(&doomed.path, &names);
             self.stack.push(doomed);
             self.stack.extend(children);
         }
-        match overload {
+        match lost {
             Some(error) if !listed => self.pause(error).await,
             _ => {
                 self.progressed();
@@ -406,9 +297,31 @@ impl Deletion {
     }
 }
 
+/// Whether a request is made again: the reply was lost, the server ran out of time, or there were too many requests.
+fn is_repeated(error: &Error) -> bool {
+    is_overload(error)
+        || match error.kind() {
+            ErrorKind::ConnectionLost | ErrorKind::SessionExpired => true,
+            ErrorKind::Server => error.is_transient(),
+            _ => false,
+        }
+}
+
+/// The children of a znode, not listed yet.
+fn below(parent: &str, names: &Children) -> Vec<Doomed> {
+    let children = names.iter().map(|name| Doomed {
+        path: path::join(parent, name),
+        listed: false,
+        refused: false,
+    });
+    children.collect()
+}
+
 fn is_below(path: &str, above: &str) -> bool {
     above == "/"
         || path
             .strip_prefix(above)
             .is_some_and(|rest| rest.starts_with('/'))
 }
+
+crate::ops::operation::blocking!([<'a>] DeleteRecursive<'a>, (), |op| op.client);

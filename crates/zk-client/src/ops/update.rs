@@ -5,7 +5,6 @@ use zk_proto::Stat;
 
 use crate::client::Client;
 use crate::error::{ErrorKind, Outcome, Result};
-use crate::ops::retry::RetryPolicy;
 use crate::ops::retry::conditional::set_with_retries;
 
 impl Client {
@@ -27,7 +26,7 @@ impl Client {
     /// `change` is called once for each attempt. If it returns `None`, nothing is set, and the output
     /// is what was read.
     ///
-    /// Failures without effect are retried as the default [`RetryPolicy`] says. If the reply to an
+    /// Failures without effect are retried as the client's [`retry_policy`](Self::retry_policy) says. If the reply to an
     /// attempt is lost, the client reads the znode. It starts again if the attempt had no effect.
     /// If the attempt may have had one, the outcome is [`Outcome::Unknown`], also where the new data are
     /// found: another client may have written the same. So no call counts twice, and a call that
@@ -59,7 +58,7 @@ where
     F: FnMut(&[u8]) -> Option<D>,
     D: Into<Bytes>,
 {
-    let policy = RetryPolicy::default();
+    let policy = client.retry_policy().clone();
     let get = || client.get(&path).submit();
     let (mut data, mut stat) = client.retry_read(&policy, get).await?;
     loop {

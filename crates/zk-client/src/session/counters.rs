@@ -122,3 +122,40 @@ impl Counters {
         self.changed && std::mem::take(&mut self.changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The log and the metrics look only after a change.
+    #[test]
+    fn each_change_is_seen_once() {
+        let mut counters = Counters::default();
+        assert!(!counters.take_changed());
+        counters.sent(0);
+        counters.set_watches(WatchCounters::default());
+        assert!(!counters.take_changed());
+        let delivered = WatchCounters {
+            events: 1,
+            ..WatchCounters::default()
+        };
+        type Change<'a> = &'a dyn Fn(&mut Counters);
+        let changes: [(Change<'_>, bool); 5] = [
+            (&|counters| counters.sent(1), cfg!(feature = "metrics")),
+            (&|counters| counters.received(1), cfg!(feature = "metrics")),
+            (&|counters| counters.traffic_mut().pings += 1, true),
+            (&|counters| counters.set_watches(delivered), true),
+            (&Counters::mark_changed, true),
+        ];
+        for (change, counts) in changes {
+            change(&mut counters);
+            assert_eq!(counters.take_changed(), counts);
+            assert!(!counters.take_changed());
+        }
+        // A change that does not count leaves an earlier one as it is.
+        counters.mark_changed();
+        counters.set_watches(delivered);
+        counters.sent(0);
+        assert!(counters.take_changed());
+    }
+}

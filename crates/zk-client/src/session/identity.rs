@@ -91,14 +91,15 @@ impl Session {
         }
     }
 
-    /// A session that was detached from another client. It may have expired meanwhile.
-    pub(crate) fn resume(now: Instant, token: SessionToken) -> Self {
+    /// A session of another client. It may have expired meanwhile. `requested` is the timeout to
+    /// request if the token has none.
+    pub(crate) fn resume(now: Instant, token: SessionToken, requested: Duration) -> Self {
         Session {
             id: token.id,
             password: token.password,
             epoch: 1,
             last_zxid: token.last_zxid,
-            ..Session::new(now, token.timeout)
+            ..Session::new(now, token.timeout.unwrap_or(requested))
         }
     }
 
@@ -107,7 +108,7 @@ impl Session {
         self.exists().then(|| SessionToken {
             id: self.id,
             password: self.password.clone(),
-            timeout: self.timeout,
+            timeout: Some(self.timeout),
             last_zxid: self.last_zxid,
         })
     }
@@ -295,6 +296,13 @@ impl Session {
         self.last_contact + self.timeout * 4 / 3
     }
 
+    /// How long the servers hold the session, if no connection comes; `None` once they may have ended it,
+    /// or had none of its connections for another reason.
+    pub(crate) fn time_left(&self, now: Instant) -> Option<Duration> {
+        let left = (self.last_contact + self.timeout).saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+
     /// The time before which no server can have ended the session, as far as replies of any server prove
     /// it. A server counts from its receipt of the latest request that it answered, which is later than
     /// the submission; a part of the timeout is reserved for clocks that run at different speeds.
@@ -424,7 +432,7 @@ mod tests {
         let mut session = connected(now);
         session.password = SessionPassword::new(vec![7; 16].into());
         session.handle_zxid(Zxid(40));
-        let resumed = Session::resume(now, session.token().unwrap());
+        let resumed = Session::resume(now, session.token().unwrap(), Duration::ZERO);
         let request = resumed.connect_request(false);
         assert_eq!(
             (request.session_id, request.last_zxid_seen),
@@ -432,6 +440,9 @@ mod tests {
         );
         assert_eq!(request.password.as_bytes(), [7; 16]);
         assert_eq!((resumed.epoch(), request.timeout_ms), (1, 6000));
+        let foreign = SessionToken::new(SessionId(5), [7; 16]);
+        let resumed = Session::resume(now, foreign, Duration::from_secs(9));
+        assert_eq!(resumed.connect_request(false).timeout_ms, 9000);
         assert!(Session::new(now, Duration::ZERO).token().is_none());
     }
 

@@ -66,6 +66,7 @@ use self::counters::Counters;
 use self::requests::Requests;
 use self::servers::config_follower::ConfigFollower;
 use self::servers::health::ServerHealth;
+use self::servers::outage::Outage;
 use self::servers::relocation::Relocation;
 use self::shutdown::Shutdown;
 use self::state_tracker::StateTracker;
@@ -91,6 +92,7 @@ pub(crate) struct Core {
     abilities: ServerAbilities,
     config: ConfigFollower,
     health: ServerHealth,
+    outage: Outage,
     state: StateTracker,
     shutdown: Shutdown,
     counters: Counters,
@@ -116,6 +118,7 @@ impl Core {
             abilities: ServerAbilities::default(),
             config: ConfigFollower::default(),
             health: ServerHealth::default(),
+            outage: Outage::new(now),
             state: StateTracker::new(policy),
             shutdown: Shutdown::new(limits.close_timeout),
             counters: Counters::default(),
@@ -124,9 +127,9 @@ impl Core {
         }
     }
 
-    /// Resumes a session that was detached from another client.
+    /// Resumes a session of another client.
     pub(crate) fn resume(&mut self, now: Instant, token: SessionToken) {
-        self.session = Session::resume(now, token);
+        self.session = Session::resume(now, token, self.session.timeout());
         // The owner of the token knows the session, so its loss is announced.
         self.state.set_announced(self.session.epoch());
     }

@@ -8,6 +8,7 @@ use zk_transport::{Disconnect, Link};
 
 use crate::session::Core;
 use crate::session::counters::CounterSnapshot;
+use crate::session::servers::health::Verdict;
 use crate::session::state::State;
 use crate::session::state_readers::ReaderId;
 use crate::session::statistics::Statistics;
@@ -32,6 +33,7 @@ impl Core {
             ping_smoothed: pinged.map(|pinged| pinged.smoothed),
             outstanding: self.requests.outstanding(),
             parked: parked.clone().filter(|slot| slot.is_awaited()).count(),
+            waiting: self.requests.waiting_calls(),
             queue_bytes: parked.map(|slot| slot.record.len()).sum::<usize>()
                 + link.map_or(0, Link::pending_output),
             reads: counts.reads,
@@ -97,6 +99,11 @@ impl Core {
         Some((state, snapshot))
     }
 
+    /// How many connections have served the client.
+    pub(crate) fn connections(&self) -> u64 {
+        self.counters.traffic().connections
+    }
+
     /// An attempt to connect has failed. Does not count if the client gave it up, or if a server has
     /// answered that the session is over.
     pub(crate) fn note_failed_connection(&mut self, reason: &Disconnect) {
@@ -109,8 +116,8 @@ impl Core {
     }
 
     /// The last attempt at, or connection to, this server has failed.
-    pub(crate) fn note_failure(&mut self, host: &HostPort, reason: Disconnect) {
-        (self.health).note_failure(&self.relocation.hosts, host, reason);
+    pub(crate) fn note_failure(&mut self, now: Instant, host: &HostPort, reason: Disconnect) {
+        (self.health).note_failure(Some(now), &self.relocation.hosts, host, reason);
     }
 
     /// Why the servers do not accept this client, if they do not.
@@ -127,7 +134,7 @@ impl Core {
     }
 
     /// Why there will be no first session, once that is known; `waker` is woken then.
-    pub(crate) fn poll_connect_verdict(&mut self, waker: &Waker) -> Option<Disconnect> {
+    pub(crate) fn poll_connect_verdict(&mut self, waker: &Waker) -> Option<Verdict> {
         self.health.poll_connect_verdict(waker)
     }
 
@@ -138,9 +145,10 @@ impl Core {
 
     /// The last failure of each server, or each of its addresses, as text; or the driver's panic.
     pub(crate) fn failures(&self) -> String {
-        match &self.driver_panic {
-            Some(panic) => format!("the client's driver panicked: {panic}"),
-            None => self.health.describe(),
+        match (&self.driver_panic, self.outage.given_up()) {
+            (Some(panic), _) => format!("the client's driver panicked: {panic}"),
+            (None, Some(given_up)) => format!("{given_up}: {}", self.health.describe()),
+            (None, None) => self.health.describe(),
         }
     }
 }

@@ -121,6 +121,11 @@ mod tests {
         pub(super) static COMPARED: Cell<u64> = const { Cell::new(0) };
     }
 
+    #[test]
+    fn readers_are_ordered_by_their_number() {
+        assert!(ReaderId(1) < ReaderId(2) && ReaderId(2) > ReaderId(1));
+    }
+
     /// Comparisons for each of so many readers: to be added, to read twice and to leave.
     fn compared(readers: u64) -> u64 {
         let mut all = StateReaders::default();

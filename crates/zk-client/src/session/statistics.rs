@@ -39,6 +39,8 @@ pub struct Statistics {
     pub outstanding: usize,
     /// Those of them that wait for a connection.
     pub parked: usize,
+    /// Calls of [`wait_for_room`](crate::Client::wait_for_room) that wait.
+    pub waiting: usize,
     /// Bytes of requests that wait to be handed to a connection.
     pub queue_bytes: usize,
     /// Requests that are sent again after a connection is lost: reads, the setting of lasting

@@ -1,4 +1,4 @@
-//! Tokens of detached sessions.
+//! Tokens of sessions, by which another client continues them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,20 +9,26 @@ use zk_proto::{SessionId, SessionPassword, Zxid};
 
 use crate::error::{Error, Result};
 
-/// A session that was detached from its client by [`Client::detach`](crate::Client::detach), to be
-/// resumed by [`ClientBuilder::resume`](crate::ClientBuilder::resume): in this process, or in the one that
-/// replaces it.
+/// A session, to be continued by [`ClientBuilder::resume`](crate::ClientBuilder::resume): in this
+/// process, or in the one that replaces it. Made by [`Client::detach`](crate::Client::detach), which
+/// ends the client, by [`Client::session_token`](crate::Client::session_token) while the client
+/// lives, or from the id and the password of another client library by [`new`](Self::new).
 ///
-/// Its ephemeral znodes stay if it is resumed within its timeout. Its watches have ended.
+/// The session's ephemeral znodes stay if it is resumed within its timeout. Its watches have ended.
 ///
 /// A token is a secret: it gives access to the session, with everything that its credentials are
-/// allowed. So it is not `Clone`, its `Debug` shows the id only, and only [`expose`](Self::expose)
-/// returns its text. Two clients that resume the same session disconnect each other repeatedly: a server
-/// that accepts one closes the connection of the other.
+/// allowed. So it is not `Clone`, its `Debug` shows the id only, and only
+/// [`expose`](Self::expose), [`expose_password`](Self::expose_password) and its serialization with
+/// the feature `serde` return the secret. Two clients that resume the same session disconnect each
+/// other repeatedly: a server that accepts one closes the connection of the other. A
+/// [`SessionStore`](crate::SessionStore) excludes that for processes on one machine.
+#[derive(PartialEq, Eq)]
+#[doc(alias = "client_id")]
 pub struct SessionToken {
     pub(crate) id: SessionId,
     pub(crate) password: SessionPassword,
-    pub(crate) timeout: Duration,
+    /// As the server has granted it; none in a token of another client library.
+    pub(crate) timeout: Option<Duration>,
     pub(crate) last_zxid: Zxid,
 }
 
@@ -30,15 +36,47 @@ pub struct SessionToken {
 const VERSION: &str = "zk1";
 
 impl SessionToken {
+    /// The token of a session of another client library: kazoo's `client_id` is this pair, and
+    /// Java's client has it in `getSessionId` and `getSessionPasswd`.
+    ///
+    /// The client that resumes it requests
+    /// [`ClientBuilder::session_timeout`](crate::ClientBuilder::session_timeout). Its first reads
+    /// can be older than what the other client has seen, if it connects to a server that lags
+    /// behind; a [`sync`](crate::Client::sync) excludes that.
+    ///
+    /// ```
+    /// use zk_client::{SessionId, SessionToken};
+    ///
+    /// // client.client_id in Python: (72057976883478528, b'\x9e...')
+    /// let (id, password) = (72_057_976_883_478_528, [0x9e; 16]);
+    /// let token = SessionToken::new(SessionId(id), password);
+    /// assert_eq!(token.session(), SessionId(id));
+    /// ```
+    #[doc(alias = "getSessionPasswd")]
+    pub fn new(session: SessionId, password: impl AsRef<[u8]>) -> Self {
+        SessionToken {
+            id: session,
+            password: SessionPassword::new(Bytes::copy_from_slice(password.as_ref())),
+            timeout: None,
+            last_zxid: Zxid::ZERO,
+        }
+    }
+
     /// The session's id, as servers print it in their logs.
     pub fn session(&self) -> SessionId {
         self.id
     }
 
-    /// The session's timeout: the ensemble ends the session this long after
-    /// [`Client::detach`](crate::Client::detach) unless it is resumed.
-    pub fn timeout(&self) -> Duration {
+    /// The session's timeout: the ensemble ends the session this long after the last contact with
+    /// its client unless it is resumed. `None` in a token made by [`new`](Self::new).
+    pub fn timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// The session's password, to be kept secret.
+    #[doc(alias = "getSessionPasswd")]
+    pub fn expose_password(&self) -> &[u8] {
+        self.password.as_bytes()
     }
 
     /// The token as text, to be kept secret; [`parse`](str::parse) reads it.
@@ -47,7 +85,7 @@ impl SessionToken {
             "{VERSION}-{:016x}-{:016x}-{:x}-",
             self.id.0,
             self.last_zxid.0,
-            self.timeout.as_millis()
+            self.timeout.unwrap_or_default().as_millis()
         );
         for byte in self.password.as_bytes() {
             text.push_str(&format!("{byte:02x}"));
@@ -62,6 +100,24 @@ impl fmt::Debug for SessionToken {
             .field("session", &format_args!("{}", self.id))
             .field("password", &self.password)
             .finish_non_exhaustive()
+    }
+}
+
+/// As the secret text of [`expose`](SessionToken::expose).
+#[cfg(feature = "serde")]
+impl serde::Serialize for SessionToken {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.expose())
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for SessionToken {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The error of a text that is no token does not repeat it.
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -91,7 +147,7 @@ fn parse(text: &str) -> Option<SessionToken> {
     let token = SessionToken {
         id: SessionId(id.cast_signed()),
         password: SessionPassword::new(password),
-        timeout: Duration::from_millis(timeout),
+        timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
         last_zxid: Zxid(zxid.cast_signed()),
     };
     (parts.next().is_none() && !token.id.is_none()).then_some(token)
@@ -117,7 +173,7 @@ mod tests {
         SessionToken {
             id: SessionId(i64::MIN + 7),
             password: SessionPassword::new(Bytes::from_static(b"0123456789abcde\xff")),
-            timeout: Duration::from_secs(6),
+            timeout: Some(Duration::from_secs(6)),
             last_zxid: Zxid(0x1_0000_0002),
         }
     }
@@ -127,12 +183,32 @@ mod tests {
         let text = token().expose();
         let read: SessionToken = format!(" {text}\n").parse().unwrap();
         assert_eq!(read.expose(), text);
-        assert_eq!(read.id, token().id);
-        assert_eq!(read.password, token().password);
+        assert_eq!(read, token());
+        assert_eq!(read.timeout(), Some(Duration::from_secs(6)));
+    }
+
+    #[test]
+    fn a_pair_of_another_client_is_a_token() {
+        let token = SessionToken::new(SessionId(-7), [0xa5; 16]);
+        assert_eq!((token.session(), token.timeout()), (SessionId(-7), None));
+        assert_eq!(token.expose_password(), [0xa5; 16]);
+        let read: SessionToken = token.expose().parse().unwrap();
+        assert_eq!(read, token);
+        assert!(!format!("{token:?}").contains("a5"), "{token:?}");
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_token_is_serialized_as_its_text() {
+        let text = serde_json::to_string(&token()).unwrap();
+        assert_eq!(text, format!("{:?}", token().expose()));
         assert_eq!(
-            (read.timeout, read.last_zxid),
-            (token().timeout, token().last_zxid)
+            serde_json::from_str::<SessionToken>(&text).unwrap(),
+            token()
         );
+        let secret = "zk1-5ecre7";
+        let error = serde_json::from_str::<SessionToken>(&format!("{secret:?}")).unwrap_err();
+        assert!(!error.to_string().contains("5ecre7"), "{error}");
     }
 
     #[test]

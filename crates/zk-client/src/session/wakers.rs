@@ -82,3 +82,64 @@ pub(crate) fn register(place: &mut Option<Waker>, waker: &Waker, wakes: &mut Vec
         None => *place = Some(waker.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn task() -> Waker {
+        Waker::from(Arc::new(Task))
+    }
+
+    #[test]
+    fn wakers_are_taken_once() {
+        let mut wakeups = Wakeups::default();
+        let mut room = Vec::new();
+        assert!(!wakeups.take(&mut room));
+        wakeups.wakers.extend([task(), task()]);
+        assert_eq!(wakeups.len(), 2);
+        assert!(wakeups.take(&mut room));
+        assert_eq!((wakeups.len(), room.len()), (0, 2));
+    }
+
+    #[test]
+    fn the_driver_is_woken_once_for_its_work() {
+        let (driver, other) = (task(), task());
+        let mut wakeups = Wakeups::default();
+        assert!(!wakeups.will_wake_driver(&driver), "it has not registered");
+        wakeups.register_driver(&driver);
+        assert!(wakeups.will_wake_driver(&driver));
+        assert!(!wakeups.will_wake_driver(&other));
+        assert!(wakeups.take_driver().is_none(), "there is no work");
+        wakeups.wake_driver();
+        assert!(!wakeups.will_wake_driver(&driver), "for work to come");
+        assert!(wakeups.take_driver().unwrap().will_wake(&driver));
+        assert!(wakeups.take_driver().is_none());
+        wakeups.register_driver(&driver);
+        wakeups.register_driver(&other);
+        wakeups.wake_driver();
+        assert!(wakeups.take_driver().unwrap().will_wake(&other));
+    }
+
+    /// Dropped after the lock is released, with what its task holds.
+    #[test]
+    fn a_replaced_waker_is_woken() {
+        let (first, second) = (task(), task());
+        let (mut place, mut wakes) = (None, Vec::new());
+        register(&mut place, &first, &mut wakes);
+        register(&mut place, &first, &mut wakes);
+        assert!(wakes.is_empty());
+        register(&mut place, &second, &mut wakes);
+        assert!(wakes.len() == 1 && wakes[0].will_wake(&first));
+        assert!(place.unwrap().will_wake(&second));
+    }
+}

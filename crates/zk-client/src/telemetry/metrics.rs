@@ -2,15 +2,16 @@
 //!
 //! A recorder is the user's, so none of this runs under the core's lock.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use metrics::{Unit, counter, gauge, histogram};
+use metrics::{Label, Unit, counter, gauge, histogram};
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 use zk_proto::OpCode;
 
 use crate::error::{Error, Outcome};
 use crate::session::counters::CounterSnapshot;
-use crate::shared::now;
+use crate::shared::{Shared, now};
 
 const REQUESTS: &str = "zk_requests_total";
 const REQUEST_SECONDS: &str = "zk_request_seconds";
@@ -134,37 +135,61 @@ fn describe() {
     }
 }
 
+/// The given labels and, of a client with a name, that name.
+fn labels<const N: usize>(shared: &Shared, fixed: [(&'static str, &'static str); N]) -> Vec<Label> {
+    let fixed = fixed.map(|(key, value)| Label::from_static_parts(key, value));
+    let client = shared.shared_name().map(|name| Label::new("client", name));
+    client.into_iter().chain(fixed).collect()
+}
+
+/// Makes the series exist before their first event: `increase` of Prometheus does not see the first step
+/// of a counter that begins with it.
+fn register(shared: &Shared) {
+    gauge!(CONNECTED, labels(shared, [])).increment(0);
+    gauge!(OUTSTANDING, labels(shared, [])).increment(0);
+    for (name, ..) in COUNTERS {
+        counter!(name, labels(shared, [])).increment(0);
+    }
+}
+
 /// Reports how much the counters have grown.
-pub(super) fn record(before: &CounterSnapshot, now: &CounterSnapshot) {
+pub(super) fn record(shared: &Shared, before: &CounterSnapshot, now: &CounterSnapshot) {
     for (name, _, _, value) in COUNTERS {
         let more = value(now).saturating_sub(value(before));
         if more > 0 {
-            counter!(name).increment(more);
+            counter!(name, labels(shared, [])).increment(more);
         }
     }
     if now.traffic.pings != before.traffic.pings
         && let Some(ping) = now.ping
     {
-        histogram!(PING_SECONDS).record(ping.as_secs_f64());
+        histogram!(PING_SECONDS, labels(shared, [])).record(ping.as_secs_f64());
     }
 }
 
 /// Whether this client counts among the connected.
-pub(super) struct Connected(bool);
+pub(super) struct Connected {
+    shared: Arc<Shared>,
+    connected: bool,
+}
 
 impl Connected {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         describe();
-        Connected(false)
+        register(&shared);
+        Connected {
+            shared,
+            connected: false,
+        }
     }
 
     pub(super) fn set(&mut self, connected: bool) {
-        match (self.0, connected) {
-            (false, true) => gauge!(CONNECTED).increment(1),
-            (true, false) => gauge!(CONNECTED).decrement(1),
+        match (self.connected, connected) {
+            (false, true) => gauge!(CONNECTED, labels(&self.shared, [])).increment(1),
+            (true, false) => gauge!(CONNECTED, labels(&self.shared, [])).decrement(1),
             _ => {}
         }
-        self.0 = connected;
+        self.connected = connected;
     }
 }
 
@@ -179,34 +204,42 @@ impl Drop for Connected {
 pub(super) struct Outstanding(bool);
 
 impl Outstanding {
-    pub(super) fn new() -> Self {
-        gauge!(OUTSTANDING).increment(1);
+    pub(super) fn new(shared: &Shared) -> Self {
+        gauge!(OUTSTANDING, labels(shared, [])).increment(1);
         Outstanding(true)
     }
 
-    fn end(&mut self, op: OpCode, outcome: &'static str) -> bool {
+    fn end(&mut self, shared: &Shared, op: OpCode, outcome: &'static str) -> bool {
         let outstanding = std::mem::take(&mut self.0);
         if outstanding {
-            gauge!(OUTSTANDING).decrement(1);
-            counter!(REQUESTS, "op" => op.name(), "outcome" => outcome).increment(1);
+            gauge!(OUTSTANDING, labels(shared, [])).decrement(1);
+            let of = labels(shared, [("op", op.name()), ("outcome", outcome)]);
+            counter!(REQUESTS, of).increment(1);
         }
         outstanding
     }
 
-    pub(super) fn done(&mut self, op: OpCode, submitted: Instant, failed: Option<&Error>) {
+    pub(super) fn done(
+        &mut self,
+        shared: &Shared,
+        op: OpCode,
+        submitted: Instant,
+        failed: Option<&Error>,
+    ) {
         let outcome = match failed.map(Error::outcome) {
             None => "ok",
             Some(Outcome::Rejected) => "rejected",
             Some(Outcome::NotSent) => "not_sent",
             Some(Outcome::Unknown) => "unknown",
         };
-        if self.end(op, outcome) {
+        if self.end(shared, op, outcome) {
             let took = now().saturating_duration_since(submitted);
-            histogram!(REQUEST_SECONDS, "op" => op.name()).record(took.as_secs_f64());
+            histogram!(REQUEST_SECONDS, labels(shared, [("op", op.name())]))
+                .record(took.as_secs_f64());
         }
     }
 
-    pub(super) fn dropped(&mut self, op: OpCode) {
-        self.end(op, "dropped");
+    pub(super) fn dropped(&mut self, shared: &Shared, op: OpCode) {
+        self.end(shared, op, "dropped");
     }
 }

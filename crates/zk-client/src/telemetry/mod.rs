@@ -5,19 +5,17 @@
 
 #[cfg(feature = "metrics")]
 mod metrics;
+pub(crate) mod request;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
-use tracing::{Level, Span, debug, error, field, info, info_span, trace, warn};
-use zk_proto::{HostPort, OpCode, SessionId};
+use tracing::{Span, debug, error, field, info, info_span, trace, warn};
+use zk_proto::{HostPort, SessionId};
 
-use crate::error::Error;
 use crate::session::counters::CounterSnapshot;
-use crate::session::requests::ReplyIds;
 use crate::session::state::State;
 use crate::session::state_readers::ReaderId;
 use crate::shared::{Shared, now};
@@ -30,7 +28,8 @@ pub(crate) async fn observed(
 ) {
     static CLIENTS: AtomicU64 = AtomicU64::new(1);
     let id = CLIENTS.fetch_add(1, Ordering::Relaxed);
-    let span = info_span!("zk.client", id, session = field::Empty, chroot);
+    let name = shared.name();
+    let span = info_span!("zk.client", id, name, session = field::Empty, chroot);
     let mut emitter = EventEmitter::new(shared);
     let mut driver = pin!(driver);
     poll_fn(|cx| {
@@ -73,13 +72,13 @@ impl EventEmitter {
     fn new(shared: Arc<Shared>) -> Self {
         EventEmitter {
             reader: shared.with(|core| core.add_reader()),
+            #[cfg(feature = "metrics")]
+            connected: metrics::Connected::new(shared.clone()),
             shared,
             changes: u64::MAX,
             counters: CounterSnapshot::default(),
             session: SessionId::NONE,
             unreachable: false,
-            #[cfg(feature = "metrics")]
-            connected: metrics::Connected::new(),
         }
     }
 
@@ -106,7 +105,7 @@ impl EventEmitter {
             self.emit_watches(&before);
             self.emit_outage(&before);
             #[cfg(feature = "metrics")]
-            metrics::record(&before, &self.counters);
+            metrics::record(&self.shared, &before, &self.counters);
             let Some(state) = state else { return };
             #[cfg(feature = "metrics")]
             self.connected.set(state.is_connected());
@@ -183,118 +182,5 @@ impl EventEmitter {
 
     fn server(&self) -> String {
         self.shared.with(|core| core.server_name())
-    }
-}
-
-/// Whether a subscriber takes events of single requests. Costs next to nothing if none does.
-fn traces_requests() -> bool {
-    tracing::enabled!(Level::TRACE)
-}
-
-/// The events and metrics of one request.
-#[derive(Debug)]
-pub(crate) struct Observed {
-    /// Only if a subscriber takes events of single requests.
-    path: Option<Box<str>>,
-    #[cfg(feature = "metrics")]
-    outstanding: metrics::Outstanding,
-}
-
-impl Observed {
-    #[inline]
-    pub(crate) fn submitted(op: OpCode, path: &str) -> Self {
-        Observed {
-            path: traces_requests().then(|| emit_submitted(op, path)),
-            #[cfg(feature = "metrics")]
-            outstanding: metrics::Outstanding::new(),
-        }
-    }
-
-    /// The request has been answered, or has failed.
-    #[inline]
-    pub(crate) fn done(
-        &mut self,
-        op: OpCode,
-        submitted: Instant,
-        seen: Option<ReplyIds>,
-        failed: Option<&Error>,
-    ) {
-        #[cfg(feature = "metrics")]
-        self.outstanding.done(op, submitted, failed);
-        if let Some(path) = self.path.take() {
-            emit_done(op, &path, submitted, seen, failed);
-        }
-    }
-
-    /// The caller has dropped the request.
-    #[inline]
-    pub(crate) fn dropped(&mut self, op: OpCode) {
-        #[cfg(feature = "metrics")]
-        self.outstanding.dropped(op);
-        if let Some(path) = self.path.take() {
-            emit_dropped(op, &path);
-        }
-    }
-}
-
-#[cold]
-fn emit_submitted(op: OpCode, path: &str) -> Box<str> {
-    trace!(op = op.name(), path, "submitted");
-    path.into()
-}
-
-#[cold]
-fn emit_done(
-    op: OpCode,
-    path: &str,
-    submitted: Instant,
-    seen: Option<ReplyIds>,
-    failed: Option<&Error>,
-) {
-    let latency = now().saturating_duration_since(submitted);
-    let op = op.name();
-    let (xid, zxid) = (
-        seen.map(|seen| seen.xid),
-        seen.map(|seen| field::display(seen.zxid)),
-    );
-    match failed {
-        None => trace!(op, path, xid, zxid, ?latency, "answered"),
-        Some(error) => {
-            let code = error.code().map(|code| code.code());
-            let (kind, outcome) = (error.kind(), error.outcome());
-            trace!(
-                op,
-                path,
-                xid,
-                zxid,
-                code,
-                ?kind,
-                ?outcome,
-                ?latency,
-                "failed"
-            );
-        }
-    }
-}
-
-#[cold]
-fn emit_dropped(op: OpCode, path: &str) {
-    trace!(op = op.name(), path, "given up by its caller");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_subscriber_costs_no_allocation() {
-        let mut traced = true;
-        let counted = allocation_counter::measure(|| {
-            let observed = Observed::submitted(OpCode::GetData, "/a");
-            traced = observed.path.is_some();
-            std::mem::forget(observed);
-        });
-        assert!(!traced);
-        assert_eq!(counted.count_total, 0);
     }
 }

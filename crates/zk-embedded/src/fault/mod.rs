@@ -13,3 +13,6 @@ pub(crate) use matcher::RequestView;
 pub use matcher::{Matcher, on, on_any, on_connect};
 pub use rule::{Action, Rule};
 pub(crate) use script::Script;
+
+// What rules name, so that a test needs no other crate for it.
+pub use zk_proto::{ErrorCode, OpCode};

@@ -11,9 +11,8 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-use crate::core::Peer;
-use crate::net::connection;
 use crate::net::gate::{Gate, Port, Watched};
+use crate::net::handshake::Handshake;
 use crate::net::shared::Shared;
 
 /// The pause after the first failure to accept.
@@ -28,6 +27,7 @@ pub(crate) async fn run(
     gate: Arc<Watched>,
     shared: Arc<Shared>,
     member: usize,
+    handshake: Handshake,
 ) {
     let Ok(address) = listener.local_addr() else {
         return report(&shared, member, Port::Lost);
@@ -64,10 +64,8 @@ pub(crate) async fn run(
             tokio::select! {
                 _ = gate.wait_for(|gate| !gate.listens()) => break,
                 (stream, peer) = accept(|cx| listener.poll_accept(cx), &mut shortage) => {
-                    // Without it small replies are delayed. An error here is harmless.
-                    let _ = stream.set_nodelay(true);
-                    let peer = Peer::Socket(peer);
-                    tokio::spawn(connection::serve(stream, shared.clone(), member, peer));
+                    let handshake = handshake.clone();
+                    tokio::spawn(handshake.serve(stream, shared.clone(), member, peer));
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod gate;
+pub(crate) mod handshake;
 pub(crate) mod listener;
 pub(crate) mod shared;
 pub(crate) mod stream;

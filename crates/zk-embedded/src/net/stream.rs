@@ -23,6 +23,13 @@ impl Stream for TcpStream {
     }
 }
 
+#[cfg(feature = "tls")]
+impl Stream for tokio_rustls::server::TlsStream<TcpStream> {
+    fn reset_on_close(&self) {
+        self.get_ref().0.reset_on_close();
+    }
+}
+
 impl Stream for DuplexStream {}
 
 /// Any stream, without resets.

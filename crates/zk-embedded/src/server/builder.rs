@@ -12,6 +12,7 @@ use zk_proto::config;
 use super::dial::MemoryDial;
 use super::handle::Server;
 use crate::core::{Pose, State};
+use crate::net::handshake::Handshake;
 use crate::net::listener;
 use crate::net::shared::{Shared, now, run_clock};
 use crate::options::{Options, WallClock};
@@ -41,6 +42,8 @@ pub struct ServerBuilder {
     options: Options,
     addresses: Option<Vec<SocketAddr>>,
     sockets: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<super::ServerTls>,
 }
 
 impl Default for ServerBuilder {
@@ -49,6 +52,8 @@ impl Default for ServerBuilder {
             options: Options::default(),
             addresses: None,
             sockets: true,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -178,6 +183,15 @@ impl ServerBuilder {
         self
     }
 
+    /// Serves TLS on the ports of all members, and nothing without it. Connections inside the process are
+    /// made as before, without TLS.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn tls(mut self, tls: &super::ServerTls) -> Self {
+        self.tls = Some(tls.clone());
+        self
+    }
+
     /// No sockets: connections are made with [`Server::dial`] or [`Server::connect_in_memory`]. Such a
     /// server needs no I/O driver.
     pub fn in_memory(mut self) -> Self {
@@ -193,6 +207,7 @@ impl ServerBuilder {
     /// # Cancel safety
     /// Dropping the future starts nothing.
     pub async fn start(self) -> io::Result<Server> {
+        let handshake = self.handshake()?;
         let count = self.options.member_count();
         let mut listeners = Vec::new();
         if self.sockets {
@@ -218,6 +233,7 @@ impl ServerBuilder {
                     gate,
                     shared.clone(),
                     member,
+                    handshake.clone(),
                 )));
             }
         }
@@ -230,5 +246,13 @@ impl ServerBuilder {
         };
         server.opened().await?;
         Ok(server)
+    }
+
+    fn handshake(&self) -> io::Result<Handshake> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return tls.acceptor().map(Handshake::tls);
+        }
+        Ok(Handshake::default())
     }
 }

@@ -15,6 +15,24 @@ use crate::net::shared::{Shared, now};
 ///
 /// A fault stays until it is unset or [cleared](Self::clear). A [rule](Self::rule) is removed when it has
 /// been applied as often as it says. Handles are cheap and can outlive the server.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_embedded::Server::builder().members(3).start().await?;
+/// # let zk = zk_client::Client::connect(server.connect_string()).await?;
+/// let faults = server.faults();
+/// faults.lose_next_reply(); // the next write takes effect, and its reply is lost
+/// assert!(zk.create("/a", "").await.is_err());
+/// assert!(server.node("/a").is_some());
+///
+/// faults.expire_session(zk.session().id);
+/// faults.disconnect_all();
+/// server.member(0).stop(); // one member; the others have a quorum
+/// zk.get("/a").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Faults {
     shared: Arc<Shared>,

@@ -96,6 +96,7 @@ impl Acl {
     pub(crate) const MIN_LEN: usize = 12;
 
     /// What `id` of `scheme` may do.
+    #[doc(alias = "make_acl")]
     pub fn new(perms: Permissions, scheme: impl Into<String>, id: impl Into<String>) -> Self {
         Self {
             perms,
@@ -105,6 +106,7 @@ impl Acl {
 
     /// What the user of the scheme `digest` with this password may do. The ACL gets the hash that
     /// [`digest_id`] makes.
+    #[doc(alias = "make_digest_acl")]
     pub fn digest(user: &str, password: &str, perms: Permissions) -> Self {
         Self::new(perms, "digest", digest_id(user, password))
     }
@@ -147,6 +149,7 @@ impl<'a> Field<'a> for Cow<'a, [Acl]> {
 /// The id under which the `digest` scheme knows a user: `user:base64(sha1(user:password))`.
 ///
 /// An ACL has this id; an `auth` packet has the password itself.
+#[doc(alias = "make_digest_acl_credential")]
 pub fn digest_id(user: &str, password: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(user);

@@ -6,7 +6,7 @@ use crate::unreadable::UnreadableLine;
 /// The readable entries of a reply with one entry per line, in the server's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entries<T> {
-    entries: Vec<T>,
+    pub(super) entries: Vec<T>,
     pub(super) unreadable: Vec<UnreadableLine>,
 }
 

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use super::connection::{CONNECTION, ClientConnection, connection_line};
 use super::error::{AdminError, check, unexpected};
+use super::version::ServerVersion;
 use crate::ids::Zxid;
 use crate::unreadable::UnreadableLine;
 
@@ -109,6 +110,11 @@ impl FromStr for ServerStatus {
 }
 
 impl ServerStatus {
+    /// The numbers of [`version`](Self::version); `None` if it does not begin with any.
+    pub fn release(&self) -> Option<ServerVersion> {
+        self.version.as_ref()?.parse().ok()
+    }
+
     /// Reads a line, or returns the form that it should have. Of two lines with the same key the first
     /// counts.
     fn read_line(&mut self, line: &str) -> Result<(), &'static str> {
@@ -289,6 +295,7 @@ mod tests {
         let status: ServerStatus = stat.parse().unwrap();
         assert_eq!(status.software.as_deref(), Some("Other Keeper"));
         assert_eq!(status.version.as_deref(), Some("v23.8.1.1-lts-00"));
+        assert_eq!(status.release(), Some(ServerVersion::new(23, 8, 1)));
         assert_eq!((status.clients.len(), status.sent), (3, Some(216)));
         assert_eq!(status.zxid, Some(Zxid(36)));
         assert_eq!((status.other, status.unreadable), (vec![], vec![]));

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ids::Zxid;
 
 /// Guards: P11.
 #[test]
@@ -16,8 +17,30 @@ fn short_answers() {
     assert_eq!(isro(refused), Err(AdminError::NotAllowed));
 }
 
+#[test]
+fn answers_of_one_value() {
+    assert_eq!(reset("Connection stats reset.\n"), Ok(()));
+    assert_eq!(reset("Server stats reset.\n"), Ok(()));
+    assert!(reset("imok").is_err());
+    assert_eq!((trace_mask("306"), apiv("3")), (Ok(306), Ok(3)));
+    assert!(trace_mask("x").is_err() && apiv("-1").is_err());
+    for reply in [
+        "datadir_size: 12\nlogdir_size: 34\n",
+        "snapshot_dir_size: 12\nlog_dir_size: 34\n",
+    ] {
+        let sizes = dirs(reply).unwrap();
+        assert_eq!((sizes.snapshots, sizes.logs), (12, 34));
+        assert!(dirs(&reply.replace("34", "x")).is_err());
+    }
+    let digests = hash("100000080: -12\nx: 1\n100000100: 34\n").unwrap();
+    assert_eq!(digests[0].zxid, Zxid(0x1_0000_0080));
+    assert_eq!((digests[0].digest, digests[1].digest), (-12, 34));
+    assert_eq!(digests.unreadable()[0].line, 2);
+    assert_eq!(hash("").unwrap().len(), 0);
+}
+
 /// The errors of all readers for one reply.
-fn errors(reply: &str) -> [Option<AdminError>; 6] {
+fn errors(reply: &str) -> [Option<AdminError>; 13] {
     [
         ruok(reply).err(),
         isro(reply).err(),
@@ -25,6 +48,13 @@ fn errors(reply: &str) -> [Option<AdminError>; 6] {
         properties(reply).err(),
         connections(reply).err(),
         reply.parse::<ServerStatus>().err(),
+        reply.parse::<SessionDump>().err(),
+        wchs(reply).err(),
+        wchc(reply).err(),
+        wchp(reply).err(),
+        reset(reply).err(),
+        trace_mask(reply).err(),
+        dirs(reply).err(),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::validate::{PathError, join, validate};
+use super::validate::{PathError, validate};
 use super::wire::WirePath;
 
 /// The node that is a client's root; none by default.
@@ -69,11 +69,7 @@ impl Chroot {
     /// [`PathError`] if the path is not valid.
     pub fn child(&self, path: &str) -> Result<Self, PathError> {
         let below = Self::new(path)?;
-        Ok(match (self.is_none(), below.is_none()) {
-            (true, _) => below,
-            (_, true) => self.clone(),
-            _ => Self(join(&self.0, below.0.strip_prefix('/').unwrap_or(&below.0))),
-        })
+        Ok(Self(format!("{}{}", self.0, below.0)))
     }
 }
 
@@ -116,6 +112,7 @@ mod tests {
         assert_eq!(app.child("/team").unwrap().as_str(), "/app/team");
         assert_eq!(app.child("/").unwrap(), app);
         assert_eq!(Chroot::none().child("/team").unwrap().as_str(), "/team");
+        assert_eq!(Chroot::none().child("/").unwrap(), Chroot::none());
         assert!(app.child("team").is_err() && app.child("/team/").is_err());
     }
 

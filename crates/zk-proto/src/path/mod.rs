@@ -6,6 +6,8 @@ mod validate;
 mod wire;
 
 pub use chroot::Chroot;
-pub use sequence::{sequence, sequence_after};
-pub use validate::{PathError, PathProblem, join, name, parent, validate, validate_sequential};
+pub use sequence::{cmp_sequence, sequence, sequence_after};
+pub use validate::{
+    PathError, PathProblem, join, name, names, parent, validate, validate_sequential,
+};
 pub use wire::WirePath;

@@ -1,5 +1,7 @@
 //! The number a server adds to the name of a sequential node.
 
+use std::cmp::Ordering;
+
 /// The number at the end of a sequential node's name (or path); `None` for a name without one.
 ///
 /// The server writes an `i32` as `%010d`: ten digits, or after 2³¹ children a minus sign and nine
@@ -35,9 +37,42 @@ pub fn sequence_after(name: &str, prefix: &str) -> Option<i32> {
     (format!("{number:010}") == digits).then_some(number)
 }
 
+/// Compares two names, or paths, by their [`sequence`] numbers, and those with the same number by the
+/// text. A name without a number comes before all that have one.
+///
+/// ```
+/// use zk_proto::path;
+///
+/// let mut names = vec!["b-0000000007", "a-0000000012", "lease"];
+/// names.sort_by(|one, other| path::cmp_sequence(one, other));
+/// assert_eq!(names, ["lease", "b-0000000007", "a-0000000012"]);
+/// ```
+#[doc(alias = "getSortedChildren")]
+pub fn cmp_sequence(one: &str, other: &str) -> Ordering {
+    let numbers = sequence(one).cmp(&sequence(other));
+    numbers.then_with(|| one.cmp(other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_sorted_by_their_numbers() {
+        let sorted = [
+            "a",
+            "b",
+            "z--000000002",
+            "z-0000000000",
+            "a-0000000001",
+            "b-0000000001",
+            "a-1000000000",
+        ];
+        let mut names = sorted;
+        names.reverse();
+        names.sort_by(|one, other| cmp_sequence(one, other));
+        assert_eq!(names, sorted);
+    }
 
     #[test]
     fn numbers_as_the_server_writes_them() {
@@ -62,6 +97,9 @@ mod tests {
             ("lock-00000001", None),
             ("x9999999999", None),
             ("x-9999999999", None),
+            // Only a number after a minus sign, of ten digits, can be negative.
+            ("x2147483648", None),
+            ("x-12147483648", None),
             ("é0000000003", Some(3)),
         ] {
             assert_eq!(sequence(name), expected, "{name}");

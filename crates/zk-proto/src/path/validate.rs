@@ -138,6 +138,18 @@ pub fn name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
+/// The names in a path, from the top: none for the root.
+///
+/// ```
+/// use zk_proto::path;
+///
+/// assert!(path::names("/app/jobs/high").eq(["app", "jobs", "high"]));
+/// ```
+#[doc(alias = "split")]
+pub fn names(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    path.split('/').filter(|name| !name.is_empty())
+}
+
 /// The path of the child `name` of `parent`.
 pub fn join(parent: &str, name: &str) -> String {
     let parent = parent.strip_suffix('/').unwrap_or(parent);
@@ -150,6 +162,22 @@ mod tests {
 
     fn problem(path: &str) -> Option<PathProblem> {
         validate(path).err().map(|error| error.problem)
+    }
+
+    #[test]
+    fn a_path_is_split_into_its_names() {
+        for (path, names_of) in [
+            ("/", &[][..]),
+            ("/a", &["a"]),
+            ("/a/b-0000000001", &["a", "b-0000000001"]),
+            // To which a number is appended.
+            ("/a/", &["a"]),
+        ] {
+            assert!(names(path).eq(names_of.iter().copied()), "{path}");
+            let (last, above) = (names(path).next_back(), parent(path));
+            assert_eq!(last.is_none(), path == "/");
+            assert_eq!(above.is_none(), path == "/");
+        }
     }
 
     #[test]

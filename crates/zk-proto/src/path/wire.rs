@@ -136,5 +136,9 @@ mod tests {
         assert_eq!(WirePath::numbered("/app", "/"), "/app/");
         assert_eq!(WirePath::numbered("", "/"), "/");
         assert_ne!(WirePath::new("/a", "/b"), WirePath::new("/a", "/c"));
+        assert_ne!(WirePath::new("/a", "/b"), "/a/c");
+        assert_ne!(WirePath::new("/a", "/b"), *"/a/c");
+        assert!(WirePath::new("", "").is_empty());
+        assert!(!WirePath::new("/app", "").is_empty());
     }
 }

@@ -287,7 +287,8 @@ mod tests {
         let children: Children = names.iter().collect();
         assert_eq!((children.len(), children.is_empty()), (4, false));
         assert_eq!(children.to_vec(), names);
-        assert_eq!(children.iter().len(), 4);
+        let mut borrowed = children.iter();
+        assert_eq!((borrowed.next(), borrowed.len()), (Some("a"), 3));
         let mut owned = children.clone().into_iter();
         assert_eq!((owned.next().as_deref(), owned.len()), (Some("a"), 3));
         assert_eq!(Vec::<String>::from(children.clone()), names);

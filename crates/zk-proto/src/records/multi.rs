@@ -387,6 +387,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_reads_belong_in_a_multi_read() {
+        let reads = [OpCode::GetData, OpCode::GetChildren];
+        let writes = [
+            OpCode::Create,
+            OpCode::Create2,
+            OpCode::CreateContainer,
+            OpCode::CreateTtl,
+            OpCode::Delete,
+            OpCode::SetData,
+            OpCode::Check,
+        ];
+        let body = Bytes::from_static(&[0; 64]);
+        for op in reads.into_iter().chain(writes) {
+            let header = MultiHeader {
+                op: op.code(),
+                done: false,
+                err: -1,
+            };
+            let read = MultiOp::decode(header, &mut Decoder::new(&body)).unwrap();
+            assert_eq!(read.is_read(), reads.contains(&op), "{op:?}");
+        }
+    }
+
     /// Guards: B10.
     #[test]
     fn a_failure_names_operation_and_code() {

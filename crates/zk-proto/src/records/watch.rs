@@ -231,6 +231,8 @@ impl<'a> Decode<'a> for SetWatches2Request {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::jute::decode_frame;
 
@@ -244,10 +246,30 @@ mod tests {
         let mut out = BytesMut::new();
         paths.as_slice().put_list(&mut out);
         assert_eq!(out.len(), paths.as_slice().encoded_len());
+        for list in [&paths.to_vec() as &dyn PathList, &&paths[..]] {
+            let mut again = BytesMut::new();
+            list.put_list(&mut again);
+            assert_eq!((&again, list.encoded_len()), (&out, out.len()));
+        }
         let owned: Children = paths.iter().map(ToString::to_string).collect();
         let mut again = BytesMut::new();
         owned.put_list(&mut again);
         assert_eq!((&again, PathList::encoded_len(&owned)), (&out, out.len()));
+    }
+
+    #[test]
+    fn add_watch_is_answered_with_a_code() {
+        let read = |body: &[u8]| {
+            let frame = Bytes::copy_from_slice(body);
+            decode_frame::<AddWatchResponse>(&frame, 0)
+        };
+        for err in [None, Some(0), Some(-4)] {
+            let mut body = BytesMut::new();
+            AddWatchResponse { err }.encode(&mut body);
+            assert_eq!(read(&body), Ok(AddWatchResponse { err }));
+        }
+        let error = read(&[0, 0]).unwrap_err();
+        assert_eq!((error.record, error.field), ("AddWatchResponse", "err"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::leader_stream::LeaderStream;
 use super::{Election, Term};
 use crate::error::Result;
 use crate::guard::LeaseBasis;
+use crate::guard::handover::Handover;
 use crate::queue::{Contender, Role};
 
 /// An [`Election`] whose candidates may be Curator's `LeaderLatch`es.
@@ -45,6 +46,10 @@ use crate::queue::{Contender, Role};
 /// As for an [`Election`]. A latch never leads by the znode of an earlier session of its own
 /// (CURATOR-696): the owner of the znode decides, and a quorum confirms it.
 ///
+/// # After a crash
+///
+/// As for an [`Election`], with [`adopt_by`](Self::adopt_by).
+///
 /// # Cancel safety
 ///
 /// As for an [`Election`].
@@ -66,6 +71,15 @@ impl LeaderLatch {
     pub fn id(self, id: impl AsRef<[u8]>) -> Self {
         LeaderLatch {
             election: self.election.identifier(id),
+        }
+    }
+
+    /// An id by which this participant is recognised after a crash: as
+    /// [`Election::adopt_by`](crate::Election::adopt_by).
+    #[must_use]
+    pub fn adopt_by(self, id: zk_client::Guid) -> Self {
+        LeaderLatch {
+            election: self.election.adopt_by(id),
         }
     }
 
@@ -101,6 +115,18 @@ impl LeaderLatch {
         self.election.campaign_timeout(timeout).await
     }
 
+    /// Takes up the term that an earlier client of this session led and handed over: see
+    /// [`Election::resume`].
+    ///
+    /// # Errors
+    /// As [`Election::resume`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub async fn resume(&self, handover: &Handover) -> Result<Option<Term>> {
+        self.election.resume(handover).await
+    }
+
     /// Runs `work` whenever this participant leads, until it is ready: see [`Election::lead`].
     ///
     /// # Errors
@@ -134,7 +160,7 @@ impl LeaderLatch {
         self.election.candidates().await
     }
 
-    /// A stream of the leaders. Observing does not make this program a participant.
+    /// A stream of the leaders, and of the values that they proclaim. Observing does not make this program a participant.
     pub fn observe(&self) -> LeaderStream {
         self.election.observe()
     }

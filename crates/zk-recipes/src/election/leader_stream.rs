@@ -15,6 +15,10 @@ use crate::retry::RetryBackoff;
 /// A stream of an election's leaders: the present leader, and then the latest whenever it changes;
 /// `None` while there is no leader. A leader that is replaced before it is read is skipped.
 ///
+/// The same leader is yielded again when the contents of its znode change, which are the
+/// [`identifier`](Contender::identifier): its proclaimed value ([`Term::proclaim`](crate::Term::proclaim)).
+/// The [`token`](Contender::token) says whose value it is.
+///
 /// An item can be out of date when it is read: the leader may have resigned, or may not have noticed
 /// yet that it leads. The stream continues in the next session, and ends when the client is closed,
 /// or after an error. After each reconnect it reads the queue and the leader once more.

@@ -2,6 +2,7 @@
 
 pub(crate) mod leader_latch;
 mod leader_stream;
+mod proclamation;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,8 @@ pub use leader_stream::LeaderStream;
 use crate::error::Result;
 use crate::guard::Guard;
 use crate::guard::delegate::delegate_to_guard;
-use crate::queue::builders::queue_options;
+use crate::guard::handover::Handover;
+use crate::queue::builders::{names_option, queue_options};
 use crate::queue::{Contender, ContenderQueue, Role};
 
 /// An election among all programs on the ensemble that campaign under the same path.
@@ -38,7 +40,11 @@ use crate::queue::{Contender, ContenderQueue, Role};
 ///
 /// Those of a lock: `_c_<uuid>-lock-<sequence>` under `path`. So kazoo's `Election` interoperates with
 /// [`Layout::Kazoo`](crate::Layout::Kazoo), and Curator's `LeaderSelector` without an option.
-/// Curator's `LeaderLatch` has other names: use [`LeaderLatch`](crate::LeaderLatch) for these.
+/// Curator's `LeaderLatch` has other names: use [`LeaderLatch`](crate::LeaderLatch) for these. For
+/// ZooKeeper's own `LeaderElectionSupport`, use [`names("n_")`](Self::names).
+///
+/// A leader's [proclaimed](Term::proclaim) value is the contents of its znode, in place of the
+/// identifier.
 ///
 /// # Cost
 ///
@@ -51,6 +57,13 @@ use crate::queue::{Contender, ContenderQueue, Role};
 /// While campaigning, the place in the queue is lost, and a new one is taken at its end. While
 /// leading, the term is over: see [`Guard`]. It is over in this process before the ensemble can let
 /// another candidate lead.
+///
+/// # After a crash
+///
+/// A process that resumes the session of an earlier one, as a `SessionStore` of zk_client does, takes up its
+/// candidacy, or its term with the same token, by the first campaign with the same id given to [`adopt_by`](Self::adopt_by). What it
+/// had proclaimed stays. Without an id, the earlier candidate stays as long as the session, and leads without
+/// a program. `Lock` says more.
 ///
 /// # Cancel safety
 ///
@@ -73,6 +86,13 @@ impl Election {
         }
     }
 
+    fn term(&self, guard: Guard) -> Term {
+        Term {
+            guard,
+            has_fixed_contents: self.queue.has_fixed_contents(),
+        }
+    }
+
     /// Waits until this candidate leads.
     ///
     /// # Errors
@@ -84,7 +104,7 @@ impl Election {
     /// Dropping the future withdraws the candidacy.
     pub async fn campaign(&self) -> Result<Term> {
         let guard = self.queue.wait().await?;
-        Ok(Term { guard })
+        Ok(self.term(guard))
     }
 
     /// Waits until this candidate leads, for at most `timeout`, connecting included.
@@ -109,7 +129,21 @@ impl Election {
     /// # Cancel safety
     /// As [`campaign`](Self::campaign).
     pub async fn try_campaign(&self) -> Result<Option<Term>> {
-        Ok(self.queue.try_enter().await?.map(|guard| Term { guard }))
+        Ok((self.queue.try_enter().await?).map(|guard| self.term(guard)))
+    }
+
+    /// Takes up the term that an earlier client of this session led and [handed over](Handover);
+    /// `None` if the session is not the earlier client's, the znode was deleted, the candidate did not
+    /// lead, or a term of this process has the znode.
+    ///
+    /// # Errors
+    /// A request failed, or the client is closed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect: the session stays the leader's.
+    pub async fn resume(&self, handover: &Handover) -> Result<Option<Term>> {
+        let resumed = self.queue.resume(handover).await?;
+        Ok(resumed.map(|guard| self.term(guard)))
     }
 
     /// Runs `work` while this candidate leads. When its term is lost before the work is ready, the
@@ -142,6 +176,8 @@ impl Election {
     ///
     /// # Cancel safety
     /// Dropping the future drops the work, and resigns in the background.
+    #[doc(alias = "takeLeadership")]
+    #[doc(alias = "autoRequeue")]
     pub async fn lead<F: Future>(&self, mut work: impl FnMut(Arc<Term>) -> F) -> Result<F::Output> {
         loop {
             let term = Arc::new(self.campaign().await?);
@@ -182,19 +218,23 @@ impl Election {
         self.queue.contenders().await
     }
 
-    /// A stream of the leaders. Observing does not make this program a candidate.
+    /// A stream of the leaders, and of the values that they [proclaim](Term::proclaim). Observing does
+    /// not make this program a candidate.
     pub fn observe(&self) -> LeaderStream {
         LeaderStream::of(&self.queue)
     }
 }
 
 queue_options!(Election);
+names_option!(Election);
 
 /// A term of leadership. It has the methods of [`Guard`], whose page says how it is lost.
 #[derive(Debug)]
 #[must_use = "dropping a term resigns"]
 pub struct Term {
     guard: Guard,
+    /// Whether candidates of other clients ignore, and lose their watch by, a change of the contents.
+    has_fixed_contents: bool,
 }
 
 impl Term {

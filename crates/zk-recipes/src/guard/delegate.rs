@@ -60,6 +60,13 @@ macro_rules! delegate_to_guard {
                 self.guard.fenced()
             }
 
+            /// Leaves the guard to the client that will have the session, or, if it outlives its
+            /// session, to any client: see [`Handover`](crate::Handover). The znode stays. If the client
+            /// is closed and not detached, the ensemble deletes the znode with the session.
+            pub fn hand_over(self) -> $crate::guard::handover::Handover {
+                self.guard.hand_over()
+            }
+
             /// Waits until another client requests a release: see
             /// [`Guard::revoked`](crate::Guard::revoked).
             ///

@@ -1,6 +1,6 @@
 //! Writes that a holder which has lost its guard cannot make.
 
-use zk_client::{CreateMode, ErrorKind, Multi, OpResult, Outcome};
+use zk_client::{CreateMode, ErrorKind, Multi, OpResult, Outcome, RetryPolicy};
 
 use super::Guard;
 use crate::error::{Error, GuardLost, Result};
@@ -21,6 +21,9 @@ impl Guard {
 /// The transaction is executed in the session and the ensemble of the guard. Paths are below the
 /// root of the handle that the lock was made with. To write outside of a chroot, make the lock with
 /// a handle without one.
+///
+/// It borrows the guard, so that the guard is not released before the transaction is committed. Several tasks
+/// that write under one guard share it in an [`Arc`](std::sync::Arc).
 #[derive(Debug)]
 #[must_use = "transactions do nothing unless committed"]
 pub struct FencedMulti<'a> {
@@ -80,28 +83,50 @@ impl FencedMulti<'_> {
     /// # Cancel safety
     /// Dropping the future does not stop a transaction that is on the wire.
     pub async fn commit(self) -> Result<Vec<OpResult>> {
-        self.guard.check()?;
-        match self.multi.commit().await {
-            Ok(mut results) => {
-                if !results.is_empty() {
-                    results.remove(0);
-                }
-                Ok(results)
+        let FencedMulti { guard, multi } = self;
+        guard.check()?;
+        finish(guard, multi.commit().await)
+    }
+
+    /// As [`commit`](Self::commit), with retries as `policy` says: after a lost reply the client finds
+    /// out whether the transaction took effect, where its operations allow that
+    /// ([`Multi::retry`](zk_client::Multi::retry)).
+    ///
+    /// # Errors
+    /// Those of [`commit`](Self::commit).
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop an attempt that is on the wire.
+    pub async fn commit_with_retries(self, policy: &RetryPolicy) -> Result<Vec<OpResult>> {
+        let FencedMulti { guard, multi } = self;
+        guard.check()?;
+        finish(guard, multi.retry(policy).await)
+    }
+}
+
+/// The results without that of the check, or why the transaction failed.
+fn finish(
+    guard: &Guard,
+    committed: std::result::Result<Vec<OpResult>, zk_client::Error>,
+) -> Result<Vec<OpResult>> {
+    match committed {
+        Ok(mut results) => {
+            if !results.is_empty() {
+                results.remove(0);
             }
-            Err(error) if error.failed_op() == Some(0) && error.kind() == ErrorKind::NoNode => {
-                Err(Error::Lost(self.guard.lose_missing()))
-            }
-            Err(error)
-                if error.kind() == ErrorKind::SessionExpired && !self.guard.outlives_sessions() =>
-            {
-                let lost = self.guard.lose(GuardLost::SessionEnded);
-                match error.outcome() {
-                    // It was sent, and may have been executed before the session ended.
-                    Outcome::Unknown => Err(error.into()),
-                    Outcome::NotSent | Outcome::Rejected => Err(Error::Lost(lost)),
-                }
-            }
-            Err(error) => Err(error.into()),
+            Ok(results)
         }
+        Err(error) if error.failed_op() == Some(0) && error.kind() == ErrorKind::NoNode => {
+            Err(Error::Lost(guard.lose_missing()))
+        }
+        Err(error) if error.kind() == ErrorKind::SessionExpired && !guard.outlives_sessions() => {
+            let lost = guard.lose(GuardLost::SessionEnded);
+            match error.outcome() {
+                // It was sent, and may have been executed before the session ended.
+                Outcome::Unknown => Err(error.into()),
+                Outcome::NotSent | Outcome::Rejected => Err(Error::Lost(lost)),
+            }
+        }
+        Err(error) => Err(error.into()),
     }
 }

@@ -1,7 +1,11 @@
 //! What a lock, a lease or a leadership is while it is held.
 
+pub(crate) mod claim;
+#[cfg(any(feature = "locks", feature = "election"))]
 pub(crate) mod delegate;
 pub(crate) mod fenced;
+pub(crate) mod handover;
+pub(crate) mod held;
 mod loss;
 mod renewal;
 pub(crate) mod revoke;
@@ -18,6 +22,8 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 use zk_client::{Client, Created, ErrorKind, Lease, OpResult, Pending, Pledge, State, Zxid, path};
 
+use claim::Claim;
+use held::Held;
 use loss::LossSignal;
 pub use renewal::LeaseBasis;
 pub(crate) use renewal::now;
@@ -81,6 +87,10 @@ pub struct Guard {
     pledge: Option<Pledge>,
     /// Whether the znode has to be deleted when this is dropped.
     armed: AtomicBool,
+    /// Of a znode with a contender's id.
+    held: Option<Held>,
+    /// Of a znode without an id in its name.
+    claim: Option<Arc<Claim>>,
 }
 
 impl Guard {
@@ -106,11 +116,25 @@ impl Guard {
             renewal: None,
             pledge: None,
             armed: AtomicBool::new(true),
+            held: None,
+            claim: None,
         }
     }
 
     pub(crate) fn with_pledge(mut self, pledge: Option<Pledge>) -> Self {
         self.pledge = pledge;
+        self
+    }
+
+    /// Until it is dropped, no acquisition of this process takes up the znode as an earlier one's.
+    pub(crate) fn with_held(mut self, held: Option<Held>) -> Self {
+        self.held = held;
+        self
+    }
+
+    /// Until it is dropped, no creation of this process whose reply was lost takes the znode for its own.
+    pub(crate) fn with_claim(mut self, claim: Option<Arc<Claim>>) -> Self {
+        self.claim = claim;
         self
     }
 
@@ -127,7 +151,6 @@ impl Guard {
     }
 
     /// Replaces the token by that of an earlier znode of the same holder, which held without a break.
-    #[cfg(feature = "locks")]
     pub(crate) fn with_token(mut self, token: Token) -> Self {
         self.token = token;
         self
@@ -179,7 +202,12 @@ impl Guard {
     /// Drops the guard without deleting the znode.
     #[cfg(feature = "locks")]
     pub(crate) fn forget(self) {
-        self.armed.store(false, Ordering::Relaxed);
+        self.set_armed(false);
+    }
+
+    /// Whether a drop deletes the znode.
+    fn set_armed(&self, armed: bool) {
+        self.armed.store(armed, Ordering::Relaxed);
     }
 
     /// Has a quorum confirm the znode until enough of the lease is left, if the lease depends on a
@@ -236,6 +264,7 @@ impl Guard {
     }
 
     /// The fencing token.
+    #[doc(alias = "getLastPathIsLeader")]
     pub fn token(&self) -> Token {
         self.token
     }
@@ -262,6 +291,8 @@ impl Guard {
     ///
     /// # Errors
     /// The guard is lost.
+    #[doc(alias = "hasLeadership")]
+    #[doc(alias = "isAcquiredInThisProcess")]
     pub fn check(&self) -> Result<(), GuardLost> {
         if let Some(lost) = self.loss.get() {
             return Err(lost);
@@ -349,7 +380,8 @@ impl Guard {
         self.delete().await
     }
 
-    async fn delete(&self) -> Result<()> {
+    /// Deletes the znode, through lost connections, until it does not exist.
+    pub(crate) async fn delete(&self) -> Result<()> {
         self.end_renewal();
         let client = self.client.with_deadline(None);
         let mut backoff = RetryBackoff::of_cleanup();
@@ -368,7 +400,7 @@ impl Guard {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.armed.store(false, Ordering::Relaxed);
+        self.set_armed(false);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use crate::error::GuardLost;
 /// by default up to 10 seconds (`syncLimit`), also if it was the leader. Meanwhile the others may end
 /// the session and give its lock to another client. A client that counts such answers regards
 /// itself as the holder at the same time as the next one.
+#[doc(alias = "ConnectionStateErrorPolicy")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum LeaseBasis {

@@ -13,12 +13,17 @@ const REVOKE: &[u8] = b"__REVOKE__";
 /// holder need not comply: a Rust program receives the request with [`Guard::revoked`], Java if its
 /// lock was made revocable, Python not at all. The contender's identifier is overwritten.
 ///
+/// Not for a candidate of a `LeaderLatch`, or of ZooKeeper's `LeaderElectionSupport`: in Java, the candidate
+/// behind it watches the znode for its deletion only, and would wait for ever after a change of its contents.
+///
 /// # Errors
 /// [`NoNode`](ErrorKind::NoNode) if the contender has left, [`NoAuth`](ErrorKind::NoAuth), and the
 /// other errors of a [`Set`](zk_client::Set).
 ///
 /// # Cancel safety
 /// Dropping the future does not stop a request that is on the wire.
+#[doc(alias = "Revoker")]
+#[doc(alias = "attemptRevoke")]
 pub async fn revoke(client: &Client, path: &str) -> Result<()> {
     client.set(path, REVOKE).await?;
     Ok(())
@@ -33,6 +38,7 @@ impl Guard {
     ///
     /// # Cancel safety
     /// Can be dropped and called again.
+    #[doc(alias = "makeRevocable")]
     pub async fn revoked(&self) -> Result<(), GuardLost> {
         self.run(self.wait_for_request()).await
     }

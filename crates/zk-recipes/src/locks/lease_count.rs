@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::retry::RetryBackoff;
 
 /// The source of the number.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LeaseCount {
     /// The program.
     Fixed(usize),

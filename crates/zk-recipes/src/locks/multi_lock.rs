@@ -4,12 +4,14 @@ use std::future::Future;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::lock::{Lock, LockGuard};
+use super::multi_lock_member::MultiLockMember;
 use crate::error::{Error, GuardLost, Result};
-use crate::guard::run_until;
+use crate::guard::{Guard, run_until};
 use crate::retry::RetryBackoff;
 
-/// Several [`Lock`]s that are held together or not at all.
+/// Several locks that are held together or not at all: [`Lock`](crate::Lock)s,
+/// [`ReadLock`](crate::ReadLock)s, [`WriteLock`](crate::WriteLock)s, and leases of
+/// [`Semaphore`](crate::Semaphore)s.
 ///
 /// They are acquired one after the other in the order of their paths, whatever the order in which
 /// they are given, so that two programs which acquire the same locks never wait for each other. They
@@ -23,7 +25,9 @@ use crate::retry::RetryBackoff;
 /// A znode that is given twice is acquired once, with the handle that comes first, also if the two
 /// handles have different sessions: a second session of the same ensemble finds the znode that the
 /// first has created there. With different options it is an error
-/// ([`Error::ConflictingOptions`]).
+/// ([`Error::ConflictingOptions`]), and so it is to give the reader's and the writer's side of one
+/// lock. A semaphore that is given twice is one lease; [`acquire_many`](crate::Semaphore::acquire_many)
+/// takes several.
 ///
 /// Locks at the same path of several ensembles have no common order, since no server reports which
 /// ensemble it belongs to. So the guard never waits for one of these while it holds another of them:
@@ -39,6 +43,13 @@ use crate::retry::RetryBackoff;
 /// let guard = MultiLock::new(accounts).acquire().await?;
 /// // … move money …
 /// guard.release().await?;
+///
+/// // Of several kinds:
+/// use zk_recipes::{ReadLock, Semaphore};
+/// let all = MultiLock::new([Lock::new(&zk, "/locks/account-7")])
+///     .and(ReadLock::new(&zk, "/locks/rates"))
+///     .and(Semaphore::new(&zk, "/semaphores/transfers", 10));
+/// let guard = all.acquire().await?;
 /// # Ok(()) }
 /// ```
 ///
@@ -55,7 +66,16 @@ use crate::retry::RetryBackoff;
 ///
 /// # Losing the session
 ///
-/// The guard is lost when the guard of any of the locks is.
+/// The guard is lost when the guard of any of the locks is, for the reason of the first:
+/// [`MultiGuard::check`] and [`MultiGuard::lost`] report it, and [`MultiGuard::run`] drops its work. The
+/// other locks stay held until the guard is released or dropped, so that the program can undo its
+/// work under them; [`MultiGuard::lost_guards`] says which are lost. With locks of one session, the end of
+/// the session loses all of them; with several sessions, some can be lost and others held.
+///
+/// # After a crash
+///
+/// Each lock with an id takes up its own place or lease: see [`Lock`](crate::Lock). The order in which they are
+/// acquired is the same as before the crash, so the places are those that the earlier process had.
 ///
 /// # Cancel safety
 ///
@@ -64,15 +84,22 @@ use crate::retry::RetryBackoff;
 #[doc(alias = "InterProcessMultiLock")]
 #[derive(Debug, Clone)]
 pub struct MultiLock {
-    locks: Vec<Lock>,
+    locks: Vec<MultiLockMember>,
 }
 
 impl MultiLock {
     /// These locks. One that is given twice is acquired once.
-    pub fn new(locks: impl IntoIterator<Item = Lock>) -> Self {
-        let mut locks: Vec<_> = locks.into_iter().collect();
-        locks.sort_by_cached_key(|lock| lock.queue().absolute());
+    pub fn new(locks: impl IntoIterator<Item = impl Into<MultiLockMember>>) -> Self {
+        let mut locks: Vec<MultiLockMember> = locks.into_iter().map(Into::into).collect();
+        locks.sort_by_cached_key(|lock| lock.absolute());
         MultiLock { locks }
+    }
+
+    /// These locks, and one more, perhaps of another kind.
+    #[must_use]
+    pub fn and(mut self, lock: impl Into<MultiLockMember>) -> Self {
+        self.locks.push(lock.into());
+        Self::new(self.locks)
     }
 
     /// Waits for all of them.
@@ -133,15 +160,15 @@ impl MultiLock {
     }
 
     /// The locks grouped by path. A group has at most one lock of each session.
-    fn by_path(&self) -> Result<Vec<Vec<&Lock>>> {
+    fn by_path(&self) -> Result<Vec<Vec<&MultiLockMember>>> {
         for lock in &self.locks {
-            lock.queue().check_path()?;
+            lock.check_path()?;
         }
-        let same_path = |a: &Lock, b: &Lock| a.queue().absolute() == b.queue().absolute();
+        let same_path = |a: &MultiLockMember, b: &MultiLockMember| a.absolute() == b.absolute();
         let groups = self.locks.chunk_by(same_path).map(|group| {
-            let mut distinct: Vec<&Lock> = Vec::new();
+            let mut distinct: Vec<&MultiLockMember> = Vec::new();
             for lock in group {
-                let known = |other: &&&Lock| lock.queue().shares_session_with(other.queue());
+                let known = |other: &&&MultiLockMember| lock.shares_session_with(other);
                 match distinct.iter().find(known) {
                     Some(known) => check_same_options(known, lock)?,
                     None => distinct.push(lock),
@@ -154,18 +181,18 @@ impl MultiLock {
 }
 
 /// Checks that one of two locks at the same znode can replace the other.
-fn check_same_options(one: &Lock, other: &Lock) -> Result<()> {
-    if one.queue().has_options_of(other.queue()) {
+fn check_same_options(one: &MultiLockMember, other: &MultiLockMember) -> Result<()> {
+    if one.has_options_of(other) {
         return Ok(());
     }
     Err(Error::ConflictingOptions {
-        path: one.queue().absolute(),
+        path: one.absolute(),
     })
 }
 
 /// Takes locks at the same path through different sessions. Never waits for one of them while
 /// another of them is held, since their ensembles have no order.
-async fn take_at_one_path(locks: &[&Lock], wait: bool) -> Result<Option<MultiGuard>> {
+async fn take_at_one_path(locks: &[&MultiLockMember], wait: bool) -> Result<Option<MultiGuard>> {
     let mut backoff = RetryBackoff::new();
     let mut awaited = 0;
     while let Some(&lock) = locks.get(awaited) {
@@ -195,12 +222,16 @@ async fn take_at_one_path(locks: &[&Lock], wait: bool) -> Result<Option<MultiGua
 
 /// Takes all locks except the one that is held, as long as they are free. Returns the index of the
 /// first that is not.
-async fn try_others(locks: &[&Lock], first: usize, held: &mut MultiGuard) -> Result<Option<usize>> {
-    let mut taken: Vec<&Lock> = locks.get(first).copied().into_iter().collect();
+async fn try_others(
+    locks: &[&MultiLockMember],
+    first: usize,
+    held: &mut MultiGuard,
+) -> Result<Option<usize>> {
+    let mut taken: Vec<&MultiLockMember> = locks.get(first).copied().into_iter().collect();
     for (at, &lock) in locks.iter().enumerate().filter(|(at, _)| *at != first) {
         let mut known = None;
         for (guard, &other) in held.guards.iter().zip(&taken) {
-            if lock.queue().contains(guard.as_ref()).await? {
+            if lock.contains(guard).await? {
                 known = Some(other);
                 break;
             }
@@ -223,15 +254,20 @@ async fn try_others(locks: &[&Lock], first: usize, held: &mut MultiGuard) -> Res
 #[must_use = "dropping a guard releases the locks"]
 pub struct MultiGuard {
     /// In the order of acquisition.
-    guards: Vec<LockGuard>,
+    guards: Vec<Guard>,
 }
 
 impl MultiGuard {
     /// The guards of the locks, one for each znode, in the order of the paths from the root of the
     /// ensemble: each has its own [`token`](crate::Guard::token) and
     /// [`fenced`](crate::Guard::fenced), with paths below the root of its own lock's handle.
-    pub fn guards(&self) -> &[LockGuard] {
+    pub fn guards(&self) -> &[Guard] {
         &self.guards
+    }
+
+    /// The guards that are lost now, in the order of the paths. The others are still held.
+    pub fn lost_guards(&self) -> impl Iterator<Item = &Guard> {
+        self.guards.iter().filter(|guard| guard.check().is_err())
     }
 
     /// The local time until which all of them can be trusted as things stand: see
@@ -300,7 +336,7 @@ impl MultiGuard {
     }
 
     /// Releases all of them through a shared reference, the last acquired first: see
-    /// [`LockGuard::release_shared`]. From this call on all of the guards are lost.
+    /// [`LockGuard::release_shared`](crate::LockGuard::release_shared). From this call on all of the guards are lost.
     ///
     /// # Errors
     /// As [`release`](Self::release). The other locks are released also if one cannot be; the error is
@@ -310,7 +346,7 @@ impl MultiGuard {
     /// After a dropped future, the drop of the guard releases the remaining locks, or another call.
     pub async fn release_shared(&self) -> Result<()> {
         for guard in &self.guards {
-            guard.as_ref().lose(GuardLost::Released);
+            guard.lose(GuardLost::Released);
         }
         let mut result = Ok(());
         for guard in self.guards.iter().rev() {

@@ -7,14 +7,17 @@ use super::lock::LockGuard;
 use crate::error::{Error, GuardLost, Result};
 use crate::guard::Guard;
 use crate::guard::delegate::delegate_to_guard;
+use crate::guard::held::Held;
 use crate::queue::builders::{lock_methods, queue_options};
-use crate::queue::{ContenderQueue, Role};
+use crate::queue::{ContenderQueue, Role, sibling};
 use crate::retry::RetryBackoff;
 
 /// The reader's side of a lock that many readers or one [writer](WriteLock) hold at a time.
 ///
-/// Fair: a reader waits only for the writers that came before it. Not re-entrant, and without an
-/// upgrade: a reader that acquires the [`WriteLock`] waits for itself.
+/// Fair: a reader waits only for the writers that came before it. Not [re-entrant](crate::Lock), and
+/// without an upgrade: a reader that acquires the [`WriteLock`] waits for itself, and so does a writer
+/// that acquires the `ReadLock`, other than with Curator. A writer can
+/// [become a reader](WriteGuard::downgrade).
 ///
 /// ```no_run
 /// # async fn run(zk: zk_client::Client) -> zk_recipes::Result<()> {
@@ -66,6 +69,10 @@ impl ReadLock {
             queue: ContenderQueue::new(client, path, Role::Read),
         }
     }
+
+    pub(super) fn queue(&self) -> &ContenderQueue {
+        &self.queue
+    }
 }
 
 queue_options!(ReadLock);
@@ -99,6 +106,11 @@ lock_methods!(ReadLock -> LockGuard);
 ///
 /// As a [`Lock`](crate::Lock).
 ///
+/// # After a crash
+///
+/// As a [`Lock`](crate::Lock): with [`adopt_by`](Self::adopt_by). A reader and a writer may have the same. A writer
+/// that had become a reader is taken up by the reader's side of the lock, with the token of its new znode.
+///
 /// # Cancel safety
 ///
 /// As a [`Lock`](crate::Lock).
@@ -114,6 +126,10 @@ impl WriteLock {
         WriteLock {
             queue: ContenderQueue::new(client, path, Role::Write),
         }
+    }
+
+    pub(super) fn queue(&self) -> &ContenderQueue {
+        &self.queue
     }
 }
 
@@ -136,6 +152,10 @@ impl WriteGuard {
         WriteGuard { guard }
     }
 
+    pub(super) fn into_guard(self) -> Guard {
+        self.guard
+    }
+
     /// Becomes a reader: waiting readers may enter, waiting writers may not. Keeps its place and its
     /// token (CURATOR-621).
     ///
@@ -156,8 +176,13 @@ impl WriteGuard {
                 "kazoo's layout has no downgrade; the lock is released",
             ));
         };
-        let name = format!("{}{READER}{sequence}", Guid::random().prefix());
-        let reader = DeleteOnDrop::new(writer.client(), path::join(parent, &name));
+        // Recognised as this contender's after a crash.
+        let guid = Guid::of(writer.path()).map_or_else(Guid::random, sibling);
+        let name = format!("{}{READER}{sequence}", guid.prefix());
+        let reader = path::join(parent, &name);
+        // Dropped after the reader's clean-up has begun.
+        let held = Held::new(writer.client(), &reader, false);
+        let reader = DeleteOnDrop::new(writer.client(), reader);
         let (identifier, _) = read(&writer).await?;
         let stat = replace(&writer, &reader.path, &identifier).await?;
         let lease = writer.client().lease();
@@ -166,7 +191,8 @@ impl WriteGuard {
         }
         let created = Created::new(reader.keep(), stat);
         let guard = Guard::new(writer.client(), Some(lease), writer.lease_basis(), created);
-        let guard = guard.with_token(writer.token()).start_renewal();
+        let guard = guard.with_token(writer.token()).with_held(Some(held));
+        let guard = guard.start_renewal();
         writer.forget();
         Ok(LockGuard::new(guard))
     }

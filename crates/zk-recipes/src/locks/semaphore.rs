@@ -1,5 +1,7 @@
 //! A lock with a limited number of holders at a time, in the order of arrival.
 
+mod adoption;
+
 use std::time::Duration;
 
 use zk_client::{Client, ErrorKind, Guid, Watch, path};
@@ -8,9 +10,12 @@ use super::lease_count::{LeaseCount, wait_for_change};
 use crate::connections::Connections;
 use crate::error::{Error, Result};
 use crate::guard::delegate::delegate_to_guard;
+use crate::guard::handover::Handover;
+use crate::guard::held::Held;
 use crate::guard::{Guard, LeaseBasis};
 use crate::paths::{check, check_own};
-use crate::queue::{Contender, ContenderQueue, Layout, LostPlaces, Role, ensure_parent};
+use crate::queue::{Contender, ContenderQueue, Layout, LostPlaces, PlaceId, Role, ensure_parent};
+use crate::reads::{Alongside, READS, get_all, read, reply_to};
 use crate::retry::RetryBackoff;
 
 /// A semaphore: a limited number of leases is held at a time, by all programs on the ensemble.
@@ -57,11 +62,20 @@ use crate::retry::RetryBackoff;
 /// While waiting, the place and the leases taken so far are lost, and the wait starts again at the
 /// end of the queue. While holding, the guard is lost: see [`Guard`].
 ///
+/// # After a crash
+///
+/// A process that resumes the session of an earlier one, as a `SessionStore` of zk_client does, takes up its
+/// leases, or its place in the queue, by the first acquisition with the same id given to
+/// [`adopt_by`](Self::adopt_by). One id is one acquisition, of one lease or of many: a program that holds
+/// several leases one by one gives an id to each. Leases that are more than this acquisition asks for are
+/// returned. Without an id, the leases and places of the earlier process stay as long as the session. For the
+/// look for them: four reads in two round trips, and one for each lease.
+///
 /// # Cancel safety
 ///
 /// Dropping a wait at any point leaves the queue and returns the leases taken so far. Dropping a
 /// lease returns it in the background.
-#[doc(alias = "InterProcessSemaphoreV2")]
+#[doc(alias("InterProcessSemaphoreMutex", "InterProcessSemaphoreV2"))]
 #[derive(Debug, Clone)]
 pub struct Semaphore {
     client: Client,
@@ -71,6 +85,15 @@ pub struct Semaphore {
     identifier: Vec<u8>,
     layout: Layout,
     lease_basis: LeaseBasis,
+    /// Of the places in the queue, and of the leases.
+    id: Option<Ids>,
+}
+
+/// The two looks for what an earlier process has left: its place in the queue, and its leases.
+#[derive(Debug, Clone, PartialEq)]
+struct Ids {
+    place: PlaceId,
+    leases: PlaceId,
 }
 
 impl Semaphore {
@@ -95,6 +118,7 @@ impl Semaphore {
             identifier: Vec::new(),
             layout: Layout::default(),
             lease_basis: LeaseBasis::default(),
+            id: None,
         }
     }
 
@@ -103,6 +127,21 @@ impl Semaphore {
     #[must_use]
     pub fn identifier(mut self, identifier: impl AsRef<[u8]>) -> Self {
         self.identifier = identifier.as_ref().to_vec();
+        self
+    }
+
+    /// An id by which a process that has resumed the session of an earlier one recognises its lease, or
+    /// its place in the queue: see "After a crash" above. Choose it once with [`Guid::random`] and keep
+    /// it, in a file or in the configuration.
+    ///
+    /// It belongs to one acquisition at a time, of one lease or of many at once: of this value and its
+    /// clones, in one program.
+    #[must_use]
+    pub fn adopt_by(mut self, id: Guid) -> Self {
+        self.id = Some(Ids {
+            place: PlaceId::new(id),
+            leases: PlaceId::new(id),
+        });
         self
     }
 
@@ -164,6 +203,52 @@ impl Semaphore {
         Ok(self.obtain(1, false).await?.and_then(|mut all| all.pop()))
     }
 
+    /// Takes several leases, all or none, if so many are free and no contender waits. Waits for a
+    /// connection, not for leases.
+    ///
+    /// # Errors
+    /// As [`acquire_many`](Self::acquire_many).
+    ///
+    /// # Cancel safety
+    /// As [`acquire_many`](Self::acquire_many).
+    pub async fn try_acquire_many(&self, count: usize) -> Result<Option<Vec<SemaphoreLease>>> {
+        self.obtain(count, false).await
+    }
+
+    /// Waits for several leases, all or none, for at most `timeout`, connecting included.
+    ///
+    /// # Errors
+    /// As [`acquire_many`](Self::acquire_many).
+    ///
+    /// # Cancel safety
+    /// As [`acquire_many`](Self::acquire_many).
+    pub async fn acquire_many_timeout(
+        &self,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<Option<Vec<SemaphoreLease>>> {
+        match tokio::time::timeout(timeout, self.acquire_many(count)).await {
+            Ok(acquired) => acquired.map(Some),
+            Err(_elapsed) => Ok(None),
+        }
+    }
+
+    /// Takes up a lease that an earlier client of this session held and [handed over](Handover);
+    /// `None` if the session is not the earlier client's, the znode was deleted, or a lease of this
+    /// process has it.
+    ///
+    /// # Errors
+    /// A request failed, or the client is closed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect: the lease stays held by the session.
+    pub async fn resume(&self, handover: &Handover) -> Result<Option<SemaphoreLease>> {
+        self.check_path()?;
+        let (client, parent) = (&self.client, self.leases());
+        let resumed = handover.resume(client, &parent, self.lease_basis, false, true);
+        Ok(resumed.await?.map(|guard| SemaphoreLease { guard }))
+    }
+
     /// Waits for a lease for at most `timeout`, connecting included.
     ///
     /// # Errors
@@ -189,24 +274,22 @@ impl Semaphore {
     pub async fn holders(&self) -> Result<Vec<Contender>> {
         self.check_path()?;
         let parent = self.leases();
-        let names = match self.without_deadline.children(&parent).await {
-            Ok(names) => names.to_vec(),
-            Err(error) if error.kind() == ErrorKind::NoNode => Vec::new(),
+        let (client, directory) = (&self.without_deadline, &parent);
+        let listed = read(client, |zk| async move { zk.children(directory).await });
+        let names = match listed.await {
+            Ok(names) => names,
+            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         };
-        let mut holders = Vec::with_capacity(names.len());
-        for name in names {
-            let path = path::join(&parent, &name);
-            match self.without_deadline.get(&path).await {
-                Ok((identifier, stat)) => holders.push(Contender::new(identifier, path, &stat)),
-                Err(error) if error.kind() == ErrorKind::NoNode => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(holders)
+        let znodes = names.iter().map(|name| ((), path::join(&parent, name)));
+        let got = get_all(client, znodes.collect(), READS).await?;
+        let holders = got.into_iter();
+        Ok(holders
+            .map(|((), path, data, stat)| Contender::new(data, path, &stat))
+            .collect())
     }
 
-    fn check_path(&self) -> Result<()> {
+    pub(super) fn check_path(&self) -> Result<()> {
         check_own(&self.client, &self.path)?;
         if let LeaseCount::At(limit) = &self.lease_count {
             check(limit)?;
@@ -227,7 +310,7 @@ impl Semaphore {
     }
 
     /// The znode whose children are the leases.
-    fn leases(&self) -> String {
+    pub(super) fn leases(&self) -> String {
         if self.is_kazoo_layout() {
             self.path.clone()
         } else {
@@ -236,7 +319,7 @@ impl Semaphore {
     }
 
     /// The queue of the contenders for leases.
-    fn queue(&self) -> ContenderQueue {
+    pub(super) fn queue(&self) -> ContenderQueue {
         let path = if self.is_kazoo_layout() {
             format!("{}-__lock__", self.path)
         } else {
@@ -246,7 +329,17 @@ impl Semaphore {
         queue.set_layout(self.layout);
         queue.set_identifier(&self.identifier);
         queue.set_lease_basis(self.lease_basis);
+        queue.set_id(self.id.as_ref().map(|ids| ids.place.clone()));
         queue
+    }
+
+    /// Whether both have the same options, whatever their paths.
+    pub(super) fn has_options_of(&self, other: &Semaphore) -> bool {
+        self.lease_count == other.lease_count
+            && self.identifier == other.identifier
+            && self.layout == other.layout
+            && self.lease_basis == other.lease_basis
+            && self.id == other.id
     }
 
     /// `None` if not to `wait` and too few leases are free.
@@ -265,6 +358,9 @@ impl Semaphore {
             count
                 .store_or_compare(&self.without_deadline, &self.path)
                 .await?;
+        }
+        if let Some(adopted) = self.adopt(count).await? {
+            return Ok(Some(adopted));
         }
         let mut lost = LostPlaces::new();
         loop {
@@ -381,7 +477,8 @@ impl Semaphore {
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NoNode => {
-                    ensure_parent(&self.without_deadline, &parent, self.layout).await?;
+                    ensure_parent(&self.without_deadline, &parent, self.layout.has_container())
+                        .await?;
                 }
                 Err(error) => backoff.sleep_after(error).await?,
             }
@@ -405,32 +502,39 @@ impl Semaphore {
                 .without_deadline
                 .create(&path, &self.identifier)
                 .ephemeral();
+            let ids = self.id.as_ref();
+            let id = ids.map_or_else(Guid::random, |ids| ids.leases.next());
+            let prefix = match self.is_kazoo_layout() {
+                true => path::join(&parent, &id.hex()),
+                false => path::join(&parent, &format!("{}{name}", id.prefix())),
+            };
+            let held = ids.map(|_| Held::new(&self.without_deadline, &prefix, false));
             let created = if self.is_kazoo_layout() {
-                create.protected().prefix(Guid::random().hex()).submit()
+                create.protected().prefix(id.hex()).submit()
             } else {
-                create.sequential().protected().submit()
+                create.sequential().protected().guid(id).submit()
             };
             // Submitted before the answer: the server executes both in order, in one round trip.
             let read = read.then(|| self.without_deadline.children(&parent).watch().submit());
-            match created.await {
+            let mut read = Alongside::new(Box::pin(reply_to(read)));
+            match read.with(created).await {
                 Ok(created) => {
                     let lease = self.without_deadline.lease();
                     let owned = created.stat.owner() == Some(lease.session());
                     let guard = Guard::new(&self.client, Some(lease), self.lease_basis, created);
+                    let guard = guard.with_held(held);
                     // A lease of another session than the turn could be one too many.
                     if !owned || !turn.is_live() {
                         return Ok(None);
                     }
-                    let seen = match read {
-                        Some(read) => read.await.ok(),
-                        None => None,
-                    };
+                    let seen = read.finish().await.and_then(Result::ok);
                     let seen = seen.map(|(names, _, watch)| (names.to_vec(), watch));
                     let seen = seen.filter(|(names, _)| names.iter().any(|n| guard.is_named(n)));
                     return Ok(Some((guard, seen)));
                 }
                 Err(error) if error.kind() == ErrorKind::NoNode => {
-                    ensure_parent(&self.without_deadline, &parent, self.layout).await?;
+                    ensure_parent(&self.without_deadline, &parent, self.layout.has_container())
+                        .await?;
                 }
                 Err(error)
                     if error.kind() == ErrorKind::SessionExpired && backoff.allows(&error) => {}
@@ -461,6 +565,10 @@ pub struct SemaphoreLease {
 }
 
 impl SemaphoreLease {
+    pub(super) fn into_guard(self) -> Guard {
+        self.guard
+    }
+
     /// Returns the lease: when this returns, another contender can hold it.
     ///
     /// # Errors

@@ -28,6 +28,10 @@
 /// kazoo's names as well, which costs nothing, so that a Rust program waits for a kazoo program that
 /// came first even if the kazoo program lacks the option.
 ///
+/// *Some use the recipes that come with ZooKeeper, or names of their own:* choose the names with
+/// [`Lock::names`](crate::Lock::names) or [`Election::names`](crate::Election::names) in place of a
+/// layout.
+///
 /// # Sequence overflow
 ///
 /// After 2³¹ contenders under one znode the ensemble's numbers become negative. The recipes here keep

@@ -3,12 +3,15 @@
 use zk_client::path;
 
 use super::layout::{Layout, Role};
+use super::names::NamePattern;
 
 /// Which names are those of entries. All other children are ignored.
 #[derive(Debug, Clone)]
 pub(crate) struct EntryPatterns {
     exclusive: Vec<String>,
     shared: Vec<String>,
+    /// In place of those of a layout.
+    named: Option<NamePattern>,
 }
 
 /// A contender's znode in a queue, read from its name.
@@ -26,6 +29,16 @@ impl EntryPatterns {
         EntryPatterns {
             exclusive: owned(layout.exclusive(role)),
             shared: owned(layout.shared(role)),
+            named: None,
+        }
+    }
+
+    /// Counts only names of this pattern, as exclusive entries.
+    pub(crate) fn named(pattern: NamePattern) -> Self {
+        EntryPatterns {
+            exclusive: Vec::new(),
+            shared: Vec::new(),
+            named: Some(pattern),
         }
     }
 
@@ -50,7 +63,8 @@ impl EntryPatterns {
             let sequence = path::sequence_after(number, "")?;
             let is_marked = |marks: &[String]| marks.iter().any(|mark| head.ends_with(&**mark));
             let shared = is_marked(&self.shared);
-            (shared || is_marked(&self.exclusive)).then(|| QueueEntry {
+            let is_named = self.named.as_ref().is_some_and(|named| named.matches(head));
+            (shared || is_named || is_marked(&self.exclusive)).then(|| QueueEntry {
                 name: name.to_owned(),
                 sequence,
                 shared,
@@ -191,6 +205,26 @@ mod tests {
         let mut kazoo = lock(Layout::Kazoo);
         kazoo.add("-lock-");
         assert_eq!(kazoo.entries(children.into_iter()).len(), 2);
+    }
+
+    /// ZooKeeper's `WriteLock` in Java and in C, and its `LeaderElectionSupport`.
+    #[test]
+    fn names_of_ones_own_are_sorted_by_number() {
+        let children = [
+            "x--72057594037927936-0000000003",
+            "x-01000a-0000000001",
+            "x-72057594037927937-0000000002",
+            "n_0000000002",
+            "x-lock",
+        ];
+        let named = |pattern| EntryPatterns::named(NamePattern::new(pattern));
+        let queue = named("x-{id}-").entries(children.into_iter());
+        assert_eq!(names(&queue), [children[1], children[2], children[0]]);
+        let queue = named("n_").entries(children.into_iter());
+        assert_eq!(names(&queue), ["n_0000000002"]);
+        let mut both = named("n_");
+        both.add("-");
+        assert_eq!(both.entries(children.into_iter()).len(), 4);
     }
 
     /// CURATOR-621, and readers of go-zk that waited for a later writer.

@@ -7,6 +7,7 @@ use zk_client::Stat;
 ///
 /// The node may have changed since: to change it only if it has not, name its version, as in
 /// `zk.set(path, data).version(cached.stat.version)`.
+#[doc(alias = "ChildData")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cached<T = Bytes> {

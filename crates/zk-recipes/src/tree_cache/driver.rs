@@ -9,9 +9,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::time::Sleep;
 use zk_client::{
-    Client, ErrorCode, ErrorKind, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStream,
+    Client, ErrorCode, ErrorKind, NodeEventKind, Watch, WatchEvent, WatchMode, WatchStream, Window,
 };
 
 use super::machine::{Answer, Machine, Query, Read};
@@ -31,6 +30,10 @@ type Reply = zk_client::Result<(Answer, Option<Watch>)>;
 
 type Replying = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
+/// No read is submitted before it ends: after a failure a delay, while the client has no room for another
+/// request a wait for some.
+type Pause = Pin<Box<dyn Future<Output = Option<Client>> + Send>>;
+
 enum Watches {
     Recursive(WatchStream),
     OneShot(OneShotWatches),
@@ -42,8 +45,8 @@ enum Step {
     Answered(Query, Reply),
     /// The session resumed on another connection.
     Reconnected,
-    /// The backoff is over.
-    BackoffOver,
+    /// The pause is over.
+    PauseOver,
 }
 
 /// Whether the session of the watches has ended.
@@ -56,9 +59,10 @@ pub(super) struct Driver {
     pub(super) client: Client,
     pub(super) shared: Arc<Shared>,
     pub(super) machine: Machine,
-    /// The number of reads in flight at once.
-    pub(super) window: usize,
+    /// The reads in flight at once.
+    pub(super) window: Window,
     pub(super) one_shot: bool,
+    pub(super) create_root: bool,
 }
 
 struct Running {
@@ -67,7 +71,9 @@ struct Running {
     /// In the order of submission, which is that of the answers.
     in_flight: VecDeque<(Query, Replying)>,
     backoff: RetryBackoff,
-    backoff_timer: Option<Pin<Box<Sleep>>>,
+    pause: Option<Pause>,
+    /// Reserved for the next read.
+    room: Option<Client>,
     /// The session in which the watches are set; 0 before the first.
     epoch: u64,
 }
@@ -83,9 +89,13 @@ impl Driver {
             driver: self,
             in_flight: VecDeque::new(),
             backoff: RetryBackoff::new(),
-            backoff_timer: None,
+            pause: None,
+            room: None,
             epoch: 0,
         };
+        if let Err(error) = running.create_root().await {
+            return end(error);
+        }
         loop {
             if let Err(error) = running.session().await {
                 return error;
@@ -105,11 +115,35 @@ impl Running {
             self.submit_reads(one_shot);
             if let Watching::SessionEnded = poll_fn(|cx| self.poll_batch(&mut watches, cx)).await? {
                 self.driver.machine.session_ended();
+                self.give_up_room()?;
                 self.publish();
                 return Ok(());
             }
             self.publish();
         }
+    }
+
+    /// Gives up the reads in flight, whose answers would be ignored after the end of their session, and the
+    /// reserved room. Nothing takes them until the watch of the next session is set, and they may be all the
+    /// room that the client has for it.
+    fn give_up_room(&mut self) -> Result<(), CacheError> {
+        (self.room, self.pause) = (None, None);
+        for (query, _) in self.in_flight.drain(..) {
+            self.driver.machine.answered(&query, Answer::Failed)?;
+        }
+        Ok(())
+    }
+
+    async fn create_root(&mut self) -> zk_client::Result<()> {
+        let base = self.driver.machine.snapshot().tree.base().clone();
+        while self.driver.create_root {
+            match self.driver.client.ensure_path(&base).await {
+                Ok(_) => self.driver.create_root = false,
+                Err(error) => self.backoff.sleep_after(error).await?,
+            }
+        }
+        self.backoff.reset();
+        Ok(())
     }
 
     async fn watch(&mut self) -> Result<Watches, CacheError> {
@@ -133,11 +167,14 @@ impl Running {
 
     /// Submits reads until the window is full.
     fn submit_reads(&mut self, one_shot: bool) {
-        while self.backoff_timer.is_none() && self.in_flight.len() < self.driver.window {
+        while self.pause.is_none() && self.in_flight.len() < self.driver.window.size() {
             let Some(query) = self.driver.machine.next_query() else {
+                self.room = None;
                 return;
             };
-            let reply = submit(&self.driver.client, &query, one_shot);
+            let room = self.room.take();
+            let client = room.as_ref().unwrap_or(&self.driver.client);
+            let reply = submit(client, &query, one_shot);
             self.in_flight.push_back((query, reply));
         }
     }
@@ -154,6 +191,13 @@ impl Running {
         watches: &mut Watches,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Watching, CacheError>> {
+        if self.driver.shared.poll_rebuild(cx).is_ready() {
+            // Also the data of nodes whose stats have not changed are read again.
+            self.driver.machine.session_ended();
+            let one_shot = matches!(watches, Watches::OneShot(_));
+            self.driver.machine.load(one_shot);
+            return Poll::Ready(Ok(Watching::Continues));
+        }
         for handled in 0..BATCH {
             let Poll::Ready(step) = self.poll_step(watches, cx) else {
                 return if handled > 0 {
@@ -193,11 +237,12 @@ impl Running {
         {
             return Poll::Ready(Step::Answered(query, reply));
         }
-        if let Some(timer) = &mut self.backoff_timer
-            && timer.as_mut().poll(cx).is_ready()
+        if let Some(pause) = &mut self.pause
+            && let Poll::Ready(room) = pause.as_mut().poll(cx)
         {
-            self.backoff_timer = None;
-            return Poll::Ready(Step::BackoffOver);
+            self.pause = None;
+            self.room = room;
+            return Poll::Ready(Step::PauseOver);
         }
         Poll::Pending
     }
@@ -229,7 +274,7 @@ impl Running {
             // Reads again after every event.
             Step::Fired(path, facet, _) => machine.touch(&path, facet),
             Step::Answered(query, reply) => return self.answered(&query, reply, watches),
-            Step::BackoffOver => {}
+            Step::PauseOver => {}
         }
         Ok(Watching::Continues)
     }
@@ -259,11 +304,23 @@ impl Running {
                     watches.add(query.path.clone(), facet, watch);
                 }
                 self.backoff.reset();
+                self.driver.window.handle_reply();
                 answer
             }
+            Err(error) if error.kind() == ErrorKind::QueueFull => {
+                self.driver.window.handle_overload(self.in_flight.len() + 1);
+                if self.pause.is_none() {
+                    let room = self.driver.client.wait_for_room().submit();
+                    self.pause = Some(Box::pin(async move { room.await.ok() }));
+                }
+                Answer::Failed
+            }
             Err(error) if self.backoff.allows(&error) => {
-                let delay = self.backoff.next_delay();
-                self.backoff_timer = Some(Box::pin(tokio::time::sleep(delay)));
+                let delay = tokio::time::sleep(self.backoff.next_delay());
+                self.pause = Some(Box::pin(async move {
+                    delay.await;
+                    None
+                }));
                 Answer::Failed
             }
             Err(error) => match error.kind() {

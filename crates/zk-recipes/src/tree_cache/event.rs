@@ -9,6 +9,9 @@ use super::cached::Cached;
 /// Events are the differences between two states of the cache: a change that was undone before it
 /// could be read has no event. A node is reported as added after its parent, and as removed before
 /// its parent.
+#[doc(alias = "TreeEvent")]
+#[doc(alias = "TreeCacheEvent")]
+#[doc(alias = "CuratorCacheListener")]
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum CacheEvent {

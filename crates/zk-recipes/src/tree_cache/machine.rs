@@ -13,6 +13,7 @@ use zk_client::{ErrorCode, Stat, path};
 
 use super::cached::Cached;
 use super::event::CacheEvent;
+use super::selector::Selector;
 use super::snapshot::Snapshot;
 use super::tree::{DEPTH_LIMIT, Put, Tree};
 use super::worklist::{Facet, Named, Worklist};
@@ -85,6 +86,7 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Machine {
     limits: Limits,
+    selector: Selector,
     /// Whether the watches are one-shot, so that new children are noticed only where they are listed.
     one_shot: bool,
     tree: Tree,
@@ -104,6 +106,7 @@ impl Machine {
     pub(super) fn new(base: &str, limits: Limits) -> Self {
         Machine {
             limits,
+            selector: Selector::default(),
             one_shot: false,
             tree: Tree::new(base.into()),
             generation: 1,
@@ -116,6 +119,11 @@ impl Machine {
             events: Vec::new(),
             changed: false,
         }
+    }
+
+    /// Covers only what `selector` chooses, from the start.
+    pub(super) fn select(&mut self, selector: Selector) {
+        self.selector = selector;
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -167,6 +175,9 @@ impl Machine {
         };
         // A server that sends an invalid path cannot answer a read of it.
         if depth > self.limits.depth || path::validate(path).is_err() {
+            return;
+        }
+        if !self.selector.covers(self.tree.base(), path) {
             return;
         }
         self.worklist.schedule_urgent(path.into(), facet);
@@ -419,7 +430,7 @@ impl Machine {
                 .tree
                 .get(path)
                 .is_some_and(|entry| entry.child_count() > 0);
-        if lists && below && depth < self.limits.depth {
+        if lists && below && depth < self.limits.depth && self.selector.traverses(path) {
             self.worklist
                 .schedule(path, Facet::Children, !self.complete);
         }
@@ -447,6 +458,9 @@ impl Machine {
         stat: &Stat,
         loads: bool,
     ) -> Result<(), CacheError> {
+        if !self.selector.accepts_all() {
+            names.retain(|name| self.selector.accepts(&path::join(path, name)));
+        }
         if names.len() > self.limits.nodes {
             let limit = self.limits.nodes;
             return Err(CacheError::TooManyNodes { limit });

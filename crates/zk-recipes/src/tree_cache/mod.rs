@@ -6,6 +6,7 @@ mod driver;
 mod event;
 mod machine;
 mod one_shot_watches;
+mod selector;
 mod shared;
 mod snapshot;
 mod tree;
@@ -15,12 +16,13 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use tokio::task::AbortHandle;
-use zk_client::Client;
+use zk_client::{Client, Window};
 
 pub use cached::Cached;
 use driver::Driver;
 pub use event::CacheEvent;
 use machine::{Limits, Machine};
+use selector::Selector;
 pub use shared::CacheEvents;
 use shared::{Shared, UnreadLimits};
 pub use snapshot::Snapshot;
@@ -98,9 +100,16 @@ use crate::error::CacheError;
 ///
 /// # Znodes
 ///
-/// None. The counterparts are kazoo's `TreeCache`, and Curator's `CuratorCache` and `TreeCache`. In
-/// place of `NodeCache` use a `DataWatch`; in place of `PathChildrenCache` a `ChildrenWatch` if the
-/// names suffice, else this with a [maximum depth](TreeCacheBuilder::max_depth) of 1.
+/// None, unless it [creates its root](TreeCacheBuilder::create_root). The counterparts are kazoo's
+/// `TreeCache`, and Curator's `CuratorCache` and `TreeCache`. In place of `NodeCache` use a
+/// `DataWatch`; in place of `PathChildrenCache` a `ChildrenWatch` if the names suffice, else a
+/// `ChildrenCache`.
+///
+/// Of Curator's options, `COMPRESSED_DATA` is a `TypedCache` with `Gzip`, and `parentPathFilter` is
+/// [`Snapshot::children`]. `DO_NOT_CLEAR_ON_CLOSE` has no counterpart, as a snapshot that the program
+/// holds outlives the cache. Neither has pluggable storage: snapshots are cheap because the storage
+/// shares nodes between them, and a storage of the program's would need a lock for each read. A
+/// program with its own storage fills it from [`subscribe`](Self::subscribe).
 #[doc(alias = "CuratorCache")]
 #[derive(Debug)]
 pub struct TreeCache {
@@ -128,9 +137,11 @@ impl TreeCache {
                 bytes: 1 << 30,
                 data: true,
             },
+            selector: Selector::default(),
             window: 128,
             event_limit: 16_384,
             one_shot: false,
+            create_root: false,
         }
     }
 
@@ -151,6 +162,22 @@ impl TreeCache {
     /// Can be dropped and called again.
     pub async fn initialized(&self) -> Result<Snapshot, CacheError> {
         poll_fn(|cx| self.shared.poll_initialized(cx)).await
+    }
+
+    /// Reads everything again, and waits until that is done: a [`CacheEvent::Gap`] is delivered, the
+    /// differences, and [`CacheEvent::Initialized`]. The returned snapshot contains everything that had
+    /// been committed before the call. A cache is kept up to date without this, except on servers that
+    /// lose events.
+    ///
+    /// # Errors
+    /// The cache has ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the reads.
+    #[doc(alias = "clearAndRefresh")]
+    pub async fn rebuild(&self) -> Result<Snapshot, CacheError> {
+        let since = self.shared.want_rebuild()?;
+        poll_fn(|cx| self.shared.poll_rebuilt(since, cx)).await
     }
 
     /// The present contents, and a stream of all later changes. There can be several subscribers.
@@ -176,9 +203,11 @@ pub struct TreeCacheBuilder<'a> {
     client: &'a Client,
     path: &'a str,
     limits: Limits,
+    selector: Selector,
     window: usize,
     event_limit: usize,
     one_shot: bool,
+    create_root: bool,
 }
 
 impl TreeCacheBuilder<'_> {
@@ -214,7 +243,8 @@ impl TreeCacheBuilder<'_> {
         self
     }
 
-    /// The number of reads in flight at once; 128 unless given. A larger window loads faster over long
+    /// The number of reads in flight at once; 128 unless given, and at most a quarter of the client's
+    /// [`max_outstanding`](zk_client::ClientBuilder::max_outstanding). A larger window loads faster over long
     /// distances, but unprocessed replies take memory, up to a megabyte each.
     pub fn window(mut self, reads: usize) -> Self {
         self.window = reads.max(1);
@@ -228,6 +258,31 @@ impl TreeCacheBuilder<'_> {
         self
     }
 
+    /// Covers the children of only those nodes for whose paths `traverse` is true, the root included. All
+    /// unless given. Nothing is read below the other nodes. It is called for each listed node and
+    /// each event, in the cache's task, and must always return the same for a path.
+    #[doc(alias = "TreeCacheSelector")]
+    pub fn traverse(mut self, traverse: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.selector.traverse = Some(Arc::new(traverse));
+        self
+    }
+
+    /// Covers only those nodes for whose paths `accept` is true, and nothing below the others. All
+    /// unless given. The root is covered in any case. On the calls, see
+    /// [`traverse`](Self::traverse).
+    pub fn accept(mut self, accept: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.selector.accept = Some(Arc::new(accept));
+        self
+    }
+
+    /// Creates the root and its parents when the cache starts, persistent and empty, unless they
+    /// exist. If the ensemble refuses that, the cache ends.
+    #[doc(alias = "createParentNodes")]
+    pub fn create_root(mut self) -> Self {
+        self.create_root = true;
+        self
+    }
+
     /// Sets one-shot watches on each node even if the server has recursive ones. Without this option
     /// they are used only if the server has none.
     pub fn one_shot_watches(mut self) -> Self {
@@ -235,9 +290,16 @@ impl TreeCacheBuilder<'_> {
         self
     }
 
+    /// The path of the root.
+    #[cfg(feature = "typed")]
+    pub(crate) fn path(&self) -> &str {
+        self.path
+    }
+
     /// Starts to read and to watch, on the client's runtime.
     pub fn start(self) -> TreeCache {
-        let machine = Machine::new(self.path, self.limits);
+        let mut machine = Machine::new(self.path, self.limits);
+        machine.select(self.selector);
         let empty = machine.snapshot();
         let unread = UnreadLimits {
             events: self.event_limit,
@@ -249,8 +311,9 @@ impl TreeCacheBuilder<'_> {
             client: self.client.with_deadline(None).background(),
             shared: shared.clone(),
             machine,
-            window: self.window,
+            window: Window::at_most(self.client, self.window),
             one_shot: self.one_shot,
+            create_root: self.create_root,
         };
         let (published, nothing) = (shared.clone(), empty.clone());
         let task = self.client.runtime().spawn(async move {

@@ -19,6 +19,9 @@ struct Published {
     /// The wakers of `initialized` calls.
     waiting: Vec<Waker>,
     over: Option<CacheError>,
+    /// Whether everything is to be read again, and the waker of the cache's task.
+    rebuild: bool,
+    task: Option<Waker>,
     subscribers: BTreeMap<u64, Subscriber>,
     next_subscriber: u64,
     limits: UnreadLimits,
@@ -70,6 +73,8 @@ impl Shared {
             initialized: false,
             waiting: Vec::new(),
             over: None,
+            rebuild: false,
+            task: None,
             subscribers: BTreeMap::new(),
             next_subscriber: 0,
             limits: UnreadLimits {
@@ -129,6 +134,52 @@ impl Shared {
         if !published.waiting.iter().any(is_same) {
             published.waiting.push(cx.waker().clone());
         }
+        Poll::Pending
+    }
+
+    /// Lets the task read everything again. Returns the present generation.
+    pub(super) fn want_rebuild(&self) -> Result<u64, CacheError> {
+        let mut published = self.lock();
+        if let Some(error) = &published.over {
+            return Err(error.clone());
+        }
+        published.rebuild = true;
+        let (since, task) = (published.snapshot.generation, published.task.take());
+        drop(published);
+        if let Some(task) = task {
+            task.wake();
+        }
+        Ok(since)
+    }
+
+    /// Ready once after [`want_rebuild`](Self::want_rebuild), for the task.
+    pub(super) fn poll_rebuild(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut published = self.lock();
+        if std::mem::take(&mut published.rebuild) {
+            return Poll::Ready(());
+        }
+        let is_same = |waker: &Waker| waker.will_wake(cx.waker());
+        if !published.task.as_ref().is_some_and(is_same) {
+            published.task = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// The snapshot, once everything has been read in a generation after `since`.
+    pub(super) fn poll_rebuilt(
+        &self,
+        since: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Snapshot, CacheError>> {
+        let mut published = self.lock();
+        if let Some(error) = &published.over {
+            return Poll::Ready(Err(error.clone()));
+        }
+        let snapshot = &published.snapshot;
+        if !published.rebuild && snapshot.complete && snapshot.generation > since {
+            return Poll::Ready(Ok(snapshot.clone()));
+        }
+        published.waiting.push(cx.waker().clone());
         Poll::Pending
     }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use zk_client::{Client, Stat, Watch};
 
-use super::follow::{Followed, follow};
+use super::follow::{Followed, StateChange, follow};
 use crate::error::Result;
 use crate::latest::Latest;
 
@@ -54,7 +54,10 @@ pub enum ChildrenState {
 ///
 /// # Znodes
 ///
-/// None. The counterparts are kazoo's `ChildrenWatch` and Curator's `PathChildrenCache` without data.
+/// None. The counterparts are kazoo's `ChildrenWatch` and Curator's `PathChildrenCache` without data. kazoo's
+/// option `allow_session_lost=False`, which ends the watch with its session, has no counterpart: a program
+/// that has to end with its session follows [`Client::states`]. kazoo's `send_event` is
+/// [`next_change`](Self::next_change).
 ///
 /// # Cost
 ///
@@ -69,7 +72,7 @@ pub enum ChildrenState {
 #[doc(alias = "PathChildrenCache")]
 #[derive(Debug)]
 pub struct ChildrenWatch {
-    latest: Latest<Result<ChildrenState>>,
+    latest: Latest<Result<StateChange<ChildrenState>>>,
 }
 
 impl ChildrenWatch {
@@ -88,6 +91,18 @@ impl ChildrenWatch {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Result<ChildrenState>> {
+        Some(self.next_change().await?.map(|change| change.state))
+    }
+
+    /// The next state, and the event that led to it; `None` at the end. Takes the state from the same
+    /// stream as [`next`](Self::next).
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn next_change(&mut self) -> Option<Result<StateChange<ChildrenState>>> {
         std::future::poll_fn(|cx| Pin::new(&mut self.latest).poll_next(cx)).await
     }
 }
@@ -96,7 +111,8 @@ impl Stream for ChildrenWatch {
     type Item = Result<ChildrenState>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.latest).poll_next(cx)
+        let change = Pin::new(&mut self.latest).poll_next(cx);
+        change.map(|change| Some(change?.map(|change| change.state)))
     }
 }
 

@@ -1,6 +1,5 @@
 //! A stream of the latest data of a znode.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +8,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use zk_client::{Client, Stat, Watch};
 
-use super::follow::{Followed, follow};
+use super::follow::{Followed, StateChange, follow};
+use crate::codec::{Codec, CodecError};
 use crate::error::{Error, Result};
 use crate::latest::Latest;
 
@@ -48,6 +48,25 @@ pub enum DataState<T = Bytes> {
 /// # }
 /// ```
 ///
+/// One stream has one reader. For any number of them, forward the states to a channel of tokio, which keeps
+/// the latest:
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client) {
+/// use zk_recipes::DataWatch;
+///
+/// let mut config = DataWatch::new(&zk, "/config");
+/// let (sender, latest) = tokio::sync::watch::channel(None);
+/// tokio::spawn(async move {
+///     while let Some(state) = config.next().await {
+///         if sender.send(Some(state)).is_err() {
+///             return; // all readers are gone
+///         }
+///     }
+/// });
+/// # let _ = latest; }
+/// ```
+///
 /// # Losing the connection or the session
 ///
 /// The stream continues on the next connection and in the next session, and yields what has changed
@@ -71,11 +90,11 @@ pub enum DataState<T = Bytes> {
 #[doc(alias = "NodeCache")]
 pub struct DataWatch<T = Bytes> {
     path: String,
-    latest: Latest<Result<DataState>>,
+    latest: Latest<Result<StateChange<DataState>>>,
     decode: Decode<T>,
 }
 
-type Decode<T> = Box<dyn Fn(Bytes) -> Result<T, Box<dyn StdError + Send + Sync>> + Send + Sync>;
+type Decode<T> = Box<dyn Fn(Bytes) -> Result<T, CodecError> + Send + Sync>;
 
 impl DataWatch {
     /// Watches `path`, which need not exist.
@@ -94,13 +113,19 @@ impl DataWatch {
         decode: impl Fn(Bytes) -> Result<T, E> + Send + Sync + 'static,
     ) -> DataWatch<T>
     where
-        E: Into<Box<dyn StdError + Send + Sync>>,
+        E: Into<CodecError>,
     {
         DataWatch {
             path: self.path,
             latest: self.latest,
             decode: Box::new(move |data| decode(data).map_err(Into::into)),
         }
+    }
+
+    /// Yields the data decoded by a [`Codec`](crate::Codec). Data that it cannot decode are an error, after
+    /// which the stream continues: [`Error::Undecodable`].
+    pub fn codec<T>(self, codec: impl Codec<T>) -> DataWatch<T> {
+        self.decode_with(move |data| codec.decode(&data))
     }
 
     /// Yields the data decoded from JSON. Data that are not JSON of a `T` are an error, after which the
@@ -121,7 +146,29 @@ impl<T> DataWatch<T> {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Result<DataState<T>>> {
-        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+        Some(self.next_change().await?.map(|change| change.state))
+    }
+
+    /// The next state, and the event that led to it; `None` at the end. Takes the state from the same
+    /// stream as [`next`](Self::next).
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn next_change(&mut self) -> Option<Result<StateChange<DataState<T>>>> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<StateChange<DataState<T>>>>> {
+        let change = Pin::new(&mut self.latest).poll_next(cx);
+        change.map(|change| {
+            Some(change?.and_then(|StateChange { state, event }| {
+                let state = self.decode(state)?;
+                Ok(StateChange { state, event })
+            }))
+        })
     }
 
     fn decode(&self, state: DataState) -> Result<DataState<T>> {
@@ -144,8 +191,8 @@ impl<T> Stream for DataWatch<T> {
     type Item = Result<DataState<T>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let state = Pin::new(&mut self.latest).poll_next(cx);
-        state.map(|state| Some(state?.and_then(|state| self.decode(state))))
+        let change = self.poll(cx);
+        change.map(|change| Some(change?.map(|change| change.state)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use zk_client::{Client, ErrorKind, Watch};
+use zk_client::{Client, ErrorKind, NodeEvent, Watch, WatchEvent};
 
 use crate::connections::Connections;
 use crate::error::Result;
@@ -27,30 +27,59 @@ pub(super) trait Followed: Clone + Send + Sync + 'static {
     fn is_same(&self, known: &Self) -> bool;
 }
 
+/// A state, and the change that led to it.
+///
+/// ```no_run
+/// # async fn run(zk: zk_client::Client) -> Result<(), zk_recipes::Error> {
+/// use zk_recipes::DataWatch;
+///
+/// let mut config = DataWatch::new(&zk, "/config");
+/// while let Some(change) = config.next_change().await {
+///     let change = change?;
+///     if let Some(event) = change.event {
+///         println!("{} by transaction {:?}", event.kind.as_str(), event.zxid);
+///     }
+///     println!("{:?}", change.state);
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StateChange<S> {
+    /// The state.
+    pub state: S,
+    /// The event that led to the read of this state; of several in quick succession, one. The state may
+    /// contain later changes as well. `None` for the first state, and for one that was read after a
+    /// reconnect or in a new session. The servers before 3.9 send no zxid: see [`NodeEvent::zxid`].
+    pub event: Option<NodeEvent>,
+}
+
 /// Starts a task that writes the state of the znode whenever it changes.
-pub(super) fn follow<S: Followed>(client: &Client, path: &str) -> Latest<Result<S>> {
+pub(super) fn follow<S: Followed>(client: &Client, path: &str) -> Latest<Result<StateChange<S>>> {
     // The reads have no deadline: a state is waited for without a limit.
     let (task, path) = (client.with_deadline(None).background(), path.to_owned());
     Latest::written_by(client, |writer| run(task, path, writer))
 }
 
-async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>>) {
+async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<StateChange<S>>>) {
     if let Err(error) = check(&path) {
         return writer.write(Err(error.into()));
     }
     let mut known: Option<Known<S>> = None;
     let mut connections = Connections::of(&client);
     let mut reconnected = false;
+    let mut event = None;
     let mut backoff = RetryBackoff::new();
     loop {
         let read_in = known.as_ref().map(|known| known.epoch);
         match read_current::<S>(&client, &path, read_in, reconnected).await {
-            Ok(None) => {}
+            Ok(None) => event = None,
             Ok(Some((state, epoch, watch))) => {
                 backoff.reset();
                 let is_same = |known: &Known<S>| state.is_same(&known.state);
                 if !known.as_ref().is_some_and(is_same) {
-                    writer.write(Ok(state.clone()));
+                    let state = state.clone();
+                    writer.write(Ok(StateChange { state, event }));
                 }
                 let known = known.insert(Known {
                     state,
@@ -58,10 +87,18 @@ async fn run<S: Followed>(client: Client, path: String, writer: Writer<Result<S>
                     watch,
                 });
                 // Reads again after every event: a gap and the end of a session, too.
-                reconnected = connections.restored_before(&mut known.watch).await;
+                let fired = connections.restored_before(&mut known.watch).await;
+                reconnected = fired.is_none();
+                event = match fired {
+                    Some(WatchEvent::Node(event)) => Some(event),
+                    _ => None,
+                };
             }
             Err(error) if error.kind() == ErrorKind::Closed => return,
-            Err(error) if backoff.allows(&error) => backoff.sleep().await,
+            Err(error) if backoff.allows(&error) => {
+                event = None;
+                backoff.sleep().await;
+            }
             Err(error) => {
                 writer.write(Err(error.into()));
                 return;

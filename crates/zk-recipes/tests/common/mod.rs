@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zk_client::{
-    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort, Transport,
-    WatchMode,
+    BackoffPolicy, Client, ClientBuilder, Dial, DialError, Dialing, ErrorKind, HostPort,
+    SessionToken, Transport, WatchMode,
 };
 use zk_embedded::{Pose, Server, UnknownPose};
 use zk_proto::OpCode;
@@ -32,6 +32,11 @@ pub(crate) fn root() -> &'static str {
     } else {
         ""
     }
+}
+
+/// What the crash of a client does to its session. Guards and waits that are dropped later have no effect.
+pub(crate) fn crash(zk: Client) -> SessionToken {
+    zk.detach().unwrap()
 }
 
 /// The path on the server of a path that clients see.
@@ -287,6 +292,18 @@ impl Memory {
     pub(crate) async fn any(&self) -> Client {
         let members: Vec<_> = (0..self.server.member_count()).collect();
         self.client(&members, |options| options).await
+    }
+
+    /// The client of the process that follows one that has crashed, connected to this member.
+    pub(crate) async fn successor_on(&self, member: usize, token: SessionToken) -> Client {
+        let options = Client::builder(format!("member-{member}:1{}", root()));
+        let resuming = options.dial(self.clone()).resume(token);
+        soon("the session", resuming).await.unwrap()
+    }
+
+    /// The same, connected to the first member.
+    pub(crate) async fn successor(&self, token: SessionToken) -> Client {
+        self.successor_on(0, token).await
     }
 
     /// The names of the znodes directly under `parent`.

@@ -1,7 +1,7 @@
 //! Each recipe's page has the sections that its users look for.
 
 /// The recipes and their sources.
-const RECIPES: [(&str, &str); 12] = [
+pub(crate) const RECIPES: &[(&str, &str)] = &[
     ("Lock", include_str!("../../src/locks/lock.rs")),
     ("ReadLock", include_str!("../../src/locks/rw_lock.rs")),
     ("WriteLock", include_str!("../../src/locks/rw_lock.rs")),
@@ -12,7 +12,8 @@ const RECIPES: [(&str, &str); 12] = [
         "LeaderLatch",
         include_str!("../../src/election/leader_latch.rs"),
     ),
-    ("Barrier", include_str!("../../src/barrier.rs")),
+    ("Barrier", include_str!("../../src/barrier/gate.rs")),
+    ("DoubleBarrier", include_str!("../../src/barrier/double.rs")),
     ("DataWatch", include_str!("../../src/watch/data_watch.rs")),
     (
         "ChildrenWatch",
@@ -22,7 +23,79 @@ const RECIPES: [(&str, &str); 12] = [
         "PatientChildrenWatch",
         include_str!("../../src/watch/patient_children_watch.rs"),
     ),
+    ("TypedNode", include_str!("../../src/typed/node.rs")),
+    ("TypedCache", include_str!("../../src/typed/cache.rs")),
+    (
+        "ChildrenCache",
+        include_str!("../../src/typed/children_cache.rs"),
+    ),
+    (
+        "ChildrenWithData",
+        include_str!("../../src/typed/children.rs"),
+    ),
+    (
+        "PersistentWatch",
+        include_str!("../../src/watch/persistent_watch.rs"),
+    ),
     ("TreeCache", include_str!("../../src/tree_cache/mod.rs")),
+    (
+        "PersistentNode",
+        include_str!("../../src/membership/persistent_node.rs"),
+    ),
+    (
+        "PersistentTtlNode",
+        include_str!("../../src/membership/persistent_ttl_node.rs"),
+    ),
+    (
+        "GroupMember",
+        include_str!("../../src/membership/group_member.rs"),
+    ),
+    ("Party", include_str!("../../src/membership/party.rs")),
+    (
+        "ShallowParty",
+        include_str!("../../src/membership/party.rs"),
+    ),
+    ("SetPartitioner", include_str!("../../src/partition/mod.rs")),
+    (
+        "NonBlockingLease",
+        include_str!("../../src/leases/non_blocking_lease.rs"),
+    ),
+    (
+        "MultiNonBlockingLease",
+        include_str!("../../src/leases/multi_lease.rs"),
+    ),
+    ("Counter", include_str!("../../src/counters/counter.rs")),
+    (
+        "AtomicInteger",
+        include_str!("../../src/counters/atomic.rs"),
+    ),
+    ("AtomicLong", include_str!("../../src/counters/atomic.rs")),
+    (
+        "AtomicValue",
+        include_str!("../../src/counters/atomic_value.rs"),
+    ),
+    (
+        "SharedValue",
+        include_str!("../../src/counters/shared_value.rs"),
+    ),
+    (
+        "SharedCount",
+        include_str!("../../src/counters/shared_count.rs"),
+    ),
+    ("IdBlocks", include_str!("../../src/counters/id_blocks.rs")),
+    (
+        "ServiceDiscovery",
+        include_str!("../../src/discovery/service_discovery.rs"),
+    ),
+    (
+        "ServiceCache",
+        include_str!("../../src/discovery/service_cache.rs"),
+    ),
+    (
+        "ServerSet",
+        include_str!("../../src/discovery/server_set.rs"),
+    ),
+    ("Queue", include_str!("../../src/queues/queue.rs")),
 ];
 
 /// The documentation and attributes of a public type.
@@ -73,8 +146,11 @@ fn every_recipe_is_in_the_list() {
         let source = std::fs::read_to_string(path).unwrap();
         let mut of = "";
         for line in source.lines() {
-            if let Some(name) = line.strip_prefix("impl ") {
-                of = name.trim_end_matches(" {");
+            if line.starts_with("impl") && line.ends_with(" {") {
+                let name = line.trim_end_matches(" {").rsplit(' ').next();
+                of = name
+                    .and_then(|name| name.split('<').next())
+                    .unwrap_or_default();
             }
             if line.starts_with("    pub fn new(client: &Client") {
                 made += 1;

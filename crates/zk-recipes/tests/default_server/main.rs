@@ -17,10 +17,22 @@ mod common;
 #[path = "../common/trees.rs"]
 mod trees;
 
+mod confirmation;
+mod counters;
+mod crash_trips;
+#[cfg(feature = "tower")]
+mod discovery_trips;
 mod documentation;
+mod guide;
 mod isolated_server;
+mod lease_trips;
+mod little_room;
 mod load_trips;
+mod membership_trips;
 mod other_servers;
+mod queue_trips;
+mod refusals;
 mod restore;
 mod round_trips;
 mod tree_cache;
+mod typed;

@@ -4,15 +4,19 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::common::{LAYOUTS, Memory, memory, received, soon, start, until};
+use super::common::{
+    LAYOUTS, Memory, address, memory, paths, received, server, soon, start, until,
+};
 use tokio::time::Instant;
-use zk_recipes::{Election, Layout, LeaderLatch, Lock, ReadLock, Semaphore, TreeCache, WriteLock};
+use zk_recipes::{
+    DoubleBarrier, Election, Layout, LeaderLatch, Lock, ReadLock, Semaphore, TreeCache, WriteLock,
+};
 
 /// The delay of each reply and each notification.
-const TRIP: Duration = Duration::from_millis(100);
+pub(crate) const TRIP: Duration = Duration::from_millis(100);
 
 /// Runs a future, and returns its numbers of requests and round trips.
-async fn cost<T>(memory: &Memory, future: impl Future<Output = T>) -> (T, u64, u32) {
+pub(crate) async fn cost<T>(memory: &Memory, future: impl Future<Output = T>) -> (T, u64, u32) {
     let before = received(memory).await;
     let started = Instant::now();
     let value = soon("what is to be counted", future).await;
@@ -194,4 +198,47 @@ async fn a_cache_keeps_its_window_of_reads_full() {
     // The watch, a sync, the root, its children; and the nodes.
     assert_eq!(trips, 4 + NODES / WINDOW, "{requests} requests");
     assert_eq!(requests, 4 + u64::from(NODES));
+}
+
+/// The page of `DoubleBarrier` states these numbers.
+#[tokio::test(start_paused = true)]
+async fn a_double_barrier_takes_few_requests() {
+    let (memory, zk) = distant().await;
+    zk.ensure_path("/barrier").await.unwrap();
+    let [first, last] = [(); 2].map(|()| DoubleBarrier::new(&zk, "/barrier", 2));
+    let waits = start(async move { first.enter().await });
+    until("it waits", || zk.statistics().watches == 1).await;
+    let (last, requests, trips) = cost(&memory, last.enter()).await;
+    assert_eq!((requests, trips), (4, 2), "create, exists, children; multi");
+    let first = soon("the notification", waits).await.unwrap().unwrap();
+    assert_eq!(memory.names("/barrier").len(), 3, "two members, ready");
+    drop((first, last));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_member_leaves_in_three_trips() {
+    let (memory, zk) = distant().await;
+    zk.ensure_path("/barrier").await.unwrap();
+    let inside = DoubleBarrier::new(&zk, "/barrier", 1)
+        .enter()
+        .await
+        .unwrap();
+    let (left, requests, trips) = cost(&memory, inside.leave()).await;
+    left.unwrap();
+    assert_eq!((requests, trips), (3, 3), "children, delete, delete ready");
+}
+
+#[path = "../../examples/barriers.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the example is a program")]
+mod example;
+
+#[tokio::test]
+async fn the_barriers_example_comes_to_its_end() {
+    let server = server().start().await.unwrap();
+    let hosts = address(&server);
+    soon("the example", example::meet(&hosts)).await.unwrap();
+    let paths = paths(&server);
+    let example = |path: &&String| path.starts_with("/example/");
+    let left: Vec<_> = paths.iter().filter(example).collect();
+    assert_eq!(left, ["/example/round"], "no member, not ready, no barrier");
 }

@@ -1,6 +1,8 @@
 //! Recipes that meet at one znode through different roots, and at one path of different ensembles.
 
-use super::common::{LAYOUTS, memory, soon, start, until};
+use std::time::Duration;
+
+use super::common::{LAYOUTS, memory, now, soon, start, until};
 use zk_client::Client;
 use zk_recipes::{
     Barrier, CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, Election, Error, Lock,
@@ -90,6 +92,11 @@ async fn a_multi_lock_distinguishes_ensembles() {
         let again = MultiLock::new([Lock::new(&other_two, "/l"), Lock::new(&other_one, "/l")]);
         assert!(again.try_acquire().await.unwrap().is_none());
         guard.release().await.unwrap();
+        let second = Lock::new(&other_one, "/l").acquire().await.unwrap();
+        let started = now();
+        assert!(again.try_acquire().await.unwrap().is_none());
+        assert!(now() - started < Duration::from_millis(1), "no backoff");
+        second.release().await.unwrap();
         assert!(is_free(&other_one, "/l").await && is_free(&other_two, "/l").await);
     }
 }

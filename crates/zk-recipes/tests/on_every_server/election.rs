@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::common::{self, at, end_session, memory, soon, start, until};
-use zk_embedded::fault::on;
+use zk_client::{Acl, ErrorCode, ErrorKind, Permissions};
+use zk_embedded::fault::{Action, on};
+use zk_proto::OpCode;
 use zk_recipes::{Contender, Election, GuardLost, LeaderLatch, LeaderStream};
 
 async fn next(leaders: &mut LeaderStream) -> Option<Contender> {
@@ -189,4 +191,58 @@ async fn latches_have_curators_names_and_order() {
     let term = soon("the next", waiting).await.unwrap();
     assert_eq!(latch("").leader().await.unwrap().unwrap().identifier, "b");
     drop(term);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreadable_leader_is_an_error() {
+    let memory = memory(1).await;
+    let (zk, other) = (memory.any().await, memory.any().await);
+    let unreadable = Acl::new(
+        Permissions::ALL,
+        "digest",
+        zk_client::digest_id("other", "x"),
+    );
+    other.ensure_path("/election").await.unwrap();
+    let leads = Election::new(&zk.with_acl([unreadable]), "/election");
+    let term = leads.campaign().await.unwrap();
+    let election = Election::new(&other, "/election");
+    let candidates = election.candidates().await.unwrap_err();
+    assert_eq!(candidates.kind(), Some(ErrorKind::NoAuth));
+    let mut leaders = election.observe();
+    let error = soon("the error", leaders.next()).await.unwrap();
+    assert_eq!(error.unwrap_err().kind(), Some(ErrorKind::NoAuth));
+    assert!(soon("the end", leaders.next()).await.is_none());
+    term.resign().await.unwrap();
+}
+
+/// The children are read again, with a watch, while there is no candidate.
+#[tokio::test(start_paused = true)]
+async fn an_unwatchable_election_is_an_error() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    zk.ensure_path("/election").await.unwrap();
+    let refused = Action::Refuse(ErrorCode::NoAuth);
+    let second = on(OpCode::GetChildren2).after(1).then(refused);
+    memory.server.faults().rule(second);
+    let mut leaders = Election::new(&zk, "/election").observe();
+    let error = soon("the error", leaders.next()).await.unwrap();
+    assert_eq!(error.unwrap_err().kind(), Some(ErrorKind::NoAuth));
+}
+
+/// Although the task of the observer is dropped later.
+#[tokio::test(start_paused = true)]
+async fn the_last_observer_closes_the_client() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let (background, election) = (zk.background(), Election::new(&zk, "/election"));
+    let mut leaders = election.observe();
+    drop((zk, election));
+    assert_eq!(
+        soon("no leader", leaders.next()).await.unwrap().unwrap(),
+        None
+    );
+    background.exists("/").await.unwrap();
+    drop(leaders);
+    let refused = background.exists("/").submit().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Closed);
 }

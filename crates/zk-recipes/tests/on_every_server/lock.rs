@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::common::{
-    self, address, dropped_after, end_session, has_root, is_restored, paths, soon, until,
+    self, address, dropped_after, end_session, has_root, is_restored, memory, paths, soon, until,
     until_unwatched,
 };
 use zk_client::Client;
@@ -117,10 +117,11 @@ async fn a_dropped_acquire_leaves_nothing() {
 /// And its fenced writes have no effect.
 ///
 /// Guards: A61, C11.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_guard_is_lost_with_its_session() {
-    let server = common::server().start().await.unwrap();
-    let zk = client(&server).await;
+    let memory = memory(1).await;
+    let server = memory.server.clone();
+    let zk = memory.any().await;
     zk.create("/data", "before").await.unwrap();
     let guard = Lock::new(&zk, "/lock").acquire().await.unwrap();
     let token = guard.token();
@@ -256,4 +257,22 @@ async fn a_guard_is_lost_while_its_client_closes() {
     );
     soon("the end", closing).await.unwrap();
     assert!(queue(&server).is_empty());
+}
+
+/// As kazoo's `extra_lock_patterns`.
+#[tokio::test]
+async fn an_extra_pattern_is_waited_for() {
+    let server = common::server().start().await.unwrap();
+    let zk = client(&server).await;
+    zk.ensure_path("/lock").await.unwrap();
+    let foreign = zk.create("/lock/x-mine-", "theirs").sequential().await;
+    let plain = Lock::new(&zk, "/lock").identifier("ours");
+    let lock = plain.clone().extra_pattern("-mine-");
+    assert!(lock.try_acquire().await.unwrap().is_none());
+    let guard = plain.acquire().await.unwrap();
+    assert_eq!(names(&lock).await, ["theirs", "ours"]);
+    assert_eq!(names(&plain).await, ["ours"]);
+    guard.release().await.unwrap();
+    zk.delete(&foreign.unwrap().path).await.unwrap();
+    drop(lock.try_acquire().await.unwrap().unwrap());
 }

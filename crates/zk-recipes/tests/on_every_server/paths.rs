@@ -1,12 +1,14 @@
 //! Paths that the recipes refuse.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::common::{LAYOUTS, memory, received, soon};
 use zk_client::{Client, ErrorKind, Outcome};
 use zk_recipes::{
-    Barrier, CacheError, ChildrenWatch, DataWatch, Election, Error, LeaderLatch, Lock, MultiLock,
-    PatientChildrenWatch, ReadLock, Semaphore, TreeCache, WriteLock,
+    AtomicInteger, AtomicLong, AtomicValue, Barrier, CacheError, ChildrenWatch, Counter, DataWatch,
+    DoubleBarrier, Election, Error, IdBlocks, LeaderLatch, Lock, MultiLock, PatientChildrenWatch,
+    ReadLock, Semaphore, SharedCount, SharedValue, TreeCache, WriteLock,
 };
 
 const INVALID: [&str; 10] = [
@@ -72,6 +74,38 @@ async fn writers_refuse(zk: &Client, path: &str) {
     check("barrier", barrier.close().await);
     check("barrier", barrier.open().await);
     check("barrier", barrier.wait().await);
+    let double = DoubleBarrier::new(zk, path, 2);
+    check("double barrier", double.enter().await.map(drop));
+    counters_refuse(zk, path).await;
+}
+
+async fn counters_refuse(zk: &Client, path: &str) {
+    let check = |what: &str, result| assert_invalid(path, what, result);
+    let text = Counter::new(zk, path);
+    check("counter", text.increment().await.map(drop));
+    let float = Counter::float(zk, path);
+    check("counter", float.add(0.5).await.map(drop));
+    let long = AtomicLong::new(zk, path);
+    check("long", long.increment().await.map(drop));
+    check("long", long.set(1).await.map(drop));
+    check("long", long.compare_and_set(0, 1).await.map(drop));
+    let int = AtomicInteger::new(zk, path);
+    check("integer", int.update(Some).await.map(drop));
+    let value = AtomicValue::new(zk, path);
+    check("value", value.initialize("a").await.map(drop));
+    check("value", value.set("a").await.map(drop));
+    check("value", value.compare_and_set("a", "b").await.map(drop));
+    check(
+        "shared value",
+        SharedValue::new(zk, path, "").set("a").await.map(drop),
+    );
+    check(
+        "shared count",
+        SharedCount::new(zk, path, 1).get().await.map(drop),
+    );
+    let ids = IdBlocks::new(zk, path, NonZeroU32::MIN);
+    check("ids", ids.next().await.map(drop));
+    check("ids", ids.reserve().await.map(drop));
 }
 
 /// The operations that only read.

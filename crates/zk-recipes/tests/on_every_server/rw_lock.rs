@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::common::{self, LAYOUTS, at, dropped_after, end_session, memory, soon, start, until};
-use zk_embedded::fault::on;
+use zk_client::{ErrorCode, ErrorKind};
+use zk_embedded::fault::{Action, on};
 use zk_proto::OpCode;
-use zk_recipes::{Error, GuardLost, Layout, ReadLock, WriteLock};
+use zk_recipes::{Error, GuardLost, Layout, LeaseBasis, ReadLock, WriteLock};
 
 #[tokio::test(start_paused = true)]
 async fn readers_share_and_a_writer_is_alone() {
@@ -92,6 +93,36 @@ async fn a_downgrade_admits_readers_not_writers() {
     assert!(next.token() > token);
     drop(next);
     memory.until_names("/lock", 0).await;
+}
+
+/// A reader that is missing when it is looked at has left.
+#[tokio::test(start_paused = true)]
+async fn a_contender_that_leaves_is_left_out() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let read = ReadLock::new(&zk, "/lock");
+    let (_first, second) = (read.acquire().await.unwrap(), read.acquire().await.unwrap());
+    assert_eq!(read.contenders().await.unwrap().len(), 2);
+    let faults = memory.server.faults();
+    faults.misreport_after_apply(on(OpCode::GetData), ErrorCode::NoNode);
+    let left = read.contenders().await.unwrap();
+    let paths: Vec<_> = left.iter().map(|contender| &*contender.path).collect();
+    assert_eq!(paths, [second.path()]);
+}
+
+/// A guard by any server's answers has the deadline of such a lease, and no other.
+#[tokio::test(start_paused = true)]
+async fn a_downgrade_keeps_the_basis_of_its_lease() {
+    for basis in [LeaseBasis::Server, LeaseBasis::Quorum] {
+        let memory = memory(1).await;
+        let zk = memory.any().await;
+        let write = WriteLock::new(&zk, "/lock").lease_basis(basis);
+        let reader = write.acquire().await.unwrap().downgrade().await.unwrap();
+        tokio::time::sleep(zk.session().timeout / 8).await;
+        zk.get("/").await.unwrap();
+        let by_server = reader.deadline() == zk.lease().deadline();
+        assert_eq!(by_server, basis == LeaseBasis::Server, "{basis:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,4 +225,32 @@ async fn a_writers_release_wakes_the_next_readers() {
     .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(waiting.iter().filter(|task| task.is_finished()).count(), 20);
+}
+
+/// Without waiting, and without the loss of the guard as its reason.
+#[tokio::test(start_paused = true)]
+async fn a_refused_downgrade_is_an_error() {
+    for op in [OpCode::GetData, OpCode::Multi, OpCode::Exists] {
+        let memory = memory(1).await;
+        let zk = memory.any().await;
+        let writer = WriteLock::new(&zk, "/lock").acquire().await.unwrap();
+        let refused = on(op).then(Action::Refuse(ErrorCode::NoAuth));
+        memory.server.faults().rule(refused.always());
+        let error = soon("the error", writer.downgrade()).await.unwrap_err();
+        assert_eq!(error.kind(), Some(ErrorKind::NoAuth), "{op:?}");
+        memory.until_names("/lock", 0).await;
+    }
+}
+
+/// The name of the reader's znode is unique, so an attempt before has created it.
+#[tokio::test(start_paused = true)]
+async fn a_downgrade_recognizes_its_own_znode() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let writer = WriteLock::new(&zk, "/lock").acquire().await.unwrap();
+    let exists = Action::Misreport(ErrorCode::NodeExists);
+    memory.server.faults().rule(on(OpCode::Multi).then(exists));
+    let reader = soon("the downgrade", writer.downgrade()).await.unwrap();
+    assert_eq!(memory.server.faults().pending(), 0);
+    assert_eq!(at(reader.path()), at("/lock/") + &memory.names("/lock")[0]);
 }

@@ -8,6 +8,9 @@ use super::common::{
     LAYOUTS, dropped_after, end_session, memory, soon, start, until, until_unwatched,
 };
 use tokio::task::JoinSet;
+use zk_client::{ErrorCode, ErrorKind};
+use zk_embedded::fault::{Action, on};
+use zk_proto::OpCode;
 use zk_recipes::{Error, Layout, Semaphore};
 
 fn leases(layout: Layout) -> &'static str {
@@ -194,4 +197,36 @@ async fn kazoos_lease_count_must_be_the_same() {
     let unsupported = Semaphore::limit_at(&zk, "/s", "/limit").layout(Layout::Kazoo);
     let refused = unsupported.acquire().await;
     assert!(matches!(refused, Err(Error::Unsupported(_))), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_waited_for_until_the_timeout() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let semaphore = Semaphore::new(&zk, "/s", 1);
+    let timeout = Duration::from_secs(1);
+    let lease = semaphore.acquire_timeout(timeout).await.unwrap().unwrap();
+    let late = semaphore.acquire_timeout(timeout).await.unwrap();
+    assert!(late.is_none());
+    lease.release().await.unwrap();
+    assert!(semaphore.acquire_timeout(timeout).await.unwrap().is_some());
+}
+
+/// A lease that is returned between the two reads is left out; other errors are reported.
+#[tokio::test(start_paused = true)]
+async fn holders_are_those_that_can_be_read() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let semaphore = Semaphore::new(&zk, "/s", 2).identifier("me");
+    assert!(semaphore.holders().await.unwrap().is_empty());
+    let _leases = semaphore.acquire_many(2).await.unwrap();
+    let faults = memory.server.faults();
+    faults.rule(on(OpCode::GetData).then(Action::Refuse(ErrorCode::NoNode)));
+    assert_eq!(semaphore.holders().await.unwrap().len(), 1);
+    for op in [OpCode::GetData, OpCode::GetChildren2] {
+        faults.rule(on(op).then(Action::Refuse(ErrorCode::NoAuth)));
+        let error = semaphore.holders().await.unwrap_err();
+        assert_eq!(error.kind(), Some(ErrorKind::NoAuth), "{op:?}");
+    }
+    assert_eq!(semaphore.holders().await.unwrap().len(), 2);
 }

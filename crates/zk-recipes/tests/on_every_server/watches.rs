@@ -1,16 +1,21 @@
 //! `DataWatch`, `ChildrenWatch` and `PatientChildrenWatch` on a clock that can be paused.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::common::{self, end_session, has_root, root};
+use futures_core::Stream;
 use tokio::time::{Instant, sleep, timeout};
-use zk_client::{Client, Dial, DialError, Dialing, HostPort, Transport};
+use zk_client::{Client, Dial, DialError, Dialing, ErrorCode, ErrorKind, HostPort, Transport};
 use zk_embedded::Server;
+use zk_embedded::fault::{Action, on};
+use zk_proto::OpCode;
 use zk_recipes::{
-    CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, Error, PatientChildrenWatch,
-    TreeCache,
+    CacheEvent, ChildrenState, ChildrenWatch, DataState, DataWatch, Election, Error,
+    PatientChildrenWatch, TreeCache,
 };
 
 /// Virtual time.
@@ -267,4 +272,87 @@ async fn json_is_decoded() {
     zk.set("/config", r#"{"retries": 4}"#).await.unwrap();
     let state = soon(config.next()).await.unwrap();
     assert!(matches!(state, DataState::Present { data, .. } if data.retries == 4));
+}
+
+/// And neither the change of the data nor that of the children alone is one of the other.
+#[tokio::test(start_paused = true)]
+async fn the_same_state_is_not_yielded_again() {
+    let server = InMemory::new().await;
+    let (zk, other) = (server.client().await, server.client().await);
+    zk.create("/app", "x").await.unwrap();
+    zk.create("/app/a", "").await.unwrap();
+    let mut data = DataWatch::new(&zk, "/app");
+    let mut children = ChildrenWatch::new(&zk, "/app");
+    soon(data.next()).await.unwrap();
+    let a = names(soon(children.next()).await);
+    server.without(&zk, async {}).await;
+    assert!(timeout(SESSION, data.next()).await.is_err());
+    assert!(timeout(SESSION, children.next()).await.is_err());
+    other.create("/app/b", "").await.unwrap();
+    assert_ne!(names(soon(children.next()).await), a);
+    assert!(timeout(SESSION, data.next()).await.is_err());
+    other.set("/app", "y").await.unwrap();
+    soon(data.next()).await.unwrap();
+    assert!(timeout(SESSION, children.next()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_read_ends_the_stream() {
+    let server = InMemory::new().await;
+    let zk = server.client().await;
+    zk.create("/app", "").await.unwrap();
+    for op in [OpCode::GetData, OpCode::GetChildren2] {
+        let refused = on(op).then(Action::Refuse(ErrorCode::NoAuth));
+        server.server.faults().rule(refused.always());
+    }
+    let mut data = DataWatch::new(&zk, "/app");
+    let error = soon(data.next()).await.unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::NoAuth));
+    assert!(timeout(TIMEOUT, data.next()).await.unwrap().is_none());
+    let mut children = ChildrenWatch::new(&zk, "/app");
+    let error = soon(children.next()).await.unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::NoAuth));
+    assert!(timeout(TIMEOUT, children.next()).await.unwrap().is_none());
+}
+
+/// It has no leader to sync with.
+#[tokio::test(start_paused = true)]
+async fn a_read_only_server_does_not_end_a_stream() {
+    let server = InMemory::new().await;
+    let (zk, other) = (server.client().await, server.client().await);
+    zk.create("/app", "x").await.unwrap();
+    let mut data = DataWatch::new(&zk, "/app");
+    soon(data.next()).await.unwrap();
+    let read_only = Action::Refuse(ErrorCode::NotReadOnly);
+    server
+        .server
+        .faults()
+        .rule(on(OpCode::Sync).then(read_only));
+    let write = async {
+        other.set("/app", "y").await.unwrap();
+    };
+    server.without(&zk, write).await;
+    let state = soon(data.next()).await.unwrap();
+    assert!(matches!(state, DataState::Present { data, .. } if data == "y"));
+}
+
+async fn first<S: Stream + Unpin>(stream: &mut S) -> S::Item {
+    soon(poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx))).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_yield_what_next_returns() {
+    let server = InMemory::new().await;
+    let zk = server.client().await;
+    zk.create("/app", "x").await.unwrap();
+    zk.create("/app/a", "").await.unwrap();
+    let data = first(&mut DataWatch::new(&zk, "/app")).await.unwrap();
+    assert!(matches!(data, DataState::Present { data, .. } if data == "x"));
+    let expected = Some(vec!["a".to_owned()]);
+    let children = first(&mut ChildrenWatch::new(&zk, "/app")).await;
+    assert_eq!(names(children), expected);
+    let mut patient = PatientChildrenWatch::new(&zk, "/app", SESSION);
+    assert_eq!(names(first(&mut patient).await), expected);
+    let leader = first(&mut Election::new(&zk, "/election").observe()).await;
+    assert_eq!(leader.unwrap(), None);
 }

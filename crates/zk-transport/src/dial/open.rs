@@ -9,9 +9,10 @@ use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use zk_proto::HostPort;
 
+use crate::dns::resolve::Resolving;
 use crate::error::Disconnect;
 use crate::hosts::Addresses;
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
 use crate::tls::error::TlsError;
 
 /// A byte stream to a server: TCP, TLS, or a pipe in a simulation. Every type that can be read,
@@ -29,6 +30,34 @@ pub type Dialing<'a> =
 
 /// How streams are opened. The seam for TLS and for simulated networks; a closure is enough for most
 /// of them ([`dial_fn`](super::dial_fn)).
+///
+/// A `Dial` that wraps another passes each call on:
+///
+/// ```
+/// use zk_proto::HostPort;
+/// use zk_transport::dns::resolve::Resolving;
+/// use zk_transport::{Addresses, Dial, Dialing};
+///
+/// #[derive(Debug)]
+/// struct Printed<D>(D);
+///
+/// impl<D: Dial> Dial for Printed<D> {
+///     fn dial<'a>(&'a self, host: &'a HostPort) -> Dialing<'a> {
+///         println!("connecting to {host}");
+///         self.0.dial(host)
+///     }
+///     fn dial_next<'a>(&'a self, host: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
+///         println!("connecting to {host}");
+///         self.0.dial_next(host, addresses)
+///     }
+///     fn addresses<'a>(&'a self, host: &'a HostPort) -> Resolving<'a> {
+///         self.0.addresses(host)
+///     }
+///     fn authenticates_host(&self) -> bool {
+///         self.0.authenticates_host()
+///     }
+/// }
+/// ```
 pub trait Dial: fmt::Debug + Send + Sync + 'static {
     /// Opens a stream to `host`. The caller limits how long it takes.
     ///
@@ -46,6 +75,17 @@ pub trait Dial: fmt::Debug + Send + Sync + 'static {
     fn dial_next<'a>(&'a self, host: &'a HostPort, addresses: &'a mut Addresses) -> Dialing<'a> {
         let _ = addresses;
         self.dial(host)
+    }
+
+    /// Looks up the addresses of `host` without connecting, in any order; none if that is not how this
+    /// `Dial` finds its peers, which is the default. An implementation that wraps another should pass the
+    /// call on. The caller limits how long it takes.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the query.
+    fn addresses<'a>(&'a self, host: &'a HostPort) -> Resolving<'a> {
+        let _ = host;
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// Whether the peer is authenticated by the name in `host`, as TLS does it. Names must then come
@@ -68,7 +108,7 @@ pub enum DialError {
     /// No address could be connected to; one failure for each.
     Connect(Vec<(SocketAddr, io::Error)>),
     /// The TLS handshake failed, or its configuration is unusable.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     Tls(TlsError),
     /// Another failure.
     Other(io::Error),
@@ -88,7 +128,7 @@ impl fmt::Display for DialError {
                 }
                 Ok(())
             }
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "tls-no-provider")]
             DialError::Tls(e) => e.fmt(f),
             DialError::Other(e) => e.fmt(f),
         }
@@ -106,9 +146,37 @@ impl From<io::Error> for DialError {
 impl From<DialError> for Disconnect {
     fn from(error: DialError) -> Self {
         match error {
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "tls-no-provider")]
             DialError::Tls(error) => Disconnect::Tls(error),
+            // The server accepted the connection, and has closed it before this process looked.
+            DialError::Connect(failures) if were_accepted(&failures) => {
+                Disconnect::ClosedInHandshake
+            }
             other => Disconnect::Dial(other.to_string()),
+        }
+    }
+}
+
+fn were_accepted(failures: &[(SocketAddr, io::Error)]) -> bool {
+    let was_accepted = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    !failures.is_empty() && failures.iter().all(|(_, error)| was_accepted(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_closed_at_once_was_accepted() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 2181));
+        let failed = |kinds: &[io::ErrorKind]| {
+            let failures = kinds.iter().map(|kind| (address, (*kind).into()));
+            Disconnect::from(DialError::Connect(failures.collect()))
+        };
+        let (closed, refused) = (io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionRefused);
+        assert_eq!(failed(&[closed, closed]), Disconnect::ClosedInHandshake);
+        for other in [&[closed, refused][..], &[refused], &[]] {
+            assert!(matches!(failed(other), Disconnect::Dial(_)), "{other:?}");
         }
     }
 }

@@ -12,13 +12,14 @@ use tokio::net::TcpStream;
 use zk_proto::HostPort;
 
 use super::open::{Dial, DialError, Dialing, Transport};
-use crate::dns::resolve::{Resolve, SystemResolver};
+use crate::dns::resolve::{Resolve, Resolving, SystemResolver};
 use crate::hosts::{Addresses, Order};
 
 /// Dials TCP, with `TCP_NODELAY`: a small request behind an fsync-bound one must not wait for a
 /// delayed acknowledgement.
 ///
-/// The name is resolved anew for each attempt (ZOOKEEPER-2184), and all its addresses are tried, the
+/// The name is resolved anew for each attempt (ZOOKEEPER-2184), and all its addresses are tried, in an
+/// order that the client shuffles unless its servers have a given one: the
 /// next one beside those before it after a share of [`stagger`](Self::stagger), or as soon as one
 /// fails, so that dead addresses among them cost little, however many (ZOOKEEPER-3100). An address that
 /// accepted a connection which failed afterwards, in the handshake, is tried again only after the others.
@@ -101,6 +102,10 @@ impl Dial for TcpDial {
             let stream = self.connect_next(host, addresses).await?;
             Ok(Box::new(stream) as Box<dyn Transport>)
         })
+    }
+
+    fn addresses<'a>(&'a self, host: &'a HostPort) -> Resolving<'a> {
+        self.resolver.resolve(host)
     }
 
     fn authenticates_host(&self) -> bool {
@@ -291,7 +296,7 @@ mod tests {
             addresses.begin(vec![address(1), address(2)]);
             addresses.handle_tried(address(1));
             addresses.handle_connected(address(1));
-            addresses.handle_failed();
+            addresses.handle_failed(std::time::Instant::now());
             let order = addresses.begin(vec![address(1), address(2)]);
             let connect = |to| answers_after(to, far);
             let (found, _) = first_of(order, stagger, connect).await.unwrap();
@@ -340,7 +345,7 @@ mod tests {
     struct Answers(std::sync::Mutex<Vec<io::Result<Vec<SocketAddr>>>>);
 
     impl Resolve for Answers {
-        fn resolve<'a>(&'a self, _: &'a HostPort) -> crate::dns::resolve::Resolving<'a> {
+        fn resolve<'a>(&'a self, _: &'a HostPort) -> Resolving<'a> {
             Box::pin(async {
                 let mut answers = self.0.lock().unwrap();
                 if answers.len() > 1 {

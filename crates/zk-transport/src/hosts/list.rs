@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use zk_proto::HostPort;
 
 use super::addresses::Addresses;
+use super::loss::Loss;
+use super::order::HostOrder;
 use super::timing::Timing;
 use crate::backoff::{Backoff, BackoffPolicy};
 use crate::error::Disconnect;
@@ -30,7 +32,10 @@ pub struct Attempt {
 #[error("the list of servers is empty")]
 pub struct NoHosts;
 
-/// The servers of the ensemble, in an order shuffled once, tried round robin.
+/// The servers of the ensemble, by default in an order shuffled once, tried round robin.
+///
+/// A name with several addresses is as many servers: it has a turn in each round for each of its
+/// addresses, and counts for as many when the list is [updated](Self::update).
 ///
 /// After the loss of a proven connection the next server is tried within a short random delay, so
 /// that the clients of a dead server do not arrive together; after a full fruitless round, of all
@@ -44,10 +49,22 @@ pub struct Hosts {
     pub(super) next: usize,
     /// None of them is in `hosts`.
     pub(super) fallback: Vec<HostPort>,
-    next_fallback: usize,
     /// The last connection was to the fallback: each round begins there, because the others did not
     /// answer when the client looked for a server before.
-    fallback_first: bool,
+    pub(super) fallback_first: bool,
+    /// The turns of the round that are left, as positions in the list with the fallback behind it.
+    pub(super) turns: VecDeque<usize>,
+    pub(super) order: HostOrder,
+    /// The ranks of the servers in an order that has them.
+    pub(super) ranks: Vec<(HostPort, u32)>,
+    /// The last measurements of each server, in microseconds, the latest first.
+    pub(super) distances: HashMap<HostPort, VecDeque<u32>>,
+    /// The server that the caller has left last, and when.
+    pub(super) left: Option<Box<(HostPort, Instant)>>,
+    /// The losses that further ones would repeat.
+    pub(super) losses: Vec<Loss>,
+    /// The time of the latest event that had one.
+    pub(super) now: Option<Instant>,
     /// The next attempt is to the server of the last one again.
     again: bool,
     /// The server of the last attempt.
@@ -56,9 +73,13 @@ pub struct Hosts {
     pub(super) addresses: HashMap<HostPort, Addresses>,
     /// Servers to try before the others, and without delay.
     pub(super) preferred: VecDeque<HostPort>,
+    /// `preferred` is to be sorted by ranks that are not known yet.
+    pub(super) ranks_preferred: bool,
     /// Attempts since the last proven connection.
-    fruitless: usize,
+    pub(super) fruitless: usize,
     connected_at: Option<Instant>,
+    /// The address of that connection, as far as the dial has reported it.
+    connected_to: Option<SocketAddr>,
     ever_connected: bool,
     /// Whether a connection was proven since the last expiry.
     proven: bool,
@@ -69,21 +90,41 @@ pub struct Hosts {
 
 impl Hosts {
     /// The servers in `hosts`, shuffled by `seed`.
-    pub fn new(mut hosts: Vec<HostPort>, policy: BackoffPolicy, seed: u64) -> Self {
+    pub fn new(hosts: Vec<HostPort>, policy: BackoffPolicy, seed: u64) -> Self {
+        Hosts::ordered(hosts, HostOrder::Shuffled, policy, seed)
+    }
+
+    /// The servers in `hosts` in this order; what is random in it is determined by `seed`.
+    pub fn ordered(
+        mut hosts: Vec<HostPort>,
+        order: HostOrder,
+        policy: BackoffPolicy,
+        seed: u64,
+    ) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        rng.shuffle(&mut hosts);
+        if order.shuffles() {
+            rng.shuffle(&mut hosts);
+        }
         Hosts {
             hosts,
             next: 0,
             fallback: Vec::new(),
-            next_fallback: 0,
             fallback_first: false,
+            turns: VecDeque::new(),
+            order,
+            ranks: Vec::new(),
+            distances: HashMap::new(),
+            left: None,
+            losses: Vec::new(),
+            now: None,
             again: false,
             current: None,
             addresses: HashMap::new(),
             preferred: VecDeque::new(),
+            ranks_preferred: false,
             fruitless: 0,
             connected_at: None,
+            connected_to: None,
             ever_connected: false,
             proven: false,
             backoff: Backoff::new(policy, seed.wrapping_add(1)),
@@ -116,7 +157,7 @@ impl Hosts {
         self.fallback = distinct(hosts);
         self.fallback.retain(|host| !self.hosts.contains(host));
         self.rng.shuffle(&mut self.fallback);
-        self.next_fallback = 0;
+        self.end_round();
         let led = self.fallback_first || self.connected_at.is_some();
         self.fallback_first = led && self.is_on_fallback();
     }
@@ -127,12 +168,13 @@ impl Hosts {
     }
 
     /// Whether the server of the last attempt is one of the fallback.
-    fn is_on_fallback(&self) -> bool {
+    pub(super) fn is_on_fallback(&self) -> bool {
         let current = self.current.as_ref();
         current.is_some_and(|current| self.fallback.contains(current))
     }
 
     fn start_over(&mut self) {
+        self.end_round();
         self.fruitless = 0;
         self.backoff.reset();
     }
@@ -157,11 +199,18 @@ impl Hosts {
         self.current.as_ref()
     }
 
+    /// The address of the connection, if it is one to this server and the dial has reported its address:
+    /// what a fresh lookup of the name is compared with. `None` before the first connection, and after a
+    /// connection has ended.
+    pub fn connected_address(&self, host: &HostPort) -> Option<SocketAddr> {
+        self.connected_to
+            .filter(|_| self.current.as_ref() == Some(host))
+    }
+
     /// How many attempts make a full round: one for each address of each server, as far as its
     /// addresses are known, else one.
     pub fn places(&self) -> usize {
-        let count = |host| self.addresses.get(host).map_or(1, Addresses::count);
-        self.iter().map(count).sum()
+        self.iter().map(|host| self.count(host)).sum()
     }
 
     /// How many attempts share the time of a session: those of a full round, and half as many after
@@ -185,31 +234,60 @@ impl Hosts {
     }
 
     /// The addresses of the server of the last attempt, which is dialled now and for this long.
-    pub fn begin_dialling(&self, budget: Duration) -> Addresses {
+    pub fn begin_dialling(&mut self, now: Instant, budget: Duration) -> Addresses {
+        self.now = Some(now);
         let known = self
             .current
             .as_ref()
             .and_then(|host| self.addresses.get(host));
-        known
+        let addresses = known
             .map_or_else(Addresses::default, Addresses::for_another_attempt)
             .within(budget)
+            .at(now);
+        match self.order.shuffles() {
+            true => addresses.shuffled(self.rng.u64(..)),
+            false => addresses.as_resolved(),
+        }
     }
 
     /// The attempt has been dialled; `addresses` say with what result.
     pub fn handle_dialled(&mut self, addresses: Addresses) {
-        let Some(host) = &self.current else { return };
-        // With one address there is nothing to choose; it is not kept, as the list may be long.
-        if addresses.known().len() > 1 {
-            self.addresses.insert(host.clone(), addresses);
-        } else {
+        let Some(host) = self.current.clone() else {
+            return;
+        };
+        let more = addresses.count().saturating_sub(self.count(&host));
+        if more > 0 {
+            self.add_turns(&host, more);
+        }
+        // Of a name with one address only a failure is kept, as the list may be long; and the attempt may
+        // fail yet.
+        self.addresses.insert(host, addresses);
+    }
+
+    /// Drops the addresses of the current server if there is only one, without a failure.
+    fn drop_useless_addresses(&mut self) {
+        if let Some(host) = &self.current
+            && (self.addresses.get(host)).is_some_and(|addresses| !addresses.is_of_use())
+        {
             self.addresses.remove(host);
             self.addresses.shrink_to_fit();
+        }
+    }
+
+    /// The servers of a new list have been ranked since.
+    fn sort_preferred(&mut self) {
+        if std::mem::take(&mut self.ranks_preferred) {
+            let mut preferred = std::mem::take(&mut self.preferred);
+            let by_rank = preferred.make_contiguous();
+            by_rank.sort_by_cached_key(|host| self.rank(host));
+            self.preferred = preferred;
         }
     }
 
     /// The next attempt, or `None` if there are no servers.
     pub fn next_attempt(&mut self) -> Option<Attempt> {
         let again = std::mem::take(&mut self.again);
+        self.sort_preferred();
         let preferred = self.preferred.pop_front();
         let chosen = preferred.is_some();
         let known = |host: &HostPort| self.iter().any(|known| known == host);
@@ -229,24 +307,11 @@ impl Hosts {
         };
         self.fruitless = self.fruitless.saturating_add(1);
         self.current = Some(host.clone());
+        // The attempt may fail before it dials.
+        if let Some(addresses) = self.addresses_of_current() {
+            *addresses = addresses.for_another_attempt();
+        }
         Some(Attempt { host, delay })
-    }
-
-    fn next_in_round(&mut self) -> Option<HostPort> {
-        let position = self.fruitless.checked_rem(self.len())?;
-        let in_fallback = if self.fallback_first {
-            position < self.fallback.len()
-        } else {
-            position >= self.hosts.len()
-        };
-        let (list, next) = if in_fallback {
-            (&self.fallback, &mut self.next_fallback)
-        } else {
-            (&self.hosts, &mut self.next)
-        };
-        let host = list.get(*next)?.clone();
-        *next = (*next + 1) % list.len();
-        Some(host)
     }
 
     /// A session was established over the last attempt's connection.
@@ -255,15 +320,22 @@ impl Hosts {
         self.ever_connected = true;
         self.fallback_first = self.is_on_fallback();
         self.preferred.clear();
+        self.now = Some(now);
         if let Some(addresses) = self.addresses_of_current() {
             addresses.handle_served();
         }
+        let addresses = self
+            .current
+            .as_ref()
+            .and_then(|host| self.addresses.get(host));
+        self.connected_to = addresses.and_then(Addresses::current);
+        self.drop_useless_addresses();
     }
 
     /// The last attempt has failed through the server's fault: another of its addresses is next.
-    pub fn handle_failed(&mut self) {
+    pub fn handle_failed(&mut self, now: Instant) {
         if let Some(addresses) = self.addresses_of_current() {
-            addresses.handle_failed();
+            addresses.handle_failed(now);
         }
     }
 
@@ -272,16 +344,25 @@ impl Hosts {
     /// [`handle_expired`](Self::handle_expired) or [`handle_failed`](Self::handle_failed) if the reason
     /// is one of those.
     pub fn handle_ended(&mut self, now: Instant, reason: &Disconnect) {
+        let served = self.connected_at.is_some();
         self.handle_disconnected(now);
         match reason {
             Disconnect::Moving => {}
             Disconnect::SessionExpired => self.handle_expired(),
-            _ => self.handle_failed(),
+            _ => {
+                self.handle_failed(now);
+                if served {
+                    self.handle_lost(now);
+                }
+            }
         }
+        self.drop_useless_addresses();
     }
 
     /// The last attempt's connection ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Instant) {
+        self.now = Some(now);
+        self.connected_to = None;
         let proven = self
             .connected_at
             .take()
@@ -296,12 +377,58 @@ impl Hosts {
         self.addresses.get_mut(self.current.as_ref()?)
     }
 
+    /// The name of a server was looked up while the client is not connected, or not to be moved: it has these
+    /// addresses, and those that were known and are not among them are forgotten. Moves no client:
+    /// [`update_addresses`](Self::update_addresses) does. An answer without an address, or for a name that is not
+    /// in the list, changes nothing.
+    pub fn set_addresses(&mut self, host: &HostPort, found: Vec<SocketAddr>) {
+        if found.is_empty() || !self.iter().any(|known| known == host) {
+            return;
+        }
+        let addresses = self.addresses.entry(host.clone()).or_default();
+        addresses.set_known(found);
+        if !addresses.is_of_use() {
+            self.addresses.remove(host);
+        }
+    }
+
     /// Makes the next attempt at this server begin with this of its addresses.
     pub fn prefer_address(&mut self, host: &HostPort, address: SocketAddr) {
         self.addresses
             .entry(host.clone())
             .or_default()
             .prefer(address);
+    }
+
+    /// The client leaves the server of the last attempt, as the caller wants it: the next attempts are to
+    /// each other server once, without delay. A server that is alone is tried again, at another of its
+    /// addresses if it has several.
+    pub fn leave(&mut self, now: Instant) {
+        let mut others = self.in_order();
+        others.extend(&self.fallback);
+        others.retain(|host| Some(*host) != self.current.as_ref());
+        self.preferred = others.into_iter().cloned().collect();
+        self.left = self.current.clone().map(|host| Box::new((host, now)));
+        if let Some(host) = self.current.clone()
+            && (self.count(&host) > 1 || self.preferred.is_empty())
+        {
+            if let Some(addresses) = self.addresses.get_mut(&host) {
+                addresses.handle_left(now);
+            }
+            self.preferred.push_back(host);
+        }
+    }
+
+    /// The client stays with the server of its connection, although [`update`](Self::update),
+    /// [`update_addresses`](Self::update_addresses), [`prefer`](Self::prefer) or [`leave`](Self::leave) has chosen
+    /// another: that choice is forgotten, and the next attempt follows the order. A server that was left stays
+    /// put back for its while.
+    pub fn stay(&mut self) {
+        for host in self.preferred.drain(..) {
+            if let Some(addresses) = self.addresses.get_mut(&host) {
+                addresses.prefer_none();
+            }
+        }
     }
 
     /// Makes the next attempt be to this server, without delay.

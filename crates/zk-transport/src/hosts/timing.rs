@@ -18,6 +18,8 @@ const MIN_ATTEMPTS: u32 = 3;
 pub struct Timing {
     session_timeout: Duration,
     is_alive: bool,
+    /// How much of the session's time is left, if that is known.
+    left: Option<Duration>,
 }
 
 impl Timing {
@@ -26,6 +28,7 @@ impl Timing {
         Timing {
             session_timeout,
             is_alive: false,
+            left: None,
         }
     }
 
@@ -34,19 +37,32 @@ impl Timing {
         Timing {
             session_timeout,
             is_alive: true,
+            left: None,
         }
+    }
+
+    /// The session expires after this time unless a connection comes before.
+    #[must_use]
+    pub fn expiring_in(mut self, left: Duration) -> Self {
+        self.left = Some(left);
+        self
     }
 
     /// How long a server has to accept a connection and answer the handshake, if the time of the
     /// session is shared by so many attempts ([`Hosts::attempts_in_session`]): a server that does not
-    /// answer must leave time for others, or for a second attempt at itself.
+    /// answer must leave time for others, or for a second attempt at itself. So an attempt takes at most
+    /// half of the time that is left of a session, too: the loss of a connection may have been found out
+    /// only after two thirds of the timeout.
     ///
     /// [`Hosts::attempts_in_session`]: super::Hosts::attempts_in_session
     pub fn budget(&self, attempts: usize) -> Duration {
         let attempts = u32::try_from(attempts)
             .unwrap_or(u32::MAX)
             .max(MIN_ATTEMPTS);
-        (self.session_timeout / attempts).clamp(MIN_CONNECT_TIME, MAX_CONNECT_TIME)
+        let share = self.session_timeout / attempts;
+        let half = self.left.filter(|_| self.is_alive).map(|left| left / 2);
+        half.map_or(share, |half| half.min(share))
+            .clamp(MIN_CONNECT_TIME, MAX_CONNECT_TIME)
     }
 
     /// What is left of `budget` for the handshake when dialling took `spent`; at least the shortest
@@ -56,10 +72,12 @@ impl Timing {
     }
 
     /// The pause before an attempt: `delay`, but no more than an eighth of the timeout of a session
-    /// that exists, so that backing off does not let it expire.
+    /// that exists, or a quarter of what is left of it, so that backing off does not let it expire.
     pub fn pause(&self, delay: Duration) -> Duration {
+        let eighth = self.session_timeout / 8;
+        let longest = self.left.map_or(eighth, |left| eighth.min(left / 4));
         match self.is_alive {
-            true => delay.min((self.session_timeout / 8).max(MIN_LONGEST_PAUSE)),
+            true => delay.min(longest.max(MIN_LONGEST_PAUSE)),
             false => delay,
         }
     }
@@ -80,6 +98,19 @@ mod tests {
         assert_eq!(timing.budget(usize::MAX), MIN_CONNECT_TIME);
         let long = Timing::before_session(Duration::from_secs(3600));
         assert_eq!(long.budget(1), MAX_CONNECT_TIME);
+    }
+
+    /// The loss of a connection may be noticed late.
+    #[test]
+    fn an_attempt_takes_half_of_what_is_left() {
+        let timing = Timing::of_session(MS(6_000));
+        for (left, share) in [(6_000, 2_000), (4_000, 2_000), (2_000, 1_000), (500, 250)] {
+            assert_eq!(timing.expiring_in(MS(left)).budget(3), MS(share), "{left}");
+        }
+        assert_eq!(timing.expiring_in(MS(0)).budget(3), MIN_CONNECT_TIME);
+        let none = Timing::before_session(MS(6_000)).expiring_in(MS(600));
+        assert_eq!(none.budget(3), MS(2_000));
+        assert_eq!(timing.expiring_in(MS(1_000)).pause(MS(5_000)), MS(250));
     }
 
     #[test]

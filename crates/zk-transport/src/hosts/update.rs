@@ -1,10 +1,29 @@
 //! Changes of the list of servers, and which clients leave their server because of one.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
 
 use zk_proto::HostPort;
 
+use super::addresses::distinct_addresses;
 use super::list::{Hosts, NoHosts, distinct};
+
+/// How many servers each name of two lists stands for.
+struct Weights {
+    of: HashMap<HostPort, usize>,
+    /// That of a name that has not been looked up: as many as the others on average.
+    unknown: usize,
+}
+
+impl Weights {
+    fn of(&self, host: &HostPort) -> usize {
+        self.of.get(host).copied().unwrap_or(self.unknown)
+    }
+
+    fn sum<'a>(&self, hosts: impl IntoIterator<Item = &'a HostPort>) -> usize {
+        hosts.into_iter().map(|host| self.of(host)).sum()
+    }
+}
 
 impl Hosts {
     /// Replaces the servers. The connection stays, even if its server is not in the new list.
@@ -21,15 +40,21 @@ impl Hosts {
     /// for one of those that [`next_attempt`](Self::next_attempt) then returns.
     ///
     /// If every client follows the result, each server has its equal share of the clients afterwards,
-    /// and no more clients move than necessary (ZOOKEEPER-1355). A client without a connection counts
+    /// and no more clients move than necessary (ZOOKEEPER-1355). A caller that does not follow it calls
+    /// [`stay`](Self::stay). A client without a connection counts
     /// for the server it would have tried next, so that such clients are evenly distributed as well
     /// (ZOOKEEPER-1683).
+    ///
+    /// A name counts for as many servers as it has addresses; one that has not been looked up for as many
+    /// as the others on average. In an [order](super::HostOrder) that is not shuffled, and in one that
+    /// prefers servers, only the clients of removed servers move.
     ///
     /// # Errors
     /// `hosts` is empty; nothing has changed.
     pub fn update(&mut self, hosts: Vec<HostPort>) -> Result<bool, NoHosts> {
         let hosts = distinct(hosts);
         let previous: HashSet<HostPort> = self.hosts.iter().cloned().collect();
+        let weights = self.weights();
         // A client that is moving counts for the server it moves to.
         let on_its_way = self.preferred.front().cloned();
         let mine = on_its_way.clone().or_else(|| self.mine());
@@ -40,14 +65,91 @@ impl Hosts {
             .iter()
             .cloned()
             .partition(|host| previous.contains(host));
-        let to_new = self.chance_of_new(previous.len(), old.len(), new.len(), kept);
+        let change = Change {
+            previous: weights.sum(&previous),
+            old: weights.sum(&old),
+            new: weights.sum(&new),
+            kept,
+        };
+        let to_new = match self.order.begins_anew() {
+            true => (!kept).then_some(0.5),
+            false => self.chance_of_new(&change),
+        };
         let Some(to_new) = to_new else {
             // A move that is under way continues.
             self.preferred = on_its_way.into_iter().collect();
             return Ok(!self.preferred.is_empty());
         };
-        self.preferred = self.ordered(old, new, to_new);
+        self.ranks_preferred = self.order.prefers();
+        self.preferred = match self.order.begins_anew() {
+            true => self.in_order().into_iter().cloned().collect(),
+            false => self.drawn(&weights, old, new, to_new),
+        };
         Ok(true)
+    }
+
+    /// The name of a server was looked up while the client is connected: it had the addresses `before` and
+    /// has those in `found`. Returns whether the caller has to leave the address it is connected to, for
+    /// the one that [`next_attempt`](Self::next_attempt) then leads to: by the rule of
+    /// [`update`](Self::update), with the addresses of all names in place of servers. A client whose own
+    /// address is in `found` counts as one whose server stays, whatever was found before.
+    ///
+    /// An answer without an address changes nothing.
+    pub fn update_addresses(
+        &mut self,
+        host: &HostPort,
+        before: &[SocketAddr],
+        found: Vec<SocketAddr>,
+    ) -> bool {
+        let before: HashSet<_> = before.iter().copied().collect();
+        if found.is_empty() || before.is_empty() || !self.iter().any(|known| known == host) {
+            return false;
+        }
+        let is_mine = self.current.as_ref() == Some(host);
+        let others = self.places().saturating_sub(self.count(host));
+        // A dial may not report the address.
+        let only = before.iter().next().copied().filter(|_| before.len() == 1);
+        let at = self.connected_address(host).or(only.filter(|_| is_mine));
+        let found = distinct_addresses(found);
+        let (old, new): (Vec<_>, Vec<_>) =
+            (found.iter().copied()).partition(|address| before.contains(address));
+        let kept = at.is_none_or(|at| found.contains(&at));
+        self.set_addresses(host, found);
+        let change = Change {
+            previous: others + before.len(),
+            old: others + old.len(),
+            new: new.len(),
+            kept,
+        };
+        let to_new = match self.order.begins_anew() {
+            true => (!change.kept).then_some(0.5),
+            false => self.chance_of_new(&change),
+        };
+        let Some(to_new) = to_new else {
+            return false;
+        };
+        let is_new = !new.is_empty() && (old.is_empty() || self.rng.f64() < to_new);
+        if let Some(address) = self.rng.choice(if is_new { new } else { old }) {
+            if at == Some(address) {
+                return false;
+            }
+            self.prefer_address(host, address);
+            self.prefer(host.clone());
+        }
+        true
+    }
+
+    /// Names of this list that have not been looked up count once, and names of the next list as many
+    /// times as those of this one do on average.
+    fn weights(&self) -> Weights {
+        let of: HashMap<_, _> = (self.hosts.iter())
+            .map(|host| (host.clone(), self.count(host)))
+            .collect();
+        let unknown = of.values().sum::<usize>().checked_div(of.len());
+        Weights {
+            unknown: unknown.unwrap_or(1).max(1),
+            of,
+        }
     }
 
     /// The server whose load this client is: the last one it tried, or the first one it will.
@@ -60,8 +162,13 @@ impl Hosts {
         if hosts.is_empty() {
             return Err(NoHosts);
         }
-        self.rng.shuffle(&mut hosts);
+        if self.order.shuffles() {
+            self.rng.shuffle(&mut hosts);
+        }
         self.fallback.clear();
+        self.end_round();
+        self.ranks.retain(|(host, _)| hosts.contains(host));
+        self.distances.retain(|host, _| hosts.contains(host));
         let mine = self.mine();
         let at = hosts.iter().position(|host| Some(host) == mine.as_ref());
         // The server that was tried last comes after the others.
@@ -70,19 +177,20 @@ impl Hosts {
         let current = self.current.as_ref();
         self.addresses
             .retain(|host, _| hosts.contains(host) || Some(host) == current);
+        self.losses.retain(|loss| hosts.contains(loss.host()));
         self.hosts = hosts;
         Ok(())
     }
 
     /// The probability with which to move to a server that was not in the list before, rather than to
     /// one that was; `None` to stay.
-    fn chance_of_new(
-        &mut self,
-        previous: usize,
-        old: usize,
-        new: usize,
-        kept: bool,
-    ) -> Option<f64> {
+    fn chance_of_new(&mut self, change: &Change) -> Option<f64> {
+        let Change {
+            previous,
+            old,
+            new,
+            kept,
+        } = *change;
         let total = old + new;
         if total > previous {
             // Each server has to end up with fewer clients than before, so the clients that leave move
@@ -106,15 +214,16 @@ impl Hosts {
     }
 
     /// All servers in the order to try them: as long as there are old and new ones, the next is a new
-    /// one with the probability `to_new`.
-    fn ordered(
+    /// one with the probability `to_new`. Of each kind, a name comes early in proportion to its weight.
+    fn drawn(
         &mut self,
+        weights: &Weights,
         old: Vec<HostPort>,
         new: Vec<HostPort>,
         to_new: f64,
     ) -> VecDeque<HostPort> {
         let mut order = VecDeque::with_capacity(old.len() + new.len());
-        let (mut old, mut new) = (VecDeque::from(old), VecDeque::from(new));
+        let (mut old, mut new) = (self.shuffled(weights, old), self.shuffled(weights, new));
         while !old.is_empty() && !new.is_empty() {
             let from = if self.rng.f64() < to_new {
                 &mut new
@@ -127,6 +236,25 @@ impl Hosts {
         order.append(&mut old);
         order
     }
+
+    /// The names, each drawn with a probability in proportion to its weight.
+    fn shuffled(&mut self, weights: &Weights, hosts: Vec<HostPort>) -> VecDeque<HostPort> {
+        let mut tickets: Vec<_> = (hosts.into_iter())
+            .flat_map(|host| std::iter::repeat_n(host.clone(), weights.of(&host)))
+            .collect();
+        self.rng.shuffle(&mut tickets);
+        distinct(tickets).into()
+    }
+}
+
+/// How a list of servers has changed, in numbers of servers.
+struct Change {
+    previous: usize,
+    /// Those that were in the list before.
+    old: usize,
+    new: usize,
+    /// Whether the client's server is among them.
+    kept: bool,
 }
 
 fn ratio(a: usize, b: usize) -> f64 {
@@ -144,6 +272,7 @@ mod tests {
 
     use super::*;
     use crate::backoff::BackoffPolicy;
+    use crate::hosts::Addresses;
 
     fn list(ids: impl IntoIterator<Item = u16>) -> Vec<HostPort> {
         let host = |id| HostPort {
@@ -233,6 +362,112 @@ mod tests {
         // The clients of the removed server move.
         let moved = clients.update(1..5);
         assert!((1_600..2_000).contains(&moved), "{moved}");
+    }
+
+    /// Clients of names with several addresses, connected to one of them.
+    struct Spread(Vec<Hosts>);
+
+    impl Spread {
+        fn over(names: impl IntoIterator<Item = u16> + Clone, addresses: u8) -> Self {
+            let servers = list(names);
+            let client = |seed| {
+                let mut hosts = Hosts::new(servers.clone(), BackoffPolicy::default(), seed);
+                // Each name has been looked up.
+                for _ in 0..servers.len() {
+                    dial(&mut hosts, addresses);
+                }
+                hosts.handle_connected(Instant::now());
+                hosts
+            };
+            Spread((0..CLIENTS).map(client).collect())
+        }
+
+        /// The clients of each address.
+        fn load(&self) -> BTreeMap<String, u64> {
+            let mut load = BTreeMap::new();
+            for hosts in &self.0 {
+                let host = hosts.current().unwrap();
+                let at = hosts.addresses_of(host).and_then(Addresses::current);
+                *load.entry(format!("{host} {at:?}")).or_insert(0) += 1;
+            }
+            load
+        }
+
+        fn is_even_over(&self, servers: u64) {
+            let (load, share) = (self.load(), CLIENTS / servers);
+            let even = load.values().all(|n| share.abs_diff(*n) <= share / 8);
+            assert!(
+                load.len() as u64 == servers && even,
+                "{share} each: {load:?}"
+            );
+        }
+    }
+
+    fn dial(hosts: &mut Hosts, addresses: u8) {
+        hosts.next_attempt().unwrap();
+        connect(hosts, addresses);
+    }
+
+    fn address(n: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, n], 2181))
+    }
+
+    fn connect(hosts: &mut Hosts, addresses: u8) {
+        let now = Instant::now();
+        let mut of = hosts.begin_dialling(now, Duration::from_secs(1));
+        let order = of.begin((0..addresses).map(address).collect());
+        let first = order.fresh[0];
+        of.handle_tried(first);
+        of.handle_connected(first);
+        hosts.handle_dialled(of);
+    }
+
+    /// A second name joins one with three addresses; then the first is replaced.
+    /// Guards: A29.
+    #[test]
+    fn an_update_counts_addresses() {
+        let mut clients = Spread::over(0..1, 3);
+        clients.is_even_over(3);
+        for (names, servers) in [(vec![0, 1], 6), (vec![0, 1, 2], 9), (vec![1, 2], 6)] {
+            for hosts in &mut clients.0 {
+                if hosts.update(list(names.clone())).unwrap() {
+                    dial(hosts, 3);
+                    hosts.handle_connected(Instant::now());
+                }
+            }
+            clients.is_even_over(servers);
+        }
+    }
+
+    /// A headless service is scaled.
+    /// Guards: A29.
+    #[test]
+    fn a_lookup_spreads_clients_over_addresses() {
+        let mut clients = Spread::over(0..1, 2);
+        let host = list(0..1)[0].clone();
+        let mut before = 2;
+        for (now, most) in [(3, CLIENTS / 3), (6, CLIENTS / 2), (6, 0), (4, CLIENTS / 3)] {
+            let known: Vec<_> = (0..before).map(address).collect();
+            let mut moved = 0;
+            for hosts in &mut clients.0 {
+                let found = (0..now).map(address).collect();
+                if hosts.update_addresses(&host, &known, found) {
+                    moved += 1;
+                    dial(hosts, now);
+                    hosts.handle_connected(Instant::now());
+                }
+            }
+            assert!(
+                moved <= most + most / 8 && moved >= most - most / 8,
+                "{moved} of {most}"
+            );
+            clients.is_even_over(now.into());
+            before = now;
+        }
+        // An empty answer, and one about another name, change nothing.
+        let hosts = &mut clients.0[0];
+        assert!(!hosts.update_addresses(&host, &[address(0)], Vec::new()));
+        assert!(!hosts.update_addresses(&list(7..8)[0], &[address(0)], vec![address(9)]));
     }
 
     /// Guards: A28.

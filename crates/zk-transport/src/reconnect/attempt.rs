@@ -55,6 +55,7 @@ pub async fn next_attempt<E: Reconnect>(endpoint: &mut E) -> Option<Planned> {
         if let Waited::Stop = found.await {
             return None;
         }
+        rank_servers(endpoint);
         let attempt = endpoint.next_attempt()?;
         let timing = endpoint.timing();
         let budget = endpoint.with_hosts(|hosts: &mut Hosts| hosts.budget(timing));
@@ -69,6 +70,19 @@ pub async fn next_attempt<E: Reconnect>(endpoint: &mut E) -> Option<Planned> {
             Waited::Leave => {}
             Waited::Stop => return None,
         }
+    }
+}
+
+/// Has the function of the order rank the servers that are new in the list. It is the program's, so it
+/// does not run while the endpoint's list is borrowed.
+pub fn rank_servers<E: Reconnect>(endpoint: &mut E) {
+    if let Some((rank, new)) = endpoint.with_hosts(|hosts| hosts.unranked()) {
+        let ranked: Vec<_> = new.iter().map(|host| (host, rank(host))).collect();
+        endpoint.with_hosts(|hosts| {
+            ranked
+                .iter()
+                .for_each(|(host, rank)| hosts.set_rank(host, *rank))
+        });
     }
 }
 
@@ -89,7 +103,7 @@ pub async fn connect<E: Reconnect>(
         Err(reason) => return Some(not_connected(endpoint, &host, reason)),
     };
     let started = now();
-    let mut addresses = endpoint.with_hosts(|hosts| hosts.begin_dialling(budget));
+    let mut addresses = endpoint.with_hosts(|hosts| hosts.begin_dialling(started, budget));
     let dialled = {
         let dialling = options.dial.dial_next(&host, &mut addresses);
         let mut dialling = pin!(tokio::time::timeout(budget, dialling));

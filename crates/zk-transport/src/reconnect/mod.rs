@@ -29,7 +29,7 @@ mod link_endpoint;
 mod options;
 mod standby;
 
-pub use attempt::{Planned, connect, next_attempt, stay_connected};
+pub use attempt::{Planned, connect, next_attempt, rank_servers, stay_connected};
 pub use endpoint::{Closed, Opening, Reconnect, Standby};
 pub use link_endpoint::{LinkEndpoint, LinkHandler};
 pub use options::ReconnectOptions;

@@ -6,6 +6,7 @@
 //! historic.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
@@ -14,6 +15,7 @@ use zk_proto::HostPort;
 
 use super::directives::{directives, quoted};
 use super::mechanism::{Beginning, Login, Mechanism, SaslError, Step};
+use super::password::Password;
 
 /// The name of ZooKeeper's servers, whatever their host (`zookeeper.sasl.serverName` in the sources of
 /// the Java client).
@@ -30,31 +32,66 @@ pub struct Digest {
     credentials: Arc<Credentials>,
 }
 
+#[derive(Clone)]
 struct Credentials {
     user: String,
-    password: Zeroizing<String>,
+    password: Password,
+    realm: Option<String>,
 }
 
 impl Digest {
     /// Logs in as `user`.
     pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self::with(user.into(), Password::given(password.into()))
+    }
+
+    /// Logs in with the password in the first line of a file, which is read for each login: the password can
+    /// change while the client runs. A file that cannot be read or is empty, as in the middle of such a change,
+    /// fails the login with [`SaslError::Unavailable`], after which the client tries again.
+    pub fn password_file(user: impl Into<String>, file: impl Into<PathBuf>) -> Self {
+        Self::with(user.into(), Password::file(file.into()))
+    }
+
+    /// Logs in with a password that `password` returns, for example decrypted. It is called for each login, in
+    /// the client's task, so it must not block; its error is that of the login.
+    pub fn password_from(
+        user: impl Into<String>,
+        password: impl Fn() -> Result<String, SaslError> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(user.into(), Password::Callback(Arc::new(password)))
+    }
+
+    fn with(user: String, password: Password) -> Self {
         Digest {
             credentials: Arc::new(Credentials {
-                user: user.into(),
-                password: Zeroizing::new(password.into()),
+                user,
+                password,
+                realm: None,
             }),
         }
     }
 
-    fn begin(&self) -> Result<DigestMd5, SaslError> {
+    /// Logs in to this realm. A server that offers other realms only is refused with
+    /// [`SaslError::Unusable`], which names them. Without it, the first realm that the server offers is taken:
+    /// Apache's servers offer one, `zk-sasl-md5`.
+    #[must_use]
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.credentials).realm = Some(realm.into());
+        self
+    }
+
+    async fn begin(&self) -> Result<DigestMd5, SaslError> {
         // Apache's server answers it with an exception in its log and a closed connection.
         if self.credentials.user.is_empty() {
             return Err(SaslError::Unusable("the user's name is empty".to_owned()));
         }
+        let password = self.credentials.password.fetch().await?;
         let mut random = [0; 16];
         getrandom::fill(&mut random)
             .map_err(|error| SaslError::Unavailable(format!("no random numbers: {error}")))?;
-        Ok(DigestMd5::new(self, hex(&random)))
+        let mut mechanism = DigestMd5::new(self, hex(&random));
+        mechanism.password = Some(password);
+        Ok(mechanism)
     }
 }
 
@@ -71,14 +108,15 @@ impl Login for Digest {
     }
 
     fn begin<'a>(&'a self, _: &'a HostPort) -> Beginning<'a> {
-        let mechanism = Digest::begin(self).map(|digest| Box::new(digest) as Box<dyn Mechanism>);
-        Box::pin(std::future::ready(mechanism))
+        Box::pin(async { Ok(Box::new(Digest::begin(self).await?) as Box<dyn Mechanism>) })
     }
 }
 
 /// The client's side of one DIGEST-MD5 exchange.
 pub struct DigestMd5 {
     credentials: Arc<Credentials>,
+    /// If it has been read.
+    password: Option<Arc<Zeroizing<String>>>,
     cnonce: String,
     uri: &'static str,
     state: State,
@@ -94,10 +132,11 @@ enum State {
 
 impl DigestMd5 {
     /// `cnonce` has to be different and unpredictable each time: printable ASCII without quotes or
-    /// backslashes.
+    /// backslashes. A [password file](Digest::password_file) is read by the second step, which blocks.
     pub fn new(digest: &Digest, cnonce: impl Into<String>) -> Self {
         DigestMd5 {
             credentials: Arc::clone(&digest.credentials),
+            password: None,
             cnonce: cnonce.into(),
             uri: DIGEST_URI,
             state: State::Begin,
@@ -105,8 +144,16 @@ impl DigestMd5 {
     }
 
     fn respond(&mut self, challenge: &[u8]) -> Result<Vec<u8>, SaslError> {
-        let challenge = Challenge::parse(challenge)?;
-        let Credentials { user, password } = &*self.credentials;
+        let Credentials {
+            user,
+            password,
+            realm,
+        } = &*self.credentials;
+        let challenge = Challenge::parse_for(challenge, realm.as_deref())?;
+        let password = match &self.password {
+            Some(password) => Arc::clone(password),
+            None => password.read()?,
+        };
         let user_bytes = if challenge.utf8 {
             user.as_bytes().to_vec()
         } else {
@@ -114,7 +161,7 @@ impl DigestMd5 {
                 SaslError::Unusable("the server accepts only user names in Latin-1".to_owned())
             })?
         };
-        let secret = Secret::new(user, &challenge, password, &self.cnonce);
+        let secret = Secret::new(user, &challenge, &password, &self.cnonce);
         let proof = |method: &str| secret.proof(method, &challenge.nonce, &self.cnonce, self.uri);
         let response = proof("AUTHENTICATE:");
         let expected = proof(":");
@@ -178,7 +225,7 @@ impl Mechanism for DigestMd5 {
 /// The parts of the server's challenge that the exchange depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
-    /// The first of the realms offered.
+    /// The realm to log in to: the first of those offered, unless another was chosen.
     pub realm: Option<Vec<u8>>,
     /// The server's nonce.
     pub nonce: Vec<u8>,
@@ -193,6 +240,11 @@ impl Challenge {
     /// It is malformed, or demands what is not implemented: another algorithm, or a quality of protection
     /// other than plain authentication.
     pub fn parse(challenge: &[u8]) -> Result<Self, SaslError> {
+        Self::parse_for(challenge, None)
+    }
+
+    /// As [`parse`](Self::parse), and chooses this realm.
+    fn parse_for(challenge: &[u8], realm: Option<&str>) -> Result<Self, SaslError> {
         let bad = |why: &str| SaslError::Challenge(why.to_owned());
         if challenge.len() >= MAX_CHALLENGE {
             return Err(bad("it is longer than RFC 2831 allows"));
@@ -225,12 +277,40 @@ impl Challenge {
                 "it demands a layer for integrity or confidentiality; use TLS",
             ));
         }
-        let mut realms = directives.iter().filter(|(name, _)| name == "realm");
+        let realms = directives.iter().filter(|(name, _)| name == "realm");
+        let realms: Vec<_> = realms.map(|(_, realm)| realm.as_slice()).collect();
         Ok(Challenge {
-            realm: realms.next().map(|(_, realm)| realm.clone()),
+            realm: choose_realm(&realms, realm, utf8)?,
             nonce: nonce.to_vec(),
             utf8,
         })
+    }
+}
+
+/// The realm to log in to. A server without realms accepts the client's.
+fn choose_realm(
+    offered: &[&[u8]],
+    wanted: Option<&str>,
+    utf8: bool,
+) -> Result<Option<Vec<u8>>, SaslError> {
+    let Some(wanted) = wanted else {
+        return Ok(offered.first().map(|realm| realm.to_vec()));
+    };
+    let encoded = match utf8 {
+        true => Some(wanted.as_bytes().to_vec()),
+        false => latin1(wanted),
+    };
+    match encoded {
+        Some(realm) if offered.is_empty() || offered.contains(&realm.as_slice()) => Ok(Some(realm)),
+        _ => {
+            let offered: Vec<_> = offered
+                .iter()
+                .map(|realm| String::from_utf8_lossy(realm))
+                .collect();
+            Err(SaslError::Unusable(format!(
+                "the server has no realm {wanted:?}; it offers {offered:?}"
+            )))
+        }
     }
 }
 
@@ -366,6 +446,69 @@ mod tests {
     }
 
     #[test]
+    fn a_given_realm_has_to_be_offered() {
+        let to = |realm: &str| {
+            let mut exchange = DigestMd5::new(&Digest::new("u", "p").realm(realm), "c");
+            exchange.step(None).unwrap();
+            exchange
+        };
+        let none = "nonce=n,algorithm=md5-sess";
+        let two = format!("realm=\"first\",realm=\"second\",{none}");
+        let response = answer(&mut to("second"), two.as_bytes()).unwrap();
+        assert!(response.contains("realm=\"second\""), "{response}");
+        let own = answer(&mut to("mine"), none.as_bytes()).unwrap();
+        assert!(own.contains("realm=\"mine\""), "{own}");
+        let error = answer(&mut to("third"), two.as_bytes()).unwrap_err();
+        assert!(matches!(error, SaslError::Unusable(_)));
+        let text = error.to_string();
+        assert!(text.contains("third") && text.contains("first"), "{text}");
+        let begun = || DigestMd5::new(&Digest::new("u", "p"), "c");
+        let mut exchange = begun();
+        exchange.step(None).unwrap();
+        let response = answer(&mut exchange, two.as_bytes()).unwrap();
+        assert!(response.contains("realm=\"first\""), "{response}");
+    }
+
+    /// The realm is a part of the proof.
+    #[test]
+    fn a_chosen_realm_is_proven() {
+        let offers = CHALLENGE.strip_prefix(b"realm").unwrap();
+        let offers = [b"realm=\"other\",realm", offers].concat();
+        let digest = Digest::new("chris", "secret").realm("elwood.innosoft.com");
+        let mut exchange = DigestMd5::new(&digest, "OA6MHXh6VqTrRk");
+        exchange.uri = "imap/elwood.innosoft.com";
+        exchange.step(None).unwrap();
+        let response = answer(&mut exchange, &offers).unwrap();
+        assert!(
+            response.ends_with("d388dad90d4bbd760a152321f2143af7"),
+            "{response}"
+        );
+    }
+
+    /// Guards: B72.
+    #[tokio::test]
+    async fn passwords_are_read_for_each_login() {
+        let next = std::sync::atomic::AtomicU32::new(0);
+        let digest = Digest::password_from("u", move || {
+            match next.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                1 => Err(SaslError::Unavailable("the vault is sealed".to_owned())),
+                n => Ok(format!("canary{n}")),
+            }
+        });
+        let challenge = &b"nonce=n,algorithm=md5-sess"[..];
+        let begin = async || {
+            let mut exchange = digest.begin().await?;
+            exchange.cnonce = "c".to_owned();
+            exchange.step(None)?;
+            answer(&mut exchange, challenge)
+        };
+        let first = begin().await.unwrap();
+        assert!(begin().await.unwrap_err().to_string().contains("sealed"));
+        assert_ne!(begin().await.unwrap(), first);
+        assert!(!format!("{digest:?}").contains("canary"));
+    }
+
+    #[test]
     fn quotes_and_commas_in_values_are_kept() {
         let text = b" , realm = \"a\\\"b,c\\\\\" , NONCE=\"n\",algorithm=md5-sess,, qop=\"auth-int, auth\"";
         let challenge = Challenge::parse(text).unwrap();
@@ -389,10 +532,10 @@ mod tests {
     }
 
     /// Guards: B75.
-    #[test]
-    fn neither_user_nor_password_is_shown() {
+    #[tokio::test]
+    async fn neither_user_nor_password_is_shown() {
         let digest = Digest::new("canary-user", "canary-password");
-        let mut exchange = Digest::begin(&digest).unwrap();
+        let mut exchange = digest.begin().await.unwrap();
         exchange.step(None).unwrap();
         let step = exchange.step(Some(CHALLENGE)).unwrap();
         for text in [
@@ -404,12 +547,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_exchange_has_a_cnonce_of_its_own() {
+    #[tokio::test]
+    async fn every_exchange_has_a_cnonce_of_its_own() {
         let digest = Digest::new("u", "p");
-        let cnonce = || Digest::begin(&digest).unwrap().cnonce;
-        assert_ne!(cnonce(), cnonce());
-        assert_eq!(cnonce().len(), 32);
+        let cnonce = async || digest.begin().await.unwrap().cnonce;
+        assert_ne!(cnonce().await, cnonce().await);
+        assert_eq!(cnonce().await.len(), 32);
     }
 
     proptest! {

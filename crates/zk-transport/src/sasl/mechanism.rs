@@ -3,10 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use zk_proto::{ErrorCode, HostPort};
 
-/// How a client authenticates, on every connection anew.
+/// How a client authenticates, on every connection anew. The page of [`sasl`](crate::sasl) has an example.
 pub trait Login: fmt::Debug + Send + Sync + 'static {
     /// The name of its mechanism, for errors: `DIGEST-MD5`, `GSSAPI`.
     fn mechanism(&self) -> &str;
@@ -27,6 +28,17 @@ pub trait Login: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future must leave nothing behind.
     fn begin<'a>(&'a self, host: &'a HostPort) -> Beginning<'a>;
+}
+
+/// The login that it points to, so that the kind of login can be chosen at run time.
+impl<T: Login + ?Sized> Login for Arc<T> {
+    fn mechanism(&self) -> &str {
+        (**self).mechanism()
+    }
+
+    fn begin<'a>(&'a self, host: &'a HostPort) -> Beginning<'a> {
+        (**self).begin(host)
+    }
 }
 
 /// The future of [`Login::begin`].

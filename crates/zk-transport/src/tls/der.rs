@@ -23,7 +23,7 @@ pub(super) struct Element<'a> {
 impl Element<'_> {
     pub(super) const INTEGER: u8 = 0x02;
     pub(super) const SEQUENCE: u8 = 0x30;
-    const OCTET_STRING: u8 = 0x04;
+    pub(super) const OCTET_STRING: u8 = 0x04;
     /// Context-specific, constructed, number 0.
     const REJECTED: u8 = 0xa0;
     /// Context-specific, constructed, number 3.
@@ -61,6 +61,18 @@ pub(super) fn elements(mut input: &[u8]) -> impl Iterator<Item = Element<'_>> {
         let next = element(input)?;
         input = next.rest;
         Some(next)
+    })
+}
+
+/// A number that is not negative; `None` if it is, or too large.
+#[cfg(feature = "tls-stores")]
+pub(super) fn number(element: Element<'_>) -> Option<u32> {
+    let (&first, _) = element.content.split_first()?;
+    if element.tag != Element::INTEGER || first & 0x80 != 0 {
+        return None;
+    }
+    element.content.iter().try_fold(0_u32, |value, digit| {
+        Some(value.checked_mul(256)? | u32::from(*digit))
     })
 }
 
@@ -126,6 +138,18 @@ mod tests {
         ] {
             assert_eq!(element(bad), None);
         }
+    }
+
+    #[cfg(feature = "tls-stores")]
+    #[test]
+    fn numbers_are_neither_negative_nor_large() {
+        let of = |bytes| number(element(bytes).unwrap());
+        assert_eq!(of(b"\x02\x02\x08\x00"), Some(2048));
+        assert_eq!(of(b"\x02\x05\x00\xff\xff\xff\xff"), Some(u32::MAX));
+        assert_eq!(of(b"\x02\x05\x01\x00\x00\x00\x00"), None);
+        assert_eq!(of(b"\x02\x01\xff"), None);
+        assert_eq!(of(b"\x02\x00"), None);
+        assert_eq!(of(b"\x04\x01\x01"), None);
     }
 
     #[test]

@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use zk_proto::HostPort;
 
-use super::config::{Material, TlsConfig};
+use super::config::TlsConfig;
 use super::error::TlsError;
+use super::material::Material;
 use super::stream::{Encrypted, handshake_failed};
 use crate::dial::{Dial, DialError, Dialing, TcpDial, Transport};
+use crate::dns::resolve::Resolving;
 use crate::hosts::Addresses;
 
 /// Dials TLS. The handshake is part of dialling: a returned stream is to a server whose certificate has
@@ -24,12 +26,15 @@ pub struct TlsDial {
 }
 
 struct Reloading {
-    config: TlsConfig,
     latest: Mutex<Latest>,
+    /// Held while a configuration is made anew: functions that return passphrases are called once, and not at
+    /// the same time.
+    making: Mutex<()>,
 }
 
 /// The configuration in use, and the contents of the files it was made from.
 struct Latest {
+    config: Arc<TlsConfig>,
     material: Material,
     made: Arc<ClientConfig>,
 }
@@ -50,16 +55,30 @@ impl TlsDial {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn over(below: Arc<dyn Dial>, config: TlsConfig) -> Result<Self, TlsError> {
-        if let Some(name) = &config.server_name {
-            server_name(name)?;
-        }
-        let material = config.read()?;
-        let made = config.build(&material)?.config;
-        let latest = Mutex::new(Latest { material, made });
+        let (latest, _) = Latest::new(config)?;
+        let latest = Mutex::new(latest);
         Ok(TlsDial {
             below,
-            config: Arc::new(Reloading { config, latest }),
+            config: Arc::new(Reloading {
+                latest,
+                making: Mutex::new(()),
+            }),
         })
+    }
+
+    /// Replaces the configuration: other CAs, another certificate of this client, other options. All clones
+    /// of this dial use it from their next connection on; open connections stay as they are. TLS sessions
+    /// of the former configuration are not resumed.
+    ///
+    /// Reads all files once, and blocks meanwhile. Returns a sentence for each certificate that is skipped,
+    /// as [`TlsConfig::check`] does.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); the former configuration stays in use then.
+    pub fn replace(&self, config: TlsConfig) -> Result<Vec<String>, TlsError> {
+        let (latest, skipped) = Latest::new(config)?;
+        *self.config.lock() = latest;
+        Ok(skipped)
     }
 
     async fn connect(
@@ -67,14 +86,13 @@ impl TlsDial {
         host: &HostPort,
         addresses: &mut Addresses,
     ) -> Result<Encrypted, DialError> {
-        let config = &self.config.config;
-        let name = config.server_name.as_deref().unwrap_or(&host.host);
-        let name = server_name(name).map_err(DialError::Tls)?;
         let reloading = Arc::clone(&self.config);
-        let made = tokio::task::spawn_blocking(move || reloading.current())
+        let (config, made) = tokio::task::spawn_blocking(move || reloading.current())
             .await
             .map_err(|error| DialError::Other(io::Error::other(error)))?
             .map_err(DialError::Tls)?;
+        let name = config.server_name.as_deref().unwrap_or(&host.host);
+        let name = server_name(name).map_err(DialError::Tls)?;
         let stream = self.below.dial_next(host, addresses).await?;
         let identified = config.is_identified();
         match TlsConnector::from(made).connect(name, stream).await {
@@ -99,31 +117,69 @@ impl Dial for TlsDial {
         })
     }
 
+    fn addresses<'a>(&'a self, host: &'a HostPort) -> Resolving<'a> {
+        self.below.addresses(host)
+    }
+
     fn authenticates_host(&self) -> bool {
-        self.config.config.needs_authentic_names() || self.below.authenticates_host()
+        self.config.lock().config.needs_authentic_names() || self.below.authenticates_host()
     }
 }
 
 impl fmt::Debug for TlsDial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsDial")
-            .field("config", &self.config.config)
+            .field("config", &self.config.lock().config)
             .field("below", &self.below)
             .finish()
     }
 }
 
-impl Reloading {
-    /// The configuration made from the present contents of the files. Blocks.
-    fn current(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let material = self.config.read()?;
-        // The lock's contents are consistent even after a panic.
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if latest.material != material {
-            latest.made = self.config.build(&material)?.config;
-            latest.material = material;
+impl Latest {
+    /// Reads the files, and makes the configuration of rustls. Blocks.
+    fn new(config: TlsConfig) -> Result<(Self, Vec<String>), TlsError> {
+        if let Some(name) = &config.server_name {
+            server_name(name)?;
         }
-        Ok(Arc::clone(&latest.made))
+        let material = config.read()?;
+        let made = config.build(&material)?;
+        let latest = Latest {
+            config: Arc::new(config),
+            material,
+            made: made.config,
+        };
+        Ok((latest, made.skipped))
+    }
+}
+
+impl Reloading {
+    fn lock(&self) -> MutexGuard<'_, Latest> {
+        // The lock's contents are consistent even after a panic.
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The configuration, and what was made of it with the present contents of the files. Blocks.
+    fn current(&self) -> Result<(Arc<TlsConfig>, Arc<ClientConfig>), TlsError> {
+        let config = Arc::clone(&self.lock().config);
+        let material = config.read()?;
+        // If it has been replaced meanwhile, what was read is of the former one.
+        let has_changed =
+            |latest: &Latest| Arc::ptr_eq(&latest.config, &config) && latest.material != material;
+        if has_changed(&self.lock()) {
+            let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+            if has_changed(&self.lock()) {
+                // Decryption takes time, and a function that returns a passphrase may block: without the lock
+                // that `replace` takes.
+                let made = config.build(&material)?.config;
+                let mut latest = self.lock();
+                if has_changed(&latest) {
+                    latest.made = made;
+                    latest.material = material;
+                }
+            }
+        }
+        let latest = self.lock();
+        Ok((Arc::clone(&latest.config), Arc::clone(&latest.made)))
     }
 }
 
@@ -169,21 +225,56 @@ mod tests {
         assert!(error.to_string().contains("CA file /no/such/ca.pem"));
     }
 
+    #[cfg(all(feature = "tls", feature = "tls-stores"))]
+    #[test]
+    fn a_passphrase_can_block_without_the_lock() {
+        use std::fs;
+        use std::sync::mpsc::channel;
+
+        use super::super::Passphrase;
+
+        let inputs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/inputs/tls");
+        let name = format!("zk-transport-relocked-{}.key", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let present = |key| fs::copy(format!("{inputs}/formats/{key}"), &file).unwrap();
+        present("pkcs8-aes-128-cbc.key");
+        let (send, received) = channel::<TlsDial>();
+        let received = Mutex::new(received);
+        let (is_free, found) = channel();
+        let passphrase = Passphrase::from_fn(move || {
+            if let Ok(dial) = received.lock().unwrap().try_recv() {
+                is_free.send(dial.config.latest.try_lock().is_ok()).unwrap();
+            }
+            Ok("changeit".to_owned())
+        });
+        let config = TlsConfig::new()
+            .ca_file(format!("{inputs}/ca.pem"))
+            .identity_files(format!("{inputs}/formats/ec.pem"), &file)
+            .key_passphrase(passphrase);
+        let dial = TlsDial::new(config).unwrap();
+        send.send(dial.clone()).unwrap();
+        present("pkcs8-aes-256-cbc.key");
+        dial.config.current().unwrap();
+        assert_eq!(found.try_recv(), Ok(true));
+        fs::remove_file(file).unwrap();
+    }
+
     /// Guards: B75.
     #[test]
     fn a_key_is_not_shown() {
         let config = TlsConfig::new().identity_pem("certificate", "canary");
         assert!(!format!("{config:?}").contains("canary"));
-        let encrypted = TlsConfig::new().identity_pem(
-            "",
+        let refused = |key: &str| {
+            let certificate = include_str!("../../tests/inputs/tls/ca.pem");
+            let config = TlsConfig::new().identity_pem(certificate, key);
+            let own = config.read().unwrap().identity.unwrap();
+            own.parts(&mut Vec::new()).unwrap_err().to_string()
+        };
+        let error = refused(
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nY2FuYXJ5\n-----END ENCRYPTED PRIVATE KEY-----\n",
         );
-        let (_, key) = encrypted.read().unwrap().identity.unwrap();
-        let error = key.key().unwrap_err().to_string();
         assert!(error.contains("is encrypted"), "{error}");
         assert!(!error.contains("Y2FuYXJ5"), "{error}");
-        let broken = TlsConfig::new().identity_pem("", "-----BEGIN canary");
-        let (_, key) = broken.read().unwrap().identity.unwrap();
-        assert!(!key.key().unwrap_err().to_string().contains("canary"));
+        assert!(!refused("-----BEGIN canary").contains("canary"));
     }
 }

@@ -62,6 +62,15 @@ pub enum TlsError {
     /// There are revocation lists, and none of them covers the server's certificate.
     #[error("no valid revocation list covers the server's certificate: {0}")]
     RevocationUnknown(String),
+    /// The server's certificate is none of those that are pinned.
+    #[error(
+        "the server's certificate, with the SHA-256 {0}, is none of those that are pinned; if the server \
+         has a new certificate, pin that one too"
+    )]
+    NotPinned(
+        /// The SHA-256 of what the server presented, as OpenSSL shows it.
+        String,
+    ),
     /// The server's certificate is refused for another reason.
     #[error("the server's certificate is refused: {0}")]
     BadCertificate(String),
@@ -183,6 +192,11 @@ impl TlsError {
 
     fn from_certificate(error: &CertificateError) -> Self {
         use CertificateError as C;
+        if let C::Other(OtherError(error)) = error
+            && let Some(NotPinned(presented)) = error.downcast_ref()
+        {
+            return TlsError::NotPinned(presented.clone());
+        }
         match error {
             C::UnknownIssuer => TlsError::UnknownCa,
             C::Expired => TlsError::Expired(None),
@@ -198,7 +212,7 @@ impl TlsError {
                 presented,
             } => TlsError::WrongName {
                 expected: expected.to_str().into_owned(),
-                presented: presented.clone(),
+                presented: presented.iter().map(|name| plain(name)).collect(),
             },
             C::Revoked => TlsError::Revoked,
             C::UnknownRevocationStatus
@@ -210,6 +224,18 @@ impl TlsError {
         }
     }
 }
+
+/// The SHA-256 of a certificate that is not pinned.
+#[derive(Debug)]
+pub(super) struct NotPinned(pub(super) String);
+
+impl fmt::Display for NotPinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the certificate {} is not pinned", self.0)
+    }
+}
+
+impl std::error::Error for NotPinned {}
 
 /// Why a certificate cannot be used.
 fn unusable(error: &CertificateError) -> String {
@@ -309,6 +335,14 @@ impl fmt::Display for Ago<'_> {
     }
 }
 
+/// The name in a text of webpki, such as `DnsName("zk1.example.com")`.
+fn plain(name: &str) -> String {
+    let inner = name
+        .split_once('(')
+        .and_then(|(_, it)| it.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"').to_owned()
+}
+
 /// The names in a certificate: chosen by the server, so escaped, and possibly none.
 struct Names<'a>(&'a [String]);
 
@@ -352,6 +386,17 @@ mod tests {
             presented: vec!["a\nb".into()],
         };
         assert!(!error.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn names_are_shown_as_they_are_written() {
+        for (of_webpki, name) in [
+            ("DnsName(\"zk1.example.com\")", "zk1.example.com"),
+            ("IpAddress(10.0.0.1)", "10.0.0.1"),
+            ("zk1", "zk1"),
+        ] {
+            assert_eq!(plain(of_webpki), name);
+        }
     }
 
     #[test]

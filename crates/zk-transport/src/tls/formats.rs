@@ -13,9 +13,13 @@ pub(super) enum Wanted {
 
 /// The format of a file, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub(super) enum Format {
     Empty,
+    /// JKS.
     JavaKeyStore,
+    Jceks,
+    /// Bouncy Castle's.
+    Bcfks,
     Pkcs12,
     Pkcs7,
     DerCertificate,
@@ -99,19 +103,31 @@ impl Wanted {
             }
             _ => format!("`openssl pkcs12 -in {source} -nokeys -out certs.pem`"),
         };
+        let as_store = match self {
+            Wanted::Certificate => {
+                ", or give it to TlsConfig::ca_store or identity_store (feature `tls-stores`)"
+            }
+            Wanted::Key => ", or give it to TlsConfig::identity_store (feature `tls-stores`)",
+            Wanted::RevocationList => "",
+        };
         Some(match (format, self) {
             (Format::Empty, _) => "it is empty".to_owned(),
             (Format::JavaKeyStore, Wanted::Key) => format!(
-                "it is a Java key store (JKS); convert it with `keytool -importkeystore -srckeystore \
-                 {file} -destkeystore keys.p12 -deststoretype PKCS12`, and that with {}",
+                "it is a Java key store (JKS); convert it with {}, and that with {}{as_store}",
+                recoding(format, file),
                 of_key_store("keys.p12")
             ),
             (Format::JavaKeyStore, _) => format!(
                 "it is a Java key store (JKS); convert it with `keytool -list -rfc -keystore {file} > \
-                 certs.pem`"
+                 certs.pem`{as_store}"
+            ),
+            (Format::Jceks | Format::Bcfks, _) => format!(
+                "it is {}; convert it with {}",
+                format.store_name(),
+                recoding(format, file)
             ),
             (Format::Pkcs12, _) => format!(
-                "it is a key store in PKCS#12; convert it with {}",
+                "it is a key store in PKCS#12; convert it with {}{as_store}",
                 of_key_store(file)
             ),
             (Format::Pkcs7, _) => format!(
@@ -140,13 +156,51 @@ impl Wanted {
     }
 }
 
+/// The command that makes a store in PKCS#12, as every current program reads it, of another store.
+pub(super) fn recoding(format: Format, file: &str) -> String {
+    let convert = |kind: &str, after: &str| {
+        format!(
+            "`keytool -importkeystore -srckeystore {file}{kind} -destkeystore keys.p12 -deststoretype \
+             PKCS12{after}`"
+        )
+    };
+    match format {
+        Format::Jceks => convert(" -srcstoretype JCEKS", ""),
+        Format::Bcfks => convert(
+            " -srcstoretype BCFKS",
+            " -providerclass org.bouncycastle.jcajce.provider.BouncyCastleFipsProvider -providerpath \
+             bc-fips.jar",
+        ),
+        Format::Pkcs12 => convert(" -srcstoretype PKCS12", ""),
+        _ => convert("", ""),
+    }
+}
+
 impl Format {
-    fn of(bytes: &[u8]) -> Self {
+    /// Whether it is a key store that the feature `tls-stores` reads.
+    #[cfg(feature = "tls-stores")]
+    pub(super) fn is_store(self) -> bool {
+        matches!(self, Format::JavaKeyStore | Format::Pkcs12)
+    }
+
+    fn store_name(self) -> &'static str {
+        match self {
+            Format::Jceks => "a Java key store of the kind JCEKS",
+            Format::Bcfks => "a key store of Bouncy Castle (BCFKS)",
+            _ => "a key store",
+        }
+    }
+
+    /// The format of these bytes.
+    pub(super) fn of(bytes: &[u8]) -> Self {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Format::Empty;
         }
-        if bytes.starts_with(&JKS) || bytes.starts_with(&JCEKS) {
+        if bytes.starts_with(&JKS) {
             return Format::JavaKeyStore;
+        }
+        if bytes.starts_with(&JCEKS) {
+            return Format::Jceks;
         }
         let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\r\n".contains(byte);
         // DER's outermost element, in base64.
@@ -189,6 +243,13 @@ impl Format {
                         _ => Format::DerCertificate,
                     }
                 }
+                // An encrypted store, its algorithm followed by its octets.
+                Some(Element::SEQUENCE)
+                    if elements(inner).nth(1).map(|after| after.tag)
+                        == Some(Element::OCTET_STRING) =>
+                {
+                    Format::Bcfks
+                }
                 Some(Element::SEQUENCE) => Format::DerRevocationList,
                 _ => Format::Unknown,
             },
@@ -211,4 +272,28 @@ fn truncated(bytes: &[u8]) -> Option<Element<'_>> {
         whole: bytes,
         rest: &[],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_that_are_not_read_are_named() {
+        let bcfks = b"\x30\x0f\x30\x0b\x30\x05\x06\x03\x55\x1d\x25\x04\x02ab\x30\x01";
+        let jceks = b"\xce\xce\xce\xce\x00\x00";
+        for (bytes, name, option) in [
+            (&bcfks[..], "BCFKS", "-srcstoretype BCFKS"),
+            (jceks, "JCEKS", "-srcstoretype JCEKS"),
+        ] {
+            for wanted in [Wanted::Certificate, Wanted::Key, Wanted::RevocationList] {
+                let why = wanted.missing_in(bytes, &[], "a.store");
+                assert!(why.contains(name) && why.contains(option), "{why}");
+                assert!(
+                    why.contains("keytool -importkeystore -srckeystore a.store"),
+                    "{why}"
+                );
+            }
+        }
+    }
 }

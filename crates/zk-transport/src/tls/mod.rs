@@ -6,17 +6,27 @@
 
 mod clock;
 mod config;
+mod contents;
 mod der;
 mod dial;
 pub(crate) mod error;
 mod formats;
-mod pem;
+mod locked;
+mod material;
+#[cfg(feature = "tls-stores")]
+mod passphrase;
+mod pins;
+mod provider;
 mod sections;
+#[cfg(feature = "tls-stores")]
+mod stores;
 mod stream;
 mod verify;
 
 pub use config::TlsConfig;
 pub use dial::TlsDial;
 pub use error::TlsError;
+#[cfg(feature = "tls-stores")]
+pub use passphrase::Passphrase;
 /// The crate below, for [`TlsConfig::from_rustls`].
 pub use tokio_rustls::rustls;

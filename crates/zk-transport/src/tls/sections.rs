@@ -90,7 +90,18 @@ impl Section {
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
-        self.label == "ENCRYPTED PRIVATE KEY" || self.text.contains("Proc-Type: 4,ENCRYPTED")
+        self.is_pkcs8() || self.text.contains("Proc-Type: 4,ENCRYPTED")
+    }
+
+    /// Whether it is a key in PKCS#8 that is encrypted as that standard says.
+    pub(super) fn is_pkcs8(&self) -> bool {
+        self.label == "ENCRYPTED PRIVATE KEY"
+    }
+
+    /// Its text without the lines that say how it is encrypted.
+    pub(super) fn without_settings(&self) -> String {
+        let lines = self.text.lines().filter(|line| !line.contains(':'));
+        lines.flat_map(|line| [line, "\n"]).collect()
     }
 
     /// Its text under another label.

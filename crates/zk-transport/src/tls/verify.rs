@@ -1,4 +1,5 @@
-//! Verification of a server's certificate: by webpki, and for trusted certificates that webpki refuses.
+//! Verification of a server's certificate: by pins, by webpki, and for trusted certificates that webpki
+//! refuses.
 
 use std::sync::Arc;
 
@@ -6,6 +7,9 @@ use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
 use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
+use tokio_rustls::rustls::crypto::{
+    WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
@@ -13,11 +17,22 @@ use webpki::EndEntityCert;
 
 use super::der::is_for_servers;
 use super::error::webpki_error;
+use super::pins::Pins;
+
+/// Verifies that a server's certificate is pinned, if any is, and that a trusted CA issued it, if there is
+/// one.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    pub(super) pins: Option<Pins>,
+    /// `None` if the pins are all that is required, or any certificate is accepted.
+    pub(super) chains: Option<Chains>,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
+}
 
 /// Verifies as webpki does, and also accepts a certificate that is itself trusted, even a CA's:
 /// `openssl req -x509` makes such certificates.
 #[derive(Debug)]
-pub(super) struct Verifier {
+pub(super) struct Chains {
     pub(super) webpki: Arc<WebPkiServerVerifier>,
     pub(super) trusted: Vec<CertificateDer<'static>>,
     /// Whether there are revocation lists, which then have to cover every certificate.
@@ -26,7 +41,7 @@ pub(super) struct Verifier {
     pub(super) any_name: bool,
 }
 
-impl Verifier {
+impl Chains {
     /// Verifies a certificate that is trusted itself, and so needs no issuer. webpki has found that it is
     /// well formed and valid now, because it checks the issuer last. It has not checked the purposes of a
     /// CA's certificate.
@@ -73,24 +88,17 @@ impl Verifier {
         }
         false
     }
-}
 
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
+    fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.webpki.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+        let verdict =
+            self.webpki
+                .verify_server_cert(end_entity, intermediates, server_name, &[], now);
         let verdict = match verdict {
             Err(Error::InvalidCertificate(problem)) if lacks_issuer(&problem) => {
                 if self.trusted.contains(end_entity) {
@@ -111,6 +119,25 @@ impl ServerCertVerifier for Verifier {
             verdict => verdict,
         }
     }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Some(pins) = &self.pins {
+            pins.verify(end_entity)?;
+        }
+        match &self.chains {
+            Some(chains) => chains.verify(end_entity, intermediates, server_name, now),
+            None => Ok(ServerCertVerified::assertion()),
+        }
+    }
 
     fn verify_tls12_signature(
         &self,
@@ -118,7 +145,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -127,11 +154,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

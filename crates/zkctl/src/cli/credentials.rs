@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use zk_client::Acl;
 use zk_proto::acl;
 
-use super::environment::{AUTH, AUTH_FILE, variable};
+#[cfg(feature = "sasl")]
+use super::context::references::SASL;
+use super::context::references::{References, first_line};
+#[cfg(feature = "sasl")]
+use super::environment::SASL_PASSWORD;
+use super::environment::{AUTH, AUTH_FILE, SUPER, variable};
 use crate::output::failure::Failure;
-
-/// Variables whose values are secrets. The command of `lock` and `elect` does not inherit them.
-pub(crate) const SECRET_VARIABLES: [&str; 3] = [AUTH, SASL_PASSWORD, SUPER];
-pub(crate) const SASL_PASSWORD: &str = "ZK_SASL_PASSWORD";
-/// The superuser of `serve`.
-const SUPER: &str = "ZK_SUPER";
 
 /// A scheme, and the credential for it.
 pub(crate) type Credential = (String, String);
@@ -23,7 +22,12 @@ pub(crate) type Credential = (String, String);
 pub(crate) fn collect(
     options: Vec<String>,
     files: Vec<PathBuf>,
+    references: &References,
 ) -> Result<Vec<Credential>, Failure> {
+    // Those that are given otherwise replace the context's.
+    if let Some((list, source)) = references.credentials()? {
+        return read_list(source, &list);
+    }
     let mut all = Vec::new();
     if let Some(list) = variable(AUTH)? {
         all.extend(read_list(AUTH, &list)?);
@@ -42,7 +46,13 @@ pub(crate) fn collect(
 
 /// The password for SASL: the first line of the file, or the variable.
 #[cfg(feature = "sasl")]
-pub(crate) fn sasl_password(file: Option<&Path>) -> Result<String, Failure> {
+pub(crate) fn sasl_password(
+    file: Option<&Path>,
+    references: &References,
+) -> Result<String, Failure> {
+    if let Some((text, source)) = references.get(SASL)? {
+        return password(source, first_line(&text));
+    }
     let Some(file) = file else {
         // Not an argument, because other users of the machine can see arguments.
         return match variable(SASL_PASSWORD)? {
@@ -56,7 +66,25 @@ pub(crate) fn sasl_password(file: Option<&Path>) -> Result<String, Failure> {
     };
     let source = "--sasl-password-file (ZK_SASL_PASSWORD_FILE)";
     let text = read("the password", file, source)?;
-    password(file.display(), text.lines().next().unwrap_or_default())
+    password(file.display(), first_line(&text))
+}
+
+/// The passphrase of a key or key store: the first line of the file, or the variable.
+#[cfg(feature = "tls")]
+pub(crate) fn passphrase(
+    file: Option<&Path>,
+    option: &str,
+    name: &str,
+    of_context: Option<(String, &str)>,
+) -> Result<Option<String>, Failure> {
+    if let Some((text, _)) = of_context {
+        return Ok(Some(first_line(&text).to_owned()));
+    }
+    let Some(file) = file else {
+        return variable(name);
+    };
+    let text = read("the passphrase", file, option)?;
+    Ok(Some(first_line(&text).to_owned()))
 }
 
 /// The superuser of `serve`: the first line of the file, or the variable.
@@ -64,7 +92,7 @@ pub(crate) fn superuser(file: Option<&Path>) -> Result<Option<(String, String)>,
     if let Some(file) = file {
         let source = "--super-file";
         let text = read("the superuser's credentials", file, source)?;
-        return user(source, text.lines().next().unwrap_or_default()).map(Some);
+        return user(source, first_line(&text)).map(Some);
     }
     match variable(SUPER)? {
         Some(text) => user(SUPER, &text).map(Some),
@@ -91,20 +119,18 @@ fn user(source: &str, text: &str) -> Result<(String, String), Failure> {
     }
 }
 
-/// Parses an ACL. A password in the place of a digest is refused: every client that may read the ACL
+/// Parses an ACL, which `source` names in errors. A password in the place of a digest is refused: every client that may read the ACL
 /// could read the password, and no credentials would match the entry.
-pub(crate) fn read_acl(text: &str) -> Result<Vec<Acl>, Failure> {
-    let entries =
-        acl::parse(text).map_err(|error| Failure::Usage(format!("the value of --acl: {error}")))?;
+pub(crate) fn read_acl(source: &str, text: &str) -> Result<Vec<Acl>, Failure> {
+    let entries = acl::parse(text).map_err(|error| Failure::Usage(format!("{source}: {error}")))?;
     if entries.iter().all(|entry| has_digest(&entry.id)) {
         return Ok(entries);
     }
-    Err(Failure::Usage(
-        "--acl: an entry of the scheme digest needs digest:USER:HASH:permissions, with the SHA-1 of \
-         \"USER:PASSWORD\" in base64 for HASH, and not the password itself; auth::permissions stands \
-         for the credentials given with ZK_AUTH or --auth"
-            .to_owned(),
-    ))
+    Err(Failure::Usage(format!(
+        "{source}: an entry of the scheme digest needs digest:USER:HASH:permissions, with the SHA-1 of \
+         \"USER:PASSWORD\" in base64 for HASH, as `zkctl digest USER` prints it, and not the password \
+         itself; auth::permissions stands for the credentials given with ZK_AUTH or --auth"
+    )))
 }
 
 fn has_digest(id: &zk_proto::Id) -> bool {
@@ -277,7 +303,7 @@ mod tests {
             "digest::6DY5WhzOfGsWQ1XFuIyzxkpwdPo=:r",
             "digest:user:6DY5WhzOfGsWQ1XFuIyzxkpwdP==:r",
         ] {
-            let said = problem(read_acl(text));
+            let said = problem(read_acl("--acl", text));
             assert!(
                 said.contains("SHA-1") && !said.contains("hunter2"),
                 "{text}: {said}"
@@ -287,9 +313,9 @@ mod tests {
             "digest:user:6DY5WhzOfGsWQ1XFuIyzxkpwdPo=:cdrwa",
             "auth::cdrwa,ip:10.0.0.0/8:r",
         ] {
-            assert!(read_acl(text).is_ok(), "{text}");
+            assert!(read_acl("--acl", text).is_ok(), "{text}");
         }
-        let said = problem(read_acl("digest:hunter2"));
+        let said = problem(read_acl("--acl", "digest:hunter2"));
         assert!(
             said.contains("not an ACL") && !said.contains("hunter2"),
             "{said}"

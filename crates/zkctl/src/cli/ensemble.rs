@@ -1,9 +1,23 @@
-//! The arguments of `reconfig`.
+//! The arguments of `config` and `reconfig`.
 
 use std::num::ParseIntError;
+use std::path::PathBuf;
 
 use clap::Args;
 use zk_proto::config::{ConfigError, Server};
+
+#[derive(Args)]
+pub(crate) struct Config {
+    /// Only the servers for clients, as --server reads them
+    #[arg(short, long)]
+    pub(crate) connect: bool,
+    /// Also show the metadata, on standard error
+    #[arg(short = 'l', long)]
+    pub(crate) stat: bool,
+    /// Show each later configuration as well, until interrupted
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+}
 
 #[derive(Args)]
 #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
@@ -24,9 +38,21 @@ pub(crate) struct Reconfig {
         group = "change"
     )]
     pub(crate) member: Vec<String>,
+    /// A file with the servers of the new ensemble, as --member has them: a dynamic configuration, as `config`
+    /// shows it
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["join", "leave", "member"],
+        group = "change"
+    )]
+    pub(crate) file: Option<PathBuf>,
     /// Only if the configuration has this version, as `config` shows it
     #[arg(long, value_name = "HEX", value_parser = config_version)]
     pub(crate) from_version: Option<i64>,
+    /// Also show the metadata, on standard error
+    #[arg(short = 'l', long)]
+    pub(crate) stat: bool,
 }
 
 fn server(text: &str) -> Result<String, ConfigError> {

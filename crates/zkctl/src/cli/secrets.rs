@@ -3,7 +3,15 @@
 use clap::error::{ContextKind, ContextValue};
 
 /// The arguments in whose place a user may have written a password by mistake.
-const MAY_HOLD_SECRETS: [&str; 5] = ["--server", "--auth", "--acl", "--join", "--member"];
+const MAY_HOLD_SECRETS: [&str; 7] = [
+    "--server",
+    "--auth",
+    "--acl",
+    "--join",
+    "--member",
+    "<USER>",
+    "[PASSWORD]",
+];
 
 /// Hides the value of an argument that may hold a password.
 pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {

@@ -61,6 +61,15 @@ pub(crate) struct Serve {
     /// Serve only clients that have authenticated with one of these schemes, such as sasl,digest
     #[arg(long, value_name = "SCHEMES", value_delimiter = ',')]
     pub(crate) enforce_auth: Vec<String>,
+    /// Serve TLS only, with a new CA. Its certificate, and a certificate and key for clients, are written
+    /// into this directory: ca.pem, client.pem and client-key.pem
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tls_dir: Option<PathBuf>,
+    /// Refuse clients without a certificate of that CA
+    #[cfg(feature = "tls")]
+    #[arg(long, requires = "tls_dir")]
+    pub(crate) tls_require_client: bool,
     /// The names of the ensemble that clients may give with the scheme ensemble
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) ensemble_name: Vec<String>,

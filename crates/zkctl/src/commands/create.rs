@@ -22,7 +22,9 @@ pub(super) async fn create(
     notices: &Notices,
 ) -> Result<ExitCode, Failure> {
     let (ephemeral, container) = (args.ephemeral, args.container);
-    let acl = args.acl.as_deref().map(read_acl).transpose()?;
+    let acl = (args.acl.as_deref())
+        .map(|acl| read_acl("--acl", acl))
+        .transpose()?;
     let created = send(&args, acl.as_ref(), data, client).await?;
     if output.is_json() {
         let object = json!({ "path": created.path, "stat": stat_json(&created.stat) });
@@ -37,7 +39,8 @@ pub(super) async fn create(
             visible_line(&created.path)
         ));
     }
-    if !ephemeral {
+    // The session of a shell outlives the command.
+    if !ephemeral || output.between().is_some() {
         return Ok(ExitCode::SUCCESS);
     }
     // Other clients need the znode even if the output is not read.
@@ -149,6 +152,9 @@ async fn attempt(
     client: &Client,
 ) -> zk_client::Result<Created> {
     let mut create = client.create(&args.path, data);
+    if args.given.null {
+        create = create.null();
+    }
     if args.ephemeral {
         create = create.ephemeral();
     }

@@ -1,11 +1,13 @@
 //! `ls` and `tree`.
 
+use std::collections::VecDeque;
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
-use zk_client::{Client, ErrorKind, Stat, path};
+use zk_client::{Client, Error, ErrorKind, Stat, path};
 
-use super::walk::{Visit, Walk, visit_stats};
+use super::next_change::next_change;
+use super::walk::{Walk, of_one_znode};
 use crate::cli::znode::{Ls, Tree};
 use crate::output::Output;
 use crate::output::explain::explain;
@@ -13,6 +15,9 @@ use crate::output::failure::Failure;
 use crate::output::node_text::{stat_columns, stat_json};
 use crate::output::notices::Notices;
 use crate::output::terminal::visible_line;
+
+/// How many stats are read at once.
+const WINDOW: usize = 256;
 
 pub(super) async fn ls(
     args: &Ls,
@@ -26,26 +31,61 @@ pub(super) async fn ls(
         while let Some(visit) = walk.next().await? {
             let stat = args.long.then_some(visit.stat.as_ref());
             entry(output, &visit.path, &visit.path, stat).await?;
-            unread.add(visit);
+            unread.add(visit.unread);
         }
         return unread.report(notices);
     }
-    let children = client.children(&args.path).await?;
+    let list = client.children(&args.path);
+    let (children, watch) = if args.watch {
+        let (children, _, watch) = list.watch().await?;
+        (children, Some(watch))
+    } else {
+        (list.await?, None)
+    };
     let mut names: Vec<&str> = children.iter().collect();
     names.sort_unstable();
     let paths = names.iter().map(|name| path::join(&args.path, name));
     if args.long {
-        for visit in visit_stats(client, paths, 1).await? {
-            let stat = Some(visit.stat.as_ref());
-            entry(output, &visit.path, path::name(&visit.path), stat).await?;
-            unread.add(visit);
-        }
+        long(paths, client, output, &mut unread).await?;
     } else {
         for path in paths {
             entry(output, &path, path::name(&path), None).await?;
         }
     }
+    if let Some(watch) = watch {
+        next_change(&args.path, watch, output, notices).await?;
+    }
     unread.report(notices)
+}
+
+/// Writes znodes with their stats. One that is deleted meanwhile is left out.
+async fn long(
+    mut paths: impl Iterator<Item = String>,
+    client: &Client,
+    output: &mut Output,
+    unread: &mut Unread,
+) -> Result<(), Failure> {
+    let mut pending = VecDeque::new();
+    loop {
+        while pending.len() < WINDOW
+            && let Some(path) = paths.next()
+        {
+            let reply = client.exists(&path).submit();
+            pending.push_back((path, reply));
+        }
+        let Some((path, reply)) = pending.pop_front() else {
+            return Ok(());
+        };
+        let stat = match reply.await {
+            Ok(None) => continue,
+            Ok(stat) => stat,
+            Err(error) => {
+                unread.add(Some(of_one_znode(error)?));
+                None
+            }
+        };
+        entry(output, &path, path::name(&path), Some(stat.as_ref())).await?;
+    }
 }
 
 /// Writes a znode. `stat` is `None` if it is not to be shown, `Some(None)` if it could not be read.
@@ -99,7 +139,7 @@ pub(super) async fn tree(
                 "error": visit.unread.as_ref().map(explain),
             });
             output.json(&object).await?;
-            unread.add(visit);
+            unread.add(visit.unread);
             continue;
         }
         let mut line = String::new();
@@ -128,7 +168,7 @@ pub(super) async fn tree(
             });
         }
         output.line(line).await?;
-        unread.add(visit);
+        unread.add(visit.unread);
     }
     if !output.is_json() {
         let summary = format!("\n{total} znodes, {ephemerals} of them ephemeral");
@@ -149,8 +189,8 @@ impl Unread {
     /// How many errors are shown.
     const SHOWN: usize = 10;
 
-    fn add(&mut self, visit: Visit) {
-        match visit.unread {
+    fn add(&mut self, error: Option<Error>) {
+        match error {
             None => {}
             Some(error) if error.kind() == ErrorKind::NoAuth => self.denied += 1,
             Some(error) if self.failed.len() < Self::SHOWN => self.failed.push(explain(&error)),

@@ -8,12 +8,8 @@ use zk_client::{Disconnect, ErrorKind};
 /// The error, those of its causes that add something, and what to do: in terms of options and variables
 /// where the library's advice names methods.
 pub(crate) fn explain(error: &zk_client::Error) -> String {
-    let mut text = error.to_string();
+    let mut text = without_advice(error);
     let library = error.advice().map(|advice| format!(" ({advice})"));
-    if let Some(library) = &library {
-        text.truncate(text.strip_suffix(library).map_or(text.len(), str::len));
-    }
-    add_causes(&mut text, error.source());
     match (advice(error), library) {
         (Some(advice), _) => {
             // Writing to a String does not fail.
@@ -25,6 +21,22 @@ pub(crate) fn explain(error: &zk_client::Error) -> String {
         (None, None) => {}
     }
     text
+}
+
+/// The error and those of its causes that add something, without what to do.
+pub(crate) fn without_advice(error: &zk_client::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(advice) = error.advice() {
+        let advice = format!(" ({advice})");
+        text.truncate(text.strip_suffix(&advice).map_or(text.len(), str::len));
+    }
+    add_causes(&mut text, error.source());
+    text
+}
+
+/// [`without_advice`] for the error of a four-letter word that only reads.
+pub(crate) fn of_question(error: &zk_client::Error) -> String {
+    without_advice(error).replace("; whether it took effect is unknown", "")
 }
 
 /// [`explain`] for an error of a recipe.
@@ -53,14 +65,32 @@ fn lacks_credentials(error: &zk_client::Error) -> bool {
     error.disconnect() == Some(&Disconnect::LoginRequired)
 }
 
+/// Whether the path after the servers is that of no znode.
+fn lacks_chroot(error: &zk_client::Error) -> bool {
+    // Otherwise the advice on a missing znode is another.
+    error
+        .advice()
+        .is_some_and(|advice| advice.contains("creates the chroot"))
+}
+
 /// Advice in place of the library's, which names methods.
 fn advice(error: &zk_client::Error) -> Option<&'static str> {
     Some(match error.kind() {
         ErrorKind::NoNode if error.op().is_some_and(|op| op.starts_with("create")) => {
             "create it first, or use -p"
         }
+        ErrorKind::NoNode if lacks_chroot(error) => {
+            "check the path after the servers, as in --server host:port/chroot; create -p creates it"
+        }
+        ErrorKind::ConnectTimeout => {
+            "no request was sent; check the addresses, and that the servers run and have a quorum: zkctl \
+             health asks each of them"
+        }
         ErrorKind::NotEmpty => "delete its children first, or use -r",
-        ErrorKind::NoAuth => "give credentials that have the permission, with ZK_AUTH or --auth",
+        ErrorKind::NoAuth => {
+            "give credentials that have the permission, with ZK_AUTH or --auth; zkctl whoami shows which the \
+             server has"
+        }
         ErrorKind::InvalidAcl => {
             "name a scheme that the servers know; the scheme auth needs credentials, given with \
              ZK_AUTH or --auth"

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use super::explain::{explain, explain_recipe};
-use super::terminal::visible;
+use super::terminal::message;
 use crate::signals::Signal;
 
 /// Why a command did not complete.
@@ -44,6 +44,15 @@ impl Failure {
         }
     }
 
+    /// The failure with the place where it happened before its text, as in `line 3: `.
+    pub(crate) fn at(self, place: &str) -> Self {
+        match self {
+            Failure::Usage(text) => Failure::Usage(format!("{place}{text}")),
+            Failure::Failed(text) => Failure::Failed(format!("{place}{text}")),
+            other => other,
+        }
+    }
+
     /// Writes the failure to standard error, unless that has been done, and returns the exit code.
     pub(crate) fn report(self, codes: Codes) -> ExitCode {
         let (text, code) = match self {
@@ -54,7 +63,7 @@ impl Failure {
             Failure::Signalled(signal) => return signal.exit_code(),
         };
         // If standard error is closed, the exit code still reports the failure.
-        let _ = writeln!(io::stderr(), "zkctl: {}", visible(&text));
+        let _ = writeln!(io::stderr(), "zkctl: {}", message(&text));
         ExitCode::from(code)
     }
 }
@@ -72,8 +81,10 @@ impl Codes {
         let (failed, usage) = match command {
             // As for `env` and `timeout`: any other code may be that of the command they run.
             Some("lock" | "elect") => (125, 125),
-            // As for `grep` and `test`: 1 is an answer.
-            Some("exists") => (2, 2),
+            // As for `grep`, `test` and `diff`: 1 is an answer.
+            Some("exists" | "diff") => (2, 2),
+            // As for plugins of monitoring systems: 3 is unknown.
+            Some("health") => (3, 3),
             _ => (1, 2),
         };
         Codes { failed, usage }

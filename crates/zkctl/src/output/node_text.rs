@@ -72,9 +72,14 @@ pub(crate) fn stat_json(stat: &Stat) -> Value {
 
 /// Adds the data to `object`: as `data` if they are UTF-8, otherwise as `data_base64`.
 pub(crate) fn add_data(object: &mut Map<String, Value>, data: &[u8]) {
-    match std::str::from_utf8(data) {
-        Ok(text) => object.insert("data".to_owned(), text.into()),
-        Err(_) => object.insert("data_base64".to_owned(), Base64::encode_string(data).into()),
+    add_text(object, "data", data);
+}
+
+/// Adds bytes to `object`: as `key` if they are UTF-8, otherwise as `key` with `_base64`.
+pub(crate) fn add_text(object: &mut Map<String, Value>, key: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => object.insert(key.to_owned(), text.into()),
+        Err(_) => object.insert(format!("{key}_base64"), Base64::encode_string(bytes).into()),
     };
 }
 

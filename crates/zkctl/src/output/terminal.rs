@@ -1,8 +1,9 @@
-//! Escaping of control characters: names and data come from other clients, and a terminal would execute
-//! the escape sequences in them.
+//! Escaping of control characters, and of characters that are not seen: names and data come from other clients, and a
+//! terminal would execute the escape sequences in them, and show other names than there are.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
 
 /// JSON with the control characters that JSON allows in a string written as JSON escapes.
 pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
@@ -46,20 +47,47 @@ pub(crate) fn visible_data(data: &[u8]) -> String {
 
 /// Text with its control characters escaped, except line breaks.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    let is_harmless = |c: char| !c.is_control() || c == '\n';
-    if text.chars().all(is_harmless) {
+    escaped(text, |c| c.is_control() && c != '\n')
+}
+
+/// Text with the characters escaped that a terminal does not show: those that change the direction or the shape of
+/// others, and those without a width. JSON and files keep them.
+pub(crate) fn unhidden(text: &str) -> Cow<'_, str> {
+    escaped(text, is_hidden)
+}
+
+/// A message for standard error: [`visible`], and on a terminal [`unhidden`].
+pub(crate) fn message(text: &str) -> Cow<'_, str> {
+    match io::stderr().is_terminal() {
+        true => escaped(text, |c| c.is_control() && c != '\n' || is_hidden(c)),
+        false => visible(text),
+    }
+}
+
+/// The format characters that are not seen, and what else Unicode lists as ignorable by default.
+fn is_hidden(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&is_escaped) {
         return Cow::Borrowed(text);
     }
-    let mut visible = String::with_capacity(text.len() + 16);
+    let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if is_harmless(c) {
-            visible.push(c);
+        if is_escaped(c) {
+            escaped.extend(c.escape_default());
         } else {
-            // Writing to a String does not fail.
-            let _ = write!(visible, "{}", c.escape_default());
+            escaped.push(c);
         }
     }
-    Cow::Owned(visible)
+    Cow::Owned(escaped)
 }
 
 /// A path or name for a single line: control characters and line breaks are escaped.
@@ -93,6 +121,15 @@ mod tests {
         let text = escape_json(&text);
         assert!(!text.chars().any(char::is_control), "{text:?}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn characters_that_are_not_seen_are_escaped() {
+        let name = "/a\u{202e}b\u{200b}\u{2066}c\u{feff}\u{e0001}";
+        let shown = "/a\\u{202e}b\\u{200b}\\u{2066}c\\u{feff}\\u{e0001}";
+        assert_eq!(unhidden(name), shown);
+        let plain = "/grüße/世界/e\u{301}\t\n";
+        assert_eq!(unhidden(plain), plain);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `zkctl serve`: the embedded server on a port.
 
 mod settings;
+#[cfg(feature = "tls")]
+mod tls;
 mod warnings;
 mod zoo_cfg;
 
@@ -23,18 +25,32 @@ pub(crate) async fn run(
     warnings::show();
     let settings = Settings::new(serve)?;
     let addresses: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
-    let server = Server::builder()
+    #[cfg(feature = "tls")]
+    let tls = tls::Tls::new(serve, &settings.listen)?;
+    let builder = Server::builder()
         .options(settings.options)
-        .listen(settings.listen)
+        .listen(settings.listen);
+    #[cfg(feature = "tls")]
+    let builder = match &tls {
+        Some(tls) => builder.tls(&tls.certificates),
+        None => builder,
+    };
+    let server = builder
         .start()
         .await
         .map_err(|error| Failure::io(&format!("listen on {}", addresses.join(",")), error))?;
     server.faults().delay_replies(settings.delay);
+    let connect = server.connect_string();
+    #[cfg(feature = "tls")]
+    let connect = match &tls {
+        Some(tls) => tls.url(&connect),
+        None => connect,
+    };
     if output.is_json() {
-        let line = serde_json::json!({ "type": "serving", "connect": server.connect_string() });
+        let line = serde_json::json!({ "type": "serving", "connect": connect });
         output.json(&line).await?;
     } else {
-        output.line(server.connect_string()).await?;
+        output.line(connect).await?;
     }
     // Clients may know the address without reading it here.
     Failure::unless_reader_gone(output.flush().await)?;

@@ -7,7 +7,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber, subscriber};
 
-use crate::output::terminal::visible;
+use crate::output::terminal::message;
 
 /// Writes warnings and errors of this process to standard error from now on.
 pub(crate) fn show() {
@@ -27,7 +27,7 @@ impl Subscriber for Warnings {
         event.record(&mut line);
         let text = format!("{}{}", line.message, line.fields);
         // If standard error is closed, nothing can show the warning.
-        let _ = writeln!(io::stderr(), "zkctl: {}", visible(&text));
+        let _ = writeln!(io::stderr(), "zkctl: {}", message(&text));
     }
 
     // Not called for real spans: `enabled` refuses them.

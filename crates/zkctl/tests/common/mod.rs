@@ -4,16 +4,22 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "helpers of tests, which the lint does not know from other functions"
 )]
+
+pub(crate) mod picture;
+pub(crate) mod terminal;
 
 use std::future::Future;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{OnceLock, mpsc};
-use std::thread;
+use std::{env, fs, process, thread};
 
+use serde_json::Value;
 use zk_client::Client;
 use zk_embedded::{Faults, Server};
 use zk_tests::watchdog;
@@ -31,11 +37,13 @@ pub(crate) fn zkctl(arguments: &[&str]) -> Command {
         .arg(env!("CARGO_BIN_EXE_zkctl"))
         .args(arguments)
         .env_clear()
+        // This user's contexts are no part of a test.
+        .env("XDG_CONFIG_HOME", "/no")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     for name in ["PATH", "HOME"] {
-        if let Some(value) = std::env::var_os(name) {
+        if let Some(value) = env::var_os(name) {
             command.env(name, value);
         }
     }
@@ -51,6 +59,16 @@ fn env_resets_signals() -> bool {
             .output();
         probe.is_ok_and(|output| output.status.success())
     })
+}
+
+/// The exit code, standard output and standard error of a command.
+pub(crate) fn outcome(command: Command) -> (Option<i32>, String, String) {
+    let output = finish(command);
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
 }
 
 /// Runs the command to its end.
@@ -75,6 +93,14 @@ pub(crate) fn finish_with(mut command: Command, input: &[u8]) -> Output {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The objects on the lines of a text.
+pub(crate) fn json_lines(text: &str) -> Vec<Value> {
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// The exit code and standard error of a command, whose standard output must be empty.
@@ -108,6 +134,7 @@ pub(crate) fn fails_with(
 pub(crate) fn assert_fails(arguments: &[&str], code: i32, words: &[&str]) {
     let (actual, stderr) = fails(arguments);
     assert_eq!(actual, code, "{arguments:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
     for word in words {
         assert!(
             stderr.contains(word),
@@ -200,12 +227,7 @@ impl Served {
 
     /// The exit code, standard output and standard error of a command.
     pub(crate) fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let output = finish(self.zkctl(arguments));
-        (
-            output.status.code(),
-            text(&output.stdout),
-            text(&output.stderr),
-        )
+        outcome(self.zkctl(arguments))
     }
 
     /// Standard output of a command that succeeds.
@@ -214,6 +236,46 @@ impl Served {
         assert_eq!(code, Some(0), "{arguments:?}: {stderr}");
         stdout
     }
+
+    /// The objects that a command prints which succeeds.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        json_lines(&self.done(&[&["-o", "json"], arguments].concat()))
+    }
+
+    /// The one object that a command prints which succeeds.
+    pub(crate) fn json_line(&self, arguments: &[&str]) -> Value {
+        let mut lines = self.json(arguments);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        lines.remove(0)
+    }
+
+    /// Standard error of a command that fails with this code and writes nothing else.
+    pub(crate) fn fails(&self, arguments: &[&str], code: i32) -> String {
+        let (actual, stdout, stderr) = self.run(arguments);
+        let ended = (actual, &*stdout);
+        assert_eq!(ended, (Some(code), ""), "{arguments:?}: {stderr}");
+        stderr
+    }
+}
+
+/// A temporary file of this test, with this content.
+pub(crate) fn temporary_file(name: &str, content: &[u8]) -> String {
+    let name = format!("zkctl-test-{}-{name}", process::id());
+    let path = env::temp_dir().join(name);
+    fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Three servers, and the faults of each.
+pub(crate) fn ensemble() -> (Served, Vec<Faults>) {
+    let (send, faults) = mpsc::channel();
+    let zk = Served::with(move || async move {
+        let server = Server::builder().members(3).start().await?;
+        let all = (0..3).map(|member| server.member(member)).collect();
+        send.send(all).unwrap();
+        Ok(server)
+    });
+    (zk, faults.recv().unwrap())
 }
 
 /// A running command, with the lines of its standard output.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use zk_client::{Acl, Client, RetryPolicy, WatchMode};
 use zk_embedded::Server;
 use zk_recipes::{
-    Barrier, ChildrenWatch, DataWatch, Election, Layout, LeaderLatch, Lock, MultiLock,
-    PatientChildrenWatch, ReadLock, Semaphore, TreeCache, WriteLock, revoke,
+    Barrier, ChildrenWatch, DataWatch, DoubleBarrier, Election, Layout, LeaderLatch, Lock,
+    MultiLock, PatientChildrenWatch, ReadLock, Semaphore, TreeCache, WriteLock, revoke,
 };
 
 type Made = Pin<Box<dyn Future<Output = ()>>>;
@@ -24,7 +24,7 @@ pub struct Entry {
 
 macro_rules! entries {
     ($($what:literal [$($covers:literal),* $(,)?] leaves $leaves:expr, |$zk:ident, $server:ident| $body:expr;)*) => {
-        vec![$(Entry {
+        vec![$($crate::cancellation::futures::Entry {
             covers: &[$($covers),*],
             what: $what,
             leaves: &$leaves,
@@ -45,13 +45,19 @@ macro_rules! entries {
     };
 }
 
-const NONE: [&str; 0] = [];
+pub(super) use entries as table;
+
+pub(super) const NONE: [&str; 0] = [];
 
 #[rustfmt::skip]
 pub fn entries() -> Vec<Entry> {
     let mut entries = of_requests();
     entries.extend(of_clients());
     entries.extend(of_recipes());
+    entries.extend(super::queues::entries());
+    entries.extend(super::services::entries());
+    entries.extend(super::typed::entries());
+    entries.extend(super::members::entries());
     entries
 }
 
@@ -101,6 +107,13 @@ fn of_requests() -> Vec<Entry> {
             drop(zk.create("/free/n-", "").sequential().protected().submit());
             drop(zk.create("/free/p", "").protected().submit())
         };
+        "a creation or a set" ["client/ops/create_or_set.rs CreateOrSet"] leaves ["/new"], |zk, _s| zk.create("/new/a", "").parents().or_set().await;
+        "an idempotent creation" ["client/ops/idempotent.rs Idempotent"] leaves ["/new"], |zk, _s| zk.create("/new", "").idempotent().await;
+        "an idempotent set" [] leaves NONE, |zk, _s| zk.set("/base/child", "2").idempotent().await;
+        "an idempotent deletion" [] leaves NONE, |zk, _s| zk.delete("/absent").idempotent().await;
+        "a quiet deletion" ["client/ops/delete.rs DeleteQuietly"] leaves NONE, |zk, _s| zk.delete("/absent").quietly().await;
+        "a read of null" ["client/ops/get.rs GetNullable"] leaves NONE, |zk, _s| zk.get("/base").nullable().await;
+        "a read of null with a watch" ["client/ops/get.rs GetNullableWatched"] leaves NONE, |zk, _s| zk.get("/base").nullable().watch().await;
         "a set" ["client/ops/set.rs Set"] leaves NONE, |zk, _s| zk.set("/base/child", "2").await;
         "an update" [] leaves NONE, |zk, _s| zk.update("/base/child", |_| Some("3")).await;
         "a deletion" ["client/ops/delete.rs Delete"] leaves ["/new"], |zk, _s| {
@@ -111,7 +124,7 @@ fn of_requests() -> Vec<Entry> {
             let _ = zk.create("/new/a/b", "").parents().await;
             zk.delete("/new").recursive().await
         };
-        "a path" ["client/ops/recursive.rs EnsurePath"] leaves ["/new"], |zk, _s| zk.ensure_path("/new/a/b").await;
+        "a path" ["client/ops/ensure_path.rs EnsurePath"] leaves ["/new"], |zk, _s| zk.ensure_path("/new/a/b").await;
         "a set, tried again" ["client/ops/retry/conditional.rs ConditionalRetry"] leaves NONE, |zk, _s| {
             let policy = RetryPolicy::new().attempts(2);
             zk.set("/base/child", "4").version(0).retry(&policy).await
@@ -121,6 +134,10 @@ fn of_requests() -> Vec<Entry> {
             let _ = zk.create("/new", "").await;
             zk.delete("/new").version(0).retry(&policy).await
         };
+        "a transaction, tried again" ["client/ops/retry/transaction.rs ConditionalRetry"] leaves ["/new"], |zk, _s| {
+            let policy = RetryPolicy::new().attempts(2);
+            zk.multi().create("/new", "").set_version("/base/child", "6", 0).retry(&policy).await
+        };
         "requests, tried again" [] leaves NONE, |zk, s| {
             let policy = RetryPolicy::new().attempts(2);
             s.faults().throttle(1);
@@ -129,10 +146,19 @@ fn of_requests() -> Vec<Entry> {
             zk.retry_read(&policy, || zk.get("/base")).await
         };
         "a transaction" ["client/ops/multi.rs Multi"] leaves ["/new"], |zk, _s| zk.multi().check("/base", -1).create("/new", "").commit().await;
+        "room for a request" ["client/ops/wait_for_room.rs WaitForRoom"] leaves ["/new"], |zk, _s| zk.wait_for_room().await?.create("/new", "").await;
         "several reads" ["client/ops/multi_read.rs MultiRead"] leaves NONE, |zk, _s| zk.multi_read().get("/base").children("/base").await;
         "a persistent watch" ["client/ops/add_watch.rs AddWatch"] leaves NONE, |zk, _s| zk.watch("/base", WatchMode::Persistent).await;
         "a count" ["client/ops/descendants.rs Count"] leaves NONE, |zk, _s| zk.count("/base").await;
+        "descendants" ["client/ops/walk.rs next"] leaves NONE, |zk, _s| {
+            let mut below = zk.descendants("/base").submit();
+            while let Some(path) = below.next().await {
+                path?;
+            }
+        };
         "ephemeral znodes" ["client/ops/descendants.rs Ephemerals"] leaves NONE, |zk, _s| zk.ephemerals().await;
+        "a four-letter word" ["client/ops/command.rs Command"] leaves NONE, |zk, _s| zk.command("ruok").await;
+        "the version of the server" ["client/ops/command.rs server_version"] leaves NONE, |zk, _s| zk.server_version().await;
         "the identities" ["client/ops/whoami.rs WhoAmI"] leaves NONE, |zk, _s| zk.whoami().await;
         "the configuration" ["client/ops/ensemble.rs GetConfig"] leaves NONE, |zk, _s| zk.config().await;
         "the configuration with a watch" ["client/ops/ensemble.rs ConfigWatched"] leaves NONE, |zk, _s| zk.config().watch().await;
@@ -186,6 +212,8 @@ fn several(zk: &Client) -> MultiLock {
 fn of_recipes() -> Vec<Entry> {
     entries! {
         "a lock" ["recipes/queue/builders.rs acquire"] leaves NONE, |zk, _s| Lock::new(&zk, "/free").acquire().await;
+        "a lock with an id" [] leaves NONE, |zk, _s| Lock::new(&zk, "/free").adopt_by(zk_client::Guid::random()).acquire().await;
+        "a held lock with an id" [] leaves NONE, |zk, _s| Lock::new(&zk, "/held").adopt_by(zk_client::Guid::random()).try_acquire().await;
         "a lock that is held" [] leaves NONE, |zk, _s| Lock::new(&zk, "/held").acquire().await;
         "a lock whose parent is not there" [] leaves ["/new"], |zk, _s| Lock::new(&zk, "/new/lock").acquire().await;
         "a try" ["recipes/queue/builders.rs try_acquire"] leaves NONE, |zk, _s| Lock::new(&zk, "/free").try_acquire().await;
@@ -223,8 +251,16 @@ fn of_recipes() -> Vec<Entry> {
             let guard = Lock::new(&zk, "/free").acquire().await?;
             guard.fenced().create("/new", "").commit().await
         };
+        "a fenced write, tried again" ["recipes/guard/fenced.rs commit_with_retries"] leaves ["/new"], |zk, _s| {
+            let guard = Lock::new(&zk, "/free").acquire().await?;
+            let policy = RetryPolicy::new().attempts(2);
+            guard.fenced().create("/new", "").commit_with_retries(&policy).await
+        };
         "a campaign" ["recipes/election/mod.rs campaign"] leaves NONE, |zk, _s| Election::new(&zk, "/free").campaign().await;
         "a campaign beside a leader" [] leaves NONE, |zk, _s| Election::new(&zk, "/held").campaign().await;
+        "a campaign with names without an id" ["recipes/queue/plain_creation.rs Creating"] leaves NONE, |zk, _s| {
+            Election::new(&zk, "/free").names("n_").campaign().await
+        };
         "the leader" ["recipes/election/mod.rs leader"] leaves NONE, |zk, _s| Election::new(&zk, "/held").leader().await;
         "candidates" ["recipes/election/mod.rs candidates"] leaves NONE, |zk, _s| Election::new(&zk, "/held").candidates().await;
         "a resignation" ["recipes/election/mod.rs resign"] leaves NONE, |zk, _s| {
@@ -334,12 +370,41 @@ fn of_recipes() -> Vec<Entry> {
             let (_, mut events) = cache.subscribe()?;
             while events.next().await.is_some() {}
         };
-        "a barrier closed" ["recipes/barrier.rs close"] leaves ["/new"], |zk, _s| Barrier::new(&zk, "/new").close().await;
-        "a barrier opened" ["recipes/barrier.rs open"] leaves ["/new"], |zk, _s| {
+        "a barrier closed" ["recipes/barrier/gate.rs close"] leaves ["/new"], |zk, _s| Barrier::new(&zk, "/new").close().await;
+        "a barrier opened" ["recipes/barrier/gate.rs open"] leaves ["/new"], |zk, _s| {
             let barrier = Barrier::new(&zk, "/new");
             barrier.close().await?;
             barrier.open().await
         };
-        "a barrier" ["recipes/barrier.rs wait"] leaves NONE, |zk, _s| Barrier::new(&zk, "/base").wait().await;
+        "a barrier" ["recipes/barrier/gate.rs wait"] leaves NONE, |zk, _s| Barrier::new(&zk, "/base").wait().await;
+        "a double barrier" ["recipes/barrier/double.rs enter", "recipes/barrier/double.rs leave"] leaves ["/new"], |zk, _s| {
+            DoubleBarrier::new(&zk, "/new", 1).enter().await?.leave().await
+        };
+        "a double barrier in time" ["recipes/barrier/double.rs enter_timeout", "recipes/barrier/double.rs leave_timeout"] leaves ["/new"], |zk, _s| {
+            let barrier = DoubleBarrier::new(&zk, "/new", 2);
+            let _ = barrier.enter_timeout(Duration::from_millis(20)).await?;
+            DoubleBarrier::new(&zk, "/new", 1).enter().await?.leave_timeout(Duration::from_secs(1)).await
+        };
+        "the loss of a member" ["recipes/barrier/double.rs lost"] leaves ["/new"], |zk, _s| {
+            let inside = DoubleBarrier::new(&zk, "/new", 1).enter().await?;
+            Ok::<_, zk_recipes::Error>(inside.lost().await)
+        };
+        "several leases in time" ["recipes/locks/semaphore.rs acquire_many_timeout"] leaves ["/new"], |zk, _s| {
+            Semaphore::new(&zk, "/new", 2).acquire_many_timeout(2, Duration::from_secs(1)).await
+        };
+        "several leases if there are any" ["recipes/locks/semaphore.rs try_acquire_many"] leaves ["/new"], |zk, _s| Semaphore::new(&zk, "/new", 2).try_acquire_many(2).await;
+        "a proclamation" ["recipes/election/proclamation.rs proclaim"] leaves NONE, |zk, _s| {
+            let term = Election::new(&zk, "/free").campaign().await?;
+            term.proclaim("value").await
+        };
+        "a tree read again" ["recipes/tree_cache/mod.rs rebuild"] leaves NONE, |zk, _s| TreeCache::new(&zk, "/base").rebuild().await;
+        "changes of data" ["recipes/watch/data_watch.rs next_change"] leaves NONE, |zk, _s| {
+            let mut states = DataWatch::new(&zk, "/base");
+            while states.next_change().await.is_some() {}
+        };
+        "changes of children" ["recipes/watch/children_watch.rs next_change"] leaves NONE, |zk, _s| {
+            let mut states = ChildrenWatch::new(&zk, "/base");
+            while states.next_change().await.is_some() {}
+        };
     }
 }

@@ -6,6 +6,13 @@ use std::path::Path;
 
 use super::futures;
 
+/// What needs a file: `crates/zk-client/tests/session_store.rs` drops it.
+const TESTED_THERE: [&str; 1] = ["client/builder/restore.rs "];
+
+fn is_tested_there(future: &str) -> bool {
+    TESTED_THERE.iter().any(|room| future.starts_with(room))
+}
+
 /// The public futures in a line of source.
 fn futures_of(line: &str) -> Option<&str> {
     let line = line.trim_start();
@@ -64,7 +71,8 @@ fn every_public_future_is_in_the_table() {
         .iter()
         .flat_map(|entry| entry.covers.iter().map(|name| (*name).to_owned()))
         .collect();
-    let missing: Vec<_> = found.difference(&covered).collect();
+    let missing = found.difference(&covered);
+    let missing: Vec<_> = missing.filter(|future| !is_tested_there(future)).collect();
     assert!(
         missing.is_empty(),
         "in no entry of futures.rs: {missing:#?}"

@@ -15,7 +15,11 @@
 
 mod futures;
 mod listed;
+mod members;
+mod queues;
+mod services;
 mod then_close;
+mod typed;
 
 use std::future::poll_fn;
 use std::pin::Pin;

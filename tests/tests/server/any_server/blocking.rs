@@ -55,6 +55,13 @@ fn every_operation_can_block() {
     zk.set("/a", "2").version(1).retry(&policy).wait().unwrap();
     let results = zk.multi().check("/a", 2).create("/a/b", "").commit();
     assert_eq!(results.wait().unwrap().len(), 2);
+    let multi = zk.multi().check("/a", 2).delete("/a/b").retry(&policy);
+    assert_eq!(multi.wait().unwrap().len(), 2);
+    let room = zk.wait_for_room().wait().unwrap();
+    room.create("/a/b", "").wait().unwrap();
+    let below: Vec<_> = zk.iter(zk.descendants("/a").submit()).collect();
+    assert_eq!(below.len(), 1);
+    assert_eq!(below[0].as_deref().unwrap(), "/a/b");
     zk.create("/x/y/z", "").parents().wait().unwrap();
     let protected = zk.create("/p", "").protected().wait().unwrap();
     assert!(protected.path.starts_with("/_c_"), "{}", protected.path);

@@ -3,6 +3,8 @@
 mod bad_input;
 mod blocking;
 mod chroots;
+mod commands;
+mod composed;
 mod fresh_reads;
 mod handover;
 mod operations;

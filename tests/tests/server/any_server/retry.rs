@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::common::server::server_resumes_sessions;
 use crate::common::{beside, connect, shared_server, soon, until_suspended};
-use zk_client::{BackoffPolicy, Client, Error, ErrorKind, Outcome, RetryPolicy};
+use zk_client::{BackoffPolicy, Client, Error, ErrorKind, Guid, OpResult, Outcome, RetryPolicy};
 use zk_tests::{Direction, Proxy};
 
 fn policy() -> RetryPolicy {
@@ -257,6 +257,132 @@ async fn unconditional_writes_stay_unknown() {
     assert_unknown(multi);
     // Each was executed, once.
     assert_eq!(scene.found().await, ("3".to_owned(), 3));
+}
+
+/// One operation of a transaction proves what became of all.
+/// Guards: G2.
+#[tokio::test]
+async fn lost_transactions_are_resolved() {
+    for arrives in [true, false] {
+        let scene = Scene::new().await;
+        let (zk, policy) = (&scene.zk, policy());
+        let direction = match arrives {
+            true => Direction::ToClient,
+            false => Direction::ToServer,
+        };
+        scene.proxy.cut_after(direction, 0);
+        let multi = zk.multi().check("/", -1).set_version("/a", "2", 1);
+        let multi = multi
+            .create("/b", "")
+            .create_as(zk.create("/s-", "").sequential());
+        let done = proven(soon("the verdict", multi.retry(&policy)).await);
+        assert_eq!(scene.proxy.accepted(), scene.connections + 1);
+        let written = done.is_some() || arrives;
+        let found = if written { ("2", 2) } else { ("1", 1) };
+        assert_eq!(scene.found().await, (found.0.to_owned(), found.1));
+        let children = scene.other.children("/").await.unwrap();
+        assert_eq!(children.len(), if written { 3 } else { 1 });
+        let Some(done) = done else {
+            continue;
+        };
+        let stat = scene.other.exists("/a").await.unwrap().unwrap();
+        assert_eq!(done[..2], [OpResult::Checked, OpResult::Set(stat)]);
+        let created = scene.other.exists("/b").await.unwrap();
+        match &done[2] {
+            OpResult::Created { path, stat } => {
+                assert_eq!(path, "/b");
+                // Servers before 3.9 answer without it.
+                assert!(stat.is_none() || *stat == created);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(done[3] == OpResult::Applied, arrives, "{done:?}");
+    }
+}
+
+/// Guards: G2.
+#[tokio::test]
+async fn own_znodes_resolve_transactions() {
+    for guarded in [false, true] {
+        let scene = Scene::new().await;
+        let (zk, policy) = (&scene.zk, policy());
+        let path = match guarded {
+            true => format!("/{}b", Guid::random().prefix()),
+            false => "/b".to_owned(),
+        };
+        let create = || match guarded {
+            true => zk.create(&path, "x"),
+            false => zk.create(&path, "x").ephemeral(),
+        };
+        scene.proxy.cut_after(Direction::ToClient, 0);
+        let multi = zk.multi().create_as(create()).set("/a", "2");
+        proven(soon("the verdict", multi.retry(&policy)).await.map(drop));
+        assert_eq!(scene.found().await, ("2".to_owned(), 2));
+        if !server_resumes_sessions() {
+            continue;
+        }
+        // Not sent: the znode above has no new child.
+        zk.delete(&path).await.unwrap();
+        zk.get("/").await.unwrap();
+        scene.proxy.cut_after(Direction::ToServer, 0);
+        let multi = zk.multi().create_as(create()).set("/a", "3");
+        soon("the verdict", multi.retry(&policy)).await.unwrap();
+        assert_eq!(scene.found().await, ("3".to_owned(), 3));
+    }
+}
+
+/// The refusal of a later attempt is the result if no attempt took effect.
+/// Guards: G2.
+#[tokio::test]
+async fn refused_transactions_say_which_operation() {
+    let scene = Scene::new().await;
+    let (zk, policy) = (&scene.zk, policy());
+    let multi = zk.multi().check("/a", 1).create("/b", "").retry(&policy);
+    let written = kept(&scene, multi.into_future(), async |other: &Client| {
+        other.set("/a", "theirs").await.unwrap();
+    });
+    let written = written.await.map(drop);
+    if let Some(error) = conflict(written) {
+        assert_eq!((error.failed_op(), error.path()), (Some(0), Some("/a")));
+    }
+    assert!(scene.other.exists("/b").await.unwrap().is_none());
+}
+
+/// Guards: G2.
+#[tokio::test]
+async fn undecided_transactions_stay_unknown() {
+    for arrives in [true, false] {
+        let scene = Scene::new().await;
+        let (zk, policy) = (&scene.zk, policy());
+        let multi = zk.multi().create("/b", "").retry(&policy);
+        // The znode may be of either transaction.
+        let meanwhile = async |other: &Client| {
+            if !arrives {
+                other.create("/b", "").await.unwrap();
+            }
+        };
+        let written = if arrives {
+            scene.proxy.refuse(true).unwrap();
+            scene.proxy.cut_after(Direction::ToClient, 0);
+            lost(&scene, multi.into_future(), meanwhile).await
+        } else {
+            kept(&scene, multi.into_future(), meanwhile).await
+        };
+        if server_resumes_sessions() {
+            let text = written.as_ref().unwrap_err().to_string();
+            let what =
+                "multi /b: the connection was lost, and its znodes do not show its effect; whether";
+            assert!(text.starts_with(what), "{text}");
+        }
+        assert_unknown(written);
+    }
+    // What could be executed twice is not repeated.
+    let scene = Scene::new().await;
+    let (zk, policy) = (&scene.zk, policy());
+    scene.proxy.cut_after(Direction::ToServer, 0);
+    let multi = zk.multi().set("/a", "2").retry(&policy);
+    assert_unknown(soon("the end", multi).await);
+    assert_eq!(scene.found().await, ("1".to_owned(), 1));
 }
 
 /// A transaction that only checks is a read.

@@ -202,6 +202,42 @@ async fn wrong_credentials_are_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_realm_has_to_be_the_servers() {
+    let login = |realm: &str| Digest::new("bob", "canary-secret").realm(realm);
+    let builder = closed().builder().sasl(login("zk-sasl-md5"));
+    let zk = builder.connect().await.unwrap();
+    zk.exists("/").await.unwrap();
+    zk.close().await.unwrap();
+    let builder = closed().builder().sasl(login("elsewhere"));
+    let error = builder.connect().await.unwrap_err();
+    let cause = cause(&error).to_string();
+    assert!(
+        cause.contains("elsewhere") && cause.contains("zk-sasl-md5"),
+        "{cause}"
+    );
+}
+
+/// The password changes while the client runs, and so does its file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_password_file_is_read_again() {
+    let server = tokio::task::block_in_place(|| Guarded::start(true));
+    let file = server.users.with_file_name("password");
+    fs::write(&file, "canary-secret\n").unwrap();
+    let login = Digest::password_file("bob", &file);
+    let zk = server.builder().sasl(login).connect().await.unwrap();
+    let session = zk.session();
+    tokio::task::block_in_place(|| {
+        server.server.kill().unwrap();
+        write_users(&server.users, "user_bob=\"another\"");
+        fs::write(&file, "another\n").unwrap();
+        server.server.restart().unwrap();
+    });
+    soon("a login", zk.exists("/")).await.unwrap();
+    assert_eq!(zk.session(), session);
+    zk.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_empty_name_is_refused_here() {
     let builder = open().builder().sasl_digest("", "canary");
     let error = builder.connect().await.unwrap_err();

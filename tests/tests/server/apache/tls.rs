@@ -8,12 +8,13 @@
     reason = "a failed expectation is a failed test"
 )]
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use zk_client::{Acl, Client, Error, TlsConfig, TlsError, WatchMode};
 use zk_tests::run_directory::ServerDirectory;
-use zk_tests::{Proxy, Standalone};
+use zk_tests::{Proxy, ServerOptions, Standalone};
 
 use crate::common::certificates::{Authority, Identity, Validity, cause};
 use crate::common::{soon, until_known};
@@ -74,6 +75,8 @@ async fn connect(hosts: &str, tls: TlsConfig) -> Result<Client, Error> {
 async fn session_over_tls_works_as_any_other() {
     let server = one_way();
     let zk = connect(&server.hosts(), server.ca.trusted()).await.unwrap();
+    let answer = zk.command("ruok").await.unwrap();
+    assert_eq!(zk_client::admin::ruok(&answer), Ok(()));
     zk.create("/tls", "").await.unwrap();
     let mut events = zk.watch("/tls", WatchMode::Persistent).await.unwrap();
     let large = vec![b'x'; 512 * 1024];
@@ -194,4 +197,102 @@ async fn wrong_port_is_named() {
         assert!(text.contains("TLS on this port"), "{text}");
         assert!(text.contains(&hosts), "{text}");
     }
+}
+
+/// A file that OpenSSL or Java has written.
+fn format(name: &str) -> PathBuf {
+    PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../crates/zk-transport/tests/inputs/tls/formats"
+    ))
+    .join(name)
+}
+
+/// The server reads the same stores as the client, and requires a certificate.
+#[tokio::test]
+async fn key_stores_are_the_servers_own() {
+    const PASSPHRASE: &str = "changeit";
+    let config = |name: &str| format(name).display().to_string();
+    let options = ServerOptions::default()
+        .secure_port()
+        .config("ssl.keyStore.location", config("keytool.p12"))
+        .config("ssl.keyStore.type", "PKCS12")
+        .config("ssl.keyStore.password", PASSPHRASE)
+        .config("ssl.trustStore.location", config("keytool-trust.JKS"))
+        .config("ssl.trustStore.type", "JKS")
+        .config("ssl.trustStore.password", PASSPHRASE)
+        .config("ssl.clientAuth", "need");
+    let server = Standalone::start(options).unwrap();
+    let hosts = server.secure_address().unwrap().to_string();
+    let trusting =
+        || TlsConfig::new().ca_store(format("keytool-trust.PKCS12"), Some(PASSPHRASE.into()));
+    let from_store = |name| trusting().identity_store(format(name), PASSPHRASE);
+    let from_key = |name| {
+        trusting()
+            .identity_files(format("ec.pem"), format(name))
+            .key_passphrase(PASSPHRASE)
+    };
+    let chained = from_store("chain.p12");
+    for (tls, name) in [
+        (from_store("keytool.jks"), "CN=ec"),
+        (from_store("keytool.p12"), "CN=ec"),
+        (from_store("keytool-legacy.p12"), "CN=ec"),
+        (from_store("openssl.p12"), "CN=ec"),
+        (from_store("openssl-legacy.p12"), "CN=ec"),
+        (from_key("pkcs8-aes-256-cbc.key"), "CN=ec"),
+        (from_key("pkcs8-PBE-MD5-DES.key"), "CN=ec"),
+        (from_key("sec1-aes256.key"), "CN=ec"),
+        (chained, "CN=below"),
+    ] {
+        let zk = connect(&hosts, tls).await.unwrap();
+        zk.create("/mine", "")
+            .acl(Acl::creator_all())
+            .await
+            .unwrap();
+        let (acl, _) = zk.acl("/mine").await.unwrap();
+        assert!(acl[0].id.id.contains(name), "{acl:?}");
+        zk.delete("/mine").await.unwrap();
+        zk.close().await.unwrap();
+    }
+    let error = connect(&hosts, trusting()).await.unwrap_err();
+    let missing = cause(&error);
+    assert!(
+        matches!(missing, TlsError::ClientCertificateRequired(_)),
+        "{missing:?}"
+    );
+    // A pin in place of a CA.
+    let pinned = TlsConfig::new()
+        .pin_file(format("ec.pem"))
+        .identity_store(format("keytool.jks"), PASSPHRASE);
+    let zk = connect(&hosts, pinned).await.unwrap();
+    zk.close().await.unwrap();
+}
+
+/// In a living client, whose session moves on with the other certificate.
+/// Guards: T4.
+#[tokio::test]
+async fn a_replaced_certificate_is_presented() {
+    let server = mutual();
+    let proxy = Proxy::start(server.server.secure_address().unwrap()).unwrap();
+    let presenting = |name: &str| server.identified(&server.clients.issue_to_common_name(name));
+    let zk = connect(&proxy.connect_string(), presenting("before"))
+        .await
+        .unwrap();
+    let session = zk.session();
+    zk.replace_tls(presenting("after")).unwrap();
+    let mut states = zk.states();
+    assert!(states.next().await.unwrap().is_connected());
+    proxy.cut_all();
+    assert!(!states.next().await.unwrap().is_connected());
+    let back = soon("a connection", states.next()).await;
+    assert!(back.unwrap().is_connected());
+    zk.create("/replaced", "")
+        .acl(Acl::creator_all())
+        .await
+        .unwrap();
+    let (acl, _) = zk.acl("/replaced").await.unwrap();
+    assert!(acl[0].id.id.contains("CN=after"), "{acl:?}");
+    assert_eq!(zk.session(), session);
+    zk.delete("/replaced").await.unwrap();
+    zk.close().await.unwrap();
 }

@@ -377,7 +377,7 @@ async fn what_is_refused_before_it_is_sent() {
         &error,
         &[
             "setData /a: too many requests are outstanding; it had no effect",
-            "(wait for some answers, or raise max_outstanding)",
+            "(use wait_for_room(), or raise max_outstanding)",
         ],
     );
     drop(waiting);

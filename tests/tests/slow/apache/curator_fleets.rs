@@ -16,6 +16,15 @@ async fn curator_lock() {
     .await;
 }
 
+/// Beside `InterProcessMultiLock`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curator_multi_lock() {
+    contend(Kind::Multi, Layout::Default, |hosts, name, sections| {
+        curator(hosts, "multi", name, sections)
+    })
+    .await;
+}
+
 /// With writers of ours that become readers.
 /// Guards: B93.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,20 +10,28 @@
     reason = "a failed expectation is a failed test"
 )]
 
+pub(crate) mod barrier_fleet;
+pub(crate) mod counting;
 pub(crate) mod foreigner;
+mod lost_holders;
+pub(crate) mod mortal;
+pub(crate) mod queue_fleet;
 mod witness;
 
 use std::collections::BTreeMap;
 
-use crate::common::{shared_server, soon, until};
+use crate::common::{rounds, shared_server, soon, until};
 use foreigner::Foreigner;
 use tokio::task::JoinSet;
 use witness::Witness;
 use zk_client::{Client, ErrorKind};
-use zk_recipes::{Election, Layout, LeaderLatch, Lock, ReadLock, Semaphore, WriteLock};
+use zk_recipes::{Election, Layout, LeaderLatch, Lock, MultiLock, ReadLock, Semaphore, WriteLock};
 
 /// Critical sections of each contender: a thousand in all, for two are ours and two are not.
-const SECTIONS: usize = 250;
+fn sections() -> usize {
+    rounds(250, 50)
+}
+
 const MAX_LEASES: usize = 2;
 
 /// What our contenders do.
@@ -36,6 +44,35 @@ pub(crate) enum Kind {
     Count,
     Election,
     Latch,
+    /// Two locks at once.
+    Multi,
+    /// With the names of ZooKeeper's `WriteLock`.
+    WriteLock,
+    /// With those of ZooKeeper's `LeaderElectionSupport`.
+    Support,
+}
+
+impl Kind {
+    /// Whether one contender is inside at a time, and adds to the counter.
+    fn is_exclusive(self) -> bool {
+        !matches!(self, Kind::ReadWrite | Kind::Semaphore | Kind::Count)
+    }
+
+    fn lock(self, zk: &Client, layout: Layout) -> Lock {
+        let lock = Lock::new(zk, "/shared").layout(layout);
+        match self {
+            Kind::WriteLock => lock.names("x-{id}-"),
+            _ => lock,
+        }
+    }
+
+    fn election(self, zk: &Client, layout: Layout) -> Election {
+        let election = Election::new(zk, "/shared").layout(layout);
+        match self {
+            Kind::Support => election.names("n_"),
+            _ => election,
+        }
+    }
 }
 
 /// One of ours.
@@ -98,8 +135,8 @@ impl Contender {
     async fn section(&self, kind: Kind, number: usize) {
         let (zk, name, layout) = (&self.zk, &self.name, self.layout);
         match kind {
-            Kind::Lock => {
-                let lock = Lock::new(zk, "/shared").identifier(name).layout(layout);
+            Kind::Lock | Kind::WriteLock => {
+                let lock = kind.lock(zk, layout).identifier(name);
                 let guard = lock.acquire().await.unwrap();
                 self.exclusive().await;
                 guard.check().unwrap();
@@ -138,12 +175,22 @@ impl Contender {
                 lease.check().unwrap();
                 lease.release().await.unwrap();
             }
-            Kind::Election => {
-                let election = Election::new(zk, "/shared").identifier(name).layout(layout);
+            Kind::Election | Kind::Support => {
+                let election = kind.election(zk, layout).identifier(name);
                 let term = election.campaign().await.unwrap();
                 self.exclusive().await;
                 term.check().unwrap();
                 term.resign().await.unwrap();
+            }
+            Kind::Multi => {
+                let lock = |path| Lock::new(zk, path).identifier(name).layout(layout);
+                let guard = MultiLock::new(["/shared", "/other"].map(lock))
+                    .acquire()
+                    .await
+                    .unwrap();
+                self.exclusive().await;
+                guard.check().unwrap();
+                guard.release().await.unwrap();
             }
             Kind::Latch => {
                 let latch = LeaderLatch::new(zk, "/shared").id(name);
@@ -159,9 +206,9 @@ impl Contender {
 /// How many of a contender's sections add to the counter.
 fn additions(kind: Kind) -> usize {
     match kind {
-        Kind::Lock | Kind::Election | Kind::Latch => SECTIONS,
-        Kind::ReadWrite => SECTIONS.div_ceil(3),
-        Kind::Semaphore | Kind::Count => 0,
+        _ if kind.is_exclusive() => sections(),
+        Kind::ReadWrite => sections().div_ceil(3),
+        _ => 0,
     }
 }
 
@@ -186,7 +233,7 @@ pub(crate) async fn contend(
     let witness = Witness::of(&zk).await;
     let root = format!("{hosts}{}", zk.root());
     let mut foreigners: Vec<_> = ["them-1", "them-2"]
-        .map(|name| start(&root, name, SECTIONS))
+        .map(|name| start(&root, name, sections()))
         .into();
     for foreigner in &mut foreigners {
         foreigner.receive("ready").await;
@@ -197,7 +244,7 @@ pub(crate) async fn contend(
         let name = name.to_owned();
         let contender = Contender { zk, name, layout };
         ours.spawn(async move {
-            for number in 0..SECTIONS {
+            for number in 0..sections() {
                 contender.section(kind, number).await;
             }
             contender.zk.close().await.unwrap();
@@ -239,8 +286,15 @@ pub(crate) async fn contend(
         }
     })
     .await;
-    let left = witness.assert_none_was_overtaken(line).await;
-    assert!(left >= 4 * SECTIONS, "{left} were served");
+    // ZooKeeper's `LeaderElectionSupport` leaves the line when it fails.
+    if kind != Kind::Support {
+        let left = witness.assert_none_was_overtaken(line).await;
+        assert!(left >= 4 * sections(), "{left} were served");
+    }
+    lost_holders::lose_holders(&zk, kind, layout, line, |name, sections| {
+        start(&root, name, sections)
+    })
+    .await;
 }
 
 /// While all contend, all have turns.
@@ -260,8 +314,8 @@ async fn check_turns(zk: &Client, kind: Kind, layout: Layout) {
     let downgrades = kind == Kind::ReadWrite && layout != Layout::Kazoo;
     for (contender, had) in &had {
         // Ours are also noted as the readers they become.
-        let more = usize::from(downgrades && contender.starts_with("us")) * SECTIONS.div_ceil(6);
-        assert_eq!(*had, SECTIONS + more, "{contender}");
+        let more = usize::from(downgrades && contender.starts_with("us")) * sections().div_ceil(6);
+        assert_eq!(*had, sections() + more, "{contender}");
     }
     // How the turns were shared until one of them was through depends on how the machine ran the
     // processes; the witness says whether one was overtaken in the line.
@@ -269,7 +323,7 @@ async fn check_turns(zk: &Client, kind: Kind, layout: Layout) {
     for contender in &turns {
         let count = had.entry(contender).or_default();
         *count += 1;
-        if *count == SECTIONS {
+        if *count == sections() {
             break;
         }
     }

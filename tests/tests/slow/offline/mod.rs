@@ -2,6 +2,8 @@
 
 mod budget;
 mod embedded_limits;
+mod families;
 mod histories;
+mod peers_pages;
 mod rearm_at_size;
 mod simulation;

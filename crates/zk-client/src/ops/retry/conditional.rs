@@ -10,15 +10,17 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::delete::Delete;
 use crate::ops::pending::{ANY_VERSION, Boxed, Pending};
-use crate::ops::retry::{Attempts, RetryPolicy};
+use crate::ops::retry::again;
 use crate::ops::set::Set;
+use crate::retry_policy::{Attempts, RetryPolicy};
 
-/// [`Set`] or [`Delete`] with retries. Made by [`Set::retry`] and [`Delete::retry`].
+/// [`Set`], [`Delete`] or [`Multi`](crate::Multi) with retries. Made by [`Set::retry`],
+/// [`Delete::retry`] and [`Multi::retry`](crate::Multi::retry).
 #[derive(Debug)]
 #[must_use = "operations do nothing unless awaited or submitted"]
 pub struct ConditionalRetry<'a, Op> {
-    op: Op,
-    policy: &'a RetryPolicy,
+    pub(super) op: Op,
+    pub(super) policy: &'a RetryPolicy,
 }
 
 impl<'a, D: AsRef<[u8]>> Set<'a, D> {
@@ -123,7 +125,7 @@ impl ConditionalRetry<'_, Delete<'_>> {
 
 /// What a read of the znode says about a conditional write of unknown outcome.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict<T> {
+pub(crate) enum Verdict<T> {
     Applied(T),
     NotApplied,
     /// The write was not executed, and never can be.
@@ -132,12 +134,29 @@ enum Verdict<T> {
 }
 
 /// A write that takes effect only on one version of a znode, if any version was given.
-trait ConditionalWrite: Send + Sync + 'static {
+pub(super) trait ConditionalWrite: Send + Sync + 'static {
     type Output: Send;
 
     fn client(&self) -> &Client;
 
+    /// Whether the state of the znodes lets at most one of several attempts through.
     fn is_conditional(&self) -> bool;
+
+    /// Whether an attempt may have been refused because an earlier one took effect.
+    fn may_be_own_effect(&self, refusal: &Error) -> bool {
+        matches!(refusal.kind(), ErrorKind::BadVersion | ErrorKind::NoNode)
+    }
+
+    /// The error of an attempt that was refused when none of them had taken effect; `doubt` is that of
+    /// an earlier attempt of unknown outcome.
+    fn refused_without_effect(&self, doubt: Error, _refusal: Error) -> Error {
+        doubt
+    }
+
+    /// The error if the znodes do not show whether an attempt took effect.
+    fn undecided(&self, doubt: Error) -> Error {
+        doubt
+    }
 
     /// Makes an attempt.
     fn submit(&self) -> Pending<Self::Output>;
@@ -189,7 +208,7 @@ impl ConditionalWrite for OwnedSet {
     }
 }
 
-fn of_set(version: i32, found: &Stat, ours: bool, seen: Zxid) -> Verdict<Stat> {
+pub(crate) fn of_set(version: i32, found: &Stat, ours: bool, seen: Zxid) -> Verdict<Stat> {
     if found.czxid > seen {
         // This may be another znode, created after the first one was written to and deleted.
         Verdict::Unknown
@@ -235,7 +254,7 @@ impl ConditionalWrite for OwnedDelete {
     }
 }
 
-fn of_delete(version: i32, found: Option<&Stat>, seen: Zxid) -> Verdict<()> {
+pub(crate) fn of_delete(version: i32, found: Option<&Stat>, seen: Zxid) -> Verdict<()> {
     match found {
         Some(stat) if stat.czxid > seen => Verdict::Unknown,
         Some(stat) if stat.version == version => Verdict::NotApplied,
@@ -245,21 +264,32 @@ fn of_delete(version: i32, found: Option<&Stat>, seen: Zxid) -> Verdict<()> {
     }
 }
 
-fn submit<W: ConditionalWrite>(write: W, policy: &RetryPolicy) -> Boxed<W::Output> {
-    let before = Before {
-        seen: write.client().last_zxid(),
-        epoch: epoch(write.client()),
-    };
+pub(super) fn submit<W: ConditionalWrite>(write: W, policy: &RetryPolicy) -> Boxed<W::Output> {
+    let before = Before::now(write.client());
     let attempts = policy.start();
     let first = write.submit();
     Box::pin(resolve(write, attempts, before, first))
 }
 
 /// What was known before the first attempt.
-struct Before {
+pub(crate) struct Before {
     /// The newest transaction that the session had seen.
-    seen: Zxid,
+    pub(crate) seen: Zxid,
     epoch: u64,
+}
+
+impl Before {
+    pub(crate) fn now(client: &Client) -> Self {
+        Before {
+            seen: client.last_zxid(),
+            epoch: epoch(client),
+        }
+    }
+
+    /// Whether the session is still the one of the first attempt.
+    pub(crate) fn is_same_session(&self, client: &Client) -> bool {
+        epoch(client) == self.epoch
+    }
 }
 
 /// The epoch of the session in which a request submitted now may be executed.
@@ -282,28 +312,37 @@ async fn resolve<W: ConditionalWrite>(
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        let refused = matches!(failed.kind(), ErrorKind::BadVersion | ErrorKind::NoNode);
+        let refused = write.may_be_own_effect(&failed);
         let lost = write.is_conditional() && failed.is_unresolved();
         // A refusal may be the effect of an earlier attempt of unknown outcome.
         if lost || (refused && doubt.is_some()) {
-            let error = doubt.take().unwrap_or(failed);
+            let (error, refusal) = match doubt.take() {
+                Some(doubt) => (doubt, Some(failed).filter(|_| refused)),
+                None => (failed, None),
+            };
             let found = match write.look(before.seen).await {
                 // In another session the znode may have another history, with versions and zxids
                 // of its own: the ensemble may have been restored from a backup.
-                Ok(_) if epoch(client) != before.epoch => Ok(Verdict::Unknown),
+                Ok(_) if !before.is_same_session(client) => Ok(Verdict::Unknown),
                 found => found,
             };
-            match found {
-                Ok(Verdict::Applied(done)) => return Ok(done),
-                Ok(Verdict::Conflict) => return Err(error.into_rejected(ErrorCode::BadVersion)),
-                Ok(Verdict::NotApplied) if !refused => doubt = Some(error),
+            match (found, refusal) {
+                (Ok(Verdict::Applied(done)), _) => return Ok(done),
+                (Ok(Verdict::Conflict), _) => {
+                    return Err(error.into_rejected(ErrorCode::BadVersion));
+                }
+                (Ok(Verdict::NotApplied), None) => doubt = Some(error),
+                (Ok(Verdict::NotApplied), Some(refusal)) => {
+                    return Err(write.refused_without_effect(error, refusal));
+                }
+                (Ok(Verdict::Unknown), _) => return Err(write.undecided(error)),
                 // If the read fails, the outcome of the write stays unknown.
-                Ok(Verdict::NotApplied | Verdict::Unknown) | Err(_) => return Err(error),
+                (Err(_), _) => return Err(error),
             }
-        } else if !failed.is_retryable() {
+        } else if !attempts.allows_repeat(&failed) {
             return Err(doubt.unwrap_or(failed));
         } else if doubt.is_none() {
-            if !attempts.again(client, &failed).await {
+            if !again(&mut attempts, client, &failed).await {
                 return Err(failed.with_retries_exhausted());
             }
             attempt = write.submit();
@@ -312,7 +351,7 @@ async fn resolve<W: ConditionalWrite>(
         // The earlier attempt had no effect when the client looked. Should it have one later, its
         // version lets only one of all attempts through; but without a further look that is unknown.
         if let Some(error) = doubt.take() {
-            if !attempts.again(client, &error).await {
+            if !again(&mut attempts, client, &error).await {
                 return Err(error.with_retries_exhausted());
             }
             doubt = Some(error);

@@ -1,14 +1,17 @@
 //! Which operations are retried, and how often, on a paused clock and without a server.
 
 use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 use zk_proto::{ErrorCode, OpCode};
-use zk_transport::Disconnect;
+use zk_transport::{BackoffPolicy, Disconnect};
 
 use crate::error::ErrorKind;
 use crate::error::Outcome;
 use crate::ops::retry::*;
+use crate::retry_policy::*;
 
 const DELAY: BackoffPolicy = BackoffPolicy::new(Duration::from_secs(1), Duration::from_secs(1));
 
@@ -71,6 +74,110 @@ async fn attempts_include_the_first_call() {
         assert_eq!(made, expected);
         assert!(error.retries_exhausted() && error.is_retryable());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_replaces_what_is_retried() {
+    let zk = client();
+    let missing = || Error::answered(ErrorCode::NoNode).at(OpCode::GetData, "/a");
+    let plain = policy(3);
+    assert_eq!(made(&zk, &plain, missing).await.0, 1);
+    let rule = plain.retry_if(|error| error.kind() == ErrorKind::NoNode);
+    let (attempts, error) = made(&zk, &rule, missing).await;
+    assert_eq!(attempts, 3);
+    assert!(error.retries_exhausted());
+    // What the rule does not name is not retried, however harmless.
+    assert_eq!(made(&zk, &rule, throttled).await.0, 1);
+    assert_eq!(
+        made(&zk, &rule.clone().ignore_expire(true), expired)
+            .await
+            .0,
+        1
+    );
+    // A rule may allow what can be executed twice, and reads follow it as well.
+    let rule = policy(4).retry_if(|error| error.outcome() == Outcome::Unknown);
+    assert_eq!(made(&zk, &rule, || lost(Outcome::Unknown)).await.0, 4);
+    assert_eq!(made(&zk, &rule, || lost(Outcome::NotSent)).await.0, 1);
+    let (reads, failing) = counted(|| lost(Outcome::NotSent));
+    zk.retry_read(&rule, failing).await.unwrap_err();
+    assert_eq!(reads.get(), 1);
+}
+
+/// The error of a write that belonged to a session that has ended.
+fn expired() -> Error {
+    Error::new(ErrorKind::SessionExpired, Outcome::NotSent).at(OpCode::SetData, "/a")
+}
+
+/// An operation that always fails, and how often it was made.
+fn counted(
+    error: impl Fn() -> Error,
+) -> (
+    Rc<Cell<u32>>,
+    impl FnMut() -> std::future::Ready<Result<()>>,
+) {
+    let made = Rc::new(Cell::new(0));
+    let counter = made.clone();
+    let failing = move || {
+        counter.set(counter.get() + 1);
+        std::future::ready(Err(error()))
+    };
+    (made, failing)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_sets_delays_and_end() {
+    let zk = client();
+    let begun = Clock::now();
+    let delays = policy(10).delays(|attempts, since| {
+        // The attempts take no time, only the delays before them do.
+        assert_eq!(since.as_secs(), u64::from((attempts - 1) * attempts / 2));
+        (attempts < 4).then(|| Duration::from_secs(attempts.into()))
+    });
+    let (attempts, error) = made(&zk, &delays, throttled).await;
+    assert_eq!((attempts, begun.elapsed().as_secs()), (4, 6));
+    assert!(error.retries_exhausted());
+    // The limits of the policy hold as well.
+    let most = policy(2).delays(|_, _| Some(Duration::ZERO));
+    assert_eq!(made(&zk, &most, throttled).await.0, 2);
+    let short = policy(9).deadline(Duration::from_secs(3));
+    let short = short.delays(|_, _| Some(Duration::from_secs(2)));
+    assert_eq!(made(&zk, &short, throttled).await.0, 2);
+    // And the last of the two kinds of delays that was given.
+    assert_eq!(made(&zk, &delays.backoff(DELAY), throttled).await.0, 10);
+}
+
+// kazoo's `ignore_expire`.
+#[tokio::test(start_paused = true)]
+async fn an_expired_session_is_ignored_if_wanted() {
+    let zk = client();
+    assert_eq!(made(&zk, &policy(3), expired).await.0, 1);
+    let ignoring = policy(3).ignore_expire(true);
+    let (attempts, error) = made(&zk, &ignoring, expired).await;
+    assert_eq!(attempts, 3);
+    assert_eq!(error.kind(), ErrorKind::SessionExpired);
+    // What may have been executed is made again only if it may be executed twice.
+    let unknown = || Error::new(ErrorKind::SessionExpired, Outcome::Unknown);
+    assert_eq!(made(&zk, &ignoring, unknown).await.0, 1);
+    let (reads, failing) = counted(unknown);
+    zk.retry_read(&ignoring, failing).await.unwrap_err();
+    assert_eq!(reads.get(), 3);
+    let (reads, failing) = counted(unknown);
+    let again = ignoring.ignore_expire(false);
+    zk.retry_read(&again, failing).await.unwrap_err();
+    assert_eq!(reads.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_has_a_policy_of_its_own() {
+    let builder = Client::builder("127.0.0.1:1").retry_policy(policy(4));
+    let zk = builder.start().unwrap();
+    assert_eq!(made(&zk, zk.retry_policy(), throttled).await.0, 4);
+    // Handles can have others, and hand theirs on.
+    let other = zk.with_retry_policy(policy(2)).chroot("/a").unwrap();
+    assert_eq!(made(&zk, other.retry_policy(), throttled).await.0, 2);
+    assert_eq!(made(&zk, zk.retry_policy(), throttled).await.0, 4);
+    let default = client();
+    assert_eq!(made(&zk, default.retry_policy(), throttled).await.0, 10);
 }
 
 // CURATOR-559: a policy of three attempts in another two is three attempts.

@@ -32,7 +32,7 @@ const CONFIGURED: [OpCode; 2] = [OpCode::CreateTtl, OpCode::Reconfig];
 fn is_close(reason: &Disconnect) -> bool {
     match reason {
         Disconnect::ClosedByServer | Disconnect::Reset(_) | Disconnect::Io(_) => true,
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "tls-no-provider")]
         Disconnect::Tls(_) => true,
         _ => false,
     }

@@ -82,3 +82,19 @@ impl OpSet {
             .filter(move |op| self.contains(*op))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_operation_has_a_place_of_its_own() {
+        let mut all = OpSet::NONE;
+        for op in OpSet::ALL.iter() {
+            let one = OpSet::of(op);
+            assert!(one.is_single() && all.and(one).is_empty(), "{op}");
+            all = all.with(one);
+        }
+        assert_eq!(all, OpSet::ALL);
+    }
+}

@@ -162,3 +162,58 @@ fn adapt_multi(lacking: OpSet, out: &mut BytesMut, from: usize) {
     }
     request.encode(out);
 }
+
+#[cfg(test)]
+mod tests {
+    use zk_proto::Acl;
+    use zk_proto::records::DeleteRequest;
+
+    use super::*;
+
+    fn create(path: &'static str, mode: CreateMode) -> CreateRequest<'static> {
+        CreateRequest {
+            path: path.into(),
+            data: Some(b"data"),
+            acl: Acl::open().into(),
+            flags: mode.flags(),
+        }
+    }
+
+    /// Those that the server has stay as they are, and so does what is in the buffer before the record.
+    #[test]
+    fn a_multi_has_only_what_the_server_has() {
+        let (two, container) = (OpCode::Create2, OpCode::CreateContainer);
+        for lacks in [&[two][..], &[container], &[two, container]] {
+            let lacks = OpSet::of_all(lacks);
+            let delete = MultiOp::Delete(DeleteRequest {
+                path: "/d".into(),
+                version: 3,
+            });
+            let plain = create("/a", CreateMode::EphemeralSequential);
+            let ops = vec![
+                MultiOp::Create2(plain.clone()),
+                delete.clone(),
+                MultiOp::CreateContainer(create("/c", CreateMode::Container)),
+            ];
+            let first = match lacks.contains(two) {
+                true => MultiOp::Create(plain.clone()),
+                false => MultiOp::Create2(plain.clone()),
+            };
+            let last = match lacks.contains(container) {
+                true => MultiOp::Create(create("/c", CreateMode::Persistent)),
+                false => MultiOp::CreateContainer(create("/c", CreateMode::Container)),
+            };
+            let needs = OpSet::of_all(&[two, container]);
+            let form = Form::adapted(OpCode::Multi, needs, lacks, OpSet::NONE).unwrap();
+            assert_eq!((form.op, form.ops), (OpCode::Multi, needs.without(lacks)));
+            let mut out = BytesMut::from(&b"before"[..]);
+            MultiRequest { ops }.encode(&mut out);
+            let of_create = form.adapt(OpCode::Multi, lacks, SessionId(1), &mut out, 6);
+            assert!(of_create.is_none());
+            let out = out.freeze();
+            assert_eq!(&out[..6], b"before");
+            let sent: MultiRequest<'_> = decode_frame(&out, 6).unwrap();
+            assert_eq!(sent.ops, [first, delete, last]);
+        }
+    }
+}

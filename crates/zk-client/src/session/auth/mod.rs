@@ -235,3 +235,60 @@ impl Login {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::session::watches::MailboxLimits;
+
+    const LIMITS: Limits = Limits {
+        outstanding: 2,
+        request_bytes: 1024,
+        outstanding_bytes: 10,
+        mailbox: MailboxLimits {
+            events: 1,
+            bytes: 1,
+        },
+        close_timeout: Duration::ZERO,
+    };
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let mut auth = Auth::default();
+        let index = auth.add("digest".to_owned(), b"ann:secret".to_vec());
+        assert_eq!(auth.scheme(index), Some("digest"));
+        assert_eq!(auth.scheme(index + 1), None);
+        let printed = format!("{auth:?}");
+        assert!(
+            printed.contains("digest") && printed.contains("redacted"),
+            "{printed}"
+        );
+        assert!(!printed.contains("ann"), "{printed}");
+    }
+
+    /// So many, with so many bytes; known ones take no more room.
+    #[test]
+    fn credentials_have_limits() {
+        let mut auth = Auth::default();
+        let room = |auth: &Auth, secret: &[u8]| auth.check_room("digest", secret, &LIMITS);
+        assert!(room(&auth, &[1; 10]).is_ok());
+        assert!(matches!(
+            room(&auth, &[1; 11]),
+            Err(Failure::QueueBytes {
+                bytes: 0,
+                limit: 10
+            })
+        ));
+        auth.add("digest".to_owned(), vec![1; 4]);
+        assert!(room(&auth, &[2; 6]).is_ok());
+        assert!(matches!(
+            room(&auth, &[2; 7]),
+            Err(Failure::QueueBytes { bytes: 4, .. })
+        ));
+        auth.add("digest".to_owned(), vec![2; 1]);
+        assert!(matches!(room(&auth, &[3; 1]), Err(Failure::QueueFull)));
+        assert!(room(&auth, &[1; 4]).is_ok());
+    }
+}

@@ -23,7 +23,7 @@ fn may_be_due_to_a_request(reason: &Disconnect) -> bool {
         | Disconnect::NegativeLength(_)
         | Disconnect::XidMismatch { .. }
         | Disconnect::Malformed(_) => true,
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "tls-no-provider")]
         Disconnect::Tls(_) => true,
         _ => false,
     }
@@ -36,8 +36,8 @@ struct Losses {
     /// Whether an earlier write has failed. A later one must not be executed, as the earlier one may not
     /// have been.
     write_lost: bool,
-    /// Writes not yet looked at that may be executed, or may have been.
-    writes_ahead: usize,
+    /// Whether a write was in flight that may be executed, or may have been.
+    write_sent: bool,
     /// The operations for which the connection may have been closed.
     suspected: OpSet,
 }
@@ -52,6 +52,7 @@ impl Core {
         offered: u64,
         rest: &[u8],
     ) {
+        self.outage.begin(now);
         let Some(link) = self.connection.link.take() else {
             return;
         };
@@ -74,7 +75,7 @@ impl Core {
         let mut losses = Losses {
             kept,
             write_lost: false,
-            writes_ahead: self.writes_sent(&in_flight),
+            write_sent: self.has_sent_write(&in_flight),
             suspected,
         };
         for (lost, index) in in_flight.into_iter().zip(0..) {
@@ -136,16 +137,12 @@ impl Core {
         }
         if refused {
             // In its other form it would come after a write that was submitted later.
-            match losses.writes_ahead == 0 && !losses.write_lost {
-                true => losses.kept.push_back(key),
-                false => self.fail(key, Failure::Unimplemented(Outcome::Rejected)),
+            match losses.write_sent || losses.write_lost {
+                false => losses.kept.push_back(key),
+                true => self.fail(key, Failure::Unimplemented(Outcome::Rejected)),
             }
             return;
         }
-        let is_sent_write = slot.is_write() && !is_whole;
-        losses.writes_ahead = losses
-            .writes_ahead
-            .saturating_sub(usize::from(is_sent_write));
         if !slot.is_write() {
             slot.was_sent |= *sent == Sent::All;
             losses.kept.push_back(key);
@@ -215,15 +212,14 @@ impl Core {
         (self.abilities).handle_closed(now, timeout, reason, unanswered)
     }
 
-    /// How many of these are writes that may be executed, or may have been.
-    fn writes_sent(&self, in_flight: &[Lost<ReplyTarget>]) -> usize {
+    /// Whether any of these is a write that may be executed, or may have been.
+    fn has_sent_write(&self, in_flight: &[Lost<ReplyTarget>]) -> bool {
         let slots = &self.requests;
-        let is_sent = |lost: &&Lost<ReplyTarget>| match lost.token {
+        in_flight.iter().any(|lost| match lost.token {
             ReplyTarget::Call(key) if !matches!(lost.sent, Sent::Nothing(_)) => {
                 (slots.get(key)).is_some_and(|slot| slot.is_write() && !self.is_refused(slot))
             }
             _ => false,
-        };
-        in_flight.iter().filter(is_sent).count()
+        })
     }
 }

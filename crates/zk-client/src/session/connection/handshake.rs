@@ -87,7 +87,8 @@ impl Core {
         if self.connection.awaits_auth() || self.state().is_connected() {
             return;
         }
-        self.health.handle_served();
+        self.health.handle_served(&self.relocation.hosts);
+        self.outage.end();
         let (session, epoch) = (self.session.id(), self.session.epoch());
         self.state.set_announced(epoch);
         self.set_state(match self.connection.is_read_only {

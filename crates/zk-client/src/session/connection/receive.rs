@@ -92,6 +92,7 @@ impl Core {
 
     /// Pings, or ends the connection because the server did not answer.
     pub(crate) fn handle_link_timeout(&mut self, now: Instant) -> Result<(), Disconnect> {
+        self.give_up_move(now);
         self.check_move(now)?;
         self.send_throttled(now);
         self.shrink_idle();

@@ -2,9 +2,11 @@
 
 mod replies;
 pub(crate) mod reply;
+mod room;
 mod slot;
 mod slots;
 mod submit;
+mod wait_for_room;
 
 use std::collections::{HashSet, VecDeque};
 use std::task::Waker;
@@ -14,8 +16,10 @@ use bytes::Bytes;
 use zk_proto::{Encode, ErrorCode, OpCode};
 
 pub(crate) use self::reply::{Answer, Reply, ReplyIds};
+pub(crate) use self::room::RoomTicket;
 pub(crate) use self::slot::{Slot, SlotKey};
 
+use self::room::{Room, WaitingCalls};
 use self::slots::Slots;
 use crate::error::Outcome;
 use crate::session::abilities::op_set::OpSet;
@@ -44,6 +48,27 @@ pub(crate) struct Request<'a> {
     pub(crate) cleanup: bool,
     /// The epoch of the only session in which it may be executed.
     pub(crate) only_in: Option<u64>,
+    /// The call that has waited for the room that the request takes.
+    pub(crate) room: Option<RoomTicket>,
+}
+
+#[cfg(test)]
+impl<'a> Request<'a> {
+    /// A request that is never sent again, has no deadline, and arms no watch.
+    pub(crate) fn once(op: OpCode, path: &'a str, record: &'a dyn Encode) -> Self {
+        Request {
+            op,
+            needs: OpSet::of(op),
+            path,
+            record,
+            replay: Replay::Never,
+            watch: None,
+            deadline: None,
+            cleanup: false,
+            only_in: None,
+            room: None,
+        }
+    }
 }
 
 /// What bounds a client.
@@ -67,6 +92,8 @@ pub(super) struct Requests {
     abandoned: usize,
     /// No slot's deadline is earlier.
     next_deadline: Option<Instant>,
+    /// Calls that wait for room.
+    calls: WaitingCalls,
     pub(super) limits: Limits,
 }
 
@@ -77,6 +104,7 @@ impl Requests {
             parked: VecDeque::new(),
             abandoned: 0,
             next_deadline: None,
+            calls: WaitingCalls::default(),
             limits,
         }
     }
@@ -165,20 +193,91 @@ impl Requests {
         counts.failed(refusal);
     }
 
-    /// Whether one more request may be outstanding. `Ok(true)` if the abandoned ones should be
-    /// [forgotten](Self::forget_abandoned) first.
-    pub(super) fn check_room(&self) -> Result<bool, Failure> {
-        let (held, most) = (self.slots.len(), self.limits.outstanding);
-        if self.outstanding() >= most {
-            return Err(Failure::QueueFull);
+    /// Whether one more request may be outstanding.
+    #[inline]
+    pub(super) fn check_room(&mut self) -> Result<(), Failure> {
+        let reserved = self.calls.reserved();
+        match self.room(reserved) {
+            Room::Plenty => {}
+            Room::Scarce => self.calls.handle_other_request(),
+            Room::None if self.outstanding() + reserved >= self.limits.outstanding => {
+                return Err(Failure::QueueFull);
+            }
+            Room::None => {
+                let (bytes, limit) = (self.bytes(reserved), self.limits.outstanding_bytes);
+                return Err(Failure::QueueBytes { bytes, limit });
+            }
         }
-        let (bytes, limit) = (self.slots.bytes(), self.limits.outstanding_bytes);
-        if bytes >= limit {
-            return Err(Failure::QueueBytes { bytes, limit });
-        }
-        // Only when that frees half of them: otherwise each request that is dropped and made again
-        // would cost a walk over all.
-        Ok(held >= most && self.abandoned >= held / 2)
+        Ok(())
+    }
+
+    /// Whether the abandoned requests should be [forgotten](Self::forget_abandoned) before another is
+    /// accepted: only when that frees half of them. Otherwise each request that is dropped and made
+    /// again would cost a walk over all.
+    #[inline]
+    pub(super) fn is_full_of_abandoned(&self) -> bool {
+        let held = self.slots.len();
+        held >= self.limits.outstanding && self.abandoned >= held / 2
+    }
+
+    /// The bytes of all requests, and of so many reservations, each of which may become a request of
+    /// the largest size.
+    #[inline]
+    fn bytes(&self, reserved: usize) -> usize {
+        let reserved = reserved.saturating_mul(self.limits.request_bytes);
+        self.slots.bytes().saturating_add(reserved)
+    }
+
+    /// The room besides so many reservations.
+    #[inline]
+    fn room(&self, reserved: usize) -> Room {
+        let (most, limit) = (self.limits.outstanding, self.limits.outstanding_bytes);
+        let requests = most.saturating_sub(self.outstanding() + reserved);
+        let bytes = limit.saturating_sub(self.bytes(reserved));
+        Room::of(requests, most).and(Room::of(bytes, limit))
+    }
+
+    /// A call waits for room, behind those that wait already.
+    pub(super) fn enter_room(&mut self) -> RoomTicket {
+        self.calls.enter()
+    }
+
+    /// Whether the call has been given room.
+    pub(super) fn poll_room(
+        &mut self,
+        ticket: RoomTicket,
+        waker: &Waker,
+        wakes: &mut Vec<Waker>,
+    ) -> bool {
+        self.calls.poll(ticket, waker, wakes)
+    }
+
+    /// The call waits no longer, and nothing is reserved for it. False if nothing was.
+    pub(super) fn leave_room(&mut self, ticket: RoomTicket, wakes: &mut Vec<Waker>) -> bool {
+        self.calls.leave(ticket, wakes)
+    }
+
+    /// Whether calls wait for room.
+    #[inline]
+    pub(super) fn has_waiting_calls(&self) -> bool {
+        !self.calls.is_empty()
+    }
+
+    /// How many calls wait for room.
+    pub(super) fn waiting_calls(&self) -> usize {
+        self.calls.waiting()
+    }
+
+    /// Gives the calls that wait what room there is.
+    pub(super) fn serve_calls(&mut self, wakes: &mut Vec<Waker>) {
+        let mut calls = std::mem::take(&mut self.calls);
+        calls.serve(|reserved| self.room(reserved), wakes);
+        self.calls = calls;
+    }
+
+    /// No request is accepted any more: wakes the calls that wait.
+    pub(super) fn refuse_calls(&mut self, wakes: &mut Vec<Waker>) {
+        self.calls.close(wakes);
     }
 
     /// A slot with this deadline is in use.

@@ -96,6 +96,7 @@ impl Core {
     /// Whether a request may be made now.
     #[inline]
     fn accept(&mut self, now: Instant, request: &Request<'_>) -> Result<(), Failure> {
+        let has_room = request.room.is_some_and(|ticket| self.leave_room(ticket));
         let drains = request.cleanup && self.shutdown.draining().is_some();
         match self.refusal() {
             Some(refusal) if !(drains && matches!(refusal, Failure::Closed(_))) => {
@@ -117,16 +118,27 @@ impl Core {
         {
             return Err(Failure::Unimplemented(Outcome::NotSent));
         }
-        self.make_room()
+        // What was reserved is free again, and no other request can have taken it.
+        if !has_room {
+            self.requests.check_room()?;
+        }
+        self.drop_abandoned();
+        Ok(())
     }
 
     /// Whether one more request may be outstanding.
     #[inline]
     pub(in crate::session) fn make_room(&mut self) -> Result<(), Failure> {
-        if self.requests.check_room()? {
+        self.requests.check_room()?;
+        self.drop_abandoned();
+        Ok(())
+    }
+
+    #[inline]
+    fn drop_abandoned(&mut self) {
+        if self.requests.is_full_of_abandoned() {
             self.forget_abandoned();
         }
-        Ok(())
     }
 
     /// Frees the parked requests and the waits for credentials that have no caller any more.

@@ -184,6 +184,7 @@ impl ConfigFollower {
             }
         }
         let mut hosts: Vec<_> = self.servers.values().cloned().collect();
+        self.sort_as_given(&mut hosts);
         let given = self.given.iter().filter(|host| hosts.contains(host));
         self.named.extend(given.cloned());
         let unnamed: Vec<_> = self.unnamed().cloned().collect();
@@ -196,6 +197,7 @@ impl ConfigFollower {
             };
         }
         hosts.extend(unnamed);
+        self.sort_as_given(&mut hosts);
         if hosts.is_empty() {
             hosts.clone_from(&self.given);
         }
@@ -204,6 +206,13 @@ impl ConfigFollower {
             fallback: Vec::new(),
             notice,
         }
+    }
+
+    /// Puts the servers that were given into that order, which may be the one to try them in, and the others
+    /// behind them.
+    fn sort_as_given(&self, hosts: &mut [HostPort]) {
+        let place = |host: &HostPort| self.given.iter().position(|given| given == host);
+        hosts.sort_by_key(|host| place(host).unwrap_or(usize::MAX));
     }
 
     /// Where this client reaches the server.

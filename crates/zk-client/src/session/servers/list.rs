@@ -1,12 +1,15 @@
 //! The list of servers, and the move to another of them.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zk_proto::HostPort;
 use zk_transport::{Attempt, Disconnect, Hosts, NoHosts};
 
+use crate::error::Outcome;
 use crate::session::Core;
+use crate::session::failure::Failure;
+use crate::session::state::State;
 
 impl Core {
     /// The list of servers, before the driver connects to one.
@@ -26,6 +29,17 @@ impl Core {
         current.filter(|_| self.is_connected())
     }
 
+    /// The address of that server, if the connection has one.
+    pub(crate) fn server_address(&self) -> Option<SocketAddr> {
+        let addresses = self.relocation.hosts.addresses_of(self.server()?)?;
+        addresses.current()
+    }
+
+    /// All servers of the list, in its order.
+    pub(crate) fn listed_servers(&self) -> Vec<HostPort> {
+        self.relocation.hosts.iter().cloned().collect()
+    }
+
     /// The client is given other servers. If the rebalancing rule says so, it moves.
     pub(crate) fn update_hosts(
         &mut self,
@@ -40,8 +54,15 @@ impl Core {
 
     /// The list of servers has changed. `moves` if this client is to leave the current server.
     pub(in crate::session) fn adopted(&mut self, now: Instant, moves: bool) {
-        if moves {
-            self.begin_move(now);
+        let hosts = &self.relocation.hosts;
+        let is_listed = hosts
+            .current()
+            .is_some_and(|host| hosts.iter().any(|it| it == host));
+        match moves {
+            // Requests matter more than an equal share of clients for each server.
+            true if is_listed => self.begin_optional_move(now),
+            true => self.begin_move(now),
+            false => {}
         }
         self.health.retain(&self.relocation.hosts);
         // The driver may wait for the first server.
@@ -54,15 +75,122 @@ impl Core {
         self.wakeups.wake_driver();
     }
 
+    /// Leaves the server for another one, unless it does not answer the requests in flight in time.
+    fn begin_optional_move(&mut self, now: Instant) {
+        let timeout = self.session.timeout();
+        self.relocation.begin_optional(now, timeout);
+        self.wakeups.wake_driver();
+    }
+
+    /// Stays with the server if an optional move has waited for too long.
+    pub(in crate::session) fn give_up_move(&mut self, now: Instant) {
+        if self.relocation.give_up(now, self.connection.link.as_ref()) && self.takes_requests() {
+            self.release(now);
+        }
+    }
+
     /// Whether the server of the current attempt, or connection, is to be left.
     pub(crate) fn is_moving(&self) -> bool {
         self.relocation.is_moving()
     }
 
+    /// The caller wants another server. Returns the one that is left; `None` without a connection, when
+    /// the client looks for one anyway.
+    pub(crate) fn leave_server(&mut self, now: Instant) -> Option<HostPort> {
+        let server = self.server().cloned()?;
+        if !self.is_moving() {
+            self.relocation.hosts.leave(now);
+        }
+        // A move that is under way is not optional any more.
+        self.begin_move(now);
+        Some(server)
+    }
+
+    /// Before the first session, one failure of each server is final.
+    pub(crate) fn preset_eager(&mut self) {
+        self.health.set_eager();
+    }
+
+    /// After so many attempts to connect in a row, or for so long, the client gives up.
+    pub(crate) fn preset_outage(&mut self, attempts: Option<u32>, duration: Option<Duration>) {
+        if let Some(attempts) = attempts {
+            self.outage.set_max_attempts(attempts);
+        }
+        if let Some(limit) = duration {
+            self.outage.set_max_duration(limit);
+        }
+    }
+
+    /// Ends the client if it has tried to connect for as long as it may.
+    pub(crate) fn check_outage(&mut self, now: Instant) {
+        if !self.is_closing() && self.outage.check(now, self.health.attempts()) {
+            self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), false);
+        }
+    }
+
+    /// Whether the client has ended because it could not connect.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.outage.given_up().is_some()
+    }
+
+    /// The servers that are preferred to that of the connection, the best first.
+    pub(crate) fn preferred_servers(&mut self, now: Instant) -> Vec<HostPort> {
+        match self.may_move() {
+            true => self.relocation.hosts.better(now),
+            false => Vec::new(),
+        }
+    }
+
+    /// Whether the client is connected and not about to leave its server or to close.
+    pub(crate) fn may_move(&self) -> bool {
+        self.takes_requests() && self.shutdown.accepts_cleanups()
+    }
+
+    /// Whether this address of a server is tried last, because the client's connections to it have failed.
+    pub(crate) fn is_put_back(&self, now: Instant, host: &HostPort, address: SocketAddr) -> bool {
+        let of_host = self.relocation.hosts.addresses_of(host);
+        let until = of_host.and_then(|it| it.put_back_until(&address));
+        until.is_some_and(|until| now < until)
+    }
+
+    /// Leaves the server for this one, which is preferred. A write that takes long is not given up for it.
+    pub(crate) fn return_to(&mut self, now: Instant, host: HostPort, address: Option<SocketAddr>) {
+        if self.may_move() && self.relocation.hosts.iter().any(|known| *known == host) {
+            self.relocation.prefer(host, address);
+            self.begin_optional_move(now);
+        }
+    }
+
+    /// The address of the connection, if it is one to this server and its address is known.
+    pub(crate) fn connected_address(&self, host: &HostPort) -> Option<SocketAddr> {
+        let hosts = &self.relocation.hosts;
+        hosts
+            .connected_address(host)
+            .filter(|_| self.is_connected())
+    }
+
+    /// A name had the addresses `before` and has these now. If the rebalancing rule says so, the client
+    /// moves.
+    pub(crate) fn update_addresses(
+        &mut self,
+        now: Instant,
+        host: &HostPort,
+        before: &[SocketAddr],
+        found: Vec<SocketAddr>,
+    ) {
+        let may_move = self.may_move();
+        let hosts = &mut self.relocation.hosts;
+        if !may_move {
+            // It looks for a server already, or is about to.
+            hosts.set_addresses(host, found);
+        } else if hosts.update_addresses(host, before, found) {
+            self.begin_optional_move(now);
+        }
+    }
+
     /// Whether the current server is read-only, and not to be left yet.
     pub(crate) fn wants_read_write(&self) -> bool {
-        let open = self.shutdown.accepts_cleanups();
-        self.connection.is_read_only && self.takes_requests() && open
+        self.connection.is_read_only && self.may_move()
     }
 
     /// A server has been found that has a quorum, at this of its addresses if it has several.

@@ -3,6 +3,9 @@
 mod config_follow;
 pub(super) mod config_follower;
 pub(crate) mod config_znode;
-pub(super) mod health;
+pub(crate) mod health;
+pub(crate) mod host_info;
 mod list;
+mod listing;
+pub(super) mod outage;
 pub(super) mod relocation;

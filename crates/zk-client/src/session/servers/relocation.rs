@@ -10,8 +10,19 @@ use zk_transport::{Attempt, BackoffPolicy, Disconnect, Hosts, Link};
 #[derive(Debug)]
 pub(crate) struct Relocation {
     pub(crate) hosts: Hosts,
-    /// The deadline for leaving the connection for one to another server.
-    moving: Option<Instant>,
+    /// The connection is to be left for one to another server.
+    moving: Option<Move>,
+    /// When the next attempt begins, or the one under way has begun.
+    planned: Option<Instant>,
+}
+
+/// A move to another server.
+#[derive(Debug, Clone, Copy)]
+struct Move {
+    /// How long the requests in flight may take.
+    deadline: Instant,
+    /// At the deadline the client stays: requests matter more than the server that it is connected to.
+    optional: bool,
 }
 
 impl Relocation {
@@ -19,6 +30,7 @@ impl Relocation {
         Relocation {
             hosts: Hosts::new(Vec::new(), BackoffPolicy::default(), 0),
             moving: None,
+            planned: None,
         }
     }
 
@@ -28,11 +40,46 @@ impl Relocation {
         self.hosts.next_attempt()
     }
 
+    /// The next attempt begins at this time.
+    pub(crate) fn plan(&mut self, due: Instant) {
+        self.planned = Some(due);
+    }
+
+    /// When the next attempt begins, or the one under way has begun, if it is to this server.
+    pub(crate) fn planned(&self, host: &HostPort) -> Option<Instant> {
+        self.planned.filter(|_| self.hosts.current() == Some(host))
+    }
+
     /// Begins to leave the server: requests are held back for the next one, and the connection ends
     /// once those in flight have been answered, so that no write ends with an unknown outcome. A server
     /// that has not answered them after a third of the session's `timeout` is left nevertheless.
     pub(crate) fn begin(&mut self, now: Instant, timeout: Duration) {
-        self.moving.get_or_insert(now + timeout / 3);
+        let deadline = now + timeout / 3;
+        let moving = self.moving.get_or_insert(Move {
+            deadline,
+            optional: false,
+        });
+        moving.optional = false;
+    }
+
+    /// As [`begin`](Self::begin), for a server that may be kept as well: if it has not answered in this time, it
+    /// is not left.
+    pub(crate) fn begin_optional(&mut self, now: Instant, timeout: Duration) {
+        self.moving.get_or_insert(Move {
+            deadline: now + timeout / 3,
+            optional: true,
+        });
+    }
+
+    /// Gives up an optional move whose deadline has passed while requests are in flight. Whether it did.
+    pub(crate) fn give_up<T>(&mut self, now: Instant, link: Option<&Link<T>>) -> bool {
+        let gives_up = matches!(self.moving, Some(it) if it.optional && it.deadline <= now)
+            && !link.is_some_and(is_quiet);
+        if gives_up {
+            self.moving = None;
+            self.hosts.stay();
+        }
+        gives_up
     }
 
     /// Whether the server of the current attempt, or connection, is to be left.
@@ -56,9 +103,10 @@ impl Relocation {
         }
     }
 
-    /// When [`check`](Self::check) will end the connection, if the client is leaving it.
+    /// When [`check`](Self::check) will end the connection, or [`give_up`](Self::give_up) the move, if the
+    /// client is leaving the server.
     pub(crate) fn poll<T>(&self, link: Option<&Link<T>>) -> Option<Instant> {
-        let (deadline, link) = (self.moving?, link?);
+        let (Move { deadline, .. }, link) = (self.moving?, link?);
         Some(if is_quiet(link) {
             deadline.min(link.last_received())
         } else {
@@ -70,7 +118,7 @@ impl Relocation {
     #[inline]
     pub(crate) fn check<T>(&self, now: Instant, link: Option<&Link<T>>) -> Result<(), Disconnect> {
         match (self.moving, link) {
-            (Some(deadline), Some(link)) if is_quiet(link) || deadline <= now => {
+            (Some(it), Some(link)) if is_quiet(link) || (it.deadline <= now && !it.optional) => {
                 Err(Disconnect::Moving)
             }
             _ => Ok(()),

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use zk_proto::path;
+
 use crate::session::requests::SlotKey;
 
 /// The result of a `close()` names at most so many paths.
@@ -48,6 +50,14 @@ impl Running {
 impl Cleanups {
     pub(crate) fn is_empty(&self) -> bool {
         self.running.is_empty()
+    }
+
+    /// Whether one of them deletes a znode with this name, which may be known without its number.
+    pub(crate) fn include(&self, name: &str) -> bool {
+        self.running.values().any(|it| {
+            let deleted = path::name(&it.path);
+            deleted == name || path::sequence_after(name, deleted).is_some()
+        })
     }
 
     /// Whether one of them has work to do in the next session.
@@ -104,5 +114,47 @@ impl Cleanups {
             text.push_str(&format!(" and {} more", self.failed.len() - NAMED));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sequential znode whose creation was dropped is known without its number.
+    #[test]
+    fn a_numbered_znode_is_recognised() {
+        let mut cleanups = Cleanups::default();
+        let id = cleanups.begin("/lock/x-1-", Target::Ephemeral);
+        cleanups.begin("/lock/", Target::Persistent);
+        for name in ["x-1-", "x-1-0000000007", "x-1--000000007"] {
+            assert!(cleanups.include(name), "{name}");
+        }
+        for name in ["x-1-7", "x-1", "x-2-0000000007"] {
+            assert!(!cleanups.include(name), "{name}");
+        }
+        assert!(cleanups.end(id, false));
+        assert!(!cleanups.include("x-1-0000000007"));
+    }
+
+    /// A `close()` shows the first few, and how many there are.
+    #[test]
+    fn failed_paths_are_named_or_counted() {
+        let mut cleanups = Cleanups::default();
+        let mut named = Vec::new();
+        for n in 0..NAMED {
+            let path = format!("/{n}");
+            let id = cleanups.begin(&path, Target::Persistent);
+            assert!(cleanups.end(id, true));
+            assert!(!cleanups.end(id, true), "it has ended");
+            named.push(path);
+            assert_eq!(cleanups.failures(), named.join(", "));
+        }
+        for more in 1..=2 {
+            let id = cleanups.begin("/more", Target::Persistent);
+            assert!(cleanups.end(id, true));
+            let expected = format!("{} and {more} more", named.join(", "));
+            assert_eq!(cleanups.failures(), expected);
+        }
     }
 }

@@ -42,8 +42,31 @@ impl Core {
         self.wakeups.wake_driver();
     }
 
-    /// Closes the session on the server, by the deadline.
+    /// When a close that begins now is over at the latest.
+    pub(crate) fn close_deadline(&self, now: Instant) -> Instant {
+        self.shutdown.deadline(now)
+    }
+
+    /// Begins to end the client without ending the session: clean-ups are done first. Does nothing if
+    /// the client is being closed.
+    pub(crate) fn leave(&mut self, now: Instant) {
+        if !self.is_closing() {
+            self.shutdown.set_leaves_session();
+            self.close(now);
+        }
+    }
+
+    /// Whether the client is over and a server has acknowledged the end of its session.
+    pub(crate) fn has_ended_session(&self) -> bool {
+        self.shutdown.has_ended_session()
+    }
+
+    /// Closes the session on the server, by the deadline, unless the session is to stay.
     pub(in crate::session) fn close_session(&mut self, now: Instant, deadline: Instant) {
+        if self.shutdown.leaves_session() {
+            self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), true);
+            return;
+        }
         if !self.session.exists() && !self.is_connected() {
             let failure = Failure::Closed(Outcome::NotSent);
             self.finish(State::Closed, &failure, self.shutdown.end_is_proven());
@@ -91,13 +114,16 @@ impl Core {
         }
     }
 
+    /// The current session, unless it is being closed.
+    pub(crate) fn session_token(&self) -> Option<SessionToken> {
+        self.session.token().filter(|_| !self.is_closing())
+    }
+
     /// Ends the client without ending the session, if there is one. What has not been answered fails
     /// as it would if the connection were lost.
     pub(crate) fn detach(&mut self) -> Option<SessionToken> {
-        if self.is_closing() {
-            return None;
-        }
-        let token = self.session.token()?;
+        let token = self.session_token()?;
+        self.shutdown.set_leaves_session();
         self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), true);
         Some(token)
     }
@@ -155,6 +181,11 @@ impl Core {
     pub(crate) fn begin_cleanup(&mut self, path: &str, target: Target) -> Option<u64> {
         let accepts = self.shutdown.accepts_cleanups();
         accepts.then(|| self.shutdown.cleanups.begin(path, target))
+    }
+
+    /// Whether a clean-up is under way of a znode with this name.
+    pub(crate) fn is_cleaning_up(&self, name: &str) -> bool {
+        self.shutdown.cleanups.include(name)
     }
 
     /// Only the request `creation` can have created what the clean-up deletes; `None` if others can.

@@ -22,6 +22,8 @@ impl Core {
             self.requests.next_deadline(),
             expiry,
             self.shutdown.poll_timeout(),
+            // While the client is being closed, the end of an outage is not acted on.
+            self.outage.poll_timeout().filter(|_| !self.is_closing()),
         ]
         .into_iter()
         .flatten()
@@ -40,6 +42,7 @@ impl Core {
         if self.session.exists() && !self.is_connected() && self.session.expires_at() <= now {
             self.expire();
         }
+        self.check_outage(now);
         match self.shutdown.due(now) {
             Some(Due::CloseSession(deadline)) => self.close_session(now, deadline),
             Some(Due::GiveUp) => {

@@ -47,6 +47,8 @@ pub(super) struct Shutdown {
     /// Whether a server has answered that the last session is over, and each that has ended since the
     /// client began to close. True before the first session.
     end_is_proven: bool,
+    /// Whether the client ends without ending its session.
+    leaves_session: bool,
     wakers: Vec<Waker>,
     pub(super) cleanups: Cleanups,
 }
@@ -57,6 +59,7 @@ impl Shutdown {
             closing: Closing::No,
             timeout,
             end_is_proven: true,
+            leaves_session: false,
             wakers: Vec::new(),
             cleanups: Cleanups::default(),
         }
@@ -95,6 +98,22 @@ impl Shutdown {
     /// Whether clean-ups keep an expired session's client open for the next session.
     pub(super) fn drains_into_next_session(&self) -> bool {
         self.draining().is_some() && self.cleanups.outlive_session()
+    }
+
+    /// The session is to outlive the client.
+    pub(super) fn set_leaves_session(&mut self) {
+        self.leaves_session = true;
+    }
+
+    /// Whether the session is to outlive the client.
+    pub(super) fn leaves_session(&self) -> bool {
+        self.leaves_session
+    }
+
+    /// Whether the client is over and a server has acknowledged the end of its session.
+    pub(super) fn has_ended_session(&self) -> bool {
+        let acknowledged = matches!(self.closing, Closing::Done { acknowledged: true });
+        acknowledged && !self.leaves_session
     }
 
     /// Whether the end of the last session is proven.
@@ -166,5 +185,35 @@ impl Shutdown {
             self.wakers.push(waker.clone());
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    /// Once, however often it has polled.
+    #[test]
+    fn the_end_wakes_each_that_waits_for_it() {
+        let mut shutdown = Shutdown::new(Duration::from_secs(3));
+        let wakers = [Arc::new(Task), Arc::new(Task)].map(Waker::from);
+        for waker in wakers.iter().chain(&wakers) {
+            assert_eq!(shutdown.poll(waker), None);
+        }
+        let mut woken = Vec::new();
+        shutdown.finish(true, &mut woken);
+        assert_eq!(woken.len(), 2);
+        let missing = |waker: &&Waker| !woken.iter().any(|it| it.will_wake(waker));
+        assert_eq!(wakers.iter().filter(missing).count(), 0);
+        assert_eq!(shutdown.poll(&wakers[0]), Some(true));
     }
 }

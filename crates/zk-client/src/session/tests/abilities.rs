@@ -1,5 +1,6 @@
 //! Servers that do not know every operation.
 
+mod closes;
 mod creates;
 mod transactions;
 mod watches;
@@ -56,16 +57,10 @@ impl World {
             });
         }
         let needs: Vec<_> = creates.iter().map(|(op, _)| *op).collect();
+        let record = MultiRequest { ops };
         let request = Request {
-            op: OpCode::Multi,
             needs: OpSet::of_all(&needs),
-            path: "/",
-            record: &MultiRequest { ops },
-            replay: Replay::Never,
-            watch: None,
-            deadline: None,
-            cleanup: false,
-            only_in: None,
+            ..Request::once(OpCode::Multi, "/", &record)
         };
         self.core.submit(self.now, &request).unwrap()
     }
@@ -141,9 +136,12 @@ fn a_missing_op_is_assumed_of_others() {
     abilities.handle_connected(server("zk2:2181"));
     assert!(abilities.lacking().contains(OpCode::Create2));
     // One that has it shows that the ensemble is mixed.
+    assert_eq!(abilities.having(), OpSet::NONE);
     abilities.handle_answered(create);
+    assert_eq!(abilities.having(), create);
     assert!(!abilities.lacking().contains(OpCode::Create2));
     abilities.handle_connected(server("zk3:2181"));
+    assert_eq!(abilities.having(), OpSet::NONE, "of this one");
     assert!(!abilities.lacking().contains(OpCode::Create2));
     abilities.handle_connected(server("zk1:2181"));
     assert!(abilities.lacking().contains(OpCode::Create2));
@@ -311,7 +309,9 @@ fn a_keeper_is_asked_what_it_has() {
         }
         // It waits for the answer.
         let key = world.create("/a");
+        assert!(!world.core.has_nameless_events());
         world.connect();
+        assert!(world.core.has_nameless_events());
         world.ok(key);
         let watched = world.get("/a", true);
         world.settle();
@@ -328,6 +328,30 @@ fn a_keeper_is_asked_what_it_has() {
         world.settle();
         assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
     }
+}
+
+/// The stat of a znode whose creation is answered while the client closes is not read: a Keeper has closed
+/// the connection by then, and a write that fails is not the answer to the end of the session.
+///
+/// Guards: B41.
+#[test]
+fn no_request_follows_the_end_of_a_session() {
+    let mut world = World::new();
+    world.server.is_keeper = true;
+    world.server.lacks = vec![OpCode::Create2, OpCode::CreateContainer];
+    world.connect();
+    let creates = ["/a", "/b"].map(|path| world.create(path));
+    world.core.close(world.now);
+    world.deliver(usize::MAX);
+    world.answer(1);
+    world.take_output();
+    assert!(world.wire.is_empty(), "{:?}", world.wire);
+    world.settle();
+    for key in creates {
+        world.ok(key);
+    }
+    assert_eq!(world.server.nodes.len(), 2);
+    assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
 }
 
 /// A Keeper that is killed, or a network that fails, has not ended the session.

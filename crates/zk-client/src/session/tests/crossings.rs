@@ -34,15 +34,8 @@ fn an_overdue_write_is_not_skipped() {
         };
         let due = world.now + Duration::from_millis(1);
         let request = Request {
-            op: OpCode::SetData,
-            needs: OpSet::NONE,
-            path: "/a",
-            record: &record,
-            replay: Replay::Never,
-            watch: None,
             deadline: Some(due),
-            cleanup: false,
-            only_in: None,
+            ..Request::once(OpCode::SetData, "/a", &record)
         };
         let overdue = world.core.submit(world.now, &request).unwrap();
         world.core.handle_timeout(due);
@@ -219,13 +212,13 @@ fn failures_of_removed_servers_are_dropped() {
         let hosts = list(&[&format!("zk{n}"), &format!("zk{}", n + 1)]);
         world.core.update_hosts(world.now, hosts.clone()).unwrap();
         for host in &hosts {
-            world.core.note_failure(host, timeout());
+            world.core.note_failure(world.now, host, timeout());
         }
     }
     let said = world.core.failures();
     assert_eq!(said.matches("nothing was received").count(), 2, "{said}");
     // Nothing is wrong with a server that this side has turned away from.
     let host = "zk99".parse().unwrap();
-    world.core.note_failure(&host, Disconnect::Local);
+    world.core.note_failure(world.now, &host, Disconnect::Local);
     assert_eq!(world.core.failures(), said);
 }

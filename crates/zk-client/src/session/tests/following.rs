@@ -1,7 +1,7 @@
 //! Which servers a client that follows the ensemble's configuration dials.
 
 use zk_proto::HostPort;
-use zk_transport::{BackoffPolicy, Hosts};
+use zk_transport::{BackoffPolicy, HostOrder, Hosts};
 
 use crate::session::tests::hosts::list;
 use crate::session::tests::*;
@@ -68,6 +68,35 @@ fn servers_without_a_client_port_stay() {
     let mut first_round = world.dials(3);
     first_round.sort();
     assert_eq!(first_round, ["zk1:2181", "zk2:2181", "zk3:2181"]);
+}
+
+/// The configuration has the servers by their ids.
+#[test]
+fn a_configuration_keeps_the_callers_order() {
+    let config = |ids: &[u8]| {
+        let line = |id| format!("server.{id}=zk{id}:2888:3888:participant;0.0.0.0:2181\n");
+        let lines: String = ids.iter().map(line).collect();
+        lines + "version=0"
+    };
+    for order in [HostOrder::AsGiven, HostOrder::FirstAvailable] {
+        let mut world = World::new();
+        world.core.preset_follow(false);
+        let given = list(&["zk3", "zk1", "zk2"]);
+        let given = Hosts::ordered(given, order, BackoffPolicy::default(), 7);
+        world.core.preset_hosts(given);
+        world
+            .server
+            .create(CONFIG, Bytes::from(config(&[1, 2, 3, 4])));
+        assert_eq!(world.connect_next().host, "zk3");
+        assert!(world.core.preferred_servers(world.now).is_empty());
+        world.reconfigure(&config(&[0, 1, 2, 3]));
+        assert!(world.core.is_connected() && !world.core.is_moving());
+        world.cut();
+        assert_eq!(
+            world.dials(4),
+            ["zk3:2181", "zk1:2181", "zk2:2181", "zk0:2181"]
+        );
+    }
 }
 
 /// Guards: P22.

@@ -1,7 +1,7 @@
 //! Moving to another server.
 
 use zk_proto::HostPort;
-use zk_transport::{BackoffPolicy, Hosts};
+use zk_transport::{BackoffPolicy, HostOrder, Hosts};
 
 use crate::session::tests::*;
 
@@ -103,6 +103,134 @@ fn a_move_skips_no_unknown_write() {
     assert_eq!(world.server.log, ["1"]);
 }
 
+/// Connected to `b`, to which `a` is preferred; a request is in flight.
+fn returning_to_a() -> (World, SlotKey) {
+    let mut world = World::new();
+    let hosts = list(&["a", "b"]);
+    let hosts = Hosts::ordered(
+        hosts,
+        HostOrder::FirstAvailable,
+        BackoffPolicy::default(),
+        7,
+    );
+    world.core.preset_hosts(hosts);
+    world.core.next_attempt().unwrap();
+    assert_eq!(world.connect_next().host, "b");
+    world.server.change("/n", false);
+    let sent = world.set("/n", "1");
+    world.deliver(usize::MAX);
+    assert_eq!(world.core.preferred_servers(world.now), list(&["a"]));
+    world
+        .core
+        .return_to(world.now, list(&["a"]).remove(0), None);
+    assert!(world.core.is_moving());
+    (world, sent)
+}
+
+/// The client is to move, and the reply to the write that was sent does not come: after a third of the session
+/// timeout it stays, and nothing is lost.
+fn stay_without_replies(world: &mut World, sent: SlotKey) {
+    let started = world.now;
+    let behind = world.set("/n", "2");
+    while world.core.is_moving() {
+        world.timeout().unwrap();
+    }
+    assert_eq!(world.now, started + TIMEOUT / 3);
+    world.settle();
+    world.ok(sent);
+    world.ok(behind);
+    assert!(world.core.is_connected());
+    assert_eq!(world.server.log, ["1", "2"]);
+}
+
+/// Guards: X17.
+#[test]
+fn a_preferred_server_costs_no_write() {
+    let (mut world, sent) = returning_to_a();
+    stay_without_replies(&mut world, sent);
+    // The move is not continued after the next loss either.
+    let now = world.now;
+    world
+        .core
+        .relocation
+        .hosts
+        .handle_ended(now, &Disconnect::ClosedByServer);
+    world.cut();
+    assert!(!world.core.next_attempt().unwrap().delay.is_zero());
+}
+
+/// Guards: X17.
+#[test]
+fn a_removed_server_is_left_in_any_case() {
+    for (listed, leaves) in [(&["a", "b"], false), (&["a", "c"], true)] {
+        let (mut world, sent) = returning_to_a();
+        world.core.update_hosts(world.now, list(listed)).unwrap();
+        let mut ended = Ok(());
+        while world.core.is_moving() && ended.is_ok() {
+            ended = world.timeout();
+        }
+        assert_eq!(ended.is_err(), leaves, "{listed:?}");
+        assert!(world.poll(sent).is_none());
+    }
+}
+
+/// The client's server is in the new list, and the rule would have it move.
+/// Guards: X17.
+#[test]
+fn rebalancing_costs_no_write() {
+    let names: Vec<String> = (0..9).map(|number| format!("s{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).chain(["a"]).collect();
+    let moving = |seed| {
+        let mut world = World::new();
+        let hosts = Hosts::new(list(&["a"]), BackoffPolicy::default(), seed);
+        world.core.preset_hosts(hosts);
+        world.connect_next();
+        world.server.change("/n", false);
+        let sent = world.set("/n", "1");
+        world.deliver(usize::MAX);
+        world.core.update_hosts(world.now, list(&names)).unwrap();
+        world.core.is_moving().then_some((world, sent))
+    };
+    // Nine of ten clients move.
+    let (mut world, sent) = (0..100).find_map(moving).unwrap();
+    stay_without_replies(&mut world, sent);
+    // Without requests in flight it moves at once.
+    let (mut world, sent) = (0..100).find_map(moving).unwrap();
+    world.settle();
+    world.ok(sent);
+    assert!(!world.core.is_connected());
+    assert_ne!(world.connect_next().host, "a");
+}
+
+/// A caller's wish is not optional, also while a move that was optional is under way.
+/// Guards: X17.
+#[test]
+fn a_server_is_left_although_it_is_silent() {
+    for is_returning in [false, true] {
+        let (mut world, sent) = returning_to_a();
+        if !is_returning {
+            world.settle();
+            world.ok(sent);
+            world.connect_next();
+        }
+        let (write, read) = match is_returning {
+            true => (sent, None),
+            false => (world.set("/n", "2"), Some(world.get("/n", false))),
+        };
+        world.deliver(usize::MAX);
+        let started = world.now;
+        assert!(world.core.leave_server(world.now).is_some());
+        while world.timeout().is_ok() {}
+        assert_eq!(world.now, started + TIMEOUT / 3, "{is_returning}");
+        world.cut_for(&Disconnect::Moving);
+        assert_eq!(world.outcome(write), Some(Outcome::Unknown));
+        world.connect_next();
+        if let Some(read) = read {
+            world.ok(read);
+        }
+    }
+}
+
 /// Guards: X17.
 #[test]
 fn an_overdue_held_request_was_not_sent() {
@@ -115,15 +243,8 @@ fn an_overdue_held_request_was_not_sent() {
         version: -1,
     };
     let request = Request {
-        op: OpCode::SetData,
-        needs: OpSet::NONE,
-        path: "/n",
-        record: &record,
-        replay: Replay::Never,
-        watch: None,
         deadline: Some(world.now + Duration::from_millis(1)),
-        cleanup: false,
-        only_in: None,
+        ..Request::once(OpCode::SetData, "/n", &record)
     };
     let held_back = world.core.submit(world.now, &request).unwrap();
     world
@@ -334,4 +455,20 @@ fn a_missing_configuration_is_read_once() {
     };
     assert_eq!(reads(&world), 1);
     assert!(world.core.take_config_notice().is_some());
+}
+
+/// A failure that every attempt will have again, of each server there is.
+#[test]
+fn no_session_is_possible_where_all_refuse() {
+    let mut world = World::new();
+    let hosts = Hosts::new(list(&["a"]), BackoffPolicy::default(), 7);
+    world.core.preset_hosts(hosts);
+    world.core.check_unreachable();
+    assert!(world.core.poll_connect_verdict(Waker::noop()).is_none());
+    world
+        .core
+        .note_failure(world.now, &list(&["a"])[0], Disconnect::ServerSpeaksTls);
+    world.core.check_unreachable();
+    let verdict = world.core.poll_connect_verdict(Waker::noop());
+    assert!(verdict.is_some());
 }

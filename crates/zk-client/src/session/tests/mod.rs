@@ -4,6 +4,8 @@ mod abilities;
 mod crossings;
 mod following;
 mod hosts;
+mod leaving;
+mod limits;
 mod login;
 mod model;
 mod property;
@@ -13,6 +15,7 @@ mod requests;
 mod server;
 mod session;
 mod statistics;
+mod waiting;
 mod watches;
 
 use std::task::Waker;
@@ -242,6 +245,7 @@ impl World {
             deadline: None,
             cleanup: false,
             only_in: None,
+            room: None,
         };
         self.core
             .submit(self.now, &request)

@@ -370,6 +370,7 @@ impl Real {
             deadline: None,
             cleanup: false,
             only_in: None,
+            room: None,
         };
         self.core
             .submit(self.now, &request)

@@ -2,6 +2,7 @@
 
 use zk_proto::records::ConnectResponse;
 use zk_proto::{ReplyHeader, SessionId, Zxid};
+use zk_transport::{BackoffPolicy, HostOrder, Hosts};
 
 use crate::session::tests::*;
 
@@ -140,4 +141,31 @@ fn the_quorum_search_ends() {
     closing.connect_read_only(another).unwrap();
     closing.core.close(closing.now);
     assert!(!closing.core.wants_read_write());
+}
+
+/// A read-only server that does not answer is left for the one with a quorum.
+/// Guards: A30, X17.
+#[test]
+fn a_quorum_move_loses_no_read() {
+    let mut world = World::new();
+    let hosts = vec!["zk1".parse().unwrap(), "zk2".parse().unwrap()];
+    world.core.preset_hosts(Hosts::ordered(
+        hosts,
+        HostOrder::AsGiven,
+        BackoffPolicy::default(),
+        7,
+    ));
+    assert_eq!(world.core.next_attempt().unwrap().host.host, "zk1");
+    world.server.change("/a", false);
+    world.connect_read_only(another).unwrap();
+    let read = world.get("/a", false);
+    let started = world.now;
+    world.core.move_to(world.now, "zk2".parse().unwrap(), None);
+    let parked = world.set("/a", "1");
+    while world.timeout().is_ok() {}
+    assert!(world.now > started && world.now <= started + TIMEOUT / 3);
+    world.cut_for(&Disconnect::Moving);
+    assert_eq!(world.connect_next().host, "zk2");
+    world.ok(read);
+    world.ok(parked);
 }

@@ -148,15 +148,8 @@ fn deadlines_keep_the_order_of_replies() {
         version: -1,
     };
     let request = |deadline| Request {
-        op: OpCode::SetData,
-        needs: OpSet::NONE,
-        path: "/a",
-        record: &record,
-        replay: Replay::Never,
-        watch: None,
         deadline,
-        cleanup: false,
-        only_in: None,
+        ..Request::once(OpCode::SetData, "/a", &record)
     };
     let late = world.core.submit(world.now, &request(Some(due))).unwrap();
     let next = world.get("/a", false);
@@ -534,6 +527,7 @@ fn many_deadlines_are_checked_together() {
                 deadline: Some(start + Duration::from_millis(1_000 + n)),
                 cleanup: false,
                 only_in: None,
+                room: None,
             };
             world.core.submit(world.now, &request).unwrap()
         })

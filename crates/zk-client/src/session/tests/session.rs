@@ -1,5 +1,7 @@
 //! Sessions that end, and the client's end.
 
+use zk_transport::ping_interval;
+
 use crate::ops::cleanup::Target;
 use crate::session::tests::*;
 
@@ -74,6 +76,190 @@ fn an_unserved_session_expires_locally() {
     assert_eq!(world.core.state(), State::Expired { epoch: 1 });
 }
 
+#[test]
+fn only_a_servers_answer_proves_an_end() {
+    for is_answered in [false, true] {
+        let mut world = World::connected();
+        assert!(!world.core.is_proven_over(1));
+        world.cut();
+        if is_answered {
+            world.server.expire_next = true;
+            world.connect();
+        } else {
+            world.now = world.core.session.expires_at();
+            world.core.handle_timeout(world.now);
+        }
+        assert_eq!(world.core.state(), State::Expired { epoch: 1 });
+        assert_eq!(world.core.is_proven_over(1), is_answered);
+        assert!(!world.core.is_proven_over(2));
+    }
+}
+
+/// What is not known of an earlier session is of no interest in the next one.
+#[test]
+fn an_end_is_proven_after_one_that_was_not() {
+    let mut world = World::connected();
+    world.cut();
+    world.now = world.core.session.expires_at();
+    world.core.handle_timeout(world.now);
+    assert!(!world.core.is_proven_over(1));
+    world.connect();
+    world.cut();
+    world.server.expire_next = true;
+    world.connect();
+    assert_eq!(world.core.state(), State::Expired { epoch: 2 });
+    assert!(world.core.is_proven_over(2));
+}
+
+/// What was not sent has created nothing that is to be deleted.
+#[test]
+fn an_unsent_creation_leaves_nothing() {
+    for knows in [true, false] {
+        let mut world = World::connected();
+        world.cut();
+        let create = world.create("/a");
+        let id = world.core.begin_cleanup("/a", Target::Persistent).unwrap();
+        world.core.set_creation(id, knows.then_some(create));
+        world.core.close(world.now);
+        while let Some(due) = world.core.poll_timeout() {
+            world.core.handle_timeout(due);
+        }
+        assert_eq!(world.core.poll_closed(Waker::noop()), Some(false));
+        let left = if knows { "" } else { "/a" };
+        assert_eq!(world.core.failed_cleanups(), left);
+    }
+}
+
+/// The driver is dropped with its runtime, and sends what it can.
+#[test]
+fn the_last_output_ends_the_session() {
+    for drains in [false, true] {
+        let mut world = World::connected();
+        if drains {
+            world.core.begin_cleanup("/a", Target::Persistent).unwrap();
+        }
+        world.core.close(world.now);
+        let sent = world.core.last_output(world.now, world.written);
+        world.server.receive(&sent);
+        assert_eq!(world.server.arrived, [OpCode::CloseSession]);
+    }
+    let mut world = World::connected();
+    assert!(world.core.last_output(world.now, world.written).is_empty());
+    // A part of a frame may be on its way.
+    world.core.close(world.now);
+    let sent = world.core.last_output(world.now, world.written - 1);
+    assert!(sent.is_empty());
+}
+
+#[test]
+fn an_idle_client_releases_its_room() {
+    let mut world = World::connected();
+    world.core.wakeups.wakers.reserve(1000);
+    world.tick();
+    assert!(world.core.wakeups.wakers.capacity() < 1000);
+}
+
+#[test]
+fn the_states_have_names() {
+    let session = zk_proto::SessionId(1);
+    let until = Instant::now();
+    let states = [
+        (State::Connecting, "connecting"),
+        (State::Connected { session, epoch: 1 }, "connected"),
+        (State::ConnectedReadOnly { epoch: 1 }, "connected_read_only"),
+        (State::Suspended { until }, "suspended"),
+        (State::Expired { epoch: 1 }, "expired"),
+        (State::AuthFailed, "auth_failed"),
+        (State::Closed, "closed"),
+    ];
+    for (state, name) in states {
+        assert_eq!(state.as_str(), name);
+        let serves = name.starts_with("connected");
+        assert_eq!(state.is_connected(), serves, "{name}");
+    }
+}
+
+/// The rest of the time is for the end of the session.
+#[test]
+fn clean_ups_have_most_of_the_time() {
+    let mut world = World::connected();
+    world.core.begin_cleanup("/a", Target::Persistent).unwrap();
+    world.core.close(world.now);
+    let until = world.core.poll_timeout().unwrap();
+    assert_eq!(until, world.now + Duration::from_secs(3) * 3 / 4);
+    world.core.handle_timeout(until - Duration::from_millis(1));
+    assert!(!world.core.has_output());
+    world.core.handle_timeout(until);
+    world.deliver(usize::MAX);
+    assert_eq!(world.server.arrived, [OpCode::CloseSession]);
+    world.settle();
+    assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
+    assert_eq!(world.core.failed_cleanups(), "/a");
+}
+
+/// The session is closed when the last has ended.
+#[test]
+fn clean_ups_end_one_by_one() {
+    let mut world = World::connected();
+    let begin = |path| world.core.begin_cleanup(path, Target::Persistent).unwrap();
+    let ids = ["/a", "/b", "/c"].map(begin);
+    world.core.close(world.now);
+    for id in ids {
+        world.settle();
+        assert_eq!(world.core.poll_closed(Waker::noop()), None);
+        world.core.end_cleanup(world.now, id, true);
+    }
+    world.settle();
+    assert_eq!(world.core.poll_closed(Waker::noop()), Some(true));
+    assert_eq!(world.core.failed_cleanups(), "");
+}
+
+/// The stream broke its framing before it was one of this protocol.
+#[test]
+fn another_program_is_recognized_at_once() {
+    let said = |bytes: &[u8], is_open: bool| {
+        let mut world = World::new();
+        world.begin();
+        if is_open {
+            world.settle();
+        }
+        world.frames.extend(bytes);
+        world.receive().unwrap_err()
+    };
+    let http = said(b"HTTP/1.1 400 Bad Request", false);
+    assert!(matches!(http, Disconnect::NotZooKeeper(_)), "{http:?}");
+    assert!(http.to_string().contains("HTTP/1.1 400"), "{http}");
+    let alert = said(&[0x15, 0x03, 0x03, 0x00, 0x02], false);
+    assert!(matches!(alert, Disconnect::ServerSpeaksTls), "{alert:?}");
+    for is_open in [false, true] {
+        let negative = said(&[0xff; 20], is_open);
+        let of_stream = matches!(negative, Disconnect::NegativeLength(-1));
+        assert_eq!(of_stream, is_open, "{negative:?}");
+    }
+}
+
+#[test]
+fn a_panic_of_the_driver_is_reported() {
+    let mut world = World::connected();
+    assert!(!world.core.has_panicked());
+    world.core.handle_driver_panic("index out of bounds");
+    assert!(world.core.has_panicked());
+}
+
+/// A reader that waits for the end of a lease compares its deadline with the clock again.
+#[test]
+fn a_suspension_wakes_the_readers() {
+    let mut world = World::connected();
+    let reader = world.core.add_reader();
+    let state = world.core.poll_state(reader, Waker::noop());
+    assert_eq!(state, Some(world.core.state()));
+    assert_eq!(world.core.poll_state(reader, Waker::noop()), None);
+    let before = world.core.wakeups.wakers.len();
+    let suspended = Duration::from_secs(1);
+    world.core.handle_suspension(world.now, suspended);
+    assert_eq!(world.core.wakeups.wakers.len(), before + 1);
+}
+
 /// CURATOR-525: what was given up does not come back.
 /// Guards: B49.
 #[test]
@@ -113,10 +299,28 @@ fn closing_without_a_server_times_out() {
     let read = world.get("/a", false);
     world.core.close(world.now);
     let due = world.core.poll_timeout().unwrap();
-    assert!(due <= world.now + Duration::from_secs(3));
+    assert_eq!(due, world.now + Duration::from_secs(3));
     world.core.handle_timeout(due);
     assert_eq!(world.core.poll_closed(Waker::noop()), Some(false));
     assert!(matches!(world.poll(read), Some(Err(Failure::Closed(_)))));
+}
+
+/// Whatever is due while a client closes is done, or is not due: otherwise the driver's timer is always
+/// ready, and its task does not rest.
+#[test]
+fn an_outage_ends_no_closing_client() {
+    let mut world = World::connected();
+    let limit = TIMEOUT / 2;
+    world.core.preset_outage(None, Some(limit));
+    world.cut();
+    let end_of_outage = world.now + limit;
+    world.core.close(end_of_outage - Duration::from_millis(100));
+    world.core.handle_timeout(end_of_outage);
+    assert!(!world.core.is_over() && !world.core.has_given_up());
+    let due = world.core.poll_timeout().unwrap();
+    assert!(due > end_of_outage);
+    world.core.handle_timeout(due);
+    assert!(world.core.is_over());
 }
 
 /// The server's answer to a closeSession, with an error in it.
@@ -147,6 +351,9 @@ fn a_throttled_close_is_repeated() {
     let mut world = World::connected();
     refuse_close(&mut world, ErrorCode::ThrottledOp).unwrap();
     assert_eq!(world.core.poll_closed(Waker::noop()), None);
+    let pause = ping_interval(world.core.session.timeout());
+    assert_eq!(world.core.poll_link_timeout(), Some(world.now + pause));
+    world.core.handle_link_timeout(world.now).unwrap();
     assert!(!world.core.has_output(), "repeated at once");
     world.tick();
     world.settle();
@@ -252,6 +459,8 @@ fn a_replaced_session_expires_and_renews() {
         matches!(seen.last(), Some(State::Connected { epoch: 2, .. })),
         "{seen:?}"
     );
+    let statistics = world.core.statistics();
+    assert_eq!((statistics.sessions, statistics.expiries), (2, 1));
 }
 
 #[test]
@@ -272,6 +481,7 @@ fn a_read_of_one_session_stays_in_it() {
         deadline: None,
         cleanup: false,
         only_in: None,
+        room: None,
     };
     let resumed = world.core.submit(world.now, &request).unwrap();
     world.cut();
@@ -287,6 +497,7 @@ fn a_read_of_one_session_stays_in_it() {
         deadline: None,
         cleanup: false,
         only_in: None,
+        room: None,
     };
     let lost = world.core.submit(world.now, &request).unwrap();
     world.cut();

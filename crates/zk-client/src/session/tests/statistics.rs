@@ -2,6 +2,7 @@
 
 use zk_proto::{HostPort, SessionId, Zxid};
 
+use crate::session::counters::CounterSnapshot;
 use crate::session::statistics::RequestCounts;
 use crate::session::tests::*;
 
@@ -88,7 +89,9 @@ fn sessions_and_bytes_are_counted() {
         host: "zk1".into(),
         port: 2181,
     };
+    assert_eq!(world.core.server_name(), "");
     world.core.note_server(&server);
+    assert_eq!(world.core.server_name(), "zk1:2181");
     assert_eq!(world.core.statistics().server, None);
     world.connect();
     let first = world.core.statistics();
@@ -150,6 +153,36 @@ fn dropped_events_and_gaps_are_counted() {
     world.cut();
     world.connect();
     assert_eq!(world.core.statistics().watch_gaps, 1);
+}
+
+#[test]
+fn attempts_and_lookups_are_reported() {
+    let mut world = World::new();
+    let host = "zk1:2181".parse().unwrap();
+    assert_eq!([1, 2].map(|_| world.core.note_attempt(&host)), [1, 2]);
+    world.connect();
+    assert_eq!(world.core.note_attempt(&host), 1);
+    world.core.note_lookup("srv", "no such name".into());
+    assert!(world.core.failures().contains("srv: "));
+    assert!(world.core.failures().contains("no such name"));
+    world.core.note_lookup("srv", String::new());
+    assert_eq!(world.core.failures(), "");
+}
+
+/// An attempt that no server has accepted carries no bytes, and concerns no watch.
+#[test]
+fn a_failed_attempt_is_a_change() {
+    let mut world = World::connected();
+    let reader = world.core.add_reader();
+    let before = CounterSnapshot::default();
+    let (state, seen) = world.core.poll_changes(reader, &before).unwrap();
+    assert_eq!(state, Some(world.core.state()));
+    assert!(world.core.poll_changes(reader, &seen).is_none());
+    let refused = Disconnect::Dial("refused".into());
+    world.core.note_failed_connection(&refused);
+    let (state, seen) = world.core.poll_changes(reader, &seen).unwrap();
+    assert_eq!((state, seen.traffic.failed_connections), (None, 1));
+    assert!(world.core.poll_changes(reader, &seen).is_none());
 }
 
 #[test]

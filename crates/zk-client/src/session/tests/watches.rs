@@ -292,6 +292,40 @@ fn a_watch_being_set_is_not_removed() {
     assert!(world.server.data_watches.is_empty());
 }
 
+#[test]
+fn a_dropped_request_ends_no_others_watch() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let kept = world.get("/a", true);
+    world.settle();
+    let kept = world.watch(kept);
+    let dropped = world.get("/a", true);
+    world.deliver(usize::MAX);
+    world.core.abandon(world.now, dropped);
+    world.settle();
+    assert!(world.server.data_watches.has("/a", Mode::OneShot));
+    world.server.change("/a", false);
+    world.settle();
+    assert!(is_node(world.event(kept).as_ref()));
+}
+
+#[test]
+fn a_watch_of_children_is_removed_alone() {
+    let mut world = World::connected();
+    world.server.change("/a", false);
+    let data = world.get("/a", true);
+    let child = world.children("/a");
+    world.settle();
+    let (data, child) = (world.watch(data), world.watch(child));
+    world.core.unsubscribe(world.now, child);
+    world.settle();
+    assert!(world.server.child_watches.is_empty());
+    assert!(world.server.data_watches.has("/a", Mode::OneShot));
+    world.server.change("/a", false);
+    world.settle();
+    assert!(is_node(world.event(data).as_ref()));
+}
+
 /// Found by simulation: beside a recursive watch a persistent one is events_of of children by what that
 /// one says of each; one that no server guards says nothing.
 #[test]

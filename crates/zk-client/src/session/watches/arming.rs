@@ -61,3 +61,22 @@ impl Left {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_adds_up() {
+        let kinds = [WatchKind::Data, WatchKind::Persistent, WatchKind::Recursive];
+        for one in kinds {
+            for other in kinds {
+                let mut left = Left::of(one);
+                left.add(Left::of(other));
+                let has = |kind| one == kind || other == kind;
+                assert_eq!(left.persistent, has(WatchKind::Persistent));
+                assert_eq!(left.recursive, has(WatchKind::Recursive));
+            }
+        }
+    }
+}

@@ -102,3 +102,28 @@ impl WatchEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Metrics and logs have them.
+    #[test]
+    fn the_kinds_of_events_have_names() {
+        let kinds = [
+            NodeEventKind::Created,
+            NodeEventKind::Deleted,
+            NodeEventKind::DataChanged,
+            NodeEventKind::ChildrenChanged,
+        ];
+        let names = ["created", "deleted", "data_changed", "children_changed"];
+        assert_eq!(kinds.map(NodeEventKind::as_str), names);
+        for kind in kinds {
+            let event = NodeEvent::new(kind, "/a", None);
+            let watched = WatchEvent::Node(event.clone());
+            assert_eq!((watched.as_str(), watched.node()), ("node", Some(&event)));
+        }
+        let over = WatchEvent::SessionEnded;
+        assert_eq!((over.as_str(), over.node()), ("session_ended", None));
+    }
+}

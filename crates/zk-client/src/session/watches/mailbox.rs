@@ -106,3 +106,59 @@ impl Mailbox {
         self.dropped > 0 || matches!(self.notes.back(), Some(Note::Gap { .. }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note() -> Note {
+        Note::Gap { since: Zxid::ZERO }
+    }
+
+    #[test]
+    fn what_is_read_makes_room_for_more() {
+        let limits = MailboxLimits {
+            events: 9,
+            bytes: 4,
+        };
+        let of = |path: &str| Note::Node {
+            kind: NodeEventKind::Created,
+            path: Some(path.into()),
+            zxid: None,
+        };
+        let mut mailbox = Mailbox::default();
+        for _ in 0..3 {
+            assert!(mailbox.push(of("/a"), limits) && mailbox.push(of("/b"), limits));
+            let first = mailbox.pop("/").unwrap();
+            assert!(matches!(first, WatchEvent::Node(node) if node.path == "/a"));
+            assert!(mailbox.push(of("/c"), limits));
+            assert!(mailbox.pop("/").is_some() && mailbox.pop("/").is_some());
+            assert!(mailbox.is_empty());
+        }
+        assert!(!mailbox.push(of("/long"), limits));
+        let lagged = mailbox.pop("/");
+        assert_eq!(lagged, Some(WatchEvent::Lagged { dropped: 1 }));
+    }
+
+    /// A program may hold a million watches, and most of them have no unread event.
+    #[test]
+    fn a_read_mailbox_keeps_little_room() {
+        let limits = MailboxLimits {
+            events: 100,
+            bytes: 0,
+        };
+        let mut mailbox = Mailbox::default();
+        for (events, keeps) in [(1, true), (100, false)] {
+            for _ in 0..events {
+                assert!(mailbox.push(note(), limits));
+            }
+            for left in (0..events).rev() {
+                assert!(mailbox.pop("/a").is_some());
+                assert_eq!(mailbox.notes.len(), left);
+            }
+            assert_eq!(mailbox.notes.capacity() > 0, keeps, "{events} events");
+            assert!(mailbox.notes.capacity() <= IDLE_CAPACITY);
+            assert_eq!(mailbox.pop("/a"), None);
+        }
+    }
+}

@@ -35,6 +35,12 @@ pub(crate) use mailbox::MailboxLimits;
 /// Above this length, trees are compared instead of ancestors: see `recursive_over`.
 const ORDINARY_PATH: usize = 4096;
 
+/// Whether to look up each ancestor of a path takes less than to compare the path with so many trees.
+fn has_fewer_ancestors(path: &str, trees: usize) -> bool {
+    let depth = path.bytes().filter(|byte| *byte == b'/').count();
+    depth <= trees && path.len() <= ORDINARY_PATH
+}
+
 #[derive(Debug)]
 pub(crate) struct Registry {
     table: Table,
@@ -166,8 +172,7 @@ impl Registry {
         if trees == 0 {
             return;
         }
-        let depth = path.bytes().filter(|byte| *byte == b'/').count();
-        if depth <= trees && path.len() <= ORDINARY_PATH {
+        if has_fewer_ancestors(path, trees) {
             let mut ancestor = Some(path);
             while let Some(at) = ancestor {
                 self.subscribed(WatchKind::Recursive, at, due);
@@ -274,5 +279,28 @@ impl Registry {
         self.table
             .get(id)
             .is_some_and(|sub| sub.place == Place::Abandoned && sub.is_read())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fewer_lookups_are_made() {
+        let long = "/a".repeat(ORDINARY_PATH / 2);
+        let too_long = format!("{long}b");
+        for (path, trees, ancestors) in [
+            ("/", 1, true),
+            ("/abc", 1, true),
+            ("/abc/d", 1, false),
+            ("/abc/d", 2, true),
+            (&long, ORDINARY_PATH / 2, true),
+            (&long, ORDINARY_PATH / 2 - 1, false),
+            (&too_long, ORDINARY_PATH, false),
+        ] {
+            let found = has_fewer_ancestors(path, trees);
+            assert_eq!(found, ancestors, "{} bytes, {trees} trees", path.len());
+        }
     }
 }

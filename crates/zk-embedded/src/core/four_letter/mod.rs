@@ -257,6 +257,11 @@ impl State {
             ));
             values.push(("synced_observers", observers.len().to_string()));
         }
+        let is_newer = self.options.behaviour().texts != Texts::ApacheOld;
+        if is_newer && self.member_count() > 1 {
+            let voters = (0..self.member_count()).filter(|&index| self.votes(index));
+            values.push(("quorum_size", voters.count().to_string()));
+        }
         let line = |(key, value): (&str, String)| format!("zk_{key}\t{value}\n");
         values.into_iter().map(line).collect()
     }

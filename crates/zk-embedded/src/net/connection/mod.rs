@@ -18,13 +18,14 @@ use tokio::time::Instant;
 
 use self::requests::{Batch, has_frame};
 use self::state::{Connection, End, SMALL_READ};
-use self::wait::{read, stopped, thawed, until};
+use self::wait::{read, until};
+pub(crate) use self::wait::{stopped, thawed};
 use crate::core::{ConnectionId, Peer};
 use crate::net::shared::{Shared, now};
 use crate::net::stream::Stream;
 
 /// A connection on which no handshake arrives for this long is closed, as on a real server.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve<S: Stream>(stream: S, shared: Arc<Shared>, member: usize, peer: Peer) {

@@ -41,6 +41,7 @@ impl<S: Stream> Connection<S> {
     pub(super) async fn emit_raw(&mut self, bytes: &[u8]) -> Result<(), End> {
         self.sent += 1;
         self.stream.write_all(bytes).await?;
+        self.stream.flush().await?;
         Ok(())
     }
 

@@ -30,13 +30,13 @@ pub(super) async fn until(due: Option<Instant>) {
 }
 
 /// Waits while the member is frozen.
-pub(super) async fn thawed(gate: &Watched) {
+pub(crate) async fn thawed(gate: &Watched) {
     if gate.get().frozen {
         gate.wait_for(|gate| !gate.frozen).await;
     }
 }
 
 /// Waits until the member is stopped.
-pub(super) async fn stopped(gate: &Watched) {
+pub(crate) async fn stopped(gate: &Watched) {
     gate.wait_for(|gate| !gate.running).await;
 }

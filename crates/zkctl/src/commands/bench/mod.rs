@@ -4,7 +4,6 @@
 //! process is killed, the servers delete them.
 
 mod latencies;
-mod progress;
 mod tally;
 mod workload;
 
@@ -22,8 +21,8 @@ use crate::output::Output;
 use crate::output::explain::explain;
 use crate::output::failure::Failure;
 use crate::output::notices::Notices;
+use crate::output::progress::Progress;
 use crate::signals::Signals;
-use progress::Progress;
 use tally::{Results, Tally};
 use workload::Operation;
 
@@ -82,10 +81,10 @@ async fn measure(
         }
         Ok::<_, Failure>(())
     };
-    let progress = Progress::new(args.workload.name(), args.ops, notices);
+    let progress = Progress::new(args.workload.name(), Some(args.ops), notices);
     tokio::select! {
         joined = joining => joined?,
-        never = progress.show(&tally) => match never {},
+        never = progress.show(|| tally.done()) => match never {},
     };
     let seconds = started.elapsed().as_secs_f64();
     progress.hide();

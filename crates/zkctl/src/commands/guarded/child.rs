@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, IsTerminal};
-use std::process::{ExitStatus, Stdio};
+use std::io;
+use std::process::ExitStatus;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use rustix::process::{
 use tokio::process::{Child as Process, Command};
 
 use super::process_table::{self, Table};
-use crate::cli::credentials::SECRET_VARIABLES;
+use crate::cli::kerberos;
 
 /// The receiver of signals: a process or a process group. As text it has the form of the `kill`
 /// program's argument, which is negative for a group.
@@ -29,6 +29,15 @@ impl Target {
     pub(crate) fn pid(self) -> Pid {
         let (Target::Process(pid) | Target::Group(pid)) = self;
         pid
+    }
+
+    /// Whether the target has not ended.
+    pub(crate) fn exists(self) -> bool {
+        let found = match self {
+            Target::Process(pid) => test_kill_process(pid),
+            Target::Group(pid) => test_kill_process_group(pid),
+        };
+        found != Err(Errno::SRCH)
     }
 
     /// Sends a signal. A target that has ended is not an error.
@@ -89,33 +98,53 @@ pub(crate) struct Child {
     target_is_gone: bool,
 }
 
+/// The exit code of shells for a command that cannot be run.
+const CANNOT_RUN: u8 = 126;
+/// The exit code of shells for a command that does not exist.
+const NOT_FOUND: u8 = 127;
+
+/// The message and the exit code for a command that cannot be started.
+pub(crate) fn cannot_run(command: &[OsString], error: &io::Error) -> (String, u8) {
+    let program = command.first().map(|program| program.to_string_lossy());
+    let text = format!("cannot run {}: {error}", program.unwrap_or_default());
+    let code = match error.kind() {
+        io::ErrorKind::NotFound => NOT_FOUND,
+        _ => CANNOT_RUN,
+    };
+    (text, code)
+}
+
+/// A command with the variables of this process, without those in `secrets`.
+pub(crate) fn prepare(command: &[OsString], secrets: &[String]) -> io::Result<Command> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(io::Error::other("there is no command"));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    with_variables_of_this_process(&mut command, secrets);
+    Ok(command)
+}
+
+/// Gives the command the variables that this process was started with, without those in `secrets`.
+fn with_variables_of_this_process(command: &mut Command, secrets: &[String]) {
+    kerberos::restore(command.as_std_mut());
+    for variable in secrets {
+        command.env_remove(variable);
+    }
+}
+
 impl Child {
-    /// Starts the command, in a process group of its own unless `foreground` is set.
+    /// Starts a process, in a process group of its own unless `foreground` is set.
     pub(crate) fn spawn(
-        command: &[OsString],
+        mut command: Command,
         token: &str,
         foreground: bool,
-        credentials: bool,
+        secrets: &[String],
     ) -> io::Result<Self> {
-        let Some((program, arguments)) = command.split_first() else {
-            return Err(io::Error::other("there is no command"));
-        };
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env("ZK_FENCING_TOKEN", token)
-            .kill_on_drop(true);
-        if !credentials {
-            for variable in SECRET_VARIABLES {
-                command.env_remove(variable);
-            }
-        }
+        with_variables_of_this_process(&mut command, secrets);
+        command.env("ZK_FENCING_TOKEN", token).kill_on_drop(true);
         if !foreground {
             command.process_group(0);
-            if io::stdin().is_terminal() {
-                // A process that reads the terminal from the background would be stopped.
-                command.stdin(Stdio::null());
-            }
         }
         // A descendant whose parent ends becomes a child of this process, and so is still found.
         #[cfg(target_os = "linux")]
@@ -273,8 +302,9 @@ mod tests {
     use super::*;
 
     fn spawn(script: &str, foreground: bool) -> Child {
-        let command = ["sh", "-c", script].map(OsString::from);
-        Child::spawn(&command, "1", foreground, false).unwrap()
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Child::spawn(command, "1", foreground, &[]).unwrap()
     }
 
     /// One test for both cases, because every child of the test process counts as the command's.

@@ -1,27 +1,35 @@
-//! `lock` and `elect`: run a command only while a lock or a leadership is held.
+//! `lock` and `elect`: run a command only while a lock, a lease of a semaphore or a leadership is held, or
+//! hold it without a command.
 //!
 //! - [`wait`]: how long to try. [`contest`]: a lock or an election, and its guard.
+//! - [`place`]: the files by which a place in the queue outlives a crash.
 //! - [`child`]: the command and the processes it has started, found in the [`process_table`].
-//! - [`supervise`]: ends the command before the guard's deadline.
+//! - [`starter`]: the process that becomes the command, once the watchdog knows it.
+//! - [`hold`]: without a command. [`supervise`]: ends the command before the guard's deadline.
 //! - [`watchdog`]: a second process, which ends the command if this one is killed or stopped.
 
-mod child;
+pub(crate) mod child;
 mod contest;
+mod hold;
+pub(crate) mod place;
 mod process_table;
+pub(crate) mod starter;
 mod supervise;
 pub(crate) mod wait;
 pub(crate) mod watchdog;
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use zk_client::Client;
+use tokio::sync::Notify;
+use zk_client::{Client, Guid};
 
 use crate::cli::Command;
 use crate::cli::guarded::Guarded;
+use crate::output::Output;
 use crate::output::explain::explain_recipe;
 use crate::output::failure::Failure;
 use crate::output::notices::Notices;
@@ -30,14 +38,12 @@ use crate::output::terminal::visible_line;
 use crate::signals::{Signals, ended_by};
 use child::Child;
 use contest::{Contest, Held};
+use place::Place;
+use starter::Starter;
 use supervise::Supervision;
 use wait::Wait;
 use watchdog::Watchdog;
 
-/// The exit code of shells for a command that cannot be run.
-const CANNOT_RUN: u8 = 126;
-/// The exit code of shells for a command that does not exist.
-const NOT_FOUND: u8 = 127;
 /// How long to wait before a notice names the holder.
 const NOTICE_DELAY: Duration = Duration::from_millis(300);
 
@@ -78,16 +84,38 @@ pub(crate) struct Guarding<'a> {
     pub(crate) notices: &'a Notices,
     /// How long one request may take.
     pub(crate) timeout: Duration,
+    /// The id of a place that outlives a crash.
+    pub(crate) id: Option<Guid>,
 }
 
-/// Starts the watchdog for `lock` and `elect`.
-pub(crate) fn start_watchdog(command: &Command) -> Result<Option<Watchdog>, Failure> {
+/// Whether the command obtains a lock or a leadership.
+pub(crate) fn contends(command: &Command) -> bool {
     match command {
-        Command::Lock(_) | Command::Elect(_) => Watchdog::start()
-            .map(Some)
-            .map_err(|error| Failure::io("start the watchdog process", error)),
-        _ => Ok(None),
+        Command::Lock(_) => true,
+        Command::Elect(elect) => !elect.observe,
+        _ => false,
     }
+}
+
+/// Starts the watchdog for `lock` and `elect` with a command.
+pub(crate) fn start_watchdog(
+    command: &Command,
+    place: Option<&Place>,
+) -> Result<Option<Watchdog>, Failure> {
+    let program = match command {
+        Command::Lock(lock) => &lock.guarded.command,
+        Command::Elect(elect) => &elect.guarded.command,
+        _ => return Ok(None),
+    };
+    if program.is_empty() {
+        return Ok(None);
+    }
+    place
+        .map(Place::lock)
+        .transpose()
+        .and_then(Watchdog::start)
+        .map(Some)
+        .map_err(|error| Failure::io("start the watchdog process", error))
 }
 
 impl Guarding<'_> {
@@ -95,16 +123,17 @@ impl Guarding<'_> {
         self,
         command: Command,
         wait: Wait,
-        watchdog: Watchdog,
+        watchdog: Option<Watchdog>,
+        output: &mut Output,
         signals: &mut Signals,
     ) -> Result<Ended, Failure> {
         let (contest, guarded) = match command {
             Command::Lock(args) => {
-                let contest = Contest::lock(self.client, &args.guarded);
+                let contest = Contest::lock(self.client, &args, self.id);
                 (contest, args.guarded)
             }
             Command::Elect(args) => {
-                let contest = Contest::election(self.client, &args.guarded);
+                let contest = Contest::election(self.client, &args.guarded, self.id);
                 (contest, args.guarded)
             }
             _ => return Err(Failure::Usage("the command needs no lock".to_owned())),
@@ -118,9 +147,15 @@ impl Guarding<'_> {
         let Some(held) = obtained? else {
             return Ok(Ended::not_obtained(&guarded));
         };
+        let guard = async {
+            match watchdog {
+                Some(watchdog) => self.guard(&held, &guarded, watchdog, signals).await,
+                None => self.hold(&held, &guarded, output, signals).await,
+            }
+        };
         let ended = tokio::select! {
             biased;
-            ended = self.guard(&held, &guarded, watchdog, signals) => ended,
+            ended = guard => ended,
             never = self.report_changes() => match never {},
         };
         // A guard that is lost, or about to be, is released with the session.
@@ -221,7 +256,8 @@ impl Guarding<'_> {
                 }
             }
         };
-        if waited || contest.is_election() {
+        // Without a command, standard output says so.
+        if !guarded.command.is_empty() && (waited || contest.is_election()) {
             let word = if contest.is_election() {
                 "leading"
             } else {
@@ -267,11 +303,16 @@ impl Guarding<'_> {
         // Before the command starts: with SIGCHLD ignored, the system would discard its exit status.
         let mut children = signal(SignalKind::child()).map_err(uncaught)?;
         let token = held.token().to_string();
+        let cannot_start = |error| Failure::io("start the command", error);
+        // A process that reads the terminal from the background would be stopped.
+        let stdin = starter::stdin(guarded.foreground || !io::stdin().is_terminal());
+        let stdin = stdin.map_err(cannot_start)?;
+        let (starter, process) = Starter::new(&guarded.command).map_err(cannot_start)?;
         let spawned = Child::spawn(
-            &guarded.command,
+            process,
             &token,
             guarded.foreground,
-            guarded.keep_credentials,
+            &guarded.secret_variables,
         );
         let mut child = match spawned {
             Ok(child) => child,
@@ -279,15 +320,21 @@ impl Guarding<'_> {
         };
         let run = async |child: &mut Child| {
             watchdog.watch(child).await?;
+            if let Err(error) = starter.begin(stdin).await {
+                child.end().await;
+                return Ok(Err(error));
+            }
             let supervision = Supervision {
                 guard: held,
                 session_timeout: self.client.session().timeout,
                 notices: self.notices,
                 path: &path,
+                has_place: self.id.is_some(),
+                unwatched: Notify::new(),
             };
             tokio::select! {
                 biased;
-                ended = supervision.run(child, &mut children, signals) => ended,
+                ended = supervision.run(child, &mut children, signals) => ended.map(Ok),
                 never = supervision.inform(&mut watchdog) => match never {},
             }
         };
@@ -295,24 +342,16 @@ impl Guarding<'_> {
         watchdog.dismiss().await;
         let ended = ended.map_err(|error| Failure::io("supervise the command", error))?;
         Ok(match ended {
-            supervise::Outcome::Lost => Ended::lost(guarded),
-            supervise::Outcome::Exited(status) => Ended::with(exit_code(status)),
+            Ok(supervise::Outcome::Lost) => Ended::lost(guarded),
+            Ok(supervise::Outcome::Exited(status)) => Ended::with(exit_code(status)),
+            Err(error) => self.cannot_run(guarded, &error),
         })
     }
 
     fn cannot_run(&self, guarded: &Guarded, error: &io::Error) -> Ended {
-        let program = guarded
-            .command
-            .first()
-            .map(|program| program.to_string_lossy());
-        self.notices.say(format_args!(
-            "cannot run {}: {error}",
-            program.unwrap_or_default()
-        ));
-        Ended::with(match error.kind() {
-            io::ErrorKind::NotFound => NOT_FOUND,
-            _ => CANNOT_RUN,
-        })
+        let (text, code) = child::cannot_run(&guarded.command, error);
+        self.notices.say(text);
+        Ended::with(code)
     }
 
     /// Releases the guard. If that takes too long, or a signal arrives, closing the session releases it.
@@ -332,7 +371,7 @@ impl Guarding<'_> {
     }
 }
 
-fn exit_code(status: std::process::ExitStatus) -> u8 {
+pub(crate) fn exit_code(status: std::process::ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => u8::try_from(code).unwrap_or(u8::MAX),

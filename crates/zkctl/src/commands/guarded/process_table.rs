@@ -56,6 +56,11 @@ impl Table {
         Table(numbers.filter_map(process).collect())
     }
 
+    /// Whether the system lists no process.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The descendants of `root`, except the processes `except` and their descendants.
     pub(crate) fn below(&self, root: Pid, except: &[Process]) -> Vec<Process> {
         let mut children = HashMap::<i32, Vec<&Process>>::new();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Raw;
 use tokio::signal::unix;
+use tokio::sync::Notify;
 use zk_recipes::{Guard, GuardLost};
 
 use super::child::{Child, POLL};
@@ -38,6 +39,11 @@ pub(super) struct Supervision<'a> {
     pub(super) session_timeout: Duration,
     pub(super) notices: &'a Notices,
     pub(super) path: &'a str,
+    /// Whether the place outlives this process, so that the command must not: another zkctl would start it a
+    /// second time.
+    pub(super) has_place: bool,
+    /// The watchdog has ended, and the command has to.
+    pub(super) unwatched: Notify,
 }
 
 /// The progress of ending the command.
@@ -117,6 +123,12 @@ impl Supervision<'_> {
                         _ => Stage::Terminating(Some(Instant::now() + GRACE)),
                     };
                 }
+                () = self.unwatched.notified() => {
+                    if matches!(stage, Stage::Running) {
+                        self.end(child, "the watchdog process has ended");
+                        stage = Stage::Terminating(Some(Instant::now() + GRACE));
+                    }
+                }
                 signal = signals.next() => self.forward(child, signal),
                 _ = children.recv() => child.reap(),
                 () = tokio::time::sleep(POLL), if polls => {
@@ -149,24 +161,34 @@ impl Supervision<'_> {
     }
 
     /// Sends the guard's deadline to the watchdog, repeatedly: if this process is stopped, the watchdog
-    /// ends the command before the deadline.
+    /// ends the command before the deadline. If the watchdog ends, a command with a place is ended.
     pub(super) async fn inform(&self, watchdog: &mut Watchdog) -> Infallible {
         while let Some(deadline) = self.guard.deadline() {
             // After this process would have acted, and before the deadline.
             let late = deadline.checked_sub(self.session_timeout / 60);
-            if watchdog.extend(late.unwrap_or(deadline)).await.is_err() {
+            let sent = watchdog.extend(late.unwrap_or(deadline)).await;
+            let has_ended = tokio::select! {
+                biased;
+                () = watchdog.ended(), if sent.is_ok() => true,
+                () = tokio::time::sleep(self.session_timeout / 12), if sent.is_ok() => false,
+                else => true,
+            };
+            if has_ended && self.has_place {
+                self.unwatched.notify_one();
+                break;
+            }
+            if has_ended {
                 self.notices
                     .say("the watchdog process has ended: if this process is stopped, the command runs on");
                 break;
             }
-            tokio::time::sleep(self.session_timeout / 12).await;
         }
         std::future::pending().await
     }
 
     /// When to take the next step.
     ///
-    /// The guard's deadline is nine tenths of the session's timeout after the last message that is known
+    /// The guard's deadline is eleven twelfths of the session's timeout after the last message that is known
     /// to have reached a quorum, and at least four tenths away while the ensemble answers. Reconnecting
     /// extends it; a connection on which no server answers does not.
     fn due(&self, stage: Stage) -> Option<Instant> {

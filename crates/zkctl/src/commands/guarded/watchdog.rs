@@ -4,13 +4,17 @@
 //! zkctl sends lines through a pipe: first the process or process group to end, then deadlines by the
 //! monotonic clock, which is the same in all processes. Each deadline replaces the one before, while
 //! zkctl holds the lock. The watchdog ends the command at the last deadline, or at the end of the pipe,
-//! which the operating system closes when zkctl ends in any way. The line `done` dismisses it. If zkctl
-//! is killed between the start of the command and the first line, the watchdog does not know the command.
+//! which the operating system closes when zkctl ends in any way. The line `done` dismisses it. The command
+//! begins after the first line is in the pipe (see [`starter`](super::starter)).
 //!
 //! With each line the watchdog records the processes that the command has started, because after the end
 //! of zkctl those whose parents have ended could not be found (Linux; elsewhere only the process group
 //! is ended).
+//!
+//! With `--session-file` its standard output is a locked file, so that the lock stays until the watchdog has
+//! ended, and with it the command.
 
+use std::fs::File;
 use std::io::{self, BufRead};
 use std::process::{ExitCode, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -40,15 +44,15 @@ pub(crate) struct Watchdog {
 
 impl Watchdog {
     /// Starts the process. Called before zkctl waits for the lock, because this program's file may be
-    /// replaced meanwhile.
-    pub(crate) fn start() -> io::Result<Self> {
+    /// replaced meanwhile. `lock` stays open until the process has ended.
+    pub(crate) fn start(lock: Option<File>) -> io::Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .arg(SUBCOMMAND)
             // The watchdog needs neither the credentials nor any other setting.
             .env_clear()
             .process_group(0)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(lock.map_or_else(Stdio::null, Stdio::from))
             .stderr(Stdio::null())
             .spawn()?;
         let pipe = process
@@ -77,6 +81,15 @@ impl Watchdog {
         let clock = monotonic();
         let left = deadline.saturating_duration_since(Instant::now());
         self.send(&(clock + left).as_nanos().to_string()).await
+    }
+
+    /// Waits for the end of the process.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(crate) async fn ended(&mut self) {
+        // An error means that the process is not a child of this one any more.
+        let _ = self.process.wait().await;
     }
 
     async fn send(&mut self, line: &str) -> io::Result<()> {
@@ -125,9 +138,14 @@ pub(crate) fn main() -> ExitCode {
     if is_dismissed(&lines, || family.record(target)) {
         return ExitCode::SUCCESS;
     }
-    match target.map(|target| family.end(target)) {
-        None | Some(Ok(())) => ExitCode::SUCCESS,
-        Some(Err(_)) => ExitCode::FAILURE,
+    let Some(target) = target else {
+        return ExitCode::SUCCESS;
+    };
+    let ended = family.end(target);
+    family.wait_for_end(target);
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -193,6 +211,21 @@ impl Family {
         }
         sent.and(target.send(Signal::KILL))
             .and(self.send_to_known(Signal::KILL))
+    }
+
+    /// Waits until the processes have ended. A process that is not waited for by its parent has ended, too.
+    fn wait_for_end(&self, target: Target) {
+        loop {
+            let table = Table::read();
+            let is_running = match table.is_empty() {
+                true => target.exists(),
+                false => self.known.iter().any(|process| table.has(process)),
+            };
+            if !is_running {
+                return;
+            }
+            thread::sleep(child::POLL);
+        }
     }
 
     fn send_to_known(&self, signal: Signal) -> io::Result<()> {

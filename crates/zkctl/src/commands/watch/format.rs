@@ -8,7 +8,7 @@ use crate::output::session_changes::Change;
 use crate::output::terminal::visible_line;
 use crate::output::timestamp;
 
-fn word(kind: NodeEventKind) -> &'static str {
+pub(super) fn word(kind: NodeEventKind) -> &'static str {
     match kind {
         NodeEventKind::Created => "created",
         NodeEventKind::Deleted => "deleted",
@@ -140,6 +140,40 @@ mod tests {
             (&object["type"], &object["since"]),
             (&json!("gap"), &json!("0x1f"))
         );
+    }
+
+    /// The keys of the other kinds are tested in `tests/manners`.
+    #[test]
+    fn rare_lines_have_the_documented_keys() {
+        let document = include_str!("../../../OUTPUT.md");
+        let session = zk_client::SessionId(1);
+        for entry in [
+            event(WatchEvent::Gap { since: Zxid(1) }),
+            event(WatchEvent::Lagged { dropped: 1 }),
+            Entry::Session(Change::ConnectionLost),
+            Entry::Session(Change::ConnectionRestored),
+            Entry::Session(Change::SessionExpired { epoch: 1 }),
+            Entry::Session(Change::SessionRenewed { session }),
+        ] {
+            let object = as_json(&entry, false);
+            let kind = object["type"].as_str().unwrap();
+            let is_row = |line: &&str| {
+                line.starts_with("| `watch`: ") && line.contains(&format!("`{kind}`"))
+            };
+            let row = document.lines().find(is_row).expect(kind);
+            let keys = row
+                .rsplit('|')
+                .nth(1)
+                .unwrap()
+                .split('`')
+                .skip(1)
+                .step_by(2);
+            let mut keys: Vec<_> = keys.collect();
+            keys.sort_unstable();
+            let mut found: Vec<_> = object.as_object().unwrap().keys().collect();
+            found.sort_unstable();
+            assert_eq!(found, keys, "{kind}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! `watch`: reports the changes of znodes until interrupted.
+//! `watch`: reports the changes of znodes until interrupted, or runs a command for them.
 
 mod entry;
 mod format;
+mod handler;
 mod one_shot;
+mod pending;
 
 use std::pin::pin;
 use std::process::ExitCode;
@@ -10,15 +12,17 @@ use std::process::ExitCode;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use zk_client::{Client, ErrorKind, WatchEvent, WatchMode};
+use zk_recipes::{GapCause, PersistentEvent, PersistentWatch};
 
 use crate::cli::znode::Watch;
-use crate::output::explain::explain;
+use crate::output::explain::explain_recipe;
 use crate::output::failure::Failure;
 use crate::output::notices::Notices;
 use crate::output::session_changes::{Change, Changes};
 use crate::output::{Output, reader_gone, timestamp};
 use entry::{Entry, Report};
 use format::{as_json, as_text};
+use handler::Handler;
 use one_shot::End;
 
 /// How many reports the tasks may be ahead of what is written. Beyond that the client's buffers fill,
@@ -36,11 +40,17 @@ pub(super) async fn watch(
     } else {
         WatchMode::Persistent
     };
+    let mut handler = Handler::of(&args, notices);
     let (sender, mut reports) = mpsc::channel(QUEUE_LENGTH);
     // Dropping the set aborts the tasks.
     let mut tasks = JoinSet::new();
-    for path in args.paths {
-        tasks.spawn(watch_path(client.clone(), path, mode, sender.clone()));
+    for path in &args.paths {
+        tasks.spawn(watch_path(
+            client.clone(),
+            path.clone(),
+            mode,
+            sender.clone(),
+        ));
     }
     drop(sender);
     let mut states = client.states();
@@ -83,8 +93,16 @@ pub(super) async fn watch(
                 None if failed => return Err(Failure::Reported),
                 None => return Err(Failure::Failed("the watch has ended".to_owned())),
             },
-            failure = &mut reader => return Err(failure),
+            code = handler.run(), if handler.has_command() => return Ok(ExitCode::from(code?)),
+            failure = &mut reader, if !handler.has_command() => return Err(failure),
         };
+        if handler.has_command() {
+            match &entry {
+                Entry::Session(change) => notices.say(change.text()),
+                entry => handler.add(entry),
+            }
+            continue;
+        }
         if output.is_json() {
             output.json(&as_json(&entry, args.recursive)).await?;
         } else {
@@ -101,13 +119,27 @@ pub(super) async fn watch(
 
 /// Watches a znode, in every session, until the receiver is dropped or the server refuses.
 async fn watch_path(client: Client, path: String, mode: WatchMode, reports: mpsc::Sender<Report>) {
-    let mut again = false;
-    let mut arming = client.clone();
-    loop {
-        let mut events = match arming.watch(&path, mode).await {
-            Ok(events) => events,
-            Err(error) if error.kind() == ErrorKind::Unimplemented => {
-                let why = Report::OneShotOnly(explain(&error));
+    let mut events = PersistentWatch::new(&client, &path, mode);
+    while let Some(event) = events.next().await {
+        let armed = |again| Entry::Armed {
+            path: path.clone(),
+            again,
+            one_shot: false,
+        };
+        let event = match event {
+            Ok(PersistentEvent::Armed) => Ok(armed(false)),
+            // The end of the session is reported once, from the client's states.
+            Ok(PersistentEvent::Gap(GapCause::NewSession)) => Ok(armed(true)),
+            Ok(PersistentEvent::Node(event)) => Err(WatchEvent::Node(event)),
+            Ok(PersistentEvent::Gap(GapCause::Reconnected { since })) => {
+                Err(WatchEvent::Gap { since })
+            }
+            Ok(PersistentEvent::Gap(GapCause::Lagged { dropped })) => {
+                Err(WatchEvent::Lagged { dropped })
+            }
+            Ok(PersistentEvent::Gap(_)) => continue,
+            Err(error) if error.kind() == Some(ErrorKind::Unimplemented) => {
+                let why = Report::OneShotOnly(explain_recipe(&error));
                 if reports.send(why).await.is_ok()
                     && let End::Failed(text) =
                         one_shot::watch_path(&client, &path, mode, &reports).await
@@ -118,34 +150,16 @@ async fn watch_path(client: Client, path: String, mode: WatchMode, reports: mpsc
             }
             Err(error) => {
                 // An error means that the command has ended.
-                let _ = reports.send(Report::Failed(explain(&error))).await;
+                let _ = reports.send(Report::Failed(explain_recipe(&error))).await;
                 return;
             }
         };
-        let path = || path.clone();
-        let armed = Entry::Armed {
-            path: path(),
-            again,
-            one_shot: false,
-        };
-        if reports.send(Report::Entry(armed)).await.is_err() {
+        let entry = event.unwrap_or_else(|event| Entry::Event {
+            path: path.clone(),
+            event,
+        });
+        if reports.send(Report::Entry(entry)).await.is_err() {
             return;
         }
-        while let Some(event) = events.next().await {
-            // The end of the session is reported once, from the client's states.
-            if event == WatchEvent::SessionEnded {
-                break;
-            }
-            let event = Entry::Event {
-                path: path(),
-                event,
-            };
-            if reports.send(Report::Entry(event)).await.is_err() {
-                return;
-            }
-        }
-        again = true;
-        // There may be no server for a long time.
-        arming = client.with_deadline(None);
     }
 }

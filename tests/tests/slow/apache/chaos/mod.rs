@@ -1,9 +1,9 @@
 //! Sixteen clients, an ensemble of three, and everything that goes wrong with servers and networks.
 //! What took effect is judged by what the servers have logged.
 //!
-//! One minute, or as long as `cargo xtask chaos --minutes N [--seed S]` says. The seed decides the
-//! faults and the operations, not when they meet. [`partitions`] has the same work, and locks, in a
-//! network that is cut.
+//! One minute, half of it on a release that is not the newest, or as long as
+//! `cargo xtask chaos --minutes N [--seed S]` says. The seed decides the faults and the operations, not
+//! when they meet. [`partitions`] has the same work, and locks, in a network that is cut.
 
 #![allow(
     unreachable_pub,
@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::common::{NO_LIMIT, blocking};
+use crate::common::{NO_LIMIT, blocking, rounds};
 use faults::Faults;
 use load::Load;
 use outages::Fault;
@@ -66,8 +66,9 @@ struct Run {
 #[derive(Clone, Debug)]
 struct Suspicion {
     what: String,
-    /// The transaction that it is about, if that is known.
-    zxid: Option<i64>,
+    /// The transactions that it is about, and those that changed the same znodes before; none if they
+    /// are not known.
+    zxids: Vec<i64>,
 }
 
 impl Run {
@@ -86,13 +87,13 @@ impl Run {
 
     /// Notes what must not happen as long as no server loses anything, as some releases do
     /// ([`zk_tests::Srvr::keeps_transactions`]), about this transaction if it is about one.
-    fn suspicion(&self, zxid: Option<i64>, what: impl fmt::Display) {
+    fn suspicion(&self, zxids: Vec<i64>, what: impl fmt::Display) {
         let mut suspicions = self
             .suspicions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let what = what.to_string();
-        suspicions.push(Suspicion { what, zxid });
+        suspicions.push(Suspicion { what, zxids });
     }
 
     fn take_suspicions(&self) -> Vec<Suspicion> {
@@ -117,12 +118,12 @@ static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(())
 
 /// How long, which is `seconds` unless `ZK_CHAOS_SECONDS` says otherwise (of `kind` "CHAOS"), and with
 /// which seed.
-fn plan(kind: &str, seconds: u64) -> (Duration, u64) {
+fn plan(kind: &str, seconds: usize) -> (Duration, u64) {
     let number = |name: &str| {
         let number = std::env::var(format!("ZK_{kind}_{name}")).ok();
         number.map(|n| n.parse::<u64>().unwrap())
     };
-    let seconds = number("SECONDS").unwrap_or(seconds);
+    let seconds = number("SECONDS").unwrap_or(seconds as u64);
     let seed = number("SEED").unwrap_or_else(|| fastrand::u64(..));
     (Duration::from_secs(seconds), seed)
 }
@@ -150,7 +151,7 @@ async fn unrooted(hosts: &str) -> Client {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn acknowledged_writes_and_sessions_last() {
     let _turn = ONE_AT_A_TIME.lock().await;
-    let (length, seed) = plan("CHAOS", 60);
+    let (length, seed) = plan("CHAOS", rounds(60, 30));
     let mut rng = fastrand::Rng::with_seed(seed);
     let ensemble = blocking(|| Ensemble::start(SERVERS, ServerOptions::default()).unwrap());
     let version = blocking(|| ensemble.leader().unwrap().srvr().unwrap().version);

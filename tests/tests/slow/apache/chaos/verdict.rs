@@ -138,6 +138,13 @@ impl Log {
         zxids
     }
 
+    /// This transaction, and those that created or deleted the znode before it.
+    fn of_znode(&self, path: &str, zxid: i64) -> Vec<i64> {
+        let of_path = self.names.get(path).into_iter().flatten().copied();
+        let before = of_path.filter(|at| *at < zxid);
+        before.chain([zxid]).collect()
+    }
+
     /// When and in which session this took effect.
     fn of(&self, attempt: &Attempt) -> &[(i64, i64)] {
         let map = match attempt.op {
@@ -201,19 +208,20 @@ impl Verdict {
     }
 
     /// Decides what the suspicions are. A loss excuses those about transactions of its epoch and of the
-    /// epochs beside it, for a server loses one while a leader is replaced, and those that are about no
-    /// known transaction. Of servers that keep their transactions, a loss excuses nothing: it is a
+    /// epochs beside it, for a server loses one while a leader is replaced, those about znodes that were
+    /// created or deleted in these epochs, and those that are about no known transaction. Of servers that keep their transactions, a loss excuses nothing: it is a
     /// violation itself.
     fn settle(&mut self, servers_keep_transactions: bool, run: &Run) {
         let has_lost = self.lost_by_servers > 0 || !self.diverged.is_empty();
         if has_lost && servers_keep_transactions {
             run.violation(&self);
         }
-        for Suspicion { what, zxid } in run.take_suspicions() {
-            let is_near = zxid.is_none_or(|zxid| {
-                let near = epoch(zxid) - 1..=epoch(zxid) + 1;
+        for Suspicion { what, zxids } in run.take_suspicions() {
+            let is_near = |zxid: &i64| {
+                let near = epoch(*zxid) - 1..=epoch(*zxid) + 1;
                 self.epochs.range(near).next().is_some()
-            });
+            };
+            let is_near = zxids.is_empty() || zxids.iter().any(is_near);
             if has_lost && !servers_keep_transactions && is_near {
                 self.excused.push(what);
             } else {
@@ -268,7 +276,14 @@ impl Verdict {
                 Fate::NotSent | Fate::Rejected => times == 0,
             };
             if !right {
-                run.violation(format!("{op:?} {id}, {fate:?}, is logged {times} times"));
+                let what = format!("{op:?} {id}, {fate:?}, is logged {times} times");
+                match (op, fate, logged) {
+                    // A server logs a deletion, and refuses it when it finds that it has lost the znode.
+                    (Op::Delete, Fate::Rejected, [(zxid, _)]) => {
+                        run.suspicion(log.of_znode(id, *zxid), what);
+                    }
+                    _ => run.violation(what),
+                }
             }
             for (zxid, session) in logged {
                 if attempt.session.is_some_and(|own| own.0 != *session) {
@@ -345,7 +360,7 @@ fn judge_registers(attempts: &[Attempt], truth: &Tree, run: &Run) {
             if version > certain + possible {
                 run.violation(what);
             } else if version < certain {
-                run.suspicion(None, what);
+                run.suspicion(Vec::new(), what);
             }
         }
     }
@@ -383,7 +398,8 @@ fn judge_watch(seen: &[Seen], log: &Log, run: &Run) {
             Some(last) => {
                 for (at, (kind, missed)) in log.watched.range(last + 1..zxid) {
                     let what = format!("{kind:?} {missed} was not delivered, {path} after it was");
-                    run.suspicion(Some(*at), what);
+                    // A server that has lost the creation has no deletion to report, however late.
+                    run.suspicion(log.of_znode(missed, *at), what);
                 }
             }
             // What came before the first event lies in the gap before it.

@@ -142,7 +142,7 @@ pub async fn one_shots(zk: Client, other: usize, run: Arc<Run>) {
         };
         if epoch == last.0 && zk.session().epoch == epoch && stat.version < last.1 {
             run.suspicion(
-                None,
+                Vec::new(),
                 format!(
                     "{path} was read with version {} after {}",
                     stat.version, last.1

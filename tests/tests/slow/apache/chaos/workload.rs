@@ -182,7 +182,7 @@ impl Worker {
                 if excused != Some(error.kind()) {
                     let why = "refused without a reason";
                     self.run
-                        .suspicion(None, format!("{op:?} {id}: {error} ({why})"));
+                        .suspicion(Vec::new(), format!("{op:?} {id}: {error} ({why})"));
                 }
                 Fate::Rejected
             }
@@ -320,7 +320,7 @@ impl Worker {
         {
             let what = format!("version {} of {}", stat.version, self.set.path);
             self.run
-                .suspicion(None, format!("{what} was read after {known}"));
+                .suspicion(Vec::new(), format!("{what} was read after {known}"));
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Delete,
     DeleteVersion,
     Multi,
+    /// A transaction with retries.
+    MultiRetried,
     Fenced,
     Get,
     Exists,
@@ -34,7 +36,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 19] = [
+    pub(crate) const ALL: [Kind; 20] = [
         Kind::Create,
         Kind::CreateEphemeral,
         Kind::CreateSequential,
@@ -44,6 +46,7 @@ impl Kind {
         Kind::Delete,
         Kind::DeleteVersion,
         Kind::Multi,
+        Kind::MultiRetried,
         Kind::Fenced,
         Kind::Get,
         Kind::Exists,
@@ -67,6 +70,7 @@ impl Kind {
                 | Kind::Set
                 | Kind::SetVersion
                 | Kind::Multi
+                | Kind::MultiRetried
                 | Kind::Fenced
         )
     }

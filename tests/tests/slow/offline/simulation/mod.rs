@@ -11,10 +11,10 @@
 )]
 
 mod checker;
-mod faults;
+pub(super) mod faults;
 mod followers;
 mod guards;
-mod history;
+pub(super) mod history;
 mod link;
 mod load;
 mod many;
@@ -22,14 +22,15 @@ mod network;
 mod pipe;
 mod restored;
 mod rooted;
-mod run;
-mod scene;
+pub(super) mod run;
+pub(super) mod scene;
+mod settings;
 mod sick;
 mod split;
 mod suspended;
 mod wire;
 mod workload;
-mod world;
+pub(super) mod world;
 
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ const BUDGET: Duration = Duration::from_secs(72);
 /// Seeds that broke a promise once.
 const REGRESSIONS: [u64; 8] = [4, 12, 29, 37, 394, 1_254, 1_761, 2_876];
 
-fn number(variable: &str) -> Option<u64> {
+pub(super) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 

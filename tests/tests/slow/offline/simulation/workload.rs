@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use zk_client::{Error, ErrorKind, WatchMode};
+use zk_client::{Error, ErrorKind, Guid, RetryPolicy, WatchMode};
 
 use super::history::{Class, Kind, Outcome, Read};
 use super::world::{Incarnation, World};
@@ -98,7 +98,8 @@ impl Actor {
             78..84 => self.stream(&incarnation).await,
             84..89 => self.unwatch(&incarnation),
             89..94 => self.world.drain(&incarnation, true),
-            94..99 => self.protected(&incarnation).await,
+            94..97 => self.protected(&incarnation).await,
+            97..99 => self.transaction(&incarnation).await,
             _ => self.close(&incarnation).await,
         }
     }
@@ -312,6 +313,42 @@ impl Actor {
             answered(create.protected().await, |created| Outcome::Written {
                 zxid: Some(created.stat.czxid.0),
                 path: Some(created.path),
+            })
+        };
+        self.finish(incarnation, id, Box::pin(running)).await;
+    }
+
+    /// A transaction that is done at most once, whatever happens.
+    async fn transaction(&mut self, incarnation: &Arc<Incarnation>) {
+        let (one, other) = (self.hot(), self.hot());
+        let id = self.world.begin(incarnation, Kind::MultiRetried, &one);
+        let client = incarnation.client.clone();
+        let (form, version) = (self.rng.u32(0..6), self.rng.i32(0..4));
+        let running = async move {
+            let data = id.to_string();
+            let multi = client.multi();
+            let multi = match form {
+                0 => multi.set_version(&one, &data, version),
+                // Deletions of the others are counted; those of /u/m are not.
+                1 => multi
+                    .set_version(&one, &data, version)
+                    .create("/u/m", "")
+                    .delete("/u/m"),
+                2 => multi.create(&one, &data).set("/u", &data),
+                3 => multi.create_as(client.create(&one, &data).ephemeral()),
+                4 => {
+                    let path = format!("/u/{}m", Guid::random().prefix());
+                    multi.check(&one, -1).create(&path, &data)
+                }
+                _ => multi.set("/u", &data).create(&other, &data),
+            };
+            answered(multi.retry(&RetryPolicy::new()).await, |results| {
+                let zxid = results.iter().find_map(|result| match result {
+                    zk_client::OpResult::Set(stat) => Some(stat.mzxid.0),
+                    zk_client::OpResult::Created { stat, .. } => stat.map(|stat| stat.czxid.0),
+                    _ => None,
+                });
+                Outcome::Written { zxid, path: None }
             })
         };
         self.finish(incarnation, id, Box::pin(running)).await;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use zk_client::{BackoffPolicy, Client, State, Watch, WatchEvent, WatchStream};
-use zk_embedded::{Options, Pose, Server, WallClock};
+use zk_client::{BackoffPolicy, Client, ClientBuilder, State, Watch, WatchEvent, WatchStream};
+use zk_embedded::{Options, Server, WallClock};
 use zk_proto::SessionId;
 use zk_recipes::{Guard, LockGuard, Term};
 
@@ -16,10 +16,8 @@ use super::history::{
     Class, Delivered, Kind, Lasting, OneShot, Op, Outcome, Overtaken, Read, Recorder,
 };
 use super::network::{Network, SimDial};
-use super::scene::Scene;
+pub(crate) use super::settings::Settings;
 
-/// How many requests a client may have outstanding in a run of all faults.
-const OUTSTANDING: usize = 12;
 /// How many events a watch holds.
 const EVENTS: usize = 6;
 
@@ -76,64 +74,6 @@ pub(crate) struct Incarnation {
     pub(crate) suspended: Arc<AtomicU64>,
 }
 
-/// What a seed decides about a run as a whole.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
-    pub(crate) seed: u64,
-    pub(crate) scene: Scene,
-    /// How many requests a client may have outstanding.
-    pub(crate) outstanding: usize,
-    /// After how many ticks a deposed leader notices.
-    pub(crate) sync_limit: u32,
-    pub(crate) members: usize,
-    pub(crate) seats: usize,
-    pub(crate) session_timeout: Duration,
-    pub(crate) pose: Pose,
-    /// Whether the first client holds watches on paths too long for one batch.
-    pub(crate) long: bool,
-    pub(crate) chaos: Duration,
-}
-
-impl Settings {
-    pub(crate) fn of(seed: u64) -> Self {
-        let mut rng = fastrand::Rng::with_seed(seed ^ 0x5eed);
-        let scene = Scene::of(seed);
-        let chaos = Self {
-            seed,
-            scene,
-            outstanding: OUTSTANDING,
-            sync_limit: 5,
-            members: [1, 3, 3, 3, 5][rng.usize(0..5)],
-            seats: rng.usize(3..6),
-            session_timeout: Duration::from_millis(rng.u64(2_000..6_000)),
-            pose: if rng.u32(0..8) == 0 {
-                Pose::V3_8
-            } else {
-                Pose::V3_9
-            },
-            long: rng.u32(0..10) == 0,
-            chaos: Duration::from_millis(rng.u64(15_000..35_000)),
-        };
-        if scene == Scene::Chaos {
-            return chaos;
-        }
-        let members = match scene {
-            Scene::Split | Scene::Sick => [3, 3, 5][rng.usize(0..3)],
-            _ => chaos.members,
-        };
-        Self {
-            members,
-            outstanding: 4096,
-            // From one session timeout down to a fraction of it, and up to several.
-            sync_limit: rng.u32(4..60),
-            session_timeout: Duration::from_millis(rng.u64(2_000..12_000)),
-            long: false,
-            chaos: chaos.session_timeout * rng.u32(8..16),
-            ..chaos
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) settings: Settings,
@@ -184,23 +124,11 @@ impl World {
             history.credentials.push(credentials);
             history.credentials.len() - 1
         });
-        let hosts: Vec<String> = (0..self.members).map(|m| format!("m{m}:2181")).collect();
         let suspended = Arc::new(AtomicU64::new(0));
         let total = suspended.clone();
-        let mut builder = Client::builder(format!("{}/app", hosts.join(",")))
-            .session_timeout(self.settings.session_timeout)
-            .max_outstanding(self.settings.outstanding)
-            .max_watch_events(EVENTS)
-            .suspended_time(move || Duration::from_millis(total.load(Ordering::Relaxed)))
-            .backoff(BackoffPolicy::new(
-                Duration::from_millis(50),
-                Duration::from_secs(1),
-            ))
-            .seed(self.settings.seed.wrapping_mul(101).wrapping_add(id as u64))
-            .dial(SimDial {
-                network: self.network.clone(),
-                client: id,
-            });
+        let mut builder = self
+            .options(id)
+            .suspended_time(move || Duration::from_millis(total.load(Ordering::Relaxed)));
         // Without a deadline, an operation that is forgotten is an operation that is stuck.
         if seat != 2 {
             builder = builder.deadline(None);
@@ -218,6 +146,32 @@ impl World {
             gaps: Mutex::default(),
             suspended,
         })
+    }
+
+    /// The options of a client without a seat, which the faults hit at the servers only.
+    pub(crate) fn unseated(&self) -> ClientBuilder {
+        let id = self.recorder.with(|history| {
+            history.credentials.push(0);
+            history.credentials.len() - 1
+        });
+        self.options(id)
+    }
+
+    fn options(&self, id: usize) -> ClientBuilder {
+        let hosts: Vec<String> = (0..self.members).map(|m| format!("m{m}:2181")).collect();
+        Client::builder(format!("{}/app", hosts.join(",")))
+            .session_timeout(self.settings.session_timeout)
+            .max_outstanding(self.settings.outstanding)
+            .max_watch_events(EVENTS)
+            .backoff(BackoffPolicy::new(
+                Duration::from_millis(50),
+                Duration::from_secs(1),
+            ))
+            .seed(self.settings.seed.wrapping_mul(101).wrapping_add(id as u64))
+            .dial(SimDial {
+                network: self.network.clone(),
+                client: id,
+            })
     }
 
     pub(crate) fn seat_client(&self, incarnation: Arc<Incarnation>) {

@@ -52,6 +52,71 @@ fn an_older_operation_creates() {
     }
 }
 
+/// It was parked while the client knew nothing of the server.
+#[test]
+fn a_parked_create_waits_for_its_other_form() {
+    for op in [OpCode::Create2, OpCode::CreateContainer] {
+        let mut world = World::new();
+        world.server.lacks = vec![OpCode::Create2, OpCode::CreateContainer];
+        world.server.unknown = Some(Unknown::Refuse);
+        let key = world.create_by(op, "/a", "data");
+        world.connect();
+        world.reconnect();
+        assert_eq!(created(&mut world, key).path, "/a");
+        assert_eq!(world.server.log, ["data"]);
+    }
+}
+
+#[test]
+fn a_create_waits_for_a_server_in_any_form() {
+    let mut world = World::lacking(&[OpCode::Create2], Unknown::Refuse);
+    let first = world.create("/first");
+    world.settle();
+    world.reconnect();
+    world.ok(first);
+    world.cut();
+    let parked = world.create_by(OpCode::Create2, "/a", "data");
+    world.connect();
+    assert_eq!(created(&mut world, parked).path, "/a");
+}
+
+/// The server has refused one creation and executes the write that follows a second one.
+#[test]
+fn a_create_does_not_pass_a_sent_write() {
+    for sent in [true, false] {
+        let mut world = World::lacking(&[OpCode::Create2], Unknown::Refuse);
+        world.server.change("/w", false);
+        world.create_by(OpCode::Create2, "/a", "a");
+        let second = world.create_by(OpCode::Create2, "/b", "b");
+        if !sent {
+            world.deliver(usize::MAX);
+        }
+        let write = world.set("/w", "1");
+        if sent {
+            world.deliver(usize::MAX);
+        }
+        world.answer(1);
+        world.cut();
+        world.reconnect();
+        if sent {
+            let refused = world.poll(second);
+            assert!(
+                matches!(
+                    refused,
+                    Some(Err(Failure::Unimplemented(Outcome::Rejected)))
+                ),
+                "{refused:?}"
+            );
+            assert_eq!(world.outcome(write), Some(Outcome::Unknown));
+            assert_eq!(world.server.log, ["1"]);
+        } else {
+            world.ok(second);
+            world.ok(write);
+            assert_eq!(world.server.log, ["b", "1"]);
+        }
+    }
+}
+
 /// A world whose client knows that there is no create2, and whose server has executed the `create` of
 /// `/a` while the read of its stat is on its way.
 fn reading_stat() -> (World, SlotKey, Stat) {

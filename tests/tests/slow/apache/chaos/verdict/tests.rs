@@ -172,7 +172,7 @@ fn only_old_servers_are_excused() {
         (true, 1, 2, 0),
     ] {
         let run = Run::default();
-        run.suspicion(None, "a read came late");
+        run.suspicion(Vec::new(), "a read came late");
         let mut verdict = Verdict {
             lost_by_servers: lost,
             ..Verdict::default()
@@ -188,7 +188,7 @@ fn a_loss_excuses_only_what_is_near() {
     let in_epoch = |epoch: i64| (epoch << 32) + 1;
     let run = Run::default();
     for epoch in 1..=9 {
-        run.suspicion(Some(in_epoch(epoch)), "an event is missing");
+        run.suspicion(vec![in_epoch(epoch)], "an event is missing");
     }
     let mut verdict = Verdict::default();
     verdict.lose(&[(in_epoch(3), OWN)]);
@@ -282,4 +282,42 @@ fn missed_event_without_gap_is_found() {
     assert_eq!(judge(&[made("a"), made("a"), made("b"), made("c")]), 1);
     assert_eq!(judge(&[made("b"), made("a")]), 2);
     assert_eq!(judge(&[made("a"), made("x"), made("b")]), 1);
+}
+
+/// The creation is lost in one epoch; the server logs the deletion much later, refuses it, and has no
+/// event to deliver.
+#[test]
+fn a_lost_znode_excuses_its_deletion() {
+    let in_epoch = |epoch: i64| (epoch << 32) + 1;
+    let txn = |zxid, change| {
+        let changes = vec![change];
+        let session = OWN;
+        let txn = Txn {
+            zxid,
+            session,
+            changes,
+        };
+        ((zxid, session), txn)
+    };
+    let txns = [
+        txn(in_epoch(2), created("/p/0/a", "a")),
+        txn(in_epoch(8), deleted("/p/0/a")),
+        txn(in_epoch(9), created("/p/0/b", "b")),
+    ];
+    let log = Log::new(&txns.into());
+    let attempts = [attempt(Op::Delete, "/p/0/a", Fate::Rejected)];
+    let seen = [
+        Seen::Node(NodeEventKind::Created, "/p/0/a".to_owned()),
+        Seen::Node(NodeEventKind::Created, "/p/0/b".to_owned()),
+    ];
+    for (lost_in, excused, violations) in [(3, 2, 0), (5, 0, 2)] {
+        let run = Run::default();
+        let mut verdict = Verdict::default();
+        verdict.judge_writes(&attempts, &log, &Tree::default(), &run);
+        judge_watch(&seen, &log, &run);
+        verdict.lose(&[(in_epoch(lost_in), OWN)]);
+        verdict.settle(false, &run);
+        let found = (verdict.excused.len(), run.violations().len());
+        assert_eq!(found, (excused, violations), "{lost_in}");
+    }
 }

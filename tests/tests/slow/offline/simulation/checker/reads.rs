@@ -45,7 +45,10 @@ pub(super) fn check(
 }
 
 fn is_one_request(kind: Kind) -> bool {
-    !matches!(kind, Kind::CreateProtected | Kind::Lock | Kind::Lead)
+    !matches!(
+        kind,
+        Kind::CreateProtected | Kind::MultiRetried | Kind::Lock | Kind::Lead
+    )
 }
 
 /// What a read proves its client to know, and whether it can be.

@@ -57,8 +57,9 @@ fn write(op: &Op, log: &Log<'_>, verdict: &mut Verdict) {
             commits.len() <= 1,
             format_args!("executed more than once: {op:?}; {commits:?}"),
         );
-        // What was submitted in one session is not executed in another.
-        if op.session != 0 {
+        // What was submitted in one session is not executed in another. A later attempt of a retried
+        // transaction may be submitted in the next one.
+        if op.session != 0 && op.kind != Kind::MultiRetried {
             verdict.holds(
                 "I4",
                 commits.iter().all(|commit| commit.session == op.session),
@@ -105,8 +106,8 @@ fn protected(op: &Op, log: &Log<'_>, verdict: &mut Verdict) {
 fn order(history: &History, log: &Log<'_>, verdict: &mut Verdict) {
     let mut last: BTreeMap<(usize, i64), (i64, u64)> = BTreeMap::new();
     for op in &history.ops {
-        // A protected creation is several requests.
-        if !op.kind.writes() || op.kind == Kind::CreateProtected {
+        // These are several requests.
+        if !op.kind.writes() || matches!(op.kind, Kind::CreateProtected | Kind::MultiRetried) {
             continue;
         }
         for commit in log.writers(op.id) {
