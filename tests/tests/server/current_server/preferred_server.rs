@@ -66,6 +66,8 @@ async fn returns(timeout: Duration) {
         at() == Some(preferred.id())
     })
     .await;
+    // The server shows the session before the client has read its answer.
+    until("the client knows it", || async { zk.server().is_some() }).await;
     // It can leave the server, and stays away.
     let left = zk.leave_server().unwrap();
     assert_eq!(left.port, port);
