@@ -23,6 +23,7 @@ use crate::demo;
 use crate::output::explain::explain;
 use crate::output::failure::Failure;
 use crate::output::notices::Notices;
+use crate::output::partial::Writes;
 use crate::output::{Format, Output};
 use crate::screen::Screen;
 use crate::session::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, builder, close, flushed, in_time};
@@ -214,7 +215,12 @@ async fn run_between(
     };
     let done = tokio::select! {
         biased;
-        signal = signals.next() => Err(Failure::Signalled(signal)),
+        signal = signals.next() => {
+            for client in sessions.clients() {
+                Writes::all(client).report(signal, notices);
+            }
+            Err(Failure::Signalled(signal))
+        }
         done = run => done,
     };
     let done = flushed(done, &mut output, signals).await;
@@ -303,9 +309,13 @@ async fn run_in_session(
     } else if let Command::Ui(args) = &command {
         ui::ui(args, &client, &global, notices, signals).await
     } else {
+        let writes = Writes::from_now(&client);
         tokio::select! {
             biased;
-            signal = signals.next() => Err(Failure::Signalled(signal)),
+            signal = signals.next() => {
+                writes.report(signal, notices);
+                Err(Failure::Signalled(signal))
+            }
             done = commands::run(command, data, &client, &mut output, notices) => done,
         }
     };

@@ -12,24 +12,26 @@ use crate::shared::now;
 pub(crate) fn explain(failure: Failure, client: &Client, submitted: Instant) -> Error {
     let waited = || now().saturating_duration_since(submitted).as_millis();
     let detail = match &failure {
-        Failure::DeadlineExceeded(Outcome::NotSent) => {
-            let failures = client.connect_failures();
-            if failures.is_empty() {
-                Some(format!(
-                    "the deadline passed: no server answered within {} ms",
-                    waited()
-                ))
-            } else {
-                Some(format!(
-                    "the deadline passed: no server within {} ms: {failures}",
-                    waited()
-                ))
-            }
+        Failure::DeadlineExceeded(Outcome::NotSent) => Some(match &*client.connect_failures() {
+            "" => format!(
+                "the deadline passed: no server answered within {} ms",
+                waited()
+            ),
+            failures => format!(
+                "the deadline passed: no server within {} ms: {failures}",
+                waited()
+            ),
+        }),
+        Failure::DeadlineExceeded(_) => {
+            let server = match client.server() {
+                Some(server) => format!(" from {server}"),
+                None => ", and the connection is lost".to_owned(),
+            };
+            Some(format!(
+                "the deadline passed: no answer within {} ms{server}",
+                waited()
+            ))
         }
-        Failure::DeadlineExceeded(_) => Some(format!(
-            "the deadline passed: no answer within {} ms",
-            waited()
-        )),
         Failure::Closed(_) if client.shared().with(|core| core.has_panicked()) => {
             Some(client.connect_failures())
         }

@@ -22,6 +22,7 @@ use crate::cli::usage::one_line;
 use crate::cli::{Cli, Command, protect};
 use crate::output::failure::{Codes, Failure};
 use crate::output::notices::Notices;
+use crate::output::partial::Writes;
 use crate::output::terminal::visible_line;
 use crate::output::{Format, Output};
 use crate::session::flushed;
@@ -234,9 +235,13 @@ impl Shell {
         }
         let mut output = Output::of_shell(format, between);
         let (notices, writer) = Notices::start();
+        let writes = Writes::from_now(&client);
         let done = tokio::select! {
             biased;
-            signal = signals.next() => Err(Failure::Signalled(signal)),
+            signal = signals.next() => {
+                writes.report(signal, &notices);
+                Err(Failure::Signalled(signal))
+            }
             done = commands::run(command, data, &client, &mut output, &notices) => done,
         };
         let done = flushed(done, &mut output, signals).await;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use zk_embedded::fault::{Action, on};
 use zk_proto::{ErrorCode, OpCode};
 
-use crate::common::{Served, send};
+use crate::common::{Served, send, text};
 use crate::support::{Scratch, fired, operand};
 
 /// Guards: P62.
@@ -166,6 +166,45 @@ fn an_error_says_how_many_are_done() {
     assert_eq!((lines.len(), lines[300]), (301, "300 created"), "{stdout}");
     let stdout = zk.done(&["import", &file]);
     assert_eq!(stdout, "302 created, 300 the same\n");
+}
+
+/// More requests than a command has under way at a time are answered, and then none.
+fn stopped(zk: &Served, arguments: &[&str], op: OpCode) -> usize {
+    let no_more = on(op).after(700).then(Action::HalfOpen);
+    zk.faults.rule(no_more);
+    let arguments = [&["--close-timeout", "100ms"], arguments].concat();
+    let child = zk.zkctl(&arguments).spawn().unwrap();
+    fired(zk, "a request that is not answered");
+    send("INT", &child);
+    let output = child.wait_with_output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("ended by SIGINT with "), "{stderr}");
+    number_behind("writes done before: ", &stderr)
+}
+
+#[test]
+fn a_signal_says_how_many_are_done() {
+    let zk = Served::start();
+    zk.fill("/app/a", (0..1300).map(|n| n.to_string()));
+    let scratch = Scratch::new("stopped");
+    let file = scratch.file("tree", &zk.done(&["export", "/app"]));
+    let acl = ["acl", "set", "-R", "/app", "world:anyone:cdrwa"];
+    let done = [
+        stopped(&zk, &acl, OpCode::SetAcl),
+        stopped(&zk, &["copy", "/app", "/copy"], OpCode::Create2),
+        stopped(&zk, &["delete", "-r", "/app"], OpCode::Delete),
+        {
+            zk.done(&["delete", "-r", "/app"]);
+            stopped(&zk, &["import", &file], OpCode::Create2)
+        },
+    ];
+    for done in done {
+        assert!((100..=700).contains(&done), "{done}");
+    }
+    zk.done(&["import", &file]);
+    let left = zk.done(&["ls", "-R", "/app"]).lines().count();
+    assert_eq!(left, 1302);
 }
 
 /// A change of a quota is decided again by what there is.

@@ -109,6 +109,7 @@ async fn a_get_and_a_set(time_limit: Duration) {
         &error,
         &[
             "getData /config: the deadline passed: no answer within 2",
+            &format!(" ms from {}", proxy.connect_string()),
             "; a read changes nothing (it can be made again, or given more time)",
         ],
     );

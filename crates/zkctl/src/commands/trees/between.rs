@@ -35,6 +35,10 @@ pub(crate) struct Side {
 pub(crate) struct Sessions(Vec<(Client, Option<Duration>)>);
 
 impl Sessions {
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.0.iter().map(|(client, _)| client)
+    }
+
     /// The clients, and how long the end of each session may take if that is given.
     pub(crate) fn into_clients(self) -> Vec<(Client, Option<Duration>)> {
         self.0
