@@ -14,7 +14,7 @@
 mod terminal;
 
 use std::path::PathBuf;
-use std::process::{Command, id};
+use std::process::id;
 use std::{env, fs};
 
 use self::terminal::{LARGE, SMALL, Size, Terminal};
@@ -32,7 +32,7 @@ struct Shell {
 impl Shell {
     fn start(zk: &str, size: Size, test: &str) -> Self {
         let state = env::temp_dir().join(format!("zk-tests-{test}-{}", id()));
-        let mut command = Command::new(program::zkctl());
+        let mut command = program::zkctl_command();
         command
             .args(["shell", "--session-timeout", "60s", "--timeout", "24h"])
             .env("ZK_SERVER", zk)
