@@ -111,6 +111,27 @@ async fn a_refused_port_is_closed_and_comes_back() {
     assert_eq!(again.id(), raw.id());
 }
 
+/// A process that is being started has the sockets of this one for a moment.
+#[tokio::test(start_paused = true)]
+async fn a_port_may_be_taken_for_a_moment() {
+    let server = Server::start().await.unwrap();
+    let address = server.addresses()[0];
+    server.stop().await;
+    let taken = std::net::TcpListener::bind(address).unwrap();
+    let mut again = std::pin::pin!(server.start_again(true));
+    let moment = std::time::Duration::from_secs(1);
+    let waited = tokio::time::timeout(moment, &mut again).await;
+    assert!(waited.is_err(), "{waited:?}");
+    drop(taken);
+    again.await.unwrap();
+    connect(&server).await;
+
+    server.stop().await;
+    let _taken = std::net::TcpListener::bind(address).unwrap();
+    let error = server.start_again(true).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+}
+
 #[tokio::test]
 async fn garbage_closes_only_its_connection() {
     let server = Server::start().await.unwrap();

@@ -20,6 +20,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause after repeated failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
+/// How long a port may be taken although it was closed here: a process that is being started has the sockets of
+/// this one until it executes its program.
+const INHERITED: Duration = Duration::from_secs(5);
 
 /// Accepts connections while the gate is open. Ends when another program has taken the port.
 pub(crate) async fn run(
@@ -34,10 +37,12 @@ pub(crate) async fn run(
     };
     let mut open = Some(listener);
     let mut shortage = Shortage::new(address);
+    let mut taken_since = None;
     loop {
         let listens = gate.get().listens();
         if !listens {
             open = None;
+            taken_since = None;
             report(&shared, member, Port::Closed);
         } else if open.is_none() {
             match TcpListener::bind(address).await {
@@ -45,7 +50,18 @@ pub(crate) async fn run(
                     shortage.end();
                     open = Some(listener);
                 }
-                Err(error) if is_taken(&error) => return report(&shared, member, Port::Lost),
+                Err(error) if is_taken(&error) => {
+                    let since = *taken_since.get_or_insert_with(Instant::now);
+                    let is_inherited = error.kind() == io::ErrorKind::AddrInUse;
+                    if !is_inherited || since.elapsed() >= INHERITED {
+                        return report(&shared, member, Port::Lost);
+                    }
+                    tokio::select! {
+                        _ = gate.wait_for(|gate| !gate.listens()) => {}
+                        () = sleep(FIRST_PAUSE) => {}
+                    }
+                    continue;
+                }
                 Err(error) => {
                     tokio::select! {
                         _ = gate.wait_for(|gate| !gate.listens()) => {}

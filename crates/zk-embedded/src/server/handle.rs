@@ -119,7 +119,7 @@ impl Server {
     /// timeout again; with `keep_sessions` false all sessions have ended.
     ///
     /// # Errors
-    /// When another program has taken a port.
+    /// When another program has taken a port and keeps it for five seconds.
     ///
     /// # Cancel safety
     /// Dropping the future may leave the server started.
@@ -133,7 +133,7 @@ impl Server {
     /// [`stop`](Self::stop) and [`start_again`](Self::start_again).
     ///
     /// # Errors
-    /// When another program has taken a port.
+    /// When another program has taken a port and keeps it for five seconds.
     ///
     /// # Cancel safety
     /// Dropping the future may leave the server stopped.
