@@ -66,9 +66,9 @@ commands:
   bugs [NUMBER…]
       Switches on one bug of other clients after another, in a copy of the sources, and checks that a
       test fails with it and passes without it. tests/SEEDED_BUGS.md lists the bugs.
-  ci
-      What .ci/run runs: format, clippy, docs, packages, cargo-deny where it is installed, the parts rust,
-      api, links and spelling of `contract`, and `test --full`.
+  ci [--checks]
+      What .ci/run runs: `test --full` and, beside it, the checks, --checks only those: format, clippy,
+      docs, packages, cargo-deny where it is installed, the parts rust, api, links and spelling of `contract`.
   chaos [--minutes N] [--seed S]
       Breaks a real ensemble of three for N minutes (1) under sixteen clients, and prints the outcome;
       `test --full` runs it for a minute. A seed repeats the plan, not the timing.

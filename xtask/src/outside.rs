@@ -2,11 +2,7 @@
 
 use std::process::Command;
 
-use crate::workspace::cargo;
-
-/// The dependencies that they share with the workspace are built once: their lock files and profiles agree with
-/// those of the workspace.
-const TARGET: &str = "target";
+use crate::workspace::{cargo, target};
 
 /// A package with a lock file of its own.
 #[derive(Debug, Clone, Copy)]
@@ -45,11 +41,13 @@ impl Outside {
         command
     }
 
-    /// The same with all features; it compiles. Without `--locked`, a lock file that lacks packages would be
+    /// The same with all features; it compiles. The dependencies that it shares with the workspace are built once: lock
+    /// files and profiles agree. Without `--locked`, a lock file that lacks packages would be
     /// completed with whatever is newest.
     pub(crate) fn building(self, name: &str) -> Command {
         let mut command = self.command(name);
-        command.args(["--all-features", "--locked", "--target-dir", TARGET]);
+        command.args(["--all-features", "--locked", "--target-dir"]);
+        command.arg(target());
         command
     }
 }

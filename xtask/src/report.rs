@@ -104,8 +104,7 @@ impl fmt::Display for Report {
             writeln!(f, "{check}")?;
         }
         for (part, time) in &self.times {
-            let seconds = time.as_secs();
-            writeln!(f, "{:>3} min {:>2} s  {part}", seconds / 60, seconds % 60)?;
+            writeln!(f, "{}  {part}", minutes(*time))?;
         }
         for tests in &self.left_out {
             writeln!(f, "not run (`cargo xtask test --full` does): {tests}")?;
@@ -134,6 +133,12 @@ impl fmt::Display for Report {
             self.total(|suite| suite.skipped)
         )
     }
+}
+
+/// A time in the column of a summary.
+pub(crate) fn minutes(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{:>3} min {:>2} s", seconds / 60, seconds % 60)
 }
 
 /// How much of the message of a panic the summary repeats.

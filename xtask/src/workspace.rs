@@ -17,6 +17,12 @@ pub(crate) fn enter_workspace() -> io::Result<()> {
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+/// The directory that cargo builds into.
+pub(crate) fn target() -> PathBuf {
+    let given = std::env::var_os("CARGO_TARGET_DIR").filter(|path| !path.is_empty());
+    given.map_or_else(|| PathBuf::from("target"), PathBuf::from)
+}
+
 /// Whether a missing server or program is a failure.
 pub(crate) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")

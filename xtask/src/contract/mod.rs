@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::check::{Check, Verdict};
+use crate::report::minutes;
 use crate::workspace::{Outcome, enter_workspace};
 use libraries::Checks;
 
@@ -79,8 +80,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     for check in &checks {
         println!("{check}");
     }
-    let seconds = began.elapsed().as_secs();
-    println!("{:>3} min {:>2} s  all of it", seconds / 60, seconds % 60);
+    println!("{}  all of it", minutes(began.elapsed()));
     let count = |verdict| (checks.iter().filter(|check| check.verdict == verdict)).count();
     println!(
         "{} ok, {} failed, {} skipped",

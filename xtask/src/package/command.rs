@@ -3,9 +3,6 @@
 use std::error::Error;
 use std::process::{Command, Stdio};
 
-/// What workspace and packages share: the dependencies are built once.
-pub(super) const TARGET: &str = "target";
-
 pub(super) fn run(command: &mut Command) -> Result<(), Box<dyn Error>> {
     let status = command.stdin(Stdio::null()).status()?;
     match status.success() {

@@ -7,7 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::command::{TARGET, run};
+use super::command::run;
+use crate::workspace::target;
 
 /// In KiB, compressed: what a build downloads.
 const LARGEST_PACKAGE: u64 = 512;
@@ -57,7 +58,7 @@ impl Contents {
     /// Unpacks it into a directory of its own.
     pub(super) fn unpack(name: &str, parent: &Path) -> Result<Self, Box<dyn Error>> {
         let stem = format!("{name}-{}", env!("CARGO_PKG_VERSION"));
-        let package = format!("{TARGET}/package/{stem}.crate");
+        let package = target().join(format!("package/{stem}.crate"));
         let compressed = fs::metadata(&package)?.len();
         run(Command::new("tar")
             // With the present time (`m`): all packages have the same, by which cargo takes them for built.

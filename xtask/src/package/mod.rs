@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
 use crate::outside::GSSAPI;
-use crate::workspace::{Outcome, cargo, enter_workspace};
-use command::{TARGET, run};
+use crate::workspace::{Outcome, cargo, enter_workspace, target};
+use command::run;
 use contents::Contents;
 
 /// The packages of the workspace that are published, each after those that it needs, also for its tests.
@@ -73,7 +73,7 @@ fn check(directory: &Path) -> Result<Vec<String>, Box<dyn Error>> {
         let mut command = cargo();
         command.current_dir(directory).stdin(Stdio::null());
         command.args(arguments).args(["--offline", "--target-dir"]);
-        command.arg(fs::canonicalize(TARGET)?);
+        command.arg(fs::canonicalize(target())?);
         println!("cargo {}", arguments.join(" "));
         if !command.status()?.success() {
             problems.push(format!("{name}: cargo {} failed", arguments.join(" ")));
@@ -107,7 +107,9 @@ fn package() -> Result<(), Box<dyn Error>> {
     let packaging = || {
         let mut command = cargo();
         command.args(["package", "--offline", "--quiet", "--no-verify"]);
-        command.args(["--allow-dirty", "--target-dir", TARGET]);
+        command
+            .args(["--allow-dirty", "--target-dir"])
+            .arg(target());
         command
     };
     let mut all = packaging();

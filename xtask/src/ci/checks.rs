@@ -1,23 +1,18 @@
-//! `cargo xtask ci`: what a submission must pass.
+//! What a submission must pass beside the tests.
 
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::process::{ExitCode, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use crate::check::{Check, add_target, succeeds};
 use crate::outside::{EXAMPLES, GSSAPI, MIGRATION, Outside, PEERS};
-use crate::workspace::{Outcome, cargo, enter_workspace};
-use crate::{contract, kerberos, package, test};
+use crate::workspace::cargo;
+use crate::{contract, kerberos, package};
 
-pub(crate) fn main(arguments: &[String]) -> Outcome {
-    if let Some(argument) = arguments.first() {
-        return Err(format!("`ci` takes no arguments, and got {argument}").into());
-    }
-    enter_workspace()?;
-
-    let began = Instant::now();
+/// Runs all of them even if the first fails: one round trip should show all there is to mend.
+pub(super) fn run() -> Result<Vec<Check>, Box<dyn Error>> {
     let mut clippy = cargo();
     clippy.args([
         "clippy",
@@ -40,7 +35,6 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     let mut format = cargo();
     format.args(["fmt", "--all", "--check"]);
 
-    // All of them run even if the first fails: one round trip should show all there is to mend.
     let mut checks = vec![
         complete_lock("Cargo.lock", "Cargo.toml")?,
         complete_lock("fuzz/Cargo.lock", "fuzz/Cargo.toml")?,
@@ -58,19 +52,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     }
     checks.extend(deny()?);
     checks.extend(contract::in_ci()?);
-    let checked = began.elapsed();
-
-    let mut report = test::run(&test::Options::full())?;
-    let failed = report.failed() || checks.iter().any(Check::has_failed);
-    report.checks = checks.iter().map(Check::to_string).collect();
-    report.times.insert(0, ("checks".to_owned(), checked));
-    report.took("all of it", began);
-    print!("{report}");
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(checks)
 }
 
 /// The lock file has all that a build needs. Those of other packages outside the workspace, their builds check.
