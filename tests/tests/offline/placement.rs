@@ -9,6 +9,7 @@
     reason = "a failed expectation is a failed test"
 )]
 
+mod attempts;
 mod network;
 
 use std::time::Duration;

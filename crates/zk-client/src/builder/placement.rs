@@ -62,7 +62,8 @@ impl ClientBuilder {
     /// requests fail with [`ErrorKind::Closed`], and [`Client::connected`] with
     /// [`ErrorKind::Unreachable`]. The session, if there is one, ends with its timeout.
     ///
-    /// An attempt tries all addresses of one name until one accepts.
+    /// An attempt tries all addresses of one name until one accepts. An answer that the session has expired is no
+    /// failure, nor is a move to another server. Zero is the same as one.
     #[doc(alias = "connection_retry")]
     pub fn max_connect_attempts(mut self, attempts: u32) -> Self {
         self.max_connect_attempts = Some(attempts);

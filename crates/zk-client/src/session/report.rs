@@ -112,6 +112,7 @@ impl Core {
             Disconnect::Local | Disconnect::Moving | Disconnect::SessionExpired
         ) {
             self.counters.traffic_mut().failed_connections += 1;
+            self.outage.note_failed_attempt();
         }
     }
 

@@ -68,11 +68,6 @@ impl ServerHealth {
         self.is_eager = true;
     }
 
-    /// Attempts to connect since the session was last served.
-    pub(crate) fn attempts(&self) -> u64 {
-        self.attempts
-    }
-
     /// The current server serves the session.
     pub(crate) fn handle_served(&mut self, hosts: &Hosts) {
         self.attempts = 0;

@@ -111,7 +111,7 @@ impl Core {
         self.health.set_eager();
     }
 
-    /// After so many attempts to connect in a row, or for so long, the client gives up.
+    /// After so many failed attempts to connect in a row, or after so long, the client gives up.
     pub(crate) fn preset_outage(&mut self, attempts: Option<u32>, duration: Option<Duration>) {
         if let Some(attempts) = attempts {
             self.outage.set_max_attempts(attempts);
@@ -123,7 +123,7 @@ impl Core {
 
     /// Ends the client if it has tried to connect for as long as it may.
     pub(crate) fn check_outage(&mut self, now: Instant) {
-        if !self.is_closing() && self.outage.check(now, self.health.attempts()) {
+        if !self.is_closing() && self.outage.check(now) {
             self.finish(State::Closed, &Failure::Closed(Outcome::NotSent), false);
         }
     }

@@ -9,6 +9,8 @@ pub(crate) struct Outage {
     max_duration: Option<Duration>,
     /// When the client began to connect: at its start, and when a connection is lost.
     since: Option<Instant>,
+    /// The attempts that have failed since a server served the client.
+    failed: u64,
     /// Why the client has ended.
     given_up: Option<Box<str>>,
 }
@@ -20,12 +22,14 @@ impl Outage {
             max_attempts: None,
             max_duration: None,
             since: Some(now),
+            failed: 0,
             given_up: None,
         }
     }
 
     pub(crate) fn set_max_attempts(&mut self, attempts: u32) {
-        self.max_attempts = Some(attempts.into());
+        // One has to fail before the client can give up.
+        self.max_attempts = Some(attempts.max(1).into());
     }
 
     pub(crate) fn set_max_duration(&mut self, limit: Duration) {
@@ -37,9 +41,15 @@ impl Outage {
         self.since.get_or_insert(now);
     }
 
+    /// An attempt to connect has failed.
+    pub(crate) fn note_failed_attempt(&mut self) {
+        self.failed = self.failed.saturating_add(1);
+    }
+
     /// A server serves the client.
     pub(crate) fn end(&mut self) {
         self.since = None;
+        self.failed = 0;
     }
 
     /// When [`check`](Self::check) is due.
@@ -48,16 +58,17 @@ impl Outage {
         self.given_up.is_none().then_some(due)
     }
 
-    /// Whether the client gives up now, after so many attempts that have failed.
-    pub(crate) fn check(&mut self, now: Instant, attempts: u64) -> bool {
+    /// Whether the client gives up now.
+    pub(crate) fn check(&mut self, now: Instant) -> bool {
         let (Some(since), None) = (self.since, &self.given_up) else {
             return false;
         };
         let took = now.saturating_duration_since(since);
         let is_long = self.max_duration.is_some_and(|limit| took >= limit);
-        if is_long || self.max_attempts.is_some_and(|limit| attempts >= limit) {
+        if is_long || self.max_attempts.is_some_and(|limit| self.failed >= limit) {
             let text = format!(
-                "the client has given up after {attempts} attempts to connect in {} ms",
+                "the client has given up after {} failed attempts to connect in {} ms",
+                self.failed,
                 took.as_millis()
             );
             self.given_up = Some(text.into());
@@ -77,27 +88,34 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn failed(now: Instant, attempts: u32) -> Outage {
+        let mut outage = Outage::new(now);
+        (0..attempts).for_each(|_| outage.note_failed_attempt());
+        outage
+    }
+
     #[test]
     fn without_limits_nothing_is_given_up() {
         let now = Instant::now();
-        let mut outage = Outage::new(now);
-        assert!(!outage.check(now + 1_000_000 * SECOND, 1_000_000));
+        let mut outage = failed(now, 1_000_000);
+        assert!(!outage.check(now + 1_000_000 * SECOND));
         assert_eq!(outage.poll_timeout(), None);
     }
 
     #[test]
     fn attempts_and_time_are_limited_alone() {
         let now = Instant::now();
-        let mut outage = Outage::new(now);
+        let mut outage = failed(now, 2);
         outage.set_max_attempts(3);
-        assert!(!outage.check(now + 1_000 * SECOND, 2));
-        assert!(outage.check(now, 3));
-        assert!(outage.given_up().unwrap().contains("3 attempts"));
-        let mut outage = Outage::new(now);
+        assert!(!outage.check(now + 1_000 * SECOND));
+        outage.note_failed_attempt();
+        assert!(outage.check(now));
+        assert!(outage.given_up().unwrap().contains("3 failed attempts"));
+        let mut outage = failed(now, 1_000);
         outage.set_max_duration(5 * SECOND);
         assert_eq!(outage.poll_timeout(), Some(now + 5 * SECOND));
-        assert!(!outage.check(now + 4 * SECOND, 1_000));
-        assert!(outage.check(now + 5 * SECOND, 0));
+        assert!(!outage.check(now + 4 * SECOND));
+        assert!(outage.check(now + 5 * SECOND));
         assert_eq!(outage.poll_timeout(), None);
     }
 
@@ -108,9 +126,32 @@ mod tests {
         let mut outage = Outage::new(now);
         outage.set_max_duration(5 * SECOND);
         outage.end();
-        assert!(!outage.check(now + 9 * SECOND, 0));
+        assert!(!outage.check(now + 9 * SECOND));
         outage.begin(now + 9 * SECOND);
         outage.begin(now + 11 * SECOND);
         assert_eq!(outage.poll_timeout(), Some(now + 14 * SECOND));
+    }
+
+    #[test]
+    fn only_failures_in_a_row_count() {
+        let now = Instant::now();
+        let mut outage = failed(now, 1);
+        outage.set_max_attempts(2);
+        outage.end();
+        outage.begin(now);
+        outage.note_failed_attempt();
+        assert!(!outage.check(now));
+        outage.note_failed_attempt();
+        assert!(outage.check(now));
+    }
+
+    #[test]
+    fn none_may_fail_is_given_up_after_one() {
+        let now = Instant::now();
+        let mut outage = Outage::new(now);
+        outage.set_max_attempts(0);
+        assert!(!outage.check(now));
+        outage.note_failed_attempt();
+        assert!(outage.check(now));
     }
 }
