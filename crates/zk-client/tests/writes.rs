@@ -195,7 +195,7 @@ async fn children_are_deleted_without_the_parent() {
 
 #[tokio::test]
 async fn null_is_not_empty() {
-    let (_server, zk) = connect().await;
+    let (server, zk) = connect().await;
     zk.create("/null", "ignored").null().await.unwrap();
     zk.create("/empty", "").await.unwrap();
     let read = async |path: &'static str| zk.get(path).nullable().await.unwrap().0;
@@ -216,6 +216,15 @@ async fn null_is_not_empty() {
     let set = zk.set("/tx", "").null().version(0).idempotent();
     assert_eq!(set.await.unwrap().version, 1);
     assert_eq!(read("/tx").await, None);
+    let policy = RetryPolicy::new();
+    for executed in [false, true] {
+        let stat = zk.set("/tx", "x").await.unwrap();
+        lose(&server, OpCode::SetData, executed);
+        let set = zk.set("/tx", "ignored").null().version(stat.version);
+        let stat = set.retry(&policy).await.unwrap();
+        assert_eq!(read("/tx").await, None);
+        assert_eq!(zk.exists("/tx").await.unwrap(), Some(stat));
+    }
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ impl<D: AsRef<[u8]>> ConditionalRetry<'_, Set<'_, D>> {
         let set = OwnedSet {
             client: self.op.client.clone(),
             path: self.op.path.to_owned(),
-            data: Bytes::copy_from_slice(self.op.data.as_ref()),
+            data: (!self.op.null).then(|| Bytes::copy_from_slice(self.op.data.as_ref())),
             version: self.op.version,
             deadline: self.op.deadline,
             is_unique: true,
@@ -102,7 +102,7 @@ pub(crate) fn set_with_retries(
     let set = OwnedSet {
         client: client.clone(),
         path: path.to_owned(),
-        data,
+        data: Some(data),
         version,
         deadline: None,
         is_unique: false,
@@ -169,7 +169,8 @@ pub(super) trait ConditionalWrite: Send + Sync + 'static {
 struct OwnedSet {
     client: Client,
     path: String,
-    data: Bytes,
+    /// `None` for null.
+    data: Option<Bytes>,
     version: i32,
     deadline: Option<Duration>,
     /// Whether no other client writes the same data over the same version.
@@ -188,7 +189,9 @@ impl ConditionalWrite for OwnedSet {
     }
 
     fn submit(&self) -> Pending<Stat> {
-        let mut set = self.client.set(&self.path, &*self.data);
+        let data = self.data.as_deref().unwrap_or_default();
+        let mut set = self.client.set(&self.path, data);
+        set.null = self.data.is_none();
         set.deadline = self.deadline;
         set.version(self.version).submit()
     }
@@ -200,7 +203,8 @@ impl ConditionalWrite for OwnedSet {
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Verdict::Unknown),
             Err(error) => return Err(error),
         };
-        let verdict = of_set(self.version, &stat, data == self.data, seen);
+        let same_data = data == self.data.as_deref().unwrap_or_default();
+        let verdict = of_set(self.version, &stat, same_data, seen);
         Ok(match verdict {
             Verdict::Applied(_) if !self.is_unique => Verdict::Unknown,
             verdict => verdict,
