@@ -259,7 +259,7 @@ impl Machine {
                 path: path.into(),
                 overridden: false,
             }),
-            deadline: deadline.map(|deadline| now + deadline),
+            deadline: deadline.and_then(|deadline| now.checked_add(deadline)),
             cleanup: false,
             only_in: None,
             room: None,

@@ -100,7 +100,8 @@ impl Backoff {
         // Too many seconds for a `Duration`, or infinitely many, are more than any bound.
         let grown = Duration::try_from_secs_f64(initial.as_secs_f64() * multiplier.powi(steps));
         let bound = grown.map_or(max, |grown| grown.min(max));
-        let random = bound.mul_f64(jitter).min(bound);
+        let random = Duration::try_from_secs_f64(bound.as_secs_f64() * jitter)
+            .map_or(bound, |random| random.min(bound));
         bound - random + self.jitter(random)
     }
 
@@ -140,6 +141,15 @@ mod tests {
             for _ in 0..40 {
                 prop_assert!(backoff.next_delay() <= policy.max.max(Duration::from_millis(1)));
             }
+        }
+    }
+
+    #[test]
+    fn the_longest_bound_has_a_random_part() {
+        for jitter in [0.0, 0.5, 1.0] {
+            let policy = BackoffPolicy::new(Duration::MAX, Duration::MAX).with_jitter(jitter);
+            let mut backoff = Backoff::new(policy, 7);
+            assert!(backoff.next_delay() <= Duration::MAX);
         }
     }
 

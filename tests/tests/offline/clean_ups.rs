@@ -580,3 +580,20 @@ async fn an_outage_is_waited_out() {
     network.mend();
     waiting.await.unwrap().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_close_timeout_is_taken() {
+    let network = Network::new().await;
+    for closes in [true, false] {
+        let builder = network.builder().close_timeout(Duration::MAX);
+        let zk = builder.connect().await.unwrap();
+        drop(Lock::new(&zk, "/lock").acquire().await.unwrap());
+        match closes {
+            true => zk.close().await.unwrap(),
+            false => drop(zk),
+        }
+        while !network.server.sessions().is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+}

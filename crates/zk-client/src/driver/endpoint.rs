@@ -163,8 +163,9 @@ impl Reconnect for CoreEndpoint<'_> {
     fn next_attempt(&mut self) -> Option<Attempt> {
         self.shared.with(|core| {
             let attempt = core.next_attempt()?;
-            let due = now() + timing(core, now()).pause(attempt.delay);
-            core.relocation.plan(due);
+            let now = now();
+            core.relocation
+                .plan(now.checked_add(timing(core, now).pause(attempt.delay)));
             Some(attempt)
         })
     }

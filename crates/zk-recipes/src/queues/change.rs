@@ -12,7 +12,9 @@ use crate::connections::Connections;
 pub(super) fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     let millis = since.unwrap_or_default().as_millis();
-    u64::try_from(millis).unwrap_or(u64::MAX)
+    // Curator reads a signed number.
+    let most = i64::MAX.unsigned_abs();
+    u64::try_from(millis).map_or(most, |millis| millis.min(most))
 }
 
 /// Ready when something may have changed: a watch has an event, the client is connected again, or an

@@ -64,8 +64,10 @@ impl Put {
 
     /// Delivers the items after this delay, by the clocks of this program and of the consumers. For
     /// `CuratorDelay`.
-    pub fn delay(self, delay: Duration) -> Self {
-        self.not_before(SystemTime::now() + delay)
+    pub fn delay(mut self, delay: Duration) -> Self {
+        let due = SystemTime::now().checked_add(delay);
+        self.options.due = Some(due.map_or(i64::MAX.unsigned_abs(), millis));
+        self
     }
 
     /// Sets the id by which [`Queue::remove`](crate::Queue::remove) finds the items. For `CuratorId`.

@@ -313,6 +313,7 @@ async fn an_item_is_not_delivered_before_its_time() {
         .delay(Duration::from_secs(3600))
         .await
         .unwrap();
+    queue.put("never").delay(Duration::MAX).await.unwrap();
     assert!(queue.try_take().await.unwrap().is_none());
     queue.put("now").delay(Duration::ZERO).await.unwrap();
     let claim = soon("the item", queue.take()).await.unwrap();

@@ -72,6 +72,9 @@ impl Phase {
     }
 }
 
+/// The longest time for the handshake, ten years: a later point in time may not exist on every clock.
+const LONGEST_BUDGET: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// One connection to a server, without the socket.
 #[derive(Debug)]
 pub struct Link<T> {
@@ -108,7 +111,7 @@ impl<T> Link<T> {
         put_length(&mut out, 0);
         Link {
             phase: Phase::Handshake {
-                deadline: now + budget,
+                deadline: now + budget.min(LONGEST_BUDGET),
                 budget,
                 requested: request.timeout_ms,
                 read_only: request.read_only == Some(true),

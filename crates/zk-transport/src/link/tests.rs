@@ -495,3 +495,10 @@ fn a_notification_changes_nothing() {
     let answer = reply(1, 7, 0, &event);
     assert!(open(now).notification(&answer).unwrap().is_none());
 }
+
+#[test]
+fn the_longest_budget_has_an_end() {
+    let now = Instant::now();
+    let link: Link<u32> = Link::new(now, &connect_request(), Duration::MAX);
+    assert!(link.poll_timeout() > now + BUDGET);
+}

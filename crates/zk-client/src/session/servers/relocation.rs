@@ -40,9 +40,9 @@ impl Relocation {
         self.hosts.next_attempt()
     }
 
-    /// The next attempt begins at this time.
-    pub(crate) fn plan(&mut self, due: Instant) {
-        self.planned = Some(due);
+    /// The next attempt begins at this time; `None` if that is later than the clock goes.
+    pub(crate) fn plan(&mut self, due: Option<Instant>) {
+        self.planned = due;
     }
 
     /// When the next attempt begins, or the one under way has begun, if it is to this server.

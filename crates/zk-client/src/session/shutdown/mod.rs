@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::session::shutdown::cleanups::Cleanups;
 
+/// The longest time limit of a close, ten years: a later point in time may not exist on every clock.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// How far the end of the client has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
@@ -57,7 +60,7 @@ impl Shutdown {
     pub(super) fn new(timeout: Duration) -> Self {
         Shutdown {
             closing: Closing::No,
-            timeout,
+            timeout: timeout.min(LONGEST_TIMEOUT),
             end_is_proven: true,
             leaves_session: false,
             wakers: Vec::new(),
@@ -215,5 +218,14 @@ mod tests {
         let missing = |waker: &&Waker| !woken.iter().any(|it| it.will_wake(waker));
         assert_eq!(wakers.iter().filter(missing).count(), 0);
         assert_eq!(shutdown.poll(&wakers[0]), Some(true));
+    }
+
+    #[test]
+    fn the_longest_timeout_has_a_deadline() {
+        let now = Instant::now();
+        let mut shutdown = Shutdown::new(Duration::MAX);
+        shutdown.begin_draining(now);
+        let until = shutdown.poll_timeout().unwrap();
+        assert!(now < until && until < shutdown.deadline(now));
     }
 }
