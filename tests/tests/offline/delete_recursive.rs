@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::common::memory::Wire;
 use crate::common::trees::fill;
 use tokio::time::Instant;
-use zk_client::{Client, ErrorKind};
+use zk_client::{Client, ErrorKind, SessionPolicy, State};
 use zk_embedded::fault::{Action, on};
 use zk_proto::{ErrorCode, OpCode};
 
@@ -224,4 +224,48 @@ async fn a_deletion_without_answers_pauses() {
     assert_eq!(error.kind(), ErrorKind::Throttled);
     assert!(error.retries_exhausted());
     assert!(started.elapsed() > Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_deletion_stays_quiet() {
+    let wire = Wire::new().await;
+    let zk = wire.client().await;
+    for action in [Action::Refuse(ErrorCode::ThrottledOp), Action::Close] {
+        wire.server.faults().rule(on(OpCode::Delete).then(action));
+        let deletion = zk.delete("/none").recursive();
+        deletion.quietly().await.unwrap();
+        assert_eq!(wire.server.faults().pending(), 0);
+    }
+}
+
+/// Without a pause: no other session will come.
+#[tokio::test(start_paused = true)]
+async fn a_last_session_ends_a_deletion() {
+    let wire = Wire::new().await;
+    for closes in [true, false] {
+        let policy = match closes {
+            true => SessionPolicy::Close,
+            false => SessionPolicy::Renew,
+        };
+        let builder = wire.builder().session_policy(policy);
+        let zk = builder.connect().await.unwrap();
+        let first = match closes {
+            true => zk.clone(),
+            false => zk.only_in_epoch(zk.session().epoch),
+        };
+        let mut states = zk.states();
+        assert!(wire.server.expire_session(zk.session().id));
+        while !matches!(states.next().await, Some(State::Expired { .. })) {}
+        let started = Instant::now();
+        for children_only in [true, false] {
+            let deletion = first.delete("/a").recursive();
+            let deletion = match children_only {
+                true => deletion.children_only(),
+                false => deletion,
+            };
+            let error = deletion.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::SessionExpired, "{error}");
+        }
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
 }

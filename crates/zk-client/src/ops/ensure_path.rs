@@ -214,9 +214,8 @@ impl PathCreation {
     }
 }
 
-/// Whether the session has ended, and the same request can be made in the next one: the znodes are
-/// persistent.
-fn ends_one_of_many(error: &Error, client: &Client) -> bool {
+/// Whether the session has ended, and the same request, which does not depend on it, can be made in the next one.
+pub(crate) fn ends_one_of_many(error: &Error, client: &Client) -> bool {
     let goes_on = || client.shared().with(|core| core.refusal().is_none());
     error.kind() == ErrorKind::SessionExpired && client.only_in().is_none() && goes_on()
 }

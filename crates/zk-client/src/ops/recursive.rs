@@ -7,7 +7,7 @@ use zk_proto::path;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::ops::children::Children;
-use crate::ops::ensure_path::is_overload;
+use crate::ops::ensure_path::{ends_one_of_many, is_overload};
 use crate::ops::pending::{Boxed, Pending};
 use crate::ops::retry::repetition::Repetition;
 use crate::ops::window::Window;
@@ -28,7 +28,8 @@ const MAX_LOSSES: u32 = 10;
 ///
 /// # Errors
 /// Those of [`Delete`](crate::Delete); [`NoNode`](ErrorKind::NoNode) only if the znode did not
-/// exist at the beginning. Requests are repeated after a lost connection or session, after an overload
+/// exist at the beginning. Requests are repeated after a lost connection, after a lost session unless that
+/// ends the client, after an overload
 /// ([`Throttled`](ErrorKind::Throttled), [`QueueFull`](ErrorKind::QueueFull)), and if the server
 /// [ran out of time](crate::ErrorCode::is_timeout); after ten rounds in a row without any other
 /// reply, the error is the last one. The znodes that were deleted before an error stay deleted, and
@@ -93,7 +94,7 @@ impl<'a> DeleteRecursive<'a> {
                     match listing.await {
                         Ok(names) => break names,
                         Err(error) if quietly && error.kind() == ErrorKind::NoNode => return Ok(()),
-                        Err(error) if is_repeated(&error) => deletion.pause(error).await?,
+                        Err(error) if is_repeated(&error, &client) => deletion.pause(error).await?,
                         Err(error) => return Err(error),
                     }
                     listing = client.children(&root).submit();
@@ -105,11 +106,14 @@ impl<'a> DeleteRecursive<'a> {
         }
         let first = deletion.submit_batch(&client);
         Box::pin(async move {
-            match deletion.finish_batch(first, &client).await {
-                Err(error) if quietly && error.kind() == ErrorKind::NoNode => return Ok(()),
-                done => done?,
+            let deleted = async {
+                deletion.finish_batch(first, &client).await?;
+                deletion.finish(&client).await
+            };
+            match deleted.await {
+                Err(error) if quietly && error.kind() == ErrorKind::NoNode => Ok(()),
+                done => done,
             }
-            deletion.finish(&client).await
         })
     }
 }
@@ -205,7 +209,7 @@ impl Deletion {
                         .is_some_and(|last| is_below(&last.path, &doomed.path));
                     remaining.push(doomed);
                 }
-                _ if is_repeated(&error) => {
+                _ if is_repeated(&error, client) => {
                     self.found |= error.outcome() == Outcome::Unknown;
                     // A deletion can be repeated without harm, but not before those below it.
                     remaining.push(doomed);
@@ -274,7 +278,7 @@ impl Deletion {
                 Ok(names) => names,
                 Err(error) if error.kind() == ErrorKind::NoNode => continue,
                 // The answer to the next deletion says that the znode has to be listed.
-                Err(error) if is_repeated(&error) => {
+                Err(error) if is_repeated(&error, client) => {
                     self.stack.push(doomed);
                     lost = Some(error);
                     continue;
@@ -297,11 +301,13 @@ impl Deletion {
     }
 }
 
-/// Whether a request is made again: the reply was lost, the server ran out of time, or there were too many requests.
-fn is_repeated(error: &Error) -> bool {
+/// Whether a request is made again: the reply was lost, the session has ended and there will be another, the server ran
+/// out of time, or there were too many requests.
+fn is_repeated(error: &Error, client: &Client) -> bool {
     is_overload(error)
+        || ends_one_of_many(error, client)
         || match error.kind() {
-            ErrorKind::ConnectionLost | ErrorKind::SessionExpired => true,
+            ErrorKind::ConnectionLost => true,
             ErrorKind::Server => error.is_transient(),
             _ => false,
         }
