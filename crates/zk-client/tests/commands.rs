@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
+use std::future::pending;
 use std::net::SocketAddr;
 
 use zk_client::admin::{ServerMode, ServerStatus};
-use zk_client::{Client, ErrorKind, HostPort, Resolve, Resolving, TcpDial};
+use zk_client::{Client, ErrorKind, HostPort, Outcome, Resolve, Resolving, TcpDial};
 use zk_embedded::Server;
 
 /// Finds these addresses for every name.
@@ -53,4 +54,35 @@ async fn each_address_of_a_name_answers() {
         assert!(zk.server_version().await.is_ok());
     }
     zk.close().await.unwrap();
+}
+
+/// Never finds an address, and never fails.
+#[derive(Debug)]
+struct Hung;
+
+impl Resolve for Hung {
+    fn resolve<'a>(&'a self, _: &'a HostPort) -> Resolving<'a> {
+        Box::pin(pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_lookup_is_no_mute_server() {
+    let dial = TcpDial::default().resolver(Hung);
+    let zk = Client::builder("ensemble:2181").dial(dial).start().unwrap();
+    let answers = zk.command("srvr").all().await.unwrap();
+    let errors: Vec<_> = answers
+        .into_iter()
+        .map(|one| one.answer.unwrap_err())
+        .collect();
+    assert_eq!(errors.len(), 1);
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+        assert_eq!(error.outcome(), Outcome::NotSent);
+        let text = error.to_string();
+        assert!(
+            text.contains("cannot look up ensemble:2181 within 5000 ms"),
+            "{text}"
+        );
+    }
 }

@@ -11,6 +11,7 @@
 
 mod attempts;
 mod network;
+mod stale_answers;
 
 use std::time::Duration;
 

@@ -49,8 +49,9 @@ pub(super) async fn search_preferred(shared: &Shared, dial: &dyn Dial, seed: u64
         for host in preferred {
             let addresses: &mut Addresses = addresses_of.entry(host.clone()).or_default();
             if let Some(address) = serves(shared, dial, &host, addresses).await {
-                info!(server = %host, "returning to a server that is preferred");
-                shared.with(|core| core.return_to(now(), host, address));
+                if shared.with(|core| core.return_to(now(), &host, address)) {
+                    info!(server = %host, "returning to a server that is preferred");
+                }
                 break;
             }
         }

@@ -132,7 +132,7 @@ impl<'a> Command<'a> {
                     )),
                 );
             };
-            ask(client.dial(), &server, addresses, &word, limit).await
+            ask(client.dial(), &server, addresses, &word, Limit::of(limit)).await
         })
     }
 
@@ -195,11 +195,15 @@ impl Client {
         status.release().ok_or_else(missing)
     }
 
-    /// The server of the connection, with the address of the connection.
+    /// The server of the connection, with the address of the connection, which the name may not have any more.
     fn served_at(&self) -> Option<(HostPort, Addresses)> {
         self.shared().with(|core| {
             let server = core.server().cloned()?;
-            Some((server, only(core.server_address())))
+            let addresses = Addresses::default();
+            Some(match core.server_address() {
+                Some(address) => (server, addresses.pinned(address)),
+                None => (server, addresses),
+            })
         })
     }
 }
@@ -221,19 +225,32 @@ fn checked(word: &str) -> Result<String> {
     )))
 }
 
+/// How long a server may take, and how much of that is left.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    whole: Duration,
+    left: Duration,
+}
+
+impl Limit {
+    fn of(whole: Duration) -> Self {
+        Limit { whole, left: whole }
+    }
+}
+
 async fn ask(
     dial: &dyn Dial,
     server: &HostPort,
     mut addresses: Addresses,
     word: &str,
-    limit: Duration,
+    limit: Limit,
 ) -> Result<Answer> {
     let asked = four_letter::ask_next(dial, server, &mut addresses, word);
-    match tokio::time::timeout(limit, asked).await {
+    match tokio::time::timeout(limit.left, asked).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(failed(server, word, error)),
         Err(_elapsed) => {
-            let millis = limit.as_millis();
+            let millis = limit.whole.as_millis();
             Err(
                 Error::new(ErrorKind::DeadlineExceeded, Outcome::Unknown).with_detail(format!(
                     "{server} has not answered {word} within {millis} ms"
@@ -265,9 +282,20 @@ async fn ask_all_addresses(
     let found = match tokio::time::timeout(limit, dial.addresses(&server)).await {
         Ok(Ok(found)) => found,
         // The attempt to connect says what is wrong.
-        _ => Vec::new(),
+        Ok(Err(_)) => Vec::new(),
+        Err(_elapsed) => {
+            let millis = limit.as_millis();
+            let error = Error::new(ErrorKind::DeadlineExceeded, Outcome::NotSent)
+                .with_detail(format!("cannot look up {server} within {millis} ms"));
+            return vec![ServerAnswer {
+                server,
+                address: None,
+                answer: Err(error),
+            }];
+        }
     };
     let left = limit.saturating_sub(now().saturating_duration_since(begun));
+    let limit = Limit { whole: limit, left };
     let several: Vec<_> = match found.len() {
         0 | 1 => vec![None],
         _ => found.into_iter().map(Some).collect(),
@@ -277,7 +305,7 @@ async fn ask_all_addresses(
         ServerAnswer {
             server: server.clone(),
             address,
-            answer: ask(dial, server, only(address), word, left).await,
+            answer: ask(dial, server, only(address), word, limit).await,
         }
     }))
     .await

@@ -37,6 +37,8 @@ pub struct Addresses {
     preferred: Option<SocketAddr>,
     /// The only address to try.
     only: Option<SocketAddr>,
+    /// That one is tried although the resolver does not return it.
+    unresolved: bool,
     /// How long an attempt may take.
     budget: Option<Duration>,
     /// When the attempt began.
@@ -98,6 +100,14 @@ impl Addresses {
         self
     }
 
+    /// The same addresses, of which only this one is tried, also if the resolver does not return it any more: the
+    /// address of a connection that is open.
+    #[must_use]
+    pub fn pinned(mut self, address: SocketAddr) -> Self {
+        self.unresolved = true;
+        self.only(address)
+    }
+
     /// The same addresses for an attempt that begins at this time.
     #[must_use]
     pub fn at(mut self, now: Instant) -> Self {
@@ -131,7 +141,11 @@ impl Addresses {
         self.tried.retain(|address| seen.contains(address));
         self.failed.retain(|(address, _)| seen.contains(address));
         self.known.clone_from(&found);
-        found.retain(|address| self.only.is_none_or(|only| only == *address));
+        match self.only {
+            Some(only) if self.unresolved => found = vec![only],
+            Some(only) => found.retain(|address| *address == only),
+            None => {}
+        }
         if let Sequence::Shuffled(seed) = self.sequence {
             fastrand::Rng::with_seed(seed).shuffle(&mut found);
         }
@@ -412,6 +426,10 @@ mod tests {
         assert_eq!(order(&mut addresses, &[1, 2, 3]).0, [address(2)]);
         assert_eq!(order(&mut addresses, &[1, 3]), (vec![], vec![]));
         assert_eq!(addresses.count(), 2);
+        let mut addresses = Addresses::default().pinned(address(2));
+        for found in [&[1, 2, 3][..], &[1, 3], &[]] {
+            assert_eq!(order(&mut addresses, found).0, [address(2)]);
+        }
     }
 
     /// Guards: P29.

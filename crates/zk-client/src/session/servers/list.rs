@@ -31,8 +31,11 @@ impl Core {
 
     /// The address of that server, if the connection has one.
     pub(crate) fn server_address(&self) -> Option<SocketAddr> {
-        let addresses = self.relocation.hosts.addresses_of(self.server()?)?;
-        addresses.current()
+        let (hosts, server) = (&self.relocation.hosts, self.server()?);
+        // The list has the address only once the driver has noted that the session is served; and a later lookup
+        // replaces the addresses of the name.
+        let dialled = || hosts.addresses_of(server)?.current();
+        hosts.connected_address(server).or_else(dialled)
     }
 
     /// All servers of the list, in its order.
@@ -153,12 +156,20 @@ impl Core {
         until.is_some_and(|until| now < until)
     }
 
-    /// Leaves the server for this one, which is preferred. A write that takes long is not given up for it.
-    pub(crate) fn return_to(&mut self, now: Instant, host: HostPort, address: Option<SocketAddr>) {
-        if self.may_move() && self.relocation.hosts.iter().any(|known| *known == host) {
-            self.relocation.prefer(host, address);
+    /// Leaves the server for this one if it is still preferred: the client may have changed servers while this one was
+    /// asked. A write that takes long is not given up for it. Returns whether the client leaves.
+    pub(crate) fn return_to(
+        &mut self,
+        now: Instant,
+        host: &HostPort,
+        address: Option<SocketAddr>,
+    ) -> bool {
+        let returns = self.preferred_servers(now).contains(host);
+        if returns {
+            self.relocation.prefer(host.clone(), address);
             self.begin_optional_move(now);
         }
+        returns
     }
 
     /// The address of the connection, if it is one to this server and its address is known.

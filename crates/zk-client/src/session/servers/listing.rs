@@ -19,6 +19,7 @@ impl Core {
     fn host_info(&self, now: Instant, host: &HostPort) -> HostInfo {
         let hosts = &self.relocation.hosts;
         let connected = self.server() == Some(host);
+        let connected_to = self.server_address().filter(|_| connected);
         let failure = |address| {
             let failed = self.health.failure(host, address)?;
             Some(HostFailure::of(failed, now))
@@ -27,7 +28,7 @@ impl Core {
         let addresses = several.map(|of| {
             let info = |address: &SocketAddr| AddressInfo {
                 address: *address,
-                connected: connected && of.current() == Some(*address),
+                connected: connected_to == Some(*address),
                 failure: failure(Some(*address)),
                 put_back: (of.put_back_until(address))
                     .map(|until| until.saturating_duration_since(now))

@@ -120,9 +120,11 @@ fn returning_to_a() -> (World, SlotKey) {
     let sent = world.set("/n", "1");
     world.deliver(usize::MAX);
     assert_eq!(world.core.preferred_servers(world.now), list(&["a"]));
-    world
-        .core
-        .return_to(world.now, list(&["a"]).remove(0), None);
+    let preferred = list(&["b", "a"]);
+    let returns = |core: &mut Core, host| core.return_to(world.now, host, None);
+    // To the server of the connection there is no return.
+    assert!(!returns(&mut world.core, &preferred[0]));
+    assert!(returns(&mut world.core, &preferred[1]));
     assert!(world.core.is_moving());
     (world, sent)
 }
