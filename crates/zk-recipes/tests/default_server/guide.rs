@@ -162,3 +162,25 @@ fn programs_of_the_guide_are_compiled() {
     }
     assert!(programs > 2, "{programs} programs");
 }
+
+/// Two programs that do not recognize each other's znodes both hold the lock.
+#[test]
+fn kazoos_locks_need_its_layout() {
+    let kazoo = page("kazoo");
+    for recipe in ["Lock", "Election", "ReadLock", "WriteLock", "Semaphore"] {
+        let constructor = format!("`{recipe}(client, ");
+        let is_about = |line: &&str| {
+            line.contains(&constructor)
+                || line.starts_with("| the znodes of") && line.contains(&format!("`{recipe}`"))
+        };
+        let rows: Vec<_> = kazoo.lines().filter(is_about).collect();
+        assert_eq!(rows.len(), 2, "{recipe}: {rows:?}");
+        for row in rows {
+            assert!(row.contains("[`Layout::Kazoo`]"), "{row}");
+        }
+        let uses = format!("= {recipe}::new(");
+        for line in kazoo.lines().filter(|line| line.contains(&uses)) {
+            assert!(line.contains(".layout(Layout::Kazoo)"), "{line}");
+        }
+    }
+}
