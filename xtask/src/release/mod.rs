@@ -39,7 +39,8 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         println!("nothing was published");
         return Ok(ExitCode::FAILURE);
     }
-    for step in steps(&version, mode, is_published) {
+    let is_tagged = tag(root, &version)? == Tag::Head;
+    for step in steps(&version, mode, is_tagged, is_published) {
         println!("\n──── {} ────", step.join(" "));
         let (program, arguments) = step.split_first().ok_or("a step without a program")?;
         let mut command = match program.as_str() {
@@ -113,8 +114,8 @@ fn problems(root: &Path, version: &str) -> Result<Vec<String>, Box<dyn Error>> {
     if !git(root, &["status", "--porcelain"])?.is_empty() {
         problems.push("the working copy has changes that are not committed".to_owned());
     }
-    if !git(root, &["tag", "--list", &format!("v{version}")])?.is_empty() {
-        problems.push(format!("there is a tag v{version} already"));
+    if tag(root, version)? == Tag::AnotherCommit {
+        problems.push(format!("there is a tag v{version} of another commit"));
     }
     problems.extend(manifests::others(root, version)?);
     if !changelog::has(&fs::read_to_string(root.join(CHANGELOG))?, version) {
@@ -126,8 +127,41 @@ fn problems(root: &Path, version: &str) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(problems)
 }
 
+/// What the tag of a version points at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tag {
+    Missing,
+    /// As after a release that failed behind this step, which continues.
+    Head,
+    AnotherCommit,
+}
+
+fn tag(root: &Path, version: &str) -> Result<Tag, Box<dyn Error>> {
+    let name = format!("v{version}");
+    if git(root, &["tag", "--list", &name])?.is_empty() {
+        return Ok(Tag::Missing);
+    }
+    let commit = |name: &str| {
+        git(
+            root,
+            &["rev-parse", "--verify", &format!("{name}^{{commit}}")],
+        )
+    };
+    Ok(
+        match commit(&format!("refs/tags/{name}"))? == commit("HEAD")? {
+            true => Tag::Head,
+            false => Tag::AnotherCommit,
+        },
+    )
+}
+
 /// The commands that publish it. A dry run leaves out what has an effect elsewhere.
-fn steps(version: &str, mode: Mode, is_published: impl Fn(&str, &str) -> bool) -> Vec<Vec<String>> {
+fn steps(
+    version: &str,
+    mode: Mode,
+    is_tagged: bool,
+    is_published: impl Fn(&str, &str) -> bool,
+) -> Vec<Vec<String>> {
     let is_dry = mode != Mode::Publish;
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let mut steps = Vec::new();
@@ -156,9 +190,12 @@ fn steps(version: &str, mode: Mode, is_published: impl Fn(&str, &str) -> bool) -
         let publish = format!("cargo publish --locked --all-features --manifest-path {manifest}");
         steps.push(words(&publish));
     }
-    let mut tag = words(&format!("git tag --annotate v{version} --message"));
-    tag.push(format!("Release {version}"));
-    steps.push(tag);
+    if !is_tagged {
+        let mut tag = words(&format!("git tag --annotate v{version} --message"));
+        tag.push(format!("Release {version}"));
+        steps.push(tag);
+    }
+    // Without effect if it was pushed before.
     steps.push(words(&format!("git push origin v{version}")));
     steps
 }
@@ -280,9 +317,31 @@ mod tests {
         let described = metadata.current_dir(&repository.0).output().unwrap();
         let described = String::from_utf8_lossy(&described.stdout);
         assert!(described.contains("\"version\":\"7.3.0\""), "{described}");
+    }
 
-        repository.git(&["tag", "v7.3.0"]);
-        assert_eq!(repository.problems(), ["there is a tag v7.3.0 already"]);
+    #[test]
+    fn a_tag_is_kept_if_it_is_of_this_commit() {
+        let repository = Repository::new("tagged");
+        prepare(&repository.0, NEXT, "2027-01-31").unwrap();
+        repository.commit();
+        let tagged = || tag(&repository.0, NEXT).unwrap();
+        assert_eq!(tagged(), Tag::Missing);
+        repository.git(&["tag", "--annotate", "v7.3.0", "--message", "Release 7.3.0"]);
+        assert_eq!(tagged(), Tag::Head);
+        assert_eq!(repository.problems(), [""; 0]);
+        repository.git(&[
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "--message",
+            "later",
+            "--no-verify",
+        ]);
+        assert_eq!(tagged(), Tag::AnotherCommit);
+        assert_eq!(
+            repository.problems(),
+            ["there is a tag v7.3.0 of another commit"]
+        );
     }
 
     #[test]
@@ -339,7 +398,7 @@ mod tests {
 
     #[test]
     fn a_dry_run_publishes_nothing() {
-        let dry = steps(NEXT, Mode::DryRun, |_, _| true);
+        let dry = steps(NEXT, Mode::DryRun, false, |_, _| true);
         let lines: Vec<_> = dry.iter().map(|step| step.join(" ")).collect();
         assert!(
             lines[0].starts_with("cargo publish ") && lines[0].ends_with(" --dry-run"),
@@ -358,15 +417,19 @@ mod tests {
     #[test]
     fn a_release_continues_where_it_failed() {
         let is_published = |package: &str, _: &str| package != "zkctl" && package != GSSAPI.name;
-        let steps = steps(NEXT, Mode::Publish, is_published);
-        let lines: Vec<_> = steps.iter().map(|step| step.join(" ")).collect();
+        let lines = |is_tagged| {
+            let steps = steps(NEXT, Mode::Publish, is_tagged, is_published);
+            steps.iter().map(|step| step.join(" ")).collect::<Vec<_>>()
+        };
         let expected = [
             "cargo publish --locked -p zkctl",
             "cargo publish --locked --all-features --manifest-path crates/zk-sasl-gssapi/Cargo.toml",
             "git tag --annotate v7.3.0 --message Release 7.3.0",
             "git push origin v7.3.0",
         ];
-        assert_eq!(lines, expected);
+        assert_eq!(lines(false), expected);
+        let behind_the_tag = [&expected[..2], &expected[3..]].concat();
+        assert_eq!(lines(true), behind_the_tag);
     }
 
     #[test]
