@@ -16,7 +16,7 @@ RUN cargo build --locked --release --package zkctl \
 
 FROM scratch
 COPY --from=build /zkctl /zkctl
-# The CAs that --tls trusts by default.
+# The CAs that --tls-system-roots trusts.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 # For --auth-file, certificates and data: mount them here.
 COPY --from=build --chown=65532:65532 /work /work
