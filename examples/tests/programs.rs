@@ -145,34 +145,66 @@ async fn get(address: &str, path: &str) -> (String, String) {
     (status.to_owned(), body.to_owned())
 }
 
+/// The lines that a block of a program's first comment shows as its output.
+fn documented(source: &str, block: usize) -> Vec<&str> {
+    let shown = source.split("//! ```console\n").nth(block + 1).unwrap();
+    let (shown, _) = shown.split_once("//! ```\n").unwrap();
+    let lines = shown.lines().map(|line| line.trim_start_matches("//! "));
+    lines.filter(|line| !line.starts_with('$')).collect()
+}
+
+/// Compares lines with those that are documented, in which a session is `0x…`.
+fn assert_documented(lines: &[String], documented: &[&str]) {
+    let general = |line: &String| match line.split_once("session 0x") {
+        Some((start, rest)) => {
+            let rest = rest.trim_start_matches(|digit: char| digit.is_ascii_hexdigit());
+            format!("{start}session 0x…{rest}")
+        }
+        None => line.clone(),
+    };
+    let lines: Vec<_> = lines.iter().map(general).collect();
+    assert_eq!(lines, documented);
+}
+
 #[tokio::test]
 async fn readiness_follows_the_session() {
+    let source = include_str!("../src/bin/readiness.rs");
     let server = server().await;
     server.faults().stop();
     let hosts = server.connect_string();
     let program = env!("CARGO_BIN_EXE_readiness");
     let program = Program::start(program, &[&hosts, "127.0.0.1:0"]);
     let address = program.prints("serves at http://").await;
-    assert_eq!(get(&address, "/live").await.0, "200");
-    let expected = ("503".to_owned(), "connecting".to_owned());
-    assert_eq!(get(&address, "/ready").await, expected);
-
+    let mut probed = Vec::new();
+    let mut probe = async || {
+        let (status, body) = get(&address, "/ready").await;
+        probed.push(format!("{body} {status}"));
+        assert_eq!(get(&address, "/live").await.0, "200");
+    };
+    program.prints("connecting").await;
+    probe().await;
     server.faults().run();
     program.prints("connected, session ").await;
-    let (status, body) = get(&address, "/ready").await;
-    assert_eq!(status, "200");
-    assert!(body.starts_with("connected, session "), "{body}");
+    probe().await;
     server.faults().stop();
     program.prints("suspended").await;
-    let expected = ("503".to_owned(), "suspended".to_owned());
-    assert_eq!(get(&address, "/ready").await, expected);
-    assert_eq!(get(&address, "/live").await.0, "200");
+    probe().await;
+    assert_documented(&probed, &documented(source, 1));
 
-    let known = program.lines().len();
+    // As a server does that is started again without its sessions.
+    let sessions = server.sessions();
+    assert!(server.expire_session(sessions[0].id));
     server.faults().run();
+    let known = program.lines().len();
     program.prints_after(known, "connected, session ").await;
-    program.interrupt().await;
+    let lines = program.interrupt().await;
     assert!(server.sessions().is_empty());
+    let states = lines.len() - usize::from(lines.last().is_some_and(|line| line == "closed"));
+    let printed: Vec<_> = lines[..states]
+        .iter()
+        .map(|line| line.replace(&address, "127.0.0.1:8080"))
+        .collect();
+    assert_documented(&printed, &documented(source, 0));
 }
 
 #[tokio::test]

@@ -1,29 +1,39 @@
 //! The probes of a web service that depends on ZooKeeper: whether it is alive, and whether it is ready.
 //!
-//! Start `zkctl serve` in one terminal and this program in another. End the server, and start it again.
+//! Start this program, and then `zkctl serve` in another terminal; end that server, and start it again. It has its
+//! sessions in memory: the client's has ended then, and the client begins another.
 //!
 //! ```console
 //! $ cargo run --manifest-path examples/Cargo.toml --bin readiness -- localhost:2181 127.0.0.1:8080
 //! serves at http://127.0.0.1:8080
-//! connected, session 0x1000005a3f20000, epoch 1
+//! connecting
+//! connected, session 0x…, epoch 1
 //! suspended
-//! connected, session 0x1000005a3f20000, epoch 1
-//! $ curl -i http://127.0.0.1:8080/ready
-//! HTTP/1.1 503 Service Unavailable
+//! session expired, epoch 1
+//! connected, session 0x…, epoch 2
+//! ```
 //!
-//! suspended
+//! Before the server is started, while it runs, and just after it has ended:
+//!
+//! ```console
+//! $ curl -w ' %{http_code}' http://127.0.0.1:8080/ready
+//! connecting 503
+//! connected, session 0x…, epoch 1 200
+//! suspended 200
 //! ```
 //!
 //! | state | `/live` | `/ready` | |
 //! |---|---|---|---|
 //! | connected | 200 | 200 | |
-//! | connecting, suspended, expired | 200 | 503 | the client connects again by itself: a restart would not help |
+//! | suspended | 200 | 200 | until the session can have ended: requests wait, and a server that restarts is no reason to be taken out of service |
+//! | connecting, expired | 200 | 503 | the client connects again by itself: a restart of this program would not help |
 //! | closed, authentication failed | 503 | 503 | final: only another client helps |
 //!
 //! All instances lose ZooKeeper at the same time. If the service has useful answers without it, from a cache
-//! perhaps, let `/ready` answer 200 in a state of the second row.
+//! perhaps, let `/ready` answer 200 in a state of the third row.
 
 use std::error::Error;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
@@ -40,18 +50,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // `start` does not wait for a connection: the probes have to answer before there is one.
     let zk = Client::builder(servers.as_deref().unwrap_or("localhost:2181")).start()?;
-    let mut states = zk.states();
-    tokio::spawn(async move {
-        while let Some(state) = states.next().await {
-            println!("{state}");
-        }
-    });
     let probes = Router::new()
         .route("/live", get(live))
         .route("/ready", get(ready))
         .with_state(zk.clone());
     let listener = TcpListener::bind(address).await?;
     println!("serves at http://{}", listener.local_addr()?);
+    let mut states = zk.states();
+    tokio::spawn(async move {
+        while let Some(state) = states.next().await {
+            println!("{state}");
+        }
+    });
     axum::serve(listener, probes)
         .with_graceful_shutdown(interrupted())
         .await?;
@@ -67,7 +77,11 @@ async fn live(State(zk): State<Client>) -> (StatusCode, String) {
 
 async fn ready(State(zk): State<Client>) -> (StatusCode, String) {
     let state = zk.state();
-    (status(state.is_connected()), state.to_string())
+    let is_ready = match state {
+        Session::Suspended { until } => Instant::now() < until,
+        _ => state.is_connected(),
+    };
+    (status(is_ready), state.to_string())
 }
 
 fn status(is_well: bool) -> StatusCode {
