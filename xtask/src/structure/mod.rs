@@ -209,6 +209,67 @@ mod tests {
         }
     }
 
+    /// `CONTRIBUTING.md` is left out: it names words that it excludes.
+    #[test]
+    fn other_texts_keep_to_the_rule() {
+        enter_workspace().unwrap();
+        let texts = [
+            "README.md",
+            "RELEASING.md",
+            "SECURITY.md",
+            "STABILITY.md",
+            "changes",
+            "examples",
+            "fuzz",
+        ];
+        for text in texts {
+            let (count, _) = prose::read(Path::new(text)).unwrap();
+            assert_eq!(count.files, [], "{text}");
+        }
+    }
+
+    /// The names of a manifest's dependencies, except those for tests.
+    fn dependencies(manifest: &str) -> Vec<&str> {
+        let mut names = Vec::new();
+        for section in manifest.split("\n[").skip(1) {
+            let (heading, lines) = section.split_once("]\n").unwrap();
+            if heading.ends_with("dependencies") && !heading.ends_with("dev-dependencies") {
+                let keys = lines
+                    .lines()
+                    .filter(|line| line.starts_with(char::is_alphabetic));
+                names.extend(keys.map(|line| line.split([' ', '.', '=']).next().unwrap()));
+            }
+        }
+        names
+    }
+
+    #[test]
+    fn each_dependency_is_in_contributing() {
+        enter_workspace().unwrap();
+        let contributing = fs::read_to_string("CONTRIBUTING.md").unwrap();
+        let (_, section) = contributing.split_once("\n## Dependencies\n").unwrap();
+        let workspace = fs::read_to_string("Cargo.toml").unwrap();
+        let mut count = 0;
+        for package in packages().unwrap() {
+            if !package.starts_with("crates") {
+                continue;
+            }
+            let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+            for name in dependencies(&manifest) {
+                let renamed = format!("\n{name} = {{ package = \"");
+                let name = match workspace.split_once(&renamed) {
+                    Some((_, rest)) => rest.split('"').next().unwrap(),
+                    None => name,
+                };
+                let is_ours = Path::new("crates").join(name).is_dir();
+                let is_named = section.contains(&format!("`{name}`"));
+                assert!(is_ours || is_named, "{}: {name}", package.display());
+                count += 1;
+            }
+        }
+        assert!(count > 60, "{count} dependencies");
+    }
+
     #[test]
     fn every_package_is_measured() {
         enter_workspace().unwrap();
