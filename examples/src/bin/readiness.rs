@@ -25,7 +25,7 @@
 //! | state | `/live` | `/ready` | |
 //! |---|---|---|---|
 //! | connected | 200 | 200 | |
-//! | suspended | 200 | 200 | until the session can have ended: requests wait, and a server that restarts is no reason to be taken out of service |
+//! | suspended | 200 | 200 | until the session can have ended: requests wait, as for a server that restarts |
 //! | connecting, expired | 200 | 503 | the client connects again by itself: a restart of this program would not help |
 //! | closed, authentication failed | 503 | 503 | final: only another client helps |
 //!
