@@ -1,5 +1,7 @@
 //! What a lock, a lease or a leadership is while it is held.
 
+#[cfg(feature = "partition")]
+pub(crate) mod any_loss;
 pub(crate) mod claim;
 #[cfg(any(feature = "locks", feature = "election"))]
 pub(crate) mod delegate;

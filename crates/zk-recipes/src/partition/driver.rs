@@ -104,7 +104,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Allocates again whenever the members have changed, or the program has given its share back.
+    /// Allocates again whenever the members have changed, the guard of an item is lost, or the program has
+    /// given its share back.
     async fn allocate(
         &self,
         member: &Guard,
@@ -120,23 +121,34 @@ impl Driver {
                 Err(Stop::Changed) => continue,
                 held => held?,
             };
+            // One may have been lost while the others were waited for.
+            if held.iter().any(|(_, guard)| guard.check().is_err()) {
+                continue;
+            }
             let (share, control) = Share::new(held);
             writer.write(Ok(Allocation::Acquired(share)));
             let returned = async {
                 control.returned().await;
                 Err::<Infallible, _>(Stop::Returned)
             };
-            let Err(stop) = race(lost(member), race(changed(party), returned)).await;
+            let item_lost = async {
+                control.lost().await;
+                Err(Stop::ItemLost)
+            };
+            let ended = race(changed(party), race(returned, item_lost));
+            let Err(stop) = race(lost(member), ended).await;
             control.request();
             match stop {
-                Stop::Changed | Stop::MemberLost => {
+                Stop::Changed | Stop::MemberLost | Stop::ItemLost => {
                     writer.write(Ok(Allocation::Releasing));
                     control.returned().await;
                 }
                 _ => {}
             }
             match stop {
-                Stop::Changed | Stop::Returned => writer.write(Ok(Allocation::Allocating)),
+                Stop::Changed | Stop::Returned | Stop::ItemLost => {
+                    writer.write(Ok(Allocation::Allocating))
+                }
                 stop => return Err(stop),
             }
         }

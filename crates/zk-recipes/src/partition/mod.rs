@@ -90,6 +90,10 @@ const BOUNDARY: Duration = Duration::from_secs(30);
 /// failed for good then. A member that is disconnected keeps its items until its session ends, and
 /// does not allocate before it is connected.
 ///
+/// If only the guard of an item is lost, since no quorum has renewed it or a client has deleted its
+/// lock's znode, the share is requested as well. Once the program has given it back, the items are
+/// allocated again after the boundary.
+///
 /// # Cancel safety
 ///
 /// See [`Allocations`].

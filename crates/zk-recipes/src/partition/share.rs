@@ -1,13 +1,16 @@
 //! The items that one member has.
 
 use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::sync::watch;
 use zk_client::Client;
 
 use crate::error::{GuardLost, Result};
-use crate::guard::run_until;
+use crate::guard::any_loss::AnyLoss;
+use crate::guard::{Guard, run_until};
 use crate::locks::LockGuard;
 
 /// The items that this member has, each guarded by a [lock](crate::Lock), until it gives them back:
@@ -16,6 +19,7 @@ use crate::locks::LockGuard;
 #[must_use = "dropping a share gives its items back"]
 pub struct Share {
     items: Vec<(String, LockGuard)>,
+    loss: Arc<AnyLoss>,
     /// Dropped after the guards: the partitioner then allocates again.
     state: watch::Receiver<ShareState>,
     /// Keeps the client open.
@@ -32,18 +36,26 @@ enum ShareState {
 /// The partitioner's end of a share.
 #[derive(Debug)]
 pub(super) struct ShareControl {
+    loss: Arc<AnyLoss>,
     state: watch::Sender<ShareState>,
 }
 
 impl Share {
     pub(super) fn new(items: Vec<(String, LockGuard)>) -> (Self, ShareControl) {
         let (sender, state) = watch::channel(ShareState::Held);
+        let guards = items.iter().map(|(_, guard)| AsRef::<Guard>::as_ref(guard));
+        let loss = Arc::new(AnyLoss::of(guards));
+        let control = ShareControl {
+            loss: loss.clone(),
+            state: sender,
+        };
         let share = Share {
             items,
+            loss,
             state,
             _client: None,
         };
-        (share, ShareControl { state: sender })
+        (share, control)
     }
 
     pub(super) fn keep_open(&mut self, client: &Client) {
@@ -71,22 +83,37 @@ impl Share {
         self.items.iter().try_for_each(|(_, guard)| guard.check())
     }
 
-    /// Whether the items are to be given back, since members have come or gone, or the session has
-    /// ended.
+    /// Whether the items are to be given back, since members have come or gone, the session has ended,
+    /// or the guard of an item is lost.
     pub fn is_requested(&self) -> bool {
         *self.state.borrow() != ShareState::Held || self.check().is_err()
     }
 
     /// Waits until the items are to be given back: members have come or gone, the session has ended,
-    /// or the partitioner was dropped. The items stay held until then, and until they are given back,
-    /// as long as the [`check`](Self::check) succeeds.
+    /// the guard of an item is lost, or the partitioner was dropped. The items stay held until then, and
+    /// until they are given back, as long as the [`check`](Self::check) succeeds.
+    ///
+    /// Sets no watches. If a client deletes the znode of an item's lock, a renewal of its guard notices that,
+    /// or a failed [fenced write](crate::Guard::fenced). The guards of a session are renewed in turn, not at
+    /// all while the session writes anyway, and never with [`LeaseBasis::Server`](crate::LeaseBasis::Server):
+    /// [`Guard::lost`](crate::Guard::lost) of the item's guard sets a watch, and what it notices ends this
+    /// wait as well.
     ///
     /// # Cancel safety
     /// Can be dropped and called again.
     pub async fn requested(&self) {
+        if self.is_requested() {
+            return;
+        }
         let mut state = self.state.clone();
-        // Fails when the partitioner is dropped.
-        let _ = state.wait_for(|state| *state != ShareState::Held).await;
+        let mut requested = pin!(state.wait_for(|state| *state != ShareState::Held));
+        let mut lost = pin!(self.loss.wait());
+        std::future::poll_fn(|cx| match requested.as_mut().poll(cx) {
+            // Fails when the partitioner is dropped.
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => lost.as_mut().poll(cx),
+        })
+        .await;
     }
 
     /// Runs `future` until the items are to be given back; it is dropped then, and the result is
@@ -144,6 +171,11 @@ impl ShareControl {
     /// Requests the items.
     pub(super) fn request(&self) {
         self.state.send_replace(ShareState::Requested);
+    }
+
+    /// Waits until the guard of an item is lost.
+    pub(super) async fn lost(&self) {
+        self.loss.wait().await;
     }
 
     /// Waits until the share is given back.

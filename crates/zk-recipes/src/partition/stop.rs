@@ -11,6 +11,8 @@ pub(super) enum Stop {
     Changed,
     /// The program has given its share back.
     Returned,
+    /// The guard of an item is lost.
+    ItemLost,
     /// This member's session or znode is gone.
     MemberLost,
     /// The program leaves.

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::common::{Memory, memory, now};
+use super::common::{Memory, memory, now, soon, until};
 use zk_client::Client;
 use zk_embedded::fault::{Action, on};
 use zk_proto::OpCode;
-use zk_recipes::{GuardLost, LeaseBasis, Lock};
+use zk_recipes::{Allocation, Allocations, GuardLost, LeaseBasis, Lock, SetPartitioner, Share};
 
 /// Two ticks, the shortest that servers grant: the leader pings four times in it.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -85,6 +85,42 @@ async fn a_server_lease_outlives_its_lock() {
         overlap.is_some_and(|overlap| overlap > TIMEOUT / 2),
         "{overlap:?}"
     );
+}
+
+/// After a stall of the commits, of which the program does not notice anything else: the session lasts.
+#[tokio::test(start_paused = true)]
+async fn a_share_of_lost_items_is_requested() {
+    let memory = memory(1).await;
+    let zk = client(&memory, 0).await;
+    let mut allocations = SetPartitioner::new(&zk, "/p", ["a", "b", "c"])
+        .time_boundary(Duration::from_millis(100))
+        .join();
+    let share = acquired(&mut allocations).await;
+    let session = zk.session().id;
+    let stalled = async {
+        let unanswered = on(OpCode::Multi).then(Action::Swallow).always();
+        memory.server.faults().rule(unanswered);
+        until("the loss", || share.check().is_err()).await;
+        memory.server.faults().clear();
+        std::future::pending::<()>().await;
+    };
+    let stopped = soon("the request", share.run(stalled)).await;
+    assert_eq!(stopped, None);
+    assert_eq!(share.check(), Err(GuardLost::OutOfContact));
+    drop(share);
+    let share = acquired(&mut allocations).await;
+    assert_eq!(share.items().collect::<Vec<_>>(), ["a", "b", "c"]);
+    share.check().unwrap();
+    assert_eq!(zk.session().id, session);
+}
+
+async fn acquired(allocations: &mut Allocations) -> Share {
+    loop {
+        let next = soon("an allocation", allocations.next()).await;
+        if let Allocation::Acquired(share) = next.unwrap().unwrap() {
+            return share;
+        }
+    }
 }
 
 /// On a healthy ensemble, little more than a write every sixth of the timeout renews all guards of the

@@ -8,7 +8,7 @@ use super::common::{
     Memory, at, dropped_after, end_session, memory, soon, start, until, until_unwatched,
 };
 use zk_client::{Client, ErrorKind};
-use zk_recipes::{Allocation, Allocations, Layout, Lock, SetPartitioner, Share};
+use zk_recipes::{Allocation, Allocations, GuardLost, Layout, Lock, SetPartitioner, Share};
 
 const ITEMS: [&str; 5] = ["a", "b", "c", "d", "e"];
 const BOUNDARY: Duration = Duration::from_millis(500);
@@ -152,6 +152,63 @@ async fn a_deleted_member_joins_again() {
     drop(share);
     assert_eq!(items(&acquired(&mut allocations).await), ITEMS);
     assert_ne!(member, format!("/p/party/{}", memory.names("/p/party")[0]));
+}
+
+/// An operator deletes the znode of its lock.
+#[tokio::test(start_paused = true)]
+async fn a_lost_item_requests_the_share() {
+    let memory = memory(1).await;
+    let (zk, admin) = (memory.any().await, memory.any().await);
+    for all in [&ITEMS[..1], &ITEMS] {
+        let partitioner = SetPartitioner::new(&zk, "/p", all.iter().copied());
+        let mut allocations = partitioner.time_boundary(BOUNDARY).join();
+        for item in all {
+            let share = acquired(&mut allocations).await;
+            assert_eq!(items(&share), all);
+            let guard = share.guard(item).unwrap();
+            admin.delete(guard.path()).await.unwrap();
+            let work = async {
+                if all.len() > 1 {
+                    // Another guard may be the one that is renewed.
+                    guard.lost().await;
+                }
+                std::future::pending::<()>().await;
+            };
+            assert_eq!(soon("the loss", share.run(work)).await, None);
+            assert_eq!(share.check(), Err(GuardLost::Deleted));
+            soon("the request", share.requested()).await;
+            let next = soon("the request", allocations.next()).await;
+            assert!(matches!(next, Some(Ok(Allocation::Releasing))));
+            share.release().await.unwrap();
+        }
+        let share = acquired(&mut allocations).await;
+        assert_eq!(items(&share), all);
+        share.check().unwrap();
+        share.release().await.unwrap();
+        soon("the end", allocations.leave()).await.unwrap();
+    }
+}
+
+/// It was acquired, and lost while another item was waited for.
+#[tokio::test(start_paused = true)]
+async fn no_share_has_a_lost_item() {
+    let memory = memory(1).await;
+    let (zk, other) = (memory.any().await, memory.any().await);
+    let blocked = Lock::new(&other, "/p/locks/b").layout(Layout::Kazoo);
+    let blocked = blocked.acquire().await.unwrap();
+    let partitioner = SetPartitioner::new(&zk, "/p", ["a", "b"]);
+    let mut allocations = partitioner.time_boundary(BOUNDARY).join();
+    until("both are awaited", || locked(&memory) == 3).await;
+    let deleted = memory.names("/p/locks/a").pop().unwrap();
+    let path = format!("/p/locks/a/{deleted}");
+    other.delete(&path).await.unwrap();
+    // The guard of this item alone is renewed.
+    tokio::time::sleep(zk.session().timeout).await;
+    blocked.release().await.unwrap();
+    let share = acquired(&mut allocations).await;
+    share.check().unwrap();
+    assert_eq!(items(&share), ["a", "b"]);
+    assert_ne!(share.guard("a").unwrap().path(), path);
 }
 
 #[tokio::test(start_paused = true)]
