@@ -199,7 +199,8 @@ impl ServerSetMembership {
     }
 
     /// Replaces the member, usually for another status. Without a connection the result is
-    /// [`DataWrite::Pending`], and the member is written on the next one.
+    /// [`DataWrite::Pending`], and the member is written on the next one. If the ensemble refuses it then,
+    /// the last member stays.
     ///
     /// # Errors
     /// The ensemble refuses the data.

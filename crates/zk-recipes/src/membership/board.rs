@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use zk_client::{Pending, Pledge, Stat, Zxid};
 
+use super::node_data::NodeData;
 use super::node_state::NodeState;
 use crate::readers::{Readable, Readers};
 
@@ -20,7 +21,7 @@ pub(super) struct Contents {
     pub(super) state: NodeState,
     /// Counts the changes of the state.
     pub(super) changes: u64,
-    pub(super) data: Data,
+    pub(super) data: NodeData,
     /// The znode, while it is present.
     pub(super) present: Option<Present>,
     /// The path, once it is known.
@@ -34,21 +35,6 @@ pub(super) struct Contents {
 
 /// How the task of a node has ended: with the error of the client that is over, or of the deletion.
 pub(super) type End = Result<(), Arc<zk_client::Error>>;
-
-/// The data of the znode. Each value has a number, the first 1.
-#[derive(Debug)]
-pub(super) struct Data {
-    pub(super) latest: Bytes,
-    pub(super) number: u64,
-    /// The number of the value that the znode has; 0 for none of them.
-    pub(super) written: u64,
-    /// The stat of that write.
-    pub(super) stat: Stat,
-    /// The last value that the znode had.
-    accepted: Option<Bytes>,
-    /// The last value that the ensemble refused.
-    pub(super) refused: Option<(u64, Arc<zk_client::Error>)>,
-}
 
 /// A znode that is known to exist.
 #[derive(Debug, Clone)]
@@ -71,14 +57,7 @@ impl Board {
         Arc::new(Board(Mutex::new(Contents {
             state: NodeState::Creating,
             changes: 1,
-            data: Data {
-                latest: data,
-                number: 1,
-                written: 0,
-                stat: Stat::default(),
-                accepted: None,
-                refused: None,
-            },
+            data: NodeData::new(data),
             present: None,
             path,
             closing: None,
@@ -145,57 +124,39 @@ impl Board {
         self.lock().path = Some(path.to_owned());
     }
 
-    /// Sets new data, which the task is to write. Returns their number.
-    pub(super) fn set_data(&self, data: Bytes) -> u64 {
-        self.change(|contents| {
-            contents.data.latest = data;
-            contents.data.number += 1;
-            contents.data.number
-        })
+    /// Sets new data, which the task is to write.
+    pub(super) fn set_data(self: &Arc<Self>, data: Bytes) -> DataCall {
+        DataCall {
+            number: self.change(|contents| contents.data.set(data)),
+            board: self.clone(),
+            reported: false,
+        }
     }
 
     /// The latest data and their number.
     pub(super) fn latest(&self) -> (Bytes, u64) {
-        let contents = self.lock();
-        (contents.data.latest.clone(), contents.data.number)
+        self.lock().data.latest()
     }
 
     /// The latest data and their number, unless the znode has them.
     pub(super) fn unwritten(&self) -> Option<(Bytes, u64)> {
         let data = &self.lock().data;
-        (data.written < data.number).then(|| (data.latest.clone(), data.number))
+        (!data.is_written()).then(|| data.latest())
     }
 
     /// The znode has this value; `None` if its data are not known to be any of the values.
     pub(super) fn set_written(&self, value: Option<(Bytes, u64)>, stat: &Stat) {
         self.change(|contents| {
-            let data = &mut contents.data;
-            data.written = 0;
-            if let Some((value, number)) = value {
-                (data.written, data.stat) = (number, *stat);
-                data.accepted = Some(value);
-            }
+            contents.data.set_written(value, stat);
             if let Some(present) = &mut contents.present {
                 present.stat = *stat;
             }
         });
     }
 
-    /// The ensemble refuses this value. Returns false if the znode has never had another one, else the
-    /// last value stays.
-    pub(super) fn refuse(&self, number: u64, error: &Arc<zk_client::Error>) -> bool {
-        self.change(|contents| {
-            let data = &mut contents.data;
-            let Some(accepted) = data.accepted.clone() else {
-                return false;
-            };
-            data.refused = Some((number, error.clone()));
-            if data.number == number {
-                data.latest = accepted;
-                data.written = number;
-            }
-            true
-        })
+    /// The ensemble refuses this value: see [`NodeData::refuse`].
+    pub(super) fn refuse(&self, value: &Bytes, number: u64, error: &Arc<zk_client::Error>) -> bool {
+        self.change(|contents| contents.data.refuse(value, number, error))
     }
 
     /// The handle is closed or dropped. False if it was before.
@@ -237,11 +198,34 @@ impl Board {
     pub(super) fn poll_task(&self, cx: &mut Context<'_>, writes: bool) -> Poll<()> {
         let mut contents = self.lock();
         let data = &contents.data;
-        if contents.closing.is_some() || (writes && data.written < data.number) {
+        if contents.closing.is_some() || (writes && !data.is_written()) {
             return Poll::Ready(());
         }
         contents.task = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+/// A call that has set data, and waits for what becomes of them.
+#[derive(Debug)]
+pub(super) struct DataCall {
+    board: Arc<Board>,
+    pub(super) number: u64,
+    /// Whether the call returns what became of its data.
+    reported: bool,
+}
+
+impl DataCall {
+    pub(super) fn report(mut self) {
+        self.reported = true;
+    }
+}
+
+impl Drop for DataCall {
+    fn drop(&mut self) {
+        // A `wait_created` may return the refusal.
+        self.board
+            .change(|contents| contents.data.end_call(self.number, self.reported));
     }
 }
 

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::Sleep;
 use zk_client::{
@@ -193,7 +194,8 @@ impl Keeper {
                 if error.outcome() == Outcome::Unknown {
                     self.claims.lose_outcome(session);
                 }
-                return Err(error);
+                drop(looking);
+                return self.refuse_created(&data, number, error);
             }
         }
         let (found, watch) = looking.await?;
@@ -221,8 +223,18 @@ impl Keeper {
                     false => Err(error),
                 }
             }
-            Err(error) => Err(error),
+            Err(error) => self.refuse_created(&data, number, error),
         }
+    }
+
+    /// The creation with this value has failed. If the ensemble refuses the value, another attempt has the
+    /// last one that the znode had.
+    fn refuse_created(&self, value: &Bytes, number: u64, error: Error) -> zk_client::Result<Found> {
+        if !is_refusal_of_data(&error) || !self.board.lock().data.has_other(value) {
+            return Err(error);
+        }
+        self.board.refuse(value, number, &Arc::new(error));
+        Ok(Found::Nothing)
     }
 
     /// The znode with this creation is this node's.
@@ -328,7 +340,7 @@ impl Keeper {
                 Err(error) if is_refusal(&error) => {
                     drop(looking);
                     let error = Arc::new(error);
-                    if !self.board.refuse(number, &error) {
+                    if !self.board.refuse(&data, number, &error) {
                         self.board.publish(NodeState::Refused(error));
                         let delay = self.backoff.next_delay();
                         self.idle_for(delay).await;
@@ -555,6 +567,15 @@ impl Keeper {
         let finding = self.claims.judge(stat, session);
         !matches!(finding, Finding::Foreign(_))
     }
+}
+
+/// Whether the ensemble refuses a creation for a reason that may have to do with the data.
+fn is_refusal_of_data(error: &Error) -> bool {
+    let is_of_data = matches!(
+        error.kind(),
+        ErrorKind::RequestTooLarge | ErrorKind::QuotaExceeded | ErrorKind::Server
+    );
+    is_of_data && is_refusal(error)
 }
 
 /// Whether the ensemble refuses a request for a reason that has to do with its contents or permissions.

@@ -4,6 +4,7 @@ mod board;
 mod claims;
 mod group_member;
 mod keeper;
+mod node_data;
 mod node_state;
 mod party;
 mod persistent_node;

@@ -105,6 +105,7 @@ pub enum DataWrite {
     /// The znode has the data, or later ones. The stat is that of the write.
     Written(Stat),
     /// The znode does not exist at present, or the connection is lost. The data are written as soon as
-    /// it exists again.
+    /// it exists again, unless the ensemble refuses them: then the znode has the last ones that it accepted,
+    /// and [`wait_created`](crate::PersistentNode::wait_created) returns the error.
     Pending,
 }

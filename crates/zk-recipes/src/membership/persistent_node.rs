@@ -41,6 +41,11 @@ use crate::error::{Error, Result};
 /// conflict is reported with the owner's session, and the znode is created as soon as the other one is
 /// deleted.
 ///
+/// A ghost is deleted if it still has the version that was read, as ZooKeeper has no deletion by the
+/// transaction that created a znode. If the servers end the earlier session, and another client creates its
+/// own znode at the path, both within the one round trip between the read and the deletion, that znode is
+/// deleted.
+///
 /// After the crash of a program, its znode stays until its session expires, and is a conflict for the
 /// restarted program until then. [`recognize_earlier_run`](PersistentNodeBuilder::recognize_earlier_run)
 /// makes it a ghost.
@@ -140,7 +145,8 @@ impl PersistentNode {
     ///
     /// # Errors
     /// [`Error::Occupied`] if the znode is another's, and the ensemble's error if that refuses the creation
-    /// or the data: the node continues, and a later call may succeed. An invalid path is an error before
+    /// or the data: the node continues, and a later call may succeed. The refusal of
+    /// [pending](DataWrite::Pending) data, which leaves those that the znode had before, is returned once. An invalid path is an error before
     /// anything is sent ([`InvalidPath`](zk_client::ErrorKind::InvalidPath)); this and the end of the client
     /// are final.
     ///
@@ -150,10 +156,9 @@ impl PersistentNode {
     pub async fn wait_created(&self) -> Result<String> {
         let read = |contents: &Contents| match (&contents.state, &contents.end) {
             (_, Some(Err(error))) => Some(Err(Error::Background(error.clone()))),
-            (NodeState::Present { path, .. }, _)
-                if contents.data.written == contents.data.number =>
-            {
-                Some(Ok(path.clone()))
+            _ if contents.data.has_unreported() => Some(Ok(None)),
+            (NodeState::Present { path, .. }, _) if contents.data.is_written() => {
+                Some(Ok(Some(path.clone())))
             }
             (NodeState::Conflict { path, owner }, _) => Some(Err(Error::Occupied {
                 path: path.clone(),
@@ -163,7 +168,16 @@ impl PersistentNode {
             (NodeState::Closed, _) => Some(Err(Error::NodeClosed)),
             _ => None,
         };
-        Reader::of(&self.board).wait(read).await
+        let reader = Reader::of(&self.board);
+        loop {
+            if let Some(path) = reader.wait(read).await? {
+                return Ok(path);
+            }
+            // Another call may have taken it.
+            if let Some(refusal) = self.board.lock().data.take_unreported() {
+                return Err(Error::Background(refusal));
+            }
+        }
     }
 
     /// Replaces the data, and waits until the znode has them, or later ones. If the znode does not exist at
@@ -173,30 +187,34 @@ impl PersistentNode {
     /// Data that another client has written are replaced by the next `set_data`, and when the znode is
     /// created again.
     ///
+    /// If the ensemble refuses pending data, the znode has those that it had last, also in the next session,
+    /// and the next [`wait_created`](Self::wait_created) returns the error.
+    ///
     /// # Errors
-    /// The ensemble refuses the data: the last ones stay. The end of the client.
+    /// The ensemble refuses the data, or later ones before these were written: the last ones that the znode
+    /// had stay. The end of the client.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the data to be written.
     pub async fn set_data(&self, data: impl Into<Bytes>) -> Result<DataWrite> {
-        let number = self.board.set_data(data.into());
-        let read = move |contents: &Contents| {
-            let data = &contents.data;
-            match &data.refused {
-                Some((refused, error)) if *refused == number => {
-                    return Some(Err(Error::Background(error.clone())));
-                }
-                _ => {}
-            }
-            match (&contents.state, &contents.end) {
-                (_, Some(Err(error))) => Some(Err(Error::Background(error.clone()))),
-                (NodeState::Closed, _) => Some(Err(Error::NodeClosed)),
-                _ if data.written >= number => Some(Ok(DataWrite::Written(data.stat))),
-                (NodeState::Creating | NodeState::Present { .. }, _) => None,
-                _ => Some(Ok(DataWrite::Pending)),
-            }
+        let call = self.board.set_data(data.into());
+        let read = |contents: &Contents| match (&contents.state, &contents.end) {
+            (_, Some(Err(error))) => Some(Err(Error::Background(error.clone()))),
+            (state, _) => match contents.data.settled(call.number) {
+                Some(Err(error)) => Some(Err(Error::Background(error))),
+                _ if matches!(state, NodeState::Closed) => Some(Err(Error::NodeClosed)),
+                Some(Ok(stat)) => Some(Ok(DataWrite::Written(stat))),
+                None => match state {
+                    NodeState::Creating | NodeState::Present { .. } => None,
+                    _ => Some(Ok(DataWrite::Pending)),
+                },
+            },
         };
-        Reader::of(&self.board).wait(read).await
+        let result = Reader::of(&self.board).wait(read).await;
+        if !matches!(result, Ok(DataWrite::Pending)) {
+            call.report();
+        }
+        result
     }
 
     /// What the task publishes, for other parts of a recipe.

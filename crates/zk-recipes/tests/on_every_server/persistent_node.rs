@@ -372,6 +372,83 @@ async fn a_refused_value_leaves_the_last_one() {
     assert_eq!(data(&memory.server).as_deref(), Some("one"));
 }
 
+const TOO_BIG: usize = 8 << 20;
+
+/// A node that is present with "one", whose client has lost its connection, and then a value that is refused.
+async fn with_pending_refusal(memory: &Memory, zk: &Client) -> PersistentNode {
+    let node = PersistentNode::new(zk, PATH, "one");
+    soon("it", node.wait_created()).await.unwrap();
+    let mut states = node.states();
+    memory.server.faults().close_after_accept(true);
+    memory.server.faults().disconnect(zk.session().id);
+    until_state(&mut states, |state| matches!(state, NodeState::Suspended)).await;
+    let pending = soon("the answer", node.set_data(vec![0; TOO_BIG])).await;
+    assert_eq!(pending.unwrap(), DataWrite::Pending);
+    node
+}
+
+async fn assert_refused_once(memory: &Memory, zk: &Client, node: &PersistentNode) {
+    let error = soon("the refusal", node.wait_created()).await.unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::RequestTooLarge));
+    soon("it", node.wait_created()).await.unwrap();
+    assert_eq!(node.data(), "one");
+    assert_eq!(data(&memory.server).as_deref(), Some("one"));
+    assert_eq!(owner(&memory.server), Some(zk.session().id));
+}
+
+/// The znode is created again with the data that it had.
+#[tokio::test(start_paused = true)]
+async fn refused_pending_data_keep_no_znode_away() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let node = with_pending_refusal(&memory, &zk).await;
+    end_session(&memory.server, &zk);
+    memory.server.faults().close_after_accept(false);
+    assert_refused_once(&memory, &zk, &node).await;
+    assert_eq!(zk.session().epoch, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_pending_data_are_reported() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let node = with_pending_refusal(&memory, &zk).await;
+    memory.server.faults().close_after_accept(false);
+    assert_refused_once(&memory, &zk, &node).await;
+    // A later value makes the refusal of an earlier one immaterial.
+    let node = {
+        drop(node);
+        with_pending_refusal(&memory, &zk).await
+    };
+    let _ = soon("the answer", node.set_data("two")).await.unwrap();
+    memory.server.faults().close_after_accept(false);
+    soon("it", node.wait_created()).await.unwrap();
+    assert_eq!(data(&memory.server).as_deref(), Some("two"));
+}
+
+/// Only the last of them is sent.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_reaches_all_calls() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    let node = PersistentNode::new(&zk, PATH, "one");
+    soon("it", node.wait_created()).await.unwrap();
+    let set = async { tokio::join!(node.set_data("two"), node.set_data(vec![0; TOO_BIG])) };
+    let (first, second) = soon("the refusals", set).await;
+    for refused in [first, second] {
+        let kind = refused.unwrap_err().kind();
+        assert_eq!(kind, Some(ErrorKind::RequestTooLarge));
+    }
+    soon("it", node.wait_created()).await.unwrap();
+    assert_eq!(data(&memory.server).as_deref(), Some("one"));
+    // The refusal for a call that was dropped.
+    let dropped = dropped_after(1, node.set_data(vec![0; TOO_BIG])).await;
+    assert!(!dropped);
+    assert_refused_once(&memory, &zk, &node).await;
+    let written = soon("the write", node.set_data("three")).await.unwrap();
+    assert!(matches!(written, DataWrite::Written(_)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_missing_parent_is_refused_if_wished() {
     let memory = memory(1).await;
