@@ -162,7 +162,7 @@ mod paths;
 mod queue;
 #[cfg(feature = "queues")]
 mod queues;
-#[cfg(feature = "membership")]
+#[cfg(feature = "tree-cache")]
 mod readers;
 #[cfg(any(
     feature = "barrier",

@@ -12,7 +12,6 @@ mod snapshot;
 mod tree;
 mod worklist;
 
-use std::future::poll_fn;
 use std::sync::Arc;
 
 use tokio::task::AbortHandle;
@@ -24,7 +23,7 @@ pub use event::CacheEvent;
 use machine::{Limits, Machine};
 use selector::Selector;
 pub use shared::CacheEvents;
-use shared::{Shared, UnreadLimits};
+use shared::{Published, Reader, Shared, UnreadLimits};
 pub use snapshot::Snapshot;
 
 use crate::error::CacheError;
@@ -161,7 +160,7 @@ impl TreeCache {
     /// # Cancel safety
     /// Can be dropped and called again.
     pub async fn initialized(&self) -> Result<Snapshot, CacheError> {
-        poll_fn(|cx| self.shared.poll_initialized(cx)).await
+        Reader::of(&self.shared).wait(Published::loaded).await
     }
 
     /// Reads everything again, and waits until that is done: a [`CacheEvent::Gap`] is delivered, the
@@ -177,7 +176,8 @@ impl TreeCache {
     #[doc(alias = "clearAndRefresh")]
     pub async fn rebuild(&self) -> Result<Snapshot, CacheError> {
         let since = self.shared.want_rebuild()?;
-        poll_fn(|cx| self.shared.poll_rebuilt(since, cx)).await
+        let reader = Reader::of(&self.shared);
+        reader.wait(|published| published.rebuilt(since)).await
     }
 
     /// The present contents, and a stream of all later changes. There can be several subscribers.

@@ -10,14 +10,15 @@ use futures_core::Stream;
 use super::event::CacheEvent;
 use super::snapshot::Snapshot;
 use crate::error::CacheError;
+use crate::readers::{Readable, Readers};
 
 #[derive(Debug)]
-struct Published {
+pub(super) struct Published {
     snapshot: Snapshot,
     /// Whether everything has been read once.
     initialized: bool,
-    /// The wakers of `initialized` calls.
-    waiting: Vec<Waker>,
+    /// The calls that wait for a load.
+    readers: Readers,
     over: Option<CacheError>,
     /// Whether everything is to be read again, and the waker of the cache's task.
     rebuild: bool,
@@ -63,15 +64,49 @@ impl Subscriber {
     }
 }
 
+pub(super) type Reader = crate::readers::Reader<Shared>;
+
+impl Published {
+    /// The snapshot, once the first load is complete.
+    pub(super) fn loaded(&self) -> Option<Result<Snapshot, CacheError>> {
+        match &self.over {
+            Some(error) => Some(Err(error.clone())),
+            None => self.initialized.then(|| Ok(self.snapshot.clone())),
+        }
+    }
+
+    /// The snapshot, once everything has been read in a generation after `since`.
+    pub(super) fn rebuilt(&self, since: u64) -> Option<Result<Snapshot, CacheError>> {
+        if let Some(error) = &self.over {
+            return Some(Err(error.clone()));
+        }
+        let snapshot = &self.snapshot;
+        let is_rebuilt = !self.rebuild && snapshot.complete && snapshot.generation > since;
+        is_rebuilt.then(|| Ok(snapshot.clone()))
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Shared(Mutex<Published>);
+
+impl Readable for Shared {
+    type Contents = Published;
+
+    fn contents(&self) -> MutexGuard<'_, Published> {
+        self.lock()
+    }
+
+    fn readers(published: &mut Published) -> &mut Readers {
+        &mut published.readers
+    }
+}
 
 impl Shared {
     pub(super) fn new(snapshot: Snapshot, limits: UnreadLimits) -> Self {
         Shared(Mutex::new(Published {
             snapshot,
             initialized: false,
-            waiting: Vec::new(),
+            readers: Readers::default(),
             over: None,
             rebuild: false,
             task: None,
@@ -118,25 +153,6 @@ impl Shared {
         wakes.into_iter().for_each(Waker::wake);
     }
 
-    /// The snapshot, once the load is complete.
-    pub(super) fn poll_initialized(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Snapshot, CacheError>> {
-        let mut published = self.lock();
-        if let Some(error) = &published.over {
-            return Poll::Ready(Err(error.clone()));
-        }
-        if published.initialized {
-            return Poll::Ready(Ok(published.snapshot.clone()));
-        }
-        let is_same = |waker: &Waker| waker.will_wake(cx.waker());
-        if !published.waiting.iter().any(is_same) {
-            published.waiting.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-
     /// Lets the task read everything again. Returns the present generation.
     pub(super) fn want_rebuild(&self) -> Result<u64, CacheError> {
         let mut published = self.lock();
@@ -162,24 +178,6 @@ impl Shared {
         if !published.task.as_ref().is_some_and(is_same) {
             published.task = Some(cx.waker().clone());
         }
-        Poll::Pending
-    }
-
-    /// The snapshot, once everything has been read in a generation after `since`.
-    pub(super) fn poll_rebuilt(
-        &self,
-        since: u64,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Snapshot, CacheError>> {
-        let mut published = self.lock();
-        if let Some(error) = &published.over {
-            return Poll::Ready(Err(error.clone()));
-        }
-        let snapshot = &published.snapshot;
-        if !published.rebuild && snapshot.complete && snapshot.generation > since {
-            return Poll::Ready(Ok(snapshot.clone()));
-        }
-        published.waiting.push(cx.waker().clone());
         Poll::Pending
     }
 
@@ -212,7 +210,7 @@ impl Shared {
 fn wakes(published: &mut Published) -> Vec<Waker> {
     let mut wakes = Vec::new();
     if published.initialized || published.over.is_some() {
-        wakes.append(&mut published.waiting);
+        wakes.extend(published.readers.take());
     }
     let subscribers = published.subscribers.values_mut();
     wakes.extend(subscribers.filter_map(|subscriber| subscriber.waker.take()));
@@ -312,6 +310,7 @@ impl Drop for CacheEvents {
 mod tests {
     use super::*;
     use crate::tree_cache::cached::Cached;
+    use crate::tree_cache::tree::Tree;
 
     fn added(size: usize) -> CacheEvent {
         CacheEvent::Added {
@@ -322,6 +321,36 @@ mod tests {
                 generation: 1,
             },
         }
+    }
+
+    /// Of calls that are dropped before the first load is complete.
+    #[test]
+    fn dropped_calls_leave_no_waker() {
+        struct Counted;
+        impl std::task::Wake for Counted {
+            fn wake(self: Arc<Self>) {}
+        }
+        let limits = UnreadLimits {
+            events: 1,
+            bytes: 1,
+        };
+        let snapshot = Snapshot {
+            tree: Tree::new("/".into()),
+            generation: 0,
+            complete: false,
+        };
+        let shared = Arc::new(Shared::new(snapshot, limits));
+        let counted = Arc::new(Counted);
+        let waker = Waker::from(counted.clone());
+        let mut cx = Context::from_waker(&waker);
+        for _ in 0..1000 {
+            let reader = Reader::of(&shared);
+            assert!(reader.poll(&mut cx, Published::loaded).is_pending());
+            let rebuilt = |published: &Published| published.rebuilt(0);
+            assert!(reader.poll(&mut cx, rebuilt).is_pending());
+            assert_eq!(Arc::strong_count(&counted), 3, "one for each waiting call");
+        }
+        assert_eq!(Arc::strong_count(&counted), 2);
     }
 
     /// Guards: M4.
