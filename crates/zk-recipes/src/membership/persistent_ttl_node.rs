@@ -124,17 +124,23 @@ impl Drop for PersistentTtlNode {
 
 /// Writes the child every half of the TTL.
 async fn touch(client: Client, path: String, ttl: Duration) {
+    // The creation of the znode reports that this is invalid.
+    if ttl < Duration::from_millis(1) {
+        return;
+    }
     let mut backoff = RetryBackoff::new();
     loop {
         tokio::time::sleep(ttl / 2).await;
         while let Err(error) = touch_once(&client, &path, ttl).await {
             match error.kind() {
                 ErrorKind::Closed | ErrorKind::AuthFailed => return,
+                // No attempt can succeed: the znode's own creation reports that.
+                ErrorKind::InvalidPath | ErrorKind::InvalidArgument => return,
                 // Without its parent there is nothing to keep; that one is created again.
                 ErrorKind::NoNode => break,
                 _ => tracing::debug!(%error, "a znode with a TTL could not be touched"),
             }
-            tokio::time::sleep(backoff.next_delay().min(ttl / 2)).await;
+            tokio::time::sleep(backoff.next_delay()).await;
         }
         backoff.reset();
     }

@@ -206,6 +206,20 @@ async fn a_ttl_node_is_touched() {
     assert_eq!(data(&memory, "/build").as_deref(), Some("done"));
 }
 
+/// No request is repeated without a delay.
+#[tokio::test(start_paused = true)]
+async fn a_ttl_of_zero_is_refused_once() {
+    let memory = memory(1).await;
+    let zk = memory.any().await;
+    zk.ensure_path("/build/touch").await.unwrap();
+    let before = memory.server.zxid();
+    let node = PersistentTtlNode::new(&zk, "/build", Duration::ZERO, "running");
+    let error = soon("the error", node.wait_created()).await.unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::InvalidArgument));
+    tokio::time::sleep(zk.session().timeout / 2).await;
+    assert_eq!(memory.server.zxid(), before, "nothing is written");
+}
+
 /// As two replicas with one configuration.
 #[tokio::test(start_paused = true)]
 async fn members_with_one_id_replace_slowly() {
