@@ -183,7 +183,8 @@ impl Cell {
     }
 
     /// Writes new contents if the znode has not been written to since it had this stat; the stat
-    /// after, or `None` if another writer was faster or the znode is gone.
+    /// after, or `None` if another writer was faster or the znode is gone. A znode that is deleted and
+    /// created again in the round trip between the read and the write is recognized by its version only.
     ///
     /// # Errors
     /// As [`change`](Self::change).
@@ -196,14 +197,25 @@ impl Cell {
         let mut backoff = RetryBackoff::new();
         loop {
             let placing = witness.begin(&self.client, &self.path);
+            // The write has the version alone as condition, which another znode at the path may have as well.
+            let looking = self.client.exists(&self.path).submit();
             witness
                 .place(&self.client, &self.path, placing, &mut backoff)
                 .await?;
-            let set = self.set(&mut witness, data, known, &mut backoff).await?;
-            if set.is_some() {
-                return Ok(set);
+            let found = match looking.await {
+                Ok(found) => found,
+                Err(error) => {
+                    backoff.sleep_after(error).await?;
+                    continue;
+                }
+            };
+            if found.is_some_and(|found| is_same(&found, known)) {
+                let set = self.set(&mut witness, data, known, &mut backoff).await?;
+                if set.is_some() {
+                    return Ok(set);
+                }
             }
-            // The witness or its session may have been lost instead.
+            // The server may lag behind, or the witness or its session may have been lost instead.
             match self.client.get(&self.path).synced().await {
                 Ok((_, found)) if is_same(&found, known) => {}
                 Ok(_) => return Ok(None),

@@ -55,7 +55,16 @@ use crate::retry::RetryBackoff;
 pub struct IdBlocks {
     number: NumberCell<i64>,
     size: NonZeroU32,
-    reserved: Arc<Mutex<Range<i64>>>,
+    reserved: Arc<Mutex<Reserved>>,
+}
+
+/// What a handle and its clones have reserved.
+#[derive(Debug, Default)]
+struct Reserved {
+    /// What is left of the block for [`IdBlocks::next`].
+    left: Range<i64>,
+    /// The end of the highest block.
+    highest: i64,
 }
 
 impl IdBlocks {
@@ -91,10 +100,10 @@ impl IdBlocks {
     pub async fn next(&self) -> Result<i64> {
         let mut reserved = self.reserved.lock().await;
         loop {
-            if let Some(id) = reserved.next() {
+            if let Some(id) = reserved.left.next() {
                 return Ok(id);
             }
-            *reserved = self.reserve_from(reserved.end).await?;
+            reserved.left = self.reserve_from(&mut reserved.highest).await?;
         }
     }
 
@@ -107,16 +116,11 @@ impl IdBlocks {
     /// Dropping the future loses at most the block.
     pub async fn reserve(&self) -> Result<Range<i64>> {
         let mut reserved = self.reserved.lock().await;
-        let block = self.reserve_from(reserved.end).await?;
-        // The next block of this handle begins behind this one.
-        if reserved.is_empty() {
-            *reserved = block.end..block.end;
-        }
-        Ok(block)
+        self.reserve_from(&mut reserved.highest).await
     }
 
-    /// Reserves a block with no id below `lowest`, which this handle has reserved already.
-    async fn reserve_from(&self, lowest: i64) -> Result<Range<i64>> {
+    /// Reserves a block with no id below `highest`, which this handle has reserved already, and moves that.
+    async fn reserve_from(&self, highest: &mut i64) -> Result<Range<i64>> {
         let size = i64::from(self.size.get());
         let overflow = || Error::Overflow {
             path: self.number.cell.path().to_owned(),
@@ -124,11 +128,14 @@ impl IdBlocks {
         let mut backoff = RetryBackoff::new();
         loop {
             let reserve = |free: i64| {
-                let end = free.max(lowest).checked_add(size);
+                let end = free.max(*highest).checked_add(size);
                 end.map(Some).ok_or_else(overflow)
             };
             match self.number.change(reserve).await {
-                Ok(reserved) => return Ok(reserved.after - size..reserved.after),
+                Ok(reserved) => {
+                    *highest = reserved.after;
+                    return Ok(reserved.after - size..reserved.after);
+                }
                 Err(Error::Client(error)) if error.outcome() == Outcome::Unknown => {
                     backoff.sleep_after(error).await?;
                     self.number.cell.client().connected().await?;

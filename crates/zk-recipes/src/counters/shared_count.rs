@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 ///
 /// # Cost
 ///
-/// As [`SharedValue`]: a read and a write to set it, one request to try.
+/// As [`SharedValue`]: a read and a write to set it, or to try.
 ///
 /// # Losing the session
 ///
@@ -104,7 +104,7 @@ impl SharedCount {
     }
 
     /// Replaces the number if it has not been written to since it was `known`; `None` if another writer
-    /// was faster, or the znode is deleted.
+    /// was faster, or the znode is deleted, as [`SharedValue::try_set`] says.
     ///
     /// # Errors
     /// As [`SharedValue::set`].

@@ -60,7 +60,7 @@ impl<T> Versioned<T> {
 ///
 /// # Cost
 ///
-/// To set the value: a read and a write, two requests in two round trips; to try it, one. From the
+/// To set the value, and to try it: a read and a write, two requests in two round trips. From the
 /// first [`changed`](Self::changed) on, one task, one watch, and a read for each change, as
 /// [`DataWatch`](crate::DataWatch).
 ///
@@ -154,7 +154,12 @@ impl SharedValue {
     }
 
     /// Replaces the value if it has not been written to since it was `known`; `None` if another writer
-    /// was faster, or the znode is deleted.
+    /// was faster, or the znode is deleted, also if it was created again.
+    ///
+    /// The znode is read before, and compared by the transactions that created it and that wrote it last.
+    /// The write itself compares the version: ZooKeeper has no other condition. So a znode that is deleted,
+    /// created again and written to as often as before, all in the round trip between the read and the
+    /// write, is not recognized as another one.
     ///
     /// # Errors
     /// As [`set`](Self::set).

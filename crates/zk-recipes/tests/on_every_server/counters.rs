@@ -351,6 +351,27 @@ async fn a_shared_value_is_watched() {
     assert!(soon("the end", value.changed()).await.is_none());
 }
 
+/// Another znode at the path has the same version.
+#[tokio::test]
+async fn another_znode_is_not_the_known_one() {
+    let server = common::server().start().await.unwrap();
+    let (zk, other) = (client(&server).await, client(&server).await);
+    for count in [
+        SharedCount::new(&zk, "/count", 1),
+        SharedCount::new(&zk, "/count", 1).without_witness(),
+    ] {
+        let known = count.get().await.unwrap();
+        other.delete("/count").recursive().await.unwrap();
+        assert_eq!(count.try_set(&known, 2).await.unwrap(), None, "it is gone");
+        other.create("/count", 7_i32.to_be_bytes()).await.unwrap();
+        assert_eq!(count.try_set(&known, 2).await.unwrap(), None);
+        let found = count.get().await.unwrap();
+        assert_eq!((found.value, found.stat.version), (7, known.stat.version));
+        assert!(count.try_set(&found, 8).await.unwrap().is_some());
+        other.delete("/count").recursive().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_lost_reply_sets_a_value_once() {
     let server = common::server().start().await.unwrap();
@@ -433,11 +454,14 @@ async fn ids_are_unique_whatever_is_lost() {
     for _ in 0..4 {
         ids.push(soon("an id", ours.next()).await.unwrap());
     }
+    // `next` has ids left of an earlier block.
+    ids.extend(soon("a block", ours.reserve()).await.unwrap());
+    ids.extend(soon("a block", ours.reserve()).await.unwrap());
     let count = ids.len();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), count);
-    // After a restore of an older number a handle does not repeat its own ids.
+    // After a restore of an older number a handle does not repeat its own ids. The highest are its own.
     soon("the restore", zk.set("/ids", 0_i64.to_be_bytes()).submit())
         .await
         .unwrap();
