@@ -121,6 +121,19 @@ mod tests {
         assert_eq!(circuit.errors.len(), 1, "the others are forgotten");
     }
 
+    /// At the same time: a wait for it depends on that.
+    #[test]
+    fn what_is_down_recovers() {
+        let mut circuit = Circuit::new(DownPolicy::new(1, Duration::from_millis(3)));
+        let start = Instant::now();
+        circuit.note_error(key("a"), start);
+        for micros in 2990..3010 {
+            let now = start + Duration::from_micros(micros);
+            let is_down = circuit.is_down(&key("a"), now);
+            assert_eq!(circuit.next_recovery(now).is_some(), is_down, "{micros}");
+        }
+    }
+
     #[test]
     fn one_error_can_be_enough() {
         for errors in [0, 1] {

@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::catalog::Instances;
 use super::circuit::{Circuit, DownPolicy};
@@ -88,7 +87,7 @@ impl<P> ServiceProvider<P> {
     /// # Errors
     /// The cache has ended.
     pub fn get(&self) -> Result<Option<Arc<ServiceInstance<P>>>, CacheError> {
-        Ok(self.choose(&self.cache.snapshot()?.instances))
+        Ok(self.choose(&self.cache.snapshot()?.instances, Instant::now()))
     }
 
     /// All instances that can be used now.
@@ -96,7 +95,7 @@ impl<P> ServiceProvider<P> {
     /// # Errors
     /// The cache has ended.
     pub fn all(&self) -> Result<Vec<Arc<ServiceInstance<P>>>, CacheError> {
-        Ok(self.usable(&self.cache.snapshot()?.instances))
+        Ok(self.usable(&self.cache.snapshot()?.instances, Instant::now()))
     }
 
     /// Waits until an instance can be used, and returns it.
@@ -109,6 +108,7 @@ impl<P> ServiceProvider<P> {
     pub async fn wait(&self) -> Result<Arc<ServiceInstance<P>>, CacheError> {
         let reader = self.cache.reader();
         let mut refused: Option<Instances<P>> = None;
+        let mut recovery = None;
         loop {
             let changed = reader.wait(|published| match &published.over {
                 Some(error) => Some(Err(error.clone())),
@@ -118,16 +118,19 @@ impl<P> ServiceProvider<P> {
                     (!is_refused).then(|| Ok(instances.clone()))
                 }
             });
-            let instances = match self.next_recovery() {
+            let instances = match recovery {
                 None => changed.await?,
-                Some(recovery) => match timeout(recovery, changed).await {
+                Some(recovery) => match timeout_at(recovery, changed).await {
                     Ok(instances) => instances?,
                     Err(_) => self.cache.snapshot()?.instances,
                 },
             };
-            if let Some(instance) = self.choose(&instances) {
+            // One time for both: an instance that recovers in between would be neither chosen nor waited for.
+            let now = Instant::now();
+            if let Some(instance) = self.choose(&instances, now) {
                 return Ok(instance);
             }
+            recovery = self.next_recovery(now);
             refused = Some(instances);
         }
     }
@@ -142,19 +145,21 @@ impl<P> ServiceProvider<P> {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next_recovery(&self) -> Option<Duration> {
-        self.circuit().next_recovery(Instant::now())
+    /// When the next instance that is down can be used again.
+    fn next_recovery(&self, now: Instant) -> Option<Instant> {
+        let left = self.circuit().next_recovery(now)?;
+        now.checked_add(left)
     }
 
-    fn choose(&self, instances: &Instances<P>) -> Option<Arc<ServiceInstance<P>>> {
-        let usable = self.usable(instances);
+    fn choose(&self, instances: &Instances<P>, now: Instant) -> Option<Arc<ServiceInstance<P>>> {
+        let usable = self.usable(instances, now);
         if usable.is_empty() {
             return None;
         }
         usable.get(self.strategy.choose(&usable)).cloned()
     }
 
-    fn usable(&self, instances: &Instances<P>) -> Vec<Arc<ServiceInstance<P>>> {
+    fn usable(&self, instances: &Instances<P>, now: Instant) -> Vec<Arc<ServiceInstance<P>>> {
         let passes = |instance: &Arc<ServiceInstance<P>>| {
             instance.enabled && self.filters.iter().all(|filter| filter(instance))
         };
@@ -162,7 +167,6 @@ impl<P> ServiceProvider<P> {
         let mut usable: Vec<_> = instances.filter(|one| passes(one)).cloned().collect();
         let circuit = self.circuit();
         if circuit.has_errors() {
-            let now = Instant::now();
             usable.retain(|instance| !circuit.is_down(&instance.key(), now));
         }
         usable
