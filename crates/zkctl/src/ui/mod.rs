@@ -1,6 +1,6 @@
 //! `ui`: a browser of the tree in the terminal.
 //!
-//! - [`model`], [`keys`], [`replies`]: the browser without its terminal and its session.
+//! - [`model`], [`keys`], [`replies`], [`changes`], [`quit`]: the browser without its terminal and its session.
 //! - [`tree`], [`document`], [`line`], [`request`], [`layout`]: what the model consists of.
 //! - [`view`]: how it is drawn.
 //! - [`tasks`], [`editor`]: what it requests.
@@ -12,6 +12,7 @@ mod keys;
 mod layout;
 mod line;
 mod model;
+mod quit;
 mod replies;
 mod request;
 mod tasks;
@@ -34,7 +35,7 @@ use crate::output::notices::Notices;
 use crate::screen::{Event, Screen};
 use crate::signals::Signals;
 use editor::Private;
-use model::Model;
+use model::{Model, Unwritten, Write};
 use request::{Reply, Request, Unfinished};
 use tasks::Tasks;
 
@@ -174,15 +175,19 @@ async fn edit(
 }
 
 /// Writes the data into files that only this user can read, and says where they are.
-fn keep(unwritten: &BTreeMap<String, Bytes>, notices: &Notices) {
-    for (path, data) in unwritten {
-        match Private::create(data) {
+fn keep(unwritten: &BTreeMap<String, Unwritten>, notices: &Notices) {
+    for (path, kept) in unwritten {
+        let are = match kept.write {
+            Write::None => "are not written",
+            Write::Requested | Write::Unknown => "may or may not be written",
+        };
+        match Private::create(&kept.data) {
             Ok(file) => notices.say(format_args!(
-                "your data of {path} are not written; they are in {}",
+                "your data of {path} {are}; they are in {}",
                 file.keep().display()
             )),
             Err(error) => notices.say(format_args!(
-                "your data of {path} are not written, and cannot be kept in a file: {error}"
+                "your data of {path} {are}, and cannot be kept in a file: {error}"
             )),
         }
     }

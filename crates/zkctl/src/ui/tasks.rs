@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use zk_client::{Client, Error, ErrorKind, NodeEventKind, WatchMode, path};
+use zk_client::{Client, Error, ErrorKind, NodeEventKind, Outcome, WatchMode, path};
 use zk_recipes::{PersistentEvent, PersistentWatch};
 
 use super::request::{Content, Refused, Reply, Request, Unread};
@@ -81,6 +81,9 @@ impl Tasks {
                 let done = match client.set(&path, &data[..]).version(version).await {
                     Ok(_) => Ok(()),
                     Err(error) if error.kind() == ErrorKind::BadVersion => Err(Refused::Version),
+                    Err(error) if error.outcome() == Outcome::Unknown => {
+                        Err(Refused::Unknown(explain(&error)))
+                    }
                     Err(error) => Err(Refused::Failed(explain(&error))),
                 };
                 Reply::Set { path, data, done }
