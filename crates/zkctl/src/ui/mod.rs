@@ -16,6 +16,8 @@ mod quit;
 mod replies;
 mod request;
 mod tasks;
+#[cfg(all(test, feature = "testkit"))]
+mod tests;
 mod tree;
 mod view;
 
@@ -58,7 +60,19 @@ pub(crate) async fn ui(
     let mut model = Model::new(global.server.clone(), global.write, has_editor, now());
     model.reveal(&args.path);
     let screen = Screen::enter(signals, global.color.is_wanted(), !args.no_mouse)?;
-    let ended = browse(&mut model, screen, client, &editor).await;
+    let tasks = Tasks::new(client.clone());
+    show(&mut model, screen, client, &editor, tasks, notices).await
+}
+
+async fn show(
+    model: &mut Model,
+    screen: Screen<'_>,
+    client: &Client,
+    editor: &Editor,
+    tasks: (Tasks, mpsc::UnboundedReceiver<Reply>),
+    notices: &Notices,
+) -> Result<ExitCode, Failure> {
+    let ended = browse(model, screen, client, editor, tasks).await;
     if ended.is_err() {
         keep(&model.unwritten, notices);
     }
@@ -74,9 +88,8 @@ async fn browse(
     mut screen: Screen<'_>,
     client: &Client,
     editor: &Editor,
+    (mut tasks, mut replies): (Tasks, mpsc::UnboundedReceiver<Reply>),
 ) -> Result<ExitCode, Failure> {
-    let (sender, mut replies) = mpsc::unbounded_channel();
-    let mut tasks = Tasks::new(client.clone(), sender);
     let mut states = client.states();
     let mut clock = interval(TICK);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -107,6 +120,8 @@ async fn browse(
                 Event::End(signal) => return Err(Failure::Signalled(signal)),
                 event => model.event(event),
             },
+            // A reply would be missing, and the panic has left the screen.
+            failure = tasks.panicked() => return Err(failure),
             state = states.next() => match state {
                 None | Some(State::AuthFailed | State::Closed) => {
                     // Fails with the reason.

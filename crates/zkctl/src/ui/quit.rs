@@ -15,10 +15,13 @@ impl Model {
         self.quits = true;
         match (self.unwritten_data(), self.changing > 0) {
             (None, false) => self.request(Request::Quit),
-            (None, true) => self.say("a change is under way, and the browser quits after it; q again: now, whether it takes effect or not"),
-            (Some(data), false) => self.say(format!(
-                "{data}: e edits them, q again quits without them"
-            )),
+            (None, true) => self.say(
+                "a change is under way, and the browser quits after it; q again: now, whether it \
+                 takes effect or not",
+            ),
+            (Some(data), false) => {
+                self.say(format!("{data}: e edits them, q again quits without them"))
+            }
             (Some(data), true) => self.say(format!(
                 "{data}: e edits them, q again quits without them, and a change is under way"
             )),
