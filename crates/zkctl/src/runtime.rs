@@ -5,6 +5,9 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::{JoinError, JoinSet};
+
+use crate::output::failure::Failure;
 
 /// The number of file descriptors that the runtime opens while it starts: three to wait for events,
 /// three for signals. tokio panics if it cannot open them.
@@ -38,4 +41,24 @@ pub(crate) fn build() -> io::Result<Runtime> {
     // The thread does nothing that could fail.
     let _ = thread.join();
     Builder::new_current_thread().enable_all().build()
+}
+
+/// Waits until a task of the set panics, and meanwhile removes those that end otherwise.
+///
+/// # Cancel safety
+/// Dropping the future loses nothing.
+pub(crate) async fn panicked(tasks: &mut JoinSet<()>) -> Failure {
+    loop {
+        match tasks.join_next().await {
+            Some(Err(error)) if error.is_panic() => return panic_failure(&error),
+            // It ended, or was aborted.
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The failure of a command whose task panicked; the panic itself has been reported.
+pub(crate) fn panic_failure(error: &JoinError) -> Failure {
+    Failure::Failed(format!("the command is ended by a fault of zkctl: {error}"))
 }

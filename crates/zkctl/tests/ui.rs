@@ -17,6 +17,8 @@ use std::process::Command;
 
 use common::terminal::{LARGE, SMALL, Size, Terminal};
 use common::{Served, finish, send, text, zkctl};
+use zk_embedded::fault::{Action, on};
+use zk_proto::OpCode;
 
 const DOWN: &str = "\x1b[B";
 const RIGHT: &str = "\x1b[C";
@@ -207,6 +209,28 @@ fn a_failed_edit_keeps_the_text() {
         0o600
     );
     assert_eq!(zk.done(&["get", "/a"]), "old");
+    fs::remove_dir_all(kept).unwrap();
+}
+
+/// A signal before the server replies to a write.
+#[test]
+fn a_text_being_written_is_kept() {
+    let zk = Served::start();
+    zk.done(&["create", "/a", "old"]);
+    let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ui-unanswered");
+    fs::create_dir_all(&kept).unwrap();
+    let mut command = zk.zkctl(&["ui", "--write", "/a"]);
+    command.env("TMPDIR", &kept);
+    let mut ui = Terminal::start(&command, LARGE);
+    ui.shows("│old");
+    zk.faults.rule(on(OpCode::SetData).then(Action::HalfOpen));
+    ui.send("e!\rq");
+    ui.shows("a change is under way");
+    send("TERM", &ui.child);
+    assert_eq!(ui.ends().code(), Some(143));
+    ui.shows("your data of /a may or may not be written; they are in ");
+    let file = fs::read_dir(&kept).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "old!");
     fs::remove_dir_all(kept).unwrap();
 }
 

@@ -13,7 +13,7 @@ mod keys;
 mod mode;
 mod parse;
 #[cfg(all(test, feature = "testkit"))]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
 use std::future::Future;

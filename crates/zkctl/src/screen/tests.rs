@@ -15,7 +15,7 @@
     reason = "helpers of tests, of which this needs a part"
 )]
 #[path = "../../tests/common/terminal.rs"]
-mod terminal;
+pub(crate) mod terminal;
 
 use std::env;
 use std::process::Command;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use zk_client::Stat;
 
 use super::document::one_line;
-use super::model::{Editing, Mode, Model, Purpose};
+use super::model::{Editing, Mode, Model, Purpose, Unwritten, Write};
 use super::request::{Request, Unfinished};
 use crate::screen::Key;
 
@@ -21,8 +21,48 @@ impl Model {
             return;
         };
         let path = self.shown.path.clone();
-        let mine = self.unwritten.get(&path).unwrap_or(&data).clone();
-        self.edit_data(path, mine, data, stat.version);
+        let (mine, version) = match self.unwritten.get(&path) {
+            Some(kept) if kept.write == Write::Requested => {
+                self.fail(format!(
+                    "your data of {} are being written: e edits them after the reply",
+                    one_line(&path)
+                ));
+                return;
+            }
+            // With this version the server refuses to overwrite what another client has written since.
+            Some(kept) if kept.data != data => (kept.data.clone(), kept.version),
+            _ => (data.clone(), stat.version),
+        };
+        self.edit_data(path, mine, data, version);
+    }
+
+    /// Requests a write of these data, which are kept until a reply says that they are written.
+    pub(super) fn write(&mut self, path: String, data: Bytes, version: i32) {
+        let kept = Unwritten {
+            data: data.clone(),
+            version,
+            write: Write::Requested,
+        };
+        self.unwritten.insert(path.clone(), kept);
+        self.request(Request::Set {
+            path,
+            data,
+            version,
+        });
+    }
+
+    /// A write has failed.
+    pub(super) fn not_written(&mut self, path: &str, write: Write) {
+        if let Some(kept) = self.unwritten.get_mut(path) {
+            kept.write = write;
+        }
+    }
+
+    /// The data of this version were shown beside those that are not written.
+    fn compared(&mut self, path: &str, version: i32) {
+        if let Some(kept) = self.unwritten.get_mut(path) {
+            kept.version = version;
+        }
     }
 
     /// Edits these data of a znode that has others at present.
@@ -54,16 +94,18 @@ impl Model {
                 self.unwritten.remove(&path);
                 self.say("the data are the same: nothing is written");
             }
-            Ok(data) => self.request(Request::Set {
-                path,
-                data,
-                version,
-            }),
+            Ok(data) => self.write(path, data, version),
             Err(Unfinished { why, data }) => {
                 let kept = match data.filter(|data| *data != present) {
                     Some(data) => {
                         let again = edited_again(&path);
-                        self.unwritten.insert(path, data);
+                        let write = Write::None;
+                        let kept = Unwritten {
+                            data,
+                            version,
+                            write,
+                        };
+                        self.unwritten.insert(path, kept);
                         again
                     }
                     None => String::new(),
@@ -145,17 +187,16 @@ impl Model {
     ) {
         match (key, theirs) {
             (Key::Char('o'), Some((_, stat))) => {
-                let version = stat.version;
-                self.request(Request::Set {
-                    path,
-                    data: mine,
-                    version,
-                });
+                self.write(path, mine, stat.version);
             }
             (Key::Char('e'), Some((theirs, stat))) => {
+                self.compared(&path, stat.version);
                 self.edit_data(path, mine, theirs, stat.version);
             }
-            (Key::Escape | Key::Char('q'), _) => {
+            (Key::Escape | Key::Char('q'), theirs) => {
+                if let Some((_, stat)) = theirs {
+                    self.compared(&path, stat.version);
+                }
                 self.say(format!("nothing is written{}", edited_again(&path)));
             }
             (_, theirs) => self.mode = Mode::Conflict { path, mine, theirs },
@@ -164,13 +205,13 @@ impl Model {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::replies::tests::{browser, content, read, type_keys};
     use super::super::request::{Content, Refused, Reply};
     use super::*;
     use crate::screen::Event;
 
-    fn said(model: &Model) -> &str {
+    pub(in super::super) fn said(model: &Model) -> &str {
         model.message.as_ref().map_or("", |message| &message.text)
     }
 
@@ -259,7 +300,7 @@ mod tests {
     }
 
     /// A browser that is writing `mine` to `/a`.
-    fn writing() -> Model {
+    pub(in super::super) fn writing() -> Model {
         let mut model = browser(true);
         model.event(Event::Key(Key::Down));
         model.reply(read("/a", "old", 4));
@@ -277,7 +318,7 @@ mod tests {
         model
     }
 
-    fn written(done: Result<(), Refused>) -> Reply {
+    pub(in super::super) fn written(done: Result<(), Refused>) -> Reply {
         Reply::Set {
             path: "/a".to_owned(),
             data: Bytes::from("mine"),
@@ -301,24 +342,6 @@ mod tests {
             panic!("{:?}", model.mode);
         };
         assert_eq!((&**path, &**mine), ("/a", &b"mine"[..]));
-    }
-
-    #[test]
-    fn it_quits_after_the_change_under_way() {
-        let mut model = writing();
-        type_keys(&mut model, "q");
-        assert_eq!(model.requests(), []);
-        assert!(said(&model).contains("under way"), "{}", said(&model));
-        model.reply(written(Ok(())));
-        assert!(model.requests().contains(&Request::Quit));
-        // Not if it has failed, and at once when it is repeated.
-        let mut model = writing();
-        type_keys(&mut model, "q");
-        model.reply(written(Err(Refused::Failed("no".to_owned()))));
-        assert!(!model.requests().contains(&Request::Quit));
-        let mut model = writing();
-        type_keys(&mut model, "qq");
-        assert_eq!(model.requests(), [Request::Quit]);
     }
 
     #[test]
@@ -416,6 +439,63 @@ mod tests {
             version: 4,
         };
         assert!(model.requests().contains(&set));
+    }
+
+    /// Whatever ends the browser before the reply.
+    #[test]
+    fn a_text_is_kept_before_the_reply() {
+        let mut model = writing();
+        let kept = Unwritten {
+            data: Bytes::from("mine"),
+            version: 4,
+            write: Write::Requested,
+        };
+        assert_eq!(model.unwritten.get("/a"), Some(&kept));
+        // Two writes of one version would conflict with each other.
+        type_keys(&mut model, "e");
+        assert!(said(&model).contains("being written"), "{}", said(&model));
+        model.reply(written(Err(Refused::Unknown("lost".to_owned()))));
+        let kept = model.unwritten.get("/a").map(|kept| kept.write);
+        assert_eq!(kept, Some(Write::Unknown));
+        type_keys(&mut model, "e\n");
+        model.reply(written(Ok(())));
+        assert!(model.unwritten.is_empty(), "{:?}", model.unwritten);
+    }
+
+    #[test]
+    fn a_kept_text_overwrites_no_other_client() {
+        let set = |data: &'static str, version| Request::Set {
+            path: "/a".to_owned(),
+            data: Bytes::from(data),
+            version,
+        };
+        let mut model = writing();
+        model.reply(written(Err(Refused::Failed("no".to_owned()))));
+        model.reply(read("/a", "theirs", 5));
+        model.requests();
+        type_keys(&mut model, "e\n");
+        assert_eq!(model.requests(), [set("mine", 4)]);
+        model.reply(written(Err(Refused::Version)));
+        model.reply(read("/a", "theirs", 5));
+        assert!(
+            matches!(
+                &model.mode,
+                Mode::Conflict {
+                    theirs: Some(_),
+                    ..
+                }
+            ),
+            "{:?}",
+            model.mode
+        );
+        model.requests();
+        type_keys(&mut model, "o");
+        assert_eq!(model.requests(), [set("mine", 5)]);
+        // The write has taken effect nevertheless: the next edit is one of what is shown.
+        model.reply(written(Err(Refused::Unknown("lost".to_owned()))));
+        model.reply(read("/a", "mine", 6));
+        type_keys(&mut model, "e!\n");
+        assert_eq!(model.requests(), [set("mine!", 6)]);
     }
 
     #[test]

@@ -46,6 +46,9 @@ impl Model {
 
     fn browse(&mut self, key: Key) {
         self.message = None;
+        if key != Key::Char('q') {
+            self.other_key();
+        }
         match key {
             Key::Char('q') => self.quit(),
             Key::Char('?') | Key::F(1) => self.mode = Mode::Help,
@@ -274,11 +277,7 @@ impl Model {
             }
             Purpose::Data { path, version } => {
                 let data = Bytes::copy_from_slice(text.as_bytes());
-                self.request(Request::Set {
-                    path,
-                    data,
-                    version,
-                });
+                self.write(path, data, version);
             }
             Purpose::Find(_) | Purpose::CreateName(_) => {}
         }

@@ -1,6 +1,6 @@
 //! `ui`: a browser of the tree in the terminal.
 //!
-//! - [`model`], [`keys`], [`replies`]: the browser without its terminal and its session.
+//! - [`model`], [`keys`], [`replies`], [`changes`], [`quit`]: the browser without its terminal and its session.
 //! - [`tree`], [`document`], [`line`], [`request`], [`layout`]: what the model consists of.
 //! - [`view`]: how it is drawn.
 //! - [`tasks`], [`editor`]: what it requests.
@@ -12,9 +12,12 @@ mod keys;
 mod layout;
 mod line;
 mod model;
+mod quit;
 mod replies;
 mod request;
 mod tasks;
+#[cfg(all(test, feature = "testkit"))]
+mod tests;
 mod tree;
 mod view;
 
@@ -34,7 +37,7 @@ use crate::output::notices::Notices;
 use crate::screen::{Event, Screen};
 use crate::signals::Signals;
 use editor::Private;
-use model::Model;
+use model::{Model, Unwritten, Write};
 use request::{Reply, Request, Unfinished};
 use tasks::Tasks;
 
@@ -57,7 +60,19 @@ pub(crate) async fn ui(
     let mut model = Model::new(global.server.clone(), global.write, has_editor, now());
     model.reveal(&args.path);
     let screen = Screen::enter(signals, global.color.is_wanted(), !args.no_mouse)?;
-    let ended = browse(&mut model, screen, client, &editor).await;
+    let tasks = Tasks::new(client.clone());
+    show(&mut model, screen, client, &editor, tasks, notices).await
+}
+
+async fn show(
+    model: &mut Model,
+    screen: Screen<'_>,
+    client: &Client,
+    editor: &Editor,
+    tasks: (Tasks, mpsc::UnboundedReceiver<Reply>),
+    notices: &Notices,
+) -> Result<ExitCode, Failure> {
+    let ended = browse(model, screen, client, editor, tasks).await;
     if ended.is_err() {
         keep(&model.unwritten, notices);
     }
@@ -73,9 +88,8 @@ async fn browse(
     mut screen: Screen<'_>,
     client: &Client,
     editor: &Editor,
+    (mut tasks, mut replies): (Tasks, mpsc::UnboundedReceiver<Reply>),
 ) -> Result<ExitCode, Failure> {
-    let (sender, mut replies) = mpsc::unbounded_channel();
-    let mut tasks = Tasks::new(client.clone(), sender);
     let mut states = client.states();
     let mut clock = interval(TICK);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -106,6 +120,8 @@ async fn browse(
                 Event::End(signal) => return Err(Failure::Signalled(signal)),
                 event => model.event(event),
             },
+            // A reply would be missing, and the panic has left the screen.
+            failure = tasks.panicked() => return Err(failure),
             state = states.next() => match state {
                 None | Some(State::AuthFailed | State::Closed) => {
                     // Fails with the reason.
@@ -174,15 +190,19 @@ async fn edit(
 }
 
 /// Writes the data into files that only this user can read, and says where they are.
-fn keep(unwritten: &BTreeMap<String, Bytes>, notices: &Notices) {
-    for (path, data) in unwritten {
-        match Private::create(data) {
+fn keep(unwritten: &BTreeMap<String, Unwritten>, notices: &Notices) {
+    for (path, kept) in unwritten {
+        let are = match kept.write {
+            Write::None => "are not written",
+            Write::Requested | Write::Unknown => "may or may not be written",
+        };
+        match Private::create(&kept.data) {
             Ok(file) => notices.say(format_args!(
-                "your data of {path} are not written; they are in {}",
+                "your data of {path} {are}; they are in {}",
                 file.keep().display()
             )),
             Err(error) => notices.say(format_args!(
-                "your data of {path} are not written, and cannot be kept in a file: {error}"
+                "your data of {path} {are}, and cannot be kept in a file: {error}"
             )),
         }
     }

@@ -193,6 +193,26 @@ pub(super) struct Editing {
     pub(super) present: Bytes,
 }
 
+/// Data that were edited and are not known to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unwritten {
+    pub(super) data: Bytes,
+    /// The version that the edit is based on.
+    pub(super) version: i32,
+    pub(super) write: Write,
+}
+
+/// What is known of the write of such data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Write {
+    /// None was requested, or it was refused.
+    None,
+    /// There is no reply yet.
+    Requested,
+    /// It failed, and may have taken effect.
+    Unknown,
+}
+
 /// The state of the browser.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -226,13 +246,14 @@ pub(super) struct Model {
     pub(super) has_editor: bool,
     /// The znode whose data the editor has.
     pub(super) editing: Option<Editing>,
-    /// Data that were edited and are not written, by znode: the next edit of the znode begins with them.
-    pub(super) unwritten: BTreeMap<String, Bytes>,
+    /// Data that were edited and are not written, by znode: the next edit of the znode begins with them, and is based
+    /// on their version.
+    pub(super) unwritten: BTreeMap<String, Unwritten>,
     /// Edits of data that other clients have changed: each is asked about when no other question is open.
     pub(super) conflicts: VecDeque<(String, Bytes)>,
     /// How many changes of znodes are under way.
     pub(super) changing: usize,
-    /// Whether to quit once they have succeeded.
+    /// Whether the last key was `q`, or the browser quits once they have succeeded.
     pub(super) quits: bool,
     /// The data that this browser wrote last: not a change of another client.
     pub(super) written: Option<Bytes>,
@@ -294,39 +315,6 @@ impl Model {
             self.changing += 1;
         }
         self.requests.push(request);
-    }
-
-    /// Quits, after the changes that are under way, and with no data that are not written; at once when it is
-    /// repeated.
-    pub(super) fn quit(&mut self) {
-        if self.quits {
-            self.request(Request::Quit);
-            return;
-        }
-        self.quits = true;
-        if self.changing > 0 {
-            self.say("a change is under way, and the browser quits after it; q again: now, whether it takes effect or not");
-        } else if let Some(path) = self.unwritten.keys().next() {
-            let path = one_line(path);
-            let more = match self.unwritten.len() {
-                1 => String::new(),
-                all => format!(" and {} more", all - 1),
-            };
-            self.say(format!(
-                "your data of {path}{more} are not written: e edits them, q again quits without them"
-            ));
-        } else {
-            self.request(Request::Quit);
-        }
-    }
-
-    /// A change is over.
-    pub(super) fn changed(&mut self, succeeded: bool) {
-        self.changing = self.changing.saturating_sub(1);
-        self.quits &= succeeded;
-        if self.quits && self.changing == 0 {
-            self.request(Request::Quit);
-        }
     }
 
     pub(super) fn areas(&self) -> Areas {

@@ -5,7 +5,7 @@ use zk_client::{State, path};
 
 use super::changes::edited_again;
 use super::document::{Document, one_line};
-use super::model::{Mode, Model};
+use super::model::{Mode, Model, Write};
 use super::request::{Content, Refused, Reply, Request, Unread};
 use super::tree::{Mark, Tree};
 
@@ -22,13 +22,17 @@ impl Model {
                 self.read_if_shown(&path);
             }
             Err(Refused::Version) => {
-                self.unwritten.insert(path.clone(), data.clone());
+                self.not_written(&path, Write::None);
                 self.conflicts.push_back((path, data));
                 self.open_conflict();
             }
             Err(Refused::Failed(why)) => {
+                self.not_written(&path, Write::None);
                 self.fail(format!("{why}{}", edited_again(&path)));
-                self.unwritten.insert(path, data);
+            }
+            Err(Refused::Unknown(why)) => {
+                self.not_written(&path, Write::Unknown);
+                self.fail(format!("{why}{}", edited_again(&path)));
             }
         }
     }
@@ -103,11 +107,12 @@ impl Model {
                 }
             }
             Reply::Set { path, data, done } => {
-                self.changed(done.is_ok());
+                let succeeded = done.is_ok();
                 self.set(path, data, done);
+                self.changed(succeeded);
             }
             Reply::Created { path, done } => {
-                self.changed(done.is_ok());
+                let succeeded = done.is_ok();
                 match done {
                     Ok(()) => {
                         self.say(format!("{} is created", one_line(&path)));
@@ -115,6 +120,7 @@ impl Model {
                     }
                     Err(why) => self.fail(why),
                 }
+                self.changed(succeeded);
             }
             Reply::Counted {
                 path: counted,
@@ -127,11 +133,12 @@ impl Model {
                 }
             }
             Reply::Deletion { path, done } => {
-                self.changed(done.is_ok());
+                let succeeded = done.is_ok();
                 match done {
                     Ok(()) => self.say(format!("{} is deleted", one_line(&path))),
                     Err(why) => self.fail(why),
                 }
+                self.changed(succeeded);
                 let parent = path::parent(&path).unwrap_or("/").to_owned();
                 self.children_changed(&parent);
             }

@@ -136,4 +136,6 @@ pub(super) enum Refused {
     /// Another client has changed them.
     Version,
     Failed(String),
+    /// They may be written nevertheless.
+    Unknown(String),
 }

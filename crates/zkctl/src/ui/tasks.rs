@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use zk_client::{Client, Error, ErrorKind, NodeEventKind, WatchMode, path};
+use zk_client::{Client, Error, ErrorKind, NodeEventKind, Outcome, WatchMode, path};
 use zk_recipes::{PersistentEvent, PersistentWatch};
 
 use super::request::{Content, Refused, Reply, Request, Unread};
 use super::tree::Pattern;
 use crate::output::explain::{explain, explain_recipe};
+use crate::output::failure::Failure;
+use crate::runtime::{panic_failure, panicked};
 
 /// How many znodes a search visits between two reports.
 const REPORT: usize = 500;
@@ -21,23 +23,45 @@ pub(super) struct Tasks {
     running: JoinSet<()>,
     watches: BTreeMap<String, AbortHandle>,
     find: Option<AbortHandle>,
+    /// The panic of a task that [`start`](Self::start) has removed.
+    failure: Option<Failure>,
 }
 
 impl Tasks {
-    pub(super) fn new(client: Client, replies: mpsc::UnboundedSender<Reply>) -> Self {
-        Tasks {
+    pub(super) fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<Reply>) {
+        let (sender, replies) = mpsc::unbounded_channel();
+        let tasks = Tasks {
             client,
-            replies,
+            replies: sender,
             running: JoinSet::new(),
             watches: BTreeMap::new(),
             find: None,
+            failure: None,
+        };
+        (tasks, replies)
+    }
+
+    /// Waits until a task panics.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(super) async fn panicked(&mut self) -> Failure {
+        match self.failure.take() {
+            Some(failure) => failure,
+            None => panicked(&mut self.running).await,
         }
     }
 
     /// Begins what is requested; the replies come to the receiver. Those that need the screen are the caller's.
     pub(super) fn start(&mut self, request: Request) {
         // The results of ended tasks would stay in memory.
-        while self.running.try_join_next().is_some() {}
+        while let Some(ended) = self.running.try_join_next() {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                self.failure = Some(panic_failure(&error));
+            }
+        }
         let client = self.client.clone();
         match request {
             Request::Children(path) => self.reply(async move {
@@ -81,6 +105,9 @@ impl Tasks {
                 let done = match client.set(&path, &data[..]).version(version).await {
                     Ok(_) => Ok(()),
                     Err(error) if error.kind() == ErrorKind::BadVersion => Err(Refused::Version),
+                    Err(error) if error.outcome() == Outcome::Unknown => {
+                        Err(Refused::Unknown(explain(&error)))
+                    }
                     Err(error) => Err(Refused::Failed(explain(&error))),
                 };
                 Reply::Set { path, data, done }
@@ -244,4 +271,34 @@ async fn find(
         visited,
         error,
     });
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, reason = "a panic is what is tested")]
+pub(super) mod tests {
+    use super::*;
+
+    /// Begins a task that panics.
+    pub(in super::super) fn start_panic(tasks: &mut Tasks) {
+        tasks.running.spawn(async { panic!("a seeded panic") });
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_task_is_noticed() {
+        let client = Client::builder("127.0.0.1:1").start().unwrap();
+        // Before another request begins, and after it.
+        for starts in [false, true] {
+            let (mut tasks, _replies) = Tasks::new(client.clone());
+            start_panic(&mut tasks);
+            tokio::task::yield_now().await;
+            if starts {
+                tasks.start(Request::StopFind);
+                assert!(tasks.failure.is_some());
+            }
+            let Failure::Failed(why) = tasks.panicked().await else {
+                panic!("another failure");
+            };
+            assert!(why.contains("panicked"), "{why}");
+        }
+    }
 }

@@ -34,7 +34,7 @@ async fn samples(args: &Top, mut feed: Feed, output: &mut Output) -> Result<(), 
     loop {
         // A sample is complete when each server has answered. One that has not when the next round begins
         // counts as down.
-        let news = feed.next().await;
+        let news = feed.next().await?;
         let (round, is_over) = match news {
             News::Round => (feed.round.saturating_sub(1), true),
             News::Update => (feed.round, false),

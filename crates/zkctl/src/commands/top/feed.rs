@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::model::Model;
 use super::sampler::{Questions, Samplers, Update};
 use crate::cli::status::Limits;
 use crate::commands::servers::{self, Target};
+use crate::output::failure::Failure;
+use crate::runtime::panic_failure;
 
 /// How often the names of the servers are resolved again.
 const RESOLVE: Duration = Duration::from_secs(30);
@@ -75,9 +78,12 @@ impl Feed {
         self.model.judge(now, limit);
     }
 
+    /// # Errors
+    /// A task has panicked: what it reports would be missing.
+    ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
-    pub(super) async fn next(&mut self) -> News {
+    pub(super) async fn next(&mut self) -> Result<News, Failure> {
         if self.resolving.is_none() && self.resolved.is_none_or(|at| at.elapsed() >= RESOLVE) {
             let (client, limit) = (self.questions.client.clone(), self.questions.limit);
             let before: Vec<_> = self
@@ -89,16 +95,16 @@ impl Feed {
             let task = tokio::spawn(async move { servers::targets(&client, &before, limit).await });
             self.resolving = Some(task);
         }
-        tokio::select! {
+        let news = tokio::select! {
             biased;
+            failure = self.samplers.panicked() => return Err(failure),
             targets = joined(&mut self.resolving) => {
                 self.resolving = None;
                 self.resolved = Some(Instant::now());
-                if let Some(targets) = targets {
-                    self.samplers.set_targets(&targets);
-                    let now = self.now();
-                    self.model.set_targets(targets, now);
-                }
+                let targets = targets.map_err(|error| panic_failure(&error))?;
+                self.samplers.set_targets(&targets);
+                let now = self.now();
+                self.model.set_targets(targets, now);
                 News::Update
             }
             update = self.updates.recv() => {
@@ -118,7 +124,8 @@ impl Feed {
                 self.samplers.begin(self.round);
                 News::Round
             }
-        }
+        };
+        Ok(news)
     }
 }
 
@@ -129,9 +136,11 @@ fn ticks(interval: Duration, first: Instant) -> Interval {
 }
 
 /// The output of the task; never without one.
-async fn joined(task: &mut Option<tokio::task::JoinHandle<Vec<Target>>>) -> Option<Vec<Target>> {
+async fn joined(
+    task: &mut Option<tokio::task::JoinHandle<Vec<Target>>>,
+) -> Result<Vec<Target>, JoinError> {
     match task {
-        Some(task) => task.await.ok(),
+        Some(task) => task.await,
         None => std::future::pending().await,
     }
 }

@@ -98,7 +98,7 @@ pub(super) async fn run(
             }
             news = feed.next() => {
                 // The last round has no other after it.
-                if news == News::Round && is_last {
+                if news? == News::Round && is_last {
                     return Ok(());
                 }
             }

@@ -1,6 +1,7 @@
 //! Asks the servers, each in a task of its own: a server that is slow delays no other.
 
 use std::collections::HashMap;
+use std::panic;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -13,6 +14,8 @@ use crate::commands::health::metrics::Metrics;
 use crate::commands::health::report::Report;
 use crate::commands::health::values::{self, Source};
 use crate::commands::servers::Target;
+use crate::output::failure::Failure;
+use crate::runtime::panicked;
 
 /// How long an AdminServer may take, at most.
 const ADMIN_LIMIT: Duration = Duration::from_secs(5);
@@ -61,6 +64,14 @@ impl Samplers {
             running: HashMap::new(),
         };
         (samplers, received)
+    }
+
+    /// Waits until a task panics.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(super) async fn panicked(&mut self) -> Failure {
+        panicked(&mut self.tasks).await
     }
 
     /// Begins a round: each server is asked that is not being asked.
@@ -176,14 +187,19 @@ impl Sampler {
             return;
         };
         self.asking = None;
-        // An error means that the runtime is shutting down.
-        if let Ok(mut values) = done {
-            (self.metrics, self.source) =
-                match std::mem::replace(&mut values.found, Err(String::new())) {
-                    Ok((metrics, source)) => (metrics, source),
-                    Err(reason) => (Metrics::default(), Source::Nothing(reason)),
-                };
-            self.values = Some(values);
+        match done {
+            Ok(mut values) => {
+                (self.metrics, self.source) =
+                    match std::mem::replace(&mut values.found, Err(String::new())) {
+                        Ok((metrics, source)) => (metrics, source),
+                        Err(reason) => (Metrics::default(), Source::Nothing(reason)),
+                    };
+                self.values = Some(values);
+            }
+            // Without the values the server would not be asked for them again.
+            Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
+            // The runtime is shutting down.
+            Err(_) => {}
         }
     }
 }
@@ -239,5 +255,45 @@ impl Values {
         let failed = found.as_ref().err();
         self.admin_failed = failed.map(|reason| (Instant::now(), reason.clone()));
         found
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, reason = "a panic is what is tested")]
+mod tests {
+    use super::*;
+
+    fn questions() -> Questions {
+        Questions {
+            client: Client::builder("127.0.0.1:1").start().unwrap(),
+            limit: Duration::from_secs(1),
+            admin_port: None,
+        }
+    }
+
+    fn assert_panicked(failure: Failure) {
+        let Failure::Failed(why) = failure else {
+            panic!("another failure");
+        };
+        assert!(why.contains("panicked"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_sampler_is_noticed() {
+        let (mut samplers, _updates) = Samplers::new(questions());
+        samplers.tasks.spawn(async { panic!("a seeded panic") });
+        assert_panicked(samplers.panicked().await);
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_question_is_passed_on() {
+        let (mut samplers, _updates) = Samplers::new(questions());
+        let target = crate::commands::top::model::tests::target(1);
+        let mut sampler = Sampler::new(target, questions());
+        sampler.asking = Some(tokio::spawn(async { panic!("a seeded panic") }));
+        samplers
+            .tasks
+            .spawn(async move { sampler.take_values().await });
+        assert_panicked(samplers.panicked().await);
     }
 }
