@@ -236,3 +236,18 @@ async fn a_guard_is_renewed_through_reconnects() {
     }
     assert_eq!(memory.server.faults().pending(), 0);
 }
+
+/// A client that knows no other member returns to this one when it has rejoined.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_rejoins_serves_again() {
+    let memory = memory(3).await;
+    let stray = (memory.server.leader() + 1) % 3;
+    for waits in [1, 3, 5, 9] {
+        let zk = client(&memory, stray).await;
+        memory.server.isolate_from_leader(stray);
+        zk.create("/n", "").await.unwrap_err();
+        tokio::time::sleep(TIMEOUT * waits).await;
+        memory.server.rejoin_leader(stray);
+        soon("a session", zk.connected()).await.unwrap();
+    }
+}
