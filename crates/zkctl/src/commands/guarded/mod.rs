@@ -40,7 +40,7 @@ use child::Child;
 use contest::{Contest, Held};
 use place::Place;
 use starter::Starter;
-use supervise::Supervision;
+use supervise::{Outcome, Supervision};
 use wait::Wait;
 use watchdog::Watchdog;
 
@@ -318,34 +318,39 @@ impl Guarding<'_> {
             Ok(child) => child,
             Err(error) => return Ok(self.cannot_run(guarded, &error)),
         };
+        let supervision = Supervision {
+            guard: held,
+            session_timeout: self.client.session().timeout,
+            notices: self.notices,
+            path: &path,
+            has_place: self.id.is_some(),
+            unwatched: Notify::new(),
+        };
         let run = async |child: &mut Child| {
             watchdog.watch(child).await?;
-            if let Err(error) = starter.begin(stdin).await {
-                child.end().await;
-                return Ok(Err(error));
-            }
-            let supervision = Supervision {
-                guard: held,
-                session_timeout: self.client.session().timeout,
-                notices: self.notices,
-                path: &path,
-                has_place: self.id.is_some(),
-                unwatched: Notify::new(),
+            // The command may begin at any time from now on, also while this process is stopped.
+            supervision.extend(&mut watchdog).await.transpose()?;
+            let supervised = async {
+                let beginning = starter.begin(stdin);
+                match supervision.begin(child, beginning, signals).await {
+                    Some(outcome) => Ok(outcome),
+                    None => supervision.run(child, &mut children, signals).await,
+                }
             };
             tokio::select! {
                 biased;
-                ended = supervision.run(child, &mut children, signals) => ended.map(Ok),
+                ended = supervised => ended,
                 never = supervision.inform(&mut watchdog) => match never {},
             }
         };
         let ended = child.or_end(run).await;
         watchdog.dismiss().await;
-        let ended = ended.map_err(|error| Failure::io("supervise the command", error))?;
-        Ok(match ended {
-            Ok(supervise::Outcome::Lost) => Ended::lost(guarded),
-            Ok(supervise::Outcome::Exited(status)) => Ended::with(exit_code(status)),
-            Err(error) => self.cannot_run(guarded, &error),
-        })
+        match ended.map_err(|error| Failure::io("supervise the command", error))? {
+            Outcome::Lost => Ok(Ended::lost(guarded)),
+            Outcome::Exited(status) => Ok(Ended::with(exit_code(status))),
+            Outcome::Refused(error) => Ok(self.cannot_run(guarded, &error)),
+            Outcome::Signalled(signal) => Err(Failure::Signalled(signal)),
+        }
     }
 
     fn cannot_run(&self, guarded: &Guarded, error: &io::Error) -> Ended {

@@ -1,6 +1,7 @@
 //! Ends the command before another contender can obtain the guard.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
@@ -25,12 +26,20 @@ const GRACE: Duration = Duration::from_secs(1);
 /// command.
 const DESCENDANT_GRACE: Duration = Duration::from_secs(2);
 
+/// Why the command is ended if the guard is not known to be lost.
+const OUT_OF_CONTACT: &str = "no server answers, and another contender may soon obtain it";
+const UNWATCHED: &str = "the watchdog process has ended";
+
 /// Why the command ended.
 pub(super) enum Outcome {
     /// By itself, or by a signal that another process sent.
     Exited(ExitStatus),
     /// This process ended it, because the guard was lost or about to be lost.
     Lost,
+    /// The system refused to run the command.
+    Refused(io::Error),
+    /// A signal ended the process that was to become the command.
+    Signalled(Signal),
 }
 
 /// Supervises a command that runs under a guard.
@@ -59,6 +68,56 @@ enum Stage {
 }
 
 impl Supervision<'_> {
+    /// Waits until `beginning` has begun the command, which can take long, as on a file system whose server does
+    /// not answer. Returns the outcome if the command does not run: before it has begun, SIGKILL ends it.
+    pub(super) async fn begin(
+        &self,
+        child: &mut Child,
+        beginning: impl Future<Output = io::Result<()>>,
+        signals: &mut Signals,
+    ) -> Option<Outcome> {
+        let mut beginning = pin!(beginning);
+        let reason = match self.guard.check() {
+            Err(lost) => lost.to_string(),
+            Ok(()) => loop {
+                let due = self.due(Stage::Running);
+                if due.is_some_and(|due| due <= Instant::now()) {
+                    break OUT_OF_CONTACT.to_owned();
+                }
+                // The default is not used: without `due`, the branch that waits for it is disabled.
+                let wake = due.unwrap_or_else(Instant::now);
+                tokio::select! {
+                    // First, because a command that has begun is sent SIGTERM before SIGKILL.
+                    biased;
+                    begun = &mut beginning => match begun {
+                        Ok(()) => return None,
+                        Err(error) => {
+                            child.end().await;
+                            return Some(Outcome::Refused(error));
+                        }
+                    },
+                    reason = self.guard.lost() => break reason.to_string(),
+                    () = self.unwatched.notified() => break UNWATCHED.to_owned(),
+                    signal = signals.next() => {
+                        if signal == Signal::Suspend {
+                            self.not_suspended();
+                            continue;
+                        }
+                        child.end().await;
+                        return Some(Outcome::Signalled(signal));
+                    }
+                    () = tokio::time::sleep_until(wake.into()), if due.is_some() => {}
+                }
+            },
+        };
+        child.end().await;
+        self.notices.say(format_args!(
+            "the command has not begun: {}: {reason}",
+            self.path
+        ));
+        Some(Outcome::Lost)
+    }
+
     /// Runs until the command and all it has started have ended. `children` receives SIGCHLD.
     pub(super) async fn run(
         &self,
@@ -78,10 +137,7 @@ impl Supervision<'_> {
             if due.is_some_and(|due| due <= Instant::now()) {
                 stage = match stage {
                     Stage::Running => {
-                        self.end(
-                            child,
-                            "no server answers, and another contender may soon obtain it",
-                        );
+                        self.end(child, OUT_OF_CONTACT);
                         Stage::Terminating(None)
                     }
                     Stage::Descendants(_) | Stage::Terminating(_) | Stage::Killed => {
@@ -125,7 +181,7 @@ impl Supervision<'_> {
                 }
                 () = self.unwatched.notified() => {
                     if matches!(stage, Stage::Running) {
-                        self.end(child, "the watchdog process has ended");
+                        self.end(child, UNWATCHED);
                         stage = Stage::Terminating(Some(Instant::now() + GRACE));
                     }
                 }
@@ -163,10 +219,7 @@ impl Supervision<'_> {
     /// Sends the guard's deadline to the watchdog, repeatedly: if this process is stopped, the watchdog
     /// ends the command before the deadline. If the watchdog ends, a command with a place is ended.
     pub(super) async fn inform(&self, watchdog: &mut Watchdog) -> Infallible {
-        while let Some(deadline) = self.guard.deadline() {
-            // After this process would have acted, and before the deadline.
-            let late = deadline.checked_sub(self.session_timeout / 60);
-            let sent = watchdog.extend(late.unwrap_or(deadline)).await;
+        while let Some(sent) = self.extend(watchdog).await {
             let has_ended = tokio::select! {
                 biased;
                 () = watchdog.ended(), if sent.is_ok() => true,
@@ -184,6 +237,14 @@ impl Supervision<'_> {
             }
         }
         std::future::pending().await
+    }
+
+    /// Sends the guard's deadline to the watchdog. `None` if the guard has no deadline, as after its loss.
+    pub(super) async fn extend(&self, watchdog: &mut Watchdog) -> Option<io::Result<()>> {
+        let deadline = self.guard.deadline()?;
+        // After this process would have acted, and before the deadline.
+        let late = deadline.checked_sub(self.session_timeout / 60);
+        Some(watchdog.extend(late.unwrap_or(deadline)).await)
     }
 
     /// When to take the next step.
@@ -220,11 +281,15 @@ impl Supervision<'_> {
         self.report("SIGCONT", child.send_to_all(Raw::CONT));
     }
 
+    fn not_suspended(&self) {
+        self.notices
+            .say("not suspended: the command would run on while the lock is lost");
+    }
+
     fn forward(&self, child: &Child, signal: Signal) {
         let terminal = matches!(signal, Signal::Interrupt | Signal::Quit);
         if signal == Signal::Suspend {
-            self.notices
-                .say("not suspended: the command would run on while the lock is lost");
+            self.not_suspended();
         } else if !(terminal && child.has_terminal()) {
             self.report(signal.name(), child.send(signal.raw()));
         }

@@ -5,7 +5,7 @@
 //! monotonic clock, which is the same in all processes. Each deadline replaces the one before, while
 //! zkctl holds the lock. The watchdog ends the command at the last deadline, or at the end of the pipe,
 //! which the operating system closes when zkctl ends in any way. The line `done` dismisses it. The command
-//! begins after the first line is in the pipe (see [`starter`](super::starter)).
+//! begins after the first line and a deadline are in the pipe (see [`starter`](super::starter)).
 //!
 //! With each line the watchdog records the processes that the command has started, because after the end
 //! of zkctl those whose parents have ended could not be found (Linux; elsewhere only the process group
