@@ -93,11 +93,11 @@ impl Share {
     /// the guard of an item is lost, or the partitioner was dropped. The items stay held until then, and
     /// until they are given back, as long as the [`check`](Self::check) succeeds.
     ///
-    /// Sets no watches. If a client deletes the znode of an item's lock, a renewal of its guard notices that,
-    /// or a failed [fenced write](crate::Guard::fenced). The guards of a session are renewed in turn, not at
-    /// all while the session writes anyway, and never with [`LeaseBasis::Server`](crate::LeaseBasis::Server):
-    /// [`Guard::lost`](crate::Guard::lost) of the item's guard sets a watch, and what it notices ends this
-    /// wait as well.
+    /// Sets no watches. If a client deletes the znode of an item's lock, a renewal of its guard notices that, or a
+    /// failed [fenced write](crate::Guard::fenced). A session renews by one of its guards at a time, which need not be
+    /// that of this item, by none while it writes anyway, and by none with
+    /// [`LeaseBasis::Server`](crate::LeaseBasis::Server): [`Guard::lost`](crate::Guard::lost) of the item's guard
+    /// sets a watch, and what it notices ends this wait as well.
     ///
     /// # Cancel safety
     /// Can be dropped and called again.

@@ -97,6 +97,7 @@ impl Command {
             Command::Health(_) => (Other, OfNone),
             Command::Top(_) => (Other, OfNone),
             Command::Version(_) => (Other, OfNone),
+            Command::FourLetter(args) if args.changes_servers() => (Writes, OfNone),
             Command::FourLetter(_) => (Other, OfNone),
             // Refuses changes itself without --write.
             Command::Ui(_) => (Reads, Own),
@@ -167,6 +168,8 @@ mod tests {
             ("acl set /a world:anyone:r", Effect::Writes, shared),
             ("quota tree", Effect::Reads, shared),
             ("quota delete /a", Effect::Writes, shared),
+            ("four-letter mntr", Effect::Other, Session::OfNone),
+            ("four-letter srst", Effect::Writes, Session::OfNone),
         ] {
             assert_eq!(class(line), Class { effect, session }, "{line}");
         }

@@ -16,6 +16,13 @@ pub(crate) struct FourLetter {
     pub(crate) all: bool,
 }
 
+impl FourLetter {
+    /// Whether the word resets statistics, sets what is traced, or ends the server.
+    pub(crate) fn changes_servers(&self) -> bool {
+        matches!(&*self.word, "crst" | "srst" | "stmk" | "kill")
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct Version {
     /// Of every server, and not only of the first that answers

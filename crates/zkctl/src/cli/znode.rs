@@ -147,7 +147,7 @@ pub(crate) struct Delete {
     pub(crate) version: Option<i32>,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Watch {
     /// The znodes; they need not exist
     #[arg(required = true, value_name = "PATH", value_parser = znode)]

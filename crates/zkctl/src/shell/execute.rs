@@ -19,6 +19,7 @@ use crate::cli::current;
 use crate::cli::secrets::without_secrets;
 use crate::cli::servers::Servers;
 use crate::cli::usage::one_line;
+use crate::cli::znode::Watch;
 use crate::cli::{Cli, Command, protect};
 use crate::output::failure::{Codes, Failure};
 use crate::output::notices::Notices;
@@ -160,6 +161,9 @@ impl Shell {
             }
             if !has_own_servers {
                 self.check_protection(&mut cli)?;
+                if class.session != Session::OfNone && !is_given("auth_file") {
+                    self.check_login()?;
+                }
             }
             return self.program(words, has_own_servers, signals).await;
         }
@@ -186,6 +190,20 @@ impl Shell {
         cli.global.references = global.references.clone();
         cli.global.write |= global.write;
         protect::check(cli)
+    }
+
+    /// Refuses a command with a session of its own that would not have the credentials of `addauth`: it reads those of the
+    /// context instead.
+    fn check_login(&self) -> Result<(), Failure> {
+        let references = &self.settings.global.references;
+        if self.has_added_auth && references.has_credentials() {
+            return Err(Failure::Usage(format!(
+                "this command has a session of its own, with the login of the context {} and not with that of addauth: \
+                 give all of them with --auth-file",
+                visible_line(&references.context)
+            )));
+        }
+        Ok(())
     }
 
     /// Whether a line has options for the connection.
@@ -221,16 +239,19 @@ impl Shell {
         }
         let between = self.between.clone();
         if background {
-            let mut output = Output::in_background(format, between.clone());
-            let notices = Notices::in_background(between.clone());
-            between.spawn(watched(&command), async move {
-                let done = commands::run(command, data, &client, &mut output, &notices).await;
-                if let Err(Failure::Failed(text) | Failure::Usage(text)) = done {
-                    notices.say(text);
-                }
-                // Lines in the background have no reader that could be gone.
-                let _ = output.flush().await;
-            });
+            for command in apart(command) {
+                let (client, data) = (client.clone(), data.clone());
+                let mut output = Output::in_background(format, between.clone());
+                let notices = Notices::in_background(between.clone());
+                between.spawn(watched(&command), async move {
+                    let done = commands::run(command, data, &client, &mut output, &notices).await;
+                    if let Err(Failure::Failed(text) | Failure::Usage(text)) = done {
+                        notices.say(text);
+                    }
+                    // Lines in the background have no reader that could be gone.
+                    let _ = output.flush().await;
+                });
+            }
             return Ok(ExitCode::SUCCESS);
         }
         let mut output = Output::of_shell(format, between);
@@ -296,6 +317,7 @@ impl Shell {
                     added = client.add_auth(&scheme, credential.clone()) => added?,
                 }
                 self.settings.credentials.push((scheme, credential));
+                self.has_added_auth = true;
             }
             Builtin::Connect(hosts) => {
                 if let Some(hosts) = hosts {
@@ -449,6 +471,22 @@ impl Shell {
         };
         let help = found.command.clone().render_help();
         Ok(help.to_string().trim_end().to_owned())
+    }
+}
+
+/// A command for each znode that is watched: `removewatches` ends one of them.
+fn apart(command: Command) -> Vec<Command> {
+    match command {
+        Command::Watch(watch) if watch.command.is_empty() => {
+            let of_one = |path: &String| {
+                Command::Watch(Watch {
+                    paths: vec![path.clone()],
+                    ..watch.clone()
+                })
+            };
+            watch.paths.iter().map(of_one).collect()
+        }
+        command => vec![command],
     }
 }
 

@@ -72,6 +72,7 @@ pub(crate) async fn run(
         client: None,
         reports: None,
         has_ephemerals: false,
+        has_added_auth: false,
         between,
         path: "/".to_owned(),
         previous_path: "/".to_owned(),

@@ -7,7 +7,7 @@ use rustix::process::{Pid, kill_process};
 use tokio::process::Command;
 
 use super::state::Shell;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, sends_signals};
 use crate::cli::{current, environment};
 use crate::output::failure::Failure;
 use crate::output::{Format, Output};
@@ -112,8 +112,9 @@ impl Shell {
                 status = child.wait() => break status.map_err(start)?,
                 signal = signals.next() => signal,
             };
-            // The terminal sends Ctrl-C and Ctrl-\ to the program as well.
-            let is_of_terminal = matches!(signal, Signal::Interrupt | Signal::Quit);
+            // The terminal sends them to the program as well.
+            let is_of_terminal =
+                matches!(signal, Signal::Interrupt | Signal::Quit) && sends_signals();
             if is_of_terminal && self.is_interactive {
                 continue;
             }

@@ -39,6 +39,8 @@ pub(super) struct Shell {
     pub(super) reports: Option<AbortHandle>,
     /// Whether ephemeral znodes were created, so that other clients may wait for the end of the session.
     pub(super) has_ephemerals: bool,
+    /// Whether `addauth` has added credentials.
+    pub(super) has_added_auth: bool,
     pub(super) status: Status,
     pub(super) between: Between,
     pub(super) path: String,

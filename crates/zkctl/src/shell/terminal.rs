@@ -1,8 +1,10 @@
 //! The modes of the terminal, which the programs of a shell may change.
 
+use std::fs::File;
 use std::io::{self, Write};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::process::getpgrp;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// The terminal of a shell. When this is dropped, it is as it was.
 pub(super) struct Terminal(Termios);
@@ -36,6 +38,12 @@ impl Drop for Lent<'_> {
     fn drop(&mut self) {
         self.0.restore();
     }
+}
+
+/// Whether a terminal sends Ctrl-C and Ctrl-\\ to this process, and so to the programs that it starts.
+pub(super) fn sends_signals() -> bool {
+    let terminal = File::open("/dev/tty");
+    terminal.is_ok_and(|terminal| tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp()))
 }
 
 /// Begins a line of its own after a command that Ctrl-C has ended.

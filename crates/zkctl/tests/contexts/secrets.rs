@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use zk_tests::watchdog::Wait;
 
-use crate::common::{Running, SECRET, Served, finish, text};
+use crate::common::{Running, SECRET, Served, finish, finish_with, text};
 use crate::config::Config;
 
 #[test]
@@ -45,6 +45,37 @@ fn logins_go_to_the_servers_of_the_context() {
     let pid = watch.child.id();
     let arguments = fs::read(format!("/proc/{pid}/cmdline"));
     assert!(arguments.is_ok_and(|arguments| !text(&arguments).contains(SECRET)));
+}
+
+/// A line with a session of its own has the login of the context, and not what the shell has added.
+#[test]
+fn no_line_lacks_an_added_login() {
+    let zk = Served::start();
+    let config = Config::with(&format!(
+        "current = \"c\"\n[contexts.c]\nserver = \"{}\"\ndigest-user = \"ops\"\n\
+         digest-password = \"env:OPS\"\n",
+        zk.hosts()
+    ));
+    config.write("added", "digest:me:x\n", 0o600);
+    let file = config.0.join("added");
+    let run = |line: &str| {
+        let lines = format!("addauth digest me:x\ncreate /p '' auth::cdrwa\n{line}");
+        let mut shell = config.zkctl(&["shell"]);
+        shell.env("OPS", SECRET);
+        let output = finish_with(shell, lines.as_bytes());
+        zk.run(&["delete", "/p"]);
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, stderr) = run("create /p/a --session-timeout 5s");
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(
+        stderr.contains("--auth-file") && !stderr.contains("me:x"),
+        "{stderr}"
+    );
+    let with_file = format!("lock /p --auth-file {} -- true", file.display());
+    for line in ["health", "set /p 2", &with_file] {
+        assert_eq!(run(line), (Some(0), String::new()), "{line}");
+    }
 }
 
 /// The copy of a tree to another ensemble does not bring the password along.

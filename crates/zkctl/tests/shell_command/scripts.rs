@@ -3,10 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use zk_tests::watchdog;
 
-use crate::common::{SECRET, Served, finish_with, text, zkctl};
+use crate::common::{Running, SECRET, Served, finish_with, text, zkctl};
 
 /// The exit code, standard output and standard error of a script.
 fn script(zk: &Served, options: &[&str], lines: &str) -> (Option<i32>, String, String) {
@@ -282,6 +284,33 @@ fn a_runbook_of_zkcli_works() {
     assert_eq!(done(&zk, "deleteall /app\nls /"), "zookeeper\n");
 }
 
+/// As a supervisor sends it, to the shell alone.
+#[test]
+fn a_signal_without_a_terminal_is_passed_on() {
+    for (signal, code) in [("INT", 130), ("QUIT", 131), ("TERM", 143)] {
+        let zk = Served::start();
+        let shell = zk.zkctl(&[
+            "shell",
+            "-c",
+            "lock /l -- sh -c 'echo in; while :; do sleep 1; done'",
+        ]);
+        // A session of its own has no terminal.
+        let mut command = Command::new("setsid");
+        command.arg(shell.get_program()).args(shell.get_args());
+        command.env_clear().stdin(Stdio::null());
+        for (name, value) in shell.get_envs() {
+            command.env(name, value.unwrap());
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut running = Running::start(command);
+        running.says("in");
+        running.signal(signal);
+        let _wait = watchdog::Wait::begin("the shell to end");
+        assert_eq!(running.child.wait().unwrap().code(), Some(code));
+        assert_eq!(zk.done(&["ls", "/l"]), "");
+    }
+}
+
 #[test]
 fn a_watch_shows_changes_between_commands() {
     let zk = Served::start();
@@ -295,6 +324,10 @@ fn a_watch_shows_changes_between_commands() {
     // That of `get -w`, and that of `addWatch`.
     assert_eq!(shows("data changed  /w"), 1, "{stdout}");
     assert_eq!(shows("data changed      /w"), 1, "{stdout}");
+    let lines = "watch /w /v &\nsync\nremovewatches /w\nset /w 5\ncreate /v\nsync";
+    let stdout = done(&zk, lines);
+    assert!(stdout.contains("created           /v"), "{stdout}");
+    assert!(!stdout.contains("data changed"), "{stdout}");
     let (code, _, stderr) = script(&zk, &[], "removewatches /w");
     assert_eq!(code, Some(1));
     assert!(stderr.contains("no watch"), "{stderr}");
@@ -397,7 +430,7 @@ fn help_lists_what_a_line_may_be() {
 #[test]
 fn a_reader_may_leave_a_shell() {
     let zk = Served::start();
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     let zkctl = env!("CARGO_BIN_EXE_zkctl");
     command
         .args([
@@ -405,9 +438,9 @@ fn a_reader_may_leave_a_shell() {
             &format!("yes 'ls /' | head -1000 | {zkctl} shell | head -1; echo done"),
         ])
         .env("ZK_SERVER", zk.hosts())
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let output = crate::common::finish(command);
     assert_eq!(text(&output.stderr), "");
     assert_eq!(text(&output.stdout), "zookeeper\ndone\n");
