@@ -126,7 +126,7 @@ fn state(pid: u32) -> Option<char> {
 }
 
 #[test]
-fn a_loss_precedes_the_begin_of_the_command() {
+fn a_loss_precedes_the_command() {
     let zk = Served::start();
     let mut zkctl = Blocked::start(&zk, "loss");
     zk.done(&["delete", "-r", "/l"]);
@@ -136,7 +136,7 @@ fn a_loss_precedes_the_begin_of_the_command() {
 }
 
 #[test]
-fn a_signal_precedes_the_begin_of_the_command() {
+fn a_signal_precedes_the_command() {
     let zk = Served::start();
     let zkctl = Blocked::start(&zk, "signal");
     zkctl.send("TERM");
@@ -146,7 +146,7 @@ fn a_signal_precedes_the_begin_of_the_command() {
 
 /// The watchdog has a deadline before the command begins.
 #[test]
-fn a_stop_precedes_the_begin_of_the_command() {
+fn a_stop_precedes_the_command() {
     let zk = Served::start();
     let zkctl = Blocked::start(&zk, "stop");
     poll("zkctl to come to rest", || {

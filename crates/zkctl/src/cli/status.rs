@@ -17,9 +17,13 @@ pub(crate) struct FourLetter {
 }
 
 impl FourLetter {
-    /// Whether the word resets statistics, sets what is traced, or ends the server.
+    /// Whether the word resets statistics, ends the server, or changes what it does.
     pub(crate) fn changes_servers(&self) -> bool {
-        matches!(&*self.word, "crst" | "srst" | "stmk" | "kill")
+        let of_apache = ["crst", "kill", "srst", "stmk"];
+        // A snapshot, the leadership, a recovery, digests, caches.
+        let of_keeper = ["clrs", "csnp", "rclc", "rcvr", "rqld", "ydld"];
+        let word = &*self.word;
+        of_apache.contains(&word) || of_keeper.contains(&word)
     }
 }
 

@@ -161,7 +161,8 @@ impl Shell {
             }
             if !has_own_servers {
                 self.check_protection(&mut cli)?;
-                if class.session != Session::OfNone && !is_given("auth_file") {
+                let has_login = !matches!(class.session, Session::OfNone | Session::WithoutServers);
+                if has_login && !is_given("auth_file") {
                     self.check_login()?;
                 }
             }

@@ -73,7 +73,7 @@ fn no_line_lacks_an_added_login() {
         "{stderr}"
     );
     let with_file = format!("lock /p --auth-file {} -- true", file.display());
-    for line in ["health", "set /p 2", &with_file] {
+    for line in ["health", "set /p 2", "completions bash", &with_file] {
         assert_eq!(run(line), (Some(0), String::new()), "{line}");
     }
 }

@@ -172,8 +172,7 @@ fn an_error_says_how_many_are_done() {
 fn stopped(zk: &Served, arguments: &[&str], op: OpCode) -> usize {
     let no_more = on(op).after(700).then(Action::HalfOpen);
     zk.faults.rule(no_more);
-    let arguments = [&["--close-timeout", "100ms"], arguments].concat();
-    let child = zk.zkctl(&arguments).spawn().unwrap();
+    let child = zk.zkctl(arguments).spawn().unwrap();
     fired(zk, "a request that is not answered");
     send("INT", &child);
     let output = child.wait_with_output().unwrap();
