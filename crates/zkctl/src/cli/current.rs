@@ -1,7 +1,7 @@
 //! The current znode of `zkctl shell`, to which paths on its lines are relative.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use clap::Command;
 use zk_client::path;
@@ -9,11 +9,23 @@ use zk_client::path;
 thread_local! {
     /// Of the thread that parses command lines. `None` outside of a shell, where paths begin with a slash.
     static CURRENT: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Whether the shell has credentials that its context does not have.
+    static HAS_CREDENTIALS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Makes a znode the current one of this thread.
 pub(crate) fn enter(path: &str) {
     CURRENT.set(Some(path.to_owned()));
+}
+
+/// The shell's credentials, which are in variables, replace those of its context.
+pub(crate) fn replace_credentials() {
+    HAS_CREDENTIALS.set(true);
+}
+
+/// Whether the shell's credentials replace those of its context.
+pub(crate) fn replaces_credentials() -> bool {
+    HAS_CREDENTIALS.get()
 }
 
 /// The path that a text means: in a shell, the one it leads to from the current znode.

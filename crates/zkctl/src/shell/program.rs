@@ -15,15 +15,20 @@ use crate::signals::{Signal, Signals, ended_by};
 
 /// The first argument of a program that a shell starts; the current znode follows, and then the line.
 const IN_SHELL: &str = "__in-shell";
+/// The same of a shell whose credentials are not those of its context.
+const WITH_CREDENTIALS: &str = "__in-shell-with-credentials";
 
 /// The arguments of this process, without those that a shell has added.
 pub(crate) fn arguments(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<_> = arguments.collect();
     if let [_, sign, path, ..] = arguments.as_slice()
-        && sign == IN_SHELL
+        && (sign == IN_SHELL || sign == WITH_CREDENTIALS)
         && let Some(path) = path.to_str()
     {
         current::enter(path);
+        if sign == WITH_CREDENTIALS {
+            current::replace_credentials();
+        }
         arguments.drain(1..3);
     }
     arguments
@@ -79,9 +84,12 @@ impl Shell {
         let start = |error| Failure::io("start zkctl", error);
         let program = std::env::current_exe().map_err(start)?;
         let mut command = Command::new(program);
-        command
-            .args([IN_SHELL, &self.path])
-            .args(&self.args.inherited);
+        let references = &self.settings.global.references;
+        let sign = match has_own_servers || references.has_credentials() {
+            true => IN_SHELL,
+            false => WITH_CREDENTIALS,
+        };
+        command.args([sign, &self.path]).args(&self.args.inherited);
         if !has_own_servers {
             self.pass_servers(words, &mut command);
         }

@@ -76,6 +76,21 @@ fn no_line_lacks_an_added_login() {
     for line in ["health", "set /p 2", "completions bash", &with_file] {
         assert_eq!(run(line), (Some(0), String::new()), "{line}");
     }
+    // Credentials that replace the context's do so in every line.
+    let file = file.to_str().unwrap();
+    let lines = "whoami --session-timeout 5s";
+    let options = ["--context", "c", "--auth-file", file];
+    let with_option = config.zkctl(&[&options[..], &["shell", "-c", lines]].concat());
+    let mut with_variable = config.zkctl(&["shell", "-c", lines]);
+    with_variable.env("ZK_AUTH", "digest:me:x");
+    for mut shell in [with_option, with_variable] {
+        shell.env("OPS", SECRET);
+        let users = text(&finish(shell).stdout);
+        assert!(
+            users.contains("digest:me") && !users.contains("ops"),
+            "{users}"
+        );
+    }
 }
 
 /// The copy of a tree to another ensemble does not bring the password along.

@@ -7,6 +7,7 @@ use zk_client::ClientConfig;
 use super::file::{CURRENT, Context, File, Value};
 use super::keys::{DIGEST_USER, Group, KEYS, Key, Kind, PROTECTED, SERVER};
 use super::references::{Place, Reference, References};
+use crate::cli::current;
 use crate::cli::environment::{AUTH, AUTH_FILE, CONTEXT, variable};
 use crate::cli::servers;
 use crate::output::failure::Failure;
@@ -125,7 +126,8 @@ impl Choice {
         let in_url = |name: &str| url.as_ref().is_some_and(|url| url.get(name).is_some());
         let is_replaced = |key: &Key| from(key.name) || in_url(&in_a_url(key.name));
         let set = |name| variable(name).map(|value| value.is_some() && !is_given);
-        let credentials = from("auth-file") || set(AUTH)? || set(AUTH_FILE)?;
+        let credentials =
+            from("auth-file") || set(AUTH)? || set(AUTH_FILE)? || current::replaces_credentials();
         let replaces = |group: Group| {
             let leaders = KEYS.iter().filter(|key| key.group == Some(group));
             leaders.filter(|key| key.leads).any(is_replaced)
