@@ -39,7 +39,7 @@ use run::run;
 use scene::Scene;
 
 /// How long the seeds of an ordinary run may take.
-const BUDGET: Duration = Duration::from_secs(72);
+const BUDGET: Duration = Duration::from_secs(40);
 /// Seeds that broke a promise once.
 const REGRESSIONS: [u64; 8] = [4, 12, 29, 37, 394, 1_254, 1_761, 2_876];
 
